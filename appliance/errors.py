@@ -1,0 +1,99 @@
+"""Every error this program raises on purpose.
+
+Each carries one sentence for the person who has to act: what is wrong, where, and what to do about it.
+They are raised where the fact is known and caught where something can be done.
+
+    ApplianceError
+    ├── SettingsError            the settings are wrong (exit status 78)
+    ├── UsageError               the command line is wrong (exit status 2)
+    ├── PictureError             a picture file cannot be read
+    ├── CameraError              no frame, for now; `state` is what T/stats shows
+    │   ├── CameraAbsentError        there is no such camera, file or server
+    │   ├── CameraBusyError          somebody else holds it
+    │   ├── CameraStalledError       it is open and gives no frames
+    │   └── CameraEndedError         a recording came to its end (not a fault)
+    ├── ModelError               something about a model
+    │   ├── BundleError              a bundle is refused: what is wrong with its files
+    │   ├── LabelOptionError         an option names what this model does not have
+    │   └── RuntimeMissingError      no TFLite runtime that works is installed
+    ├── MessagingError           something about MQTT
+    │   └── OutboxError              the file of undelivered events cannot be used
+    ├── StoreError               the folder of installed models cannot be used
+    └── ControlError             the running daemon could not be asked, or said no
+"""
+
+
+class ApplianceError(Exception):
+    """The root: `str(error)` is one sentence, fit to be shown as it is."""
+
+
+class SettingsError(ApplianceError):
+    """The settings are wrong; names the file, the line and the key where it can."""
+
+
+class UsageError(ApplianceError):
+    """The command line is wrong."""
+
+
+class PictureError(ApplianceError):
+    """A picture cannot be read."""
+
+
+class CameraError(ApplianceError):
+    """No frame, for now. `state` is the word that T/stats shows for it."""
+
+    state = "absent"
+
+
+class CameraAbsentError(CameraError):
+    """There is no such camera, file or server."""
+
+
+class CameraBusyError(CameraError):
+    """Somebody else holds the camera."""
+
+    state = "busy"
+
+
+class CameraStalledError(CameraError):
+    """The camera is open and gives no frames."""
+
+    state = "stalled"
+
+
+class CameraEndedError(CameraError):
+    """A recording came to its end and does not loop; not a fault."""
+
+    state = "ended"
+
+
+class ModelError(ApplianceError):
+    """Something about a model."""
+
+
+class BundleError(ModelError):
+    """A bundle is refused; says what is wrong with which file."""
+
+
+class LabelOptionError(ModelError):
+    """An option (allow, deny, a label's threshold) names what this model does not have."""
+
+
+class RuntimeMissingError(ModelError):
+    """No TFLite runtime that works is installed."""
+
+
+class MessagingError(ApplianceError):
+    """Something about MQTT."""
+
+
+class OutboxError(MessagingError):
+    """The file of undelivered events cannot be used."""
+
+
+class StoreError(ApplianceError):
+    """The folder of installed models cannot be used."""
+
+
+class ControlError(ApplianceError):
+    """The running daemon could not be asked, or said no."""

@@ -1,0 +1,195 @@
+"""The settings: which there are, their types, defaults and bounds. Reading them from a file is settings_file.py's part.
+
+Every key is a field with a description and, where its type does not say enough, a check. Values are frozen: a
+reload makes new ones. Nothing here acts; what a setting means is decided where it is used.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Check = Callable[[Any], str | None]
+
+
+def option(default: Any, description: str, check: Check | None = None) -> Any:
+    """A settings field: its default, one sentence for people, and what must hold (None, or what is wrong)."""
+    metadata = {"description": description, "check": check}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def within(low: float, high: float, unit: str = "") -> Check:
+    """A number from `low` to `high`, both included."""
+    return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}{unit}"
+
+
+def at_least(low: float, unit: str = "") -> Check:
+    """A number of `low` or more."""
+    return lambda value: None if value >= low else f"must be {low:g}{unit} or more"
+
+
+def _device_id(value: str) -> str | None:
+    if re.fullmatch(r"[a-z0-9_-]{1,32}", value):
+        return None
+    return "must be 1 to 32 of a–z, 0–9, _ and - (it becomes part of MQTT topics)"
+
+
+def _source(value: str) -> str | None:
+    if not value:
+        return "must not be empty"
+    if "://" not in value:
+        return None
+    url = urlsplit(value)
+    if url.scheme not in ("rtsp", "rtsps", "http", "https"):
+        return f"has a scheme this camera does not know ({url.scheme}://); rtsp://, http:// and https:// work"
+    if url.username or url.password:
+        return "must not hold credentials: put the name into camera.username and the password into the file that camera.password_file names"
+    return None if url.hostname else "names no host"
+
+
+def _region(value: tuple[float, ...]) -> str | None:
+    x, y, width, height = value
+    if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
+        return None
+    return "must lie inside the picture: [x, y, width, height] in fractions from 0 to 1"
+
+
+def _size(value: tuple[int, ...]) -> str | None:
+    return None if all(16 <= side <= 8192 for side in value) else "must be [width, height], each from 16 to 8192 px"
+
+
+def _max_results(value: int) -> str | None:
+    return None if value == -1 or value >= 1 else "must be 1 or more, or -1 for all"
+
+
+def _thresholds(value: dict[str, float]) -> str | None:
+    wrong = [label for label, score in value.items() if not 0 <= score <= 1]
+    return f"must be from 0 to 1 (see {wrong[0]})" if wrong else None
+
+
+def _host(value: str) -> str | None:
+    if "://" in value or "@" in value or "/" in value:
+        return "must be a host name or an address alone; the port goes into mqtt.port, the password into the file that mqtt.password_file names"
+    return None if value else "must not be empty"
+
+
+def _topic(value: str) -> str | None:
+    if value and not re.search(r"[+#\x00]", value) and not value.startswith(("/", "$")) and not value.endswith("/"):
+        return None
+    return "must be a topic without wildcards (+, #) and without a slash at either end"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """Who this device is."""
+
+    id: str | None = option(None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", _device_id)
+    name: str | None = option(None, "Its name for people; without it, Camera and the id.")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """Where frames come from."""
+
+    source: str = option("pi", "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…", _source)
+    username: str | None = option(None, "For a network camera that asks for one.")
+    password_file: Path | None = option(None, "A file that holds the network camera's password.")
+    size: tuple[int, int] | None = option(None, "[width, height] to ask the camera for; without it, what suits the model.", _size)
+    fps: float = option(5.0, "Frames a second at the most.", within(0.01, 240))
+    rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise degrees that turn the picture upright.")
+    hflip: bool = option(False, "Mirror left and right, after the rotation.")
+    vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
+    region: tuple[float, float, float, float] | None = option(
+        None, "[x, y, width, height], fractions of the upright picture: label only this part.", _region
+    )
+    loop: bool = option(True, "Begin again at the end of a folder or a video file.")
+    controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelerSettings:
+    """Which model labels the frames, and which of its labels count."""
+
+    model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the delivered or bundled model.")
+    threshold: float | None = option(None, "Scores below it are not reported; without it, the model's own, else 0.5.", within(0, 1))
+    thresholds: dict[str, float] = option({}, "A threshold of its own for a label.", _thresholds)
+    max_results: int = option(-1, "Labels reported for a frame at the most; -1 for all.", _max_results)
+    allow: tuple[str, ...] = option((), "Only these labels are reported.")
+    deny: tuple[str, ...] = option((), "These labels are never reported (not together with allow).")
+    threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", within(1, 16))
+    runtime: Literal["auto", "litert", "tflite-runtime"] = option("auto", "auto takes LiteRT where it is installed, else tflite-runtime.")
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    """When a label counts as started and as ended."""
+
+    start_frames: int = option(3, "Frames in a row at or above the threshold that start a label.", within(1, 1000))
+    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end it.", within(0, 3600))
+    hysteresis: float = option(0.05, "How far below the threshold a score must fall to count as gone.", within(0, 1))
+    cooldown_s: float = option(5.0, "Seconds after its end in which the label does not start again.", within(0, 86400))
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """The broker, and what is sent to it."""
+
+    host: str = option("localhost", "The broker's name or address.", _host)
+    port: int | None = option(None, "Its port; without it 1883, with TLS 8883.", within(1, 65535))
+    protocol: Literal["5", "3.1.1"] = option("5", "The version of MQTT that the broker speaks.")
+    username: str | None = option(None, "The account at the broker.")
+    password_file: Path | None = option(None, "A file that holds the account's password.")
+    client_id: str | None = option(None, "Without it, appliance- and the device id.")
+    tls: bool = option(False, "Speak TLS; given with any of the three files below.")
+    ca_file: Path | None = option(None, "The authority that signed the broker's certificate; without it, the system's.")
+    cert_file: Path | None = option(None, "This device's certificate.")
+    key_file: Path | None = option(None, "The certificate's key.")
+    keepalive_s: int = option(30, "The broker calls the device offline after 1.5 times this silence.", within(5, 3600))
+    base_topic: str = option("appliance", "The first part of every topic.", _topic)
+    discovery: bool = option(True, "Announce the device to Home Assistant.")
+    discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", _topic)
+    labels_per_s: float = option(1.0, "Messages a second on T/labels at the most; 0 sends none.", within(0, 100))
+    snapshots: bool = option(False, "Send the picture that started an event (others on the broker can see it).")
+    outbox_max_events: int = option(100_000, "Undelivered events kept at the most; the oldest goes first.", at_least(100))
+    outbox_max_age_s: float = option(604_800, "Undelivered events older than this are dropped (a week).", at_least(60, " s"))
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the program says of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = option("info", "How much is said.")
+    format: Literal["text", "json"] = option("text", "json gives one object a line.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. `path` is the file they came from, None for the defaults alone."""
+
+    device: DeviceSettings = DeviceSettings()
+    camera: CameraSettings = dataclasses.field(default_factory=CameraSettings)
+    labeler: LabelerSettings = dataclasses.field(default_factory=LabelerSettings)
+    events: EventSettings = EventSettings()
+    mqtt: MqttSettings = MqttSettings()
+    log: LogSettings = LogSettings()
+    path: Path | None = None
+
+
+def contradiction(settings: Settings) -> tuple[str, str] | None:
+    """What two keys cannot both say: the key to point at and the sentence, or None."""
+    labeler, mqtt, camera = settings.labeler, settings.mqtt, settings.camera
+    if labeler.allow and labeler.deny:
+        return "labeler.deny", "cannot be given together with labeler.allow: keep one of the two"
+    if mqtt.password_file and not mqtt.username:
+        return "mqtt.password_file", "needs mqtt.username beside it"
+    if (mqtt.cert_file is None) != (mqtt.key_file is None):
+        given, missing = ("cert_file", "key_file") if mqtt.cert_file else ("key_file", "cert_file")
+        return f"mqtt.{given}", f"needs mqtt.{missing} beside it"
+    if camera.password_file and not camera.username:
+        return "camera.password_file", "needs camera.username beside it"
+    return None

@@ -1,0 +1,210 @@
+"""Reads the settings from a TOML file and from APPLIANCE_SECTION__KEY variables.
+
+Unknown keys, wrong types and values out of bounds are errors that name the file, the line, the key and, where
+there is one, the key that was probably meant. Secrets are read from files, never from the TOML itself.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import stat
+import tomllib
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from appliance.errors import SettingsError
+from appliance.settings import Settings, contradiction
+
+ENVIRONMENT_PREFIX = "APPLIANCE_"
+SYSTEM_PATH = Path("/etc/appliance/appliance.toml")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings.
+
+    Args:
+        path: The file to read; None takes /etc/appliance/appliance.toml where it exists, else the defaults.
+        environ: Where overrides such as APPLIANCE_MQTT__HOST are looked for.
+
+    Raises:
+        SettingsError: The file cannot be read, or something in it or in a variable is wrong.
+    """
+    if path is None and SYSTEM_PATH.exists():
+        path = SYSTEM_PATH
+    text, tables = "", {}
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+            tables = tomllib.loads(text)
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read: {error.strerror}; give another file with --config") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+    where = _Where(path, text)
+    _override(tables, environ, where)
+    sections = {}
+    hints = get_type_hints(Settings)
+    for name, table in tables.items():
+        if name not in hints or name == "path":
+            raise SettingsError(f"{where.of(name)}: there is no section [{name}]{_nearest(name, [n for n in hints if n != 'path'])}")
+        if not isinstance(table, dict):
+            raise SettingsError(f"{where.of(name)}: {name} must be a section: write [{name}] on a line of its own")
+        sections[name] = _section(hints[name], name, table, where)
+    settings = Settings(**sections, path=path)
+    if wrong := contradiction(settings):
+        raise SettingsError(f"{where.of(wrong[0])}: {wrong[0]} {wrong[1]}")
+    return settings
+
+
+def read_secret(path: Path, key: str) -> tuple[str, str | None]:
+    """The secret that the file of a `…_file` setting holds, without its final newline.
+
+    Returns:
+        The secret, and a warning where others can read the file, else None.
+
+    Raises:
+        SettingsError: The file cannot be read or is empty.
+    """
+    try:
+        secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingsError(f"{key}: {path} cannot be read: {reason}") from error
+    if not secret:
+        raise SettingsError(f"{key}: {path} is empty; write the password into it")
+    warning = None
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path):
+        warning = f"{key}: {path} can be read by others (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}"
+    return secret, warning
+
+
+def without_credentials(text: str) -> str:
+    """The text with the user name and password of each URL in it blotted out."""
+    return re.sub(r"(\w://)[^/@\s]*@", r"\1…@", text)
+
+
+def _is_credential(path: Path) -> bool:
+    """systemd's credentials folder is closed to others as a whole; the modes inside it say nothing."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and path.is_relative_to(folder)
+
+
+def _section(kind: type, section: str, table: dict[str, Any], where: "_Where") -> Any:
+    hints, values = get_type_hints(kind), {}
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key, value in table.items():
+        name = f"{section}.{key}"
+        if key not in fields:
+            raise SettingsError(f"{where.of(name)}: there is no setting {name}{_nearest(key, fields, section + '.')}")
+        try:
+            values[key] = _convert(hints[key], value)
+        except ValueError as error:
+            raise SettingsError(f"{where.of(name)}: {name} must be {error}, not {value!r}") from None
+        check = fields[key].metadata["check"]
+        if check and values[key] is not None and (wrong := check(values[key])):
+            raise SettingsError(f"{where.of(name)}: {name} {wrong}; it is {without_credentials(repr(value))}")
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    """The value as the type that the field has; ValueError says what it should have been."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert(next(part for part in arguments if part is not type(None)), value)
+    if origin is Literal:
+        if value in arguments and type(value) in {type(choice) for choice in arguments}:
+            return value
+        raise ValueError("one of " + ", ".join(repr(choice) for choice in arguments))
+    if origin is dict:
+        if isinstance(value, dict):
+            return {key: _convert(arguments[1], item) for key, item in value.items()}
+        raise ValueError("a table of name = value")
+    if origin is tuple:
+        many = arguments[-1] is Ellipsis
+        kinds = [arguments[0]] * len(value) if many and isinstance(value, list) else arguments
+        if isinstance(value, list) and len(value) == len(kinds):
+            return tuple(_convert(kind, item) for kind, item in zip(kinds, value, strict=True))
+        raise ValueError("a list of texts" if many else f"a list of {len(arguments)} numbers")
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str) and value:
+        return Path(value)
+    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)) and value == value:
+        return value
+    names = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false", Path: "a path in quotes"}
+    raise ValueError(names[hint])
+
+
+def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where") -> None:
+    """Lays APPLIANCE_SECTION__KEY (and __LABEL for a table's entry) over what the file says."""
+    hints = get_type_hints(Settings)
+    for variable, text in environ.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
+            continue
+        section, key, *rest = variable.removeprefix(ENVIRONMENT_PREFIX).split("__", 2)
+        section, key = section.lower(), key.lower()
+        kind = get_type_hints(hints[section]).get(key) if section in hints and section != "path" else None
+        target = tables.setdefault(section, {})
+        if rest:
+            target, key, kind = target.setdefault(key, {}), rest[0], None
+        target[key] = _from_text(text, kind)
+        where.variables[".".join([section, key] if not rest else [section, *variable.split("__")[1:2]]).lower()] = variable
+
+
+def _from_text(text: str, kind: Any) -> Any:
+    """A variable's text as TOML would have it; a text setting takes it as it stands."""
+    kinds = {type(choice) for choice in get_args(kind)} if get_origin(kind) is Literal else {kind, *get_args(kind)}
+    if kinds & {str, Path}:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+class _Where:
+    """Says where a key stands: a variable's name, or the file and the line."""
+
+    def __init__(self, path: Path | None, text: str):
+        self.path = path
+        self.variables: dict[str, str] = {}
+        self._lines = text.splitlines()
+
+    def of(self, name: str) -> str:
+        if variable := self.variables.get(name):
+            return variable
+        section, _, key = name.partition(".")
+        if variable := next((v for n, v in self.variables.items() if not key and n.startswith(section + ".")), None):
+            return variable
+        line = self._line(section, key)
+        return f"{self.path}, line {line}" if line else str(self.path or "settings")
+
+    def _line(self, section: str, key: str) -> int | None:
+        """The first line that gives this key (or opens this section): tomllib keeps no positions."""
+        current, opened = "", None
+        quoted = rf"(?:{re.escape(key)}|\"{re.escape(key)}\"|'{re.escape(key)}')"
+        for number, line in enumerate(self._lines, 1):
+            if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+                current = header[1].replace('"', "").replace("'", "")
+                if current == section or current.startswith(section + "."):
+                    opened = opened or number
+                    if key and (current == f"{section}.{key}"):
+                        return number
+            elif key and current == section and re.match(rf"\s*{quoted}\s*[.=]", line):
+                return number
+            elif not current and re.match(rf"\s*{re.escape(section)}\s*(\.\s*{quoted}\s*)?[.=]", line):
+                return number
+        return opened
+
+
+def _nearest(word: str, known: Any, prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    return f"; did you mean {prefix}{near[0]}?" if near else f"; there are {', '.join(known)}"
