@@ -52,7 +52,8 @@ def _source(value: str) -> str | None:
     return None if url.hostname else "names no host"
 
 
-def _region(value: tuple[float, ...]) -> str | None:
+def region_fault(value: tuple[float, ...]) -> str | None:
+    """What is wrong with a region (x, y, width, height in fractions), or None."""
     x, y, width, height = value
     if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
         return None
@@ -105,7 +106,7 @@ class CameraSettings:
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
     vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
     region: tuple[float, float, float, float] | None = option(
-        None, "[x, y, width, height], fractions of the upright picture: label only this part.", _region
+        None, "[x, y, width, height], fractions of the upright picture: label only this part.", region_fault
     )
     loop: bool = option(True, "Begin again at the end of a folder or a video file.")
     controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")

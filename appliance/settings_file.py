@@ -161,8 +161,10 @@ def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where
 
 def _from_text(text: str, kind: Any) -> Any:
     """A variable's text as TOML would have it; a text setting takes it as it stands."""
-    kinds = {type(choice) for choice in get_args(kind)} if get_origin(kind) is Literal else {kind, *get_args(kind)}
-    if kinds & {str, Path}:
+    origin, arguments = get_origin(kind), get_args(kind)
+    choices = {type(choice) for choice in arguments} if origin is Literal else ()
+    alternatives = arguments if origin in (Union, types.UnionType) else (kind,)
+    if {str, Path} & {*choices, *alternatives}:
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]

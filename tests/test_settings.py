@@ -1,0 +1,124 @@
+"""Settings from a file and from variables, and what is said when they are wrong."""
+
+import os
+
+import pytest
+
+from appliance.errors import SettingsError
+from appliance.settings_file import load, read_secret
+
+
+def loaded(tmp_path, text, environ=None):
+    path = tmp_path / "appliance.toml"
+    path.write_text(text)
+    return load(path, environ or {})
+
+
+def refused(tmp_path, text, environ=None):
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, text, environ)
+    return str(caught.value)
+
+
+def test_values_arrive_with_their_types(tmp_path):
+    settings = loaded(
+        tmp_path,
+        '[camera]\nsource = "scene"\nfps = 3\nregion = [0, 0, 0.5, 1]\nsize = [640, 480]\n'
+        '[labeler]\nallow = ["roses"]\n[labeler.thresholds]\nroses = 0.8\n',
+    )
+    assert settings.camera.fps == 3.0 and isinstance(settings.camera.fps, float)
+    assert settings.camera.region == (0.0, 0.0, 0.5, 1.0)
+    assert settings.camera.size == (640, 480)
+    assert settings.labeler.allow == ("roses",)
+    assert settings.labeler.thresholds == {"roses": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('[mqtt]\nport = 1883\nhots = "broker"', ["line 3", "mqtt.hots", "did you mean mqtt.host?"]),
+        ("[cemara]\nfps = 3", ["line 1", "[cemara]", "did you mean camera?"]),
+        ('[camera]\nfps = "fast"', ["line 2", "camera.fps must be a number", "'fast'"]),
+        ("[camera]\nfps = true", ["camera.fps must be a number"]),
+        ("[mqtt]\nport = 1883.5", ["mqtt.port must be a whole number"]),
+        ("[camera]\nrotation = 45", ["camera.rotation", "0, 90, 180, 270"]),
+        ("[labeler]\nthreshold = 1.5", ["line 2", "from 0 to 1"]),
+        ("[labeler]\nthreshold = nan", ["labeler.threshold must be a number"]),
+        ("[labeler.thresholds]\nroses = 2.0", ["from 0 to 1", "roses"]),
+        ("[labeler]\nmax_results = 0", ["1 or more, or -1 for all"]),
+        ('[labeler]\nallow = ["a"]\ndeny = ["b"]', ["line 3", "labeler.deny", "labeler.allow"]),
+        ("[camera]\nregion = [0.5, 0, 0.6, 1]", ["camera.region", "inside the picture"]),
+        ('[device]\nid = "kitchen/1"', ["device.id", "MQTT topics"]),
+        ('[device]\nid = "kitchen+"', ["device.id"]),
+        ('[mqtt]\nbase_topic = "a/#"', ["mqtt.base_topic", "wildcards"]),
+        ('[mqtt]\npassword_file = "x"', ["mqtt.password_file", "mqtt.username"]),
+        ('[mqtt]\ncert_file = "x"', ["mqtt.cert_file", "mqtt.key_file"]),
+        ('[camera]\nsource = "ftp://host/x"', ["camera.source", "ftp://"]),
+        ("camera = 3", ["line 1", "section"]),
+        ("[camera\nfps = 3", ["not valid TOML", "line 1"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path, text, parts):
+    sentence = refused(tmp_path, text)
+    for part in ["appliance.toml", *parts]:
+        assert part in sentence
+
+
+@pytest.mark.parametrize("line", ['[camera]\nsource = "rtsp://me:s3cret@host/1"', '[mqtt]\nhost = "mqtt://me:s3cret@host"'])
+def test_credentials_in_an_address_are_refused_and_not_repeated(tmp_path, line):
+    sentence = refused(tmp_path, line)
+    assert "password_file" in sentence
+    assert "s3cret" not in sentence
+
+
+def test_a_variable_overrides_the_file(tmp_path):
+    environ = {
+        "APPLIANCE_MQTT__HOST": "other",
+        "APPLIANCE_MQTT__PORT": "1884",
+        "APPLIANCE_MQTT__PROTOCOL": "5",
+        "APPLIANCE_MQTT__USERNAME": "1234",
+        "APPLIANCE_LABELER__ALLOW": '["roses"]',
+        "APPLIANCE_STATE_DIR": "/elsewhere",
+    }
+    settings = loaded(tmp_path, '[mqtt]\nhost = "broker"', environ)
+    assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.protocol) == ("other", 1884, "5")
+    assert settings.mqtt.username == "1234"
+    assert settings.labeler.allow == ("roses",)
+
+
+@pytest.mark.parametrize("variable", ["APPLIANCE_MQTT__PROT", "APPLIANCE_MQT__PORT", "APPLIANCE_MQTT__PORT"])
+def test_a_wrong_variable_is_named(tmp_path, variable):
+    assert variable in refused(tmp_path, "", {variable: "abc"})
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml.*--config"):
+        load(tmp_path / "nowhere.toml", {})
+
+
+def test_a_secret_that_others_can_read_is_used_with_a_warning(tmp_path):
+    path = tmp_path / "password"
+    path.write_text("hunter2\n")
+    path.chmod(0o644)
+    secret, warning = read_secret(path, "mqtt.password_file")
+    assert secret == "hunter2"
+    assert "chmod 600" in warning and "hunter2" not in warning
+    path.chmod(0o600)
+    assert read_secret(path, "mqtt.password_file") == ("hunter2", None)
+
+
+def test_systemd_credentials_are_not_complained_about(tmp_path, monkeypatch):
+    path = tmp_path / "secrets_mqtt_password"
+    path.write_text("hunter2")
+    path.chmod(0o440)
+    monkeypatch.setitem(os.environ, "CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_secret(path, "mqtt.password_file") == ("hunter2", None)
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_missing_or_empty_secret_is_said(tmp_path, content):
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=r"mqtt\.password_file.*password"):
+        read_secret(path, "mqtt.password_file")
