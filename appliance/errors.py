@@ -18,8 +18,11 @@ They are raised where the fact is known and caught where something can be done.
     │   └── RuntimeMissingError      no TFLite runtime that works is installed
     ├── MessagingError           something about MQTT
     │   └── OutboxError              the file of undelivered events cannot be used
+    ├── PlacesError              a folder for state or for the run cannot be used
     ├── StoreError               the folder of installed models cannot be used
+    ├── ProbeError               a bundle could not be tried out; says nothing about the bundle
     └── ControlError             the running daemon could not be asked, or said no
+        └── DaemonAbsentError        no daemon is running
 """
 
 
@@ -91,9 +94,21 @@ class OutboxError(MessagingError):
     """The file of undelivered events cannot be used."""
 
 
+class PlacesError(ApplianceError):
+    """A folder for state or for the run cannot be used."""
+
+
 class StoreError(ApplianceError):
     """The folder of installed models cannot be used."""
 
 
+class ProbeError(ApplianceError):
+    """A bundle could not be tried out, for now; says nothing about the bundle itself."""
+
+
 class ControlError(ApplianceError):
     """The running daemon could not be asked, or said no."""
+
+
+class DaemonAbsentError(ControlError):
+    """No daemon is running."""
