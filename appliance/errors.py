@@ -17,7 +17,8 @@ They are raised where the fact is known and caught where something can be done.
     │   ├── LabelOptionError         an option names what this model does not have
     │   └── RuntimeMissingError      no TFLite runtime that works is installed
     ├── MessagingError           something about MQTT
-    │   └── OutboxError              the file of undelivered events cannot be used
+    │   ├── OutboxError              the file of undelivered events cannot be used
+    │   └── CommandError             a command that came over MQTT is not a good one, or was not carried out
     ├── PlacesError              a folder for state or for the run cannot be used
     ├── StoreError               the folder of installed models cannot be used
     ├── ProbeError               a bundle could not be tried out; says nothing about the bundle
@@ -92,6 +93,10 @@ class MessagingError(ApplianceError):
 
 class OutboxError(MessagingError):
     """The file of undelivered events cannot be used."""
+
+
+class CommandError(MessagingError):
+    """A command that came over MQTT is not a good one, or was not carried out; says what would be right."""
 
 
 class PlacesError(ApplianceError):
