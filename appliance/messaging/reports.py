@@ -20,7 +20,7 @@ from appliance.labeling.tracker import Event
 from appliance.messaging import topics as said
 from appliance.messaging.announced import Announced, read_announced, write_announced
 from appliance.messaging.homeassistant import WATCHED_LIMIT, Announcer, Timer, discovery, start_timer
-from appliance.messaging.lastframe import LastFrame
+from appliance.messaging.outbox import Outbox
 from appliance.messaging.topics import OFF, ON, Topics, encode, slugs
 from appliance.settings import Settings
 
@@ -34,7 +34,7 @@ class Sink(Protocol):
     """Where messages go: the publisher. No method blocks or raises."""
 
     def offer(self, event: dict[str, Any]) -> None:
-        """A durable message: {"topic", "payload"}."""
+        """A durable message: {"topic", "time" (seconds since 1970 UTC), "payload"}."""
 
     def retain(self, topic: str, payload: str | bytes | None, qos: int = 1) -> None:
         """The topic's value from now on; None clears it."""
@@ -49,6 +49,7 @@ class Reports:
     def __init__(
         self,
         sink: Sink,
+        outbox: Outbox,
         topics: Topics,
         settings: Settings,
         boot: str,
@@ -59,14 +60,16 @@ class Reports:
         """
         Args:
             sink: The publisher.
+            outbox: What it delivers from; asked for what an earlier process left open, told the time of each frame.
             topics: The device's topics.
             settings: All settings; the mqtt section, the allowed labels and the device's name count here.
             boot: The id of this start of the program.
-            state_dir: Where the last frame and what stands on the broker are remembered.
+            state_dir: Where what stands on the broker is remembered.
             clock: Seconds since 1970 UTC.
             start_timer: Calls a function after a delay.
         """
         self._sink = sink
+        self._outbox = outbox
         self._topics = topics
         self._mqtt = settings.mqtt
         self._allow = settings.labeler.allow
@@ -83,7 +86,6 @@ class Reports:
         self._state: tuple[Any, ...] | None = None
         self._labels_due_s = float("-inf")
         self._snapshot: tuple[Future[None], Timer] | None = None
-        self._last_frame = LastFrame(state_dir / "last-frame")
         self._announced_file = state_dir / "announced.json"
         self._before = read_announced(self._announced_file)
         self._announcer = Announcer(self._announce, start_timer) if self._mqtt.discovery else None
@@ -146,7 +148,8 @@ class Reports:
             snapshot: Makes a JPEG of it; called only when one is sent.
         """
         with self._lock:
-            self._last_frame.note(frame.time, open_peaks)
+            if open_peaks:
+                self._outbox.mark_seen(frame.time, open_peaks)
             self._tell_events(events)
             if self._running:
                 self._tell_labels(frame, labels, inference_ms)
@@ -158,28 +161,22 @@ class Reports:
     def events_ended(self, events: Sequence[Event]) -> None:
         """Events were ended by something else than a frame: a stop, a swap, running off."""
         with self._lock:
-            self._last_frame.note(self._clock(), {})
             self._tell_events(events)
             self._tell_nothing()
 
     # From the main thread.
 
-    def end_unfinished(self, started: Sequence[Mapping[str, Any]]) -> None:
-        """Ends the events that were open when an earlier process died; called once, before the first frame.
-
-        Args:
-            started: The payloads of their starts, from the outbox.
-        """
-        record = self._last_frame.before
+    def end_unfinished(self) -> None:
+        """Ends the events that were open when an earlier process died; called once, before the first frame."""
+        seen = self._outbox.seen_before
         with self._lock:
-            for payload in started:
+            for started in self._outbox.open_events():
+                ended_s = seen.time if seen else None
+                peak = seen.peaks.get(started["id"]) if seen else None
                 self._seq += 1
-                peak = record.peaks.get(payload["id"]) if record else None
-                end = said.restart_payload(payload, record.time_s if record else None, peak, self._boot, self._seq)
-                self._sink.offer({"topic": self._topics.event, "payload": end})
-                self._on.discard(payload["label"])
-                if payload["label"] in self._watched:
-                    self._switch(payload["label"])
+                self._offer(self._topics.event, said.restart_payload(started, ended_s, peak, self._boot, self._seq))
+                if started["label"] in self._watched:
+                    self._switch(started["label"])
 
     def threshold(self, value: float) -> None:
         """The common threshold in force."""
@@ -208,7 +205,7 @@ class Reports:
 
     def update(self, payload: Mapping[str, Any]) -> None:
         """A step of a model update (topics.update_payload); durable."""
-        self._sink.offer({"topic": self._topics.update, "payload": dict(payload)})
+        self._offer(self._topics.update, payload)
 
     def request_snapshot(self) -> Future[None]:
         """Asks for a snapshot of the next frame. The future fails with MessagingError when none comes."""
@@ -228,7 +225,6 @@ class Reports:
         with self._lock:
             self._tell_nothing()
             asked = self._snapshot
-            self._last_frame.close()
         if self._announcer:
             self._announcer.stop()
         if asked:
@@ -246,11 +242,13 @@ class Reports:
     def _tell_events(self, events: Sequence[Event]) -> None:
         for event in events:
             self._seq += 1
-            payload = said.event_payload(event, self._model, self._topics.device, self._boot, self._seq)
-            self._sink.offer({"topic": self._topics.event, "payload": payload})
+            self._offer(self._topics.event, said.event_payload(event, self._model, self._topics.device, self._boot, self._seq))
             (self._on.add if event.type == "started" else self._on.discard)(event.label)
             if event.label in self._watched:
                 self._switch(event.label)
+
+    def _offer(self, topic: str, payload: Mapping[str, Any]) -> None:
+        self._sink.offer({"topic": topic, "time": self._clock(), "payload": dict(payload)})
 
     def _switch(self, label: str) -> None:
         self._sink.retain(self._topics.label(self._watched[label]), ON if label in self._on else OFF)
