@@ -1,0 +1,308 @@
+"""The local control socket: what a command on this machine asks of the running daemon.
+
+A Unix stream socket in the run time folder, mode 0660, with the folder's group: who may use it is decided by the file
+system. One JSON object a line in each direction; a connection may carry several requests, each answered by
+`{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
+
+The server has threads of its own, one that accepts and one for each client: a request such as installing a model takes
+seconds, and the main thread feeds the watchdog; a client that connects and says nothing must not keep others waiting.
+What always holds: a socket that somebody answers on is never taken over, a request and the number of clients are
+bounded, and no client can make the daemon fail.
+"""
+
+import contextlib
+import fcntl
+import grp
+import json
+import logging
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, ControlError, DaemonAbsentError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+MODE = 0o660
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_CLIENTS = 16
+REQUEST_TIMEOUT_S = 10.0  # for one request to come in whole, and for an answer to be taken
+MAX_PATH_BYTES = 107  # sun_path holds 108 with the closing zero, unix(7)
+
+
+class ControlServer:
+    """Answers on the control socket from `start()` to `stop()`; a context manager does both."""
+
+    def __init__(self, path: Path, handle: Handler, request_timeout_s: float = REQUEST_TIMEOUT_S):
+        """
+        Args:
+            path: The socket's path; its folder must exist.
+            handle: Turns a request into an answer. It is called from several threads at a time. An ApplianceError that it
+                raises is the answer; any other error is logged, and the client is told to look there.
+            request_timeout_s: A client that takes longer to send one request, or to take its answer, is dropped.
+        """
+        self.path = path
+        self._handle = handle
+        self._request_timeout_s = request_timeout_s
+        self._listener: socket.socket | None = None
+        self._inode = 0
+        self._clients: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "ControlServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Opens the socket and begins to answer.
+
+        Raises:
+            ControlError: Another daemon answers on it, or it cannot be made there.
+        """
+        try:
+            self._listener = _listen(self.path)
+            self._inode = self.path.lstat().st_ino
+        except OSError as error:
+            raise ControlError(f"the control socket {self.path} cannot be made: {error.strerror or error}; see its folder's rights") from error
+        threading.Thread(target=self._accept, args=(self._listener,), name="control", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stops answering and removes the socket; requests under way are cut off."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        with contextlib.suppress(OSError):
+            if self.path.lstat().st_ino == self._inode:  # not one that a later daemon put there
+                self.path.unlink()
+        with self._lock:
+            sockets = [listener, *self._clients]
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it; close alone does not
+        listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while self._listener is listener:
+            try:
+                client, _ = listener.accept()
+            except OSError as error:
+                if self._listener is not listener:
+                    return
+                log.warning("A client of the control socket could not be accepted: %s.", error.strerror)
+                time.sleep(0.5)  # out of descriptors, most likely: trying again at once would spin
+                continue
+            client.settimeout(self._request_timeout_s)
+            with self._lock:
+                crowded = len(self._clients) >= MAX_CLIENTS
+                if not crowded:
+                    self._clients.add(client)
+            if crowded:
+                _tell(client, _no("too many commands are talking to the daemon at once; try again in a moment"))
+                client.close()
+            else:
+                threading.Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            lines = _Lines(client, MAX_REQUEST_BYTES)
+            while (line := lines.next(time.monotonic() + self._request_timeout_s)) is not None:
+                client.settimeout(self._request_timeout_s)
+                client.sendall(_packed(self._answer(line)))
+        except ValueError:
+            _tell(client, _no(f"the request is longer than {MAX_REQUEST_BYTES} bytes"))
+        except OSError:
+            pass  # the client went away, or took too long: nobody is left to tell
+        finally:
+            with self._lock:
+                self._clients.discard(client)
+            client.close()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return _no("the request is not JSON; send one JSON object a line")
+        if not isinstance(request, dict):
+            return _no("the request is not a JSON object; send one JSON object a line")
+        try:
+            return {"ok": True, "answer": self._handle(request)}
+        except ApplianceError as error:
+            return _no(str(error))
+        except Exception:
+            log.exception("A request on the control socket failed.")
+            return _no("the daemon failed at this request; its log says more")
+
+
+def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
+    """Asks the running daemon and returns its answer.
+
+    Args:
+        path: The socket's path, see places.control_socket().
+        request: One JSON object.
+        timeout_s: For all of it.
+
+    Raises:
+        DaemonAbsentError: No daemon is running.
+        ControlError: The daemon said no (the sentence is its own), may not be asked, or did not answer in time.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            with _address(path) as address:
+                connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+            raise DaemonAbsentError(f"no daemon is running (nobody listens on {path}); start it with: systemctl start appliance") from error
+        except PermissionError as error:
+            raise ControlError(f"this account may not ask the daemon; run the command {_who_may(path)}") from error
+        except (TimeoutError, BlockingIOError) as error:
+            raise ControlError(f"the daemon takes no more commands at {path}; try again, or see its log") from error
+        except OSError as error:
+            raise ControlError(f"the daemon cannot be asked at {path}: {error.strerror or error}; see the path") from error
+        try:
+            # A refusal can come before all was sent (and close the other end): what it says is still read.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(_packed(request))
+            line = _Lines(connection, MAX_ANSWER_BYTES).next(deadline_s)
+        except TimeoutError as error:
+            raise ControlError(f"the daemon did not answer within {timeout_s:g} s; it may still be at work: see its log") from error
+        except (OSError, ValueError):
+            line = None
+    return _understood(line)
+
+
+class _Lines:
+    """Reads lines from a connection, each bounded in length and in time."""
+
+    def __init__(self, connection: socket.socket, max_bytes: int):
+        self._connection, self._max_bytes, self._pending = connection, max_bytes, bytearray()
+
+    def next(self, deadline_s: float) -> bytes | None:
+        """The next line; None at the end. Raises TimeoutError after the deadline and ValueError past the length."""
+        searched = 0
+        while (end := self._pending.find(b"\n", searched)) < 0:
+            searched = len(self._pending)
+            if searched > self._max_bytes:
+                raise ValueError("line too long")
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left_s)
+            received = self._connection.recv(65536)
+            if not received:
+                return None
+            self._pending += received
+        line = bytes(self._pending[:end])
+        del self._pending[: end + 1]
+        return line
+
+
+def _understood(line: bytes | None) -> dict[str, Any]:
+    if line is None:
+        raise ControlError("the daemon ended before it answered; see its log")
+    try:
+        answer = json.loads(line)
+        if answer["ok"]:
+            return answer["answer"]
+        sentence = str(answer["error"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ControlError("the daemon's answer is not understood; are the command and the daemon of one version?") from error
+    raise ControlError(sentence)
+
+
+def _no(sentence: str) -> dict[str, Any]:
+    return {"ok": False, "error": sentence}
+
+
+def _packed(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _tell(client: socket.socket, answer: dict[str, Any]) -> None:
+    """Sends a last word to a client that may be gone."""
+    with contextlib.suppress(OSError):
+        client.sendall(_packed(answer))
+
+
+def _listen(path: Path) -> socket.socket:
+    """Opens the listening socket, replacing one that nobody answers on."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # two daemons that start at once: one of them finds the other's socket
+        _clear(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            os.fchmod(listener.fileno(), MODE)  # Linux makes the file with the socket's mode: never wider than this
+            with _address(path) as address:
+                listener.bind(address)
+            owner = os.fstat(folder)
+            _hand_over(path, owner.st_uid, owner.st_gid)
+            listener.listen(MAX_CLIENTS)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+    finally:
+        os.close(folder)
+
+
+def _clear(path: Path) -> None:
+    """Removes the socket of a daemon that is gone."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ControlError(f"{path} is in the way of the control socket and is not a socket; move it away")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        try:
+            with _address(path) as address:
+                connection.connect(address)
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # a daemon too busy to answer is a daemon
+    raise ControlError(
+        f"another daemon already runs with this state (it answers on {path}); stop it, or give this one a state of its own with APPLIANCE_STATE_DIR"
+    )
+
+
+def _hand_over(path: Path, owner: int, group: int) -> None:
+    try:
+        os.chown(path, owner if os.geteuid() == 0 else -1, group)
+    except PermissionError:
+        log.warning("The control socket %s keeps this account's group, as this account is not in the folder's.", path)
+    path.chmod(MODE)
+
+
+@contextlib.contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The path as a socket address; a long one goes through a descriptor of its folder, which is short."""
+    if len(os.fsencode(path)) <= MAX_PATH_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def _who_may(path: Path) -> str:
+    try:
+        group = grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "as root"
+    return f"as root or as a member of the group {group}"
