@@ -20,7 +20,7 @@ from appliance.labeling.tracker import Event
 from appliance.messaging import topics as said
 from appliance.messaging.announced import Announced, read_announced, write_announced
 from appliance.messaging.homeassistant import WATCHED_LIMIT, Announcer, Timer, discovery, start_timer
-from appliance.messaging.outbox import Outbox
+from appliance.messaging.lastframe import LastFrame
 from appliance.messaging.topics import OFF, ON, Topics, encode, slugs
 from appliance.settings import Settings
 
@@ -49,7 +49,6 @@ class Reports:
     def __init__(
         self,
         sink: Sink,
-        outbox: Outbox,
         topics: Topics,
         settings: Settings,
         boot: str,
@@ -60,16 +59,14 @@ class Reports:
         """
         Args:
             sink: The publisher.
-            outbox: What it delivers from; asked for what an earlier process left open, told the time of each frame.
             topics: The device's topics.
             settings: All settings; the mqtt section, the allowed labels and the device's name count here.
             boot: The id of this start of the program.
-            state_dir: Where what stands on the broker is remembered.
+            state_dir: Where the last frame and what stands on the broker are remembered.
             clock: Seconds since 1970 UTC.
             start_timer: Calls a function after a delay.
         """
         self._sink = sink
-        self._outbox = outbox
         self._topics = topics
         self._mqtt = settings.mqtt
         self._allow = settings.labeler.allow
@@ -86,6 +83,7 @@ class Reports:
         self._state: tuple[Any, ...] | None = None
         self._labels_due_s = float("-inf")
         self._snapshot: tuple[Future[None], Timer] | None = None
+        self._last_frame = LastFrame(state_dir / "last-frame")
         self._announced_file = state_dir / "announced.json"
         self._before = read_announced(self._announced_file)
         self._announcer = Announcer(self._announce, start_timer) if self._mqtt.discovery else None
@@ -148,8 +146,7 @@ class Reports:
             snapshot: Makes a JPEG of it; called only when one is sent.
         """
         with self._lock:
-            if open_peaks:
-                self._outbox.mark_seen(frame.time, open_peaks)
+            self._last_frame.note(frame.time, open_peaks)
             self._tell_events(events)
             if self._running:
                 self._tell_labels(frame, labels, inference_ms)
@@ -161,18 +158,23 @@ class Reports:
     def events_ended(self, events: Sequence[Event]) -> None:
         """Events were ended by something else than a frame: a stop, a swap, running off."""
         with self._lock:
+            self._last_frame.note(self._clock(), {})
             self._tell_events(events)
             self._tell_nothing()
 
     # From the main thread.
 
-    def end_unfinished(self) -> None:
-        """Ends the events that were open when an earlier process died; called once, before the first frame."""
-        seen = self._outbox.seen_before
+    def end_unfinished(self, open_events: Sequence[Mapping[str, Any]]) -> None:
+        """Ends the events that were open when an earlier process died; called once, before the first frame.
+
+        Args:
+            open_events: The payloads of their starts, from the outbox.
+        """
+        last = self._last_frame.before
         with self._lock:
-            for started in self._outbox.open_events():
-                ended_s = seen.time if seen else None
-                peak = seen.peaks.get(started["id"]) if seen else None
+            for started in open_events:
+                ended_s = last.time_s if last else None
+                peak = last.peaks.get(started["id"]) if last else None
                 self._seq += 1
                 self._offer(self._topics.event, said.restart_payload(started, ended_s, peak, self._boot, self._seq))
                 if started["label"] in self._watched:
@@ -225,6 +227,7 @@ class Reports:
         with self._lock:
             self._tell_nothing()
             asked = self._snapshot
+            self._last_frame.close()
         if self._announcer:
             self._announcer.stop()
         if asked:
