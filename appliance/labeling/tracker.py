@@ -1,12 +1,13 @@
 """Labels per frame → events: a label starts, and later ends.
 
 A label starts after `start_frames` frames in a row at or above its threshold. It ends once it has been below
-threshold − hysteresis for `end_after_s`, and does not start again within `cooldown_s` of its end. Scores between the
-two lines keep a started label alive and break a beginning one. Time is passed in and is monotonic for durations;
+threshold − hysteresis for `end_after_s`, counted from the first frame below: what was between two frames nobody saw.
+It does not start again within `cooldown_s` of its end. Scores between the two lines keep a started label alive and
+break a beginning one. Time is passed in and is monotonic for durations;
 the wall clock of a frame is only copied into the events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,20 +43,20 @@ class Event:
 
 @dataclass(slots=True)
 class _Open:
-    """A label that has started and not ended."""
+    """A label that has started and not ended. `gone_since_s` is the first frame below the lower line, monotonic."""
 
     id: str
     started: float
     score: float
     peak_score: float
     seen: float
-    seen_monotonic_s: float
+    gone_since_s: float | None = None
 
 
 class Tracker:
     """Follows every label of one model. Not thread-safe: it belongs to the labeling thread."""
 
-    def __init__(self, labels: Sequence[str], settings: EventSettings, new_id):
+    def __init__(self, labels: Sequence[str], settings: EventSettings, new_id: Callable[[], str]):
         """
         Args:
             labels: The model's labels, in the order of its output.
@@ -83,21 +84,22 @@ class Tracker:
         """Takes one frame's scores.
 
         Args:
-            scores: (labels,) float; 0 for labels that are filtered out.
+            scores: (labels,) float; −inf for labels that are filtered out (0 would reach a threshold of 0).
             thresholds: (labels,) float, the threshold in force for each.
             time: The frame's time, seconds since 1970 UTC.
-            monotonic_s: The same moment on the monotonic clock.
+            monotonic_s: The same moment on the monotonic clock, in seconds.
 
         Returns:
             What ended and what started with this frame, ends first.
         """
         above = scores >= thresholds
-        self._run = np.where(above, self._run + 1, 0)
+        self._run += 1
+        self._run *= above
         events = self._ended(scores, thresholds, time, monotonic_s) if self._open else []
-        ready = np.flatnonzero((self._run >= self._settings.start_frames) & (monotonic_s >= self._not_before_s))
-        for index in ready.tolist():
-            if index not in self._open:
-                events.append(self._start(index, float(scores[index]), time, monotonic_s))
+        # Few labels are above their thresholds at once, so what follows costs the same for 5 labels and for 1,000.
+        for index in np.flatnonzero(above).tolist():
+            if index not in self._open and self._run[index] >= self._settings.start_frames and monotonic_s >= self._not_before_s[index]:
+                events.append(self._start(index, float(scores[index]), time))
         return events
 
     def end_all(self, reason: str) -> list[Event]:
@@ -111,18 +113,21 @@ class Tracker:
         events = []
         for index, event in list(self._open.items()):
             score = float(scores[index])
-            if score >= thresholds[index] - self._settings.hysteresis:
+            if score >= float(thresholds[index]) - self._settings.hysteresis:
                 event.score, event.peak_score = score, max(event.peak_score, score)
-                event.seen, event.seen_monotonic_s = time, monotonic_s
-            elif monotonic_s - event.seen_monotonic_s >= self._settings.end_after_s:
+                event.seen, event.gone_since_s = time, None
+                continue
+            if event.gone_since_s is None:
+                event.gone_since_s = monotonic_s
+            if monotonic_s - event.gone_since_s >= self._settings.end_after_s:
                 events.append(self._event(index, "ended", None))
                 del self._open[index]
                 self._run[index] = 0
                 self._not_before_s[index] = monotonic_s + self._settings.cooldown_s
         return events
 
-    def _start(self, index: int, score: float, time: float, monotonic_s: float) -> Event:
-        self._open[index] = _Open(self._new_id(), time, score, score, time, monotonic_s)
+    def _start(self, index: int, score: float, time: float) -> Event:
+        self._open[index] = _Open(self._new_id(), time, score, score, time)
         return self._event(index, "started", None)
 
     def _event(self, index: int, kind: Literal["started", "ended"], reason: str | None) -> Event:

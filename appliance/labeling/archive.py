@@ -1,0 +1,110 @@
+"""Unpacks a bundle's zip into a folder of its own, and nothing outside it.
+
+A zip comes over the network, so nothing in it is believed: names that climb out, links, entries that are neither
+file nor folder, two entries of one name and more than MAX_UNPACKED_BYTES are refused before or while unpacking.
+"""
+
+import shutil
+import stat
+import struct
+import tempfile
+import weakref
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from appliance.errors import BundleError, ModelError
+from appliance.labeling.manifest import inside
+
+MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+# A bundle has three files; what brings more than this is something else, or made to fill the disk with names.
+MAX_ENTRIES = 1000
+
+
+class TemporaryFolder:
+    """A private folder that lives as long as this object, and at most as long as the program."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="appliance-bundle-"))
+        self._remover = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def unpack(archive_file: Path) -> TemporaryFolder:
+    """Unpacks a zip.
+
+    Returns:
+        The folder; its files go when it does.
+
+    Raises:
+        BundleError: It is not a zip, is damaged or encrypted, or holds what is refused here.
+        ModelError: There is no room to unpack it.
+    """
+    try:
+        archive = zipfile.ZipFile(archive_file)
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
+        raise BundleError(f"{archive_file} is not a zip file, or it is cut short: {error}.") from error
+    except OSError as error:
+        raise BundleError(f"{archive_file} cannot be read: {error.strerror or error}.") from error
+    with archive:
+        _check(archive, archive_file)
+        folder = TemporaryFolder()
+        left_bytes = MAX_UNPACKED_BYTES
+        for entry in archive.infolist():
+            target = folder.path / PurePosixPath(entry.filename)
+            try:
+                if entry.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                left_bytes -= _copy(archive, entry, target, left_bytes, archive_file)
+            except OSError as error:
+                raise ModelError(f"{archive_file} cannot be unpacked into {folder.path}: {error.strerror or error}.") from error
+    return folder
+
+
+def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        raise BundleError(f"{archive_file} holds {len(entries)} entries, more than the {MAX_ENTRIES} that are unpacked.")
+    seen: set[PurePosixPath] = set()
+    for entry in entries:
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if not inside(entry.filename) or "\\" in entry.filename:
+            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} leads out of the bundle.")
+        if kind == stat.S_IFLNK:
+            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is a link; pack the file itself.")
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is neither a file nor a folder.")
+        if entry.flag_bits & 1:
+            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is encrypted.")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is packed neither stored nor deflated.")
+        path = PurePosixPath(entry.filename)
+        if path in seen:
+            raise BundleError(f"{archive_file} is refused: it holds {entry.filename!r} twice.")
+        seen.add(path)
+    if any(parent in seen and not _is_folder(archive, parent) for path in seen for parent in path.parents):
+        raise BundleError(f"{archive_file} is refused: one of its entries is a file and a folder at once.")
+    total_bytes = sum(entry.file_size for entry in entries)
+    if total_bytes > MAX_UNPACKED_BYTES:
+        raise BundleError(f"{archive_file} would unpack to {total_bytes >> 20} MiB, more than {MAX_UNPACKED_BYTES >> 20} MiB.")
+
+
+def _is_folder(archive: zipfile.ZipFile, path: PurePosixPath) -> bool:
+    return f"{path}/" in archive.NameToInfo
+
+
+def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left_bytes: int, archive_file: Path) -> int:
+    """Unpacks one file and returns its size; the sizes that a zip declares are not believed either."""
+    copied_bytes = 0
+    with target.open("wb") as out:
+        try:
+            with archive.open(entry) as packed:
+                while chunk := packed.read(1 << 18):
+                    copied_bytes += len(chunk)
+                    if copied_bytes > left_bytes:
+                        raise BundleError(f"{archive_file} unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB.")
+                    out.write(chunk)
+        except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError) as error:
+            raise BundleError(f"{archive_file} is damaged: its entry {entry.filename!r} cannot be unpacked ({error}).") from error
+    return copied_bytes
