@@ -114,10 +114,9 @@ class Reports:
             if first and not self._mqtt.snapshots:
                 # A picture of a time when snapshots were on must not stay where others can see it.
                 self._sink.retain(self._topics.snapshot, None, qos=0)
-            if first or not self._on:
+            self._state = None
+            if not self._on:
                 self._tell_nothing()
-            else:
-                self._state = None
             if self._announcer:
                 standing.add(self._topics.discovery)
                 self._announcer.changed()
@@ -231,8 +230,9 @@ class Reports:
         if self._announcer:
             self._announcer.stop()
         if asked:
-            asked[1].cancel()
-            self._no_snapshot(asked[0])
+            future, timer = asked
+            timer.cancel()
+            self._no_snapshot(future)
 
     # With the lock held.
 
@@ -286,8 +286,12 @@ class Reports:
             trouble = error
             log.warning("no snapshot was sent: %s", error)
         if asked:
-            asked[1].cancel()
-            asked[0].set_exception(trouble) if trouble else asked[0].set_result(None)
+            future, timer = asked
+            timer.cancel()
+            if trouble:
+                future.set_exception(trouble)
+            else:
+                future.set_result(None)
 
     def _no_snapshot(self, asked: Future[None]) -> None:
         with self._lock:

@@ -1,0 +1,105 @@
+"""What the tests of messaging share: a sink that remembers, timers that run when told, and made-up results."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from appliance.frame import Frame
+from appliance.labeling.labels import Label, ModelIdentity
+from appliance.labeling.tracker import Event
+
+NOON = 1_767_268_800.0
+"""2026-01-01 12:00:00 UTC."""
+
+FLOWERS = ModelIdentity("flowers", "1.0.0", "ab" * 32)
+
+
+class MemorySink:
+    """A sink that keeps everything, in order, as the publisher would send it with a good connection."""
+
+    def __init__(self):
+        self.messages: list[tuple[str, Any]] = []
+        self.retained: dict[str, Any] = {}
+
+    def offer(self, event):
+        assert set(event) == {"topic", "time", "payload"}
+        json.dumps(event)
+        self.messages.append((event["topic"], event["payload"]))
+
+    def retain(self, topic, payload, qos=1):
+        self.messages.append((topic, payload))
+        if payload is None:
+            self.retained.pop(topic, None)
+        else:
+            self.retained[topic] = payload
+
+    def send(self, topic, payload, qos=0):
+        self.messages.append((topic, payload))
+
+    def on(self, topic):
+        """What was sent on a topic, in order; JSON as objects."""
+        return [_opened(payload) for seen, payload in self.messages if seen == topic]
+
+    def last(self, topic):
+        """The value that a topic holds now."""
+        return _opened(self.retained[topic])
+
+
+class ManualTimers:
+    """Timers that fire when the test says how much time has passed."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+        self._pending: list[tuple[float, Any, _Timer]] = []
+
+    def clock(self):
+        return self.now_s
+
+    def start(self, delay_s, act):
+        timer = _Timer()
+        self._pending.append((self.now_s + delay_s, act, timer))
+        return timer
+
+    def advance(self, seconds):
+        until = self.now_s + seconds
+        while due := sorted((entry for entry in self._pending if entry[0] <= until), key=lambda entry: entry[0]):
+            self._pending.remove(due[0])
+            self.now_s = max(self.now_s, due[0][0])
+            if not due[0][2].cancelled:
+                due[0][1]()
+        self.now_s = until
+
+
+class _Timer:
+    cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+def frame(number=1, at_s=0.0):
+    """A small frame taken `at_s` seconds after noon."""
+    return Frame(np.zeros((4, 4, 3), np.uint8), NOON + at_s, 50.0 + at_s, number)
+
+
+def seen(*labels):
+    """Labels with scores that fall from 0.9."""
+    return [Label(label, 0.9 - 0.1 * place, place) for place, label in enumerate(labels)]
+
+
+def started(label, id="id-1", at_s=0.0, score=0.9):
+    return Event(id, "started", label, score, score, NOON + at_s)
+
+
+def ended(label, id="id-1", at_s=0.0, until_s=5.0, peak=0.95, reason=None):
+    return Event(id, "ended", label, 0.6, peak, NOON + at_s, NOON + until_s, reason)
+
+
+def _opened(payload):
+    if isinstance(payload, bytes):
+        try:
+            return json.loads(payload)
+        except ValueError:
+            return payload
+    return payload
