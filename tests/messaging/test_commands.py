@@ -1,0 +1,185 @@
+"""Commands over MQTT: what is carried out, what is refused with which sentence, and where answers go."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import pytest
+
+from appliance.errors import ApplianceError, CommandError
+from appliance.messaging.commands import Commands, parse
+from appliance.messaging.topics import Topics
+
+T = Topics("appliance", "pi-1")
+ANSWER_HERE = "appliance/pi-1/response/me"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    topic: str
+    payload: bytes = b""
+    retained: bool = False
+    response_topic: str | None = ANSWER_HERE
+    correlation: bytes | None = b"7"
+
+
+class Device:
+    """Notes what it was asked to do."""
+
+    def __init__(self, result=None):
+        self.done, self.answers = [], []
+        handlers = {name: self._handler(name, result) for name in T.commands}
+        self.commands = Commands(T, handlers, lambda message, answer: self.answers.append((message.response_topic, answer)))
+
+    def _handler(self, name, result):
+        def handle(value):
+            if isinstance(result, Exception):
+                raise result
+            self.done.append((name, value))
+            return result
+
+        return handle
+
+    def get(self, topic, payload=b"", **more):
+        self.commands.handle(Sent(topic, payload, **more))
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "name", "value"),
+    [
+        (T.threshold_set, b"0.55", "threshold", 0.55),
+        (T.threshold_set, b" 1\n", "threshold", 1.0),
+        (T.threshold_set, b"0", "threshold", 0.0),
+        (T.threshold_set, b".5", "threshold", 0.5),
+        (T.threshold_set, b"5e-1", "threshold", 0.5),
+        (T.threshold_set, b"default", "threshold", None),
+        (T.running_set, b"ON", "running", True),
+        (T.running_set, b"OFF", "running", False),
+        (T.model_check, b"", "check", None),
+        (T.model_rollback, b"PRESS", "rollback", None),
+        (T.snapshot_get, b"PRESS", "snapshot", None),
+        (T.restart, b"", "restart", None),
+        (T.model_install, b"latest", "install", "latest"),
+        (T.model_install, b"2.0.1rc1+local.5", "install", "2.0.1rc1+local.5"),
+        (T.model_install, b"sha256:0123456789ab", "install", "sha256:0123456789ab"),
+    ],
+)
+def test_a_good_command_is_carried_out_and_answered(topic, payload, name, value):
+    device = Device()
+    device.get(topic, payload)
+    assert device.done == [(name, value)]
+    assert device.answers == [(ANSWER_HERE, {"ok": True})]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "says"),
+    [
+        (T.threshold_set, b"1.01", "from 0 to 1"),
+        (T.threshold_set, b"-0.1", "from 0 to 1"),
+        (T.threshold_set, b"0,5", "a point in it, not a comma"),
+        (T.threshold_set, b"nan", "from 0 to 1"),
+        (T.threshold_set, b"inf", "from 0 to 1"),
+        (T.threshold_set, b"1e999", "from 0 to 1"),
+        (T.threshold_set, b"0_1", "from 0 to 1"),
+        (T.threshold_set, "٠".encode(), "from 0 to 1"),
+        (T.threshold_set, b"", "not nothing"),
+        (T.threshold_set, b"0.5\x00", "from 0 to 1"),
+        (T.threshold_set, b"\xff\xfe", "UTF-8"),
+        (T.threshold_set, b"0" * 100_000, "100000 bytes"),
+        (T.running_set, b"on please", "ON or OFF"),
+        (T.running_set, b"", "ON or OFF"),
+        (T.running_set, b"1", "ON or OFF"),
+        (T.model_check, b"now", "empty or PRESS"),
+        (T.restart, b"{}", "empty or PRESS"),
+        (T.snapshot_get, b"press", "empty or PRESS"),
+        (T.model_install, b"", "latest or a version"),
+        (T.model_install, b"https://example.org/model.zip", "never a URL"),
+        (T.model_install, b"../../etc/passwd", "never a URL or a path"),
+        (T.model_install, b"1.0; reboot", "latest or a version"),
+        (T.model_install, b"v" * 200, "latest or a version"),
+    ],
+)
+def test_a_bad_payload_changes_nothing_and_gets_a_sentence(topic, payload, says):
+    device = Device()
+    device.get(topic, payload)
+    assert device.done == []
+    [(_, answer)] = device.answers
+    assert answer["ok"] is False
+    assert says in answer["error"]
+    assert len(answer["error"]) < 200 and answer["error"].isprintable()
+
+
+def test_a_retained_command_is_ignored_and_said_once(caplog):
+    device = Device()
+    for _ in range(3):
+        device.get(T.restart, b"PRESS", retained=True)
+    device.get(T.running_set, b"OFF", retained=True)
+    assert device.done == device.answers == []
+    assert [record.args[0] for record in caplog.records] == [T.restart, T.running_set]
+    device.get(T.restart, b"PRESS")
+    assert device.done == [("restart", None)]
+
+
+@pytest.mark.parametrize(
+    "response_topic",
+    [None, "", "elsewhere", "appliance/pi-2/response/x", "appliance/pi-1/state", "appliance/pi-1/response/", "appliance/pi-1/response",
+     "appliance/pi-1/responses/x", "appliance/pi-1/response/#", "appliance/pi-1/response/+/x"],
+)  # fmt: skip
+def test_answers_go_nowhere_else(response_topic):
+    device = Device()
+    device.get(T.running_set, b"OFF", response_topic=response_topic)
+    device.get(T.running_set, b"nonsense", response_topic=response_topic)
+    assert device.done == [("running", False)]
+    assert device.answers == []
+
+
+def test_a_handlers_refusal_is_the_answer():
+    device = Device(ApplianceError("There is no previous model to go back to."))
+    device.get(T.model_rollback)
+    assert device.answers == [(ANSWER_HERE, {"ok": False, "error": "There is no previous model to go back to."})]
+
+
+def test_a_fault_in_a_handler_is_answered_and_does_not_get_out(caplog):
+    device = Device(ZeroDivisionError("secret detail"))
+    device.get(T.model_check)
+    [(_, answer)] = device.answers
+    assert answer["ok"] is False and "log" in answer["error"] and "secret" not in answer["error"]
+    assert caplog.records[-1].exc_info
+
+
+def test_long_work_is_answered_when_it_is_done():
+    work = Future()
+    device = Device(work)
+    device.get(T.model_install, b"latest")
+    assert device.answers == []
+    work.set_result(None)
+    assert device.answers == [(ANSWER_HERE, {"ok": True})]
+
+
+def test_long_work_that_fails_says_why():
+    work = Future()
+    device = Device(work)
+    device.get(T.model_install, b"9.9")
+    work.set_exception(ApplianceError("The source offers no version 9.9."))
+    assert device.answers == [(ANSWER_HERE, {"ok": False, "error": "The source offers no version 9.9."})]
+
+
+def test_long_work_that_is_given_up_is_answered():
+    work = Future()
+    device = Device(work)
+    device.get(T.model_install, b"latest")
+    work.cancel()
+    [(_, answer)] = device.answers
+    assert answer["ok"] is False and "given up" in answer["error"]
+
+
+def test_other_topics_are_passed_over():
+    device = Device()
+    device.get(T.state, b"ON")
+    device.get(T.homeassistant_status, b"online")
+    assert device.done == device.answers == []
+
+
+def test_what_somebody_sent_is_quoted_without_control_characters():
+    with pytest.raises(CommandError) as caught:
+        parse("running", b"\x1b[31mred\nline")
+    assert str(caught.value).isprintable()
