@@ -156,7 +156,6 @@ class Pipeline:
             self.on_outcome(engine.labeler.inference_ms, None)
 
     def _failed(self, error: Exception) -> None:
-        self._meter.errors += 1
         trouble = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
         if trouble != self._trouble:
             self._trouble = trouble

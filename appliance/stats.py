@@ -15,32 +15,33 @@ class Meter:
 
     def __init__(self, window: int = 600):
         self._lock = threading.Lock()
-        self._inference_ms: deque[float] = deque(maxlen=window)
+        self._times_ms: deque[float] = deque(maxlen=window)
         self._frames = 0
         self._since_s = time.monotonic()
-        self.errors = 0
 
     def frame(self, inference_ms: float) -> None:
         """One frame was labeled."""
         with self._lock:
-            self._inference_ms.append(inference_ms)
+            self._times_ms.append(inference_ms)
             self._frames += 1
 
-    def take(self) -> dict[str, object]:
-        """Frames a second since the last call, and the p50 and p95 of the newest invoke times in ms (null: none yet)."""
+    def take_fps(self) -> float:
+        """Frames a second since the last call."""
         now_s = time.monotonic()
         with self._lock:
-            times, frames = sorted(self._inference_ms), self._frames
-            elapsed_s, self._frames, self._since_s = now_s - self._since_s, 0, now_s
-        fps = round(frames / elapsed_s, 2) if elapsed_s > 0 else 0.0
-        return {"fps": fps, "inference_ms": {"p50": percentile(times, 50), "p95": percentile(times, 95)}}
+            frames, elapsed_s = self._frames, now_s - self._since_s
+            self._frames, self._since_s = 0, now_s
+        return frames / elapsed_s if elapsed_s > 0 else 0.0
+
+    def inference_ms(self) -> list[float]:
+        """The newest invoke times, least first."""
+        with self._lock:
+            return sorted(self._times_ms)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """The nearest-rank percentile of ordered numbers, to a hundredth; None of nothing."""
-    if not ordered:
-        return None
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))], 2)
+    """The nearest-rank percentile of ordered numbers; None of nothing."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else None
 
 
 def rss_mb() -> float:

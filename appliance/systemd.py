@@ -8,7 +8,10 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+from appliance.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -71,3 +74,16 @@ def credential(name: str, environ: Mapping[str, str] = os.environ) -> Path | Non
     folder = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder, _CREDENTIAL_PREFIX + name) if folder else None
     return path if path and path.exists() else None
+
+
+def with_credentials(settings: Settings, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings, with systemd's credentials as the password files of accounts that name none.
+
+    `mqtt_password` and `camera_password` are the names in /etc/appliance/credentials.
+    """
+    mqtt, camera = settings.mqtt, settings.camera
+    if mqtt.username and not mqtt.password_file:
+        mqtt = replace(mqtt, password_file=credential("mqtt_password", environ))
+    if camera.username and not camera.password_file:
+        camera = replace(camera, password_file=credential("camera_password", environ))
+    return replace(settings, mqtt=mqtt, camera=camera)

@@ -5,14 +5,19 @@ and a new one is opened (appliance/capture.py does that, with back-off). Modules
 (picamera2, PyAV) are imported only when the settings name such a source.
 """
 
+import re
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from appliance.errors import CameraAbsentError, SettingsError
 from appliance.settings import CameraSettings
 
 # No call into a camera takes longer than this: a read that has no frame by then raises CameraStalledError.
 READ_LIMIT_S = 5.0
+# Files with these names are pictures; every other file is taken for a video.
+PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .bmp .gif .webp .tif .tiff .ppm .pgm .avif .heic".split())
 
 
 class Camera(Protocol):
@@ -58,4 +63,32 @@ def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         CameraAbsentError, CameraBusyError, CameraStalledError: It cannot be opened now; trying again may help.
         SettingsError: The source or a control makes no sense whatever is plugged in.
     """
+    # Imported where they are used: picamera2 and PyAV take their time, and need not be installed for the others.
+    source = settings.source
+    if re.fullmatch(r"pi(:\d+)?", source):
+        from appliance.camera.pi import open_pi
 
+        return open_pi(settings, wanted_px)
+    if source.startswith("pi:"):
+        raise SettingsError(f"camera.source {source}: after pi: comes the camera's number, such as pi:0 or pi:1")
+    if source == "scene":
+        from appliance.camera.scene import SceneCamera
+
+        return SceneCamera(settings)
+    if "://" in source or source.startswith("/dev/"):
+        from appliance.camera.stream import open_stream
+
+        return open_stream(settings, wanted_px)
+    path = Path(source).expanduser()
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+        from appliance.camera.pictures import PictureCamera
+
+        return PictureCamera(path, settings.loop)
+    if not path.exists():
+        kinds = "pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
+        raise CameraAbsentError(f"camera.source {source} does not exist; it can be {kinds}")
+    if not (path.is_file() or path.is_char_device()):
+        raise CameraAbsentError(f"camera.source {source} is neither a file, a folder nor a camera; correct it")
+    from appliance.camera.stream import open_stream
+
+    return open_stream(settings, wanted_px)

@@ -1,0 +1,142 @@
+"""The whole appliance on one machine with nothing around it: drawn scenes, and an MQTT broker of its own.
+
+The broker is amqtt (the extra `demo`), on a free port of 127.0.0.1; it speaks MQTT 3.1.1, so the appliance does too.
+What is printed has made the whole way: camera → labels → outbox → broker → a subscriber.
+"""
+
+import asyncio
+import json
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, UsageError
+from appliance.service import Service
+from appliance.settings import CameraSettings, DeviceSettings, EventSettings, MqttSettings, Settings
+
+DEVICE = "demo"
+_START_LIMIT_S = 20.0
+
+
+class LocalBroker:
+    """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, in a thread of its own."""
+
+    def __init__(self, topic_filter: str, on_message: Callable[[str, bytes], None]):
+        """
+        Args:
+            topic_filter: What the subscriber listens to.
+            on_message: Called on the broker's thread with topic and payload of each message that arrives.
+
+        Raises:
+            UsageError: amqtt is not installed.
+            ApplianceError: The broker did not start.
+        """
+        try:
+            import amqtt.broker
+            import amqtt.client
+        except ImportError as error:
+            raise UsageError("the demo's broker is missing; install it: pip install 'camera-appliance[demo]'") from error
+        self._amqtt = amqtt
+        self._topic_filter = topic_filter
+        self._on_message = on_message
+        self.port = _free_port()
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._thread.start()
+        if not self._started.wait(_START_LIMIT_S) or self._failure:
+            raise ApplianceError(f"the demo's broker did not start on 127.0.0.1:{self.port}: {self._failure or 'no answer'}")
+
+    def close(self) -> None:
+        """Stops the broker and waits for its end."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_START_LIMIT_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits for the start
+            self._failure = error
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        address = f"127.0.0.1:{self.port}"
+        anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+        broker = self._amqtt.broker.Broker({"listeners": {"default": {"type": "tcp", "bind": address}}, "plugins": anonymous})
+        await broker.start()
+        client = self._amqtt.client.MQTTClient(config={"auto_reconnect": False})
+        await client.connect(f"mqtt://{address}")
+        await client.subscribe([(self._topic_filter, 1)])
+        self._started.set()
+        listening = asyncio.create_task(self._listen(client))
+        await self._stop.wait()
+        listening.cancel()
+        await client.disconnect()
+        await broker.shutdown()
+
+    async def _listen(self, client: Any) -> None:
+        while True:
+            message = await client.deliver_message()
+            self._on_message(message.topic, bytes(message.data))
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def demo_settings(port: int) -> Settings:
+    """Drawn scenes at 10 fps, the bundled model, and events that come and go quickly."""
+    return Settings(
+        device=DeviceSettings(id=DEVICE, name="Demo camera"),
+        camera=CameraSettings(source="scene", fps=10),
+        events=EventSettings(end_after_s=0.5, cooldown_s=1.0),
+        mqtt=MqttSettings(host="127.0.0.1", port=port, protocol="3.1.1"),
+    )
+
+
+def run_demo(seconds: float, say: Callable[[str], None]) -> int:
+    """Runs the appliance for `seconds` (0: until Ctrl-C) and says each event as it comes back from the broker.
+
+    Returns:
+        How many events arrived.
+    """
+    arrived = 0
+
+    def on_message(topic: str, payload: bytes) -> None:
+        nonlocal arrived
+        if topic.endswith("/event"):
+            arrived += 1
+            say(_event_line(json.loads(payload)))
+
+    broker = LocalBroker(f"appliance/{DEVICE}/#", on_message)
+    try:
+        say(f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the model that ships. Ctrl-C ends it.")
+        say(f"To see every topic: mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'")
+        with tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder:
+            service = Service(demo_settings(broker.port), Path(folder), Path(folder))
+            service.start()
+            try:
+                service.supervise(seconds or None)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                service.stop()
+    finally:
+        broker.close()
+    return arrived
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    clock = (event["ended"] or event["started"])[11:19]
+    if event["type"] == "started":
+        return f"{clock}  started  {event['label']:<12} {event['score']:.2f}"
+    because = f"  ({event['reason']})" if "reason" in event else ""
+    return f"{clock}  ended    {event['label']:<12} peak {event['peak_score']:.2f}{because}"

@@ -1,0 +1,110 @@
+"""Which model labels: the one that the settings name, else what the store says, else the bundled one; as a labeler.
+
+The daemon loads through `Models`; commands that label once take `device_bundle`.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.errors import ModelError, PlacesError, SettingsError, StoreError
+from appliance.identity import boot_id
+from appliance.labeling.bundle import Bundle, read_bundle
+from appliance.labeling.labeler import Labeler
+from appliance.labeling.preprocess import View
+from appliance.places import state_dir
+from appliance.settings import LabelerSettings
+from appliance.updates.store import Choice, Store
+
+log = logging.getLogger(__name__)
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+def device_bundle() -> Bundle:
+    """The bundle that this device runs; the bundled one where the store cannot be read.
+
+    Raises:
+        BundleError: Not even the bundled one can be read.
+    """
+    try:
+        return Store(state_dir(), BUNDLED).current().bundle
+    except (PlacesError, StoreError) as error:
+        log.debug("the bundled model is used: %s", error)
+        return read_bundle(BUNDLED)
+
+
+class Models:
+    """The daemon's side of the store: loads what is to run, and notes which starts were survived.
+
+    Attributes:
+        store: The models on this device.
+        current: The labeler that was loaded last.
+    """
+
+    def __init__(self, state: Path, settings: LabelerSettings, view: View):
+        """Loads the model to run.
+
+        Raises:
+            SettingsError: The settings name a model that cannot be used.
+            ModelError: No model can be loaded.
+        """
+        self.store = Store(state, BUNDLED)
+        self._settings = settings
+        self._view = view
+        self._note(lambda: self._report(self.store.begin(boot_id())))
+        self.current = self.reload()
+
+    def reload(self) -> Labeler:
+        """Loads what is to run now, and keeps it as `current`.
+
+        Raises:
+            SettingsError, ModelError: As in the constructor; `current` stays.
+        """
+        self.current = self._named() if self._settings.model else self._stored()
+        return self.current
+
+    def roll_back(self) -> None:
+        """Makes the model before this one the current one; `reload` loads it.
+
+        Raises:
+            StoreError: There is none, or the store cannot be changed.
+        """
+        if self._settings.model:
+            raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
+        self.store.rollback("its owner went back to the one before it")
+
+    def ready(self) -> None:
+        """The start went well."""
+        self._note(self.store.ready)
+
+    def end(self) -> None:
+        """The daemon stops on purpose."""
+        self._note(self.store.end)
+
+    def _named(self) -> Labeler:
+        try:
+            return self._load(read_bundle(Path(self._settings.model)))
+        except ModelError as error:
+            raise SettingsError(f"labeler.model: {error}") from error
+
+    def _stored(self) -> Labeler:
+        choice: Choice[Labeler] = self.store.current(self._load)
+        for reason in choice.reasons:
+            log.warning("%s", reason)
+        self._note(lambda: self.store.settle(choice))
+        return choice.loaded
+
+    def _load(self, bundle: Bundle) -> Labeler:
+        return Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
+
+    def _report(self, what_happened: str | None) -> None:
+        if what_happened:
+            log.warning("%s", what_happened)
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Writes to the store where that is possible: labeling goes on without."""
+        try:
+            write()
+        except StoreError as error:
+            log.warning("%s", error)

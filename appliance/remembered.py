@@ -1,0 +1,49 @@
+"""What was set over MQTT and outlives a restart: the threshold, and whether the device labels at all."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from appliance.durable import write_durably
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "remembered.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Values set over MQTT.
+
+    Attributes:
+        threshold: The common threshold, None where none was set.
+        running: Whether the device labels.
+    """
+
+    threshold: float | None = None
+    running: bool = True
+
+
+def read_remembered(folder: Path) -> Remembered:
+    """What the state folder remembers; a file that makes no sense counts as none, and that is said."""
+    path = folder / FILE_NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        threshold, running = values["threshold"], values["running"]
+        if not isinstance(running, bool) or not (threshold is None or 0 <= threshold <= 1):
+            raise ValueError("values out of bounds")
+        return Remembered(threshold, running)
+    except FileNotFoundError:
+        return Remembered()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s cannot be used (%s); the threshold is the settings' or the model's again", path, error)
+        return Remembered()
+
+
+def write_remembered(folder: Path, remembered: Remembered) -> None:
+    """Keeps the values; where the disk refuses, they hold until the next restart, and that is said."""
+    try:
+        write_durably(folder / FILE_NAME, json.dumps(asdict(remembered)).encode())
+    except OSError as error:
+        log.warning("%s cannot be written (%s); what was set over MQTT holds until the next restart", folder / FILE_NAME, error)

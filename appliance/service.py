@@ -1,0 +1,392 @@
+"""The composition root: builds the parts, starts them, watches over them and stops them in order.
+
+Order of stopping: no more frames → open events ended → outbox flushed → `offline` acknowledged → disconnected.
+Nothing here works on frames or messages; each part does, and this file says who is tied to whom.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__
+from appliance.camera import open_camera
+from appliance.capture import CameraStatus, Capture, Slot
+from appliance.control import ControlServer
+from appliance.errors import ApplianceError, ControlError
+from appliance.frame import Frame
+from appliance.identity import device_id
+from appliance.labeling.labels import Label
+from appliance.labeling.preprocess import View, upright
+from appliance.labeling.tracker import Event
+from appliance.messaging.commands import Commands
+from appliance.messaging.outbox import Outbox
+from appliance.messaging.publisher import Message, Publisher
+from appliance.messaging.reports import Reports
+from appliance.messaging.topics import Topics, model_payload, stats_payload
+from appliance.models import Models
+from appliance.picture import jpeg
+from appliance.pipeline import Engine, Pipeline
+from appliance.places import runtime_dir, state_dir
+from appliance.remembered import read_remembered, write_remembered
+from appliance.settings import Settings
+from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
+from appliance.supervision import WatchedThread, first_overdue
+from appliance.settings_file import read_secret
+from appliance.systemd import Notifier, is_managed, with_credentials
+
+log = logging.getLogger(__name__)
+
+STATS_EVERY_S = 60.0
+FIRST_STATS_S = 5.0
+_TICK_S = 1.0
+_STOP_LIMIT_S = 10.0
+# What snapshots and people looking at them want, where the labeler would do with less.
+_SNAPSHOT_PX = (1280, 720)
+
+
+class Service:
+    """The whole appliance: `start()`, `supervise()`, `stop()`."""
+
+    def __init__(self, settings: Settings, state: Path, runtime: Path, notifier: Notifier | None = None):
+        """Builds the parts; nothing runs yet.
+
+        Args:
+            settings: Valid settings.
+            state: The folder for what lasts: models, the outbox, what was set over MQTT.
+            runtime: The folder for the control socket.
+            notifier: Tells systemd; without it, nobody.
+
+        Raises:
+            SettingsError: A secret cannot be read, or the settings name a model that cannot be used.
+            ModelError: No model can be loaded.
+            OutboxError: Another process uses the outbox.
+        """
+        self.settings = settings = with_credentials(settings)
+        self.view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
+        self._state = state
+        self._notifier = notifier or Notifier({})
+        self._boot = secrets.token_hex(6)
+        self._started = time.time()
+        self._started_s = time.monotonic()
+        self._ask = threading.Event()
+        self._restart = self._stop = False
+        self._stats_due_s = self._started_s + FIRST_STATS_S
+
+        self.device = device_id(settings.device.id, state)
+        self.topics = Topics(settings.mqtt.base_topic, self.device, settings.mqtt.discovery_prefix)
+        self._remembered = read_remembered(state)
+        self.models = Models(state, settings.labeler, self.view)
+        self._outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
+        self.publisher = Publisher(
+            settings.mqtt,
+            _mqtt_password(settings),
+            self.topics,
+            self._outbox,
+            [*self.topics.commands.values(), self.topics.homeassistant_status],
+            self._on_message,
+            settings.mqtt.client_id or f"appliance-{self.device}",
+        )
+        self.reports = Reports(self.publisher, self.topics, settings, self._boot, state)
+        self._commands = Commands(self.topics, self._handlers(), self.publisher.answer)
+
+        self.meter = Meter()
+        slot = Slot()
+        numbers = count(1)
+        self.pipeline = Pipeline(
+            slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
+        )
+        wanted_px = self._wanted_px(self.models.current.input_px)
+        self.capture = Capture(
+            lambda: open_camera(settings.camera, wanted_px), settings.camera.fps, slot, self._camera_changed
+        )
+        self._control = ControlServer(runtime / "control.sock", self._answer)
+        self._threads = [
+            WatchedThread("publisher", self.publisher.run, self.publisher.pulse),
+            WatchedThread("labeling", self.pipeline.run, self.pipeline.pulse),
+            WatchedThread("capture", self.capture.run, self.capture.pulse),
+        ]
+
+    def start(self) -> None:
+        """Starts every thread and says that the service is ready; camera and broker may be absent.
+
+        Raises:
+            ControlError: Another daemon runs on the same state.
+        """
+        self._control.start()
+        model = self.models.current
+        log.info("camera-appliance %s, device %s, %s, model %s", __version__, self.device, model.runtime, _named(model.identity))
+        self._use(self.pipeline.prepare(model, self._remembered.threshold))
+        self.reports.end_unfinished(self._outbox.open_events())
+        self.reports.running(self._remembered.running)
+        self.capture.set_running(self._remembered.running)
+        for thread in self._threads:
+            thread.start()
+        self.models.ready()
+        self._notifier.ready(f"labeling with {_named(model.identity)}")
+
+    def supervise(self, seconds: float | None = None) -> None:
+        """Watches over the threads, feeds the watchdog and sends the stats, until a stop is asked for.
+
+        Args:
+            seconds: Returns after this long at the latest; None: no limit.
+
+        Raises:
+            ApplianceError: A thread ended that must not.
+        """
+        until_s = None if seconds is None else time.monotonic() + seconds
+        while not self._stop and (until_s is None or time.monotonic() < until_s):
+            self._ask.wait(_TICK_S if until_s is None else max(0.0, min(_TICK_S, until_s - time.monotonic())))
+            self._ask.clear()
+            self._look_after_threads()
+            if time.monotonic() >= self._stats_due_s:
+                self._stats_due_s = time.monotonic() + STATS_EVERY_S
+                self.reports.stats(self._stats())
+
+    def stop(self) -> None:
+        """Stops everything in order; each step has its time limit, so that this always returns."""
+        self._notifier.stopping()
+        self._control.stop()
+        self.capture.stop()
+        self.pipeline.stop()
+        _join(self._threads[2], self._threads[1])
+        self.reports.close()
+        self.publisher.stop(_STOP_LIMIT_S)
+        _join(self._threads[0])
+        self._outbox.close()
+        self.models.end()
+        log.info("stopped")
+
+    def ask_stop(self, restart: bool = False) -> None:
+        """Makes `supervise` return; from any thread or signal handler."""
+        self._stop, self._restart = True, self._restart or restart
+        self._ask.set()
+
+    @property
+    def restart_wanted(self) -> bool:
+        """Whether it stopped to be started again."""
+        return self._restart
+
+    # What the labeling thread found (pipeline.Results).
+
+    def labeled(self, frame: Frame, engine: Engine, labels: Sequence[Label], events: Sequence[Event]) -> None:
+        """Hands one frame's result to the reports."""
+        self.reports.frame(
+            frame, labels, engine.labeler.inference_ms, events, engine.tracker.open_peaks,
+            lambda: jpeg(upright(frame.pixels, self.view)),
+        )
+
+    def ended(self, events: Sequence[Event]) -> None:
+        """Hands events on that no frame ended."""
+        self.reports.events_ended(events)
+
+    def engine_changed(self, engine: Engine) -> None:
+        """Says which model and which threshold hold from now on."""
+        labeler = engine.labeler
+        self.reports.model_changed(labeler.identity, labeler.labels, engine.filter.reportable)
+        self.reports.threshold(engine.filter.threshold)
+        self.reports.model(model_payload(labeler.identity.version, None, labeler.identity.name))
+
+    # What others ask for: over MQTT, on the control socket.
+
+    def _handlers(self) -> dict[str, Any]:
+        return {
+            "threshold": self._set_threshold,
+            "running": self._set_running,
+            "snapshot": lambda _: self._snapshot(),
+            "restart": lambda _: self.ask_stop(restart=True),
+            "rollback": lambda _: self._in_background(self._rollback),
+            "check": lambda _: _no_update_source(),
+            "install": lambda _: _no_update_source(),
+        }
+
+    def _on_message(self, message: Message) -> None:
+        if message.topic == self.topics.homeassistant_status:
+            self.reports.homeassistant_status(message.payload)
+        else:
+            self._commands.handle(message)
+
+    def _set_threshold(self, threshold: float | None) -> None:
+        self._remember(replace(self._remembered, threshold=threshold))
+        self.pipeline.set_threshold(threshold)
+
+    def _set_running(self, running: bool) -> None:
+        self._remember(replace(self._remembered, running=running))
+        self.capture.set_running(running)
+        self.reports.running(running)
+
+    def _snapshot(self) -> Future[None]:
+        if not self._remembered.running:
+            raise ControlError("there are no frames: labeling was switched off (running is OFF)")
+        return self.reports.request_snapshot()
+
+    def _remember(self, remembered: Any) -> None:
+        self._remembered = remembered
+        write_remembered(self._state, remembered)
+
+    def _in_background(self, work: Any) -> Future[Any]:
+        """Carries out what takes seconds on a thread of its own; the future tells how it went."""
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - the one who asked is told
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="model", daemon=True).start()
+        return future
+
+    def _rollback(self) -> dict[str, Any]:
+        self.models.roll_back()
+        return self._follow_store()
+
+    def _follow_store(self) -> dict[str, Any]:
+        """Loads what the store says is current, and swaps it in between two frames."""
+        before = self.models.current
+        labeler = self.models.reload()
+        threshold = self._remembered.threshold
+        if threshold is not None and labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
+            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", threshold)
+            self._remember(replace(self._remembered, threshold=None))
+            threshold = None
+        self._use(self.pipeline.prepare(labeler, threshold))
+        log.info("the model is now %s", _named(labeler.identity))
+        return {"name": labeler.identity.name, "version": labeler.identity.version, "sha256": labeler.identity.sha256}
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request on the control socket."""
+        command = request.get("command")
+        if command == "status":
+            return self.status()
+        if command == "models-changed":
+            return self._follow_store()
+        raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
+
+    def status(self) -> dict[str, Any]:
+        """What `appliance check` wants to know of a running daemon."""
+        camera, engine, now_s = self.capture.status, self.pipeline.engine, time.monotonic()
+        last_s = self.capture.last_frame_s
+        identity = self.models.current.identity
+        return {
+            "version": __version__,
+            "device": self.device,
+            "settings": str(self.settings.path) if self.settings.path else None,
+            "camera": {
+                "state": camera.state,
+                "reason": camera.reason,
+                "description": camera.description,
+                "last_frame_age_s": None if last_s is None else round(now_s - last_s, 2),
+            },
+            "labels": engine.tracker.open_labels if engine else [],
+            "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
+            "labeling_trouble": self.pipeline.trouble,
+            "broker": {"connected": self.publisher.connected, "trouble": self.publisher.trouble},
+            "outbox": {"waiting": self._outbox.waiting, "dropped": self._outbox.dropped, "trouble": self._outbox.trouble},
+            "stats": self._stats(),
+        }
+
+    # Helpers.
+
+    def _use(self, engine: Engine) -> None:
+        self.pipeline.use(engine)
+
+    def _camera_changed(self, status: CameraStatus) -> None:
+        if status.state not in ("streaming", "opening"):
+            self.pipeline.end_events("running" if status.state == "off" else "camera")
+            self.reports.nothing_seen()
+        self._stats_due_s = min(self._stats_due_s, time.monotonic() + 1.0)
+
+    def _wanted_px(self, input_px: tuple[int, int]) -> tuple[int, int]:
+        """The size that is enough for the labeler: its input, on the part of the picture that it looks at."""
+        _, _, width, height = self.view.region or (0.0, 0.0, 1.0, 1.0)
+        wanted = round(input_px[0] / width), round(input_px[1] / height)
+        if self.view.rotation in (90, 270):
+            wanted = wanted[::-1]
+        if self.settings.mqtt.snapshots:
+            wanted = max(wanted[0], _SNAPSHOT_PX[0]), max(wanted[1], _SNAPSHOT_PX[1])
+        return wanted
+
+    def _stats(self) -> dict[str, Any]:
+        times, camera = self.meter.inference_ms(), self.capture.status
+        return stats_payload(
+            fps=self.meter.take_fps(),
+            dropped=self.capture.dropped,
+            inference_p50_ms=percentile(times, 50),
+            inference_p95_ms=percentile(times, 95),
+            outbox_waiting=self._outbox.waiting,
+            outbox_dropped=self._outbox.dropped,
+            cpu_temp_c=cpu_temp_c(),
+            rss_mb=rss_mb(),
+            uptime_s=time.monotonic() - self._started_s,
+            started=self._started,
+            runtime=self.models.current.runtime,
+            camera_state=camera.state,
+            camera_restarts=camera.restarts,
+        )
+
+    def _look_after_threads(self) -> None:
+        """Feeds the watchdog while every thread keeps its deadlines.
+
+        A camera call that does not return can only be ended with the process (a driver hangs in the kernel).
+        """
+        for thread in self._threads:
+            if thread.failure:
+                raise ApplianceError(f"the {thread.name} thread ended: {thread.failure!r}") from thread.failure
+        if stuck := first_overdue(thread.pulse for thread in self._threads):
+            log.critical("%s; the watchdog is no longer fed", stuck)
+            if self.capture.pulse.overdue():
+                log.critical("a call into the camera does not return: ending the process so that it is started anew")
+                logging.shutdown()
+                os._exit(1)
+            return
+        self._notifier.alive()
+
+
+def run_until_stopped(settings: Settings) -> int:
+    """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
+    state = state_dir()
+    service = Service(settings, state, runtime_dir(), Notifier())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: service.ask_stop())
+    service.start()
+    try:
+        service.supervise()
+    finally:
+        service.stop()
+    if service.restart_wanted and not is_managed():
+        log.info("starting again")
+        os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])
+    return 0
+
+
+def _no_update_source() -> None:
+    raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
+
+
+def _mqtt_password(settings: Settings) -> str | None:
+    if settings.mqtt.password_file is None:
+        return None
+    password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
+    if warning:
+        log.warning("%s", warning)
+    return password
+
+
+def _named(identity: Any) -> str:
+    return f"{identity.name} {identity.version}"
+
+
+def _join(*threads: threading.Thread) -> None:
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(_STOP_LIMIT_S)
