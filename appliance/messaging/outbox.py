@@ -154,13 +154,10 @@ class Outbox:
         """Deletes what was acknowledged and writes what could not be written before."""
         self.append(())
 
-    def release(self, ids: Iterable[int] | None = None) -> None:
-        """Lets events be given out again: these, or all that were not acknowledged."""
+    def release(self, except_ids: Iterable[int] = ()) -> None:
+        """Lets everything that was not acknowledged be given out again, except these."""
         with self._lock:
-            if ids is None:
-                self._given_out.clear()
-            else:
-                self._given_out.difference_update(ids)
+            self._given_out = set(except_ids)
             self._cursor = 0
 
     def age_s(self, entry: Entry) -> float:

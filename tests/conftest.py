@@ -1,0 +1,43 @@
+"""Fixtures for every test: a real broker, and the published models and pictures."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker import Broker, mosquitto
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def new_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
+    """Makes brokers with options of `broker.Broker`; they end with the test. Skips where mosquitto is not installed."""
+    if not mosquitto():
+        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
+    made: list[Broker] = []
+
+    def make(**options: Any) -> Broker:
+        made.append(Broker(tmp_path / f"broker-{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.kill()
+
+
+@pytest.fixture
+def broker(new_broker: Callable[..., Broker]) -> Broker:
+    """A broker that lets everybody in."""
+    return new_broker()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of published models and pictures (APPLIANCE_TEST_DATA, default ../shared); skips where there is none."""
+    shared = Path(os.environ.get("APPLIANCE_TEST_DATA", _ROOT.parent / "shared"))
+    if not (shared / "data").is_dir():
+        pytest.skip(f"no test data in {shared} (APPLIANCE_TEST_DATA names another place)")
+    return shared / "data"
