@@ -3,7 +3,7 @@
 Anybody with rights at the broker can write anything to a command's topic, so a payload is taken only when it is
 exactly one of the few that the contract knows; anything else changes nothing and is answered with a sentence that
 says what would be right. A retained command is not carried out: it was meant for a moment that has passed.
-Answers go only to topics below T/response/, so that no one can make the device write elsewhere.
+Every other command is answered once; where an answer may go is the publisher's part.
 """
 
 import logging
@@ -40,10 +40,6 @@ class Command(Protocol):
     def retained(self) -> bool:
         """Whether the broker had kept it."""
 
-    @property
-    def response_topic(self) -> str | None:
-        """Where the sender wants the answer (MQTT 5)."""
-
 
 class Commands:
     """Carries out the commands for one device."""
@@ -54,10 +50,8 @@ class Commands:
             topics: The device's topics.
             handlers: One for each name in `topics.commands`. They get a float or None (threshold), a bool (running),
                 `latest` or a version (install), None (the others). They must not block: long work gives a future.
-            answer: Sends an answer to a message; called only for a message with a response topic that may be answered,
-                on any thread.
+            answer: Sends the answer to a message, `{"ok": true}` or `{"ok": false, "error"}`; called on any thread.
         """
-        self._topics = topics
         self._names = {topic: name for name, topic in topics.commands.items()}
         self._handlers = handlers
         self._answer = answer
@@ -97,9 +91,7 @@ class Commands:
         else:
             log.error("command %s failed", name, exc_info=error)
             response = {"ok": False, "error": f"{name} failed for a reason that the device's log tells ({type(error).__name__})"}
-        to = message.response_topic
-        if to and to.startswith(self._topics.responses) and len(to) > len(self._topics.responses) and not re.search(r"[+#\x00]", to):
-            self._answer(message, response)
+        self._answer(message, response)
 
 
 def parse(name: str, payload: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Commands over MQTT: what is carried out, what is refused with which sentence, and where answers go."""
+"""Commands over MQTT: what is carried out, what is refused with which sentence, and what is answered."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from appliance.messaging.commands import Commands, parse
 from appliance.messaging.topics import Topics
 
 T = Topics("appliance", "pi-1")
-ANSWER_HERE = "appliance/pi-1/response/me"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +17,6 @@ class Sent:
     topic: str
     payload: bytes = b""
     retained: bool = False
-    response_topic: str | None = ANSWER_HERE
-    correlation: bytes | None = b"7"
 
 
 class Device:
@@ -28,7 +25,7 @@ class Device:
     def __init__(self, result=None):
         self.done, self.answers = [], []
         handlers = {name: self._handler(name, result) for name in T.commands}
-        self.commands = Commands(T, handlers, lambda message, answer: self.answers.append((message.response_topic, answer)))
+        self.commands = Commands(T, handlers, lambda message, answer: self.answers.append(answer))
 
     def _handler(self, name, result):
         def handle(value):
@@ -67,7 +64,7 @@ def test_a_good_command_is_carried_out_and_answered(topic, payload, name, value)
     device = Device()
     device.get(topic, payload)
     assert device.done == [(name, value)]
-    assert device.answers == [(ANSWER_HERE, {"ok": True})]
+    assert device.answers == [{"ok": True}]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +99,7 @@ def test_a_bad_payload_changes_nothing_and_gets_a_sentence(topic, payload, says)
     device = Device()
     device.get(topic, payload)
     assert device.done == []
-    [(_, answer)] = device.answers
+    [answer] = device.answers
     assert answer["ok"] is False
     assert says in answer["error"]
     assert len(answer["error"]) < 200 and answer["error"].isprintable()
@@ -119,29 +116,16 @@ def test_a_retained_command_is_ignored_and_said_once(caplog):
     assert device.done == [("restart", None)]
 
 
-@pytest.mark.parametrize(
-    "response_topic",
-    [None, "", "elsewhere", "appliance/pi-2/response/x", "appliance/pi-1/state", "appliance/pi-1/response/", "appliance/pi-1/response",
-     "appliance/pi-1/responses/x", "appliance/pi-1/response/#", "appliance/pi-1/response/+/x"],
-)  # fmt: skip
-def test_answers_go_nowhere_else(response_topic):
-    device = Device()
-    device.get(T.running_set, b"OFF", response_topic=response_topic)
-    device.get(T.running_set, b"nonsense", response_topic=response_topic)
-    assert device.done == [("running", False)]
-    assert device.answers == []
-
-
 def test_a_handlers_refusal_is_the_answer():
     device = Device(ApplianceError("There is no previous model to go back to."))
     device.get(T.model_rollback)
-    assert device.answers == [(ANSWER_HERE, {"ok": False, "error": "There is no previous model to go back to."})]
+    assert device.answers == [{"ok": False, "error": "There is no previous model to go back to."}]
 
 
 def test_a_fault_in_a_handler_is_answered_and_does_not_get_out(caplog):
     device = Device(ZeroDivisionError("secret detail"))
     device.get(T.model_check)
-    [(_, answer)] = device.answers
+    [answer] = device.answers
     assert answer["ok"] is False and "log" in answer["error"] and "secret" not in answer["error"]
     assert caplog.records[-1].exc_info
 
@@ -152,7 +136,7 @@ def test_long_work_is_answered_when_it_is_done():
     device.get(T.model_install, b"latest")
     assert device.answers == []
     work.set_result(None)
-    assert device.answers == [(ANSWER_HERE, {"ok": True})]
+    assert device.answers == [{"ok": True}]
 
 
 def test_long_work_that_fails_says_why():
@@ -160,7 +144,7 @@ def test_long_work_that_fails_says_why():
     device = Device(work)
     device.get(T.model_install, b"9.9")
     work.set_exception(ApplianceError("The source offers no version 9.9."))
-    assert device.answers == [(ANSWER_HERE, {"ok": False, "error": "The source offers no version 9.9."})]
+    assert device.answers == [{"ok": False, "error": "The source offers no version 9.9."}]
 
 
 def test_long_work_that_is_given_up_is_answered():
@@ -168,7 +152,7 @@ def test_long_work_that_is_given_up_is_answered():
     device = Device(work)
     device.get(T.model_install, b"latest")
     work.cancel()
-    [(_, answer)] = device.answers
+    [answer] = device.answers
     assert answer["ok"] is False and "given up" in answer["error"]
 
 
