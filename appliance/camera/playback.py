@@ -88,7 +88,7 @@ class LiveCamera:
         self._changed = threading.Condition()
         self._newest: Any | None = None  # a packet where packets are whole pictures, else a frame
         self._failure: CameraError | None = None
-        self._demand = 1
+        self._waited_for = False
         self._closing = False
         self._thread = threading.Thread(target=self._drain, name="camera stream", daemon=True)
         self._thread.start()
@@ -124,9 +124,10 @@ class LiveCamera:
 
     def _take(self, until_s: float) -> Any | None:
         with self._changed:
-            self._demand = 1
+            self._waited_for = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._newest is not None or self._failure is not None, until_s - time.monotonic())
+            self._waited_for = False
             if self._failure is not None:
                 raise self._failure
             item, self._newest = self._newest, None
@@ -158,8 +159,8 @@ class LiveCamera:
         """Waits until a packet is to be fetched; False when the camera was closed."""
         with self._changed:
             if self._source.on_demand:
-                self._changed.wait_for(lambda: self._closing or self._demand)
-                self._demand = 0
+                # Not while one lies there untaken: it would be replaced by one that is hardly newer.
+                self._changed.wait_for(lambda: self._closing or (self._waited_for and self._newest is None))
             return not self._closing
 
     def _put(self, item: Any) -> None:

@@ -14,7 +14,7 @@ from appliance.camera.network import Address, distrust
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
 SILENCE = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
-NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "StreamNotFoundError"}
+NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "StreamNotFoundError", "EOFError"}
 
 
 class UnsuitableError(CameraAbsentError):

@@ -12,6 +12,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -55,7 +56,7 @@ def jpeg(pixels: np.ndarray) -> bytes:
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.height, encoder.width = pixels.shape[:2]
     encoder.pix_fmt = "yuvj420p"
-    encoder.time_base = "1/25"
+    encoder.time_base = Fraction(1, 25)
     return bytes(encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))[0])
 
 
