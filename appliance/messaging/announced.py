@@ -47,4 +47,4 @@ def write_announced(path: Path, announced: Announced) -> None:
         beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
         os.replace(beside, path)
     except OSError as error:
-        log.warning("%s cannot be written (%s): labels of this model may stay on the broker after another one", path, error.strerror)
+        log.warning("%s cannot be written (%s): labels of this model may stay on the broker", path, error.strerror)

@@ -80,7 +80,7 @@ class Commands:
     def _ignore(self, topic: str) -> None:
         if topic not in self._ignored:
             self._ignored.add(topic)
-            log.warning("a retained message on %s is ignored: commands are for now; clear it, and send them without retain", topic)
+            log.warning("a retained message on %s is ignored: commands are for now; clear it, and send without retain", topic)
 
     def _finish(self, message: Command, name: str, error: BaseException | None) -> None:
         if error is None:

@@ -84,7 +84,9 @@ class LastFrame:
     def _give_up(self, error: OSError) -> None:
         self.close()
         log.warning(
-            "%s cannot be used (%s): after a crash, events that were open end with the time of their start", self._path, error.strerror
+            "%s cannot be used (%s): after a crash, events that were open end with the time of their start",
+            self._path,
+            error.strerror,
         )
 
 

@@ -263,7 +263,8 @@ class Reports:
         interval_s = 1 / self._mqtt.labels_per_s
         behind = frame.monotonic_s - self._labels_due_s >= interval_s
         self._labels_due_s = (frame.monotonic_s if behind else self._labels_due_s) + interval_s
-        self._sink.send(self._topics.labels, encode(said.labels_payload(frame.time, frame.number, self._model, labels, inference_ms)))
+        payload = said.labels_payload(frame.time, frame.number, self._model, labels, inference_ms)
+        self._sink.send(self._topics.labels, encode(payload))
 
     def _tell_state(self, time_s: float, labels: Sequence[Label]) -> None:
         # What is seen has changed when the first label or the set of labels has; scores alone move with every frame.

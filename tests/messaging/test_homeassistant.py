@@ -32,8 +32,8 @@ def test_every_entity_of_the_reference_is_there():
     platforms = {key: component["platform"] for key, component in components.items()}
     assert platforms | {
         "top_label": "sensor", "score": "sensor", "label_cat": "binary_sensor", "label_dog": "binary_sensor", "event": "event",
-        "snapshot": "image", "threshold": "number", "running": "switch", "check": "button", "rollback": "button", "restart": "button",
-        "take_snapshot": "button", "model": "update", "inference_ms": "sensor", "cpu_temp": "sensor", "started": "sensor",
+        "snapshot": "image", "threshold": "number", "running": "switch", "check": "button", "rollback": "button",
+        "restart": "button", "take_snapshot": "button", "model": "update", "inference_ms": "sensor", "cpu_temp": "sensor", "started": "sensor",
     } == platforms  # fmt: skip
     assert components["event"]["event_types"] == ["started", "ended"]
     assert components["snapshot"] | {"image_topic": T.snapshot, "content_type": "image/jpeg"} == components["snapshot"]

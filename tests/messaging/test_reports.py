@@ -20,7 +20,9 @@ class Device:
     """Reports with a memory for a broker; `again()` is the same device after its process died."""
 
     def __init__(self, folder, allow=(), name=None, sink=None, **mqtt):
-        self.folder, self.settings = folder, Settings(DeviceSettings("pi-1", name), mqtt=MqttSettings(**mqtt), labeler=LabelerSettings(allow=allow))
+        self.folder = folder
+        labeler = LabelerSettings(allow=allow)
+        self.settings = Settings(DeviceSettings("pi-1", name), labeler=labeler, mqtt=MqttSettings(**mqtt))
         self.sink = sink or MemorySink()
         self.timers = ManualTimers()
         self.reports = Reports(self.sink, T, self.settings, "boot-1", folder, lambda: NOON, self.timers.start)
@@ -55,7 +57,9 @@ def device(tmp_path):
 # T/labels
 
 
-@pytest.mark.parametrize(("fps", "rate", "expected"), [(5, 1.0, 10), (30, 1.0, 10), (7, 2.0, 20), (0.5, 1.0, 5), (5, 0.25, 3), (5, 100.0, 50)])
+@pytest.mark.parametrize(
+    ("fps", "rate", "expected"), [(5, 1.0, 10), (30, 1.0, 10), (7, 2.0, 20), (0.5, 1.0, 5), (5, 0.25, 3), (5, 100.0, 50)]
+)
 def test_labels_come_at_the_rate_that_was_asked_for_at_the_most(tmp_path, fps, rate, expected):
     device = Device(tmp_path, labels_per_s=rate)
     device.model()

@@ -15,7 +15,8 @@ T = Topics("appliance", "pi-1")
 
 def test_the_topics_are_those_of_the_contract():
     assert [
-        T.availability, T.labels, T.state, T.label("cat"), T.event, T.snapshot, T.stats, T.model, T.update, T.threshold, T.running,
+        T.availability, T.labels, T.state, T.label("cat"), T.event, T.snapshot, T.stats, T.model, T.update, T.threshold,
+        T.running,
     ] == [
         f"appliance/pi-1/{name}"
         for name in "availability labels state label/cat event snapshot stats model update threshold running".split()
