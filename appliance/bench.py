@@ -7,6 +7,7 @@ medians: the machine may be noisy or change its clock without moving the ratio.
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def measure(bundle: Bundle, rounds: int = 300) -> BenchResult:
         if number >= 0:  # the first tenth warms caches and the clock up
             whole_ns.append(marks[-1] - marks[0])
             bare_ns.append(end - begin)
-            for name, start, stop in zip(STAGES, marks, marks[1:], strict=True):
+            for name, (start, stop) in zip(STAGES, pairwise(marks), strict=True):
                 stages[name].append(stop - start)
     frame_ms, invoke_ms = statistics.median(whole_ns) / 1e6, statistics.median(bare_ns) / 1e6
     return BenchResult(

@@ -39,7 +39,7 @@ class Models:
 
     Attributes:
         store: The models on this device.
-        current: The labeler that was loaded last.
+        current: The labeler that labels, or is about to.
     """
 
     def __init__(self, state: Path, settings: LabelerSettings, view: View):
@@ -53,19 +53,18 @@ class Models:
         self._settings = settings
         self._view = view
         self._note(lambda: self._report(self.store.begin(boot_id())))
-        self.current = self.reload()
+        self.current = self.load()
 
-    def reload(self) -> Labeler:
-        """Loads what is to run now, and keeps it as `current`.
+    def load(self) -> Labeler:
+        """Loads what is to run now; whoever swaps it in makes it `current`.
 
         Raises:
-            SettingsError, ModelError: As in the constructor; `current` stays.
+            SettingsError, ModelError: As in the constructor.
         """
-        self.current = self._named() if self._settings.model else self._stored()
-        return self.current
+        return self._named() if self._settings.model else self._stored()
 
     def roll_back(self) -> None:
-        """Makes the model before this one the current one; `reload` loads it.
+        """Makes the model before this one the current one; `load` loads it.
 
         Raises:
             StoreError: There is none, or the store cannot be changed.

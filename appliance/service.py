@@ -22,7 +22,7 @@ from appliance import __version__
 from appliance.camera import open_camera
 from appliance.capture import CameraStatus, Capture, Slot
 from appliance.control import ControlServer
-from appliance.errors import ApplianceError, ControlError
+from appliance.errors import ApplianceError, ControlError, LabelOptionError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
 from appliance.labeling.labels import Label
@@ -105,6 +105,10 @@ class Service:
         self.pipeline = Pipeline(
             slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
         )
+        try:
+            self._engine = self.pipeline.prepare(self.models.current, self._remembered.threshold)
+        except LabelOptionError as error:
+            raise SettingsError(f"{settings.path or 'the settings'}, section labeler: {error}") from error
         wanted_px = self._wanted_px(self.models.current.input_px)
         self.capture = Capture(
             lambda: open_camera(settings.camera, wanted_px), settings.camera.fps, slot, self._camera_changed
@@ -125,7 +129,7 @@ class Service:
         self._control.start()
         model = self.models.current
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, self.device, model.runtime, _named(model.identity))
-        self._use(self.pipeline.prepare(model, self._remembered.threshold))
+        self.pipeline.use(self._engine)
         self.reports.end_unfinished(self._outbox.open_events())
         self.reports.running(self._remembered.running)
         self.capture.set_running(self._remembered.running)
@@ -253,13 +257,16 @@ class Service:
     def _follow_store(self) -> dict[str, Any]:
         """Loads what the store says is current, and swaps it in between two frames."""
         before = self.models.current
-        labeler = self.models.reload()
+        labeler = self.models.load()
         threshold = self._remembered.threshold
         if threshold is not None and labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
-            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", threshold)
-            self._remember(replace(self._remembered, threshold=None))
             threshold = None
-        self._use(self.pipeline.prepare(labeler, threshold))
+        engine = self.pipeline.prepare(labeler, threshold)
+        if threshold != self._remembered.threshold:
+            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self._remembered.threshold)
+            self._remember(replace(self._remembered, threshold=None))
+        self.models.current = labeler
+        self.pipeline.use(engine)
         log.info("the model is now %s", _named(labeler.identity))
         return {"name": labeler.identity.name, "version": labeler.identity.version, "sha256": labeler.identity.sha256}
 
@@ -296,9 +303,6 @@ class Service:
         }
 
     # Helpers.
-
-    def _use(self, engine: Engine) -> None:
-        self.pipeline.use(engine)
 
     def _camera_changed(self, status: CameraStatus) -> None:
         if status.state not in ("streaming", "opening"):
