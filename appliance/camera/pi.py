@@ -133,7 +133,9 @@ class PiCamera:
             request = self._device.capture_request(wait=self._wait_s)
         except TimeoutError:
             self._device.cancel_all_and_flush()
-            raise CameraStalledError(f"the Pi's camera gave no frame for {self._wait_s:g} s") from None
+            raise CameraStalledError(
+                "the Pi's camera is open and gives no frames; its cable or its supply may be loose"
+            ) from None
         self._wait_s = self._silence_s
         self._read += 1
         try:

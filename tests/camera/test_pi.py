@@ -87,15 +87,15 @@ camera = open_pi(settings(fps=20), (224, 224))
 camera.read()
 began = time.monotonic()
 for _ in range(10): camera.read()
-print(round((time.monotonic() - began) / 10, 2))
+print(0.04 < (time.monotonic() - began) / 10 < 0.07)
 before = camera.dropped
 time.sleep(0.5)
 camera.read()
-print(8 <= camera.dropped - before <= 12)
+print(6 <= camera.dropped - before <= 14)
 camera.close()
-print(camera.dropped >= 8)
+print(camera.dropped >= 6)
 """)
-    assert program.rest() == ["0.05", "True", "True"]
+    assert program.rest() == ["True", "True", "True"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,9 @@ camera.close()
 """)
     program.line("running")
     program.stall_file.touch()
-    assert program.line("stalled:", within_s=6) == "stalled: the Pi's camera gave no frame for 2 s"
+    assert program.line("stalled:", within_s=6) == (
+        "stalled: the Pi's camera is open and gives no frames; its cable or its supply may be loose"
+    )
     assert program.line() == "True"
     program.stall_file.unlink()
     program.tell()
@@ -226,7 +228,7 @@ for controls in (
 camera = open_pi(settings(controls={"FrameRate": 50}), (224, 224))
 camera.read(); began = time.monotonic()
 for _ in range(10): camera.read()
-print(round((time.monotonic() - began) / 10, 2))
+print((time.monotonic() - began) / 10 < 0.1)  # far above the five frames a second of the settings
 camera.close()
 """)
     assert program.rest() == [
@@ -239,7 +241,7 @@ camera.close()
         "SettingsError | camera.controls.FrameRate must be from 1 to 60.0024, and is 1000.0",
         "opened",
         "opened",
-        "0.02",
+        "True",
     ]
 
 

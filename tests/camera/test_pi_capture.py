@@ -14,7 +14,8 @@ from appliance.supervision import WatchedThread
 
 logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stdout)
 settings, slot = CameraSettings(source="pi", fps=20), Slot()
-def told(status): print("status", json.dumps([status.state, status.restarts, status.description, status.reason]), flush=True)
+def say(*words): sys.stdout.write(" ".join(map(str, words)) + "\\n")  # in one piece, beside other threads
+def told(status): say("status", json.dumps([status.state, status.restarts, status.description, status.reason]))
 capture = Capture(lambda: open_pi(settings, (224, 224)), settings.fps, slot, told)
 thread = WatchedThread("capture", capture.run, capture.pulse)
 thread.start()
@@ -22,15 +23,15 @@ thread.start()
 def label():
     while thread.is_alive():
         if frame := slot.get(0.1):
-            if frame.number % 10 == 1: print("frame", frame.number, frame.pixels.shape, flush=True)
+            if frame.number % 10 == 1: say("frame", frame.number, frame.pixels.shape)
 threading.Thread(target=label, daemon=True).start()
 for line in sys.stdin:
     if line == "off\\n": capture.set_running(False)
     if line == "on\\n": capture.set_running(True)
-    if line == "pulse\\n": print("pulse", capture.pulse.overdue(), thread.failure, flush=True)
+    if line == "pulse\\n": say("pulse", capture.pulse.overdue(), thread.failure)
 capture.stop()
 thread.join(5)
-print("ended", thread.is_alive(), thread.failure, flush=True)
+say("ended", thread.is_alive(), thread.failure)
 """
 
 
@@ -52,7 +53,7 @@ def test_silence_is_a_state_and_frames_come_again(program):
     program.line("frame 11 (252, 448, 3)")
 
     program.stall_file.touch()
-    reason = "the Pi's camera gave no frame for 2 s"
+    reason = "the Pi's camera is open and gives no frames; its cable or its supply may be loose"
     said = program.line("appliance.capture")
     assert said == f"appliance.capture: camera: stalled: {reason}; trying again, with up to 60 s between tries"
     assert status(program) == ["stalled", 0, description, reason]
