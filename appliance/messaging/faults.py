@@ -103,10 +103,8 @@ def unanswered(broker: str) -> str:
     return f"{broker} accepts connections and does not answer: check that mqtt.port is an MQTT broker's, and mqtt.tls"
 
 
-def lost(code: int, name: str, broker: str, client_id: str) -> str:
-    """Why a connection that worked came to its end."""
-    if code == SESSION_TAKEN_OVER:
-        return another_client(broker, client_id)
+def lost(code: int, name: str, broker: str) -> str:
+    """A connection that worked came to its end."""
     reason = f" ({name})" if code >= REFUSED_FROM and name != "Unspecified error" else ""
     return f"the connection to the broker {broker} was lost{reason}"
 

@@ -2,11 +2,10 @@
 
 The thread drives paho's socket itself instead of letting paho run a thread of its own: such a thread dies silently
 from an exception in a callback and never reconnects. Here callbacks only note what happened, everything else is done
-after them, and the pulse covers the whole. Only what may block for long (name lookup, TCP and TLS) happens in a short-lived
-thread for each attempt, so that events are written to the outbox within 200 ms whatever the network does.
+after them, and the pulse covers the whole. Keeping a connection up is link.py's part, what goes over it delivery.py's.
 
 Each connection is a new client with a clean start and no session: what was on its way is the outbox's to repeat, and
-no command arrives late. Troubles are said once when they begin and once when they are over, never once per try.
+no command arrives late.
 """
 
 import logging
@@ -29,10 +28,11 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from appliance.messaging import faults
 from appliance.messaging.delivery import Delivery, Outgoing
+from appliance.messaging.link import Address, Link, Patience
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.tls import tls_context, wants_tls
 from appliance.messaging.topics import OFFLINE, ONLINE, Topics, encode
-from appliance.messaging.troubles import BackOff, Troubles
+from appliance.messaging.troubles import Troubles
 from appliance.settings import MqttSettings
 from appliance.supervision import Pulse
 
@@ -43,7 +43,6 @@ BATCH_S = 0.2
 
 _DELETE_S = 1.0  # acknowledged events wait this long for new ones to share their fsync
 _TURN_LIMIT_S = 30.0  # one turn of the thread: an fsync on a bad card takes seconds
-_FLAPPING = 3  # connections in a row that ended before they had settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +56,6 @@ class Message:
     correlation: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the publisher waits for what.
-
-    Attributes:
-        first_s, longest_s: Between attempts to connect, doubling from the first to the longest, with jitter.
-        answer_s: For the broker's answer to CONNECT.
-        settled_s: A connection this old has proved itself: the back-off begins anew.
-    """
-
-    first_s: float = 1.0
-    longest_s: float = 30.0
-    answer_s: float = 10.0
-    settled_s: float = 30.0
-
-
 class _Connection:
     """One paho client, from CONNECT to its end. Its callbacks only note in `happened` what there was."""
 
@@ -80,8 +63,6 @@ class _Connection:
         self._client = client
         self.happened: deque[tuple[Any, ...]] = deque()
         self.said = ""  # what the socket gave as the reason of an error before the broker answered
-        self.since_s = 0.0
-        self.accepted = False
         client.on_connect = lambda _client, _data, _flags, reason, properties: self.happened.append(
             ("answer", reason.value, reason.getName(), properties)
         )
@@ -89,7 +70,7 @@ class _Connection:
             ("end", reason.value, reason.getName())
         )
         client.on_publish = lambda _client, _data, mid, reason, _properties: self.happened.append(
-            ("published", mid, reason.value, reason.getName())
+            ("published", mid, reason.value, reason.getName() if reason.value else "")
         )
         client.on_subscribe = lambda _client, _data, _mid, reasons, _properties: self.happened.append(
             ("subscribed", [(reason.value, reason.getName()) for reason in reasons])
@@ -112,7 +93,6 @@ class _Connection:
 
     def accept(self, subscriptions: Sequence[str], mqtt5: bool) -> None:
         """The broker said yes: subscribe, and stop listening to paho's log, which costs time for each packet."""
-        self.accepted = True
         self._client.on_log = None
         if subscriptions:
             self._client.subscribe([(topic, SubscribeOptions(qos=1) if mqtt5 else 1) for topic in subscriptions])
@@ -182,29 +162,35 @@ class Publisher:
             patience: The waiting times.
         """
         self.pulse = Pulse("publisher")
-        self.connected = False
         self._settings, self._password, self._topics, self._outbox = settings, password, topics, outbox
         self._subscriptions, self._on_message, self._client_id = tuple(subscriptions), on_message, client_id
         self._patience = patience
         self._mqtt5 = settings.protocol == "5"
         self._port = settings.port or (8883 if wants_tls(settings) else 1883)
-        self._broker = f"{settings.host}:{self._port}"
         self._troubles = Troubles()
-        self._back_off = BackOff(patience.first_s, patience.longest_s)
         self._delivery = Delivery(outbox, self._troubles.say)
+        self._link = Link(
+            self._opened,
+            Address(settings, f"{settings.host}:{self._port}", client_id, topics.availability),
+            patience,
+            self._troubles,
+            wake=self._wake,
+            waiting=lambda: outbox.waiting,
+            dropped=self._delivery.disconnected,
+        )
         self._offered: deque[dict[str, Any]] = deque()
         self._asked: deque[Callable[[], None]] = deque()
-        self._arrived: deque[_Connection | Exception] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._wake_fd)
-        self._connection: _Connection | None = None
-        self._connecting = False
-        self._connect_at_s = self._store_at_s = self._delete_at_s = 0.0
-        self._short_lives = 0
-        self._unsettled = False
+        self._store_at_s = self._delete_at_s = 0.0
         self._stop_at_s: float | None = None
         self._started = False
         self._finished = threading.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted a connection that still stands."""
+        return self._link.connected
 
     @property
     def trouble(self) -> str | None:
@@ -239,7 +225,8 @@ class Publisher:
                 self._turn()
             self._say_goodbye(self._stop_at_s)
         finally:
-            self._drop_connection()
+            self._link.retire()
+            self._link.drop(farewell=False)
             self._store()
             self._finished.set()
 
@@ -273,39 +260,33 @@ class Publisher:
                 self._wait(time.monotonic())
                 self._work(time.monotonic())
         except Exception:  # the thread outlives every fault, or nothing would be stored any more
-            log.exception("the connection to %s is begun anew after a fault in this program", self._broker)
-            self._failed("the connection was given up after a fault in this program (see the log)")
+            log.exception("the connection to the broker is begun anew after a fault in this program")
+            self._link.failed("the connection was given up after a fault in this program (see the log)")
 
     def _work(self, now_s: float) -> None:
         if (self._offered and now_s >= self._store_at_s) or now_s >= self._delete_at_s:
             self._store()
         while self._asked:
             self._asked.popleft()()
-        while self._arrived:
-            self._take(self._arrived.popleft(), now_s)
-        while self._connection and self._connection.happened:
-            self._handle(self._connection, self._connection.happened.popleft(), now_s)
-        if self._connection is None:
-            if not self._connecting and self._stop_at_s is None and now_s >= self._connect_at_s:
-                self._connecting = True
-                threading.Thread(target=self._connect, name="broker-connect", daemon=True).start()
-        elif self.connected:
-            self._delivery.fill(self._connection, now_s)
-            self._settle(now_s - self._connection.since_s)
-        elif now_s >= self._connection.since_s + self._patience.answer_s:
-            self._failed(faults.unanswered(self._broker))
+        link = self._link
+        while link.connection and link.connection.happened:
+            self._handle(link.connection, link.connection.happened.popleft(), now_s)
+        link.tend(now_s)
+        if link.connected:
+            self._delivery.fill(link.connection, now_s)
 
     def _wait(self, now_s: float) -> None:
+        link = self._link
         moments_s = [now_s + 1.0, self._delete_at_s]
         if self._offered:
             moments_s.append(self._store_at_s)
-        if self._connection is None and not self._connecting:
-            moments_s.append(self._connect_at_s)
-        if self._connection and self._connection.happened:
+        if link.connection is None and not link.connecting:
+            moments_s.append(link.connect_at_s)
+        if link.connection and link.connection.happened:
             moments_s.append(now_s)
         timeout_s = max(0.0, min(moments_s) - now_s)
-        if self._connection:
-            self._connection.wait(self._wake_fd, timeout_s)
+        if link.connection:
+            link.connection.wait(self._wake_fd, timeout_s)
         else:
             select.select([self._wake_fd], [], [], timeout_s)
         try:
@@ -322,16 +303,6 @@ class Publisher:
         self._store_at_s, self._delete_at_s = now_s + BATCH_S, now_s + _DELETE_S
         if events:
             self._delivery.more_events()
-
-    def _connect(self) -> None:
-        """One attempt, on a thread of its own: what it gives goes back through a queue."""
-        try:
-            self._arrived.append(self._opened())
-        except Exception as error:  # noqa: BLE001 - turned into a sentence by the publisher's thread
-            self._arrived.append(error)
-        self._wake()
-        if self._finished.is_set():
-            self._close_arrived()
 
     def _opened(self) -> _Connection:
         protocol = mqtt.MQTTv5 if self._mqtt5 else mqtt.MQTTv311
@@ -354,15 +325,6 @@ class Publisher:
         client.connect(self._settings.host, self._port, self._settings.keepalive_s, **fresh)
         return connection
 
-    def _take(self, arrived: _Connection | Exception, now_s: float) -> None:
-        self._connecting = False
-        if isinstance(arrived, Exception):
-            log.debug("connecting to %s: %r", self._broker, arrived)
-            self._failed(faults.connecting(arrived, self._broker, self._settings))
-        else:
-            arrived.since_s = now_s
-            self._connection = arrived
-
     def _handle(self, connection: _Connection, what: tuple[Any, ...], now_s: float) -> None:
         match what:
             case "published", number, code, name:
@@ -370,20 +332,14 @@ class Publisher:
             case "message", message:
                 self._receive(message)
             case "answer", code, name, properties:
-                if code:
-                    will = self._topics.availability
-                    self._failed(faults.refused_connection(code, name, self._broker, self._settings, self._client_id, will))
-                else:
-                    self._accepted(connection, properties, now_s)
+                if self._link.answered(code, name, now_s):
+                    self._accepted(connection, properties)
             case "subscribed", answers:
                 for topic, (code, name) in zip(self._subscriptions, answers, strict=False):
                     refused = faults.refused_subscription(topic, name) if code >= faults.REFUSED_FROM else None
                     self._troubles.say(f"subscription {topic}", refused)
             case "end", code, name:
-                if connection.accepted:
-                    self._lost(code, name, now_s - connection.since_s)
-                else:
-                    self._failed(faults.closed_unanswered(connection.said, self._broker, self._settings))
+                self._link.ended(code, name, now_s)
 
     def _receive(self, message: mqtt.MQTTMessage) -> None:
         properties = message.properties
@@ -393,74 +349,25 @@ class Publisher:
         except Exception:
             log.exception("a message that came in could not be handled")
 
-    def _accepted(self, connection: _Connection, properties: Any, now_s: float) -> None:
-        connection.since_s = now_s
+    def _accepted(self, connection: _Connection, properties: Any) -> None:
         connection.accept(self._subscriptions, self._mqtt5)
         self._delivery.connected(getattr(properties, "ReceiveMaximum", None), getattr(properties, "MaximumPacketSize", None))
         # Last among what is retained: whoever sees the device come online finds its values in place.
         self._delivery.retain(Outgoing(self._topics.availability, ONLINE.encode(), 1, retain=True))
-        self.connected = True
-        if not self._unsettled:
-            self._announce()
-
-    def _announce(self) -> None:
-        self._troubles.over("connection")
-        log.info("connected to %s; %d events waiting", self._broker, self._outbox.waiting)
-
-    def _settle(self, age_s: float) -> None:
-        """A connection that has lasted proves that whatever ended the ones before it is over."""
-        if age_s >= self._patience.settled_s and (self._unsettled or self._short_lives or not self._back_off.fresh):
-            self._back_off.reset()
-            self._short_lives = 0
-            if self._unsettled:
-                self._unsettled = False
-                self._announce()
-
-    def _lost(self, code: int, name: str, age_s: float) -> None:
-        self._short_lives = self._short_lives + 1 if age_s < self._patience.settled_s else 0
-        sentence = faults.lost(code, name, self._broker, self._client_id)
-        taken_over = code == faults.SESSION_TAKEN_OVER
-        if not taken_over and self._short_lives >= _FLAPPING:
-            sentence = faults.flapping(self._broker, self._client_id)
-        if self._unsettled and not taken_over:
-            sentence = None
-        self._failed(sentence, unsettled=self._unsettled or taken_over or self._short_lives >= _FLAPPING)
-
-    def _failed(self, sentence: str | None, unsettled: bool = False) -> None:
-        """There is no connection, for this reason (None: the one that was said); the next attempt follows after a while.
-
-        `unsettled`: a new connection alone does not mean that the trouble is over.
-        """
-        self._drop_connection()
-        if sentence:
-            self._troubles.say("connection", sentence)
-        self._unsettled = unsettled
-        self._connect_at_s = time.monotonic() + self._back_off.next_s()
-
-    def _drop_connection(self, farewell: bool = False) -> None:
-        self.connected = False
-        if self._connection:
-            self._connection.close(farewell)
-            self._connection = None
-            self._delivery.disconnected()
 
     def _say_goodbye(self, until_s: float) -> None:
+        self._link.retire()
         self._store()
         last_word_s = until_s - min(1.0, (until_s - time.monotonic()) / 3)
         while self.connected and not self._delivery.idle and time.monotonic() < last_word_s:
             self._turn()
         offline = Outgoing(self._topics.availability, OFFLINE.encode(), 1, retain=True)
         self._delivery.retain(offline)
+        self._wake()
         while self.connected and self._delivery.is_unanswered(offline.topic) and time.monotonic() < until_s:
             self._turn()
         # Without an acknowledgement the socket is closed instead: then the broker publishes the will, which says the same.
-        self._drop_connection(farewell=self.connected and not self._delivery.is_unanswered(offline.topic))
-        self._close_arrived()
-
-    def _close_arrived(self) -> None:
-        while self._arrived:
-            if isinstance(arrived := self._arrived.popleft(), _Connection):
-                arrived.close(farewell=False)
+        self._link.drop(farewell=self.connected and not self._delivery.is_unanswered(offline.topic))
 
 
 def _bytes(payload: str | bytes) -> bytes:

@@ -50,11 +50,6 @@ class BackOff:
         wait_s, self._next_s = self._next_s, min(self._longest_s, self._next_s * 2)
         return min(self._longest_s, wait_s * random.uniform(0.75, 1.25))
 
-    @property
-    def fresh(self) -> bool:
-        """Whether the next wait is the first."""
-        return self._next_s == self._first_s
-
     def reset(self) -> None:
         """An attempt has proved itself: the next wait is the first again."""
         self._next_s = self._first_s
