@@ -1,12 +1,10 @@
-"""USB and other V4L2 cameras: what to ask the device for, and who or what keeps it from being opened.
+"""USB and other V4L2 cameras: what to ask the device for, and which devices there are.
 
 What is asked for is only a wish: the driver takes the nearest size and rate that it has. Small pictures are asked
 for raw, where decoding would be waste; larger ones as JPEG, because raw ones do not fit through USB 2 at more than
 a few frames a second.
 """
 
-import os
-import re
 from pathlib import Path
 
 from appliance.settings import CameraSettings
@@ -41,17 +39,3 @@ def present() -> str:
     """The video devices that there are, in words."""
     names = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
     return "there are " + ", ".join(map(str, names)) if names else "there is no /dev/video device at all"
-
-
-def holder(path: Path) -> str | None:
-    """Name and number of another program that has the device open, None where that cannot be seen."""
-    device = os.path.realpath(path)
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        number = link.parts[2]
-        try:
-            if int(number) != os.getpid() and os.readlink(link) == device:
-                name = re.sub(r"[^\w.:@-]+", " ", Path("/proc", number, "comm").read_text()).strip()
-                return f"{name} (process {number})"
-        except OSError:
-            continue  # it ended meanwhile, or belongs to somebody else
-    return None

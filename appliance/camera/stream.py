@@ -35,7 +35,8 @@ STRICT_TRIES = 5
 
 # What is in a live stream shows soon; how many frames a second it has need not be found out by waiting for some.
 LIVE_OPTIONS = {"fpsprobesize": "0", "analyzeduration": "3000000"}
-DEVICE_OPTIONS = {**LIVE_OPTIONS, "fflags": "+nonblock"}  # a blocked read of a device could not be ended
+# A read of a device that blocks could not be ended: 4 is AVFMT_FLAG_NONBLOCK, which has no name among the options.
+DEVICE_OPTIONS = {**LIVE_OPTIONS, "fflags": "+4"}
 HTTP_OPTIONS = {**LIVE_OPTIONS, "user_agent": "camera-appliance"}
 RTSP_OPTIONS = {
     **LIVE_OPTIONS,
@@ -63,7 +64,7 @@ def open_stream(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         return _open_address(settings)
     path = Path(settings.source).expanduser()
     if device.is_device(path):
-        return LiveCamera(_open_device(path, settings, wanted_px))
+        return _open_device(path, settings, wanted_px)
     return _open_file(path, settings)
 
 

@@ -10,6 +10,7 @@ import getpass
 from pathlib import Path
 
 from appliance.camera import device
+from appliance.camera.holder import holder_of
 from appliance.camera.network import Address, distrust
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
@@ -44,7 +45,7 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
         user = _user()
         return CameraAbsentError(f"{path} may not be opened by {user}; add it to the group of cameras: sudo usermod -aG video {user}")
     if code == errno.EBUSY:
-        by = device.holder(path) or "another program"
+        by = holder_of(str(path.resolve())) or "another program"
         return CameraBusyError(f"{path} is in use by {by}; stop that, or use another camera")
     if type(error).__name__ in SILENCE:
         return CameraStalledError(f"{path} gives no frames; unplug the camera and plug it in again")
