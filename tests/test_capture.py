@@ -227,6 +227,20 @@ def test_the_pauses_double_up_to_a_minute_and_begin_anew_after_a_good_run():
     assert max(played.clock.waits) < LONGEST_PAUSE_S
 
 
+def test_an_outage_is_counted_from_the_last_frame(caplog):
+    caplog.set_level(logging.INFO)
+    clock = QuickClock()
+
+    def wait_in_vain() -> None:
+        clock.now_s += 5
+
+    silent = PlayedCamera(clock, 0.0, wait_in_vain, CameraStalledError("x"))
+    openings = [silent, PlayedCamera(clock, 0.0, lambda: capture.stop(), 0.0)]
+    capture = Capture(lambda: openings.pop(0), 5, Slot(), lambda status: None, clock=clock, jitter=lambda: 1.0)
+    capture.run()
+    assert caplog.messages[-1] == "camera: streaming again after 6 s (a played camera)"  # 0.2 + 5 + 0.95
+
+
 def test_the_pauses_are_spread():
     pauses = set()
     for jitter in (0.0, 0.5, 1.0):
@@ -369,6 +383,27 @@ def test_off_closes_the_camera_and_on_opens_a_new_one(started):
     assert len(cameras) == 2 and capture.status.restarts == 0
 
 
+def test_an_order_given_just_before_a_wait_is_not_lost():
+    clock = QuickClock()
+    states = []
+
+    def told(status: CameraStatus) -> None:  # the capture thread is on its way into a wait without an end
+        states.append(status.state)
+        if status.state == "ended":
+            capture.set_running(False)
+        if status.state == "off":
+            capture.set_running(True)
+        if len(states) > 6:
+            capture.stop()
+
+    capture = Capture(lambda: PlayedCamera(clock, 0.0, CameraEndedError("over")), 5, Slot(), told, clock=clock)
+    thread = WatchedThread("capture", capture.run)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert states == ["streaming", "ended", "off", "opening", "streaming", "ended", "off"]
+
+
 def test_off_before_the_start_opens_nothing():
     played = Played(lambda clock: [PlayedCamera(clock, 0.0)])
     played.capture.set_running(False)
@@ -419,3 +454,4 @@ def test_a_call_that_hangs_is_overdue_after_half_a_minute_and_a_pause_is_not(sta
     wait_for(lambda: capture.status.state == "absent")
     wait_for(lambda: "pause" in (capture.pulse.overdue(1e12) or ""))
     assert capture.pulse.overdue(capture._clock.monotonic_s() + 55) is None
+    assert capture.pulse.overdue(capture._clock.monotonic_s() + 61) is not None

@@ -190,8 +190,8 @@ def _find(picamera2: ModuleType, number: int) -> dict[str, Any]:
     cameras = [info for info in picamera2.Picamera2.global_camera_info() if "/usb" not in info["Id"]]
     if not cameras:
         raise CameraAbsentError(
-            "no Pi camera is found: check its ribbon cable (power off first) and what rpicam-hello --list-cameras says;"
-            " a USB camera is named by camera.source = \"/dev/video0\""
+            "no Pi camera is found: check its ribbon cable (power off first), what rpicam-hello --list-cameras says, and that"
+            " this user is in the group video; a USB camera is named by camera.source = \"/dev/video0\""
         )
     if number >= len(cameras):
         there = ", ".join(f"pi:{place} ({info.get('Model', 'unknown')})" for place, info in enumerate(cameras))

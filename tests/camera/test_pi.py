@@ -217,6 +217,21 @@ print(len(os.listdir("/proc/self/fd")) - files, open("/proc/self/maps").read().c
     assert program.rest() == ["0 0"]
 
 
+def test_no_memory_for_the_buffers_is_said_and_everything_is_given_back(run):
+    program = run("""
+import resource
+open_fails(settings(), (224, 224))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 15_000_000, -1))  # three buffers of 6 MB are asked for
+open_fails(settings(size=(1920, 1080)), (224, 224))
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+open_fails(settings(size=(1920, 1080)), (224, 224))
+""")
+    opened, failed, again = program.rest()
+    assert failed.startswith("CameraBusyError | the Pi's camera memory (CMA) is used up: set a smaller camera.size")
+    assert opened == again == "opened"
+
+
 def test_unsupported_controls_and_values_that_make_no_sense(run):
     program = run("""
 for controls in (
