@@ -149,6 +149,12 @@ class Broker:
         (self._folder / "acl").write_text(acl)
         self._process.send_signal(signal.SIGHUP)
 
+    def write_passwords(self, passwords: dict[str, str]) -> None:
+        """Gives it other accounts, which it reads at once."""
+        assert self._process
+        self._rights(passwords, None)
+        self._process.send_signal(signal.SIGHUP)
+
     def log(self) -> str:
         """What it has said so far."""
         return (self._folder / "mosquitto.log").read_text(errors="replace")

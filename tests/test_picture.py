@@ -27,7 +27,9 @@ def test_pixels_are_rgb_and_writable(tmp_path):
     assert np.array_equal(pixels, corners())
 
 
-@pytest.mark.parametrize(("orientation", "turns", "mirrored"), [(1, 0, False), (2, 0, True), (3, 2, False), (6, -1, False), (8, 1, False)])
+@pytest.mark.parametrize(
+    ("orientation", "turns", "mirrored"), [(1, 0, False), (2, 0, True), (3, 2, False), (6, -1, False), (8, 1, False)]
+)
 def test_exif_orientation_is_applied(tmp_path, orientation, turns, mirrored):
     path = tmp_path / "phone.png"
     exif = Image.Exif()

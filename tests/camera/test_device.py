@@ -27,6 +27,7 @@ from appliance.settings import CameraSettings
 settings, wanted, fault = json.loads(sys.argv[1])
 settings = CameraSettings(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 seen = {}
+began = time.monotonic()
 try:
     camera = open_camera(settings, tuple(wanted))
     seen["description"], seen["live"] = camera.description, camera.live
@@ -52,6 +53,7 @@ try:
     camera.close()
 except CameraError as error:
     seen["error"], seen["state"] = str(error), error.state
+    seen["took_s"], seen["cpu_s"] = time.monotonic() - began, time.process_time()
 print(json.dumps(seen))
 """
 
@@ -123,6 +125,15 @@ def test_a_usb_camera_that_falls_silent_is_stalled_without_spinning(story):
     seen, asked = story(fault="stall")
     assert seen["fault_state"] == "stalled" and "/dev/video77" in seen["fault"]
     assert seen["took_s"] < 6 and seen["cpu_s"] < 1
+    assert asked[-1] == "close"
+
+
+@pytest.mark.parametrize("size", [[640, 480], [1280, 720]], ids=["raw", "jpeg"])
+def test_a_usb_camera_that_is_silent_from_the_start_is_stalled(story, size):
+    seen, asked = story(order="stall", picture=jpeg(plain(GREEN, 1280, 720)), size=size)
+    assert seen["state"] == "stalled"
+    assert seen["took_s"] < 20
+    print(seen)
     assert asked[-1] == "close"
 
 

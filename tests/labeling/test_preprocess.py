@@ -1,0 +1,94 @@
+"""Frames → inputs: the cheap way round gives what turning the whole picture first would give."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from appliance.labeling.preprocess import Preparer, View, region_in_frame, upright
+
+VIEWS = [
+    View(rotation, hflip, vflip, region)
+    for rotation, hflip, vflip in itertools.product((0, 90, 180, 270), (False, True), (False, True))
+    for region in (None, (0.1, 0.25, 0.5, 0.6))
+]
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def turned_by_numpy(pixels: np.ndarray, view: View) -> np.ndarray:
+    pixels = np.rot90(pixels, -view.rotation // 90)
+    pixels = pixels[:, ::-1] if view.hflip else pixels
+    return pixels[::-1] if view.vflip else pixels
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_upright_rotates_clockwise_then_flips(view):
+    pixels = noise(11, 17)
+    assert np.array_equal(upright(pixels, view), turned_by_numpy(pixels, view))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("frame_px", [(120, 160), (37, 23)])
+def test_prepared_as_if_turned_first(view, frame_px):
+    pixels = noise(*frame_px)
+    whole = np.ascontiguousarray(turned_by_numpy(pixels, view))
+    height, width = whole.shape[:2]
+    x, y, part_width, part_height = view.region or (0, 0, 1, 1)
+    part = whole[round(y * height) : round((y + part_height) * height), round(x * width) : round((x + part_width) * width)]
+    expected = cv2.resize(part, (32, 24), interpolation=cv2.INTER_LINEAR)
+    prepared = Preparer(view, (32, 24), np.dtype(np.uint8)).prepare(pixels)
+    assert prepared.shape == (1, 24, 32, 3)
+    assert np.abs(prepared[0].astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_resize_is_bilinear_with_half_pixel_centres_and_no_antialiasing():
+    # Four times smaller: between the second and third of four pixels lies each output, whatever the first and fourth are.
+    row = np.array([0, 100, 200, 255] * 8, np.uint8)
+    pixels = np.repeat(np.tile(row, (32, 1))[:, :, np.newaxis], 3, axis=2)
+    assert (Preparer(View(), (8, 8), np.dtype(np.uint8)).prepare(pixels) == 150).all()
+
+
+def test_frames_may_change_their_size():
+    preparer = Preparer(View(region=(0.5, 0.5, 0.5, 0.5)), (4, 4), np.dtype(np.uint8))
+    for height, width in ((40, 40), (20, 60), (40, 40)):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[height // 2 :, width // 2 :] = 9
+        assert (preparer.prepare(pixels) == 9).all()
+
+
+def test_buffers_are_reused():
+    preparer = Preparer(View(90, True), (16, 16), np.dtype(np.float32))
+    first = preparer.prepare(noise(50, 50))
+    assert np.shares_memory(first, preparer.prepare(noise(60, 50)))
+
+
+def test_a_frame_is_not_written_to():
+    pixels = noise(24, 32)
+    before = pixels.copy()
+    for view in VIEWS:
+        Preparer(view, (32, 24), np.dtype(np.int8)).prepare(pixels)
+    assert np.array_equal(pixels, before)
+
+
+def test_normalisation_of_each_dtype():
+    pixels = np.full((4, 4, 3), (0, 127, 255), np.uint8)
+
+    def first(dtype, *normalisation):
+        return Preparer(View(), (4, 4), np.dtype(dtype), *normalisation).prepare(pixels)[0, 0, 0].tolist()
+
+    assert first(np.uint8) == [0, 127, 255]
+    assert first(np.int8) == [-128, -1, 127]
+    assert first(np.float32) == pytest.approx([-1, -0.5 / 127.5, 1])
+    assert first(np.float32, (0.0,), (255.0,)) == pytest.approx([0, 127 / 255, 1])
+    assert first(np.float32, (1.0, 2.0, 3.0), (2.0, 4.0, 8.0)) == pytest.approx([-0.5, 31.25, 31.5])
+
+
+@pytest.mark.parametrize("view", [View(rotation, region=(0.999, 0.999, 0.001, 0.001)) for rotation in (0, 90, 180, 270)])
+def test_the_smallest_region_is_one_pixel_inside_the_frame(view):
+    rows, columns = region_in_frame(view, (10, 20))
+    assert rows.stop - rows.start == columns.stop - columns.start == 1
+    assert 0 <= rows.start < rows.stop <= 10 and 0 <= columns.start < columns.stop <= 20

@@ -1,0 +1,127 @@
+"""The published models on the published pictures: labels and scores as written down in reference_outputs.json."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import RUNTIMES
+
+from appliance.errors import BundleError
+from appliance.labeling.bundle import Bundle, read_bundle, write_bundle
+from appliance.labeling.filtering import LabelFilter
+from appliance.labeling.labeler import Labeler
+from appliance.picture import read_picture
+from appliance.settings import LabelerSettings
+
+# MODELS.md: kernels differ by up to 0.089 in the score of the first label; where that score is at most 0.30 they may
+# disagree about which label is first.
+TOLERANCE = 0.1
+UNSURE = 0.35
+
+MODELS = [
+    "automl_mlkit_android/model.tflite",
+    "tfls_automl_labeler_model.tflite",
+    "mobilenet_v1_0.25_128_quant.tflite",
+    "mobilenet_v1_0.5_160_quant.tflite",
+    "mobilenet_v1_0.75_192_quant.tflite",
+    "mobilenet_v2_1.0_224_quant.tflite",
+    "tf2_mobilenet_v2_1.0_224_ptq.tflite",
+    "mobilenet_v2_1.0_224_inat_bird_quant.tflite",
+    "tfls_mobilenet_v1_0.25_224_quant.tflite",
+    "tfls_mobilenet_v1_0.25_224_1_metadata_1.tflite",
+    "tfls_mobilenet_v2_1.0_224_quant.tflite",
+    "mlkit_object_labeler.tflite",
+]
+PICTURES = ["bird.bmp", "burger.jpg", "cat_720p.jpg", "face.jpg", "mlkit_daisy.jpeg", "owl.jpg", "sparrow.png", "sunflower.bmp"]
+
+
+@pytest.fixture(scope="module")
+def pictures(data: Path) -> dict[str, np.ndarray]:
+    return {name: read_picture(data / "images" / name) for name in PICTURES}
+
+
+@pytest.fixture(scope="module")
+def reference(data: Path) -> dict:
+    return json.loads((data / "reference_outputs.json").read_text())
+
+
+def bundle_of(data: Path, model: str, folder: Path) -> Bundle:
+    if model != "tfls_mobilenet_v2_1.0_224_quant.tflite":
+        return read_bundle(data / "models" / model)
+    # The one that neither carries its labels nor has them beside it under a name that says so.
+    shutil.copy(data / "models" / model, folder / "model.tflite")
+    shutil.copy(data / "models" / "tfls_imagenet_labels.txt", folder / "labels.txt")
+    return read_bundle(folder / "model.tflite")
+
+
+def test_every_model_of_the_reference_is_tried(reference):
+    assert sorted(reference) == sorted(MODELS)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("model", MODELS)
+def test_labels_agree_with_the_reference(data, reference, pictures, tmp_path, model, runtime):
+    labeler = Labeler(bundle_of(data, model, tmp_path), runtime=runtime)
+    for name, pixels in pictures.items():
+        scores = labeler.scores(pixels)
+        assert scores.min() >= 0 and scores.max() <= 1
+        index, label, score = reference[model][name]["xnnpack"][0]
+        assert labeler.labels[index] == label
+        assert scores[index] == pytest.approx(score, abs=TOLERANCE), name
+        assert scores.argmax() == index or score <= UNSURE or score - scores.max() < TOLERANCE, name
+
+
+@pytest.mark.parametrize("name", ["automl_mlkit_android", "automl_mlkit_ios", "automl_mlkit_ios/automl_labeler_model.tflite"])
+def test_both_automl_exports_are_the_same_model(data, pictures, name):
+    labeler = Labeler(read_bundle(data / "models" / name))
+    assert labeler.labels == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+    assert labeler.identity.sha256.startswith("ad0b3e2060b8") and labeler.identity.version == "sha256:ad0b3e2060b8"
+    chosen = LabelFilter(labeler.bundle, LabelerSettings())
+    assert [label.label for label in chosen.select(labeler.scores(pictures["mlkit_daisy.jpeg"]))] == ["daisy"]
+
+
+def test_logits_are_recognised(data, pictures, tmp_path):
+    labeler = Labeler(bundle_of(data, "tfls_mobilenet_v2_1.0_224_quant.tflite", tmp_path))
+    assert labeler.scores(pictures["bird.bmp"]).sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_english_names_and_the_threshold_of_the_multi_label_model(data, pictures):
+    labeler = Labeler(read_bundle(data / "models" / "mlkit_object_labeler.tflite"))
+    chosen = LabelFilter(labeler.bundle, LabelerSettings())
+    assert chosen.threshold == pytest.approx(0.35)
+    found = chosen.select(labeler.scores(pictures["burger.jpg"]))
+    assert [label.label for label in found[:3]] == ["Food", "Sandwich", "Hamburger"]
+    assert sum(label.score for label in found) > 2
+
+
+def test_an_embedding_extractor_is_no_image_classifier(data):
+    with pytest.raises(BundleError, match=r"not an image classifier.*\[1, 1, 1, 1024\]"):
+        read_bundle(data / "models" / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
+
+
+def test_an_operator_that_the_runtime_does_not_know(data, tmp_path):
+    shutil.copy(data / "models" / "invalid" / "model_invoking_error.tflite", tmp_path / "model.tflite")
+    (tmp_path / "dict.txt").write_text("one\n")
+    with pytest.raises(BundleError, match="cannot be loaded by .*fake-op-double"):
+        Labeler(read_bundle(tmp_path))
+
+
+def test_a_real_model_cut_short_is_refused_before_any_runtime_sees_it(data, tmp_path):
+    shutil.copytree(data / "models" / "automl_mlkit_android", tmp_path / "cut")
+    model = tmp_path / "cut" / "model.tflite"
+    whole = model.read_bytes()
+    model.chmod(0o600)
+    for part in range(1, 20):
+        model.write_bytes(whole[: len(whole) * part // 20])
+        with pytest.raises(BundleError, match="damaged or cut short"):
+            read_bundle(tmp_path / "cut")
+
+
+def test_a_published_model_written_as_a_bundle_stays_the_same(data, pictures, tmp_path):
+    before = Labeler(read_bundle(data / "models" / "mlkit_object_labeler.tflite"))
+    write_bundle(before.bundle, tmp_path / "bundle")
+    after = Labeler(read_bundle(tmp_path / "bundle"))
+    assert after.identity == before.identity and after.labels == before.labels
+    assert np.array_equal(after.scores(pictures["owl.jpg"]), before.scores(pictures["owl.jpg"]))

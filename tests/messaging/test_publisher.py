@@ -1,0 +1,172 @@
+"""The publisher against a real broker: what a subscriber sees while nothing is wrong."""
+
+import json
+import threading
+import time
+
+import pytest
+from broker import wait_until
+from publisher_helpers import TOPICS, device, event, said
+
+from appliance.messaging.outbox import Outbox
+from appliance.messaging.publisher import Publisher
+from appliance.settings import MqttSettings
+
+
+def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        pi.publisher.offer(event(1))
+        received = observer.wait_for(TOPICS.event)[0]
+        assert json.loads(received.payload) == event(1)["payload"]
+        assert (received.qos, received.retained) == (1, False)
+        wait_until(lambda: pi.outbox.waiting == 0, "the event leaves the outbox")
+
+
+def test_the_device_is_online_while_connected_and_offline_after_a_stop(tmp_path, broker):
+    with device(tmp_path, broker), broker.observer() as observer:
+        observer.wait_for(TOPICS.availability, b"online")
+    with broker.observer() as late:
+        assert late.wait_for(TOPICS.availability)[0].payload == b"offline"
+        assert late.on(TOPICS.availability)[0].retained
+
+
+def test_stop_delivers_what_was_offered_last_and_offline_is_the_last_word(tmp_path, broker):
+    with broker.observer() as observer:
+        with device(tmp_path, broker) as pi:
+            wait_until(lambda: pi.publisher.connected, "connected")
+            for number in range(500):
+                pi.publisher.offer(event(number))
+        observer.wait_for(TOPICS.availability, b"offline")
+        assert observer.count(TOPICS.event) == 500
+        assert observer.messages[-1].payload == b"offline"
+
+
+def test_the_last_retained_value_is_sent_again_to_a_broker_that_forgot_it(tmp_path, broker):
+    with device(tmp_path, broker) as pi:
+        for value in range(5):
+            pi.publisher.retain(TOPICS.threshold, str(value))
+        pi.publisher.retain(TOPICS.stats, b"{}", qos=0)
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.threshold, b"4")
+        broker.kill()
+        broker.start()
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.threshold, b"4")
+            observer.wait_for(TOPICS.stats, b"{}")
+            observer.wait_for(TOPICS.availability, b"online")
+            order = [message.topic for message in observer.messages]
+            assert order.index(TOPICS.threshold) < order.index(TOPICS.availability) or observer.on(TOPICS.threshold)[0].retained
+
+
+def test_none_clears_a_retained_value(tmp_path, broker):
+    with device(tmp_path, broker) as pi, broker.observer() as observer:
+        topic = TOPICS.label("daisy")
+        pi.publisher.retain(topic, "ON")
+        observer.wait_for(topic, b"ON")
+        pi.publisher.retain(topic, None)
+        observer.wait_for(topic, b"")
+        with broker.observer() as late:
+            late.wait_for(TOPICS.availability)
+            assert late.on(topic) == []
+
+
+def test_what_is_worth_nothing_later_is_dropped_while_disconnected(tmp_path, new_broker):
+    broker = new_broker(start=False)
+    with device(tmp_path, broker) as pi:
+        pi.publisher.send(TOPICS.labels, "before")
+        wait_until(lambda: pi.publisher.trouble, "the broker is missed")
+        broker.start()
+        with broker.observer() as observer:
+            wait_until(lambda: pi.publisher.connected, "connected")
+            pi.publisher.send(TOPICS.labels, "after")
+            assert observer.wait_for(TOPICS.labels)[0].payload == b"after"
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_commands_arrive_in_both_protocols_and_say_whether_they_were_retained(tmp_path, broker, protocol):
+    with broker.observer() as observer:
+        observer.publish(TOPICS.restart, "old", retain=True)
+        with device(tmp_path, broker, protocol=protocol, subscriptions=[TOPICS.restart]) as pi:
+            wait_until(lambda: pi.messages, "the retained message")
+            observer.publish(TOPICS.restart, "new")
+            wait_until(lambda: len(pi.messages) == 2, "the new message")
+            assert [(message.payload, message.retained) for message in pi.messages] == [(b"old", True), (b"new", False)]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_command_sent_while_the_device_was_away_never_runs(tmp_path, broker, protocol):
+    with broker.observer() as observer:
+        with device(tmp_path, broker, protocol=protocol, subscriptions=[TOPICS.restart]):
+            observer.wait_for(TOPICS.availability, b"online")
+        observer.publish(TOPICS.restart, "while away")
+        with device(tmp_path, broker, protocol=protocol, subscriptions=[TOPICS.restart]) as pi:
+            observer.wait_for(TOPICS.availability, b"online", count=2)
+            observer.publish(TOPICS.restart, "now")
+            wait_until(lambda: pi.messages, "the message")
+            assert [message.payload for message in pi.messages] == [b"now"]
+
+
+def test_answers_go_below_response_only_with_the_correlation_of_the_question(tmp_path, broker):
+    with broker.observer() as observer, device(tmp_path, broker, subscriptions=[TOPICS.restart]) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        elsewhere, below = "appliance/another/threshold/set", f"{TOPICS.responses}me"
+        observer.publish(TOPICS.restart, response_topic=elsewhere)
+        observer.publish(TOPICS.restart, response_topic=below, correlation=b"42")
+        wait_until(lambda: len(pi.messages) == 2, "both questions")
+        for message in pi.messages:
+            pi.publisher.answer(message, {"ok": False, "error": "no"})
+        answer = observer.wait_for(below)[0]
+        assert (json.loads(answer.payload), answer.correlation, answer.retained) == ({"ok": False, "error": "no"}, b"42", False)
+        assert observer.on(elsewhere) == []
+
+
+def test_a_late_delivery_says_so(tmp_path, broker):
+    now_s = time.time()
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        pi.publisher.offer({**event(1), "time": now_s - 50})
+        pi.publisher.offer({**event(2), "time": now_s - 61})
+        fresh, late = (json.loads(message.payload) for message in observer.wait_for(TOPICS.event, count=2))
+        assert "late" not in fresh
+        assert late == {**event(2)["payload"], "late": True}
+
+
+def test_a_handler_that_raises_does_not_end_the_thread(tmp_path, broker):
+    def explode(message):
+        raise RuntimeError(f"{message.topic}: a bug in a handler")
+
+    outbox = Outbox(tmp_path / "outbox.db", 1000, 3600)
+    settings = MqttSettings(host=broker.host, port=broker.port)
+    publisher = Publisher(settings, None, TOPICS, outbox, [TOPICS.restart], explode, "appliance-pi-test")
+    thread = threading.Thread(target=publisher.run, daemon=True)
+    thread.start()
+    with broker.observer() as observer:
+        observer.wait_for(TOPICS.availability, b"online")
+        observer.publish(TOPICS.restart)
+        publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+        assert publisher.connected
+    publisher.stop(5)
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_payload_that_is_no_json_is_left_out_and_the_others_arrive(tmp_path, broker, caplog):
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        pi.publisher.offer(event(1, score=object()))
+        pi.publisher.offer(event(2))
+        assert json.loads(observer.wait_for(TOPICS.event)[0].payload)["seq"] == 2
+    assert len(said(caplog, "cannot be written as JSON")) == 1
+
+
+def test_the_pulse_is_calm_while_there_is_nothing_to_do(tmp_path, broker):
+    with device(tmp_path, broker) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        assert pi.publisher.pulse.overdue() is None
+
+
+def test_stop_before_run_stores_what_was_offered(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db", 1000, 3600)
+    publisher = Publisher(MqttSettings(), None, TOPICS, outbox, [], lambda message: None, "id")
+    publisher.offer(event(1))
+    publisher.stop(1)
+    assert outbox.waiting == 1

@@ -1,0 +1,381 @@
+"""The publisher when something is wrong: nothing durable is lost, and one clear line says what it is."""
+
+import json
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from broker import Certificates, Tls, wait_until
+from publisher_helpers import TOPICS, Device, device, event, said
+
+from appliance.messaging.link import Patience
+from appliance.messaging.outbox import Outbox
+
+EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
+EVERYTHING = f"user cam\ntopic readwrite {TOPICS.root}/#\n"
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level("INFO")
+
+
+def seqs(observer) -> list[int]:
+    return [json.loads(payload)["seq"] for payload in observer.payloads(TOPICS.event)]
+
+
+def test_a_broker_that_is_down_at_start_costs_nothing(tmp_path, new_broker, caplog):
+    broker = new_broker(start=False)
+    with device(tmp_path, broker) as pi:
+        for number in range(300):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: pi.publisher.trouble, "the broker is missed")
+        attempts = pi.publisher.trouble
+        assert attempts == f"no broker listens at 127.0.0.1:{broker.port}: start it, or correct mqtt.host and mqtt.port"
+        time.sleep(0.5)  # some more attempts, none of which is said
+        broker.start()
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.availability, b"online")
+            wait_until(lambda: pi.outbox.waiting == 0, "everything delivered")
+        assert pi.publisher.trouble is None
+        assert len(said(caplog, "no broker listens")) == 1
+        assert said(caplog, "connected to") == [f"connected to 127.0.0.1:{broker.port}; 300 events waiting"]
+
+
+def test_a_broker_killed_in_the_middle_loses_nothing_that_it_had_not_acknowledged(tmp_path, broker, caplog):
+    # The device comes back after the second observer, which the broker without a memory needs.
+    with device(tmp_path, broker, patience=Patience(first_s=2.0)) as pi:
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.availability, b"online")
+            for number in range(3000):
+                pi.publisher.offer(event(number))
+            observer.wait_for(TOPICS.event, count=100)
+            broker.kill()
+        wait_until(lambda: not pi.publisher.connected, "the loss is noticed")
+        unacknowledged = pi.outbox.waiting
+        assert 0 < unacknowledged <= 3000
+        for number in range(3000, 3200):
+            pi.publisher.offer(event(number))
+        broker.start()
+        with broker.observer() as observer:
+            wait_until(lambda: pi.outbox.waiting == 0 and pi.publisher.connected, "everything delivered")
+            observer.wait_for(TOPICS.event, count=unacknowledged + 200)
+            assert set(seqs(observer)) >= set(range(3000 - unacknowledged, 3200))
+        assert len(said(caplog, "was lost")) == 1
+
+
+def test_events_from_before_a_long_outage_are_late(tmp_path, new_broker):
+    broker = new_broker(start=False)
+    passed_s = [0.0]
+    outbox = Outbox(tmp_path / "outbox.db", 1000, 604_800, since_boot_s=lambda: time.monotonic() + passed_s[0])
+    with device(tmp_path, broker, outbox=outbox) as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.outbox.waiting == 1, "written")
+        passed_s[0] = 3600.0
+        broker.start()
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.availability, b"online")
+            if observer.count(TOPICS.event):
+                assert json.loads(observer.payloads(TOPICS.event)[0])["late"] is True
+            pi.publisher.offer(event(2))
+            wait_until(lambda: 2 in seqs(observer), "the new event")
+            assert "late" not in json.loads(observer.payloads(TOPICS.event)[-1])
+
+
+def test_refused_credentials_are_said_once_and_never_shown(tmp_path, new_broker, caplog):
+    caplog.set_level("DEBUG")
+    broker = new_broker(passwords={"cam": "right"})
+    with device(tmp_path, broker, username="cam", password="s3cret-and-wrong") as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.publisher.trouble, "refused")
+        assert "refuses the account cam" in pi.publisher.trouble and "mqtt.password_file" in pi.publisher.trouble
+        wait_until(lambda: broker.log().count("not authorised") + broker.log().count("Not authorized") >= 3, "three attempts")
+        broker.write_passwords({"cam": "s3cret-and-wrong"})
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
+    assert len(said(caplog, "refuses the account")) == 1
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("topic_allowed_later", [True, False])
+def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, caplog, topic_allowed_later):
+    broker = new_broker(passwords={"cam": "x", "eye": "x"}, acl=EVERYTHING_BUT_EVENTS + "user eye\ntopic read #\n")
+    with broker.observer(username="eye", password="x") as observer, device(tmp_path, broker, username="cam", password="x") as pi:
+        for number in range(100):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: pi.publisher.trouble, "denied")
+        assert f"does not take what is written to {TOPICS.event} (Not authorized)" in pi.publisher.trouble
+        pi.publisher.offer({"topic": TOPICS.update, "payload": {"state": "committed"}})
+        observer.wait_for(TOPICS.update)
+        assert (pi.publisher.connected, pi.outbox.waiting) == (True, 100)
+        assert len(said(caplog, "does not take")) == 1
+        if topic_allowed_later:
+            broker.write_acl(EVERYTHING + "user eye\ntopic read #\n")
+            observer.wait_for(TOPICS.event, count=100)
+            wait_until(lambda: pi.publisher.trouble is None, "the trouble is over")
+            assert seqs(observer) == list(range(100))
+    if not topic_allowed_later:
+        assert Outbox(tmp_path / "outbox.db", 1000, 3600).waiting == 100
+
+
+def test_a_denied_retained_topic_and_a_denied_subscription_are_said(tmp_path, new_broker):
+    broker = new_broker(passwords={"cam": "x"}, acl=f"user cam\ntopic write {TOPICS.availability}\n")
+    with device(tmp_path, broker, username="cam", password="x", subscriptions=[TOPICS.restart]) as pi:
+        pi.publisher.retain(TOPICS.state, "{}")
+        wait_until(lambda: f"written to {TOPICS.state}" in (pi.publisher.trouble or ""), "the denial of the topic")
+        assert pi.publisher.connected
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_another_client_with_the_same_id_is_said_plainly_with_back_off(tmp_path, broker, caplog, protocol):
+    with device(tmp_path, broker, protocol=protocol) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        before = broker.log().count(" as appliance-pi-test ")
+        with device(tmp_path / "other", broker, protocol=protocol) as other:
+            end_s = time.monotonic() + 3.0
+            wait_until(lambda: "id appliance-pi-test" in (pi.publisher.trouble or ""), "said by the first")
+            wait_until(lambda: "id appliance-pi-test" in (other.publisher.trouble or ""), "said by the second")
+            pi.publisher.offer(event(1))
+            time.sleep(max(0.0, end_s - time.monotonic()))
+            assert "client" in pi.publisher.trouble  # not forgotten with each short connection
+            # Without back-off two local clients throw each other out hundreds of times a second.
+            assert broker.log().count(" as appliance-pi-test ") - before < 60
+            # Each of the two says it once.
+            assert len(said(caplog, "another client")) == 2
+        wait_until(lambda: pi.publisher.trouble is None, "over, once a connection has lasted")
+        wait_until(lambda: pi.outbox.waiting == 0, "the event was delivered")
+        assert pi.publisher.connected
+
+
+def test_tls_with_a_client_certificate_delivers_under_its_name(tmp_path, new_broker):
+    authority = Certificates(tmp_path / "pki")
+    server_cert, server_key = authority.sign("server")
+    cert, key = authority.sign("pi-test")
+    _, _ = authority.sign("eye")
+    tls = Tls(authority.ca_file, server_cert, server_key, client_certificates=True)
+    acl = "pattern readwrite appliance/%u/#\nuser server\ntopic read #\n"
+    broker = new_broker(tls=tls, acl=acl)
+    files = {"ca_file": authority.ca_file, "cert_file": cert, "key_file": key}
+    with broker.observer() as observer, device(tmp_path, broker, host="localhost", **files) as pi:
+        pi.publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+        observer.wait_for(TOPICS.availability, b"online")
+
+
+def test_each_tls_fault_has_its_sentence(tmp_path, new_broker):
+    authority, stranger = Certificates(tmp_path / "pki"), Certificates(tmp_path / "stranger", "stranger")
+    good, expired = authority.sign("server"), authority.sign("old", days=-1)
+    elsewhere = authority.sign("elsewhere", hosts=("DNS:broker.example",))
+    client, foreign = authority.sign("pi-test"), stranger.sign("pi-test")
+    ca = {"ca_file": authority.ca_file}
+    cases = [
+        (good, False, {"ca_file": stranger.ca_file}, "is not signed by an authority known to mqtt.ca_file"),
+        (good, False, {"tls": True}, "is not signed by an authority known to the system (set mqtt.ca_file)"),
+        (expired, False, ca, "has expired: renew it, or set this device's clock"),
+        (elsewhere, False, ca, "is not made out to 127.0.0.1"),
+        (good, True, ca, "wants a client certificate: set mqtt.cert_file and mqtt.key_file"),
+        (good, True, ca | {"cert_file": foreign[0], "key_file": foreign[1]}, "mqtt.cert_file"),
+        (good, False, ca | {"cert_file": client[0], "key_file": foreign[1]}, "do not work together"),
+        (good, False, {"ca_file": tmp_path / "missing.crt"}, "missing.crt cannot be read (No such file or directory)"),
+        (good, False, {"ca_file": good[1]}, "holds no certificate in PEM form"),
+        (good, False, {}, "whether it wants TLS on this port (mqtt.tls)"),
+        (None, False, {"tls": True}, "does not speak TLS on this port"),
+    ]
+    for number, (server, wants_client, settings, sentence) in enumerate(cases):
+        tls = Tls(authority.ca_file, *server, client_certificates=wants_client) if server else None
+        broker = new_broker(tls=tls)
+        with device(tmp_path / str(number), broker, **settings) as pi:
+            wait_until(lambda pi=pi: pi.publisher.trouble, sentence)
+            assert sentence in pi.publisher.trouble
+            assert not pi.publisher.connected
+
+
+def test_a_certificate_that_is_renewed_in_place_is_used_without_a_restart(tmp_path, new_broker):
+    authority = Certificates(tmp_path / "pki")
+    broker = new_broker(tls=Tls(authority.ca_file, *authority.sign("server")))
+    used = tmp_path / "ca.crt"
+    used.write_bytes(Certificates(tmp_path / "old").ca_file.read_bytes())
+    with device(tmp_path, broker, ca_file=used) as pi:
+        wait_until(lambda: pi.publisher.trouble, "refused")
+        used.write_bytes(authority.ca_file.read_bytes())
+        wait_until(lambda: pi.publisher.connected, "connected with the new file")
+        assert pi.publisher.trouble is None
+
+
+def test_a_frozen_broker_is_noticed_and_what_it_did_not_acknowledge_is_sent_again(tmp_path, broker, caplog):
+    with device(tmp_path, broker, keepalive_s=5) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        broker.freeze()
+        pi.publisher.offer(event(1))
+        wait_until(lambda: not pi.publisher.connected, "the silence is noticed within two keepalives", 15)
+        assert pi.outbox.waiting == 1
+        broker.thaw()
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
+        assert len(said(caplog, "connected to")) == 2
+
+
+def served(answer: bytes) -> socket.socket:
+    """A server that answers the first bytes of each client with `answer`, or with nothing, and keeps the connection."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        clients = []
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            clients.append(client)
+            client.recv(1024)
+            client.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", "accepts connections and does not answer"),
+        (b"\x20\x02\x00\x01", 'does not speak MQTT 5: set mqtt.protocol = "3.1.1"'),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "closed the connection without an answer"),
+    ],
+)
+def test_a_server_that_is_no_broker_of_this_protocol_is_said(tmp_path, answer, sentence):
+    server = served(answer)
+    with server, device(tmp_path, None, host="127.0.0.1", port=server.getsockname()[1]) as pi:
+        wait_until(lambda: pi.publisher.trouble, sentence)
+        assert sentence in pi.publisher.trouble
+
+
+def test_an_unknown_host_is_said_and_events_are_stored_meanwhile(tmp_path):
+    with device(tmp_path, None, host="no-such-broker.invalid", port=1883) as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.outbox.waiting == 1, "stored")
+        wait_until(lambda: pi.publisher.trouble, "said")
+        assert "the broker's name no-such-broker.invalid is not known" in pi.publisher.trouble
+
+
+def test_events_are_stored_within_a_batch_while_a_connection_attempt_hangs(tmp_path):
+    # A listener whose queue is full: the kernel answers no further connection, as a firewall that drops packets does.
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        with device(tmp_path, None, host="127.0.0.1", port=server.getsockname()[1]) as pi:
+            wait_until(lambda: pi.publisher._link.connecting, "an attempt hangs")
+            pi.publisher.offer(event(1))
+            wait_until(lambda: pi.outbox.waiting == 1, "stored", deadline_s=1.0)
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_message_larger_than_the_broker_takes_is_said_and_the_connection_stays(tmp_path, new_broker):
+    broker = new_broker(options=["max_packet_size 3000"])
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        pi.publisher.retain(TOPICS.snapshot, b"x" * 5000, qos=0)
+        wait_until(lambda: "is larger than the broker takes (3000 bytes)" in (pi.publisher.trouble or ""), "said")
+        pi.publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+        pi.publisher.retain(TOPICS.snapshot, b"x" * 500, qos=0)
+        observer.wait_for(TOPICS.snapshot)
+        assert pi.publisher.trouble is None and observer.count(TOPICS.availability) == 1
+
+
+def test_a_broker_with_a_small_window_gets_no_more_than_it_takes(tmp_path, new_broker):
+    broker = new_broker(options=["max_inflight_messages 2"])
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        for number in range(300):
+            pi.publisher.offer(event(number))
+        observer.wait_for(TOPICS.event, count=300)
+        assert seqs(observer) == list(range(300))
+        assert observer.count(TOPICS.availability) == 1
+
+
+def test_stop_is_bounded_while_the_broker_is_frozen_and_keeps_the_events(tmp_path, broker):
+    pi = Device(tmp_path, broker)
+    wait_until(lambda: pi.publisher.connected, "connected")
+    broker.freeze()
+    pi.publisher.offer(event(1))
+    began_s = time.monotonic()
+    pi.publisher.stop(1.0)
+    pi.thread.join(1.0)
+    assert not pi.thread.is_alive() and time.monotonic() - began_s < 1.5
+    assert pi.outbox.waiting == 1
+
+
+WRITER = textwrap.dedent(
+    """
+    import sys, threading, time
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[4])
+    from publisher_helpers import Device, event, HASTY
+
+    class Where:
+        host, port = "127.0.0.1", int(sys.argv[2])
+
+    pi = Device(Path(sys.argv[1]), Where)
+    number = int(sys.argv[3])
+    while True:
+        # Offered, and reported as written only when the outbox has committed all that was offered.
+        for _ in range(7):
+            pi.publisher.offer(event(number))
+            number += 1
+        while pi.publisher._offered:
+            time.sleep(0.001)
+        with pi.outbox._lock:
+            print(number, flush=True)
+    """
+)
+
+
+def test_every_event_written_before_kill_9_is_delivered_after_the_restart(tmp_path, broker):
+    with broker.observer() as observer:
+        written = 0
+        for life in range(3):
+            command = [sys.executable, "-c", WRITER, str(tmp_path), str(broker.port), str(written), str(Path(__file__).parent)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+                while written < 40 * (life + 1):
+                    written = int(process.stdout.readline())
+                process.kill()
+                # What it had still said before it died counts as well.
+                for line in process.stdout:
+                    written = int(line)
+            observer.wait_for(TOPICS.availability, b"offline", count=life + 1)  # the will
+        with device(tmp_path, broker) as pi:
+            wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "everything delivered")
+            wait_until(lambda: set(range(written)) <= set(seqs(observer)), "every written event arrived")
+        ids = {}
+        for payload in observer.payloads(TOPICS.event):
+            content = json.loads(payload)
+            content.pop("late", None)
+            assert ids.setdefault(content["seq"], content["id"]) == content["id"]
+
+
+def test_ten_thousand_events_offered_while_the_broker_is_down_all_arrive(tmp_path, new_broker, capsys):
+    broker = new_broker(start=False)
+    with device(tmp_path, broker) as pi:
+        for number in range(10_000):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: pi.outbox.waiting == 10_000, "all stored")
+        broker.start()
+        observer = broker.observer()
+        began_s = time.monotonic()
+        wait_until(lambda: pi.outbox.waiting == 0, "all delivered", 60)
+        took_s = time.monotonic() - began_s
+        # The broker forgets what it gets before somebody listens, so what the observer saw is a tail without gaps.
+        wait_until(lambda: observer.count(TOPICS.event) and seqs(observer)[-1] == 9_999, "the last one", 60)
+        received = seqs(observer)
+        observer.close()
+    assert received == list(range(received[0], 10_000))
+    with capsys.disabled():
+        print(f"\n10,000 events delivered after the broker was back: {10_000 / took_s:,.0f}/s")
+    assert 10_000 / took_s > 1_000
