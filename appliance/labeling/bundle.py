@@ -160,7 +160,8 @@ def _read_folder(folder: Path, source: Path, unpacked: TemporaryFolder | None) -
         text = _read(folder / "manifest.json", manifests.MAX_BYTES)
         found = [("manifest.json", manifests.parse_manifest(text, f"{source}: manifest.json"))]
     if len(found) > 1:
-        raise BundleError(f"{source} holds several bundles ({', '.join(name for name, _ in found)}); name one of their .tflite files.")
+        names = ", ".join(name for name, _ in found)
+        raise BundleError(f"{source} holds several bundles ({names}); name the .tflite file of one.")
     if found:
         return _assemble(source, folder / found[0][1].model_file, found[0], unpacked)
     models = sorted(folder.glob("*.tflite"))
@@ -250,7 +251,9 @@ def _check_model(model: bytes, shown: Path | str) -> ModelFacts:
         raise BundleError(f"{shown} is damaged or cut short: {error}.") from error
 
 
-def _labels(model: bytes, facts: ModelFacts, model_file: Path, folder: Path, manifest: Manifest, shown: Path | str) -> tuple[str, ...]:
+def _labels(
+    model: bytes, facts: ModelFacts, model_file: Path, folder: Path, manifest: Manifest, shown: Path | str
+) -> tuple[str, ...]:
     """The labels: from the file the manifest names, else from inside the model, else from a file beside it."""
     if manifest.labels_file is not None:
         if not (folder / manifest.labels_file).is_file():

@@ -76,7 +76,7 @@ class LabelFilter:
         Returns:
             At most max_results labels.
         """
-        passing = np.flatnonzero(scores >= self._bars)
+        passing = (scores >= self._bars).nonzero()[0]
         if len(passing) > 1:
             # A stable sort keeps the order of indexes where scores are equal.
             passing = passing[np.argsort(-scores[passing], kind="stable")]
@@ -101,8 +101,8 @@ def _check(settings: LabelerSettings, threshold: float | None, bundle: Bundle) -
         raise LabelOptionError("allow and deny exclude each other; keep one of the two.")
     if settings.max_results != -1 and settings.max_results < 1:
         raise LabelOptionError(f"max_results must be 1 or more, or -1 for all, not {settings.max_results}.")
-    thresholds = {"threshold": settings.threshold, **{f"the threshold of {label!r}": value for label, value in settings.thresholds.items()}}
-    for name, value in [*thresholds.items(), ("threshold", threshold)]:
+    own = [(f"the threshold of {label!r}", value) for label, value in settings.thresholds.items()]
+    for name, value in [("threshold", threshold), ("threshold", settings.threshold), *own]:
         if value is not None and not 0 <= value <= 1:
             raise LabelOptionError(f"{name} must be from 0 to 1, not {value}.")
     for option, names in [("allow", settings.allow), ("deny", settings.deny), ("thresholds", settings.thresholds)]:

@@ -114,14 +114,16 @@ def _litert() -> tuple[type, str]:
         raise RuntimeMissingError(f"LiteRT is not installed ({error}): install the package ai-edge-litert.") from error
     except OSError as error:
         # Its native library is loaded by hand; on a system with an older C library that fails here.
-        raise RuntimeMissingError(f"LiteRT does not work on this system ({error}): use labeler.runtime tflite-runtime.") from error
+        raise RuntimeMissingError(f"LiteRT does not work on this system ({error}): install tflite-runtime.") from error
     return Interpreter, f"LiteRT {getattr(ai_edge_litert, '__version__', '')}".strip()
 
 
 def _tflite_runtime() -> tuple[type, str]:
     # With numpy 2 its import succeeds, and Interpreter(…) then raises SystemError.
     if int(np.__version__.split(".")[0]) >= 2:
-        raise RuntimeMissingError(f"tflite-runtime needs numpy 1, and numpy {np.__version__} is installed: install numpy<2, or use LiteRT.")
+        raise RuntimeMissingError(
+            f"tflite-runtime needs numpy 1, and numpy {np.__version__} is installed: install numpy<2, or use LiteRT."
+        )
     try:
         import tflite_runtime
         from tflite_runtime.interpreter import Interpreter

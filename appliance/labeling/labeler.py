@@ -101,7 +101,10 @@ class Labeler:
     def read_scores(self) -> np.ndarray:
         """The third stage: the output as probabilities, (labels,) float32."""
         stored = self._model.read().reshape(-1)
-        values = stored if self._table is None else self._table[stored.view(np.uint8)]
+        if self._table is None:
+            values = stored
+        else:
+            values = self._table[stored if stored.dtype == np.uint8 else stored.view(np.uint8)]
         if not self._logits:
             return values
         if len(values) == 1:
@@ -129,14 +132,18 @@ def _check(model: LoadedModel, bundle: Bundle, shown: str) -> tuple[Tensor, Tens
     if output.dtype not in (np.uint8, np.int8, np.float32):
         raise BundleError(f"{shown} is not an image classifier: its output is {output.dtype}, not uint8, int8 or float32.")
     if output.shape[-1] != len(bundle.labels):
-        raise BundleError(f"{shown} has {len(bundle.labels)} labels, and its model {output.shape[-1]} outputs: they do not belong together.")
+        raise BundleError(
+            f"{shown} has {len(bundle.labels)} labels, and its model {output.shape[-1]} outputs: they do not belong together."
+        )
     return picture, output
 
 
 def _normalisation(facts: ModelFacts, shown: str) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     for name, values in (("mean", facts.mean), ("std", facts.std)):
-        if values is not None and (len(values) not in (1, 3) or not np.isfinite(values).all() or (name == "std" and 0 in values)):
-            raise BundleError(f"{shown}: the {name} in its metadata is {list(values)}; it must be one number or three (std not 0).")
+        if values is None:
+            continue
+        if len(values) not in (1, 3) or not np.isfinite(values).all() or (name == "std" and 0 in values):
+            raise BundleError(f"{shown}: the {name} in its metadata is {list(values)}; it must be 1 or 3 numbers (std not 0).")
     return facts.mean, facts.std
 
 

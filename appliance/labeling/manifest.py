@@ -93,14 +93,14 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         raise BundleError(f"{where} must be a JSON object, not {_kind(values)}.")
     kind = values.get("modelType", "IMAGE_LABELING")
     if kind != "IMAGE_LABELING":
-        raise BundleError(f"{where} is not of an image classifier: its modelType is {kind!r}, and only IMAGE_LABELING can be run.")
+        raise BundleError(f"{where} is not of an image classifier: its modelType is {kind!r}, not IMAGE_LABELING.")
     model_file = _file_inside(values, "modelFile", where)
     if model_file is None:
         raise BundleError(f"{where} names no model: modelFile is missing.")
     version = _text(values, "version", where)
     if version is not None and not _VERSION.fullmatch(version):
         raise BundleError(f"{where}: version {version!r} is not a version by PEP 440, such as 1.2.0.")
-    thresholds = {label: _score(value, f"labelThresholds of {label!r}", where) for label, value in _object(values, "labelThresholds", where)}
+    own = _object(values, "labelThresholds", where)
     threshold = values.get("confidenceThreshold")
     return Manifest(
         model_file=model_file,
@@ -108,7 +108,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         name=_text(values, "name", where),
         version=version,
         confidence_threshold=None if threshold is None else _score(threshold, "confidenceThreshold", where),
-        label_thresholds=thresholds,
+        label_thresholds={label: _score(value, f"labelThresholds of {label!r}", where) for label, value in own},
         background_label=_text(values, "backgroundLabel", where),
         sha256={file: _sha256(value, file, where) for file, value in _object(values, "sha256", where)},
         created=_text(values, "created", where),
@@ -118,7 +118,8 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
 def inside(path: str) -> bool:
     """Whether a path as written in a manifest or a zip stays inside its folder, on any system."""
     parts = PurePosixPath(path.replace("\\", "/"))
-    return bool(path) and not parts.is_absolute() and ".." not in parts.parts and not re.match(r"[A-Za-z]:", path) and "\0" not in path
+    plain = bool(path) and "\0" not in path and not re.match(r"[A-Za-z]:", path)
+    return plain and not parts.is_absolute() and ".." not in parts.parts
 
 
 def _file_inside(values: dict, key: str, where: str) -> str | None:

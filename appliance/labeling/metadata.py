@@ -76,7 +76,9 @@ def read_facts(model: bytes) -> ModelFacts:
     tensors, outputs = subgraphs[0].tables(0), subgraphs[0].numbers(2, "<i4").tolist()
     if not outputs or not all(0 <= output < len(tensors) for output in outputs):
         raise MalformedError("its graph has no output")
-    shapes = tuple(tuple(tensors[output].numbers(0, "<i4").tolist()) for output in outputs)
+    # Tensor: 0 shape, 3 name. All are read, not the outputs' alone: a file that was cut short shows it anywhere.
+    read = [(tuple(tensor.numbers(0, "<i4").tolist()), tensor.text(3)) for tensor in tensors]
+    shapes = tuple(read[output][0] for output in outputs)
     probabilities = _last_operator(table, subgraphs[0], outputs[0]) in (SOFTMAX, LOGISTIC)
     for entry in table.tables(6):  # Metadata: 0 name, 1 buffer
         place = entry.scalar(1, "I")
@@ -90,15 +92,18 @@ def read_facts(model: bytes) -> ModelFacts:
 
 def _last_operator(model: Table, graph: Table, tensor: int) -> int | None:
     """The builtin code of the operator that makes a tensor, looking through those that only pass it on."""
+    # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater counts (schema.fbs).
+    codes = [max(code.scalar(0, "b"), code.scalar(3, "i")) for code in model.tables(1)]
+    makers: dict[int, tuple[int, list[int]]] = {}
     # SubGraph: 3 operators. Operator: 0 opcode_index, 1 inputs, 2 outputs.
-    makers = {output: operator for operator in graph.tables(3) for output in operator.numbers(2, "<i4").tolist()}
-    codes = model.tables(1)
-    while (operator := makers.pop(tensor, None)) is not None:
-        index, inputs = operator.scalar(0, "I"), operator.numbers(1, "<i4").tolist()
+    for operator in graph.tables(3):
+        index, inputs = int(operator.scalar(0, "I")), operator.numbers(1, "<i4").tolist()
         if index >= len(codes):
             raise MalformedError("an operator of its graph is not declared")
-        # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater counts (schema.fbs).
-        code = max(codes[index].scalar(0, "b"), codes[index].scalar(3, "i"))
+        makers.update((output, (codes[index], inputs)) for output in operator.numbers(2, "<i4").tolist())
+    # Each step forgets the operator it took, so that a graph that bites its tail comes to an end too.
+    while (maker := makers.pop(tensor, None)) is not None:
+        code, inputs = maker
         if code not in _PASS_ON or not inputs:
             return code
         tensor = inputs[0]

@@ -66,8 +66,8 @@ class Tracker:
         self._labels = labels
         self._settings = settings
         self._new_id = new_id
-        self._run = np.zeros(len(labels), np.int32)
-        self._not_before_s = np.full(len(labels), -np.inf)
+        self._run: dict[int, int] = {}
+        self._not_before_s: dict[int, float] = {}
         self._open: dict[int, _Open] = {}
 
     @property
@@ -92,13 +92,14 @@ class Tracker:
         Returns:
             What ended and what started with this frame, ends first.
         """
-        above = scores >= thresholds
-        self._run += 1
-        self._run *= above
+        # Few labels are above their thresholds at once: only those are counted, so 1,000 labels cost what 5 do.
+        above = (scores >= thresholds).nonzero()[0].tolist()
+        self._run = {index: self._run.get(index, 0) + 1 for index in above}
         events = self._ended(scores, thresholds, time, monotonic_s) if self._open else []
-        # Few labels are above their thresholds at once, so what follows costs the same for 5 labels and for 1,000.
-        for index in np.flatnonzero(above).tolist():
-            if index not in self._open and self._run[index] >= self._settings.start_frames and monotonic_s >= self._not_before_s[index]:
+        for index, frames in self._run.items():
+            if frames < self._settings.start_frames or index in self._open:
+                continue
+            if monotonic_s >= self._not_before_s.get(index, monotonic_s):
                 events.append(self._start(index, float(scores[index]), time))
         return events
 
@@ -106,7 +107,7 @@ class Tracker:
         """Ends every open event, because labeling stops or the model changes; their cooldown does not begin."""
         events = [self._event(index, "ended", reason) for index in self._open]
         self._open.clear()
-        self._run[:] = 0
+        self._run.clear()
         return events
 
     def _ended(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
@@ -122,7 +123,6 @@ class Tracker:
             if monotonic_s - event.gone_since_s >= self._settings.end_after_s:
                 events.append(self._event(index, "ended", None))
                 del self._open[index]
-                self._run[index] = 0
                 self._not_before_s[index] = monotonic_s + self._settings.cooldown_s
         return events
 
