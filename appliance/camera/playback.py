@@ -19,7 +19,6 @@ import numpy as np
 from appliance.camera import READ_LIMIT_S
 from appliance.errors import CameraAbsentError, CameraEndedError, CameraError, CameraStalledError
 
-FIRST_FRAME_LIMIT_S = 12.0  # a stream that was just joined has nothing to show until its next key frame
 POLL_S = 0.01  # between two looks at a device that has no frame yet
 LONGEST_WAIT_S = 2.0  # for the next frame of a recording, however slow it is itself
 SAME_MOMENT_S = 0.001  # timestamps are rounded to the unit of the container
@@ -75,8 +74,8 @@ class LiveCamera:
 
     live = True
 
-    def __init__(self, source: Input):
-        """Starts draining and waits for the first frame, up to FIRST_FRAME_LIMIT_S; closes the input on failure.
+    def __init__(self, source: Input, first_frame_limit_s: float):
+        """Starts draining and waits for the first frame, up to `first_frame_limit_s`; closes the input on failure.
 
         Raises:
             CameraStalledError: No sound frame came.
@@ -93,7 +92,7 @@ class LiveCamera:
         self._thread = threading.Thread(target=self._drain, name="camera stream", daemon=True)
         self._thread.start()
         try:
-            self._first: np.ndarray | None = self._read(FIRST_FRAME_LIMIT_S)
+            self._first: np.ndarray | None = self._read(first_frame_limit_s)
         except BaseException:
             self.close()
             raise

@@ -1,7 +1,7 @@
 """USB cameras, network cameras and video files, through PyAV (this is the only module that imports it).
 
 One library opens them all; what differs is the options, what a failure means to people, and how the result is
-played: devices and streams live, files as recordings (appliance/camera/playback.py). An http(s) address is told apart by what
+played: devices and streams live, files as recordings (playback.py). An http(s) address is told apart by what
 the server sends: a lone picture is a snapshot, fetched anew for each frame that is read; what has a duration is a
 recording; everything else is a live stream.
 
@@ -13,6 +13,7 @@ Always: each call into libav ends within its time limit. libav's own messages, w
 never leave this module: not in a log, not in an error, not as the cause of one.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -22,15 +23,16 @@ import av.error
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from appliance.camera import Camera, device, network, troubles
+from appliance.camera import READ_LIMIT_S, Camera, device, network, troubles
 from appliance.camera.playback import InputEnd, LiveCamera, RecordedCamera
 from appliance.errors import CameraAbsentError, CameraError
 from appliance.settings import CameraSettings
 
-# libav gets each for connecting, and once more for finding out what is in the stream.
+# libav gets this for connecting, and once more for finding out what is in the stream.
 OPEN_LIMIT_S = 4.0
-# RTSP waits for twice as long; both stay within READ_LIMIT_S.
-READ_LIMIT_S = 2.4
+DEVICE_OPEN_LIMIT_S = 1.5  # libav turns in circles while a device that must not block has no frame yet
+READ_TIMEOUT_S = 2.4  # RTSP takes twice as long; both stay within READ_LIMIT_S
+FIRST_FRAME_LIMIT_S = 12.0  # a stream that was just joined has nothing to show until its next key frame
 STRICT_TRIES = 5
 
 # What is in a live stream shows soon; how many frames a second it has need not be found out by waiting for some.
@@ -42,7 +44,7 @@ RTSP_OPTIONS = {
     **LIVE_OPTIONS,
     "rtsp_flags": "prefer_tcp",  # UDP only for a server that refuses TCP
     "allowed_media_types": "video",
-    "timeout": str(int(READ_LIMIT_S * 1e6)),
+    "timeout": str(int(READ_TIMEOUT_S * 1e6)),
 }
 
 T = TypeVar("T")
@@ -69,9 +71,12 @@ def open_stream(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
 
 
 def _open_file(path: Path, settings: CameraSettings) -> Camera:
+    def explain(error: Exception, opening: bool) -> CameraError:
+        return troubles.of_file(error, path, opening)
+
     def reopen() -> _Input:
         # "file:" keeps libav from taking a name with a colon for an address.
-        return _Input(f"file:{path}", {}, str(path), lambda error, opening: troubles.of_file(error, path, opening), settings.size)
+        return _Input(f"file:{path}", {}, str(path), explain, size=settings.size)
 
     return RecordedCamera(reopen(), reopen, settings.fps, settings.loop)
 
@@ -80,38 +85,53 @@ def _open_device(path: Path, settings: CameraSettings, wanted_px: tuple[int, int
     def explain(error: Exception, opening: bool) -> CameraError:
         return troubles.of_device(error, path, opening)
 
-    *wishes, least = [{**DEVICE_OPTIONS, **wish} for wish in device.wishes(settings, wanted_px)]
-    for options in wishes:
-        try:
-            return LiveCamera(_Input(str(path), options, str(path), explain, None, "v4l2"))
-        except troubles.UnsuitableError:
-            continue
-    return LiveCamera(_Input(str(path), least, str(path), explain, None, "v4l2"))
+    def attempt(wish: dict[str, str]) -> Camera:
+        options = {**DEVICE_OPTIONS, **wish}
+        source = _Input(str(path), options, str(path), explain, form="v4l2", open_limit_s=DEVICE_OPEN_LIMIT_S)
+        return LiveCamera(source, READ_LIMIT_S)
+
+    *wishes, least = device.wishes(settings, wanted_px)
+    for wish in wishes:
+        with contextlib.suppress(troubles.UnsuitableError):
+            return attempt(wish)
+    return attempt(least)
 
 
 def _open_address(settings: CameraSettings) -> Camera:
     where = network.address(settings)
+
+    def explain(error: Exception, opening: bool) -> CameraError:
+        return troubles.of_address(error, where, opening)
+
     network.look_up(where)
     options = dict(RTSP_OPTIONS if where.scheme.startswith("rtsp") else HTTP_OPTIONS)
     if where.scheme in ("https", "rtsps"):
         options |= {"tls_verify": "1"} | ({"ca_file": path} if (path := network.authorities()) else {})
 
     def reopen() -> _Input:
-        return _Input(where.url, options, where.shown, lambda error, opening: troubles.of_address(error, where, opening), settings.size)
+        return _Input(where.url, options, where.shown, explain, size=settings.size)
 
     source = reopen()
     if where.scheme.startswith("http"):
         source.on_demand = source.is_picture
         if source.has_end and not source.is_picture:
             return RecordedCamera(source, reopen, settings.fps, settings.loop)
-    return LiveCamera(source)
+    return LiveCamera(source, FIRST_FRAME_LIMIT_S)
 
 
 class _Input:
     """One container opened by libav (playback.Input says what the members are for)."""
 
     def __init__(
-        self, url: str, options: dict[str, str], shown: str, explain: Explain, size: tuple[int, int] | None, form: str | None = None
+        self,
+        url: str,
+        options: dict[str, str],
+        shown: str,
+        explain: Explain,
+        *,
+        size: tuple[int, int] | None = None,
+        form: str | None = None,
+        open_limit_s: float = OPEN_LIMIT_S,
     ):
         """Opens it.
 
@@ -122,6 +142,7 @@ class _Input:
             explain: Turns an error of libav into one for people.
             size: (width, height) that frames are scaled to; None leaves them as they are.
             form: libav's name of the format; None finds out.
+            open_limit_s: Seconds for connecting, and once more for finding out what is in there.
         """
         self.shown = shown
         self.damaged = 0
@@ -132,7 +153,7 @@ class _Input:
         self._explain = explain
         self._size = size
         self._reformatter = VideoReformatter()
-        self._connect = lambda: av.open(url, format=form, options=options, timeout=(OPEN_LIMIT_S, READ_LIMIT_S))
+        self._connect = lambda: av.open(url, format=form, options=options, timeout=(open_limit_s, READ_TIMEOUT_S))
         self._container: av.container.InputContainer | None = None
         self._open()
 

@@ -1,0 +1,129 @@
+"""A folder of pictures, or one picture, as a camera."""
+
+import logging
+import os
+
+import numpy as np
+import pytest
+from stream_helpers import BLUE, DATA, GREEN, RED, is_colour, jpeg, plain
+
+from appliance.camera.pictures import PictureCamera
+from appliance.errors import CameraAbsentError, CameraEndedError
+from appliance.picture import read_picture
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Red, green, blue by name, and files that are no pictures."""
+    for name, colour in (("b.jpg", GREEN), ("a.JPG", RED), ("c.jpeg", BLUE)):
+        (tmp_path / name).write_bytes(jpeg(plain(colour)))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / ".hidden.jpg").write_text("not a picture either")
+    (tmp_path / "folder.jpg.d").mkdir()
+    return tmp_path
+
+
+def colours(camera, count):
+    names = []
+    for _ in range(count):
+        picture = camera.read()
+        assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.flags.c_contiguous
+        names.append(next(name for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)) if is_colour(picture, colour)))
+    return names
+
+
+def test_a_folder_is_shown_in_the_order_of_names_over_and_over(folder):
+    camera = PictureCamera(folder, loop=True)
+    assert not camera.live and camera.dropped == 0
+    assert camera.description == f"3 pictures in {folder}"
+    assert colours(camera, 7) == ["red", "green", "blue"] * 2 + ["red"]
+    camera.close()
+    camera.close()
+
+
+def test_without_loop_a_folder_ends(folder):
+    camera = PictureCamera(folder, loop=False)
+    assert colours(camera, 3) == ["red", "green", "blue"]
+    for _ in range(2):
+        with pytest.raises(CameraEndedError, match="was shown to its end"):
+            camera.read()
+
+
+def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
+    caplog.set_level(logging.WARNING)
+    (folder / "aa.jpg").write_text("not a JPEG")
+    (folder / "bb.png").write_bytes(jpeg(plain(RED))[:200])
+    camera = PictureCamera(folder, loop=True)
+    assert colours(camera, 6) == ["red", "green", "blue"] * 2
+    assert colours(PictureCamera(folder, loop=True), 3) == ["red", "green", "blue"]  # as after a failure of something else
+    assert [record.message.count("aa.jpg") for record in caplog.records].count(1) == 1
+    assert len(caplog.records) == 2
+
+
+def test_pictures_may_come_and_go_between_two_rounds(folder):
+    camera = PictureCamera(folder, loop=True)
+    assert colours(camera, 3) == ["red", "green", "blue"]
+    (folder / "b.jpg").unlink()
+    (folder / "d.jpg").write_bytes(jpeg(plain(RED)))
+    assert colours(camera, 3) == ["red", "blue", "red"]
+
+
+def test_an_empty_folder_is_an_absent_camera(tmp_path):
+    with pytest.raises(CameraAbsentError, match=r"holds no picture \(.jpg, .png, …\); put some into it"):
+        PictureCamera(tmp_path, loop=True)
+
+
+def test_a_folder_of_unreadable_pictures_is_an_absent_camera_and_does_not_turn_for_ever(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_text("no")
+    with pytest.raises(CameraAbsentError, match=r"none of the 2 pictures in .* can be read; the last: .*b.jpg is not a picture"):
+        PictureCamera(tmp_path, loop=True).read()
+
+
+def test_a_lone_picture_is_given_over_and_over_and_is_the_callers_own(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg(plain(GREEN)))
+    camera = PictureCamera(tmp_path / "a.jpg", loop=True)
+    camera.read()[:] = 0
+    assert colours(camera, 3) == ["green"] * 3
+
+
+def test_a_lone_picture_is_decoded_once_until_it_changes(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(plain(RED)))
+    camera = PictureCamera(path, loop=True)
+    camera.read()
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))  # the same size and time: it is not looked into again
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert colours(camera, 2) == ["red"] * 2
+    path.write_bytes(jpeg(plain(BLUE)))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert colours(camera, 1) == ["blue"]
+
+
+def test_a_lone_picture_without_loop_is_one_frame(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg(plain(RED)))
+    camera = PictureCamera(tmp_path / "a.jpg", loop=False)
+    camera.read()
+    with pytest.raises(CameraEndedError):
+        camera.read()
+
+
+def test_a_lone_picture_that_cannot_be_read_says_why(tmp_path):
+    (tmp_path / "a.jpg").write_text("no")
+    with pytest.raises(CameraAbsentError, match="a.jpg is not a picture in a known format"):
+        PictureCamera(tmp_path / "a.jpg", loop=True).read()
+    with pytest.raises(CameraAbsentError, match="b.jpg does not exist"):
+        PictureCamera(tmp_path / "b.jpg", loop=True)
+
+
+@pytest.mark.skipif(not (DATA / "data/images").is_dir(), reason="no shared pictures (APPLIANCE_TEST_DATA)")
+def test_real_pictures_come_as_they_are():
+    camera = PictureCamera(DATA / "data/images", loop=False)
+    first = camera.read()
+    assert np.array_equal(first, read_picture(DATA / "data/images/bird.bmp"))
+    count = 1
+    with pytest.raises(CameraEndedError):
+        while camera.read().size:
+            count += 1
+    assert count == len([path for path in (DATA / "data/images").iterdir() if path.suffix in (".jpg", ".jpeg", ".png", ".bmp")])
