@@ -12,8 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from appliance import __version__
 from appliance.camera import open_camera
 from appliance.capture import CameraStatus, Capture, Slot
 from appliance.control import ControlServer
-from appliance.errors import ApplianceError, ControlError, LabelOptionError, SettingsError
+from appliance.errors import ApplianceError, LabelOptionError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
 from appliance.labeling.labels import Label
@@ -36,8 +34,8 @@ from appliance.messaging.topics import Topics, model_payload, stats_payload
 from appliance.models import Models
 from appliance.picture import jpeg
 from appliance.pipeline import Engine, Pipeline
-from appliance.places import runtime_dir, state_dir
-from appliance.remembered import read_remembered, write_remembered
+from appliance.orders import Orders
+from appliance.places import SOCKET_NAME, runtime_dir, state_dir
 from appliance.settings import Settings
 from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
 from appliance.supervision import WatchedThread, first_overdue
@@ -73,7 +71,6 @@ class Service:
         """
         self.settings = settings = with_credentials(settings)
         self.view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
-        self._state = state
         self._notifier = notifier or Notifier({})
         self._boot = secrets.token_hex(6)
         self._started = time.time()
@@ -84,7 +81,6 @@ class Service:
 
         self.device = device_id(settings.device.id, state)
         self.topics = Topics(settings.mqtt.base_topic, self.device, settings.mqtt.discovery_prefix)
-        self._remembered = read_remembered(state)
         self.models = Models(state, settings.labeler, self.view)
         self._outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
         self.publisher = Publisher(
@@ -97,7 +93,6 @@ class Service:
             settings.mqtt.client_id or f"appliance-{self.device}",
         )
         self.reports = Reports(self.publisher, self.topics, settings, self._boot, state)
-        self._commands = Commands(self.topics, self._handlers(), self.publisher.answer)
 
         self.meter = Meter()
         slot = Slot()
@@ -105,15 +100,19 @@ class Service:
         self.pipeline = Pipeline(
             slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
         )
-        try:
-            self._engine = self.pipeline.prepare(self.models.current, self._remembered.threshold)
-        except LabelOptionError as error:
-            raise SettingsError(f"{settings.path or 'the settings'}, section labeler: {error}") from error
         wanted_px = self._wanted_px(self.models.current.input_px)
         self.capture = Capture(
             lambda: open_camera(settings.camera, wanted_px), settings.camera.fps, slot, self._camera_changed
         )
-        self._control = ControlServer(runtime / "control.sock", self._answer)
+        self.orders = Orders(
+            state, self.models, self.pipeline, self.capture, self.reports, lambda: self.ask_stop(restart=True), self.status
+        )
+        self._commands = Commands(self.topics, self.orders.handlers(), self.publisher.answer)
+        try:
+            self._engine = self.pipeline.prepare(self.models.current, self.orders.remembered.threshold)
+        except LabelOptionError as error:
+            raise SettingsError(f"{settings.path or 'the settings'}, section labeler: {error}") from error
+        self._control = ControlServer(runtime / SOCKET_NAME, self.orders.answer)
         self._threads = [
             WatchedThread("publisher", self.publisher.run, self.publisher.pulse),
             WatchedThread("labeling", self.pipeline.run, self.pipeline.pulse),
@@ -131,8 +130,8 @@ class Service:
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, self.device, model.runtime, _named(model.identity))
         self.pipeline.use(self._engine)
         self.reports.end_unfinished(self._outbox.open_events())
-        self.reports.running(self._remembered.running)
-        self.capture.set_running(self._remembered.running)
+        self.reports.running(self.orders.remembered.running)
+        self.capture.set_running(self.orders.remembered.running)
         for thread in self._threads:
             thread.start()
         self.models.ready()
@@ -200,84 +199,7 @@ class Service:
         self.reports.threshold(engine.filter.threshold)
         self.reports.model(model_payload(labeler.identity.version, None, labeler.identity.name))
 
-    # What others ask for: over MQTT, on the control socket.
-
-    def _handlers(self) -> dict[str, Any]:
-        return {
-            "threshold": self._set_threshold,
-            "running": self._set_running,
-            "snapshot": lambda _: self._snapshot(),
-            "restart": lambda _: self.ask_stop(restart=True),
-            "rollback": lambda _: self._in_background(self._rollback),
-            "check": lambda _: _no_update_source(),
-            "install": lambda _: _no_update_source(),
-        }
-
-    def _on_message(self, message: Message) -> None:
-        if message.topic == self.topics.homeassistant_status:
-            self.reports.homeassistant_status(message.payload)
-        else:
-            self._commands.handle(message)
-
-    def _set_threshold(self, threshold: float | None) -> None:
-        self._remember(replace(self._remembered, threshold=threshold))
-        self.pipeline.set_threshold(threshold)
-
-    def _set_running(self, running: bool) -> None:
-        self._remember(replace(self._remembered, running=running))
-        self.capture.set_running(running)
-        self.reports.running(running)
-
-    def _snapshot(self) -> Future[None]:
-        if not self._remembered.running:
-            raise ControlError("there are no frames: labeling was switched off (running is OFF)")
-        return self.reports.request_snapshot()
-
-    def _remember(self, remembered: Any) -> None:
-        self._remembered = remembered
-        write_remembered(self._state, remembered)
-
-    def _in_background(self, work: Any) -> Future[Any]:
-        """Carries out what takes seconds on a thread of its own; the future tells how it went."""
-        future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - the one who asked is told
-                future.set_exception(error)
-
-        threading.Thread(target=run, name="model", daemon=True).start()
-        return future
-
-    def _rollback(self) -> dict[str, Any]:
-        self.models.roll_back()
-        return self._follow_store()
-
-    def _follow_store(self) -> dict[str, Any]:
-        """Loads what the store says is current, and swaps it in between two frames."""
-        before = self.models.current
-        labeler = self.models.load()
-        threshold = self._remembered.threshold
-        if threshold is not None and labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
-            threshold = None
-        engine = self.pipeline.prepare(labeler, threshold)
-        if threshold != self._remembered.threshold:
-            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self._remembered.threshold)
-            self._remember(replace(self._remembered, threshold=None))
-        self.models.current = labeler
-        self.pipeline.use(engine)
-        log.info("the model is now %s", _named(labeler.identity))
-        return {"name": labeler.identity.name, "version": labeler.identity.version, "sha256": labeler.identity.sha256}
-
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One request on the control socket."""
-        command = request.get("command")
-        if command == "status":
-            return self.status()
-        if command == "models-changed":
-            return self._follow_store()
-        raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
+    # What others see and ask for.
 
     def status(self) -> dict[str, Any]:
         """What `appliance check` wants to know of a running daemon."""
@@ -302,7 +224,11 @@ class Service:
             "stats": self._stats(),
         }
 
-    # Helpers.
+    def _on_message(self, message: Message) -> None:
+        if message.topic == self.topics.homeassistant_status:
+            self.reports.homeassistant_status(message.payload)
+        else:
+            self._commands.handle(message)
 
     def _camera_changed(self, status: CameraStatus) -> None:
         if status.state not in ("streaming", "opening"):
@@ -371,10 +297,6 @@ def run_until_stopped(settings: Settings) -> int:
         log.info("starting again")
         os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])
     return 0
-
-
-def _no_update_source() -> None:
-    raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
 
 
 def _mqtt_password(settings: Settings) -> str | None:

@@ -1,0 +1,144 @@
+"""What others ask of the running daemon, over MQTT or on the control socket, and how it is carried out.
+
+Each order is short or runs on a thread of its own: neither the connection to the broker nor a client of the socket may
+wait behind another's order. What an order changes is remembered on disk before it acts, where it is to outlive a restart.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__
+from appliance.capture import Capture
+from appliance.errors import ControlError
+from appliance.messaging.commands import Handler
+from appliance.messaging.reports import Reports
+from appliance.models import Models
+from appliance.pipeline import Pipeline
+from appliance.remembered import Remembered, read_remembered, write_remembered
+
+log = logging.getLogger(__name__)
+
+
+class Orders:
+    """Carries out orders; safe to call from any thread.
+
+    Attributes:
+        remembered: What was set over MQTT.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        models: Models,
+        pipeline: Pipeline,
+        capture: Capture,
+        reports: Reports,
+        restart: Callable[[], None],
+        describe: Callable[[], dict[str, Any]],
+    ):
+        """
+        Args:
+            state: The folder where what was set is remembered.
+            models: Which model labels.
+            pipeline: Where another model or threshold is put in.
+            capture: What is switched on and off.
+            reports: What is told of it.
+            restart: Ends the program in good order, to be started again.
+            describe: How the device is doing, for `appliance check`.
+        """
+        self._state = state
+        self._models = models
+        self._pipeline = pipeline
+        self._capture = capture
+        self._reports = reports
+        self._restart = restart
+        self._describe = describe
+        self._following = threading.Lock()
+        self.remembered: Remembered = read_remembered(state)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """For each command of the topics: what carries it out (messaging.commands)."""
+        return {
+            "threshold": self._set_threshold,
+            "running": self._set_running,
+            "snapshot": lambda _: self._snapshot(),
+            "restart": lambda _: self._restart(),
+            "rollback": lambda _: _in_background(self._roll_back),
+            "check": lambda _: _no_update_source(),
+            "install": lambda _: _no_update_source(),
+        }
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request on the control socket.
+
+        Raises:
+            ApplianceError: It cannot be carried out; the sentence is the answer.
+        """
+        command = request.get("command")
+        if command == "status":
+            return self._describe()
+        if command == "models-changed":
+            return self._follow_store()
+        raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
+
+    def _set_threshold(self, threshold: float | None) -> None:
+        self._remember(replace(self.remembered, threshold=threshold))
+        self._pipeline.set_threshold(threshold)
+
+    def _set_running(self, running: bool) -> None:
+        self._remember(replace(self.remembered, running=running))
+        self._capture.set_running(running)
+        self._reports.running(running)
+
+    def _snapshot(self) -> Future[None]:
+        if not self.remembered.running:
+            raise ControlError("there are no frames: labeling was switched off (running is OFF)")
+        return self._reports.request_snapshot()
+
+    def _roll_back(self) -> dict[str, Any]:
+        self._models.roll_back()
+        return self._follow_store()
+
+    def _follow_store(self) -> dict[str, Any]:
+        """Loads what the store says is current, and swaps it in between two frames."""
+        with self._following:
+            before, labeler = self._models.current, self._models.load()
+            threshold = self.remembered.threshold
+            if labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
+                threshold = None
+            engine = self._pipeline.prepare(labeler, threshold)
+            if threshold != self.remembered.threshold:
+                log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
+                self._remember(replace(self.remembered, threshold=None))
+            self._models.current = labeler
+            self._pipeline.use(engine)
+        identity = labeler.identity
+        log.info("the model is now %s %s", identity.name, identity.version)
+        return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+
+    def _remember(self, remembered: Remembered) -> None:
+        self.remembered = remembered
+        write_remembered(self._state, remembered)
+
+
+def _in_background(work: Callable[[], Any]) -> Future[Any]:
+    """Carries out what takes seconds on a thread of its own; the future tells how it went."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - the one who asked is told
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="order", daemon=True).start()
+    return future
+
+
+def _no_update_source() -> None:
+    raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
