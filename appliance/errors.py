@@ -22,8 +22,12 @@ They are raised where the fact is known and caught where something can be done.
     ├── PlacesError              a folder for state or for the run cannot be used
     ├── StoreError               the folder of installed models cannot be used
     ├── ProbeError               a bundle could not be tried out; says nothing about the bundle
-    └── ControlError             the running daemon could not be asked, or said no
-        └── DaemonAbsentError        no daemon is running
+    ├── ControlError             the running daemon could not be asked, or said no
+    │   └── DaemonAbsentError        no daemon is running
+    └── WorkshopError            a dataset, a training or an evaluation
+        ├── DatasetError             a dataset cannot be read, or is not fit for its use
+        ├── BaseModelError           a model cannot serve as a base for training
+        └── TrainingError            a training cannot be carried out
 """
 
 
@@ -117,3 +121,19 @@ class ControlError(ApplianceError):
 
 class DaemonAbsentError(ControlError):
     """No daemon is running."""
+
+
+class WorkshopError(ApplianceError):
+    """Something about a dataset, a training or an evaluation."""
+
+
+class DatasetError(WorkshopError):
+    """A dataset cannot be read, or is not fit for its use; says what is wrong with which part of it."""
+
+
+class BaseModelError(WorkshopError):
+    """A model cannot serve as a base for training."""
+
+
+class TrainingError(WorkshopError):
+    """A training cannot be carried out."""
