@@ -8,6 +8,7 @@ names it: among many pictures, one bad one costs only itself.
 import io
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,14 +19,15 @@ from appliance.errors import PictureError
 MAX_PX = 128_000_000
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_picture(source: Path | BinaryIO, shown: str | None = None) -> np.ndarray:
     """Reads a picture file.
 
     Alpha is dropped as Pillow's convert("RGB") does; of an animation the first frame is taken; grey pictures with
     16 bits keep their upper 8.
 
     Args:
-        path: A file in any format Pillow reads.
+        source: A file in any format Pillow reads; a path, or the file's bytes as a binary stream.
+        shown: What to call it in errors; without it, the path.
 
     Returns:
         (height, width, 3) uint8, red green blue, upright by its EXIF orientation; the caller's own array.
@@ -33,11 +35,12 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         PictureError: The file is missing, is no picture, is damaged, or has more than MAX_PX pixels.
     """
+    path = shown or source
     try:
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels; the limit here is its own sentence, below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(source) as image:
                 if image.width * image.height > MAX_PX:
                     size = f"{image.width} x {image.height} pixels"
                     raise PictureError(f"{path} has {size}, more than the {MAX_PX // 1_000_000} million that are read.")
