@@ -74,7 +74,8 @@ class ControlServer:
             self._listener = _listen(self.path)
             self._inode = self.path.lstat().st_ino
         except OSError as error:
-            raise ControlError(f"the control socket {self.path} cannot be made: {error.strerror or error}; see its folder's rights") from error
+            reason = error.strerror or error
+            raise ControlError(f"the control socket {self.path} cannot be made: {reason}; see its folder's rights") from error
         threading.Thread(target=self._accept, args=(self._listener,), name="control", daemon=True).start()
 
     def stop(self) -> None:
@@ -163,7 +164,9 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
             with _address(path) as address:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-            raise DaemonAbsentError(f"no daemon is running (nobody listens on {path}); start it with: systemctl start appliance") from error
+            raise DaemonAbsentError(
+                f"no daemon is running (nobody listens on {path}); start it with: systemctl start appliance"
+            ) from error
         except PermissionError as error:
             raise ControlError(f"this account may not ask the daemon; run the command {_who_may(path)}") from error
         except (TimeoutError, BlockingIOError) as error:
@@ -176,7 +179,7 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
                 connection.sendall(_packed(request))
             line = _Lines(connection, MAX_ANSWER_BYTES).next(deadline_s)
         except TimeoutError as error:
-            raise ControlError(f"the daemon did not answer within {timeout_s:g} s; it may still be at work: see its log") from error
+            raise ControlError(f"the daemon did not answer within {timeout_s:g} s; it may be at work yet: see its log") from error
         except (OSError, ValueError):
             line = None
     return _understood(line)
@@ -275,7 +278,8 @@ def _clear(path: Path) -> None:
         except (TimeoutError, BlockingIOError):
             pass  # a daemon too busy to answer is a daemon
     raise ControlError(
-        f"another daemon already runs with this state (it answers on {path}); stop it, or give this one a state of its own with APPLIANCE_STATE_DIR"
+        f"another daemon already runs with this state (it answers on {path}); stop it, "
+        "or give this one a state of its own with APPLIANCE_STATE_DIR"
     )
 
 

@@ -116,7 +116,8 @@ def _made(folder: Path, mode: int, variable: str) -> Path:
         raise PlacesError(f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}") from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise PlacesError(
-            f"{folder} cannot be written to by this account; run the command as its owner or as root, or name another folder with {variable}"
+            f"{folder} cannot be written to by this account; run the command as its owner or as root, "
+            f"or name another folder with {variable}"
         )
     return folder
 

@@ -123,7 +123,8 @@ def test_a_command_finds_the_installed_daemon_unless_the_environment_names_anoth
 
 
 def test_daemon_and_command_meet_at_the_same_socket(tmp_path):
-    for environ in ({"APPLIANCE_STATE_DIR": str(tmp_path / "a")}, {"RUNTIME_DIRECTORY": str(tmp_path / "b")}, {"HOME": str(tmp_path / "c")}):
+    for variable in ("APPLIANCE_STATE_DIR", "RUNTIME_DIRECTORY", "HOME"):
+        environ = {variable: str(tmp_path / variable)}
         places = {"system": tmp_path / "no/lib", "runtime": tmp_path / "no/run"}
         assert control_socket(environ, **places).parent == runtime_dir(environ, **places)
 

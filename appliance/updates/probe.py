@@ -128,7 +128,7 @@ def _judged(bundle: Path, limits: Limits, status: int | None, answer: bytes, wor
             raise BundleError(memory)
         raise BundleError(f"{bundle} crashed the process that tried it (signal {signal.Signals(-status).name})")
     if status < 0:
-        raise ProbeError(f"{bundle} could not be tried: the process was ended from outside (signal {-status}); it is tried again later")
+        raise ProbeError(f"{bundle} could not be tried: the process was ended from outside (signal {-status}); try again")
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
@@ -183,8 +183,8 @@ def _labels_pictures(labeler: Any, shown: str) -> float:
     import numpy as np
 
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    pictures = {"noisy": noise, "grey": np.full_like(noise, 127), "black": np.zeros_like(noise), "white": np.full_like(noise, 255)}
-    for kind, pixels in pictures.items():
+    plain = {kind: np.full_like(noise, level) for kind, level in (("grey", 127), ("black", 0), ("white", 255))}
+    for kind, pixels in {"noisy": noise, **plain}.items():
         scores = labeler.scores(pixels)
         if scores.shape != (len(labeler.labels),):
             raise BundleError(f"{shown} gives {scores.size} scores for {len(labeler.labels)} labels")

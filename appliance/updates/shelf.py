@@ -76,7 +76,8 @@ class Shelf:
         except OSError as error:
             reason = error.strerror or str(error)
             raise StoreError(
-                f"the models in {self.folder} cannot be changed: {reason}; see that the disk has room and that this account may write there"
+                f"the models in {self.folder} cannot be changed: {reason}; "
+                "see that the disk has room and that this account may write there"
             ) from error
 
     def read_state(self) -> tuple[StoreState, str | None]:
@@ -91,9 +92,10 @@ class Shelf:
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
-            raise StoreError(f"{file} cannot be read: {error.strerror}; run the command as root or as the folder's owner") from error
+            raise StoreError(f"{file} cannot be read: {error.strerror}; run the command as root or as its owner") from error
         except StateFileError as error:
-            return StoreState(), f"the store's memory {file} is damaged ({error}): the bundled model is used until one is delivered again"
+            trouble = f"the store's memory {file} is damaged ({error}): the bundled model is used until one is delivered again"
+            return StoreState(), trouble
 
     def write_state(self, state: StoreState) -> None:
         """Replaces the state file; call it within `changing`."""
@@ -141,7 +143,7 @@ class Shelf:
         try:
             write_bundle(bundle, new)
             if bundle_key(read_bundle(new)) != key:
-                raise BundleError(f"{bundle.source} does not stay the same when it is written: its name or its labels cannot be kept")
+                raise BundleError(f"{bundle.source} cannot be kept as it is: its name or a label changes when it is written")
             new.chmod(0o755)
             give_to_owner(new, self.folder)
             sync_tree(new)

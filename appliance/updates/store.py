@@ -22,6 +22,7 @@ from appliance.updates.versions import is_newer
 
 log = logging.getLogger(__name__)
 
+
 class Store:
     """The models of one device. Safe to use from several threads and several processes at a time."""
 

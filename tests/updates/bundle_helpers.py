@@ -11,6 +11,7 @@ def bundle_folder(folder: Path, name="colours", version="1.0", model=None, label
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(made_models.good() if model is None else model)
     (folder / "dict.txt").write_text("\n".join(labels) + "\n")
-    manifest = {"modelType": "IMAGE_LABELING", "modelFile": "model.tflite", "labelsFile": "dict.txt", "name": name, "version": version, **more}
+    manifest = {"modelType": "IMAGE_LABELING", "modelFile": "model.tflite", "labelsFile": "dict.txt"}
+    manifest |= {"name": name, "version": version, **more}
     (folder / "manifest.json").write_text(json.dumps({key: value for key, value in manifest.items() if value is not None}))
     return folder

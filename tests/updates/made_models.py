@@ -34,12 +34,14 @@ class _Graph:
         kind = {np.int32: schema.TensorType.INT32, np.float32: schema.TensorType.FLOAT32, np.bool_: schema.TensorType.BOOL}[dtype]
         return self.tensor(array.shape, kind, array)
 
-    def operator(self, code, inputs, outputs, options=None, kind=None) -> None:
+    def operator(self, name: str, inputs, outputs, options=None) -> None:
+        """`name` as in schema.BuiltinOperator; `options` of the type that belongs to it."""
         operator = schema.OperatorT()
-        operator.opcodeIndex = self.model.opcode(code)
+        operator.opcodeIndex = self.model.opcode(getattr(schema.BuiltinOperator, name))
         operator.inputs, operator.outputs = list(inputs), list(outputs)
         if options is not None:
-            operator.builtinOptions, operator.builtinOptionsType = options, kind
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self.graph.operators.append(operator)
 
     def ends(self, inputs, outputs) -> None:
@@ -86,10 +88,10 @@ def _means(graph: _Graph) -> tuple[int, int]:
     """The picture as input, and the mean of each of its three colours as floats [1, 3]."""
     picture = graph.tensor((1, SIDE_PX, SIDE_PX, 3), schema.TensorType.UINT8, scale=1.0)
     floats = graph.tensor((1, SIDE_PX, SIDE_PX, 3))
-    graph.operator(schema.BuiltinOperator.CAST, [picture], [floats], schema.CastOptionsT(), schema.BuiltinOptions.CastOptions)
+    graph.operator("CAST", [picture], [floats], schema.CastOptionsT())
     means = graph.tensor((1, 3))
     axes = graph.constant([1, 2])
-    graph.operator(schema.BuiltinOperator.MEAN, [floats, axes], [means], schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions)
+    graph.operator("MEAN", [floats, axes], [means], schema.ReducerOptionsT())
     return picture, means
 
 
@@ -97,7 +99,7 @@ def _softmax(graph: _Graph, picture: int, scores: int) -> None:
     output = graph.tensor((1, 3))
     options = schema.SoftmaxOptionsT()
     options.beta = 0.05
-    graph.operator(schema.BuiltinOperator.SOFTMAX, [scores], [output], options, schema.BuiltinOptions.SoftmaxOptions)
+    graph.operator("SOFTMAX", [scores], [output], options)
     graph.ends([picture], [output])
 
 
@@ -117,14 +119,8 @@ def not_numbers() -> bytes:
     graph = model.graph()
     picture, means = _means(graph)
     below, root = graph.tensor((1, 3)), graph.tensor((1, 3))
-    graph.operator(
-        schema.BuiltinOperator.SUB,
-        [means, graph.constant([[1000.0] * 3], np.float32)],
-        [below],
-        schema.SubOptionsT(),
-        schema.BuiltinOptions.SubOptions,
-    )
-    graph.operator(schema.BuiltinOperator.SQRT, [below], [root])
+    graph.operator("SUB", [means, graph.constant([[1000.0] * 3], np.float32)], [below], schema.SubOptionsT())
+    graph.operator("SQRT", [below], [root])
     _softmax(graph, picture, root)
     return model.packed()
 
@@ -135,50 +131,46 @@ def needs_memory(floats: int) -> bytes:
     graph = model.graph()
     picture, means = _means(graph)
     wide, sums = graph.tensor((floats // 3, 3)), graph.tensor((1, 3))
-    graph.operator(
-        schema.BuiltinOperator.TILE, [means, graph.constant([floats // 3, 1])], [wide], schema.TileOptionsT(), schema.BuiltinOptions.TileOptions
-    )
+    graph.operator("TILE", [means, graph.constant([floats // 3, 1])], [wide], schema.TileOptionsT())
     options = schema.ReducerOptionsT()
     options.keepDims = True
-    graph.operator(schema.BuiltinOperator.MEAN, [wide, graph.constant([0])], [sums], options, schema.BuiltinOptions.ReducerOptions)
+    graph.operator("MEAN", [wide, graph.constant([0])], [sums], options)
     _softmax(graph, picture, sums)
     return model.packed()
 
 
-def _loop(body_index: int, hold: bool) -> bytes:
-    """A model with a WHILE over its means: subgraph 1 says go on, subgraph `body_index` is done each time."""
+def _loop(hold: bool) -> bytes:
+    """A model with a WHILE over its means: subgraph 1 says go on, subgraph 2 is done each time."""
     model = _Model()
     main, condition = model.graph(), model.graph()
     options = schema.WhileOptionsT()
-    options.condSubgraphIndex, options.bodySubgraphIndex = 1, body_index
+    options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
     picture, means = _means(main)
     looped = main.tensor((1, 3))
-    main.operator(schema.BuiltinOperator.WHILE, [means], [looped], options, schema.BuiltinOptions.WhileOptions)
+    main.operator("WHILE", [means], [looped], options)
     _softmax(main, picture, looped)
 
     carried, same = condition.tensor((1, 3)), condition.tensor((1, 3), schema.TensorType.BOOL)
-    condition.operator(schema.BuiltinOperator.EQUAL, [carried, carried], [same], schema.EqualOptionsT(), schema.BuiltinOptions.EqualOptions)
+    condition.operator("EQUAL", [carried, carried], [same], schema.EqualOptionsT())
     verdict = condition.tensor((), schema.TensorType.BOOL)
-    condition.operator(
-        schema.BuiltinOperator.REDUCE_ALL, [same, condition.constant([0, 1])], [verdict], schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions
-    )
+    condition.operator("REDUCE_ALL", [same, condition.constant([0, 1])], [verdict], schema.ReducerOptionsT())
     condition.ends([carried], [verdict])
 
     body = model.graph()
     before, after = body.tensor((1, 3)), body.tensor((1, 3))
     if hold:
-        body.operator(schema.BuiltinOperator.ABS, [before], [after], schema.AbsOptionsT(), schema.BuiltinOptions.AbsOptions)
+        body.operator("ABS", [before], [after], schema.AbsOptionsT())
     else:
-        body.operator(schema.BuiltinOperator.WHILE, [before], [after], options, schema.BuiltinOptions.WhileOptions)
+        body.operator("WHILE", [before], [after], options)
     body.ends([before], [after])
     return model.packed()
 
 
 def never_ends() -> bytes:
     """Goes round a loop whose condition always holds."""
-    return _loop(body_index=2, hold=True)
+    return _loop(hold=True)
 
 
 def crashes() -> bytes:
     """The body of its loop is a loop with the same body: preparing it overflows the stack."""
-    return _loop(body_index=2, hold=False)
+    return _loop(hold=False)

@@ -100,7 +100,9 @@ def test_the_source_may_go_after_the_installation(store, make):
         ("shipped", "1.0", None, "shipped 1.0"),
     ],
 )
-def test_the_bundled_model_replaces_a_delivered_one_only_of_its_name_and_a_lower_version(store, make, tmp_path, name, delivered, bundled, runs):
+def test_the_bundled_model_replaces_a_delivered_one_only_of_its_name_and_a_lower_version(
+    store, make, name, delivered, bundled, runs
+):
     slot = store.install(make(delivered, name=name, model=made_models.good(1)), "a command")
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version=bundled)
@@ -302,7 +304,8 @@ def test_two_starts_that_a_model_on_probation_does_not_survive_take_it_back(stor
     assert start(store) is None, "the first death"
     assert running(store) == "colours 2.0"
     report = start(store)
-    assert report == "the program did not survive 2 starts in a row with the delivered colours 2.0: the delivered colours 1.0 is used again"
+    assert report.startswith("the program did not survive 2 starts in a row with the delivered colours 2.0")
+    assert report.endswith(": the delivered colours 1.0 is used again")
     assert running(store) == "colours 1.0" and store.refusal("f" * 64)
     assert start(store) is None and running(store) == "colours 1.0"
 
@@ -434,7 +437,8 @@ def test_a_kill_at_any_step_of_an_installation_leaves_a_model_that_works(store, 
         shutil.copytree(tmp_path / "state", state)
         arguments = [sys.executable, "-B", "-c", INSTALL, str(state), str(store.bundled), str(new.source)]
         inject = f"inject={call}:signal=SIGKILL:when={step}"
-        ended = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject, *arguments], check=False)
+        strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
+        ended = subprocess.run([*strace, *arguments], check=False)
         found = Store(state, store.bundled).current()
         assert found.bundle.identity.version in ("1.0", "2.0") and found.slot is not None and found.reasons == ()
         if ended.returncode == 0:
@@ -451,7 +455,8 @@ def test_a_kill_at_any_step_of_an_installation_leaves_a_model_that_works(store, 
 def test_a_full_disk_gets_a_sentence_and_changes_nothing(store, make, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, stderr=subprocess.DEVNULL).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    if subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         small = Store(disk, store.bundled)
