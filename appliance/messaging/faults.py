@@ -9,10 +9,13 @@ Numbers are MQTT 5 reason codes (OASIS MQTT 5.0, 2.4); those of 3.1.1 are turned
 
 import socket
 import ssl
+from collections.abc import Sequence
 
 from appliance.errors import MessagingError
+from appliance.messaging.tls import wants_tls
 from appliance.settings import MqttSettings
 
+UNSPECIFIED = 0x80
 NOT_AUTHORIZED = 0x87
 QUOTA_EXCEEDED = 0x97
 SESSION_TAKEN_OVER = 0x8E
@@ -58,7 +61,7 @@ def connecting(error: Exception, broker: str, settings: MqttSettings) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing answers at {broker}: check mqtt.host, mqtt.port, the network and firewalls"
     if isinstance(error, ConnectionResetError):
-        return f"{broker} closed the connection at once: check mqtt.port, and whether the broker wants TLS there (mqtt.tls)"
+        return f"{broker} closed the connection at once: check mqtt.port, and whether the broker speaks TLS there (mqtt.tls)"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
     return f"the broker {broker} cannot be reached ({reason}): check the network"
 
@@ -90,11 +93,14 @@ def refused_connection(code: int, name: str, broker: str, settings: MqttSettings
     return f"the broker {broker} refuses the connection ({name})"
 
 
-def closed_unanswered(said: str, broker: str, settings: MqttSettings) -> str:
-    """The connection was closed before the broker answered CONNECT; `said` is what the socket gave as a reason."""
-    if alert := tls_alert(said, broker):
-        return alert
-    hint = "the file mqtt.cert_file" if settings.cert_file else "whether it wants TLS on this port (mqtt.tls)"
+def closed_unanswered(broker: str, settings: MqttSettings) -> str:
+    """The connection was closed before the broker answered CONNECT, and nothing says why."""
+    if settings.cert_file:
+        hint = "the file mqtt.cert_file"
+    elif wants_tls(settings):
+        hint = "whether it wants a client certificate (mqtt.cert_file, mqtt.key_file)"
+    else:
+        hint = "whether it speaks TLS there (mqtt.tls)"
     return f"{broker} closed the connection without an answer: check mqtt.port, mqtt.protocol and {hint}"
 
 
@@ -125,10 +131,23 @@ def flapping(broker: str, client_id: str) -> str:
     )
 
 
-def refused_topic(topic: str, name: str, durable: bool) -> str:
-    """The broker did not take a message."""
-    kept = "; its messages are kept and tried again" if durable else ""
-    return f"the broker does not take what is written to {topic} ({name}){kept}: give this device's account the right to write there"
+def refused_topics(topics: Sequence[str], more: bool, why: str, kept: bool) -> str:
+    """The broker does not take what is written to some topics.
+
+    Args:
+        topics: One or two of them.
+        more: There are others.
+        why: What the broker said, or did.
+        kept: Messages on the first of them are durable.
+    """
+    which = ", ".join(topics) + " and others" if more else " and ".join(topics)
+    waiting = "; events wait in the outbox" if kept else ""
+    return f"the broker does not take what is written to {which} ({why}){waiting}: give this device's account the right to write there"
+
+
+def refused_message(topic: str, name: str) -> str:
+    """The broker refuses single messages on a topic that it otherwise takes."""
+    return f"the broker refused a message for {topic} ({name}); it is kept and tried again with the next connection"
 
 
 def refused_subscription(topic: str, name: str) -> str:

@@ -35,12 +35,14 @@ class Patience:
         first_s, longest_s: Between attempts to connect, doubling from the first to the longest, with jitter.
         answer_s: For the broker's answer, to TCP and to CONNECT.
         settled_s: A connection this old has proved itself.
+        refused_s: Before a topic that the broker refused is tried again, while the connection stands.
     """
 
     first_s: float = 1.0
     longest_s: float = 30.0
     answer_s: float = 10.0
     settled_s: float = 30.0
+    refused_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Link:
         *,
         wake: Callable[[], None],
         waiting: Callable[[], int],
-        dropped: Callable[[], None],
+        dropped: Callable[[int], bool],
+        settled: Callable[[], None],
     ):
         """
         Args:
@@ -85,19 +88,22 @@ class Link:
             troubles: Where troubles are said.
             wake: Wakes the publisher's thread; called from any.
             waiting: How many events wait, for the log.
-            dropped: Called when a connection is gone.
+            dropped: Called when a connection is gone, with the reason code of its end (0: the device's own); says whether
+                it is known, and said, what ended it.
+            settled: Called when a connection has lasted.
         """
         self.connection: Any = None
         self.connected = False
         self.connect_at_s = 0.0
         self.connecting = False
         self._open, self._address, self._patience, self._troubles = open_connection, address, patience, troubles
-        self._wake, self._waiting, self._dropped = wake, waiting, dropped
+        self._wake, self._waiting, self._dropped, self._settled = wake, waiting, dropped, settled
         self._back_off = BackOff(patience.first_s, patience.longest_s)
         self._arrived: deque[Connection | Exception] = deque()
         self._since_s = 0.0
         self._short_lives = 0
         self._unsettled = False
+        self._alert: str | None = None
         self._closed = threading.Event()
 
     def tend(self, now_s: float) -> None:
@@ -128,7 +134,12 @@ class Link:
         """The connection came to its end, with this reason code where the broker gave one."""
         to = self._address
         if not self.connected:
-            self.failed(faults.closed_unanswered(self.connection.said, to.broker, to.settings))
+            # The alert that tells why may arrive with one attempt and be lost with the next: it is the same condition.
+            self._alert = faults.tls_alert(self.connection.said, to.broker) or self._alert
+            self.failed(self._alert or faults.closed_unanswered(to.broker, to.settings), alert=self._alert)
+            return
+        if self.drop(farewell=False, code=code):
+            self.failed(None, unsettled=self._unsettled)
             return
         self._short_lives = self._short_lives + 1 if now_s - self._since_s < self._patience.settled_s else 0
         flapping = self._short_lives >= _FLAPPING
@@ -139,26 +150,33 @@ class Link:
         else:
             self.failed(faults.lost(code, name, to.broker))
 
-    def failed(self, sentence: str | None, unsettled: bool = False) -> None:
+    def failed(self, sentence: str | None, *, unsettled: bool = False, alert: str | None = None) -> None:
         """There is no connection, for this reason (None: the one that was said); the next attempt follows after a wait.
 
         Args:
             sentence: What to say.
             unsettled: The next connection alone does not mean that the trouble is over.
+            alert: The TLS alert behind it.
         """
         self.drop(farewell=False)
         if sentence:
             self._troubles.say(_KEY, sentence)
-        self._unsettled = unsettled
+        self._unsettled, self._alert = unsettled, alert
         self.connect_at_s = time.monotonic() + self._back_off.next_s()
 
-    def drop(self, farewell: bool) -> None:
-        """Ends the connection, if there is one."""
+    def drop(self, farewell: bool, code: int = 0) -> bool:
+        """Ends the connection, if there is one; returns whether what had ended it (`code`) is known, and said."""
         self.connected = False
-        if self.connection:
-            self.connection.close(farewell)
-            self.connection = None
-            self._dropped()
+        if self.connection is None:
+            return False
+        self.connection.close(farewell)
+        self.connection = None
+        return self._dropped(code)
+
+    @property
+    def careful(self) -> bool:
+        """Whether the connection before was short, and nobody knows why."""
+        return self._short_lives > 0
 
     def retire(self) -> None:
         """No further attempts; the present connection stays."""
@@ -188,6 +206,7 @@ class Link:
             return
         self._back_off.reset()
         self._short_lives = 0
+        self._settled()
         if self._unsettled:
             self._unsettled = False
             self._announce()

@@ -86,9 +86,9 @@ class _Connection:
     def publish(self, message: Outgoing) -> int:
         """Puts a message on the wire; returns paho's number for it."""
         properties = None
-        if message.answers is not None:
+        if message.correlation is not None:
             properties = Properties(PacketTypes.PUBLISH)
-            properties.CorrelationData = message.answers
+            properties.CorrelationData = message.correlation
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
     def accept(self, subscriptions: Sequence[str], mqtt5: bool) -> None:
@@ -168,7 +168,7 @@ class Publisher:
         self._mqtt5 = settings.protocol == "5"
         self._port = settings.port or (8883 if wants_tls(settings) else 1883)
         self._troubles = Troubles()
-        self._delivery = Delivery(outbox, self._troubles.say)
+        self._delivery = Delivery(outbox, self._troubles.say, patience.refused_s)
         self._link = Link(
             self._opened,
             Address(settings, f"{settings.host}:{self._port}", client_id, topics.availability),
@@ -176,7 +176,8 @@ class Publisher:
             self._troubles,
             wake=self._wake,
             waiting=lambda: outbox.waiting,
-            dropped=self._delivery.disconnected,
+            dropped=lambda code: self._delivery.disconnected(code, time.monotonic()),
+            settled=self._delivery.settled,
         )
         self._offered: deque[dict[str, Any]] = deque()
         self._asked: deque[Callable[[], None]] = deque()
@@ -215,7 +216,7 @@ class Publisher:
         """Answers a message where MQTT 5 says, if that is below T/response/; other response topics get nothing."""
         topic = message.response_topic
         if topic and topic.startswith(self._topics.responses) and not set("+#\0") & set(topic):
-            self._send(Outgoing(topic, encode(response), 1, answers=message.correlation))
+            self._send(Outgoing(topic, encode(response), 1, correlation=message.correlation))
 
     def run(self) -> None:
         """The publisher thread's whole life; returns after `stop`."""
@@ -277,7 +278,7 @@ class Publisher:
 
     def _wait(self, now_s: float) -> None:
         link = self._link
-        moments_s = [now_s + 1.0, self._delete_at_s]
+        moments_s = [now_s + 1.0, self._delete_at_s, self._delivery.next_s]
         if self._offered:
             moments_s.append(self._store_at_s)
         if link.connection is None and not link.connecting:
@@ -351,7 +352,8 @@ class Publisher:
 
     def _accepted(self, connection: _Connection, properties: Any) -> None:
         connection.accept(self._subscriptions, self._mqtt5)
-        self._delivery.connected(getattr(properties, "ReceiveMaximum", None), getattr(properties, "MaximumPacketSize", None))
+        window, limit_bytes = getattr(properties, "ReceiveMaximum", None), getattr(properties, "MaximumPacketSize", None)
+        self._delivery.connected(window, limit_bytes, self._link.careful)
         # Last among what is retained: whoever sees the device come online finds its values in place.
         self._delivery.retain(Outgoing(self._topics.availability, ONLINE.encode(), 1, retain=True))
 

@@ -107,17 +107,17 @@ def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, 
     with broker.observer(username="eye", password="x") as observer, device(tmp_path, broker, username="cam", password="x") as pi:
         for number in range(100):
             pi.publisher.offer(event(number))
-        wait_until(lambda: pi.publisher.trouble, "denied")
-        assert f"does not take what is written to {TOPICS.event} (Not authorized)" in pi.publisher.trouble
+        denied = f"does not take what is written to {TOPICS.event} (Not authorized); events wait in the outbox"
+        wait_until(lambda: denied in (pi.publisher.trouble or ""), "denied")
         pi.publisher.offer({"topic": TOPICS.update, "payload": {"state": "committed"}})
         observer.wait_for(TOPICS.update)
-        assert (pi.publisher.connected, pi.outbox.waiting) == (True, 100)
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 100, "only the update was delivered")
         assert len(said(caplog, "does not take")) == 1
         if topic_allowed_later:
             broker.write_acl(EVERYTHING + "user eye\ntopic read #\n")
             observer.wait_for(TOPICS.event, count=100)
-            wait_until(lambda: pi.publisher.trouble is None, "the trouble is over")
-            assert seqs(observer) == list(range(100))
+            wait_until(lambda: pi.publisher.trouble is None and pi.outbox.waiting == 0, "the trouble is over")
+            assert sorted(set(seqs(observer))) == list(range(100))
     if not topic_allowed_later:
         assert Outbox(tmp_path / "outbox.db", 1000, 3600).waiting == 100
 
@@ -127,7 +127,31 @@ def test_a_denied_retained_topic_and_a_denied_subscription_are_said(tmp_path, ne
     with device(tmp_path, broker, username="cam", password="x", subscriptions=[TOPICS.restart]) as pi:
         pi.publisher.retain(TOPICS.state, "{}")
         wait_until(lambda: f"written to {TOPICS.state}" in (pi.publisher.trouble or ""), "the denial of the topic")
-        assert pi.publisher.connected
+        wait_until(lambda: pi.publisher.connected, "connected without that topic")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_denial_without_a_reason_is_found_by_trial(tmp_path, new_broker, protocol):
+    # QoS 0 has no answer, and this broker closes the connection instead of giving one.
+    acl = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.event}\nuser eye\ntopic read #\n"
+    broker = new_broker(passwords={"cam": "x", "eye": "x"}, acl=acl)
+    with (
+        broker.observer(username="eye", password="x") as observer,
+        device(tmp_path, broker, username="cam", password="x", protocol=protocol) as pi,
+    ):
+        pi.publisher.retain(TOPICS.stats, "{}", qos=0)
+        wait_until(lambda: f"does not take what is written to {TOPICS.stats}" in (pi.publisher.trouble or ""), "found")
+        pi.publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+
+
+def test_events_that_3_1_1_cannot_say_were_denied_stay_in_the_outbox(tmp_path, new_broker):
+    broker = new_broker(passwords={"cam": "x"}, acl=EVERYTHING_BUT_EVENTS)
+    with device(tmp_path, broker, username="cam", password="x", protocol="3.1.1") as pi:
+        for number in range(50):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: f"does not take what is written to {TOPICS.event}" in (pi.publisher.trouble or ""), "found")
+        assert pi.outbox.waiting == 50
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -136,14 +160,14 @@ def test_another_client_with_the_same_id_is_said_plainly_with_back_off(tmp_path,
         wait_until(lambda: pi.publisher.connected, "connected")
         before = broker.log().count(" as appliance-pi-test ")
         with device(tmp_path / "other", broker, protocol=protocol) as other:
-            end_s = time.monotonic() + 3.0
+            end_s = time.monotonic() + 2.0
             wait_until(lambda: "id appliance-pi-test" in (pi.publisher.trouble or ""), "said by the first")
             wait_until(lambda: "id appliance-pi-test" in (other.publisher.trouble or ""), "said by the second")
             pi.publisher.offer(event(1))
             time.sleep(max(0.0, end_s - time.monotonic()))
             assert "client" in pi.publisher.trouble  # not forgotten with each short connection
             # Without back-off two local clients throw each other out hundreds of times a second.
-            assert broker.log().count(" as appliance-pi-test ") - before < 60
+            assert broker.log().count(" as appliance-pi-test ") - before < 40
             # Each of the two says it once.
             assert len(said(caplog, "another client")) == 2
         wait_until(lambda: pi.publisher.trouble is None, "over, once a connection has lasted")
@@ -177,13 +201,13 @@ def test_each_tls_fault_has_its_sentence(tmp_path, new_broker):
         (good, False, {"tls": True}, "is not signed by an authority known to the system (set mqtt.ca_file)"),
         (expired, False, ca, "has expired: renew it, or set this device's clock"),
         (elsewhere, False, ca, "is not made out to 127.0.0.1"),
-        (good, True, ca, "wants a client certificate: set mqtt.cert_file and mqtt.key_file"),
+        (good, True, ca, "wants a client certificate"),
         (good, True, ca | {"cert_file": foreign[0], "key_file": foreign[1]}, "mqtt.cert_file"),
         (good, False, ca | {"cert_file": client[0], "key_file": foreign[1]}, "do not work together"),
         (good, False, {"ca_file": tmp_path / "missing.crt"}, "missing.crt cannot be read (No such file or directory)"),
         (good, False, {"ca_file": good[1]}, "holds no certificate in PEM form"),
-        (good, False, {}, "whether it wants TLS on this port (mqtt.tls)"),
-        (None, False, {"tls": True}, "does not speak TLS on this port"),
+        (good, False, {}, "whether it speaks TLS there (mqtt.tls)"),
+        (None, False, {"tls": True}, "speaks TLS there (mqtt.tls)"),
     ]
     for number, (server, wants_client, settings, sentence) in enumerate(cases):
         tls = Tls(authority.ca_file, *server, client_certificates=wants_client) if server else None
@@ -242,7 +266,7 @@ def served(answer: bytes) -> socket.socket:
     [
         (b"", "accepts connections and does not answer"),
         (b"\x20\x02\x00\x01", 'does not speak MQTT 5: set mqtt.protocol = "3.1.1"'),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "closed the connection without an answer"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "accepts connections and does not answer"),
     ],
 )
 def test_a_server_that_is_no_broker_of_this_protocol_is_said(tmp_path, answer, sentence):
