@@ -1,0 +1,154 @@
+"""Datasets as AutoML Vision Edge takes them: a structured folder or zip, a CSV index, and pictures without labels.
+
+This is the face of what the modules beside it do: `open_dataset` tells the form and looks at every file's name, size and
+first bytes, no more; `with_splits` deals the pictures out to train, validation and test; `require_trainable` says no
+where a model could not be trained. What cannot be taken is a Problem with a sentence and never stops the rest.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from appliance.errors import DatasetError, PictureError, UsageError
+from appliance.workshop.dataset_csv import PathShelf, read_rows
+from appliance.workshop.dataset_shelves import FolderShelf, ZipShelf, sidecars
+from appliance.workshop.dataset_structure import places
+from appliance.workshop.examples import (
+    LEAST_PICTURES,
+    MAX_PICTURE_BYTES,
+    RECOMMENDED_PICTURES,
+    SPLITS,
+    Dataset,
+    Example,
+    Guess,
+    Problem,
+    Shelf,
+    Split,
+    label_fault,
+)
+from appliance.workshop.picture_forms import looked_at
+from appliance.workshop.splits import with_splits
+
+__all__ = [
+    "LEAST_PICTURES", "MAX_PICTURE_BYTES", "RECOMMENDED_PICTURES", "SPLITS", "Dataset", "Example", "Guess", "Problem",
+    "Shelf", "Split", "gs_folders", "label_fault", "open_dataset", "require_trainable", "with_splits",
+]  # fmt: skip
+
+_MAX_SIDECAR_BYTES = 64 * 1024
+
+
+def open_dataset(argument: str | Path, gs: Mapping[str, Path] = {}) -> Dataset:
+    """Opens a dataset: a folder, a .zip, or a .csv index.
+
+    Every file's name, size and first bytes are looked at; pictures are decoded by whoever uses them.
+
+    Args:
+        argument: The DATASET of the command line.
+        gs: For a CSV with gs:// URLs: gs://bucket → the folder of its local copy (see gs_folders).
+
+    Returns:
+        The dataset. Labels with a wrong name are in it, and in its problems.
+
+    Raises:
+        DatasetError: It is missing, is none of the three forms, cannot be read, is refused as a whole, or holds no
+            picture that can be taken.
+    """
+    source = Path(argument)
+    if not source.exists():
+        raise DatasetError(f"{source} does not exist: a dataset is a folder, a .zip or a .csv index.")
+    if source.is_dir():
+        examples, problems = _structured(FolderShelf(source))
+    elif source.suffix.lower() == ".csv":
+        examples, problems = _indexed(source, gs)
+    elif source.suffix.lower() == ".zip":
+        examples, problems = _structured(ZipShelf(source))
+    else:
+        raise DatasetError(f"{source} is no dataset: that is a folder, a .zip or a .csv index.")
+    if not examples:
+        reason = f" {problems[0].says}" if problems else ""
+        raise DatasetError(f"{source} holds no picture that can be taken (JPEG, PNG, GIF, BMP, ICO).{reason}")
+    labels = tuple(sorted({example.label for example in examples if example.label is not None}))
+    problems += [Problem("wrong_name", label, fault[0].upper() + fault[1:]) for label in labels if (fault := label_fault(label))]
+    return Dataset(
+        source,
+        labels,
+        tuple(example for example in examples if example.label is not None),
+        tuple(example for example in examples if example.label is None),
+        tuple(problems),
+    )
+
+
+def gs_folders(options: Iterable[str]) -> dict[str, Path]:
+    """The buckets of `--gs gs://bucket=DIR` options.
+
+    Raises:
+        UsageError: One is not of this form, or its folder is missing.
+    """
+    folders = {}
+    for option in options:
+        bucket, equals, folder = option.partition("=")
+        if not equals or not bucket.startswith("gs://") or not bucket[5:] or not folder:
+            raise UsageError(f"--gs {option!r} is not of the form gs://bucket=FOLDER")
+        if not Path(folder).is_dir():
+            raise UsageError(f"--gs {option}: there is no folder {folder}")
+        folders[bucket.rstrip("/")] = Path(folder)
+    return folders
+
+
+def require_trainable(dataset: Dataset) -> None:
+    """Says no to a dataset that no model should be trained on.
+
+    Raises:
+        DatasetError: It has fewer than two labels, a label with a wrong name, or fewer than LEAST_PICTURES of a label.
+    """
+    counts = Counter(example.label for example in dataset.examples)
+    for label in dataset.labels:
+        if fault := label_fault(label):
+            raise DatasetError(f"{dataset.source}: {fault}")
+    if len(dataset.labels) < 2:
+        found = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
+        raise DatasetError(f"{dataset.source} has {found}: put the pictures into a folder for each label, at least two.")
+    if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < LEAST_PICTURES]:
+        raise DatasetError(f"{dataset.source} has fewer than {LEAST_PICTURES} pictures of {', '.join(few)}: add some, or leave the label out.")
+
+
+def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], list[Problem]]:
+    names, problems = shelf.listed()
+    beside = dict(sidecars(names))
+    used = set(beside.values())
+    taken = []
+    for name in names:
+        if name in used:
+            continue
+        if problem := looked_at(shelf, name, name):
+            problems.append(problem)
+        else:
+            taken.append(name)
+    examples = []
+    for name, place in zip(taken, places(taken), strict=True):
+        guess = _guess(shelf, beside[name]) if name in beside else None
+        examples.append(Example(name, place.label, place.split, shelf, name, guess))
+    return examples, problems
+
+
+def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], list[Problem]]:
+    rows, problems = read_rows(index, gs)
+    shelf = PathShelf()
+    examples = []
+    for row in rows:
+        if problem := looked_at(shelf, str(row.path), row.name):
+            problems.append(problem)
+        else:
+            examples.append(Example(row.name, row.label, row.split, shelf, str(row.path)))
+    return examples, problems
+
+
+def _guess(shelf: Shelf, key: str) -> Guess | None:
+    """The guess in a sidecar as `appliance.collect` writes it; None where it is somebody else's file."""
+    try:
+        said = json.loads(shelf.read(key, _MAX_SIDECAR_BYTES))
+        best, model = said["labels"][0], said["model"]
+        return Guess(str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"]))
+    except (PictureError, ValueError, TypeError, KeyError, IndexError):
+        return None

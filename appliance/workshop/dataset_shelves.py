@@ -1,0 +1,181 @@
+"""Where a dataset's files lie: below a folder, or in a zip. Both are read without trust and without unpacking.
+
+A zip is never unpacked to disk: its pictures are read one at a time, each within the limit for a picture, so that a
+bomb costs one read. A folder's links are not followed, so that a dataset from somebody else cannot name files outside.
+"""
+
+import os
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from appliance.errors import DatasetError, PictureError
+from appliance.workshop.examples import Problem
+
+# What AutoML took (1,000,000 pictures) is more than this program is made for; a zip with more names is made to stall it.
+MAX_ENTRIES = 300_000
+# Pictures hardly shrink in a zip. What swells more than this, beyond a size that nobody minds, is made to.
+_MAX_SWELLING = 100
+_UNMINDED_BYTES = 1 << 30
+# What systems leave in folders and zips; nobody wants to hear of it.
+_LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
+
+
+class FolderShelf:
+    """The files below a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def listed(self) -> tuple[list[str], list[Problem]]:
+        """Every file's path below the folder, sorted, and what is refused.
+
+        Raises:
+            DatasetError: The folder cannot be read.
+        """
+        names, problems = [], []
+        try:
+            self._walk(self.folder, (), names, problems)
+        except OSError as error:
+            raise DatasetError(f"{error.filename or self.folder} cannot be read: {error.strerror or error}.") from error
+        return sorted(names), problems
+
+    def _walk(self, folder: Path, parts: tuple[str, ...], names: list[str], problems: list[Problem]) -> None:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if is_litter(entry.name):
+                    continue
+                name = "/".join((*parts, entry.name))
+                if entry.is_symlink():
+                    problems.append(Problem("refused", name, f"{name} is a link: put the file itself there."))
+                elif entry.is_dir():
+                    self._walk(Path(entry.path), (*parts, entry.name), names, problems)
+                elif entry.is_file():
+                    names.append(name)
+                else:
+                    problems.append(Problem("refused", name, f"{name} is neither a file nor a folder."))
+
+    def read(self, key: str, limit_bytes: int) -> bytes:
+        """See examples.Shelf."""
+        path = self.folder / key
+        try:
+            with path.open("rb") as file:
+                return file.read(limit_bytes)
+        except OSError as error:
+            raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    def size_bytes(self, key: str) -> int:
+        """See examples.Shelf."""
+        path = self.folder / key
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+class ZipShelf:
+    """The entries of a zip; each process that reads opens it anew, because a shared file position would mix up reads."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock = threading.Lock()
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
+
+    def __getstate__(self) -> Path:
+        return self.path
+
+    def __setstate__(self, path: Path) -> None:
+        self.__init__(path)
+
+    def listed(self) -> tuple[list[str], list[Problem]]:
+        """Every file's name, sorted, and what is refused.
+
+        Raises:
+            DatasetError: It is no zip, is cut short, or is made to fill the disk or the memory.
+        """
+        archive = self._archive()
+        entries = archive.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise DatasetError(f"{self.path} holds {len(entries)} entries, more than the {MAX_ENTRIES} that are read.")
+        unpacked_bytes, packed_bytes = sum(entry.file_size for entry in entries), self.path.stat().st_size
+        if unpacked_bytes > max(_UNMINDED_BYTES, _MAX_SWELLING * packed_bytes):
+            sizes = f"{packed_bytes / 1e6:.1f} MB would unpack to {unpacked_bytes / 1e9:.1f} GB"
+            raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which pictures never do.")
+        names: dict[str, None] = {}
+        problems = []
+        for entry in entries:
+            if entry.is_dir() or any(is_litter(part) for part in entry.filename.split("/")):
+                continue
+            if refusal := _refusal(entry):
+                problems.append(Problem("refused", entry.filename, f"{entry.filename!r} {refusal}."))
+            elif entry.filename in names:
+                problems.append(Problem("refused", entry.filename, f"{entry.filename!r} stands in the zip twice; the last is read."))
+            else:
+                names[entry.filename] = None
+        return sorted(names), problems
+
+    def read(self, key: str, limit_bytes: int) -> bytes:
+        """See examples.Shelf. zipfile gives no byte more than the entry declares."""
+        try:
+            with self._archive().open(key) as packed:
+                return packed.read(limit_bytes)
+        except (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            raise PictureError(f"{key} in {self.path} is damaged and cannot be unpacked: {error}.") from error
+        except (OSError, DatasetError) as error:
+            raise PictureError(f"{key} in {self.path} cannot be read: {error}.") from error
+
+    def size_bytes(self, key: str) -> int:
+        """See examples.Shelf."""
+        try:
+            return self._archive().getinfo(key).file_size
+        except (KeyError, DatasetError) as error:
+            raise PictureError(f"{key} in {self.path} cannot be read: {error}.") from error
+
+    def _archive(self) -> zipfile.ZipFile:
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                try:
+                    self._opened = os.getpid(), zipfile.ZipFile(self.path)
+                except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
+                    raise DatasetError(f"{self.path} is not a zip file, or it is cut short: {error}.") from error
+                except OSError as error:
+                    raise DatasetError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+            return self._opened[1]
+
+
+def is_litter(name: str) -> bool:
+    """Whether a system left this file or folder there, or hides it."""
+    return name.startswith(".") and name not in (".", "..") or name in _LITTER
+
+
+def climbs(name: str) -> bool:
+    """Whether a path leads, or on some system would lead, out of the folder that it is relative to."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\\" in name or "\x00" in name or name[1:2] == ":"
+
+
+def sidecars(names: list[str]) -> Iterator[tuple[str, str]]:
+    """(picture, sidecar) where a .json lies beside a picture of the same stem."""
+    known = {name.rpartition(".")[0]: name for name in names if name.lower().endswith(".json")}
+    for name in names:
+        if (sidecar := known.get(name.rpartition(".")[0])) and sidecar != name:
+            yield name, sidecar
+
+
+def _refusal(entry: zipfile.ZipInfo) -> str | None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if climbs(entry.filename):
+        return "leads out of the zip's folder"
+    if kind == stat.S_IFLNK:
+        return "is a link: pack the file itself"
+    if kind not in (0, stat.S_IFREG):
+        return "is neither a file nor a folder"
+    if entry.flag_bits & 1:
+        return "is encrypted: pack it without a password"
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed neither stored nor deflated"
+    return None

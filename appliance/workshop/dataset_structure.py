@@ -1,0 +1,49 @@
+"""What the folders of a dataset mean: one folder a label, perhaps below TRAIN, VALIDATION and TEST, perhaps all in one folder.
+
+AutoML's structured form is LABEL/picture. Three things that people hand in beside it are read as they are meant: a zip
+of the folder that holds the label folders, label folders below two or more of train, validation and test (that is how
+`appliance dataset pack` keeps splits), and pictures that lie beside the label folders, which are unlabeled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from appliance.workshop.examples import Split
+
+_SPLIT_WORDS: dict[str, Split] = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "validate": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a picture's folders say of it."""
+
+    label: str | None
+    split: Split | None
+
+
+def split_word(word: str) -> Split | None:
+    """The split that a word stands for (TRAIN, val, …), None for any other word."""
+    return _SPLIT_WORDS.get(word.strip().lower())
+
+
+def places(names: Sequence[str]) -> list[Place]:
+    """What the folders of each picture say, in the same order.
+
+    Args:
+        names: Paths below the dataset's folder, with slashes.
+    """
+    folders = [PurePosixPath(name).parent.parts for name in names]
+    tops = {parts[0] if parts else "" for parts in folders}
+    if len(tops) == 1 and "" not in tops and any(len(parts) > 1 for parts in folders):
+        folders = [parts[1:] for parts in folders]  # the folder around all of it
+        tops = {parts[0] if parts else "" for parts in folders}
+    below = [parts for parts in folders if parts]
+    splits = {split_word(parts[0]) for parts in below}
+    if len(splits) > 1 and None not in splits and any(len(parts) > 1 for parts in below):
+        return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
+    return [Place(parts[0] if parts else None, None) for parts in folders]
