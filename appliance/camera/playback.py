@@ -25,7 +25,7 @@ SAME_MOMENT_S = 0.001  # timestamps are rounded to the unit of the container
 BREAK_S = 1.0  # timestamps that go back by more begin anew
 
 
-class InputEnd(Exception):
+class InputEndError(Exception):
     """The input has no more packets."""
 
 
@@ -49,7 +49,7 @@ class Input(Protocol):
     damaged: int
 
     def packet(self) -> Any | None:
-        """The next packet; None when a device has nothing yet. Raises InputEnd or a CameraError."""
+        """The next packet; None when a device has nothing yet. Raises InputEndError or a CameraError."""
         ...
 
     def frames(self, packet: Any, passing: bool = False) -> list[Any]:
@@ -117,9 +117,8 @@ class LiveCamera:
             frames = self._source.frames(item) if self._source.whole_pictures else [item]
             if frames:
                 return self._source.pixels(frames[-1])
-        if self._source.damaged:
-            raise CameraStalledError(f"{self._source.shown} sent nothing but damaged frames for {limit_s:g} s; check cable and network")
-        raise CameraStalledError(f"{self._source.shown} sent no frame for {limit_s:g} s; check the camera, its cable and the network")
+        what = "nothing but damaged frames" if self._source.damaged else "no frame"
+        raise CameraStalledError(f"{self._source.shown} sent {what} for {limit_s:g} s; check camera, cable and network")
 
     def _take(self, until_s: float) -> Any | None:
         with self._changed:
@@ -147,7 +146,7 @@ class LiveCamera:
                 del packet
         except CameraError as error:
             self._fail(error)
-        except InputEnd:
+        except InputEndError:
             self._fail(CameraAbsentError(f"{self._source.shown} ended the stream; check the camera and the network"))
         except Exception as error:  # noqa: BLE001 - whatever it was, a reader waits to hear of it
             self._fail(CameraAbsentError(f"{self._source.shown}: reading failed with {type(error).__name__}"))
@@ -264,7 +263,7 @@ class RecordedCamera:
         """Takes one packet; begins again at the end."""
         try:
             packet = self._source.packet()
-        except InputEnd:
+        except InputEndError:
             self._end()
             return
         moment_s = self._source.time_s(packet)

@@ -24,7 +24,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from appliance.camera import READ_LIMIT_S, Camera, device, network, troubles
-from appliance.camera.playback import InputEnd, LiveCamera, RecordedCamera
+from appliance.camera.playback import InputEndError, LiveCamera, RecordedCamera
 from appliance.errors import CameraAbsentError, CameraError
 from appliance.settings import CameraSettings
 
@@ -197,7 +197,7 @@ class _Input:
         try:
             return self._call(lambda: next(self._packets))
         except StopIteration:
-            raise InputEnd from None
+            raise InputEndError from None
         except av.error.BlockingIOError:
             self._packets = self._container.demux(self._video)  # the error ended the old one
             return None

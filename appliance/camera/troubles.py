@@ -15,7 +15,7 @@ from appliance.camera.network import Address, distrust
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
 SILENCE = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
-NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "StreamNotFoundError", "EOFError"}
+NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "EOFError"}
 
 
 class UnsuitableError(CameraAbsentError):
@@ -43,7 +43,7 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
         return CameraAbsentError(f"{path} is not there; plug the camera in, or correct camera.source ({device.present()})")
     if isinstance(error, PermissionError):
         user = _user()
-        return CameraAbsentError(f"{path} may not be opened by {user}; add it to the group of cameras: sudo usermod -aG video {user}")
+        return CameraAbsentError(f"{path} may not be opened by {user}; give it the right: sudo usermod -aG video {user}")
     if code == errno.EBUSY:
         by = holder_of(str(path.resolve())) or "another program"
         return CameraBusyError(f"{path} is in use by {by}; stop that, or use another camera")
@@ -71,7 +71,8 @@ def of_address(error: Exception, where: Address, opening: bool) -> CameraError:
     if kind.startswith("HTTP"):
         return CameraAbsentError(f"{shown} refuses the request: {_general(error)}")
     if isinstance(error, ConnectionRefusedError):
-        return CameraAbsentError(f"{shown}: nothing listens on port {where.port} of {where.host}; is the camera on, and the port right?")
+        what = f"nothing listens on port {where.port} of {where.host}"
+        return CameraAbsentError(f"{shown}: {what}; is the camera on, and the port right?")
     if code in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return CameraAbsentError(f"{shown}: {where.host} cannot be reached; check the camera's cable and the network")
     if opening and (why := distrust(where)):

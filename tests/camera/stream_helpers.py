@@ -39,7 +39,12 @@ def is_colour(pixels: np.ndarray, colour: Sequence[int], within: int = 12) -> bo
 
 
 def write_video(
-    path, pictures: Sequence[np.ndarray], codec: str = "libx264", fps: int = 30, form: str | None = None, options: dict | None = None
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    codec: str = "libx264",
+    fps: int = 30,
+    form: str | None = None,
+    options: dict[str, str] | None = None,
 ) -> None:
     """Encodes the pictures into a video file."""
     with av.open(str(path), "w", format=form) as out:
@@ -249,7 +254,8 @@ class _RtspHandler(socketserver.StreamRequestHandler):
             relay.bind(("127.0.0.1", 0))
             relay.setblocking(False)
             rtp = av.open(f"rtp://127.0.0.1:{relay.getsockname()[1]}?pkt_size=1200", "w", format="rtp")
-            stream = rtp.add_stream("libx264", rate=20, options={"tune": "zerolatency", "g": "10", "x264-params": "repeat-headers=1"})
+            options = {"tune": "zerolatency", "g": "10", "x264-params": "repeat-headers=1"}
+            stream = rtp.add_stream("libx264", rate=20, options=options)
             stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
             with contextlib.suppress(OSError):
                 while not (self.over.wait(0.05) or self.server.over.is_set()):

@@ -167,9 +167,11 @@ def test_a_device_that_may_not_be_opened_names_the_group():
     script = (
         "import sys, getpass\nfrom appliance.camera import open_camera\nimport appliance.camera.stream\n"
         "from appliance.errors import CameraAbsentError\nfrom appliance.settings import CameraSettings\n"
-        f"{switch}try:\n    open_camera(CameraSettings(source={node!r}), (224, 224))\nexcept CameraAbsentError as error:\n    print(error)\n"
+        f"{switch}try:\n    open_camera(CameraSettings(source={node!r}), (224, 224))\n"
+        "except CameraAbsentError as error:\n    print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=30)
     assert f"{node} may not be opened by" in done.stdout and "sudo usermod -aG video" in done.stdout, done.stderr
 
 

@@ -1,5 +1,6 @@
 """What the settings' `camera.source` opens."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ def opened(source, **settings):
 def test_a_picture_a_folder_and_a_video_are_told_apart(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(plain(RED)))
     write_video(tmp_path / "a.mp4", [plain(RED)] * 2)
-    for source, words in ((tmp_path / "a.jpg", "the picture"), (tmp_path, "1 picture in"), (tmp_path / "a.mp4", "h264, 320 x 240")):
+    sources = {tmp_path / "a.jpg": "the picture", tmp_path: "1 picture in", tmp_path / "a.mp4": "h264, 320 x 240"}
+    for source, words in sources.items():
         camera = opened(source)
         assert words in camera.description and not camera.live
         assert is_colour(camera.read(), RED)
@@ -56,8 +58,6 @@ def test_the_pis_camera_is_chosen_by_a_number():
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
-    import os
-
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CameraAbsentError, match="neither a file, a folder nor a camera"):
         opened(tmp_path / "pipe")

@@ -28,7 +28,8 @@ def colours(camera, count):
     for _ in range(count):
         picture = camera.read()
         assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.flags.c_contiguous
-        names.append(next(name for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)) if is_colour(picture, colour)))
+        known = {"red": RED, "green": GREEN, "blue": BLUE}
+        names.append(next(name for name, colour in known.items() if is_colour(picture, colour)))
     return names
 
 

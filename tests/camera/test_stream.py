@@ -1,5 +1,6 @@
 """Network cameras and video files, read from real servers on loopback and from real files."""
 
+import json
 import logging
 import os
 import ssl
@@ -16,7 +17,6 @@ from stream_helpers import (
     BLUE,
     DATA,
     GREEN,
-    GREY,
     RED,
     basic,
     eventually,
@@ -51,6 +51,11 @@ def refusal(source, **settings) -> CameraError:
     return caught.value
 
 
+def is_whole(picture):
+    """Whether noise goes down to the lowest line; a decoder pads what is missing with one colour."""
+    return picture[-8:, 8:].reshape(-1, 3).std(axis=0).min() > 20
+
+
 @pytest.fixture
 def web():
     with web_camera() as server:
@@ -68,7 +73,9 @@ def password_file(tmp_path):
 # Video files
 
 
-@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.mp4"), ("mjpeg", "a.avi"), ("rawvideo", "a.nut"), ("libx264", "a.ts")])
+@pytest.mark.parametrize(
+    ("codec", "name"), [("libx264", "a.mp4"), ("mjpeg", "a.avi"), ("rawvideo", "a.nut"), ("libx264", "a.ts")]
+)
 def test_a_video_has_the_right_colours(tmp_path, codec, name):
     write_video(tmp_path / name, [plain(RED)] * 3 + [plain(BLUE)] * 3, codec, fps=100)
     camera = opened(tmp_path / name, fps=100)
@@ -172,7 +179,7 @@ def test_damaged_frames_are_left_out(tmp_path):
             pictures.append(camera.read())
     camera.close()
     assert len(pictures) == 5
-    assert all(picture[-20:].std() > 20 for picture in pictures)  # not padded with grey
+    assert all(is_whole(picture) for picture in pictures)
 
 
 def test_a_video_of_damaged_frames_alone_does_not_turn_for_ever(tmp_path):
@@ -192,9 +199,10 @@ def test_a_file_that_is_no_video_is_named(tmp_path):
     assert "notes.mp4 is no video in a known format" in str(refusal(tmp_path / "notes.mp4"))
 
 
-def test_a_video_may_have_a_colon_in_its_name(tmp_path):
+def test_a_video_may_have_a_colon_in_its_name(tmp_path, monkeypatch):
     write_video(tmp_path / "http:12:30.mp4", [plain(RED)] * 2)
-    camera = opened(tmp_path / "http:12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    camera = opened("http:12:30.mp4")
     assert is_colour(camera.read(), RED)
     camera.close()
 
@@ -280,7 +288,7 @@ def test_a_stream_that_falls_silent_is_stalled_and_closes_at_once(web):
         handler.begin_multipart()
         while not silent.wait(0.02):
             handler.part(jpeg(plain(RED)))
-        web.over.wait()
+        web.over.wait(20)
 
     web.pages["/live"] = page
     camera = opened(web.url + "/live")
@@ -311,7 +319,7 @@ def test_cut_frames_of_a_stream_are_left_out(web):
     turn = iter(range(10**9))
     web.pages["/live"] = multipart(lambda: picture if next(turn) % 2 == 0 else picture[: len(picture) // 2], web.over)
     camera = opened(web.url + "/live")
-    assert all(camera.read()[-20:].std() > 20 for _ in range(20))
+    assert all(is_whole(camera.read()) for _ in range(20))
     camera.close()
 
 
@@ -323,16 +331,17 @@ def test_a_stream_that_sends_only_damage_from_now_on_is_stalled(web):
     camera.read()
     worn.set()
     with pytest.raises(CameraStalledError, match="nothing but damaged frames"):
-        while True:
-            assert camera.read()[-20:].std() > 20
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            assert is_whole(camera.read())
     camera.close()
 
 
 def test_a_camera_that_never_writes_a_jpeg_to_the_letter_is_shown_all_the_same(web):
-    sloppy = jpeg(noise())[:-12] + b"\xff\xd9"
+    sloppy = jpeg(noise())[:-4000] + b"\xff\xd9"
     web.pages["/live"] = multipart(lambda: sloppy, web.over)
     camera = opened(web.url + "/live")
-    assert camera.read()[:200].std() > 20
+    assert camera.read()[:100].std() > 20
     camera.close()
 
 
@@ -372,7 +381,7 @@ def test_a_snapshot_that_hangs_is_stalled_within_the_limit(web):
             first.clear()
             handler.give(jpeg(plain(RED)), "image/jpeg")
         else:
-            web.over.wait()
+            web.over.wait(20)
 
     web.pages["/shot.jpg"] = page
     camera = opened(web.url + "/shot.jpg")
@@ -421,7 +430,7 @@ def test_a_closed_port_and_an_unknown_host_are_told_apart():
 
 
 def test_a_server_that_takes_the_request_and_says_nothing_is_stalled(web):
-    web.pages["/live"] = lambda handler: web.over.wait()
+    web.pages["/live"] = lambda handler: web.over.wait(20)
     began = time.monotonic()
     error = refusal(web.url + "/live")
     assert error.state == "stalled" and "does not answer in time" in str(error)
@@ -455,8 +464,8 @@ def test_the_password_reaches_the_camera_and_nothing_else(web, password_file, ca
     with pytest.raises(CameraAbsentError, match="refuses the name or the password; check camera.username") as caught:
         camera.read()
     camera.close()
-    errors = [caught.value, refusal(web.url + "/nowhere?key=hidden", **secret), refusal("http://127.0.0.1:1/?key=hidden", **secret)]
-    for error in errors:
+    elsewhere = [web.url + "/nowhere?key=hidden", "http://127.0.0.1:1/?key=hidden"]
+    for error in [caught.value, *(refusal(address, **secret) for address in elsewhere)]:
         assert error.__cause__ is None and error.__context__ is None  # a traceback would show libav's, with the address
         shown.append(str(error))
     shown += [caplog.text, *capfd.readouterr()]
@@ -484,7 +493,8 @@ def test_a_password_file_that_others_can_read_is_warned_of_once(web, tmp_path, c
 def test_a_certificate_that_nobody_signed_is_not_trusted(web, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except FileNotFoundError:
@@ -495,7 +505,8 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(web, tmp_path):
     web.pages["/shot.jpg"] = lambda handler: handler.give(jpeg(plain(RED)), "image/jpeg")
     address = f"https://localhost:{web.server_port}/shot.jpg"
     error = refusal(address)
-    assert error.state == "absent" and "the certificate is not trusted (self-signed certificate)" in str(error).replace("self signed", "self-signed")
+    words = "the certificate is not trusted (self-signed certificate)"
+    assert error.state == "absent" and words in str(error).replace("self signed", "self-signed")
     assert web.requests == []  # so no password either
     script = (
         "import sys; from appliance.camera import open_camera; from appliance.settings import CameraSettings;"
@@ -504,7 +515,7 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(web, tmp_path):
     trusting = {**os.environ, "SSL_CERT_FILE": str(certificate), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run([sys.executable, "-c", script, address], env=trusting, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
-    assert is_colour(np.full((2, 2, 3), eval(done.stdout)), RED)
+    assert is_colour(np.full((2, 2, 3), json.loads(done.stdout)), RED)
 
 
 # RTSP
@@ -559,5 +570,6 @@ def test_rtsp_credentials(password_file, caplog):
         assert "set camera.username and camera.password_file" in str(refusal(server.url))
         error = refusal(server.url, username="another", password_file=password_file)
         assert "refuses the name or the password" in str(error) and error.__context__ is None
-        assert "is not there (404)" in str(refusal(server.url.replace("/cam", "/door"), username="viewer", password_file=password_file))
+        error = refusal(server.url.replace("/cam", "/door"), username="viewer", password_file=password_file)
+        assert "is not there (404)" in str(error)
     assert PASSWORD not in caplog.text
