@@ -22,6 +22,11 @@ They are raised where the fact is known and caught where something can be done.
     ├── PlacesError              a folder for state or for the run cannot be used
     ├── StoreError               the folder of installed models cannot be used
     ├── ProbeError               a bundle could not be tried out; says nothing about the bundle
+    ├── UpdateError              something about fetching and putting in a newer model
+    │   ├── SourceError              a source cannot be used for now; tried again later
+    │   │   ├── HttpStatusError          the server answered, with a status that is no success
+    │   │   └── SourceChangedError       what is offered changed while it was fetched
+    │   └── SourceSettingsError      a source will not work until somebody changes something
     ├── ControlError             the running daemon could not be asked, or said no
     │   └── DaemonAbsentError        no daemon is running
     └── WorkshopError            a dataset, a training or an evaluation
@@ -113,6 +118,38 @@ class StoreError(ApplianceError):
 
 class ProbeError(ApplianceError):
     """A bundle could not be tried out, for now; says nothing about the bundle itself."""
+
+
+class UpdateError(ApplianceError):
+    """Something about fetching a newer model and putting it in."""
+
+
+class SourceError(UpdateError):
+    """A source of models cannot be used for now.
+
+    `retry_after_s`: how long the server asked to be left alone, None where it did not.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class HttpStatusError(SourceError):
+    """The server answered with a status that is no success: `status`. `body` is the beginning of what it said."""
+
+    def __init__(self, message: str, status: int, retry_after_s: float | None = None, body: bytes = b""):
+        super().__init__(message, retry_after_s)
+        self.status = status
+        self.body = body
+
+
+class SourceChangedError(SourceError):
+    """What is offered changed while it was fetched: ask again at once."""
+
+
+class SourceSettingsError(UpdateError):
+    """A source will not work until somebody changes its settings, or what it names."""
 
 
 class ControlError(ApplianceError):

@@ -85,6 +85,39 @@ def _topic(value: str) -> str | None:
     return "must be a topic without wildcards (+, #) and without a slash at either end"
 
 
+def web_address_fault(value: str) -> str | None:
+    """What is wrong with an address that models or keys come from, or None: https only, but for this machine itself."""
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return "is not an address"
+    if url.scheme not in ("https", "http") or not host:
+        return "must be an address that begins with https://"
+    if url.username or url.password:
+        return "must not hold credentials, and there is no password_file for it: models are fetched without an account"
+    if url.scheme == "http" and not is_loopback(host):
+        return "must begin with https:// (http:// is for this machine alone): on the way anybody could change the model"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name of a URL means this machine."""
+    return host == "localhost" or host == "::1" or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
+
+
+def _plain_name(value: str) -> str | None:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        return None
+    return "must be 1 to 64 letters, digits, dots, hyphens and underscores"
+
+
+def _interval(value: float) -> str | None:
+    if value == 0 or 1 <= value <= 31 * 86400:
+        return None
+    return "must be from 1 to 2678400 s (31 days), or 0 to check only on command"
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """Who this device is."""
@@ -161,6 +194,41 @@ class MqttSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FirebaseSettings:
+    """The Firebase project, for the source firebase-ml and for Remote Config."""
+
+    project_id: str | None = option(None, "The project's id.", _plain_name)
+    api_key: str | None = option(None, "The web app's API key; it names the project and is not a secret.")
+    app_id: str | None = option(None, "The web app's id, 1:…:web:….")
+    model_name: str | None = option(None, "The custom model to download.", _plain_name)
+    remote_config: bool = option(False, "Let Remote Config choose channel or model name and threshold for each device.")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSettings:
+    """Where newer models come from, and when they are taken."""
+
+    source: Literal["none", "url", "repository", "firebase-ml"] = option(
+        "none", "none, url (a file on any static host), repository (signed, with channels) or firebase-ml (until 2027-06-15)."
+    )
+    install: Literal["auto", "ask"] = option("auto", "ask waits for a command on T/model/install.")
+    url: str | None = option(
+        None, "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.", web_address_fault
+    )
+    root: Path | None = option(None, "For repository: the root.json that came with the device.")
+    channel: str = option("stable", "For repository: which channel to follow.", _plain_name)
+    group: str | None = option(None, "For repository: the group of devices this one belongs to.", _plain_name)
+    interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", _interval)
+    probation_s: float = option(600.0, "Seconds with frames in which a new model must prove itself.", within(0, 7 * 86400))
+    max_latency_ms: float | None = option(
+        None, "How long a new model may take for a frame (p95); without it, 3 times the old or 0.8 of a frame's time.", within(1, 600_000)
+    )
+    allow_downgrade: bool = option(False, "For url: take an older version too.")
+    max_bytes: int = option(256 * 1024 * 1024, "The largest download.", within(1024, 1024 * 1024 * 1024))
+    firebase: FirebaseSettings = FirebaseSettings()
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the program says of itself."""
 
@@ -177,6 +245,7 @@ class Settings:
     labeler: LabelerSettings = dataclasses.field(default_factory=LabelerSettings)
     events: EventSettings = EventSettings()
     mqtt: MqttSettings = MqttSettings()
+    update: UpdateSettings = UpdateSettings()
     log: LogSettings = LogSettings()
     path: Path | None = None
 
@@ -193,4 +262,21 @@ def contradiction(settings: Settings) -> tuple[str, str] | None:
         return f"mqtt.{given}", f"needs mqtt.{missing} beside it"
     if camera.password_file and not camera.username:
         return "camera.password_file", "needs camera.username beside it"
+    return _update_contradiction(settings.update)
+
+
+def _update_contradiction(update: UpdateSettings) -> tuple[str, str] | None:
+    needs: dict[str, tuple[str, ...]] = {
+        "url": ("url",),
+        "repository": ("url", "root"),
+        "firebase-ml": ("firebase.project_id", "firebase.api_key", "firebase.app_id", "firebase.model_name"),
+    }
+    wanted = needs.get(update.source, ())
+    if update.firebase.remote_config and update.source != "none":
+        # Remote Config itself may name the model.
+        wanted = (*(key for key in wanted if key != "firebase.model_name"), *needs["firebase-ml"][:3])
+    for key in wanted:
+        section, _, name = f"update.{key}".rpartition(".")
+        if not getattr(update.firebase if section == "update.firebase" else update, name):
+            return "update.source", f"= {update.source!r} needs update.{key} beside it"
     return None

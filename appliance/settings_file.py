@@ -102,6 +102,11 @@ def _section(kind: type, section: str, table: dict[str, Any], where: "_Where") -
         name = f"{section}.{key}"
         if key not in fields:
             raise SettingsError(f"{where.of(name)}: there is no setting {name}{_nearest(key, fields, section + '.')}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise SettingsError(f"{where.of(name)}: {name} must be a section: write [{name}] on a line of its own")
+            values[key] = _section(hints[key], name, value, where)
+            continue
         try:
             values[key] = _convert(hints[key], value)
         except ValueError as error:
@@ -153,10 +158,14 @@ def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where
         section, key = section.lower(), key.lower()
         kind = get_type_hints(hints[section]).get(key) if section in hints and section != "path" else None
         target = tables.setdefault(section, {})
-        if rest:
+        name = f"{section}.{key}"
+        if rest and dataclasses.is_dataclass(kind):
+            target, key = target.setdefault(key, {}), rest[0].lower()
+            kind, name = get_type_hints(kind).get(key), f"{name}.{key}"
+        elif rest:
             target, key, kind = target.setdefault(key, {}), rest[0], None
         target[key] = _from_text(text, kind)
-        where.variables[".".join([section, key] if not rest else [section, *variable.split("__")[1:2]]).lower()] = variable
+        where.variables[name] = variable
 
 
 def _from_text(text: str, kind: Any) -> Any:
@@ -183,16 +192,18 @@ class _Where:
     def of(self, name: str) -> str:
         if variable := self.variables.get(name):
             return variable
-        section, _, key = name.partition(".")
+        # A key of a nested section (update.firebase.app_id) belongs to the section that its line stands in.
+        section, _, key = name.rpartition(".") if name.count(".") == 2 else name.partition(".")
         if variable := next((v for n, v in self.variables.items() if not key and n.startswith(section + ".")), None):
             return variable
-        line = self._line(section, key)
+        line = self._line(section, key) or (self._line(*name.split(".", 1)) if "." in name else None)
         return f"{self.path}, line {line}" if line else str(self.path or "settings")
 
     def _line(self, section: str, key: str) -> int | None:
         """The first line that gives this key (or opens this section): tomllib keeps no positions."""
         current, opened = "", None
-        quoted = rf"(?:{re.escape(key)}|\"{re.escape(key)}\"|'{re.escape(key)}')"
+        parts = [rf"(?:{re.escape(part)}|\"{re.escape(part)}\"|'{re.escape(part)}')" for part in key.split(".")]
+        quoted = r"\s*\.\s*".join(parts)
         for number, line in enumerate(self._lines, 1):
             if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
                 current = header[1].replace('"', "").replace("'", "")

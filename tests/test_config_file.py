@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import get_type_hints
 
@@ -11,19 +12,21 @@ from appliance.settings_file import load
 CONFIG = Path(__file__).parent.parent / "config" / "appliance.toml"
 
 
-def fields():
-    hints = get_type_hints(Settings)
-    for section in dataclasses.fields(Settings):
-        if section.name != "path":
-            for field in dataclasses.fields(hints[section.name]):
-                yield section.name, field
+def fields(kind=Settings, prefix=""):
+    """Every setting with the section it stands in; a nested section is named like update.firebase."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from fields(hints[field.name], f"{prefix}.{field.name}".lstrip("."))
+        elif field.name != "path":
+            yield prefix, field
 
 
 def keys_in_file():
     """(section, key) → (the comment above it, whether it is commented out)"""
     found, section, comment = {}, None, ""
     for line in CONFIG.read_text().splitlines():
-        if header := re.fullmatch(r"\[(\w+)\]", line):
+        if header := re.fullmatch(r"\[([\w.]+)\]", line):
             section = header[1]
         elif key := re.match(r"(#?)(\w+) = ", line):
             found[section, key[2]] = (comment, bool(key[1]))
@@ -58,4 +61,4 @@ def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
         extra = {"password_file": 'username = "me"\n', "cert_file": 'key_file = "k"\n', "key_file": 'cert_file = "c"\n'}.get(key, "")
         path = tmp_path / "one.toml"
         path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
-        assert getattr(getattr(load(path, {}), section), key) is not None
+        assert attrgetter(f"{section}.{key}")(load(path, {})) is not None

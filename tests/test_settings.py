@@ -54,6 +54,16 @@ def test_values_arrive_with_their_types(tmp_path):
         ('[mqtt]\npassword_file = "x"', ["mqtt.password_file", "mqtt.username"]),
         ('[mqtt]\ncert_file = "x"', ["mqtt.cert_file", "mqtt.key_file"]),
         ('[camera]\nsource = "ftp://host/x"', ["camera.source", "ftp://"]),
+        ('[update]\nurl = "http://models.example.org/m.zip"', ["line 2", "update.url", "https://"]),
+        ('[update]\nurl = "models/m.zip"', ["update.url", "https://"]),
+        ('[update]\nsource = "url"', ["line 2", "update.source", "update.url"]),
+        ('[update]\nsource = "repository"\nurl = "https://a/b"', ["line 2", "update.source", "update.root"]),
+        ('[update]\nsource = "firebase-ml"', ["update.firebase.project_id"]),
+        ("[update]\ninterval_s = 0.5", ["update.interval_s", "only on command"]),
+        ('[update]\nfirebase = "x"', ["line 2", "update.firebase must be a section"]),
+        ("[update.firebase]\n\nremote_config = 1", ["line 3", "update.firebase.remote_config must be true or false"]),
+        ('[update.firebase]\nmodel = "x"', ["line 2", "did you mean update.firebase.model_name?"]),
+        ('[update]\nfirebase.model = "x"', ["line 2", "update.firebase.model"]),
         ("camera = 3", ["line 1", "section"]),
         ("[camera\nfps = 3", ["not valid TOML", "line 1"]),
     ],
@@ -64,7 +74,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, text, parts):
         assert part in sentence
 
 
-@pytest.mark.parametrize("line", ['[camera]\nsource = "rtsp://me:s3cret@host/1"', '[mqtt]\nhost = "mqtt://me:s3cret@host"'])
+@pytest.mark.parametrize("line", ['[update]\nurl = "https://me:s3cret@host/m.zip"', '[camera]\nsource = "rtsp://me:s3cret@host/1"', '[mqtt]\nhost = "mqtt://me:s3cret@host"'])
 def test_credentials_in_an_address_are_refused_and_not_repeated(tmp_path, line):
     sentence = refused(tmp_path, line)
     assert "password_file" in sentence
@@ -78,15 +88,25 @@ def test_a_variable_overrides_the_file(tmp_path):
         "APPLIANCE_MQTT__PROTOCOL": "5",
         "APPLIANCE_MQTT__USERNAME": "1234",
         "APPLIANCE_LABELER__ALLOW": '["roses"]',
+        "APPLIANCE_UPDATE__FIREBASE__APP_ID": "1:2:web:3",
+        "APPLIANCE_UPDATE__FIREBASE__REMOTE_CONFIG": "true",
         "APPLIANCE_STATE_DIR": "/elsewhere",
     }
     settings = loaded(tmp_path, '[mqtt]\nhost = "broker"', environ)
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.protocol) == ("other", 1884, "5")
     assert settings.mqtt.username == "1234"
     assert settings.labeler.allow == ("roses",)
+    assert (settings.update.firebase.app_id, settings.update.firebase.remote_config) == ("1:2:web:3", True)
 
 
-@pytest.mark.parametrize("variable", ["APPLIANCE_MQTT__PROT", "APPLIANCE_MQT__PORT", "APPLIANCE_MQTT__PORT"])
+def test_plain_http_is_for_this_machine_alone(tmp_path):
+    for host in ("127.0.0.1:8000", "localhost", "[::1]:80"):
+        assert loaded(tmp_path, f'[update]\nurl = "http://{host}/m.zip"').update.url
+    for host in ("127.0.0.1.example.org", "localhost.example.org", "10.0.0.1"):
+        assert "https://" in refused(tmp_path, f'[update]\nurl = "http://{host}/m.zip"')
+
+
+@pytest.mark.parametrize("variable", ["APPLIANCE_UPDATE__FIREBASE__MODEL", "APPLIANCE_MQTT__PROT", "APPLIANCE_MQT__PORT", "APPLIANCE_MQTT__PORT"])
 def test_a_wrong_variable_is_named(tmp_path, variable):
     assert variable in refused(tmp_path, "", {variable: "abc"})
 
