@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from appliance.camera import Camera
-from appliance.errors import CameraEndedError, CameraError
+from appliance.errors import ApplianceError, CameraEndedError, CameraError
 from appliance.frame import Frame
 from appliance.supervision import Pulse
 
@@ -259,6 +259,8 @@ class Capture:
             raise
         except CameraError as error:
             raise _Fault(error.state, str(error)) from error
+        except ApplianceError as error:  # a setting that the camera cannot follow: its sentence says what to do
+            raise _Fault(state, str(error)) from error
         except Exception as error:
             log.debug("camera: an unforeseen error in %s", doing, exc_info=error)
             raise _Fault(state, f"{doing} failed with {type(error).__name__}: {error}") from error
