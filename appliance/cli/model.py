@@ -89,10 +89,9 @@ def _install(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     from appliance.labeling.bundle import read_bundle
     from appliance.updates.probe import probe
 
-    bundle = read_bundle(arguments.bundle)
-    probe(bundle)
+    probe(arguments.bundle)
     store = _store()
-    slot = store.install(bundle, str(arguments.bundle.absolute()))
+    slot = store.install(read_bundle(arguments.bundle), str(arguments.bundle.absolute()))
     value = {"name": slot.name, "version": slot.version, "sha256": slot.sha256}
     try:
         return _followed(value, f"{slot.name} {slot.version} is in place")
