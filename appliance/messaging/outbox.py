@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance.messaging.outbox_file import Change, Entry, OutboxFile, is_damage, is_full, set_aside
+from appliance.messaging.outbox_file import RESERVE_BYTES, Change, Entry, OutboxFile, is_damage, is_full, set_aside
 from appliance.messaging.topics import encode
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ MEMORY_EVENTS = 10_000
 RETRY_S = 5.0
 """How long after a failed write the next one is tried."""
 
-_ROOM_BYTES = 1024 * 1024
+_ROOM_BYTES = 4 * RESERVE_BYTES  # so much must be free for a full disk to count as over
+_LAST_TRIES = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
 
@@ -82,11 +83,13 @@ class Outbox:
         self._stored = 0
         self._memory: dict[int, Entry] = {}  # not in the file (yet)
         self._acknowledged: set[int] = set()  # still in the file
+        self._unsure = False  # a write failed: what is in memory may be in the file all the same
         self._given_out: set[int] = set()
         self._cursor = 0
         self._open: dict[str, str] = {}
         self._opened: dict[str, str] = {}  # changes of _open that the file does not have yet
         self._ended: set[str] = set()
+        self._room_events = max_events
         self._retry_at_s = self._age_check_at_s = 0.0
         self._next_id = 1
         try:
@@ -132,9 +135,9 @@ class Outbox:
                     break
                 for entry in entries:
                     self._cursor = entry.id
-                    if entry.id not in self._given_out and entry.id not in self._acknowledged and len(batch) < limit:
+                    if not any(entry.id in known for known in (self._given_out, self._acknowledged, self._memory)):
                         batch.append(entry)
-                    elif len(batch) == limit:
+                    if len(batch) == limit:
                         break
             for entry in self._memory.values():
                 if len(batch) < limit and entry.id not in self._given_out and entry.topic not in without_topics:
@@ -147,7 +150,7 @@ class Outbox:
         with self._lock:
             for id in ids:
                 self._given_out.discard(id)
-                if self._memory.pop(id, None) is None:
+                if self._memory.pop(id, None) is None or self._unsure:
                     self._acknowledged.add(id)
 
     def commit(self) -> None:
@@ -176,8 +179,11 @@ class Outbox:
     def close(self) -> None:
         """Writes what is left and closes the file."""
         with self._lock:
-            self._retry_at_s = 0.0
-            self.commit()
+            for _ in range(_LAST_TRIES):
+                self._retry_at_s = 0.0
+                self.commit()
+                if not self._memory:
+                    break
             if self._file:
                 self._file.close()
                 self._file = None
@@ -207,7 +213,7 @@ class Outbox:
         try:
             if self._file is None:
                 self._open_file()
-            self._transaction(self._excess() + self._aged(now_s))
+            self._transaction(max(self._excess(), self._aged(now_s)))
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
         else:
@@ -217,17 +223,19 @@ class Outbox:
     def _transaction(self, drop: int) -> None:
         assert self._file
         new = list(self._memory.values())
-        delivered, dropped = self._file.commit(Change(self._acknowledged, max(0, drop), new, self._opened, self._ended))
+        gone = self._acknowledged | self._memory.keys() if self._unsure else self._acknowledged
+        delivered, dropped = self._file.commit(Change(gone, max(0, drop), new, self._opened, self._ended))
         self.dropped += dropped
         self._stored += len(new) - delivered - dropped
         for written in (self._memory, self._acknowledged, self._opened, self._ended):
             written.clear()
+        self._unsure = False
 
     def _excess(self) -> int:
-        return self._stored - len(self._acknowledged) + len(self._memory) - self._max_events
+        return self._stored - len(self._acknowledged) + len(self._memory) - min(self._max_events, self._room_events)
 
     def _aged(self, now_s: float) -> int:
-        """How many of the oldest in the file are too old, beyond those that are too many; looked at now and then."""
+        """How many of the oldest in the file are too old; looked at now and then."""
         if now_s < self._age_check_at_s or not self._file:
             return 0
         oldest = self._file.after(0, _AGE_CHECK_EVENTS)
@@ -236,10 +244,11 @@ class Outbox:
             if self.age_s(entry) <= self._max_age_s:
                 break
             aged += entry.id not in self._acknowledged
-        return max(0, aged - max(0, self._excess()))
+        return aged
 
     def _failed(self, error: sqlite3.Error | OSError) -> None:
         self._retry_at_s = self._since_boot_s() + RETRY_S
+        self._unsure = True
         if isinstance(error, sqlite3.Error):
             if is_damage(error):
                 self._begin_anew(error)
@@ -259,6 +268,8 @@ class Outbox:
         try:
             self._file.make_room()
             self._transaction(max(self._excess(), 2 * len(self._memory) + 32))
+            # From now on as many go as come, so that the file does not grow, until there is space again.
+            self._room_events = max(1, self._stored)
         except (sqlite3.Error, OSError) as error:
             log.debug("no room was made: %s", error)
             return False
@@ -305,6 +316,9 @@ class Outbox:
     def _over(self) -> None:
         if self.trouble and _room_bytes(self.path) >= _ROOM_BYTES:
             self.trouble = None
+            self._room_events = self._max_events
+            if self._file:
+                self._file.reserve()
             log.info("the outbox %s is written again; %d events waiting", self.path, self.waiting)
 
     def _say_unwritable(self, error: Exception) -> None:

@@ -5,6 +5,9 @@ fsync at commit). The file is held exclusively for the life of the process; SQLi
 which on a full disk would end the process with SIGBUS. A file that is damaged, or is not an outbox, is set aside under
 a dated name with its WAL, never deleted, and a new one begun. What to do about a failed write is outbox.py's part:
 here errors of sqlite3 pass through.
+
+Beside it lies a reserve of empty space. Deleting needs room too, for the WAL's content has to move into the database
+first; on a full disk the reserve is given up for that, and from then on the file lives on without growing.
 """
 
 import logging
@@ -23,7 +26,11 @@ VERSION = 1
 """PRAGMA user_version of the files that this program writes."""
 
 _SET_ASIDE_AT_MOST = 3
-_WAL_KEPT_BYTES = 4 * 1024 * 1024
+_PAGE_BYTES = 4096
+_WAL_PAGES = 64  # after so many the WAL is moved into the database
+_WAL_KEPT_BYTES = 2 * _WAL_PAGES * _PAGE_BYTES
+RESERVE_BYTES = _WAL_KEPT_BYTES
+"""The empty space that is kept beside the file."""
 
 _SCHEMA = f"""
 CREATE TABLE events (
@@ -88,6 +95,7 @@ class OutboxFile:
             sqlite3.Error, OSError: It can be neither opened nor begun.
         """
         self.path = path
+        self._reserve = path.with_name(f"{path.name}.reserve")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = _opened(path)
@@ -100,6 +108,7 @@ class OutboxFile:
         self._boot_id = boot_id
         self._boot_known = last is not None and last[1] == boot_id
         self._boot = 1 if last is None else last[0] if self._boot_known else last[0] + 1
+        self.reserve()
 
     def count(self) -> int:
         """How many events wait in the file."""
@@ -157,8 +166,21 @@ class OutboxFile:
         return delivered, dropped
 
     def make_room(self) -> None:
-        """Moves the WAL into the database, so that the WAL's place on the disk can be used again."""
+        """Gives up the reserve and moves the WAL into the database, so that the WAL's place can be used again."""
+        self._reserve.unlink(missing_ok=True)
         self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+
+    def reserve(self) -> None:
+        """Sets the reserve aside (again), where there is room for it."""
+        try:
+            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            log.debug("no reserve beside %s: %s", self.path, error)
+            self._reserve.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes the file; errors do not matter any more, as everything that counts is committed."""
@@ -225,6 +247,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
         problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
