@@ -6,7 +6,7 @@ int8, float32, probabilities or logits), scores come out as probabilities from 0
 Whether an output is logits is decided once, when the model is loaded:
 
 1. A graph whose first output comes from SOFTMAX or LOGISTIC (seen through DEQUANTIZE, QUANTIZE, RESHAPE, SQUEEZE)
-   gives probabilities. So multi-label (sigmoid) outputs are left alone.
+   gives probabilities, and so does a product of such. So multi-label (sigmoid) outputs are left alone.
 2. Else, a quantised output that cannot store anything outside 0–1 gives probabilities.
 3. Else, a float output gives probabilities where those of the trial run lie in 0–1 and add up to 1.
 4. Else it gives logits: softmax is applied (the logistic function where there is a single output).

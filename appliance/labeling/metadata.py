@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MAX_LABEL_FILE_BYTES = 16 * 1024 * 1024
 
 # BuiltinOperator of schema.fbs.
-SOFTMAX, LOGISTIC = 25, 14
+SOFTMAX, LOGISTIC, MUL = 25, 14, 18
 # Operators that pass scores on as they are: DEQUANTIZE, RESHAPE, SQUEEZE, QUANTIZE.
 _PASS_ON = {6, 22, 43, 114}
 # AssociatedFileType and ProcessUnitOptions of metadata_schema.fbs.
@@ -47,7 +47,7 @@ class ModelFacts:
 
     Attributes:
         output_shapes: The shape of each output, as written in the file.
-        gives_probabilities: Its first output comes from SOFTMAX or LOGISTIC.
+        gives_probabilities: Its first output comes from SOFTMAX or LOGISTIC, or is a product of such.
         mean, std: Of the input's normalisation (x − mean) / std, one value or one a channel; None: not said.
         score_threshold: Below it, its makers say, scores mean little; None: not said.
         label_files: The label files of its first output that the metadata names, in its order.
@@ -79,7 +79,7 @@ def read_facts(model: bytes) -> ModelFacts:
     # Tensor: 0 shape, 3 name. All are read, not the outputs' alone: a file that was cut short shows it anywhere.
     read = [(tuple(tensor.numbers(0, "<i4").tolist()), tensor.text(3)) for tensor in tensors]
     shapes = tuple(read[output][0] for output in outputs)
-    probabilities = _last_operator(table, subgraphs[0], outputs[0]) in (SOFTMAX, LOGISTIC)
+    probabilities = _gives_probabilities(table, subgraphs[0], outputs[0])
     for entry in table.tables(6):  # Metadata: 0 name, 1 buffer
         place = entry.scalar(1, "I")
         if entry.text(0) == "TFLITE_METADATA" and place < len(buffers):
@@ -90,8 +90,11 @@ def read_facts(model: bytes) -> ModelFacts:
     return ModelFacts(shapes, probabilities)
 
 
-def _last_operator(model: Table, graph: Table, tensor: int) -> int | None:
-    """The builtin code of the operator that makes a tensor, looking through those that only pass it on."""
+def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
+    """Whether a tensor comes from SOFTMAX or LOGISTIC, looking through what passes it on; or is a product of such.
+
+    A product is how a head lowers its scores for what it has not been taught.
+    """
     # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater counts (schema.fbs).
     codes = [max(code.scalar(0, "b"), code.scalar(3, "i")) for code in model.tables(1)]
     makers: dict[int, tuple[int, list[int]]] = {}
@@ -100,14 +103,18 @@ def _last_operator(model: Table, graph: Table, tensor: int) -> int | None:
         index, inputs = int(operator.scalar(0, "I")), operator.numbers(1, "<i4").tolist()
         if index >= len(codes):
             raise MalformedError("an operator of its graph is not declared")
-        makers.update((output, (codes[index], inputs)) for output in operator.numbers(2, "<i4").tolist())
-    # Each step forgets the operator it took, so that a graph that bites its tail comes to an end too.
-    while (maker := makers.pop(tensor, None)) is not None:
-        code, inputs = maker
-        if code not in _PASS_ON or not inputs:
-            return code
-        tensor = inputs[0]
-    return None
+        makers.update((made, (codes[index], inputs)) for made in operator.numbers(2, "<i4").tolist())
+    waiting = [output]
+    while waiting:
+        # Each step forgets the operator it took, so that a graph that bites its tail comes to an end too.
+        code, inputs = makers.pop(waiting.pop(), (None, []))
+        if code in _PASS_ON and inputs:
+            waiting += inputs[:1]
+        elif code == MUL and len(inputs) == 2:
+            waiting += inputs
+        elif code not in (SOFTMAX, LOGISTIC):
+            return False
+    return True
 
 
 def _read_metadata(data: bytes) -> tuple:
