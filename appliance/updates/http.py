@@ -216,6 +216,8 @@ class Http:
                     for _ in range(MAX_REDIRECTS + 1):
                         self._check_address(address, url)
                         response = stack.enter_context(self._send(method, address, headers, body))
+                        if clock.expired:  # an end of the connection may pass for the end of a head
+                            raise TimeoutError
                         target = response.headers.get("location")
                         if response.status_code not in _REDIRECTS or not target or method == "POST":
                             break
@@ -224,7 +226,7 @@ class Http:
                     else:
                         raise SourceError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
                     yield response, address
-                except _TRANSPORT_ERRORS as error:
+                except (*_TRANSPORT_ERRORS, SourceError) as error:
                     if clock.expired:
                         raise SourceError(f"{shown(address)} did not finish its answer within {limit_s:g} s") from error
                     raise
@@ -297,12 +299,14 @@ class Http:
             return f"no safe connection to {where}: {reason}{clock}"
         if any(isinstance(each, socket.gaierror) for each in causes):
             return f"{where} cannot be found: is the network up, and the name right?"
+        if any(isinstance(each, ConnectionRefusedError) for each in causes):
+            return f"{where} refuses the connection: is the server running?"
         if any(isinstance(each, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError) for each in causes):
             return f"{where} was not reached within {self.limits.connect_s:g} s"
         if any(isinstance(each, TimeoutError | urllib3.exceptions.ReadTimeoutError | requests.Timeout) for each in causes):
             return f"{where} sent nothing for {self.limits.silence_s:g} s"
-        if any(isinstance(each, ConnectionRefusedError) for each in causes):
-            return f"{where} refuses the connection: is the server running?"
+        if any(isinstance(each, urllib3.exceptions.IncompleteRead) for each in causes):
+            return f"{where} ended the connection before all was sent"
         last = causes[-1]
         return f"the connection to {where} broke: {getattr(last, 'strerror', None) or last or type(last).__name__}"
 
