@@ -20,6 +20,7 @@ COMMANDS = {
     "label": "labels pictures",
     "model": "the models on this device: show, list, install, rollback",
     "bench": "what a frame costs, stage by stage",
+    "dataset": "checks and packs pictures for training",
 }
 DONE, FAILED, WRONG_USAGE, WRONG_SETTINGS = 0, 1, 2, 78
 

@@ -127,8 +127,9 @@ def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], list[Prob
             taken.append(name)
     examples = []
     for name, place in zip(taken, places(taken), strict=True):
-        guess = _guess(shelf, beside[name]) if name in beside else None
-        examples.append(Example(name, place.label, place.split, shelf, name, guess))
+        sidecar = beside.get(name)
+        guess = _guess(shelf, sidecar) if sidecar else None
+        examples.append(Example(name, place.label, place.split, shelf, name, guess, sidecar if guess else None))
     return examples, problems
 
 

@@ -1,8 +1,8 @@
 """What the folders of a dataset mean: one folder a label, perhaps below TRAIN, VALIDATION and TEST, perhaps all in one folder.
 
 AutoML's structured form is LABEL/picture. Three things that people hand in beside it are read as they are meant: a zip
-of the folder that holds the label folders, label folders below two or more of train, validation and test (that is how
-`appliance dataset pack` keeps splits), and pictures that lie beside the label folders, which are unlabeled.
+of the folder that holds the label folders, label folders below two or more of train, validation, test and unassigned (that is
+how `appliance dataset pack` keeps splits), and pictures that lie beside the label folders, which are unlabeled.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from appliance.workshop.examples import Split
+
+UNASSIGNED = "unassigned"
 
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train", "training": "train",
@@ -43,7 +45,7 @@ def places(names: Sequence[str]) -> list[Place]:
         folders = [parts[1:] for parts in folders]  # the folder around all of it
         tops = {parts[0] if parts else "" for parts in folders}
     below = [parts for parts in folders if parts]
-    splits = {split_word(parts[0]) for parts in below}
-    if len(splits) > 1 and None not in splits and any(len(parts) > 1 for parts in below):
+    words = {parts[0].lower() for parts in below}
+    if len(words) > 1 and all(split_word(word) or word == UNASSIGNED for word in words) and any(len(parts) > 1 for parts in below):
         return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
     return [Place(parts[0] if parts else None, None) for parts in folders]

@@ -14,7 +14,7 @@ import numpy as np
 
 from appliance.errors import PictureError
 from appliance.perceptual import NEAR, THUMBNAIL_PX, signatures
-from appliance.picture import thumbnail
+from appliance.picture import picture_format, thumbnail
 from appliance.workshop.examples import Example
 
 _BLOCK = 512
@@ -26,11 +26,13 @@ class Look:
 
     Attributes:
         sha256: Of the file's bytes; None where they could not be read.
+        format: JPEG, PNG, …; None where it could not be read.
         thumbnail: (16, 16, 3) uint8; None where it is no picture, or a damaged one.
         fault: Why, in a sentence.
     """
 
     sha256: bytes | None
+    format: str | None
     thumbnail: np.ndarray | None
     fault: str | None = None
 
@@ -80,13 +82,13 @@ def same_bytes(looks: Sequence[Look]) -> list[list[int]]:
 
 
 def _look(example: Example) -> Look:
-    sha256 = None
+    sha256 = form = None
     try:
         content = example.read_bytes()
-        sha256 = hashlib.sha256(content).digest()
-        return Look(sha256, thumbnail(content, example.name, THUMBNAIL_PX))
+        sha256, form = hashlib.sha256(content).digest(), picture_format(content[:64])
+        return Look(sha256, form, thumbnail(content, example.name, THUMBNAIL_PX))
     except PictureError as error:
-        return Look(sha256, None, str(error))
+        return Look(sha256, form, None, str(error))
 
 
 def _near_pairs(thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -69,6 +69,7 @@ class Example:
         split: What it is for; None where nobody said.
         shelf: Where its bytes lie, under `key`.
         guess: The device's own, beside a collected frame.
+        sidecar: The key of the file that says so.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Example:
     shelf: Shelf = field(repr=False)
     key: str = field(repr=False)
     guess: Guess | None = None
+    sidecar: str | None = field(default=None, repr=False)
 
     def read_bytes(self) -> bytes:
         """The file's content, at most MAX_PICTURE_BYTES.
@@ -110,7 +112,7 @@ class Problem:
     says: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Pictures to learn from.
 

@@ -1,0 +1,85 @@
+"""Looks over a folder, zip or CSV index of pictures for training, or writes it in another of these forms.
+
+`check` exits 1 where something must be mended before training. `pack` copies, and never changes what it reads.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.cli import DONE, FAILED
+
+EXAMPLE = "examples: appliance dataset check flowers.zip   appliance dataset pack flowers --out flowers.zip --form zip"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The subcommand's own arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser(
+        "check", help="what is in a dataset, and what is wrong with it", epilog="example: appliance dataset check flowers.zip"
+    )
+    pack = actions.add_parser(
+        "pack", help="write a dataset as a zip, a folder or a CSV index",
+        epilog="example: appliance dataset pack flowers.zip --out flowers --form csv --split make --seed 1",
+    )  # fmt: skip
+    for action in (check, pack):
+        action.add_argument("dataset", type=Path, metavar="DATASET", help="a folder with one folder a label, a .zip of it, or a .csv index")
+        action.add_argument(
+            "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
+        )
+    pack.add_argument("--out", required=True, type=Path, metavar="FILE|FOLDER", help="a .zip for zip, else a folder; must not exist yet")
+    pack.add_argument("--form", required=True, choices=("zip", "folder", "csv"), help="what to write")
+    pack.add_argument(
+        "--split", default="keep", choices=("keep", "make", "none", "train", "validation", "test"),
+        help="keep the splits there are (default), make the missing ones (80, 10 and 10 %%), none: forget them, or one split alone",
+    )  # fmt: skip
+    pack.add_argument("--seed", type=int, default=0, metavar="N", help="another one makes other splits (default: 0)")
+    for action in (check, pack):
+        action.add_argument("--json", action="store_true", help="print one JSON value")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carries the action out."""
+    from appliance.workshop.dataset import gs_folders, open_dataset
+
+    dataset = open_dataset(arguments.dataset, gs_folders(arguments.gs))
+    return _check(arguments, dataset) if arguments.action == "check" else _pack(arguments, dataset)
+
+
+def _check(arguments: argparse.Namespace, dataset) -> int:
+    from appliance.workshop.dataset_check import check
+    from appliance.workshop.dataset_text import lines
+
+    report = check(dataset, _progress("reading pictures"))
+    print(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if arguments.json else "\n".join(lines(report)))
+    return FAILED if report.errors else DONE
+
+
+def _pack(arguments: argparse.Namespace, dataset) -> int:
+    """Status 1 where a picture had to be left out."""
+    from appliance.workshop.dataset_pack import pack
+
+    packed = pack(dataset, arguments.out, arguments.form, arguments.split, arguments.seed, _progress("packing"))
+    for sentence in packed.left_out:
+        print(f"appliance: left out: {sentence}", file=sys.stderr)
+    if arguments.json:
+        value = {"out": str(packed.out), "pictures": packed.pictures, "left_out": list(packed.left_out)}
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+    else:
+        print(f"{packed.out}: {packed.pictures} picture{'' if packed.pictures == 1 else 's'}")
+    return FAILED if packed.left_out else DONE
+
+
+def _progress(doing: str) -> Callable[[int, int], None]:
+    """A line that counts up, where people look on."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+
+    def show(done: int, total: int) -> None:
+        end = "\r\x1b[K" if done == total else ""
+        if done == total or done % 20 == 0:
+            print(f"\r{doing}: {done} of {total}{end}", end="", file=sys.stderr, flush=True)
+
+    return show
