@@ -1,0 +1,163 @@
+"""Remembers the features of pictures between trainings, in one SQLite file of bounded size.
+
+It lies in `$XDG_CACHE_HOME/appliance` (~/.cache/appliance). It is only a cache: whatever is wrong with it, training
+goes on without. What was not asked for longest makes room.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 256 * 1024 * 1024
+_BATCH = 200
+_TABLE = """
+CREATE TABLE IF NOT EXISTS features (
+    base TEXT NOT NULL, picture BLOB NOT NULL, stored BLOB NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (base, picture)
+) WITHOUT ROWID
+"""
+
+
+def default_cache_file() -> Path:
+    """Where the cache lies for this user."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "appliance" / "features.sqlite"
+
+
+class FeatureCache:
+    """The cache file; `max_bytes` bounds it."""
+
+    def __init__(self, file: Path | None, max_bytes: int = MAX_BYTES):
+        """
+        Args:
+            file: Made where it is missing; None: nothing is remembered.
+            max_bytes: Of the features kept.
+        """
+        self._file = file
+        self._max_bytes = max_bytes
+
+    @contextlib.contextmanager
+    def opened(self, base: str) -> Iterator["Shelf"]:
+        """The features that one base gave; what was put there is kept, also when the block is left by Ctrl-C."""
+        shelf = Shelf(self._connect(), base)
+        try:
+            yield shelf
+        finally:
+            shelf.close(self._max_bytes)
+
+    def _connect(self) -> sqlite3.Connection | None:
+        if self._file is None:
+            return None
+        try:
+            return _open(self._file)
+        except sqlite3.OperationalError as error:
+            log.warning("Features are not remembered: %s cannot be used (%s).", self._file, error)
+        except sqlite3.DatabaseError as error:
+            log.warning("The cache of features %s is damaged (%s); a new one is begun.", self._file, error)
+            with contextlib.suppress(OSError, sqlite3.Error):
+                self._file.unlink()
+                return _open(self._file)
+        except OSError as error:
+            log.warning("Features are not remembered: %s cannot be used (%s).", self._file, error.strerror)
+        return None
+
+
+class Shelf:
+    """One base's features in an open cache; belongs to the thread that opened it."""
+
+    def __init__(self, connection: sqlite3.Connection | None, base: str):
+        self._connection = connection
+        self._base = base
+        self._new: list[tuple[str, bytes, bytes, int]] = []
+
+    def get(self, pictures: Sequence[bytes], dtype: np.dtype, size: int) -> dict[bytes, np.ndarray]:
+        """The features that are known of these pictures, by hash: (size,) of the given dtype."""
+        found: dict[bytes, np.ndarray] = {}
+
+        def ask(connection: sqlite3.Connection) -> None:
+            for picture in set(pictures):
+                row = connection.execute("SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture))
+                stored = row.fetchone()
+                if stored is not None and len(stored[0]) == size * dtype.itemsize:
+                    found[picture] = np.frombuffer(stored[0], dtype)
+            connection.executemany(
+                "UPDATE features SET used = ? WHERE base = ? AND picture = ?",
+                [(int(time.time()), self._base, picture) for picture in found],
+            )
+            connection.commit()
+
+        self._try(ask)
+        return found
+
+    def put(self, picture: bytes, stored: np.ndarray) -> None:
+        """Keeps the features of one picture."""
+        self._new.append((self._base, picture, stored.tobytes(), int(time.time())))
+        if len(self._new) >= _BATCH:
+            self._write()
+
+    def close(self, max_bytes: int) -> None:
+        """Writes what is left, makes room and closes the file."""
+        self._write()
+        self._try(lambda connection: _make_room(connection, max_bytes))
+        if self._connection is not None:
+            self._connection.close()
+
+    def _write(self) -> None:
+        new, self._new = self._new, []
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", new)
+            connection.commit()
+
+        if new:
+            self._try(insert)
+
+    def _try(self, work) -> None:
+        """Does it; a cache that fails (disk full, damaged) is given up for this run, and that is said once."""
+        if self._connection is None:
+            return
+        try:
+            work(self._connection)
+        except sqlite3.Error as error:
+            log.warning("The cache of features failed (%s); going on without it.", error)
+            self._connection.close()
+            self._connection = None
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(file, timeout=5)
+    try:
+        # Freed pages go back to the disk; must be said before the first table.
+        connection.execute("PRAGMA auto_vacuum = FULL")
+        connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes is computed again
+        connection.execute(_TABLE)
+        connection.commit()
+        connection.execute("SELECT count(*) FROM features").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_room(connection: sqlite3.Connection, max_bytes: int) -> None:
+    (total,) = connection.execute("SELECT coalesce(sum(length(stored) + 128), 0) FROM features").fetchone()
+    if total <= max_bytes:
+        return
+    # Down to four fifths, so that not every training has to do this.
+    surplus = total - max_bytes * 4 // 5
+    rows = []
+    for base, picture, size in connection.execute("SELECT base, picture, length(stored) + 128 FROM features ORDER BY used"):
+        if surplus <= 0:
+            break
+        rows.append((base, picture))
+        surplus -= size
+    connection.executemany("DELETE FROM features WHERE base = ? AND picture = ?", rows)
+    connection.commit()
