@@ -229,6 +229,21 @@ class UpdateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """Which frames are kept for the next training."""
+
+    enabled: bool = option(False, "Keep frames worth a label (whoever can read the folder sees what the camera saw).")
+    dir: Path | None = option(None, "The folder for them; without it, collected in the state folder.")
+    score_min: float = option(0.3, "A frame is kept when its best score lies from here …", within(0, 1))
+    score_max: float = option(0.7, "… to here; 0 turns this off.", within(0, 1))
+    margin_max: float = option(0.1, "And when its two best labels are this close and the better has score_min; 0 turns this off.", within(0, 1))
+    on_start: bool = option(True, "And when a label starts.")
+    every_s: float = option(3600.0, "And one so often, whatever it shows; 0 turns this off.", within(0, 31_536_000))
+    max_bytes: int = option(500_000_000, "The folder's size at the most; the oldest frames go first.", at_least(1_000_000))
+    max_per_hour: int = option(60, "Frames an hour at the most; all but those of on_start are spread over it.", within(1, 3600))
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the program says of itself."""
 
@@ -246,6 +261,7 @@ class Settings:
     events: EventSettings = EventSettings()
     mqtt: MqttSettings = MqttSettings()
     update: UpdateSettings = UpdateSettings()
+    collect: CollectSettings = CollectSettings()
     log: LogSettings = LogSettings()
     path: Path | None = None
 
@@ -262,6 +278,8 @@ def contradiction(settings: Settings) -> tuple[str, str] | None:
         return f"mqtt.{given}", f"needs mqtt.{missing} beside it"
     if camera.password_file and not camera.username:
         return "camera.password_file", "needs camera.username beside it"
+    if 0 < settings.collect.score_max < settings.collect.score_min:
+        return "collect.score_min", f"must not be more than collect.score_max, which is {settings.collect.score_max:g}"
     return _update_contradiction(settings.update)
 
 
