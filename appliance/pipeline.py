@@ -44,8 +44,10 @@ class Engine:
 class Results(Protocol):
     """Who is told what the labeling thread found; called on that thread, must not block."""
 
-    def labeled(self, frame: Frame, engine: Engine, labels: Sequence[Label], events: Sequence[Event]) -> None:
-        """One frame was labeled; `events` started or ended with it."""
+    def labeled(
+        self, frame: Frame, engine: Engine, scores: np.ndarray, labels: Sequence[Label], events: Sequence[Event]
+    ) -> None:
+        """One frame was labeled; `scores` are the model's, not filtered; `events` started or ended with it."""
 
     def ended(self, events: Sequence[Event]) -> None:
         """Events were ended by something else than a frame."""
@@ -151,7 +153,7 @@ class Pipeline:
         labels = engine.filter.select(scores)
         events = engine.tracker.update(engine.filter.masked(scores), engine.filter.thresholds, frame.time, frame.monotonic_s)
         self._meter.frame(engine.labeler.inference_ms)
-        self._results.labeled(frame, engine, labels, events)
+        self._results.labeled(frame, engine, scores, labels, events)
         if self.on_outcome:
             self.on_outcome(engine.labeler.inference_ms, None)
 

@@ -16,9 +16,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from appliance import __version__
 from appliance.camera import open_camera
 from appliance.capture import CameraStatus, Capture, Slot
+from appliance.collect import Collector
 from appliance.control import ControlServer
 from appliance.errors import ApplianceError, LabelOptionError, SettingsError
 from appliance.frame import Frame
@@ -48,7 +51,8 @@ STATS_EVERY_S = 60.0
 FIRST_STATS_S = 5.0
 _TICK_S = 1.0
 _STOP_LIMIT_S = 10.0
-# What snapshots and people looking at them want, where the labeler would do with less.
+_COLLECT_STOP_LIMIT_S = 2.0
+# What snapshots, collected frames and people looking at them want, where the labeler would do with less.
 _SNAPSHOT_PX = (1280, 720)
 
 
@@ -94,6 +98,9 @@ class Service:
         )
         self.reports = Reports(self.publisher, self.topics, settings, self._boot, state)
 
+        self.collector = None
+        if settings.collect.enabled:
+            self.collector = Collector(settings.collect, settings.collect.dir or state / "collected", self.view)
         self.meter = Meter()
         slot = Slot()
         numbers = count(1)
@@ -132,6 +139,8 @@ class Service:
         self.reports.end_unfinished(self._outbox.open_events())
         self.reports.running(self.orders.remembered.running)
         self.capture.set_running(self.orders.remembered.running)
+        if self.collector:
+            self.collector.start()
         for thread in self._threads:
             thread.start()
         self.models.ready()
@@ -166,6 +175,8 @@ class Service:
         self.publisher.stop(_STOP_LIMIT_S)
         _join(self._threads[0])
         self._outbox.close()
+        if self.collector:
+            self.collector.stop(_COLLECT_STOP_LIMIT_S)
         self.models.end()
         log.info("stopped")
 
@@ -181,12 +192,17 @@ class Service:
 
     # What the labeling thread found (pipeline.Results).
 
-    def labeled(self, frame: Frame, engine: Engine, labels: Sequence[Label], events: Sequence[Event]) -> None:
-        """Hands one frame's result to the reports."""
+    def labeled(
+        self, frame: Frame, engine: Engine, scores: np.ndarray, labels: Sequence[Label], events: Sequence[Event]
+    ) -> None:
+        """Hands one frame's result to the reports, and to the collector where there is one."""
         self.reports.frame(
             frame, labels, engine.labeler.inference_ms, events, engine.tracker.open_peaks,
             lambda: jpeg(upright(frame.pixels, self.view)),
         )
+        if self.collector:
+            labeler = engine.labeler
+            self.collector.offer(frame, labeler.labels, engine.filter.masked(scores), events, labeler.identity)
 
     def ended(self, events: Sequence[Event]) -> None:
         """Hands events on that no frame ended."""
@@ -242,13 +258,14 @@ class Service:
         wanted = round(input_px[0] / width), round(input_px[1] / height)
         if self.view.rotation in (90, 270):
             wanted = wanted[::-1]
-        if self.settings.mqtt.snapshots:
+        if self.settings.mqtt.snapshots or self.settings.collect.enabled:
             wanted = max(wanted[0], _SNAPSHOT_PX[0]), max(wanted[1], _SNAPSHOT_PX[1])
         return wanted
 
     def _stats(self) -> dict[str, Any]:
         times, camera = self.meter.inference_ms(), self.capture.status
-        return stats_payload(
+        collected = {"collect": self.collector.stats()} if self.collector else {}
+        return collected | stats_payload(
             fps=self.meter.take_fps(),
             dropped=self.capture.dropped,
             inference_p50_ms=percentile(times, 50),

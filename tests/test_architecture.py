@@ -15,7 +15,7 @@ FLOORS = [
     ["service", "selfcheck", "bench", "demo", "workshop"],
     ["orders"],
     ["models"],
-    ["pipeline", "camera", "capture", "messaging", "updates", "control", "stats"],
+    ["pipeline", "camera", "capture", "collect", "messaging", "updates", "control", "stats"],
     ["labeling"],
 ]
 STRANGERS = [{"camera", "capture"}, {"messaging"}, {"updates"}]
