@@ -181,16 +181,21 @@ def _tulips(pen: Pen) -> None:
     lean, spread, wide = rng.uniform(-0.22, 0.22), rng.uniform(0.75, 1.1), rng.uniform(0.36, 0.44)
     foot = np.array([0.0, 0.92])
     # From the back to the front: angle, bend outwards, length, tone.
-    for angle, bend, length, tone in (
-        (-0.16, -0.1, 1.84, -0.3), (0.16, 0.1, 1.84, -0.26), (-0.3, -0.24, 1.9, -0.08), (0.3, 0.24, 1.9, -0.14), (0.0, 0.0, 1.66, 0.02),
-    ):  # fmt: skip
+    petals = (
+        (-0.16, -0.1, 1.84, -0.3),
+        (0.16, 0.1, 1.84, -0.26),
+        (-0.3, -0.24, 1.9, -0.08),
+        (0.3, 0.24, 1.9, -0.14),
+        (0.0, 0.0, 1.66, 0.02),
+    )
+    for angle, bend, length, tone in petals:
         form = {"belly": 0.72, "blunt": 0.75, "bend": bend * spread}
         shape = petal(length * rng.uniform(0.97, 1.03), wide, **form)
-        place = lambda points, angle=angle: turned(turned(points, angle * spread) + foot, lean)  # noqa: E731
-        pen.petal(place(shape), shade(colour, tone), 0.12)
+        shape = turned(turned(shape, angle * spread) + foot, lean)
+        pen.petal(shape, shade(colour, tone), 0.12)
         for share in (-0.5, 0.0, 0.5):
             edge, other = shape[2:12], shape[16:26][::-1]
-            pen.line(place(edge * (0.5 + share / 2) + other * (0.5 - share / 2)), shade(colour, tone - 0.09), 0.014)
+            pen.line(edge * (0.5 + share / 2) + other * (0.5 - share / 2), shade(colour, tone - 0.09), 0.014)
 
 
 _FLOWERS = {"daisy": _daisy, "dandelion": _dandelion, "roses": _roses, "sunflowers": _sunflowers, "tulips": _tulips}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.camera.drawing import Sprite, paste
+from appliance.camera.drawing import Colour, Sprite, paste
 from appliance.camera.flowers import LABELS, draw_flower
 from appliance.camera.scenery import DISTRACTORS, draw_background, draw_distractor
 from appliance.settings import CameraSettings
@@ -81,9 +81,26 @@ def timeline(seed: int) -> Iterator[Appearance]:
                 begins_s = ends_s + 0.5 * (_EMPTY_S - _PASS_S)
                 # What passes is in view, but never stays.
                 middle_s = begins_s + 0.5 * _PASS_S
-                yield Appearance(str(rng.choice(DISTRACTORS)), None, begins_s, middle_s, middle_s, begins_s + _PASS_S, number, place)
+                kind = str(rng.choice(DISTRACTORS))
+                yield Appearance(kind, None, begins_s, middle_s, middle_s, begins_s + _PASS_S, number, place)
                 number += 1
         place += 1
+
+
+def place(kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Colour) -> tuple[Sprite, int, int]:
+    """Draws a flower or a thing and gives it a place (x, y) in the frame where all of its head is inside."""
+    width, height = size_px
+    radius = round(min(width, height) * rng.uniform(0.12 if kind in DISTRACTORS else 0.2, 0.34))
+    margin = 1.08 * radius
+    x = round(rng.uniform(max(margin, 0.2 * width), width - max(margin, 0.2 * width)))
+    y = round(rng.uniform(margin, max(margin, 0.62 * height)))
+    if kind in DISTRACTORS:
+        # What cannot fly lies or stands low.
+        highest = margin if kind in ("leaf", "butterfly") else max(margin, 0.7 * height)
+        y = round(rng.uniform(highest, max(highest, height - margin)))
+        return draw_distractor(kind, rng, radius, light), x, y
+    # The stem reaches a little below the frame, so that its end never shows while the flower sways.
+    return draw_flower(kind, rng, radius, round(1.05 * height) - y, light), x, y
 
 
 def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, int] = DEFAULT_SIZE_PX) -> np.ndarray:
@@ -99,7 +116,7 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
     frame, light = draw_background(rng, size_px)
     if label is not None or rng.random() < 0.5:
         kind = label or str(rng.choice(DISTRACTORS))
-        sprite, x, y = _place(kind, rng, size_px, light)
+        sprite, x, y = place(kind, rng, size_px, light)
         paste(frame, sprite, x, y)
     return frame
 
@@ -154,7 +171,7 @@ class SceneCamera:
     def _sprite(self) -> tuple[Sprite, int, int]:
         if self._drawn is None or self._drawn[0] != self._now.number:
             rng = self._random(2, self._now.number)
-            self._drawn = (self._now.number, *_place(self._now.kind, rng, self.size_px, self._light))
+            self._drawn = (self._now.number, *place(self._now.kind, rng, self.size_px, self._light))
         return self._drawn[1:]
 
     def _offset(self, second: float) -> tuple[int, int]:
@@ -175,23 +192,3 @@ class SceneCamera:
                 return round(sway), round(bob + abs(away) * height)
             away = away if onward else abs(away)
         return round(sway + away * width * (1 if side else -1)), round(bob)
-
-
-def _place(kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: tuple[float, float, float]) -> tuple[Sprite, int, int]:
-    """Draws the thing and says where in the frame its centre is, so that all of the head is inside."""
-    width, height = size_px
-    short = min(width, height)
-    if kind in DISTRACTORS:
-        radius = round(short * rng.uniform(0.12, 0.34))
-    else:
-        radius = round(short * rng.uniform(0.2, 0.34))
-    margin = 1.08 * radius
-    x = round(rng.uniform(max(margin, 0.2 * width), width - max(margin, 0.2 * width)))
-    y = round(rng.uniform(margin, max(margin, 0.62 * height)))
-    if kind in DISTRACTORS:
-        # What cannot fly lies or stands low.
-        highest = margin if kind in ("leaf", "butterfly") else max(margin, 0.7 * height)
-        y = round(rng.uniform(highest, max(highest, height - margin)))
-        return draw_distractor(kind, rng, radius, light), x, y
-    # The stem reaches a little below the frame, so that its end never shows while the flower sways.
-    return draw_flower(kind, rng, radius, round(1.05 * height) - y, light), x, y
