@@ -108,7 +108,6 @@ class Delivery:
             careful: The connection before was short, and nobody knows why: put each topic on trial.
         """
         self._refusals.reconnected()
-        self._restart_events()
         self._unsent = dict.fromkeys(self._retained)
         self._window = min(WINDOW, window or WINDOW)
         self._limit_bytes = limit_bytes

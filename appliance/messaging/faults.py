@@ -106,7 +106,7 @@ def closed_unanswered(broker: str, settings: MqttSettings) -> str:
 
 def unanswered(broker: str) -> str:
     """Something accepts connections and does not speak MQTT."""
-    return f"{broker} accepts connections and does not answer: check that mqtt.port is an MQTT broker's, and mqtt.tls"
+    return f"{broker} accepts connections and does not answer: check mqtt.port, mqtt.protocol and mqtt.tls"
 
 
 def lost(code: int, name: str, broker: str) -> str:

@@ -144,7 +144,7 @@ def test_a_handler_that_raises_does_not_end_the_thread(tmp_path, broker):
         observer.publish(TOPICS.restart)
         publisher.offer(event(1))
         observer.wait_for(TOPICS.event)
-        assert publisher.connected
+        assert publisher.connected and observer.count(TOPICS.availability) == 1
     publisher.stop(5)
     thread.join(5)
     assert not thread.is_alive()

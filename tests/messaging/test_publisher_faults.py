@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -312,14 +313,57 @@ def test_a_message_larger_than_the_broker_takes_is_said_and_the_connection_stays
         assert pi.publisher.trouble is None and observer.count(TOPICS.availability) == 1
 
 
-def test_a_broker_with_a_small_window_gets_no_more_than_it_takes(tmp_path, new_broker):
-    broker = new_broker(options=["max_inflight_messages 2"])
-    with broker.observer() as observer, device(tmp_path, broker) as pi:
-        for number in range(300):
-            pi.publisher.offer(event(number))
-        observer.wait_for(TOPICS.event, count=300)
-        assert seqs(observer) == list(range(300))
-        assert observer.count(TOPICS.availability) == 1
+@contextmanager
+def scripted(connack: bytes, on_publish: bytes | None):
+    """A server that answers CONNECT and, where `on_publish` says how, each PUBLISH, after which it hangs up.
+
+    Yields its port and a list that each PUBLISH is noted in.
+    """
+    published: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client, client.makefile("rb") as stream:
+                    while head := stream.read(2):  # all packets here are shorter than 128 bytes
+                        stream.read(head[1])
+                        if head[0] >> 4 == 1:
+                            client.sendall(connack)
+                        elif head[0] >> 4 == 3:
+                            published.append(head)
+                            if on_publish is not None:
+                                client.sendall(on_publish)
+                                break
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1], published
+
+
+def test_a_broker_with_a_small_window_gets_no_more_than_it_takes(tmp_path):
+    # Receive Maximum 2 (MQTT 5.0, 3.2.2.3.3), and nothing is acknowledged.
+    with scripted(b"\x20\x06\x00\x00\x03\x21\x00\x02", None) as (port, published):
+        with device(tmp_path, None, host="127.0.0.1", port=port) as pi:
+            wait_until(lambda: pi.publisher.connected, "connected")
+            for number in range(30):
+                pi.publisher.retain(TOPICS.label(f"label_{number}"), "OFF")
+            wait_until(lambda: len(published) == 2, "two messages")
+            pi.publisher.stop(0.5)
+    assert len(published) == 2
+
+
+def test_a_takeover_that_the_broker_names_is_said_once(tmp_path, caplog):
+    # DISCONNECT with reason code 0x8E, session taken over (MQTT 5.0, 3.14.2.1), on each connection.
+    with scripted(b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00") as (port, published):
+        with device(tmp_path, None, host="127.0.0.1", port=port) as pi:
+            wait_until(lambda: len(published) >= 4, "some connections")
+            sentence = "with the id appliance-pi-test and takes the connection over"
+            assert sentence in pi.publisher.trouble
+            assert len(said(caplog, sentence)) == 1
+            assert len(said(caplog, "connected to")) == 1
 
 
 def test_stop_is_bounded_while_the_broker_is_frozen_and_keeps_the_events(tmp_path, broker):
