@@ -60,7 +60,7 @@ class Certificates:
         names = self.folder / f"{name}.ext"
         names.write_text(f"subjectAltName={','.join(hosts)}\n")
         signed_by = ["-CA", str(self.ca_file), "-CAkey", str(self._ca_key), "-CAcreateserial"]
-        # `openssl x509` cannot date back everywhere; a negative number of days gives an end before the beginning, which is expired.
+        # `openssl x509` cannot date back; a negative number of days gives an end in the past, and that is what counts.
         _openssl(
             "x509", "-req", "-in", str(request), *signed_by, "-days", str(days), "-extfile", str(names), "-out", str(cert)
         )

@@ -25,6 +25,7 @@ REFUSED_FROM = 0x80
 # OpenSSL's X509_V_ERR_*.
 _EXPIRED, _NOT_YET_VALID, _HOST_MISMATCH, _ADDRESS_MISMATCH = 10, 9, 62, 64
 
+_NO_TLS = "does not speak TLS on this port: correct mqtt.port, or set mqtt.tls = false and remove the three files"
 _ALERTS = {
     "CERTIFICATE_REQUIRED": "wants a client certificate: set mqtt.cert_file and mqtt.key_file",
     "HANDSHAKE_FAILURE": "refuses the TLS handshake: it may want a client certificate (mqtt.cert_file, mqtt.key_file)",
@@ -33,8 +34,8 @@ _ALERTS = {
     "CERTIFICATE_REVOKED": "says that mqtt.cert_file was revoked: renew it",
     "BAD_CERTIFICATE": "refuses mqtt.cert_file: it is not the certificate that this broker expects",
     "CERTIFICATE_UNKNOWN": "refuses mqtt.cert_file: it is not the certificate that this broker expects",
-    "WRONG_VERSION_NUMBER": "does not speak TLS on this port: correct mqtt.port, or set mqtt.tls = false and remove the three files",
-    "RECORD_LAYER_FAILURE": "does not speak TLS on this port: correct mqtt.port, or set mqtt.tls = false and remove the three files",
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
     "UNSUPPORTED_PROTOCOL": "speaks only TLS versions that are no longer safe: it needs TLS 1.2 or later",
     "PROTOCOL_VERSION": "speaks only TLS versions that are no longer safe: it needs TLS 1.2 or later",
 }
@@ -142,7 +143,8 @@ def refused_topics(topics: Sequence[str], more: bool, why: str, kept: bool) -> s
     """
     which = ", ".join(topics) + " and others" if more else " and ".join(topics)
     waiting = "; events wait in the outbox" if kept else ""
-    return f"the broker does not take what is written to {which} ({why}){waiting}: give this device's account the right to write there"
+    right = "give this device's account the right to write there"
+    return f"the broker does not take what is written to {which} ({why}){waiting}: {right}"
 
 
 def refused_message(topic: str, name: str) -> str:

@@ -103,4 +103,5 @@ class Refusals:
             return
         topics = sorted(self._known, key=lambda topic: not self._known[topic][1])  # those that are kept come first
         kept = any(durable for _, durable in self._known.values())
-        self._say("topics", faults.refused_topics(topics[:_NAMED_AT_MOST], len(topics) > _NAMED_AT_MOST, self._known[topics[0]][0], kept))
+        named, why = topics[:_NAMED_AT_MOST], self._known[topics[0]][0]
+        self._say("topics", faults.refused_topics(named, len(topics) > len(named), why, kept))
