@@ -21,6 +21,7 @@ COMMANDS = {
     "model": "the models on this device: show, list, install, rollback",
     "bench": "what a frame costs, stage by stage",
     "dataset": "checks and packs pictures for training",
+    "train": "teaches a model your own labels",
 }
 DONE, FAILED, WRONG_USAGE, WRONG_SETTINGS = 0, 1, 2, 78
 

@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1)
+STRENGTHS = (0.01, 0.03, 0.1, 0.3)
 COMPONENTS = 64
 FOLDS = 5
 _QUANTILE = 0.95

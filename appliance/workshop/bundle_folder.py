@@ -1,0 +1,90 @@
+"""Where a new bundle is written: beside its place, and renamed into it when it is whole.
+
+Whatever ends the work before that (Ctrl-C, a full disk, an error) leaves at the place what was there, and nothing
+beside it. The folder is made when the work begins, so that a place that cannot be written to is said at once and not
+after a minute of training.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.durable import sync_tree
+from appliance.errors import TrainingError
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def new_bundle(out: Path) -> Iterator[Path]:
+    """A folder to write a bundle into; when the block ends without an error, it stands at `out`.
+
+    Args:
+        out: A folder, or a .zip. A bundle that stands there is replaced; anything else is left alone.
+
+    Yields:
+        An empty folder on the same file system.
+
+    Raises:
+        TrainingError: `out` is something else, or cannot be written to.
+    """
+    _require_free(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror}.") from error
+    try:
+        made = work / "bundle"
+        made.mkdir()
+        yield made
+        os.chmod(made, 0o755)
+        if out.suffix == ".zip":
+            _zip(made, work / "bundle.zip")
+            os.replace(work / "bundle.zip", out)
+        else:
+            sync_tree(made)
+            _put(made, out, work / "old")
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _require_free(out: Path) -> None:
+    if out.suffix == ".tflite":
+        raise TrainingError(f"{out} is the name of a model file: name a folder or a .zip, which holds the model and its labels.")
+    if out.suffix == ".zip":
+        if out.is_dir():
+            raise TrainingError(f"{out} is a folder: name another .zip.")
+    elif out.exists() and not out.is_dir():
+        raise TrainingError(f"{out} is a file: name a folder or a .zip.")
+    elif out.is_dir() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise TrainingError(f"{out} holds something else than a model bundle: name a new folder.")
+
+
+def _put(made: Path, out: Path, aside: Path) -> None:
+    """Renames a folder into its place; a folder that stands there steps aside and comes back if that fails."""
+    if not out.exists():
+        os.rename(made, out)
+        return
+    os.rename(out, aside)
+    try:
+        os.rename(made, out)
+    except BaseException:
+        os.rename(aside, out)
+        raise
+
+
+def _zip(folder: Path, file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            entry = zipfile.ZipInfo(path.name, _EPOCH)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
