@@ -27,12 +27,14 @@ They are raised where the fact is known and caught where something can be done.
     │   │   ├── HttpStatusError          the server answered, with a status that is no success
     │   │   └── SourceChangedError       what is offered changed while it was fetched
     │   └── SourceSettingsError      a source will not work until somebody changes something
+    │       └── ChannelError             a channel's file is no good one
     ├── ControlError             the running daemon could not be asked, or said no
     │   └── DaemonAbsentError        no daemon is running
-    └── WorkshopError            a dataset, a training or an evaluation
+    └── WorkshopError            a dataset, a training, an evaluation or a repository of models
         ├── DatasetError             a dataset cannot be read, or is not fit for its use
         ├── BaseModelError           a model cannot serve as a base for training
-        └── TrainingError            a training cannot be carried out
+        ├── TrainingError            a training cannot be carried out
+        └── PublishError             a repository of models cannot be published, or is not whole
 """
 
 
@@ -152,6 +154,10 @@ class SourceSettingsError(UpdateError):
     """A source will not work until somebody changes its settings, or what it names."""
 
 
+class ChannelError(SourceSettingsError):
+    """A channel's file is not a good one; says what is wrong with it."""
+
+
 class ControlError(ApplianceError):
     """The running daemon could not be asked, or said no."""
 
@@ -161,7 +167,7 @@ class DaemonAbsentError(ControlError):
 
 
 class WorkshopError(ApplianceError):
-    """Something about a dataset, a training or an evaluation."""
+    """Something about a dataset, a training, an evaluation or a repository of models."""
 
 
 class DatasetError(WorkshopError):
@@ -174,3 +180,7 @@ class BaseModelError(WorkshopError):
 
 class TrainingError(WorkshopError):
     """A training cannot be carried out."""
+
+
+class PublishError(WorkshopError):
+    """A repository of models cannot be published, or what was published is not whole; says what to do."""
