@@ -10,11 +10,13 @@ and ends them soon.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from appliance.errors import SourceSettingsError
 from appliance.settings import UpdateSettings
-from appliance.updates.http import Http, HttpLimits
+
+if TYPE_CHECKING:
+    from appliance.updates.http import HttpLimits
 
 Progress = Callable[[int, int | None], None]
 """Told while bytes arrive: how many there are, and how many there will be (None: not known)."""
@@ -85,9 +87,7 @@ class Source(Protocol):
         """Ends a call under way and frees what is held; called once, from any thread."""
 
 
-def open_source(
-    settings: UpdateSettings, device: str, state: Path, group: str | None = None, limits: HttpLimits = HttpLimits()
-) -> Source:
+def open_source(settings: UpdateSettings, device: str, state: Path, limits: "HttpLimits | None" = None) -> Source:
     """The source that the settings name.
 
     Args:
@@ -95,13 +95,16 @@ def open_source(
         device: The device's id: its place in a rollout.
         state: The state folder; a source that must keep something for ever (trusted metadata, an installation id) keeps it
             in a folder of its own below.
-        group: The device's group, where something else than the settings knows it.
-        limits: Of each request.
+        limits: Of each request; None: the usual ones.
 
     Raises:
         SourceSettingsError: The settings do not suffice for this source.
     """
-    http = Http(limits)
+    if settings.source == "none":
+        raise SourceSettingsError("update.source is none: there is nobody to ask")
+    from appliance.updates.http import Http, HttpLimits
+
+    http = Http(limits or HttpLimits())
     if settings.source == "url":
         from appliance.updates.sources.url import UrlSource
 
@@ -110,8 +113,6 @@ def open_source(
         from appliance.updates.sources.repository import RepositorySource
 
         return RepositorySource(settings, device, state / "repository", http)
-    if settings.source == "firebase-ml":
-        from appliance.updates.sources.firebase_ml import FirebaseMlSource
+    from appliance.updates.sources.firebase_ml import FirebaseMlSource
 
-        return FirebaseMlSource(settings, device, state / "firebase", http)
-    raise SourceSettingsError("update.source is none: there is nobody to ask")
+    return FirebaseMlSource(settings, device, state / "firebase", http)

@@ -1,0 +1,79 @@
+"""What the update machine needs of the rest of the program, and what it tells it: the seam between updates and labeling."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from appliance.labeling.bundle import Bundle
+from appliance.updates.state import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of an update, for T/update. `state` is one of the contract's words; `sha256` is the .tflite's."""
+
+    state: str
+    version: str | None
+    sha256: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of updates, for T/model.
+
+    Attributes:
+        latest_version: What is offered, None where nothing newer is.
+        in_progress: Whether it is being put in.
+        percentage: Of the download, None where that is not known.
+    """
+
+    latest_version: str | None = None
+    in_progress: bool = False
+    percentage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A delivered model that a start of the program found it could not keep."""
+
+    slot: Slot
+    reason: str
+
+
+class Device(Protocol):
+    """The rest of the program. Called on the updater's thread."""
+
+    def running(self) -> Bundle:
+        """The bundle that labels now."""
+
+    def warm(self, bundle: Bundle) -> Any:
+        """Loads a bundle beside the running one and runs it once; labeling goes on.
+
+        Raises:
+            BundleError, LabelOptionError: It cannot label here: the bundle is to be refused.
+            RuntimeMissingError: Nothing is known about the bundle.
+        """
+
+    def swap(self, warmed: Any, change: Callable[[], None]) -> None:
+        """Carries out `change` of the store and puts what was warmed in between two frames; returns when it labels.
+
+        Raises:
+            StoreError: From `change`; nothing was put in.
+        """
+
+    def go_back(self, change: Callable[[], None]) -> None:
+        """Carries out `change` of the store and puts in what the store then says is current.
+
+        Raises:
+            StoreError, ModelError: It could not be done.
+        """
+
+    def stuck(self) -> str | None:
+        """What labeling hangs in, None while it does not."""
+
+    def told(self, step: Step) -> None:
+        """A step was taken."""
+
+    def shows(self, shown: Shown) -> None:
+        """What people see has changed."""

@@ -1,0 +1,332 @@
+"""The update machine: asks the source, brings a newer model in, watches it prove itself, and takes it back where it fails.
+
+    available → downloading → verifying → probing → swapped → probation → committed
+                     └──────────┴───────────┴──→ refused | failed       └→ rolled_back
+
+One thread does it all, one thing at a time; frames come in by `outcome`, orders by `check` and `install`. When and what to
+ask is decided here, the way of one candidate in candidate.py, its probation in trial.py. What is under way
+is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the next
+start finishes what was begun. Nothing that goes wrong here may end the labeling: errors wait and are tried again.
+"""
+
+import contextlib
+import logging
+import queue
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
+from appliance.settings import UpdateSettings
+from appliance.updates.candidate import Candidate, Probe, RefusedError, Rules, StoppedError, adopt, shown_version
+from appliance.updates.device import Device, Shown, Step, TakenBack
+from appliance.updates.journal import Journal
+from appliance.updates.probe import probe
+from appliance.updates.schedule import Schedule
+from appliance.updates.sources import Offer, Source
+from appliance.updates.store import Store
+from appliance.updates.transitions import shown
+from appliance.updates.trial import Trial
+from appliance.updates.verdicts import Verdicts
+
+log = logging.getLogger(__name__)
+
+LATEST = "latest"
+# A set of files that is being put up while it is fetched is asked for again at once this often.
+_MAX_CHANGES = 3
+
+
+class Updater:
+    """The machine. `run()` is its thread's whole life; every other method may be called from any thread."""
+
+    def __init__(
+        self,
+        settings: UpdateSettings,
+        fps: float,
+        store: Store,
+        state: Path,
+        device: Device,
+        open_source: Callable[[], Source],
+        taken_back: TakenBack | None = None,
+        probe: Probe = probe,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ):
+        """
+        Args:
+            settings: The section update. With the source `none` nobody is asked; a probation under way goes on.
+            fps: Frames a second, as the settings have it: what a new model must keep up with.
+            store: The models of this device.
+            state: The state folder.
+            device: The rest of the program.
+            open_source: Opens the source; called on the machine's thread, since it imports much and may raise.
+            taken_back: What this start of the program found it could not keep, to be told.
+            probe: Tries a bundle out.
+            clock: Monotonic time in seconds: no wrong clock can hold updates back.
+            chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """
+        self._settings = settings
+        self._store = store
+        self._state = state
+        self._device = device
+        self._open_source = open_source
+        self._taken_back = taken_back
+        self._probe = probe
+        self._schedule = Schedule(0 if settings.source == "none" else settings.interval_s, clock, chance)
+        self._rules = Rules(settings.max_bytes, settings.allow_downgrade)
+        self._journal = Journal(state)
+        self._verdicts = Verdicts(self._journal, store, device)
+        self._trial = Trial(settings, fps, store, self._journal, self._verdicts, device, clock)
+        self._source: Source | None = None
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._announced: str | None = None
+        self._latest: str | None = None
+        self._said_failed: str | None = None
+        self._said_nothing: str | None = None
+        self._stopping = False
+
+    # From other threads
+
+    def check(self) -> Future[dict[str, Any]]:
+        """Asks the source now; the future tells what is offered, and does not wait for the download."""
+        return self._ask(_Order(None))
+
+    def install(self, version: str) -> Future[dict[str, Any]]:
+        """Takes what the source offers, though it was refused or install = "ask"; the future waits for the swap.
+
+        Args:
+            version: `latest`, or the version that is offered.
+        """
+        return self._ask(_Order(version))
+
+    def outcome(self, inference_ms: float, trouble: str | None) -> None:
+        """A frame was labeled, or could not be; from the labeling thread."""
+        if self._trial.outcome(inference_ms, trouble):
+            self._orders.put(None)
+
+    def store_changed(self) -> None:
+        """Somebody else changed which model runs."""
+        self._orders.put(None)
+
+    def stop(self) -> None:
+        """Makes `run` return soon; what is under way goes on at the next start."""
+        self._stopping = True
+        self._journal.stop()
+        self._orders.put(None)
+        if source := self._source:
+            source.close()
+
+    # The thread
+
+    def run(self) -> None:
+        """The updater thread's whole life."""
+        self._recover()
+        while not self._stopping:
+            order = self._next_order()
+            if self._stopping:
+                break
+            try:
+                if self._trial.look():
+                    self._schedule.rested()
+                if order or self._schedule.due():
+                    self._look(order)
+            except StoppedError:
+                break
+            except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
+                log.error("an update failed", exc_info=error)
+                self._failed(f"a fault in the program, which the log tells ({type(error).__name__})", order)
+        self._refuse_orders()
+
+    def _next_order(self) -> "_Order | None":
+        waits_s = [each for each in (self._schedule.wait_s(), self._trial.look_again_s) if each is not None]
+        try:
+            return self._orders.get(timeout=min(waits_s, default=None))
+        except queue.Empty:
+            return None
+
+    def _ask(self, order: "_Order") -> Future[dict[str, Any]]:
+        self._orders.put(order)
+        if self._stopping:
+            self._refuse_orders()
+        return order.future
+
+    def _refuse_orders(self) -> None:
+        while True:
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return
+            if order:
+                order.fail(StoppedError("the program stops"))
+
+    # What is offered
+
+    def _look(self, order: "_Order | None") -> None:
+        """Asks the source, and takes what is newer."""
+        offer = None
+        try:
+            for _ in range(_MAX_CHANGES):
+                try:
+                    offer = self._offered()
+                    self._consider(offer, order)
+                    break
+                except SourceChangedError as error:
+                    log.info("%s; asking again", error)
+            else:
+                raise SourceError(f"what {self._source.origin} offers keeps changing while it is fetched")
+        except StoppedError as error:
+            if order:
+                order.fail(error)
+            raise
+        except (ApplianceError, OSError) as error:
+            disk = None if isinstance(error, ApplianceError) else f"{error.filename or self._state}: {error.strerror or error}"
+            self._failed(disk or str(error), order, offer, error)
+        else:
+            self._schedule.went_well()
+            self._said_failed = None
+
+    def _offered(self) -> Offer | None:
+        if self._source is None:
+            self._source = self._open_source()
+            if self._stopping:
+                self._source.close()
+        return self._source.check()
+
+    def _consider(self, offer: Offer | None, order: "_Order | None") -> None:
+        """Whether an offer is taken now; what was asked is answered as soon as that is known."""
+        current, wanted = self._store.state().current, order.version if order else None
+        if offer is None or (current and current.offer == offer.hash):
+            if offer and (current.variant, current.experiment) != (offer.variant, offer.experiment):
+                self._device.go_back(lambda: adopt(self._store, offer))
+                log.info("the model that runs is now variant %s, experiment %s", offer.variant, offer.experiment)
+            self._nothing_new(order, offer, "the source offers nothing" if offer is None else None)
+            return
+        version = shown_version(offer)
+        if wanted and wanted not in (LATEST, version):
+            raise UpdateError(f"the source offers {version}, not {wanted}")
+        running = self._device.running()
+        if why := self._rules.against(offer, offer.version, offer.name, running, current is None):
+            if wanted:
+                raise UpdateError(f"{version} is not taken: {why}")
+            self._nothing_new(order, offer, why)
+            return
+        if self._trial.look_again_s:
+            if wanted:
+                raise UpdateError(f"{shown(current)} is on probation: wait for its end, or roll it back first")
+            self._nothing_new(order, offer, f"{version} waits until the probation ends")
+            return
+        entry = self._journal.entry
+        asked = bool(wanted) or bool(entry and entry.hash == offer.hash and entry.asked)
+        if (refusal := self._store.refusal(offer.hash)) and not asked:
+            self._nothing_new(order, offer, f"{version} was refused: {refusal.reason}")
+            return
+        self._announce(offer, version)
+        if self._settings.install == "ask" and not asked:
+            self._show(version)
+            if order:
+                order.done({"offered": version, "taken": False})
+            return
+        if order and not wanted:
+            order.done({"offered": version, "taken": True})
+        self._bring(offer, asked, order)
+
+    def _nothing_new(self, order: "_Order | None", offer: Offer | None, why: str | None) -> None:
+        if why and why != self._said_nothing:
+            log.info("no newer model: %s", why)
+        self._said_nothing = why
+        self._show(None)
+        if not self._trial.look_again_s:
+            self._journal.write(None)
+        if order and order.version:
+            raise UpdateError(why or f"{shown_version(offer)} is installed already")
+        if order:
+            order.done({"offered": shown_version(offer) if offer else None, "taken": False, "reason": why})
+
+    def _announce(self, offer: Offer, version: str) -> None:
+        if self._announced != offer.hash:
+            self._announced = offer.hash
+            self._device.told(Step("available", version, offer.sha256))
+
+    def _show(self, latest: str | None) -> None:
+        self._latest = latest
+        self._device.shows(Shown(latest))
+
+    # A candidate
+
+    def _bring(self, offer: Offer, asked: bool, order: "_Order | None") -> None:
+        candidate = Candidate(
+            offer, asked, self._source, self._store, self._journal, self._device, self._probe, self._rules,
+            self._state / "downloads", self._trial.p95_ms, lambda: self._stopping,
+        )  # fmt: skip
+        try:
+            slot = candidate.course()
+        except RefusedError as error:
+            self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
+            self._show(None)
+            if order:
+                order.fail(UpdateError(f"{candidate.shown_version} was refused: {error}"))
+            return
+        except Exception as error:
+            if not isinstance(error, StoppedError):
+                # The way begins anew at the next try, and what is whole by then is not fetched again.
+                with contextlib.suppress(OSError):
+                    self._journal.write(candidate.entry("available"))
+            raise
+        if slot is None:
+            candidate.tell("committed", "the same model is installed already")
+            self._journal.write(None)
+        else:
+            self._store.forget_refusals()
+            self._trial.begin(slot, self._journal.entry.old_p95_ms)
+        self._show(None)
+        if order:
+            order.done({"offered": candidate.shown_version, "taken": True})
+
+    def _failed(
+        self, reason: str, order: "_Order | None", offer: Offer | None = None, error: BaseException | None = None
+    ) -> None:
+        """Something that is tried again: said once, until it changes."""
+        if order and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
+            order.fail(error)
+            return
+        entry = self._journal.entry if offer and self._journal.entry and self._journal.entry.hash == offer.hash else None
+        settings = isinstance(error, SourceSettingsError)
+        after_s = self._schedule.failed(getattr(error, "retry_after_s", None), settings, entry is not None)
+        self._show(self._latest)
+        if reason != self._said_failed or entry:
+            self._said_failed = reason
+            when = f"tried again in {after_s:.0f} s" if after_s is not None else "tried again on command"
+            log.warning("no update: %s (%s)", reason, when)
+            self._device.told(Step("failed", entry.version if entry else None, entry.sha256 if entry else None, reason))
+        if order:
+            order.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
+
+    # After a start
+
+    def _recover(self) -> None:
+        try:
+            if slot := self._verdicts.recover(self._taken_back):
+                self._trial.begin(slot, self._journal.entry.old_p95_ms if self._journal.entry else None)
+            elif self._journal.entry and self._settings.source != "none":
+                self._schedule.soon()  # an update was under way
+        except (ApplianceError, OSError) as error:
+            log.warning("what an update left undone could not be finished: %s", error)
+
+
+class _Order:
+    """Something that was asked for, and who waits for the answer. `version`: to install, None: to check only."""
+
+    def __init__(self, version: str | None):
+        self.version = version
+        self.future: Future[dict[str, Any]] = Future()
+
+    def done(self, answer: dict[str, Any]) -> None:
+        if not self.future.done():
+            self.future.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)

@@ -1,0 +1,106 @@
+"""Verdicts on models: written down, carried out, told, in this order, so that a kill in between loses none of it.
+
+Each method finds its verdict in the journal, where it was written before; `recover` carries out at a start what the last
+process left there.
+"""
+
+import logging
+from dataclasses import replace
+
+from appliance.updates.device import Device, Step, TakenBack
+from appliance.updates.journal import Entry, Journal
+from appliance.updates.state import Slot
+from appliance.updates.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Verdicts:
+    """Carries verdicts out, on the updater's thread."""
+
+    def __init__(self, journal: Journal, store: Store, device: Device):
+        self._journal = journal
+        self._store = store
+        self._device = device
+
+    def refuse(self, entry: Entry) -> None:
+        """The candidate is not taken, and not tried again until something else is offered.
+
+        Raises:
+            StoreError, OSError: It could not be written down.
+        """
+        self._journal.write(entry)
+        if self._store.state().waiting:
+            self._store.discard_waiting()
+        self._store.refuse(entry.hash, entry.version or "", entry.reason or "")
+        log.warning("the model %s is refused: %s", entry.version, entry.reason)
+        self._tell("refused", entry)
+
+    def take_back(self, entry: Entry) -> None:
+        """The model on probation failed: the one before it runs again.
+
+        Raises:
+            StoreError, ModelError, OSError: It could not be done.
+        """
+        self._journal.write(entry)
+        self._device.go_back(lambda: self._store.rollback(entry.reason or "it failed its probation"))
+        log.warning("the model %s is taken back: %s", entry.version, entry.reason)
+        self._tell("rolled_back", entry)
+
+    def commit(self, entry: Entry) -> None:
+        """The model on probation proved itself.
+
+        Raises:
+            StoreError, OSError: It could not be written down.
+        """
+        self._journal.write(entry)
+        self._store.commit()
+        log.info("the model %s has proved itself", entry.version)
+        self._tell("committed", entry)
+
+    def recover(self, taken_back: TakenBack | None) -> Slot | None:
+        """Finishes what the last process left undone, and tells what this start found.
+
+        Args:
+            taken_back: A model that this start could not keep.
+
+        Returns:
+            The model on probation, where one is.
+
+        Raises:
+            StoreError, ModelError, OSError: It could not be done.
+        """
+        entry = self._journal.entry
+        if taken_back:
+            slot = taken_back.slot
+            self._device.told(Step("rolled_back", slot.version, slot.sha256, taken_back.reason))
+            if entry and entry.hash in (slot.key, slot.offer):
+                self._journal.write(None)
+                entry = None
+        state = self._store.state()
+        trial = state.current if state.probation else None
+        if entry is None:
+            return trial
+        about_trial = trial is not None and entry.hash in (trial.key, trial.offer)
+        if entry.step == "refused":
+            self.refuse(entry)
+        elif entry.step == "rolled_back" and about_trial:
+            self.take_back(entry)
+        elif entry.step == "committed" and about_trial:
+            self.commit(entry)
+        elif entry.step in ("rolled_back", "committed"):
+            self._tell(entry.step, entry)  # carried out, and perhaps not told
+        else:
+            if entry.step == "swapping" and about_trial:
+                self._device.told(Step("swapped", entry.version, entry.sha256))
+            return trial
+        return None
+
+    def _tell(self, state: str, entry: Entry) -> None:
+        self._device.told(Step(state, entry.version, entry.sha256, entry.reason))
+        self._journal.write(None)
+
+
+def verdict(entry: Entry, step: str, reason: str | None = None) -> Entry:
+    """What the journal says of a model, with a verdict on it."""
+    return replace(entry, step=step, reason=reason)
