@@ -14,7 +14,10 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import View
 from appliance.places import state_dir
 from appliance.settings import LabelerSettings
+from appliance.updates.device import TakenBack
+from appliance.updates.state import Slot
 from appliance.updates.store import Choice, Store
+from appliance.updates.transitions import shown
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class Models:
     Attributes:
         store: The models on this device.
         current: The labeler that labels, or is about to.
+        taken_back: A delivered model that this start could not keep.
     """
 
     def __init__(self, state: Path, settings: LabelerSettings, view: View):
@@ -52,8 +56,10 @@ class Models:
         self.store = Store(state, BUNDLED)
         self._settings = settings
         self._view = view
-        self._note(lambda: self._report(self.store.begin(boot_id())))
-        self.current = self.load()
+        self.taken_back: TakenBack | None = None
+        delivered = self._delivered()
+        self._note(lambda: self._begin(delivered))
+        self.current = self._named() if settings.model else self._stored(delivered)
 
     def load(self) -> Labeler:
         """Loads what is to run now; whoever swaps it in makes it `current`.
@@ -73,6 +79,19 @@ class Models:
             raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
         self.store.rollback("its owner went back to the one before it")
 
+    @property
+    def named(self) -> bool:
+        """Whether the settings name the model, so that what the store says does not count."""
+        return bool(self._settings.model)
+
+    def load_beside(self, bundle: Bundle) -> Labeler:
+        """Loads a bundle that is to be tried; what is current stays.
+
+        Raises:
+            ModelError: It cannot be loaded, or not run.
+        """
+        return self._load(bundle)
+
     def ready(self) -> None:
         """The start went well."""
         self._note(self.store.ready)
@@ -87,19 +106,30 @@ class Models:
         except ModelError as error:
             raise SettingsError(f"labeler.model: {error}") from error
 
-    def _stored(self) -> Labeler:
+    def _stored(self, delivered: Slot | None = None) -> Labeler:
+        """What the store says; `delivered` is what a start found there, to be told where it could not be kept."""
         choice: Choice[Labeler] = self.store.current(self._load)
         for reason in choice.reasons:
             log.warning("%s", reason)
+            if delivered and reason.startswith(shown(delivered)):
+                self.taken_back = TakenBack(delivered, reason)
         self._note(lambda: self.store.settle(choice))
         return choice.loaded
 
     def _load(self, bundle: Bundle) -> Labeler:
         return Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
 
-    def _report(self, what_happened: str | None) -> None:
-        if what_happened:
+    def _delivered(self) -> Slot | None:
+        try:
+            return self.store.state().current
+        except StoreError:
+            return None  # said when the store is asked for the model
+
+    def _begin(self, delivered: Slot | None) -> None:
+        if what_happened := self.store.begin(boot_id()):
             log.warning("%s", what_happened)
+            if delivered and self._delivered() != delivered:
+                self.taken_back = TakenBack(delivered, what_happened)
 
     def _note(self, write: Callable[[], None]) -> None:
         """Writes to the store where that is possible: labeling goes on without."""

@@ -10,18 +10,26 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
 from appliance.capture import Capture
 from appliance.errors import ControlError
+from appliance.labeling.labeler import Labeler
 from appliance.messaging.commands import Handler
 from appliance.messaging.reports import Reports
+from appliance.messaging.topics import update_payload
 from appliance.models import Models
 from appliance.pipeline import Pipeline
 from appliance.remembered import Remembered, read_remembered, write_remembered
 
+if TYPE_CHECKING:
+    from appliance.updates.updater import Updater
+
 log = logging.getLogger(__name__)
+
+# A check asks a server, which has its own limits; a command does not wait longer than this for it.
+_CHECK_LIMIT_S = 120.0
 
 
 class Orders:
@@ -29,6 +37,7 @@ class Orders:
 
     Attributes:
         remembered: What was set over MQTT.
+        updater: Where newer models come from; None: from nowhere.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Orders:
         self._describe = describe
         self._following = threading.Lock()
         self.remembered: Remembered = read_remembered(state)
+        self.updater: Updater | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
         """For each command of the topics: what carries it out (messaging.commands)."""
@@ -69,8 +79,8 @@ class Orders:
             "snapshot": lambda _: self._snapshot(),
             "restart": lambda _: self._restart(),
             "rollback": lambda _: _in_background(self._roll_back),
-            "check": lambda _: _no_update_source(),
-            "install": lambda _: _no_update_source(),
+            "check": lambda _: self._updates().check(),
+            "install": lambda version: self._updates().install(version),
         }
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +93,11 @@ class Orders:
         if command == "status":
             return self._describe()
         if command == "models-changed":
-            return self._follow_store()
+            return self._changed(self.put_in(self._models.load))
+        if command == "model-rollback":
+            return self._roll_back()
+        if command == "model-check":
+            return self._updates().check().result(_CHECK_LIMIT_S)
         raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
 
     def _set_threshold(self, threshold: float | None) -> None:
@@ -101,13 +115,42 @@ class Orders:
         return self._reports.request_snapshot()
 
     def _roll_back(self) -> dict[str, Any]:
-        self._models.roll_back()
-        return self._follow_store()
+        left = self._models.current.identity
+        runs = self.put_in(self._models.load, self._models.roll_back)
+        said = update_payload("rolled_back", left.version, left.sha256, "its owner went back to the one before it")
+        self._reports.update(said)
+        return self._changed(runs)
 
-    def _follow_store(self) -> dict[str, Any]:
-        """Loads what the store says is current, and swaps it in between two frames."""
+    def _changed(self, runs: dict[str, Any]) -> dict[str, Any]:
+        """Another model was put in by somebody else than the update machine."""
+        if self.updater:
+            self.updater.store_changed()
+        return runs
+
+    def _updates(self) -> "Updater":
+        if self._models.named:
+            raise ControlError("the settings name the model (labeler.model), so none is delivered from elsewhere")
+        if self.updater is None:
+            raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
+        return self.updater
+
+    def put_in(self, load: Callable[[], Labeler], change: Callable[[], None] | None = None) -> dict[str, Any]:
+        """Swaps another model in between two frames; one such change happens at a time.
+
+        Args:
+            load: The labeler.
+            change: Carried out before, such as a change of the store.
+
+        Returns:
+            Which model labels from the next frame on.
+
+        Raises:
+            ApplianceError: From `change` or `load`; nothing was swapped.
+        """
         with self._following:
-            before, labeler = self._models.current, self._models.load()
+            if change:
+                change()
+            before, labeler = self._models.current, load()
             threshold = self.remembered.threshold
             if labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
                 threshold = None
@@ -138,7 +181,3 @@ def _in_background(work: Callable[[], Any]) -> Future[Any]:
 
     threading.Thread(target=run, name="order", daemon=True).start()
     return future
-
-
-def _no_update_source() -> None:
-    raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")

@@ -33,10 +33,11 @@ from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.publisher import Message, Publisher
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics, model_payload, stats_payload
+from appliance.messaging.topics import Topics, stats_payload
 from appliance.models import Models
 from appliance.picture import jpeg
 from appliance.pipeline import Engine, Pipeline
+from appliance.junction import Junction
 from appliance.orders import Orders
 from appliance.places import SOCKET_NAME, runtime_dir, state_dir
 from appliance.settings import Settings
@@ -44,6 +45,8 @@ from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
 from appliance.supervision import WatchedThread, first_overdue
 from appliance.settings_file import read_secret
 from appliance.systemd import Notifier, is_managed, with_credentials
+from appliance.updates.sources import open_source
+from appliance.updates.updater import Updater
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +114,13 @@ class Service:
         self.capture = Capture(
             lambda: open_camera(settings.camera, wanted_px), settings.camera.fps, slot, self._camera_changed
         )
+        self.junction = Junction(self.models, self.pipeline, self.reports)
         self.orders = Orders(
             state, self.models, self.pipeline, self.capture, self.reports, lambda: self.ask_stop(restart=True), self.status
         )
+        self.junction.ties(self.orders)
+        self.updater = self._make_updater(state)
+        self.pipeline.on_outcome = self.updater.outcome
         self._commands = Commands(self.topics, self.orders.handlers(), self.publisher.answer)
         try:
             self._engine = self.pipeline.prepare(self.models.current, self.orders.remembered.threshold)
@@ -124,6 +131,7 @@ class Service:
             WatchedThread("publisher", self.publisher.run, self.publisher.pulse),
             WatchedThread("labeling", self.pipeline.run, self.pipeline.pulse),
             WatchedThread("capture", self.capture.run, self.capture.pulse),
+            WatchedThread("updater", self.updater.run),
         ]
 
     def start(self) -> None:
@@ -168,6 +176,7 @@ class Service:
         """Stops everything in order; each step has its time limit, so that this always returns."""
         self._notifier.stopping()
         self._control.stop()
+        self.updater.stop()
         self.capture.stop()
         self.pipeline.stop()
         _join(self._threads[2], self._threads[1])
@@ -213,7 +222,7 @@ class Service:
         labeler = engine.labeler
         self.reports.model_changed(labeler.identity, labeler.labels, engine.filter.reportable)
         self.reports.threshold(engine.filter.threshold)
-        self.reports.model(model_payload(labeler.identity.version, None, labeler.identity.name))
+        self.junction.engine_changed(engine)
 
     # What others see and ask for.
 
@@ -239,6 +248,17 @@ class Service:
             "outbox": {"waiting": self._outbox.waiting, "dropped": self._outbox.dropped, "trouble": self._outbox.trouble},
             "stats": self._stats(),
         }
+
+    def _make_updater(self, state: Path) -> Updater:
+        """The update machine. Without a source it only ends what an earlier one began, and tells what a start found."""
+        settings = self.settings.update
+        updater = Updater(
+            settings, self.settings.camera.fps, self.models.store, state, self.junction,
+            lambda: open_source(settings, self.device, state), self.models.taken_back,
+        )  # fmt: skip
+        if settings.source != "none" and not self.models.named:
+            self.orders.updater = updater
+        return updater
 
     def _on_message(self, message: Message) -> None:
         if message.topic == self.topics.homeassistant_status:
