@@ -124,14 +124,14 @@ def _value(arguments: argparse.Namespace, outcome: Any) -> dict[str, Any]:
             {"base": tried.base, "accuracy": round(tried.accuracy, 6), "inference_ms": round(tried.invoke_ms, 3), "strength": tried.strength}
             for tried in outcome.candidates
         ],
-        "pictures": dict(outcome.pictures),
+        "pictures": dict(chosen.counts),
         "warnings": list(outcome.warnings),
         "seconds": round(outcome.seconds, 2),
     }  # fmt: skip
 
 
 def _lines(arguments: argparse.Namespace, outcome: Any) -> list[str]:
-    chosen, counts = outcome.chosen, outcome.pictures
+    chosen, counts = outcome.chosen, outcome.chosen.counts
     lines = []
     if len(outcome.candidates) > 1:
         lines.append("accuracy     ms  base")
