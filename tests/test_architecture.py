@@ -13,6 +13,7 @@ PACKAGE = Path(appliance.__file__).parent
 FLOORS = [
     ["cli"],
     ["service", "selfcheck", "bench", "demo", "workshop"],
+    ["junction"],
     ["orders"],
     ["models"],
     ["pipeline", "camera", "capture", "collect", "messaging", "updates", "control", "stats"],
