@@ -119,10 +119,11 @@ class Collector:
             self._last_time_s = frame.monotonic_s
 
     def stats(self) -> dict[str, Any]:
-        """For T/stats: frames kept since the start, looked-alikes and drops beside them, and what the folder holds."""
+        """For T/stats: frames kept since the start, those that looked like others, waiting and dropped; what the folder holds."""
         return {
             "kept": self._kept,
             "duplicates": self._duplicates,
+            "waiting": self._queue.qsize(),
             "dropped": self._dropped,
             "pictures": self._folder.pictures,
             "bytes": self._folder.size_bytes,
@@ -150,7 +151,7 @@ class Collector:
                 self._taken_s.popleft()
             if len(self._taken_s) >= self._settings.max_per_hour:
                 return False
-        apart_s = 0.0 if reason == "started" else _HOUR_S / self._settings.max_per_hour / 4
+        apart_s = 0.0 if reason == "started" else _HOUR_S / self._settings.max_per_hour
         return self._last_taken_s is None or now_s - self._last_taken_s >= apart_s
 
     def _give_back(self, taken_s: float) -> None:

@@ -28,11 +28,18 @@ _STEM = re.compile(r"\d{8}-\d{6}-\d{3}-\d+")
 class CollectedFolder:
     """Written by one thread; `pictures` and `size_bytes` may be read by any."""
 
-    def __init__(self, path: Path, max_bytes: int):
-        """Nothing is made or read yet."""
+    def __init__(self, path: Path, max_bytes: int, kept_free_bytes: int = KEPT_FREE_BYTES):
+        """Nothing is made or read yet.
+
+        Args:
+            path: The folder.
+            max_bytes: What the pairs in it take at the most.
+            kept_free_bytes: What is left free on its disk.
+        """
         self.path = path
         self.pictures = self.size_bytes = 0
         self._max_bytes = max_bytes
+        self._kept_free_bytes = kept_free_bytes
         self._stems: deque[tuple[str, int]] | None = None
 
     def newest(self, count: int) -> Iterator[np.ndarray]:
@@ -86,8 +93,8 @@ class CollectedFolder:
                 (self.path / f"{stem}{suffix}").unlink(missing_ok=True)
             stems.popleft()
             self._count(stems)
-        if shutil.disk_usage(self.path).free - added_bytes < KEPT_FREE_BYTES:
-            raise OSError(f"less than {KEPT_FREE_BYTES // 1_000_000} MB are free on its disk")
+        if shutil.disk_usage(self.path).free - added_bytes < self._kept_free_bytes:
+            raise OSError(f"less than {self._kept_free_bytes // 1_000_000} MB are free on its disk")
 
     def _known(self) -> deque[tuple[str, int]]:
         """(stem, bytes of both files) of every pair in the folder, oldest first; read once."""

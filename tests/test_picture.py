@@ -8,7 +8,7 @@ from PIL import Image
 
 from appliance import picture
 from appliance.errors import PictureError
-from appliance.picture import jpeg, read_picture
+from appliance.picture import jpeg, picture_format, read_picture, thumbnail
 
 
 def corners() -> np.ndarray:
@@ -99,3 +99,38 @@ def test_jpeg_keeps_size_and_colour():
         assert image.size == (40, 24)
         red, _, blue = image.convert("RGB").getpixel((35, 4))
     assert red > 200 and blue < 80
+
+
+def test_a_stream_is_read_like_a_file_and_named_in_errors():
+    content = jpeg(corners())
+    assert read_picture(io.BytesIO(content), "a/1.jpg").shape == (24, 40, 3)
+    with pytest.raises(PictureError, match="^a/1.jpg cannot be read"):
+        read_picture(io.BytesIO(content[:300]), "a/1.jpg")
+
+
+def test_a_picture_that_is_wanted_small_is_decoded_small(tmp_path):
+    whole = np.asarray(Image.fromarray(corners()).resize((1600, 1200)))
+    pixels = read_picture(io.BytesIO(jpeg(whole)), "big.jpg", least_px=100)
+    assert 100 <= pixels.shape[0] < 300
+    assert pixels[5, 5, 0] > 200 > 80 > pixels[5, 5, 2]
+
+
+def test_a_thumbnail_is_a_square_of_the_whole_upright_picture():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    out = io.BytesIO()
+    Image.fromarray(corners()).resize((400, 240)).save(out, "JPEG", exif=exif)
+    square = thumbnail(out.getvalue(), "phone.jpg", 16)
+    assert square.shape == (16, 16, 3)
+    assert square[2, 13, 0] > 200 and square[2, 2, 2] > 200  # red was left above, and is right above
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "ICO", "WEBP", "TIFF"])
+def test_a_format_is_told_by_the_first_bytes(form):
+    out = io.BytesIO()
+    Image.fromarray(corners()).save(out, form)
+    assert picture_format(out.getvalue()[:16]) == form
+
+
+def test_what_is_no_picture_has_no_format():
+    assert picture_format(b"<html>") is None and picture_format(b"") is None

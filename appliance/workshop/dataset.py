@@ -138,7 +138,7 @@ def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], list[P
     shelf = PathShelf()
     examples = []
     for row in rows:
-        if problem := looked_at(shelf, str(row.path), row.name):
+        if problem := looked_at(shelf, str(row.path), row.name, is_named=True):
             problems.append(problem)
         else:
             examples.append(Example(row.name, row.label, row.split, shelf, str(row.path)))

@@ -10,6 +10,8 @@ Nothing outside the CSV's folder and the named copies is read, unless a row name
 """
 
 import csv
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,7 @@ class PathShelf:
 
     def read(self, key: str, limit_bytes: int) -> bytes:
         """See examples.Shelf."""
+        self.size_bytes(key)  # a pipe or a device would not come to an end
         try:
             with open(key, "rb") as file:
                 return file.read(limit_bytes)
@@ -57,9 +60,12 @@ class PathShelf:
     def size_bytes(self, key: str) -> int:
         """See examples.Shelf."""
         try:
-            return Path(key).stat().st_size
+            found = os.stat(key)
         except OSError as error:
             raise PictureError(f"{key} cannot be read: {error.strerror or error}.") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise PictureError(f"{key} is not a file.")
+        return found.st_size
 
 
 def read_rows(index: Path, gs: Mapping[str, Path]) -> tuple[list[Row], list[Problem]]:
@@ -157,6 +163,8 @@ def _understood(cells: list[str], columns: _Columns) -> tuple[str, str | None, S
             return f"says {word!r} where TRAIN, VALIDATION, TEST or UNASSIGNED stands"
     if not name:
         return "names no picture"
+    if not name.isprintable():
+        return f"names a picture by what cannot be shown: {name!r}"
     labels = list(dict.fromkeys(label for label in labels if label))
     if len(labels) > 1:
         return f"gives {name} {len(labels)} labels ({', '.join(labels[:3])}): a picture has one"

@@ -88,7 +88,7 @@ def pack(
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, list(_placed(examples, forms, below_splits=form != "csv")))
     except OSError as error:
-        raise DatasetError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise DatasetError(f"{out} cannot be written: {error.filename or out}: {error.strerror or error}.") from error
     return Packed(out, len(examples), tuple(left_out))
 
 

@@ -32,32 +32,39 @@ class FolderShelf:
         self.folder = folder
 
     def listed(self) -> tuple[list[str], list[Problem]]:
-        """Every file's path below the folder, sorted, and what is refused.
+        """Every file's path below the folder, sorted, and what is refused; a folder below that cannot be read is a problem.
 
         Raises:
-            DatasetError: The folder cannot be read.
+            DatasetError: The folder itself cannot be read.
         """
-        names, problems = [], []
-        try:
-            self._walk(self.folder, (), names, problems)
-        except OSError as error:
-            raise DatasetError(f"{error.filename or self.folder} cannot be read: {error.strerror or error}.") from error
-        return sorted(names), problems
-
-    def _walk(self, folder: Path, parts: tuple[str, ...], names: list[str], problems: list[Problem]) -> None:
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+        names: list[str] = []
+        problems: list[Problem] = []
+        folders = [""]
+        while folders:
+            below = folders.pop()
+            try:
+                entries = list(os.scandir(self.folder / below))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                if not below:
+                    raise DatasetError(f"{self.folder} cannot be read: {reason}.") from error
+                problems.append(Problem("unreadable", below, f"The folder {below} cannot be read: {reason}."))
+                continue
+            for entry in entries:
+                name = f"{below}/{entry.name}" if below else entry.name
                 if is_litter(entry.name):
                     continue
-                name = "/".join((*parts, entry.name))
-                if entry.is_symlink():
+                if not name.isprintable():
+                    problems.append(_unprintable(name))
+                elif entry.is_symlink():
                     problems.append(Problem("refused", name, f"{name} is a link: put the file itself there."))
                 elif entry.is_dir():
-                    self._walk(Path(entry.path), (*parts, entry.name), names, problems)
+                    folders.append(name)
                 elif entry.is_file():
                     names.append(name)
                 else:
                     problems.append(Problem("refused", name, f"{name} is neither a file nor a folder."))
+        return sorted(names), sorted(problems, key=lambda problem: problem.name)
 
     def read(self, key: str, limit_bytes: int) -> bytes:
         """See examples.Shelf."""
@@ -110,7 +117,9 @@ class ZipShelf:
         for entry in entries:
             if entry.is_dir() or any(is_litter(part) for part in entry.filename.split("/")):
                 continue
-            if refusal := _refusal(entry):
+            if not entry.filename.isprintable():
+                problems.append(_unprintable(entry.filename))
+            elif refusal := _refusal(entry):
                 problems.append(Problem("refused", entry.filename, f"{entry.filename!r} {refusal}."))
             elif entry.filename in names:
                 problems.append(Problem("refused", entry.filename, f"{entry.filename!r} stands in the zip twice; the last is read."))
@@ -164,6 +173,11 @@ def sidecars(names: list[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         if (sidecar := known.get(name.rpartition(".")[0])) and sidecar != name:
             yield name, sidecar
+
+
+def _unprintable(name: str) -> Problem:
+    """Such a name breaks tables and terminals, and comes from another coding or from somebody who wants just that."""
+    return Problem("refused", repr(name), f"{name!r} has a name that cannot be shown: rename it.")
 
 
 def _refusal(entry: zipfile.ZipInfo) -> str | None:

@@ -18,8 +18,15 @@ _OTHERS = {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", 
 _HEAD_BYTES = 64
 
 
-def looked_at(shelf: Shelf, key: str, name: str) -> Problem | None:
-    """What keeps a file from being taken as a picture, by its name, its size and its first bytes; None where nothing does."""
+def looked_at(shelf: Shelf, key: str, name: str, is_named: bool = False) -> Problem | None:
+    """What keeps a file from being taken as a picture, by its name, its size and its first bytes; None where nothing does.
+
+    Args:
+        shelf: Where it lies, under `key`.
+        key: See examples.Shelf.
+        name: What people call it.
+        is_named: Whether somebody listed it as a picture, so that it cannot be passed over as something else.
+    """
     suffix = PurePosixPath(name).suffix.lower()
     named = _FORMATS.get(suffix)
     try:
@@ -28,6 +35,8 @@ def looked_at(shelf: Shelf, key: str, name: str) -> Problem | None:
     except PictureError as error:
         return Problem("unreadable", name, str(error))
     if named is None and found is None and suffix not in _OTHERS:
+        if is_named:
+            return Problem("unreadable", name, f"{name} is no picture.")
         return Problem("passed_over", name, f"{name} is no picture and was passed over.")
     if size_bytes > MAX_PICTURE_BYTES:
         limit = f"the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have"
