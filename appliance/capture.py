@@ -164,6 +164,14 @@ class Capture:
                 self._orders += 1
                 self._order.set()
 
+    def use_camera(self, open_camera: Callable[[], Camera], fps: float) -> None:
+        """Another camera, or the same one asked otherwise: the one that is open is closed, and this one opened."""
+        with self._lock:
+            self._open_camera = open_camera
+            self._period_s = 1 / fps
+            self._orders += 1
+            self._order.set()
+
     def run(self) -> None:
         """Captures until stop()."""
         while True:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.errors import ModelError, PlacesError, SettingsError, StoreError
+from appliance.errors import ApplianceError, ModelError, PlacesError, SettingsError, StoreError
 from appliance.identity import boot_id
 from appliance.labeling.bundle import Bundle, read_bundle
 from appliance.labeling.labeler import Labeler
@@ -68,6 +68,20 @@ class Models:
             SettingsError, ModelError: As in the constructor.
         """
         return self._named() if self._settings.model else self._stored()
+
+    def use_settings(self, settings: LabelerSettings, view: View) -> Labeler:
+        """Loads what is to run under other settings; where that fails, the old ones go on to hold.
+
+        Raises:
+            SettingsError, ModelError: As in the constructor.
+        """
+        before = self._settings, self._view
+        self._settings, self._view = settings, view
+        try:
+            return self.load()
+        except ApplianceError:
+            self._settings, self._view = before
+            raise
 
     def roll_back(self) -> None:
         """Makes the model before this one the current one; `load` loads it.

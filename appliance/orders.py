@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from appliance import __version__
 from appliance.capture import Capture
 from appliance.errors import ControlError
+from appliance.labeling.preprocess import View
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.commands import Handler
 from appliance.messaging.reports import Reports
@@ -22,6 +23,7 @@ from appliance.messaging.topics import update_payload
 from appliance.models import Models
 from appliance.pipeline import Pipeline
 from appliance.remembered import Remembered, read_remembered, write_remembered
+from appliance.settings import EventSettings, LabelerSettings
 
 if TYPE_CHECKING:
     from appliance.updates.updater import Updater
@@ -99,6 +101,24 @@ class Orders:
         if command == "model-check":
             return self._updates().check().result(_CHECK_LIMIT_S)
         raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
+
+    def use_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, load_model: bool) -> None:
+        """Other settings from the next frame on.
+
+        Args:
+            labeler, events: Those sections.
+            view: How frames are looked at.
+            load_model: Whether the model must be loaded anew for them.
+
+        Raises:
+            SettingsError, ModelError: They do not fit the model, or name one that cannot be used; nothing changes.
+        """
+        with self._following:
+            model = self._models.use_settings(labeler, view) if load_model else self._models.current
+            engine = self._pipeline.prepare(model, self.remembered.threshold, labeler, events)
+            self._reports.allow(labeler.allow)
+            self._models.current = model
+            self._pipeline.use_settings(engine, labeler, events)
 
     def _set_threshold(self, threshold: float | None) -> None:
         self._remember(replace(self.remembered, threshold=threshold))

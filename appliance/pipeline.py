@@ -91,18 +91,26 @@ class Pipeline:
         """Why frames are not labeled at the moment, or None."""
         return self._trouble
 
-    def prepare(self, labeler: Labeler, threshold: float | None) -> Engine:
+    def prepare(
+        self,
+        labeler: Labeler,
+        threshold: float | None,
+        labeler_settings: LabelerSettings | None = None,
+        event_settings: EventSettings | None = None,
+    ) -> Engine:
         """An engine for this labeler, ready to be swapped in.
 
         Args:
             labeler: It has run once already.
             threshold: The one set over MQTT, None for the settings' or the bundle's.
+            labeler_settings, event_settings: Instead of those that hold.
 
         Raises:
             LabelOptionError: The settings name a label that this model does not have.
         """
-        label_filter = LabelFilter(labeler.bundle, self._labeler_settings, threshold)
-        return Engine(labeler, label_filter, Tracker(labeler.labels, self._event_settings, self._new_event_id))
+        label_filter = LabelFilter(labeler.bundle, labeler_settings or self._labeler_settings, threshold)
+        tracker = Tracker(labeler.labels, event_settings or self._event_settings, self._new_event_id)
+        return Engine(labeler, label_filter, tracker)
 
     def use(self, engine: Engine) -> None:
         """Swaps the engine in before the next frame. Open events go on where the labels are the same, else they end."""
@@ -113,6 +121,14 @@ class Pipeline:
         def act() -> None:
             engine = self._engine
             self._change(replace(engine, filter=LabelFilter(engine.labeler.bundle, self._labeler_settings, threshold)))
+        self._between_frames(act)
+
+    def use_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
+        """Swaps in an engine that was prepared with other settings, as `use` does; they hold from then on."""
+        def act() -> None:
+            self._labeler_settings, self._event_settings = labeler_settings, event_settings
+            self._swap(engine)
+            self._engine.tracker.use_settings(event_settings)
         self._between_frames(act)
 
     def end_events(self, reason: str) -> None:

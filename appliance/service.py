@@ -19,16 +19,19 @@ from typing import Any
 import numpy as np
 
 from appliance import __version__
-from appliance.camera import open_camera
+from appliance.camera import Camera, open_camera
 from appliance.capture import CameraStatus, Capture, Slot
 from appliance.collect import Collector
 from appliance.control import ControlServer
-from appliance.errors import ApplianceError, LabelOptionError, SettingsError
+from appliance.errors import ApplianceError, LabelOptionError, ModelError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
 from appliance.labeling.labels import Label
 from appliance.labeling.preprocess import View, upright
 from appliance.labeling.tracker import Event
+from appliance.log import set_up
+from appliance.memory import VARIABLE as MEMORY_VARIABLE
+from appliance.memory import memory_limit_mb
 from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.publisher import Message, Publisher
@@ -40,10 +43,11 @@ from appliance.pipeline import Engine, Pipeline
 from appliance.junction import Junction
 from appliance.orders import Orders
 from appliance.places import SOCKET_NAME, runtime_dir, state_dir
-from appliance.settings import Settings
+from appliance.reload import compare
+from appliance.settings import CameraSettings, Settings
 from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
 from appliance.supervision import WatchedThread, first_overdue
-from appliance.settings_file import read_secret
+from appliance.settings_file import load, read_secret
 from appliance.systemd import Notifier, is_managed, with_credentials
 from appliance.updates.sources import open_source
 from appliance.updates.updater import Updater
@@ -77,13 +81,14 @@ class Service:
             OutboxError: Another process uses the outbox.
         """
         self.settings = settings = with_credentials(settings)
-        self.view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
+        self.view = _view(settings.camera)
+        self._memory_limit_mb = memory_limit_mb()
         self._notifier = notifier or Notifier({})
         self._boot = secrets.token_hex(6)
         self._started = time.time()
         self._started_s = time.monotonic()
         self._ask = threading.Event()
-        self._restart = self._stop = False
+        self._restart = self._stop = self._reload = False
         self._stats_due_s = self._started_s + FIRST_STATS_S
 
         self.device = device_id(settings.device.id, state)
@@ -110,10 +115,7 @@ class Service:
         self.pipeline = Pipeline(
             slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
         )
-        wanted_px = self._wanted_px(self.models.current.input_px)
-        self.capture = Capture(
-            lambda: open_camera(settings.camera, wanted_px), settings.camera.fps, slot, self._camera_changed
-        )
+        self.capture = Capture(self._open_camera, settings.camera.fps, slot, self._camera_changed)
         self.junction = Junction(self.models, self.pipeline, self.reports)
         self.orders = Orders(
             state, self.models, self.pipeline, self.capture, self.reports, lambda: self.ask_stop(restart=True), self.status
@@ -161,13 +163,17 @@ class Service:
             seconds: Returns after this long at the latest; None: no limit.
 
         Raises:
-            ApplianceError: A thread ended that must not.
+            ApplianceError: A thread ended that must not, or the program has grown beyond its bound.
         """
         until_s = None if seconds is None else time.monotonic() + seconds
         while not self._stop and (until_s is None or time.monotonic() < until_s):
             self._ask.wait(_TICK_S if until_s is None else max(0.0, min(_TICK_S, until_s - time.monotonic())))
             self._ask.clear()
+            if self._reload:
+                self._reload = False
+                self._read_settings_again()
             self._look_after_threads()
+            self._look_after_memory()
             if time.monotonic() >= self._stats_due_s:
                 self._stats_due_s = time.monotonic() + STATS_EVERY_S
                 self.reports.stats(self._stats())
@@ -192,6 +198,11 @@ class Service:
     def ask_stop(self, restart: bool = False) -> None:
         """Makes `supervise` return; from any thread or signal handler."""
         self._stop, self._restart = True, self._restart or restart
+        self._ask.set()
+
+    def ask_reload(self) -> None:
+        """Makes `supervise` read the settings again; from any thread or signal handler."""
+        self._reload = True
         self._ask.set()
 
     @property
@@ -243,6 +254,7 @@ class Service:
             },
             "labels": engine.tracker.open_labels if engine else [],
             "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
+            "frames": self.meter.frames,
             "labeling_trouble": self.pipeline.trouble,
             "broker": {"connected": self.publisher.connected, "trouble": self.publisher.trouble},
             "outbox": {"waiting": self._outbox.waiting, "dropped": self._outbox.dropped, "trouble": self._outbox.trouble},
@@ -271,6 +283,31 @@ class Service:
             self.pipeline.end_events("running" if status.state == "off" else "camera")
             self.reports.nothing_seen()
         self._stats_due_s = min(self._stats_due_s, time.monotonic() + 1.0)
+
+    def _open_camera(self) -> Camera:
+        return open_camera(self.settings.camera, self._wanted_px(self.models.current.input_px))
+
+    def _read_settings_again(self) -> None:
+        """Takes over what can change while it runs and says what cannot; wrong settings change nothing."""
+        self._notifier.reloading()
+        try:
+            changes = compare(self.settings, with_credentials(load(self.settings.path)))
+            view = _view(changes.settings.camera)
+            if changes.labels:
+                self.orders.use_settings(changes.settings.labeler, changes.settings.events, view, changes.model)
+        except (SettingsError, ModelError) as error:
+            log.error("the settings were read again and are wrong, so those from before go on to hold: %s", error)
+            self._notifier.ready(f"the settings are wrong, those from before hold: {error}")
+            return
+        self.settings, self.view = changes.settings, view
+        if changes.camera:
+            self.capture.use_camera(self._open_camera, self.settings.camera.fps)
+        if changes.log:
+            set_up(self.settings.log.level, self.settings.log.format)
+        log.info("the settings were read again; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing to change")
+        if changes.restart:
+            log.warning("these take effect after `systemctl restart appliance`: %s", ", ".join(changes.restart))
+        self._notifier.ready(f"labeling with {_named(self.models.current.identity)}")
 
     def _wanted_px(self, input_px: tuple[int, int]) -> tuple[int, int]:
         """The size that is enough for the labeler: its input, on the part of the picture that it looks at."""
@@ -319,12 +356,23 @@ class Service:
         self._notifier.alive()
 
 
+    def _look_after_memory(self) -> None:
+        """Ends a program that has grown beyond its bound, before the machine is out of memory."""
+        if self._memory_limit_mb and (used_mb := rss_mb()) > self._memory_limit_mb:
+            raise ApplianceError(
+                f"the program has grown to {used_mb:.0f} MB and may use {self._memory_limit_mb:.0f} ({MEMORY_VARIABLE}):"
+                " ending it so that it is started anew; if the model is that large, raise the bound with: systemctl edit appliance"
+            )
+
+
 def run_until_stopped(settings: Settings) -> int:
     """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
     state = state_dir()
     service = Service(settings, state, runtime_dir(), Notifier())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.ask_stop())
+    if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it
+        signal.signal(signal.SIGHUP, lambda *_: service.ask_reload())
     service.start()
     try:
         service.supervise()
@@ -334,6 +382,10 @@ def run_until_stopped(settings: Settings) -> int:
         log.info("starting again")
         os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])
     return 0
+
+
+def _view(camera: CameraSettings) -> View:
+    return View(camera.rotation, camera.hflip, camera.vflip, camera.region)
 
 
 def _mqtt_password(settings: Settings) -> str | None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from appliance import __version__
 from appliance.errors import SettingsError
 from appliance.settings import Settings, contradiction
 
@@ -220,4 +221,6 @@ class _Where:
 
 def _nearest(word: str, known: Any, prefix: str = "") -> str:
     near = difflib.get_close_matches(word, list(known), 1, 0.5)
-    return f"; did you mean {prefix}{near[0]}?" if near else f"; there are {', '.join(known)}"
+    if near:
+        return f"; did you mean {prefix}{near[0]}?"
+    return f"; there are {', '.join(known)} (this is version {__version__}; the settings may be for a newer one)"

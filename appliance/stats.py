@@ -11,19 +11,25 @@ _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 class Meter:
-    """Counts frames and keeps the newest invoke times; written by one thread, read by any."""
+    """Counts frames and keeps the newest invoke times; written by one thread, read by any.
+
+    Attributes:
+        frames: How many were labeled since the start.
+    """
 
     def __init__(self, window: int = 600):
         self._lock = threading.Lock()
         self._times_ms: deque[float] = deque(maxlen=window)
         self._frames = 0
         self._since_s = time.monotonic()
+        self.frames = 0
 
     def frame(self, inference_ms: float) -> None:
         """One frame was labeled."""
         with self._lock:
             self._times_ms.append(inference_ms)
             self._frames += 1
+            self.frames += 1
 
     def take_fps(self) -> float:
         """Frames a second since the last call."""

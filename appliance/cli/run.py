@@ -4,6 +4,7 @@ systemd runs it this way; so does a person who wants to watch it work.
 """
 
 import argparse
+import faulthandler
 import logging
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.service import run_until_stopped
     from appliance.settings_file import load
 
+    faulthandler.enable()  # the watchdog ends a hanging process with SIGABRT: then the log says where each thread hangs
     settings = load(arguments.config)
     logs.set_up("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:

@@ -80,6 +80,10 @@ class Tracker:
         """The peak score of each event that is open, by its id."""
         return {event.id: event.peak_score for event in self._open.values()}
 
+    def use_settings(self, settings: EventSettings) -> None:
+        """Other settings from the next frame on; what is open stays open."""
+        self._settings = settings
+
     def update(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
         """Takes one frame's scores.
 

@@ -125,6 +125,11 @@ class Reports:
             self._before = Announced(frozenset(standing), self._before.components if self._announcer else {})
             write_announced(self._announced_file, self._before)
 
+    def allow(self, labels: Sequence[str]) -> None:
+        """Other labels get a topic of their own (the setting labeler.allow), from the next `model_changed` on."""
+        with self._lock:
+            self._allow = tuple(labels)
+
     def frame(
         self,
         frame: Frame,
