@@ -1,8 +1,9 @@
-"""The publisher: one thread that owns the connection to the broker, and the only module that knows paho.
+"""The publisher: one thread that owns the connection to the broker.
 
 The thread drives paho's socket itself instead of letting paho run a thread of its own: such a thread dies silently
 from an exception in a callback and never reconnects. Here callbacks only note what happened, everything else is done
-after them, and the pulse covers the whole. Keeping a connection up is link.py's part, what goes over it delivery.py's.
+after them, and the pulse covers the whole. A connection is connection.py's part, keeping one up link.py's, and what goes
+over it delivery.py's.
 
 Each connection is a new client with a clean start and no session: what was on its way is the outbox's to repeat, and
 no command arrives late.
@@ -11,7 +12,6 @@ no command arrives late.
 import logging
 import os
 import select
-import ssl
 import threading
 import time
 import weakref
@@ -20,17 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
-
 from appliance.messaging import faults
+from appliance.messaging.connection import Connection, broker_port, open_connection
 from appliance.messaging.delivery import Delivery, Outgoing
 from appliance.messaging.link import Address, Link, Patience
 from appliance.messaging.outbox import Outbox
-from appliance.messaging.tls import tls_context, wants_tls
 from appliance.messaging.topics import OFFLINE, ONLINE, Topics, encode
 from appliance.messaging.troubles import Troubles
 from appliance.settings import MqttSettings
@@ -54,85 +48,6 @@ class Message:
     retained: bool
     response_topic: str | None = None
     correlation: bytes | None = None
-
-
-class _Connection:
-    """One paho client, from CONNECT to its end. Its callbacks only note in `happened` what there was."""
-
-    def __init__(self, client: mqtt.Client):
-        self._client = client
-        self.happened: deque[tuple[Any, ...]] = deque()
-        self.said = ""  # what the socket gave as the reason of an error before the broker answered
-        client.on_connect = lambda _client, _data, _flags, reason, properties: self.happened.append(
-            ("answer", reason.value, reason.getName(), properties)
-        )
-        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self.happened.append(
-            ("end", reason.value, reason.getName())
-        )
-        client.on_publish = lambda _client, _data, mid, reason, _properties: self.happened.append(
-            ("published", mid, reason.value, reason.getName() if reason.value else "")
-        )
-        client.on_subscribe = lambda _client, _data, _mid, reasons, _properties: self.happened.append(
-            ("subscribed", [(reason.value, reason.getName()) for reason in reasons])
-        )
-        client.on_message = lambda _client, _data, message: self.happened.append(("message", message))
-        client.on_log = self._note_error
-
-    @property
-    def clogged(self) -> bool:
-        """Whether bytes wait that the network does not take at present."""
-        return self._client.want_write()
-
-    def publish(self, message: Outgoing) -> int:
-        """Puts a message on the wire; returns paho's number for it."""
-        properties = None
-        if message.correlation is not None:
-            properties = Properties(PacketTypes.PUBLISH)
-            properties.CorrelationData = message.correlation
-        return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
-
-    def accept(self, subscriptions: Sequence[str], mqtt5: bool) -> None:
-        """The broker said yes: subscribe, and stop listening to paho's log, which costs time for each packet."""
-        self._client.on_log = None
-        if subscriptions:
-            self._client.subscribe([(topic, SubscribeOptions(qos=1) if mqtt5 else 1) for topic in subscriptions])
-
-    def wait(self, wake_fd: int, timeout_s: float) -> None:
-        """Waits for the network or for `wake_fd`, and does what the network wants."""
-        sock = self._client.socket()
-        poll = select.poll()
-        poll.register(wake_fd, select.POLLIN)
-        if sock is None:
-            self._ended()
-            return
-        poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        ready = dict(poll.poll(0 if pending else timeout_s * 1000))
-        events = ready.get(sock.fileno(), 0)
-        if pending or events & ~select.POLLOUT:
-            self._client.loop_read()
-        if events & select.POLLOUT:
-            self._client.loop_write()
-        if self._client.loop_misc() != mqtt.MQTT_ERR_SUCCESS:
-            self._ended()
-
-    def close(self, farewell: bool) -> None:
-        """Ends the connection: with DISCONNECT (no will is sent), or by closing the socket (the broker sends the will)."""
-        try:
-            if farewell:
-                self._client.disconnect()
-            if sock := self._client.socket():
-                sock.close()
-        except (OSError, ValueError) as error:
-            log.debug("closing the connection: %s", error)
-
-    def _ended(self) -> None:
-        if not any(what[0] == "end" for what in self.happened):
-            self.happened.append(("end", faults.REFUSED_FROM, "Unspecified error"))
-
-    def _note_error(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
-        if level == mqtt.MQTT_LOG_ERR:
-            self.said = text
 
 
 class Publisher:
@@ -165,8 +80,7 @@ class Publisher:
         self._settings, self._password, self._topics, self._outbox = settings, password, topics, outbox
         self._subscriptions, self._on_message, self._client_id = tuple(subscriptions), on_message, client_id
         self._patience = patience
-        self._mqtt5 = settings.protocol == "5"
-        self._port = settings.port or (8883 if wants_tls(settings) else 1883)
+        self._port = broker_port(settings)
         self._troubles = Troubles()
         self._delivery = Delivery(outbox, self._troubles.say, patience.refused_s)
         self._link = Link(
@@ -305,28 +219,10 @@ class Publisher:
         if events:
             self._delivery.more_events()
 
-    def _opened(self) -> _Connection:
-        protocol = mqtt.MQTTv5 if self._mqtt5 else mqtt.MQTTv311
-        clean = {} if self._mqtt5 else {"clean_session": True}
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, self._client_id, protocol=protocol, reconnect_on_failure=False, **clean
-        )
-        client.connect_timeout = self._patience.answer_s
-        if self._settings.username:
-            client.username_pw_set(self._settings.username, self._password)
-        if wants_tls(self._settings):
-            client.tls_set_context(tls_context(self._settings))
-        client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
-        connection = _Connection(client)
-        fresh: dict[str, Any] = {}
-        if self._mqtt5:
-            properties = Properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = 0
-            fresh = {"clean_start": True, "properties": properties}
-        client.connect(self._settings.host, self._port, self._settings.keepalive_s, **fresh)
-        return connection
+    def _opened(self) -> Connection:
+        return open_connection(self._settings, self._password, self._client_id, self._topics.availability, self._patience.answer_s)
 
-    def _handle(self, connection: _Connection, what: tuple[Any, ...], now_s: float) -> None:
+    def _handle(self, connection: Connection, what: tuple[Any, ...], now_s: float) -> None:
         match what:
             case "published", number, code, name:
                 self._delivery.acknowledged(number, code, name, now_s)
@@ -342,7 +238,7 @@ class Publisher:
             case "end", code, name:
                 self._link.ended(code, name, now_s)
 
-    def _receive(self, message: mqtt.MQTTMessage) -> None:
+    def _receive(self, message: Any) -> None:
         properties = message.properties
         response_topic, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
         try:
@@ -350,8 +246,8 @@ class Publisher:
         except Exception:
             log.exception("a message that came in could not be handled")
 
-    def _accepted(self, connection: _Connection, properties: Any) -> None:
-        connection.accept(self._subscriptions, self._mqtt5)
+    def _accepted(self, connection: Connection, properties: Any) -> None:
+        connection.accept(self._subscriptions)
         window, limit_bytes = getattr(properties, "ReceiveMaximum", None), getattr(properties, "MaximumPacketSize", None)
         self._delivery.connected(window, limit_bytes, self._link.careful)
         # Last among what is retained: whoever sees the device come online finds its values in place.
