@@ -180,7 +180,9 @@ class Reports:
                 ended_s = last.time_s if last else None
                 peak = last.peaks.get(started["id"]) if last else None
                 self._seq += 1
-                self._offer(self._topics.event, said.restart_payload(started, ended_s, peak, self._boot, self._seq))
+                payload = said.restart_payload(started, ended_s, peak, self._boot, self._seq)
+                # Old news from the first: what ended before a night without power is delivered as late.
+                self._offer(self._topics.event, payload, said.unix(payload["ended"]))
                 if started["label"] in self._watched:
                     self._switch(started["label"])
 
@@ -255,8 +257,8 @@ class Reports:
             if event.label in self._watched:
                 self._switch(event.label)
 
-    def _offer(self, topic: str, payload: Mapping[str, Any]) -> None:
-        self._sink.offer({"topic": topic, "time": self._clock(), "payload": dict(payload)})
+    def _offer(self, topic: str, payload: Mapping[str, Any], time_s: float | None = None) -> None:
+        self._sink.offer({"topic": topic, "time": self._clock() if time_s is None else time_s, "payload": dict(payload)})
 
     def _switch(self, label: str) -> None:
         self._sink.retain(self._topics.label(self._watched[label]), ON if label in self._on else OFF)

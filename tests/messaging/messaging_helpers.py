@@ -21,10 +21,12 @@ class MemorySink:
     def __init__(self):
         self.messages: list[tuple[str, Any]] = []
         self.retained: dict[str, Any] = {}
+        self.event_times: list[float] = []
 
     def offer(self, event):
         assert set(event) == {"topic", "time", "payload"}
         json.dumps(event)
+        self.event_times.append(event["time"])
         self.messages.append((event["topic"], event["payload"]))
 
     def retain(self, topic, payload, qos=1):

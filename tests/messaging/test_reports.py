@@ -8,7 +8,7 @@ from messaging_helpers import FLOWERS, NOON, ManualTimers, MemorySink, ended, fr
 from appliance.errors import MessagingError, PictureError
 from appliance.labeling.labels import ModelIdentity
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics, model_payload, update_payload
+from appliance.messaging.topics import Topics, model_payload, unix, update_payload
 from appliance.settings import DeviceSettings, LabelerSettings, MqttSettings, Settings
 
 T = Topics("appliance", "pi-1")
@@ -229,6 +229,8 @@ def test_an_event_that_was_open_when_the_process_died_is_ended_with_its_last_fra
     assert (end["started"], end["ended"], end["peak_score"]) == (start["started"], "2026-01-01T12:00:00.400Z", 0.97)
     assert end["seq"] == 1
     assert device.label_topics()["rose"] == "OFF"
+    # Its age counts from then, so that it is delivered as late after a long time without power.
+    assert device.sink.event_times == [unix(end["ended"])]
 
 
 def test_a_torn_record_of_the_last_frame_leaves_the_one_before(device):
