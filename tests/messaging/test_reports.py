@@ -230,7 +230,7 @@ def test_an_event_that_was_open_when_the_process_died_is_ended_with_its_last_fra
     assert end["seq"] == 1
     assert device.label_topics()["rose"] == "OFF"
     # Its age counts from then, so that it is delivered as late after a long time without power.
-    assert device.sink.event_times == [unix(end["ended"])]
+    assert device.sink.event_times[-1] == unix(end["ended"])
 
 
 def test_a_torn_record_of_the_last_frame_leaves_the_one_before(device):
