@@ -285,7 +285,10 @@ def _clear(path: Path) -> None:
 
 def _hand_over(path: Path, owner: int, group: int) -> None:
     try:
-        os.chown(path, owner if os.geteuid() == 0 else -1, group)
+        if os.geteuid() == 0:
+            os.chown(path, owner, group)
+        elif path.stat().st_gid != group:  # the service may call no chown at all, and needs none
+            os.chown(path, -1, group)
     except PermissionError:
         log.warning("The control socket %s keeps this account's group, as this account is not in the folder's.", path)
     path.chmod(MODE)
