@@ -18,13 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class Daemon:
     """`appliance run` on a state folder of its own; started at once, killed at the end of the `with`."""
 
-    def __init__(self, folder: Path, settings: str, environ: Mapping[str, str] = {}, command: tuple[str, ...] = ()):
+    def __init__(
+        self, folder: Path, settings: str, environ: Mapping[str, str] = {}, python: tuple[str | Path, ...] = (sys.executable,)
+    ):
+        """
+        Args:
+            folder: For its settings and its state.
+            settings: The settings file's text.
+            environ: Variables on top of the test's own.
+            python: The interpreter, or what runs it.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self._config = folder / "appliance.toml"
         self._config.write_text(settings)
         self._environ = {**clean_environment(), "APPLIANCE_STATE_DIR": str(self.state), **environ}
-        self._command = [*command, sys.executable, "-m", "appliance"]
+        self._command = [*map(str, python), "-m", "appliance"]
         self.lines: list[str] = []
         self.start()
 

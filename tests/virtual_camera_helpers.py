@@ -15,7 +15,7 @@ import pytest
 
 from appliance.picture import jpeg
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv-camera/bin/python"
 RUNNER = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT / "../shared")).resolve() / "tools/virtual-camera/with-virtual-camera"
 
