@@ -142,3 +142,12 @@ def test_a_missing_or_empty_secret_is_said(tmp_path, content):
         path.write_text(content)
     with pytest.raises(SettingsError, match=r"mqtt\.password_file.*password"):
         read_secret(path, "mqtt.password_file")
+
+
+def test_a_band_of_scores_that_holds_none_is_said(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text("[collect]\nscore_min = 0.8\n")
+    with pytest.raises(SettingsError, match=r"line 2: collect.score_min must not be more than collect.score_max, which is 0.7"):
+        load(path, {})
+    path.write_text("[collect]\nscore_min = 0.8\nscore_max = 0\n")
+    assert load(path, {}).collect.score_max == 0

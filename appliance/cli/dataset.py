@@ -8,10 +8,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from appliance.cli import DONE, FAILED
 
-EXAMPLE = "examples: appliance dataset check flowers.zip   appliance dataset pack flowers --out flowers.zip --form zip"
+EXAMPLE = "example: appliance dataset check flowers.zip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _check(arguments, dataset) if arguments.action == "check" else _pack(arguments, dataset)
 
 
-def _check(arguments: argparse.Namespace, dataset) -> int:
+def _check(arguments: argparse.Namespace, dataset: Any) -> int:
     from appliance.workshop.dataset_check import check
     from appliance.workshop.dataset_text import lines
 
@@ -57,7 +58,7 @@ def _check(arguments: argparse.Namespace, dataset) -> int:
     return FAILED if report.errors else DONE
 
 
-def _pack(arguments: argparse.Namespace, dataset) -> int:
+def _pack(arguments: argparse.Namespace, dataset: Any) -> int:
     """Status 1 where a picture had to be left out."""
     from appliance.workshop.dataset_pack import pack
 

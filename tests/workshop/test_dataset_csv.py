@@ -97,12 +97,13 @@ def test_an_absolute_path_is_the_writers_own_word(folder, tmp_path):
 
 
 def test_rows_that_are_not_understood_are_said_with_their_number(folder):
-    text = "001.jpg,a\nTRAIN,,a\nTRAIN,002.jpg,a,b\nhttps://x/1.jpg,a\nmissing.jpg,a\n"
+    text = "001.jpg,a\nTRAIN,,a\nTRAIN,002.jpg,a,b\nhttps://x/1.jpg,a\nmissing.jpg,a\n\x1b[2J.jpg,a\n"
     dataset = opened(folder, text)
     assert len(dataset.examples) == 1
     assert said(dataset, "wrong_row") == [
         "Row 2 of index.csv names no picture.",
         "Row 3 of index.csv gives 002.jpg 2 labels (a, b): a picture has one.",
+        r"Row 6 of index.csv names a picture by what cannot be shown: '\x1b[2J.jpg'.",
     ]
     assert "https://x/1.jpg is on another machine" in said(dataset, "refused")[0]
     assert "missing.jpg cannot be read: No such file" in said(dataset, "unreadable")[0]
