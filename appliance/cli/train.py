@@ -22,19 +22,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     parser.add_argument("dataset", metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
     parser.add_argument(
-        "--base", action="append", required=True, type=Path, metavar="BUNDLE", help="what to build on; may be given again: the best wins"
-    )
+        "--base", action="append", required=True, type=Path, metavar="BUNDLE",
+        help="what to build on; may be given again: the best wins",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="BUNDLE", help="the folder or .zip to write")
     parser.add_argument("--background", metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument("--validation", metavar="DATASET", help="pictures to choose by (default: a part of DATASET)")
-    parser.add_argument("--budget", type=_seconds, metavar="TIME", help="such as 60s or 5m: be done by then, with fewer pictures if need be")
     parser.add_argument(
-        "--optimize", choices=("accuracy", "latency"), default="accuracy", help="with several bases: the best, or a fast one that is nearly as good"
+        "--budget", type=_seconds, metavar="TIME", help="such as 60s or 5m: be done by then, with fewer pictures if need be"
     )
+    parser.add_argument(
+        "--optimize", choices=("accuracy", "latency"), default="accuracy",
+        help="of several bases the best, or a fast one that is nearly as good",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
     parser.add_argument("--name", metavar="NAME", help="of the bundle (default: the name of --out)")
-    parser.add_argument("--model-version", metavar="VERSION", help="of the bundle, such as 1.2.0 (default: none; its hash tells it)")
-    parser.add_argument("--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again")
+    parser.add_argument("--model-version", metavar="VERSION", help="such as 1.2.0 (default: none, its hash tells it)")
+    parser.add_argument(
+        "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 
 
@@ -50,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         from appliance.workshop.dataset import gs_folders
         from appliance.workshop.train import Request, train
     except ImportError as error:
-        raise ApplianceError(f"Training needs what this installation lacks ({error}): install camera-appliance[workshop].") from error
+        lacking = f"Training needs what this installation lacks ({error})"
+        raise ApplianceError(f"{lacking}: install camera-appliance[workshop].") from error
 
     request = Request(
         dataset=arguments.dataset,
@@ -121,7 +128,12 @@ def _value(arguments: argparse.Namespace, outcome: Any) -> dict[str, Any]:
             "threshold": chosen.choice.threshold, "precision": chosen.choice.precision, "recall": chosen.choice.recall,
         },
         "bases": [
-            {"base": tried.base, "accuracy": round(tried.accuracy, 6), "inference_ms": round(tried.invoke_ms, 3), "strength": tried.strength}
+            {
+                "base": tried.base,
+                "accuracy": round(tried.accuracy, 6),
+                "inference_ms": round(tried.invoke_ms, 3),
+                "strength": tried.strength,
+            }
             for tried in outcome.candidates
         ],
         "pictures": dict(chosen.counts),
@@ -136,15 +148,17 @@ def _lines(arguments: argparse.Namespace, outcome: Any) -> list[str]:
     if len(outcome.candidates) > 1:
         lines.append("accuracy     ms  base")
         lines += [
-            f"{tried.accuracy:8.3f} {tried.invoke_ms:6.1f}  {tried.base}{'  (taken)' if tried is chosen else ''}" for tried in outcome.candidates
+            f"{tried.accuracy:8.3f} {tried.invoke_ms:6.1f}  {tried.base}{'  (taken)' if tried is chosen else ''}"
+            for tried in outcome.candidates
         ]
     background = f", {counts['background']} of background" if counts["background"] else ""
-    precision = "no label is given" if chosen.choice.precision is None else f"{chosen.choice.precision:.1%} of the labels given are right"
+    at = chosen.choice
+    precision = "no label is given" if at.precision is None else f"{at.precision:.1%} of the labels given are right"
     return [
         *lines,
         f"learned {len(outcome.bundle.labels)} labels from {counts['train']} pictures{background} in {outcome.seconds:.1f} s",
         f"on {counts['validation']} validation pictures the best label is right in {chosen.accuracy:.1%}",
-        f"at the threshold {chosen.choice.threshold:.2f}, {precision}, and {chosen.choice.recall:.1%} of the pictures get theirs",
+        f"at the threshold {at.threshold:.2f}, {precision}, and {at.recall:.1%} of the pictures get theirs",
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
         f"written to {arguments.out}; try it: appliance label PICTURE --model {arguments.out}",
     ]

@@ -92,8 +92,9 @@ def extract(
     with cache.opened(f"{base.sha256} {runtime} {os.uname().machine}") as shelf:
         wanted = [digest for digest in hashes if digest is not None]
         found.update(shelf.get(wanted, base.pooled.dtype, base.pooled.size))
-        first = {digest: place for place, digest in reversed(list(enumerate(hashes))) if digest is not None and digest not in found}
-        todo = sorted(first.values())
+        # Of pictures that are the same, the first is looked at.
+        first = {digest: place for place, digest in reversed(list(enumerate(hashes)))}
+        todo = sorted(place for digest, place in first.items() if digest is not None and digest not in found)
         remembered = len(pictures) - len(todo)
         progress(remembered, len(pictures))
         workers = _Workers(base, pictures)

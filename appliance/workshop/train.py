@@ -167,11 +167,11 @@ def _warnings(pictures: TrainingSet, chosen: Candidate) -> list[str]:
     per_label = Counter(pictures.targets.tolist())
     small = [label for number, label in enumerate(pictures.labels) if per_label[number] < RECOMMENDED_PICTURES]
     if small:
-        said.append(f"Fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}: more would make better labels.")
+        said.append(f"Fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}: more make better labels.")
     if chosen.counts["train"] < FEW_PICTURES and not pictures.background:
         said.append(
-            f"With {chosen.counts['train']} training pictures the model may see its labels in pictures of something else: give it "
-            f"some of those with --background, or {FEW_PICTURES} pictures and more."
+            f"With {chosen.counts['train']} training pictures the model may see its labels in pictures of something else: "
+            f"give it some of those with --background, or {FEW_PICTURES} pictures and more."
         )
     if pictures.problems:
         said.append(f"{pictures.problems} files were not taken: `appliance dataset check` says why.")

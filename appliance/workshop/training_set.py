@@ -31,7 +31,7 @@ class TrainingSet:
         targets: (pictures,) numbers of labels.
         validates: (pictures,) bool: chooses, is not learned from.
         unlabeled: How many pictures without a label were left aside.
-        tests: How many pictures were kept for a test.
+        tests: How many pictures of each label were kept for a test, by number.
         problems: How many files of the datasets were not taken.
     """
 
@@ -41,7 +41,7 @@ class TrainingSet:
     targets: np.ndarray
     validates: np.ndarray
     unlabeled: int
-    tests: int
+    tests: Mapping[int, int]
     problems: int
 
 
@@ -88,24 +88,25 @@ def gather(
         targets=np.array([labels.index(label) for _, label, _ in used], np.intp),
         validates=np.array([validates for _, _, validates in used], bool),
         unlabeled=sum(len(one.unlabeled) for one in opened[: 2 if validation is not None else 1]),
-        tests=len(chosen) - len(used),
+        tests=Counter(labels.index(label) for _, label, split in chosen if split == "test"),
         problems=sum(1 for one in opened for problem in one.problems if problem.fault != "passed_over"),
     )
 
 
-def require_enough(labels: Sequence[str], targets: np.ndarray, validates: np.ndarray, unreadable: int, left_out: int) -> None:
+def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, left_out: int) -> None:
     """Says no where too little is left of a training set once it was looked at.
 
     Args:
-        labels: All of them.
-        targets, validates: Of the pictures that are left.
+        pictures: The training set.
+        kept: The places of the pictures that are left.
         unreadable: How many could not be read.
         left_out: How many there was no time for.
 
     Raises:
         TrainingError: It names the labels that lack pictures, and why they do.
     """
-    counts, learned = Counter(targets.tolist()), Counter(targets[~validates].tolist())
+    labels, targets, validates = pictures.labels, pictures.targets[kept], pictures.validates[kept]
+    counts, learned = Counter(targets.tolist()) + Counter(pictures.tests), Counter(targets[~validates].tolist())
     few = [f"{label} ({counts[number]})" for number, label in enumerate(labels) if counts[number] < LEAST_PICTURES]
     if left_out:
         if any(learned[number] < 2 for number in range(len(labels))) or not validates.any():
@@ -131,9 +132,9 @@ def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
 def _require_both(labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str) -> None:
     learned = Counter(label for _, label, validates in used if not validates)
     if lacking := [label for label in labels if learned[label] < 2]:
-        raise TrainingError(f"{shown} has too few pictures to learn {', '.join(lacking)} from: its splits leave {learned[lacking[0]]}.")
+        raise TrainingError(f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more.")
     if not any(validates for _, _, validates in used):
-        raise TrainingError(f"{shown} has no validation pictures: mark some VALIDATION, or name another dataset with --validation.")
+        raise TrainingError(f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation.")
 
 
 def _lot(name: str, seed: int) -> str:

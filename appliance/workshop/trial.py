@@ -101,7 +101,7 @@ def teach(
     looking = f"looking at the pictures with {shown}"
     seen = extract(base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s)
     targets, validates = pictures.targets[seen.kept], pictures.validates[seen.kept]
-    require_enough(pictures.labels, targets, validates, len(seen.unreadable), seen.left_out)
+    require_enough(pictures, seen.kept, len(seen.unreadable), seen.left_out)
     progress(f"fitting the head of {shown}", 0, 0)
     judged = seen.values[validates], targets[validates]
     learned = seen.values[~validates], targets[~validates]
@@ -155,7 +155,7 @@ def _counts(pictures: TrainingSet, seen: Features, background: np.ndarray, valid
     return {
         "train": int((~validates & ~background).sum()),
         "validation": int((validates & ~background).sum()),
-        "test": pictures.tests,
+        "test": sum(pictures.tests.values()),
         "background": int(background.sum()),
         "unlabeled": pictures.unlabeled,
         "unreadable": len(seen.unreadable),
