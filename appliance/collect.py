@@ -91,7 +91,9 @@ class Collector:
             return  # the disk hangs; the thread ends with the process
         self._thread.join(max(0.0, until_s - time.monotonic()))
 
-    def offer(self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity) -> None:
+    def offer(
+        self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity
+    ) -> None:
         """Looks at one labeled frame; called on the labeling thread, never blocks.
 
         Args:
@@ -138,8 +140,9 @@ class Collector:
         if settings.score_max > 0 and settings.score_min <= best <= settings.score_max:
             return "unsure"
         # Where nothing is seen all scores are low and close to each other, which says nothing.
-        if settings.margin_max > 0 and len(guesses) > 1 and best >= settings.score_min and best - guesses[1][1] <= settings.margin_max:
-            return "close"
+        if settings.margin_max > 0 and len(guesses) > 1 and best >= settings.score_min:
+            if best - guesses[1][1] <= settings.margin_max:
+                return "close"
         if settings.every_s > 0 and (self._last_time_s is None or now_s - self._last_time_s >= settings.every_s):
             return "time"
         return None

@@ -26,15 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         epilog="example: appliance dataset pack flowers.zip --out flowers --form csv --split make --seed 1",
     )  # fmt: skip
     for action in (check, pack):
-        action.add_argument("dataset", type=Path, metavar="DATASET", help="a folder with one folder a label, a .zip of it, or a .csv index")
         action.add_argument(
-            "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
+            "dataset", type=Path, metavar="DATASET", help="a folder with one folder a label, a .zip of it, or a .csv index"
         )
-    pack.add_argument("--out", required=True, type=Path, metavar="FILE|FOLDER", help="a .zip for zip, else a folder; must not exist yet")
+        action.add_argument(
+            "--gs", action="append", default=[], metavar="gs://BUCKET=DIR",
+            help="where a copy of the bucket is; may be given again",
+        )  # fmt: skip
+    pack.add_argument(
+        "--out", required=True, type=Path, metavar="FILE|FOLDER", help="a .zip for zip, else a folder; must not exist yet"
+    )
     pack.add_argument("--form", required=True, choices=("zip", "folder", "csv"), help="what to write")
     pack.add_argument(
         "--split", default="keep", choices=("keep", "make", "none", "train", "validation", "test"),
-        help="keep the splits there are (default), make the missing ones (80, 10 and 10 %%), none: forget them, or one split alone",
+        help="keep the splits there are (default), make the missing ones (80, 10 and 10 %%), none, or one split alone",
     )  # fmt: skip
     pack.add_argument("--seed", type=int, default=0, metavar="N", help="another one makes other splits (default: 0)")
     for action in (check, pack):

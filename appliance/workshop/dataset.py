@@ -110,7 +110,8 @@ def require_trainable(dataset: Dataset) -> None:
         found = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
         raise DatasetError(f"{dataset.source} has {found}: put the pictures into a folder for each label, at least two.")
     if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < LEAST_PICTURES]:
-        raise DatasetError(f"{dataset.source} has fewer than {LEAST_PICTURES} pictures of {', '.join(few)}: add some, or leave the label out.")
+        says = f"{dataset.source} has fewer than {LEAST_PICTURES} pictures of {', '.join(few)}"
+        raise DatasetError(f"{says}: add some, or leave the label out.")
 
 
 def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], list[Problem]]:

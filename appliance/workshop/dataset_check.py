@@ -191,7 +191,8 @@ def _of_copies(examples: Sequence[Example], looks: Sequence[Look]) -> list[Findi
         ("warning", "across_splits", "pictures that are the same or look it in two splits, so that figures come out too good",
          differ([*alike, *(places for places in same if looks[places[0]].thumbnail is None)], "split")),
         ("warning", "duplicates", "the same file more than once", same),
-        ("warning", "near_duplicates", "pictures that look the same (resized, recompressed, mirrored, a moment later)", not_just_same),
+        ("warning", "near_duplicates", "pictures that look the same (resized, recompressed, mirrored, a moment later)",
+         not_just_same),
     ]  # fmt: skip
     return [
         Finding(level, kind, f"{says}: {len(groups)} {'group' if len(groups) == 1 else 'groups'}", named(groups))

@@ -106,7 +106,8 @@ def read_rows(index: Path, gs: Mapping[str, Path]) -> tuple[list[Row], list[Prob
             problems.append(Problem("refused", name, f"Row {number} of {index.name}: {error}."))
             continue
         if (path, label) in seen:
-            problems.append(Problem("passed_over", name, f"Row {number} of {index.name} repeats {seen[path, label]} and was passed over."))
+            says = f"Row {number} of {index.name} repeats {seen[path, label]} and was passed over."
+            problems.append(Problem("passed_over", name, says))
             continue
         seen[path, label] = where
         rows.append(Row(name, path, label, split))
@@ -183,12 +184,11 @@ def _located(name: str, folder: Path, gs: Mapping[str, Path]) -> Path:
         raise KeyError(name)
     encoded = name[len(prefix.rstrip("/")) + 1 :]
     decoded = _inside(gs[prefix], unquote(encoded), name)
+    if decoded.exists():
+        return decoded
     # A bucket may hold a name with a percent sign of its own, and the CSV may have it as it is.
-    return decoded if encoded == unquote(encoded) or decoded.exists() else _first_existing(_inside(gs[prefix], encoded, name), decoded)
-
-
-def _first_existing(path: Path, other: Path) -> Path:
-    return path if path.exists() else other
+    literal = _inside(gs[prefix], encoded, name)
+    return literal if literal.exists() else decoded
 
 
 def _inside(folder: Path, relative: str, name: str) -> Path:

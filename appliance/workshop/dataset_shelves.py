@@ -25,6 +25,10 @@ _UNMINDED_BYTES = 1 << 30
 _LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
 
 
+# What zipfile raises on a damaged entry (NotImplementedError, an encrypted one among them, is a RuntimeError).
+_DAMAGE = (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
+
+
 class FolderShelf:
     """The files below a folder."""
 
@@ -120,7 +124,8 @@ class ZipShelf:
             elif refusal := _refusal(entry):
                 problems.append(Problem("refused", entry.filename, f"{entry.filename!r} {refusal}."))
             elif entry.filename in names:
-                problems.append(Problem("refused", entry.filename, f"{entry.filename!r} stands in the zip twice; the last is read."))
+                says = f"{entry.filename!r} stands in the zip twice; the last is read."
+                problems.append(Problem("refused", entry.filename, says))
             else:
                 names[entry.filename] = None
         return sorted(names), problems
@@ -130,7 +135,7 @@ class ZipShelf:
         try:
             with self._archive().open(key) as packed:
                 return packed.read(limit_bytes)
-        except (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except _DAMAGE as error:
             raise PictureError(f"{key} in {self.path} is damaged and cannot be unpacked: {error}.") from error
         except (OSError, DatasetError) as error:
             raise PictureError(f"{key} in {self.path} cannot be read: {error}.") from error

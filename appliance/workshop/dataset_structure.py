@@ -46,6 +46,7 @@ def places(names: Sequence[str]) -> list[Place]:
         tops = {parts[0] if parts else "" for parts in folders}
     below = [parts for parts in folders if parts]
     words = {parts[0].lower() for parts in below}
-    if len(words) > 1 and all(split_word(word) or word == UNASSIGNED for word in words) and any(len(parts) > 1 for parts in below):
+    are_splits = len(words) > 1 and all(split_word(word) or word == UNASSIGNED for word in words)
+    if are_splits and any(len(parts) > 1 for parts in below):
         return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
     return [Place(parts[0] if parts else None, None) for parts in folders]

@@ -34,7 +34,8 @@ def _table(report: Report) -> list[str]:
         sum(getattr(count, name) for count in report.counts)
         for name in ("pictures", *(("train", "validation", "test", "unassigned") if with_splits else ()))
     ]
-    rows.append([f"{len(report.counts)} label{'s' if len(report.counts) > 1 else ''}", *(str(total) if total else "–" for total in totals)])
+    title = "1 label" if len(report.counts) == 1 else f"{len(report.counts)} labels"
+    rows.append([title, *(str(total) if total else "–" for total in totals)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     remarks = ["", *(_remark(count.label, count.pictures) for count in report.counts), ""]
     table = []
@@ -53,8 +54,8 @@ def _remark(label: str, pictures: int) -> str:
 
 
 def _unlabeled(examples: Sequence[Example]) -> list[str]:
-    said = [f"{_pictures(len(examples))} without a label" + (", with the device's guess:" if any(e.guess for e in examples) else "")]
     guessed = [example for example in examples if example.guess]
+    said = [f"{_pictures(len(examples))} without a label{', with the guess of the device:' if guessed else ''}"]
     # The least sure first: there a label from a person says most.
     for example in sorted(guessed, key=lambda example: example.guess.score)[:_SHOWN]:
         guess = example.guess
@@ -82,7 +83,8 @@ def _more(count: int) -> list[str]:
 def _verdict(report: Report) -> str:
     if not report.errors and not report.warnings:
         return "ok: nothing to do"
-    parts = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in ((report.errors, "error"), (report.warnings, "warning")) if count]
+    counts = ((report.errors, "error"), (report.warnings, "warning"))
+    parts = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
     return f"{' and '.join(parts)}{'' if report.errors else ': it can be used as it is'}"
 
 

@@ -42,11 +42,13 @@ def looked_at(shelf: Shelf, key: str, name: str, is_named: bool = False) -> Prob
         limit = f"the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have"
         return Problem("too_large", name, f"{name} has {size_bytes / 1e6:.1f} MB, more than {limit}: make it smaller.")
     if named is None and suffix and found in SUFFIXES:
-        return Problem("wrong_format", name, f"{name} is {found} inside, which its name does not say: rename it to {SUFFIXES[found]}.")
+        says = f"{name} is {found} inside, which its name does not say: rename it to {SUFFIXES[found]}."
+        return Problem("wrong_format", name, says)
     if found is None and named is not None:
         return Problem("unreadable", name, f"{name} is no picture, though its name says {named}.")
     if found not in SUFFIXES:
         return Problem("wrong_format", name, f"{name} is {found or suffix[1:].upper()}: JPEG, PNG, GIF, BMP and ICO are taken.")
     if named is not None and named != found:
-        return Problem("wrong_format", name, f"{name} is {found} inside, though its name says {named}: rename it to {SUFFIXES[found]}.")
+        says = f"{name} is {found} inside, though its name says {named}: rename it to {SUFFIXES[found]}."
+        return Problem("wrong_format", name, says)
     return None

@@ -10,7 +10,8 @@ COLLECT = "[collect]\nenabled = true\nmax_per_hour = 3600\n"
 
 
 def test_frames_are_collected_with_their_guess_and_the_folder_is_a_dataset(broker, data, tmp_path):
-    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, data / "images", model=data / AUTOML, more=COLLECT)) as daemon:
+    told = settings(broker, data / "images", model=data / AUTOML, more=COLLECT)
+    with broker.observer() as seen, Daemon(tmp_path / "d", told) as daemon:
         daemon.says("collecting frames worth a label in")
         folder = daemon.state / "collected"
         wait_until(lambda: len(list(folder.glob("*.jpg"))) >= 3, "three frames are kept")
@@ -22,7 +23,8 @@ def test_frames_are_collected_with_their_guess_and_the_folder_is_a_dataset(broke
     assert checked.returncode == 0, checked.stderr
     report = json.loads(checked.stdout)
     assert report["pictures"] == 0 and len(report["unlabeled"]) >= 3
-    assert {picture["guess"]["label"] for picture in report["unlabeled"]} <= {"daisy", "dandelion", "roses", "sunflowers", "tulips"}
+    guessed = {picture["guess"]["label"] for picture in report["unlabeled"]}
+    assert guessed <= {"daisy", "dandelion", "roses", "sunflowers", "tulips"}
     assert {finding["kind"] for finding in report["findings"]} == {"unlabeled"}
 
 
@@ -36,7 +38,8 @@ def test_nothing_is_collected_unless_the_settings_say_so(broker, data, tmp_path)
 def test_a_folder_that_cannot_be_written_does_not_stop_the_labeling(broker, data, tmp_path):
     (tmp_path / "file").write_text("in the way")
     more = f'{COLLECT}dir = "{tmp_path}/file/frames"\n'
-    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, data / "images", model=data / AUTOML, more=more)) as daemon:
+    told = settings(broker, data / "images", model=data / AUTOML, more=more)
+    with broker.observer() as seen, Daemon(tmp_path / "d", told) as daemon:
         daemon.says("labeling goes on")
         events = len(seen.payloads("appliance/t/event"))
         seen.wait_for("appliance/t/event", count=events + 2)

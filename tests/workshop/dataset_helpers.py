@@ -32,6 +32,11 @@ def tree(labels: Mapping[str, int], start: int = 0) -> dict[str, bytes]:
     return files
 
 
+def split_tree(labels: Mapping[str, int], *tops: str) -> dict[str, bytes]:
+    """The same below a folder for each split, with other pictures in each."""
+    return {f"{top}/{name}": content for number, top in enumerate(tops) for name, content in tree(labels, 300 * number).items()}
+
+
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from appliance.cli import main
 from appliance.picture import jpeg
-from dataset_helpers import picture, pixels, tree, write_folder, write_zip
+from dataset_helpers import picture, pixels, split_tree, tree, write_folder, write_zip
 
 
 def checked(path, capsys, *options):
@@ -43,8 +43,7 @@ def test_a_good_dataset_is_ok(good, tmp_path, capsys):
 
 
 def test_counts_for_each_split(tmp_path, capsys):
-    files = {f"{top}/{name}": content for top, start in (("TRAIN", 0), ("TEST", 300)) for name, content in tree({"a": 50, "b": 60}, start).items()}
-    path = write_folder(tmp_path / "set", files)
+    path = write_folder(tmp_path / "set", split_tree({"a": 50, "b": 60}, "TRAIN", "TEST"))
     _, report, _ = checked(path, capsys)
     assert report["labels"]["b"] == {"pictures": 120, "train": 60, "validation": 0, "test": 60, "unassigned": 0}
     main(["dataset", "check", str(path)])
@@ -97,7 +96,9 @@ def test_copies_are_a_warning_and_the_same_picture_under_two_labels_an_error(goo
     status, _, findings = checked(write_folder(tmp_path / "set", files), capsys)
     assert status == 1
     assert findings["duplicates"]["items"] == [["roses/000.jpg", "roses/again.jpg"], ["roses/002.jpg", "tulips/stray.jpg"]]
-    assert findings["near_duplicates"]["items"] == [["roses/001.jpg", "roses/small.jpg"], ["roses/003.jpg", "tulips/small_stray.jpg"]]
+    assert findings["near_duplicates"]["items"] == [
+        ["roses/001.jpg", "roses/small.jpg"], ["roses/003.jpg", "tulips/small_stray.jpg"]
+    ]  # fmt: skip
     assert findings["two_labels"]["items"] == [["roses/002.jpg", "tulips/stray.jpg"]]
     assert findings["near_two_labels"]["items"] == [["roses/003.jpg", "tulips/small_stray.jpg"]]
     levels = {kind: finding["level"] for kind, finding in findings.items()}
@@ -113,7 +114,7 @@ def test_a_csv_that_gives_one_file_two_labels_is_found_out(tmp_path, capsys):
 
 
 def test_copies_on_both_sides_of_a_split_are_said(tmp_path, capsys):
-    files = {f"{top}/{name}": c for top, start in (("TRAIN", 0), ("TEST", 300)) for name, c in tree({"a": 50, "b": 50}, start).items()}
+    files = split_tree({"a": 50, "b": 50}, "TRAIN", "TEST")
     files |= {"TEST/a/leak.jpg": smaller(0), "TEST/b/same.jpg": files["TRAIN/b/000.jpg"], "TRAIN/a/harmless.jpg": smaller(1)}
     _, _, findings = checked(write_folder(tmp_path / "set", files), capsys)
     assert findings["across_splits"]["items"] == [["TEST/a/leak.jpg", "TRAIN/a/000.jpg"], ["TEST/b/same.jpg", "TRAIN/b/000.jpg"]]

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.errors import DatasetError, PictureError
 from appliance.workshop.dataset import Guess, open_dataset, require_trainable
-from dataset_helpers import picture, tree, write_folder, write_zip
+from dataset_helpers import picture, split_tree, tree, write_folder, write_zip
 
 
 def write(kind, tmp_path, files):
@@ -54,7 +54,7 @@ def test_pictures_beside_the_label_folders_are_unlabeled(kind, tmp_path):
 
 @both
 def test_train_validation_and_test_folders_give_the_splits(kind, tmp_path):
-    files = {f"{top}/{name}": content for top in ("train", "val", "TEST", "unassigned") for name, content in tree({"a": 1, "b": 1}).items()}
+    files = split_tree({"a": 1, "b": 1}, "train", "val", "TEST", "unassigned")
     dataset = open_dataset(write(kind, tmp_path, files))
     assert dataset.labels == ("a", "b")
     assert Counter(example.split for example in dataset.examples) == {"train": 2, "validation": 2, "test": 2, None: 2}

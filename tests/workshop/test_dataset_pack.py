@@ -62,8 +62,8 @@ def test_the_index_has_automls_rows(plain, tmp_path):
 def test_splits_can_be_forgotten_or_taken_out_one_by_one(plain, tmp_path):
     made = packed(plain, tmp_path / "made.zip", "zip", "--split", "make", "--seed", "5")
     assert {split for _, split, _ in content(packed(made, tmp_path / "none.zip", "zip", "--split", "none"))} == {None}
-    of_made = {split: {data for label, s, data in content(made) if s == split and label} for split in ("train", "validation", "test")}
-    for split, expected in of_made.items():
+    for split in ("train", "validation", "test"):
+        expected = {data for label, its_split, data in content(made) if its_split == split and label}
         alone = packed(plain, tmp_path / f"{split}.zip", "zip", "--split", split, "--seed", "5")
         assert {data for _, _, data in content(alone)} == expected
         assert open_dataset(alone).labels == ("a", "b") and not open_dataset(alone).unlabeled
@@ -83,7 +83,8 @@ def test_the_guess_of_a_collected_frame_goes_along(plain, tmp_path):
 
 
 def test_pictures_of_one_name_from_many_places_get_numbers(tmp_path):
-    folder = write_folder(tmp_path / "set", {f"{n}/x.jpg": picture(n) for n in range(3)} | {"3/x.png": picture(3, "PNG"), "4/X.jpg": picture(4)})
+    others = {"3/x.png": picture(3, "PNG"), "4/X.jpg": picture(4)}
+    folder = write_folder(tmp_path / "set", {f"{n}/x.jpg": picture(n) for n in range(3)} | others)
     (folder / "index.csv").write_text("".join(f"{name},a\n" for name in ("0/x.jpg", "1/x.jpg", "2/x.jpg", "3/x.png", "4/X.jpg")))
     out = packed(folder / "index.csv", tmp_path / "out", "folder")
     assert sorted(os.listdir(out / "a")) == ["X_5.jpg", "x.jpg", "x_2.jpg", "x_3.jpg", "x_4.png"]

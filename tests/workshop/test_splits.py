@@ -11,7 +11,7 @@ from PIL import Image
 from appliance.picture import jpeg
 from appliance.workshop.dataset import open_dataset, with_splits
 from appliance.workshop.duplicates import look, near_groups, same_bytes
-from dataset_helpers import picture, pixels, tree, write_folder
+from dataset_helpers import picture, pixels, split_tree, tree, write_folder
 
 
 def copies(seed: int) -> dict[str, bytes]:
@@ -105,7 +105,8 @@ def test_shares_may_be_others(mixed):
 
 
 def test_splits_that_were_given_are_kept_and_copies_follow_them(mixed):
-    given = {"a/0-original.jpg": "test", "a/1-cut.jpg": "validation", "b/000.jpg": "test", "b/0-cut.jpg": "test", "b/0-original.jpg": "train"}
+    given = {"a/0-original.jpg": "test", "a/1-cut.jpg": "validation", "b/000.jpg": "test", "b/0-cut.jpg": "test"}
+    given["b/0-original.jpg"] = "train"
     some = dataclasses.replace(mixed, examples=tuple(dataclasses.replace(e, split=given.get(e.name)) for e in mixed.examples))
     dealt = by_name(with_splits(some))
     assert {name: dealt[name] for name in given} == given
@@ -115,7 +116,7 @@ def test_splits_that_were_given_are_kept_and_copies_follow_them(mixed):
 
 
 def test_where_every_picture_has_a_split_nothing_is_read(tmp_path):
-    folder = write_folder(tmp_path / "set", {f"{top}/{name}": c for top in ("train", "test") for name, c in tree({"a": 2}).items()})
+    folder = write_folder(tmp_path / "set", split_tree({"a": 2}, "train", "test"))
     dataset = open_dataset(folder)
     for path in folder.rglob("*.jpg"):
         path.unlink()
