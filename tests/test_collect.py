@@ -116,6 +116,7 @@ def test_a_label_that_is_not_reported_counts_for_nothing(folder):
     assert run.kept == [2]
     (example,) = open_dataset(folder).unlabeled
     assert example.guess.label == "roses"
+    assert len(json.loads(next(folder.glob("*.json")).read_text())["labels"]) == 1
 
 
 def test_the_guess_lies_beside_and_dataset_reads_it(folder):
