@@ -11,7 +11,7 @@ import made_models
 import pytest
 from bundle_helpers import bundle_folder
 from model_server import ModelServer
-from signed_site import Device, Operator, bundle_zip
+from signed_site import Device, Operator, forge
 
 from appliance.errors import BundleError, PublishError
 from appliance.labeling.bundle import read_bundle
@@ -366,6 +366,10 @@ def test_a_site_that_is_none_or_not_whole_is_said(tmp_path, operator):
             with pytest.raises(PublishError, match=words):
                 operator.publisher().refresh()
             file.write_bytes(good)
+    other = forge(operator.file("snapshot"), operator.stolen("snapshot"), expires=datetime(2030, 1, 1, tzinfo=UTC))
+    with pytest.raises(PublishError, match="is not the file that was signed"):
+        operator.publisher().refresh()
+    assert operator.file("snapshot").read_bytes() == other
 
 
 def test_two_at_a_time_do_not_mix(operator):
@@ -442,9 +446,12 @@ def test_an_interruption_at_any_file_leaves_a_site_that_devices_accept(tmp_path,
             offered.append(fresh.version())
             assert faults(site, operator.root) == [], writer.written
             if not done:
+                left = {name: content for name, content in everything(site).items() if not name.endswith("timestamp.json")}
                 again = Publisher(site, KeyFolder(keys))
                 ACTS[act](again, bundles) if cut == 2 else again.refresh()
                 assert faults(site, operator.root) == [] and fresh.version() == other.version()
+                kept = everything(site)
+                assert all(kept[name] == content for name, content in left.items()), "a cache may hold these for ever"
         cut += 1
     assert cut >= 4, "at the least targets, snapshot and timestamp were cut before"
     assert set(offered) <= {old, offered[-1]}, "the old state or the new one, nothing between"
