@@ -72,7 +72,7 @@ class Rules:
         if bundled and name != running.identity.name:
             return None
         if not is_newer(running.version, version):
-            return f"it has the version {version} of the running model and other contents: give it a greater one"
+            return f"version {version} runs already; other contents need a greater one"
         if self.allow_downgrade:
             return None
         return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"

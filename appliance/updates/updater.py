@@ -227,10 +227,10 @@ class Updater:
         if self._settings.install == "ask" and not asked:
             self._show(version)
             if order:
-                order.done({"offered": version, "taken": False})
+                order.done(_found(offer, taken=False) | {"current": False})
             return
         if order and not wanted:
-            order.done({"offered": version, "taken": True})
+            order.done(_found(offer, taken=True))
         self._bring(offer, asked, order)
 
     def _nothing_new(self, order: "_Order | None", offer: Offer | None, why: str | None) -> None:
@@ -243,7 +243,7 @@ class Updater:
         if order and order.version:
             raise UpdateError(why or f"{shown_version(offer)} is installed already")
         if order:
-            order.done({"offered": shown_version(offer) if offer else None, "taken": False, "reason": why})
+            order.done(_found(offer, taken=False, reason=why))
 
     def _announce(self, offer: Offer, version: str) -> None:
         if self._announced != offer.hash:
@@ -283,7 +283,7 @@ class Updater:
             self._trial.begin(slot, self._journal.entry.old_p95_ms)
         self._show(None)
         if order:
-            order.done({"offered": candidate.shown_version, "taken": True})
+            order.done(_found(offer, taken=True))
 
     def _failed(
         self, reason: str, order: "_Order | None", offer: Offer | None = None, error: BaseException | None = None
@@ -314,6 +314,12 @@ class Updater:
                 self._schedule.soon()  # an update was under way
         except (ApplianceError, OSError) as error:
             log.warning("what an update left undone could not be finished: %s", error)
+
+
+def _found(offer: Offer | None, taken: bool, reason: str | None = None) -> dict[str, Any]:
+    """The answer to an order: what is offered, whether it is (being) put in, and why not; `current`: it runs already."""
+    offered = shown_version(offer) if offer else None
+    return {"offered": offered, "taken": taken, "current": bool(offer) and not taken and reason is None, "reason": reason}
 
 
 class _Order:

@@ -1,0 +1,603 @@
+"""The update machine with the url source: what is taken, what is not, what is told, and what every fault leads to."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import made_models
+import pytest
+from bundle_helpers import bundle_folder
+from machine_helpers import Rig, publish
+from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
+
+from appliance.errors import SourceError, UpdateError
+from appliance.labeling.bundle import read_bundle
+
+WAY = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
+
+
+@pytest.fixture
+def server():
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def rig(tmp_path, server):
+    """A device that runs `colours 1.0`, and asks only on command."""
+    installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
+    with Rig(tmp_path / "device", server.url("/manifest.json"), installed=installed) as rig:
+        yield rig
+
+
+def two(server, tmp_path, salt=2, **more):
+    publish(server, tmp_path / f"two-{salt}", version="2.0", model=made_models.good(salt), **more)
+
+
+def zipped(folder):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    return content.getvalue()
+
+
+# What is taken
+
+
+def test_a_newer_model_is_taken_and_each_step_is_told(rig, server, tmp_path):
+    two(server, tmp_path)
+    assert rig.check() == {"offered": "2.0", "taken": True, "current": False, "reason": None}
+    done = rig.until("committed")
+    assert rig.states == WAY and rig.runs == rig.would_run == "colours 2.0"
+    assert done.version == "2.0" and done.sha256 == rig.labeler.identity.sha256
+    assert {step.version for step in rig.steps} == {"2.0"}
+    assert not any((rig.state / "downloads").iterdir())
+    assert rig.check() == {"offered": "2.0", "taken": False, "current": True, "reason": None}
+
+
+def test_progress_is_shown_while_it_is_fetched(rig, server, tmp_path):
+    two(server, tmp_path)
+    server.fault("/model.tflite", Drip(every_s=0.02, size=200), times=1)
+    rig.check()
+    rig.until("swapped")
+    percentages = [shown.percentage for shown in rig.shown if shown.percentage is not None]
+    assert percentages == sorted(percentages) and percentages[-1] == 100 and len(percentages) > 2
+    assert all(shown.latest_version == "2.0" and shown.in_progress for shown in rig.shown if shown.percentage is not None)
+    rig.until("committed")
+    assert (rig.shown[-1].latest_version, rig.shown[-1].in_progress) == (None, False)
+
+
+@pytest.mark.parametrize("form", ["zip", "tflite"])
+def test_a_zip_and_a_bare_tflite_are_taken_too(tmp_path, server, form):
+    installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
+    second = bundle_folder(tmp_path / "v2", version="2.0", model=made_models.good(2))
+    if form == "zip":
+        server.put("/colours.zip", zipped(second))
+    else:
+        server.put("/colours.tflite", made_models.good(2))
+        server.put("/dict.txt", b"red\ngreen\nblue\n")
+    with Rig(tmp_path / "device", server.url(f"/colours.{form}"), installed=installed) as rig:
+        rig.check()
+        rig.until("committed")
+        assert rig.labeler.identity.sha256 == read_bundle(second).identity.sha256
+        assert rig.labeler.identity.name == "colours"
+        before = len(server.requests)
+        assert rig.check()["current"]
+        assert len(server.requests) - before == 1
+
+
+def test_checks_come_by_themselves_at_the_start_and_every_interval(tmp_path, server):
+    two(server, tmp_path)
+    with Rig(tmp_path / "device", server.url("/manifest.json"), interval_s=1.0) as rig:
+        rig.until("committed")
+        two(server, tmp_path, salt=3, hashes=True, name="colours")
+        server.mend()
+        publish(server, tmp_path / "three", version="3.0", model=made_models.good(4))
+        rig.until("committed", 2)
+        assert rig.runs == "colours 3.0"
+
+
+def test_an_automl_export_put_up_again_under_the_same_names_is_noticed(tmp_path, server):
+    """Its manifest never changes, and gives no hashes."""
+    first = bundle_folder(tmp_path / "first", name=None, version=None, model=made_models.good(1))
+    server.put_folder(first, "/flowers/")
+    with Rig(tmp_path / "device", server.url("/flowers/manifest.json")) as rig:
+        rig.check()
+        rig.until("committed")
+        assert rig.runs.startswith("flowers sha256:")
+        server.put("/flowers/model.tflite", made_models.good(2))
+        assert rig.check()["taken"]
+        rig.until("committed", 2)
+        server.put("/flowers/dict.txt", b"rot\ngruen\nblau\n")
+        rig.check()
+        rig.until("committed", 3)
+        assert rig.labeler.labels == ("rot", "gruen", "blau")
+
+
+@pytest.mark.parametrize("known", [Plain(), Plain(validators=False), NoHead(405), NoHead(403)])
+def test_a_server_without_conditions_states_or_head_is_tolerated(tmp_path, server, known):
+    server.put_folder(bundle_folder(tmp_path / "first", name=None, version=None, model=made_models.good(1)))
+    for path in ("/manifest.json", "/model.tflite", "/dict.txt"):
+        server.fault(path, known)
+    with Rig(tmp_path / "device", server.url("/manifest.json")) as rig:
+        rig.check()
+        rig.until("committed")
+        assert rig.check()["current"]
+        server.put("/model.tflite", made_models.good(2))
+        assert rig.check()["taken"]
+        rig.until("committed", 2)
+
+
+def test_the_hash_that_cloud_storage_gives_is_held_against_the_bytes(tmp_path, server):
+    import base64
+    import hashlib
+
+    good = made_models.good(2)
+    md5 = base64.b64encode(hashlib.md5(good).digest()).decode()
+    server.put("/dict.txt", b"red\ngreen\nblue\n")
+    server.put("/colours.tflite", good, headers={"x-goog-hash": f"crc32c=AAAA,md5={md5}"})
+    with Rig(tmp_path / "device", server.url("/colours.tflite")) as rig:
+        server.files["/colours.tflite"] = type(server.files["/colours.tflite"])(
+            good[:-1] + b"x", server.files["/colours.tflite"].etag, None, server.files["/colours.tflite"].headers
+        )
+        rig.check()
+        assert "another md5" in rig.until("failed").reason
+        server.put("/colours.tflite", good, headers={"x-goog-hash": f"crc32c=AAAA,md5={md5}"})
+        rig.check()
+        rig.until("committed")
+
+
+def test_the_same_bundle_under_another_state_of_the_files_is_not_put_in_again(tmp_path, server):
+    server.put_folder(bundle_folder(tmp_path / "first", name=None, version=None, model=made_models.good(1)))
+    with Rig(tmp_path / "device", server.url("/manifest.json")) as rig:
+        rig.check()
+        rig.until("committed")
+        server.put("/model.tflite", made_models.good(1), etag='"put-up-again"')
+        rig.check()
+        last = rig.until("committed", 2)
+        assert last.reason == "the same model is installed already" and rig.states.count("swapped") == 1
+        assert rig.check()["current"]
+
+
+def test_what_was_taken_is_not_fetched_again_after_a_restart(rig, server, tmp_path):
+    two(server, tmp_path, hashes=False)
+    rig.check()
+    rig.until("committed")
+    rig.restart()
+    fetched = len(server.asked("/model.tflite", "GET"))
+    assert rig.check()["current"]
+    assert len(server.asked("/model.tflite", "GET")) == fetched
+
+
+@pytest.mark.parametrize(("hashes", "most"), [(True, 1), (False, 3)])
+def test_a_check_that_finds_nothing_costs_little(rig, server, tmp_path, hashes, most):
+    two(server, tmp_path, hashes=hashes)
+    rig.check()
+    rig.until("committed")
+    before = len(server.requests)
+    rig.check()
+    asked = server.requests[before:]
+    assert len(asked) <= most and sum(request.sent for request in asked) < 2000
+    assert {request.status for request in asked} == {304}
+
+
+# What is not
+
+
+def test_downgrades_are_refused_unless_allowed(rig, server, tmp_path):
+    publish(server, tmp_path / "old", version="0.9", model=made_models.good(9))
+    answer = rig.check()
+    assert not answer["taken"] and "0.9 is older than the running 1.0" in answer["reason"]
+    with pytest.raises(UpdateError, match="allow_downgrade"):
+        rig.install()
+    assert rig.steps == [] and not server.asked("/model.tflite", "GET")
+    rig.restart(allow_downgrade=True)
+    rig.check()
+    rig.until("committed")
+    assert rig.runs == "colours 0.9"
+
+
+def test_the_running_version_with_other_contents_is_no_newer_one(rig, server, tmp_path):
+    publish(server, tmp_path / "same", version="1.0", model=made_models.good(9))
+    assert "greater one" in rig.check()["reason"]
+    assert rig.steps == []
+
+
+def test_a_downgrade_that_shows_only_in_the_zip_is_fetched_once_and_refused(tmp_path, server):
+    installed = bundle_folder(tmp_path / "v1", version="1.0")
+    server.put("/m.zip", zipped(bundle_folder(tmp_path / "old", version="0.9", model=made_models.good(9))))
+    with Rig(tmp_path / "device", server.url("/m.zip"), installed=installed) as rig:
+        rig.check()
+        assert "older than" in rig.until("refused").reason
+        assert "was refused" in rig.check()["reason"]
+        assert len(server.asked("/m.zip", "GET")) == 1
+
+
+def test_versions_of_the_model_that_came_with_the_program_do_not_hold_others_back(tmp_path, server):
+    publish(server, tmp_path / "other", name="colours", version="0.1", model=made_models.good(9))
+    with Rig(tmp_path / "device", server.url("/manifest.json")) as rig:  # bundled: shipped 1.0
+        rig.check()
+        rig.until("committed")
+        assert rig.runs == "colours 0.1"
+
+
+def test_ask_waits_for_the_owner(tmp_path, server):
+    installed = bundle_folder(tmp_path / "v1", version="1.0")
+    two(server, tmp_path)
+    with Rig(tmp_path / "device", server.url("/manifest.json"), installed=installed, install="ask") as rig:
+        assert rig.check() == {"offered": "2.0", "taken": False, "current": False, "reason": None}
+        assert rig.check()["offered"] == "2.0"
+        assert rig.states == ["available"] and rig.shown[-1].latest_version == "2.0" and not rig.shown[-1].in_progress
+        with pytest.raises(UpdateError, match="offers 2.0, not 3.0"):
+            rig.install("3.0")
+        assert rig.runs == "colours 1.0"
+        assert rig.install("2.0")["taken"]
+        assert rig.runs == "colours 2.0"
+        rig.until("committed")
+        with pytest.raises(UpdateError, match="installed already"):
+            rig.install("latest")
+
+
+def test_the_variant_of_what_runs_may_change_without_a_download(rig, server, tmp_path):
+    two(server, tmp_path)
+    rig.check()
+    rig.until("committed")
+    source = rig.updater._source
+    before = source.check
+    from dataclasses import replace
+
+    source.check = lambda: replace(before(), variant="b", experiment="brightness")
+    rig.check()
+    assert (rig.labeler.identity.variant, rig.labeler.identity.experiment) == ("b", "brightness")
+    assert rig.states == WAY
+
+
+# Faults of the model
+
+
+BAD = {
+    "crashes": (made_models.crashes, {}, "crashed the process"),
+    "is not numbers": (made_models.not_numbers, {}, "not numbers"),
+    "labels that do not fit": (made_models.good, {"labels": ("red", "green")}, "2 labels"),
+    "a web page": (lambda: b"<!doctype html><title>Sign in</title>", {}, "web page"),
+    "half a file": (lambda: made_models.good()[:700], {}, "damaged or cut short"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_model_is_refused_once_and_what_ran_runs_on(tmp_path, server, kind):
+    from appliance.updates.probe import probe
+
+    make, more, reason = BAD[kind]
+    installed = bundle_folder(tmp_path / "v1", version="1.0")
+    publish(server, tmp_path / "bad", version="2.0", model=make(), **more)
+    with Rig(tmp_path / "device", server.url("/manifest.json"), installed=installed, probe=probe) as rig:
+        rig.check()
+        assert reason in rig.until("refused").reason
+        assert rig.runs == rig.would_run == "colours 1.0"
+        rig.restart()
+        fetched = len(server.asked("/model.tflite", "GET"))
+        assert "was refused" in rig.check()["reason"]
+        assert len(server.asked("/model.tflite", "GET")) == fetched
+
+
+@pytest.mark.parametrize(
+    ("make", "limits", "reason"),
+    [
+        (made_models.never_ends, {"time_s": 4.0}, "longer than"),
+        (lambda: made_models.needs_memory(1_000_000_000), {}, "needs more memory"),
+    ],
+)
+def test_a_model_that_hangs_or_wants_too_much_is_refused(tmp_path, server, make, limits, reason):
+    from appliance.updates.probe import Limits, probe
+
+    publish(server, tmp_path / "bad", version="2.0", model=make())
+    with Rig(tmp_path / "device", server.url("/manifest.json"), probe=lambda path: probe(path, Limits(**limits))) as rig:
+        rig.check()
+        assert reason in rig.until("refused").reason
+        assert rig.runs == "shipped 1.0"
+
+
+def test_after_a_refusal_something_else_is_taken_and_an_explicit_install_tries_again(rig, server, tmp_path):
+    publish(server, tmp_path / "bad", version="2.0", model=made_models.not_numbers())
+    rig.check()
+    rig.until("refused")
+    with pytest.raises(UpdateError, match="was refused: .*not numbers"):
+        rig.install()
+    assert rig.states.count("refused") == 2
+    publish(server, tmp_path / "good", version="2.1", model=made_models.good(7))
+    rig.check()
+    rig.until("committed")
+    assert rig.runs == "colours 2.1" and rig.store.state().refused == ()
+
+
+# Probation
+
+
+def trial(rig, server, tmp_path):
+    two(server, tmp_path)
+    rig.frames(40, ms=5.0)
+    rig.check()
+    rig.until("probation")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [((5.0, "scores that are no numbers"), "scores that are no numbers"), ((100.0, None), "too slow")],
+)
+def test_a_model_that_fails_its_probation_is_taken_back_and_refused(rig, server, tmp_path, outcome, reason):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    assert rig.runs == "colours 2.0"
+    rig.outcome = outcome
+    step = rig.until("rolled_back")
+    assert reason in step.reason and step.version == "2.0"
+    assert rig.runs == rig.would_run == "colours 1.0"
+    assert "was refused" in rig.check()["reason"]
+    assert "committed" not in rig.states
+
+
+def test_the_old_model_is_the_measure_and_a_given_limit_comes_first(rig, server, tmp_path):
+    rig.restart(probation_s=0.0)
+    rig.outcome = (20.0,)
+    two(server, tmp_path)
+    rig.frames(40, ms=20.0)
+    rig.check()
+    rig.until("swapped")
+    rig.outcome = (50.0,)  # above 0.8 / 50 fps = 16 ms, within 3 × 20 ms
+    rig.until("committed")
+    rig.restart(max_latency_ms=10.0)
+    publish(server, tmp_path / "three", version="3.0", model=made_models.good(3))
+    rig.check()
+    assert "more than 10 ms" in rig.until("rolled_back").reason
+
+
+def test_the_camera_may_go_away_during_probation(rig, server, tmp_path):
+    rig.restart(probation_s=0.5)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    threading.Event().wait(1.0)  # no frames come, and more time goes by than the probation lasts
+    assert "committed" not in rig.states and rig.runs == "colours 2.0"
+    rig.until("committed")
+
+
+def test_a_model_that_hangs_on_probation_is_taken_back_on_disk_before_the_watchdog_acts(rig, server, tmp_path):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.stuck_in = "the labeling thread is stuck in labeling a frame"
+    assert "does not answer" in rig.until("rolled_back").reason
+    assert rig.would_run == "colours 1.0"
+
+
+def test_a_probation_goes_on_after_a_restart_and_begins_anew(rig, server, tmp_path):
+    rig.restart(probation_s=0.5)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.restart()
+    assert rig.runs == "colours 2.0"
+    rig.until("committed")
+    assert rig.states == [*WAY[:6], "probation", "committed"]
+    assert not rig.store.state().probation
+
+
+def test_no_other_model_is_taken_while_one_is_on_probation(rig, server, tmp_path):
+    rig.restart(probation_s=60.0, interval_s=1.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    publish(server, tmp_path / "three", version="3.0", model=made_models.good(3))
+    assert "waits until the probation ends" in rig.check()["reason"]
+    with pytest.raises(UpdateError, match="on probation"):
+        rig.install("3.0")
+    rig.store.rollback("its owner went back")
+    rig.updater.store_changed()
+    rig.until("swapped", 2)
+    assert rig.runs == "colours 3.0"
+
+
+def test_a_rollback_by_the_owner_ends_the_probation_and_the_model_stays_away(rig, server, tmp_path):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.go_back(lambda: rig.store.rollback("its owner went back"))
+    rig.updater.store_changed()
+    assert "its owner went back" in rig.check()["reason"]
+    assert rig.runs == "colours 1.0" and "rolled_back" not in rig.states  # told by who rolled back
+
+
+def test_a_model_installed_by_hand_during_probation_stays(rig, server, tmp_path):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.go_back(lambda: rig.store.install(read_bundle(bundle_folder(tmp_path / "mine", version="9.0")), "a command"))
+    rig.updater.store_changed()
+    assert "another model" in rig.until("rolled_back").reason
+    assert rig.runs == rig.would_run == "colours 9.0"
+
+
+# Faults of the server and the network
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "reason"),
+    [
+        ("/manifest.json", Status(404), "not there"),
+        ("/manifest.json", Status(403), "403"),
+        ("/manifest.json", Status(500), "500"),
+        ("/manifest.json", Body(b"<!doctype html><title>Sign in</title>", "text/html"), "not JSON|not a bundle"),
+        ("/manifest.json", Redirect("http://models.example.org/manifest.json"), "not https"),
+        ("/manifest.json", Stall(5), "sent nothing"),
+        ("/manifest.json", Endless(), "more than"),
+        ("/model.tflite", Status(404), "not there"),
+        ("/model.tflite", Status(403), "403"),
+        ("/model.tflite", Body(b"x" * 3000), "another sha256"),
+        ("/model.tflite", Body(b"<!doctype html>", "text/html"), "another sha256"),
+        ("/model.tflite", Redirect("http://models.example.org/model.tflite"), "not https"),
+        ("/model.tflite", Stall(500), "sent nothing"),
+        ("/model.tflite", Drip(every_s=0.05, size=20), "only"),
+        ("/model.tflite", Truncate(0), "ended"),
+        ("/model.tflite", Longer(100), "another sha256"),
+        ("/model.tflite", Endless(), "more than"),
+    ],
+)
+def test_a_fault_of_the_server_is_temporary_and_costs_nothing(rig, server, tmp_path, path, fault, reason):
+    import re
+
+    two(server, tmp_path)
+    rig.restart(max_bytes=100_000)
+    server.fault(path, fault)
+    if path == "/manifest.json":
+        with pytest.raises(SourceError, match=reason):
+            rig.check()
+    else:
+        assert rig.check()["taken"]
+    assert re.search(reason, rig.until("failed").reason)
+    assert rig.runs == rig.would_run == "colours 1.0" and rig.store.state().refused == ()
+    server.mend()
+    rig.check()
+    rig.until("committed")
+    assert rig.runs == "colours 2.0"
+
+
+def test_a_broken_download_goes_on_where_it_was_after_a_restart(rig, server, tmp_path):
+    two(server, tmp_path)
+    server.fault("/model.tflite", Truncate(600), times=1)
+    server.fault("/model.tflite", Status(503), times=1)
+    rig.check()
+    rig.until("failed")
+    rig.restart()
+    rig.check()
+    rig.until("committed")
+    assert server.asked("/model.tflite")[-1].headers["range"] == "bytes=600-"
+
+
+def test_a_set_that_changes_while_it_is_fetched_is_fetched_again(rig, server, tmp_path):
+    """The label file of the first set is replaced after its model was fetched, together with the model."""
+    two(server, tmp_path, hashes=False)
+    labels = server.files["/dict.txt"]
+
+    def replaced(request):
+        server.routes.clear()
+        server.put("/model.tflite", made_models.good(33))
+        server.put("/dict.txt", b"rot\ngruen\nblau\n")
+        return Status(200, labels.body, {"ETag": labels.etag})
+
+    server.route("GET", "/dict.txt", replaced)
+    rig.check()
+    rig.until("committed")
+    assert rig.labeler.labels == ("rot", "gruen", "blau")
+    assert rig.labeler.bundle.model_bytes() == made_models.good(33)
+    assert "failed" not in rig.states
+
+
+def test_a_server_that_wants_rest_is_left_alone(rig, server, tmp_path):
+    two(server, tmp_path)
+    server.fault("/manifest.json", Status(429, headers={"Retry-After": "3000"}))
+    rig.restart(interval_s=1.0)
+    rig.until("failed")
+    assert 2990 < rig.updater._schedule.wait_s() <= 3000
+    server.mend()
+    rig.check()
+    rig.until("committed")
+
+
+def test_errors_are_told_once_and_tried_again_later_each_time(rig, server):
+    rig.restart(interval_s=1.0)
+    for _ in range(6):
+        with pytest.raises(SourceError):
+            rig.check()
+    assert rig.states == ["failed"]
+    assert rig.updater._schedule.wait_s() > 10
+
+
+def test_a_full_disk_is_seen_before_the_download(tmp_path):
+    """In a namespace of its own, on a file system that has less room than is kept free beside a model."""
+    script = f"""
+import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent), str(Path(__file__).parents[2])]!r}
+from pathlib import Path
+import made_models
+from machine_helpers import Rig, publish
+from model_server import ModelServer
+with ModelServer() as server:
+    publish(server, Path("made"), version="2.0", model=made_models.good(2))
+    with Rig(Path("device"), server.url("/manifest.json")) as rig:
+        rig.check()
+        print(rig.until("failed").reason, rig.runs, len(server.asked("/model.tflite", "GET")))
+"""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    mounted = f"mount -t tmpfs -o size=8m tmpfs '{tmp_path}' && cd '{tmp_path}' && exec '{sys.executable}' -c \"$0\""
+    found = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, timeout=120)
+    if "unshare" in found.stderr or "mount" in found.stderr:
+        pytest.skip(f"no mount namespace here: {found.stderr.strip()}")
+    assert "make room" in found.stdout and found.stdout.strip().endswith("shipped 1.0 0"), found.stderr
+
+
+# Kills, in the small (test_update_kills.py has the table)
+
+
+def test_a_candidate_that_the_program_does_not_survive_is_given_up(rig, server, tmp_path):
+    """As a model that ends the process while it is warmed: the process is gone, and the journal says in what."""
+    from appliance.identity import boot_id
+
+    two(server, tmp_path)
+    rig.warming = lambda: (_ for _ in ()).throw(SystemExit)
+    journal = rig.state / "update.json"
+    rig.check()
+    rig._thread.join(20)
+    died = json.loads(journal.read_text())
+    assert (died["entry"]["step"], died["entry"]["tries"], died["entry"]["boot"]) == ("warming", 1, boot_id())
+    rig.start()
+    rig.until("probing", 2)
+    rig._thread.join(20)
+    assert json.loads(journal.read_text())["entry"]["tries"] == 2
+    rig.start()
+    assert "did not survive it 2 times" in rig.until("refused").reason
+    assert rig.runs == rig.would_run == "colours 1.0"
+
+
+def test_an_orderly_stop_in_the_middle_counts_for_nothing_and_the_way_goes_on(rig, server, tmp_path):
+    two(server, tmp_path)
+    rig.stop()
+    for _ in range(3):
+        reached, go_on = threading.Event(), threading.Event()
+        rig.warming = lambda reached=reached, go_on=go_on: (reached.set(), go_on.wait(20))
+        rig.start()
+        rig.check()
+        assert reached.wait(20)
+        rig.updater.stop()
+        go_on.set()
+        rig.stop()
+        assert rig.would_run == "colours 1.0"
+    rig.warming = lambda: None
+    rig.start()
+    rig.until("committed")
+    assert rig.runs == "colours 2.0" and "refused" not in rig.states
+
+
+def test_what_the_owner_asked_for_goes_on_after_a_restart(tmp_path, server):
+    two(server, tmp_path)
+    with Rig(tmp_path / "device", server.url("/manifest.json"), install="ask") as rig:
+        server.fault("/model.tflite", Status(503), times=1)
+        with pytest.raises(SourceError):
+            rig.install()
+        rig.restart()
+        rig.until("committed")
+        assert rig.runs == "colours 2.0"
+
+
+def test_a_damaged_journal_is_set_right(rig, server, tmp_path):
+    two(server, tmp_path)
+    for content in ("", "{", "[]", '{"format": 1, "entry": {"step": 1}}', '{"format": 7}'):
+        rig.stop()
+        (rig.state / "update.json").write_text(content)
+        rig.start()
+    rig.check()
+    rig.until("committed")
