@@ -18,7 +18,7 @@ COMMANDS = {
     "demo": "the whole appliance on drawn scenes and a broker of its own",
     "check": "says what works and what to do about the rest",
     "label": "labels pictures",
-    "model": "the models on this device: show, list, install, rollback",
+    "model": "the models on this device: show, list, install, rollback, check",
     "bench": "what a frame costs, stage by stage",
     "dataset": "checks and packs pictures for training",
     "train": "teaches a model your own labels",

@@ -1,6 +1,7 @@
 """Shows and changes the models on this device; a running daemon follows at once.
 
-`install` takes a bundle that is here on disk; what it needs to be is tried first, in a process of its own.
+`install` takes a bundle that is here on disk; what it needs to be is tried first, in a process of its own. `check` asks
+the configured source: the daemon does, and takes what is newer; where none runs, this command only tells.
 """
 
 import argparse
@@ -24,17 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("list", "every model on this device"),
         ("install", "put a bundle in place"),
         ("rollback", "back to the model before this one"),
+        ("check", "ask the update source for a newer one"),
     ):
         action = actions.add_parser(name, help=purpose)
         if name == "install":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
+        if name == "check":
+            action.add_argument("--config", type=Path, metavar="FILE", help="the settings, where no daemon runs")
         action.add_argument("--json", action="store_true", help="print one JSON value")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries the action out."""
     actions: dict[str, Callable[[argparse.Namespace], Any]] = {
-        "show": _show, "list": _list, "install": _install, "rollback": _rollback,
+        "show": _show, "list": _list, "install": _install, "rollback": _rollback, "check": _check,
     }
     value, lines = actions[arguments.action](arguments)
     if arguments.json:
@@ -101,11 +105,60 @@ def _install(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
 
 def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
+    from appliance.control import ask
+    from appliance.places import control_socket
+
+    try:
+        runs = ask(control_socket(), {"command": "model-rollback"}, 60)
+        return runs | {"daemon": "follows"}, [f"back to {runs['name']} {runs['version']}, and the running daemon labels with it"]
+    except DaemonAbsentError:
+        pass
     store = _store()
     store.rollback("its owner went back to the one before it")
     identity = store.current().bundle.identity
     value = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
     return _followed(value, f"back to {identity.name} {identity.version}")
+
+
+def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
+    from appliance.control import ask
+    from appliance.places import control_socket
+
+    try:
+        found = ask(control_socket(), {"command": "model-check"}, 150)
+    except DaemonAbsentError:
+        return _checked_here(arguments.config)
+    if found["taken"]:
+        return found, [f"{found['offered']} is newer: the running daemon takes it; see T/update, or: appliance model list"]
+    if found["offered"] is None or found.get("reason"):
+        return found, [f"no newer model: {found['reason']}"]
+    if found["current"]:
+        return found, [f"no newer model: {found['offered']} is what runs"]
+    return found, [f"{found['offered']} is newer and waits to be installed (update.install is ask): see T/model/install"]
+
+
+def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
+    """Asks the source from this process, which keeps nothing of it."""
+    import tempfile
+
+    from appliance.identity import device_id
+    from appliance.settings_file import load
+    from appliance.updates.candidate import shown_version
+    from appliance.updates.sources import open_source
+
+    settings = load(config)
+    current = _store().state().current
+    with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
+        source = open_source(settings.update, device_id(settings.device.id), Path(folder))
+        try:
+            offer = source.check()
+        finally:
+            source.close()
+    known = bool(offer and current and current.offer == offer.hash)
+    value = {"offered": shown_version(offer) if offer else None, "current": known, "taken": False, "reason": None, "daemon": "absent"}
+    if offer is None:
+        return value, [f"{source.origin} offers nothing"]
+    return value, [f"{source.origin} offers {value['offered']}{', which is here already' if known else '; no daemon runs that could take it'}"]
 
 
 def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:
