@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from appliance import __version__
 from appliance.capture import Capture
 from appliance.errors import ControlError
-from appliance.labeling.preprocess import View
 from appliance.labeling.labeler import Labeler
+from appliance.labeling.preprocess import View
 from appliance.messaging.commands import Handler
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import update_payload
