@@ -5,17 +5,24 @@ know and run with their accelerated kernels are used, so the base's own kernels 
 
     pooled → DEQUANTIZE → RESHAPE → RELU → SQRT = x
     x → FULLY_CONNECTED → SOFTMAX
-    x → SQUARED_DIFFERENCE (m) → FULLY_CONNECTED ┐
-    x → FULLY_CONNECTED (Uᵀ) → MUL → FULLY_CONNECTED ┴ ADD → LOGISTIC = (q − d) / s, as head.py has it
-    SOFTMAX · LOGISTIC
+    far:  x → SQUARED_DIFFERENCE (m) → FULLY_CONNECTED ┐
+          x → FULLY_CONNECTED → MUL → FULLY_CONNECTED  ┴ ADD → LOGISTIC
+    near: x → FULLY_CONNECTED = v → MUL → FULLY_CONNECTED  ┐
+                                v → FULLY_CONNECTED → REDUCE_MAX ┴ ADD → LOGISTIC
+    SOFTMAX · far · near
+
+gate.py has the formulas; limits and softnesses go into weights and intercepts.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from appliance.workshop.base import Base
+from appliance.workshop.gate import Kinds, Slope, Space
 from appliance.workshop.graph import Graph, Op
-from appliance.workshop.head import Gate, Head
+from appliance.workshop.head import Head
 from appliance.workshop.packed import classifier_metadata, with_labels
 
 
@@ -35,8 +42,11 @@ def write_model(base: Base, head: Head, name: str) -> bytes:
     shape = (1, len(head.labels))
     scores = graph.add(Op.SOFTMAX, [scores], shape, "softmax", softmax)
     if head.gate is not None:
-        gate = _gate(graph, x, head.gate)
-        scores = graph.add(Op.MUL, [scores, gate], shape, "scores", schema.MulOptionsT())
+        factors = [_far(graph, x, head.gate.space, head.gate.far)]
+        if head.gate.kinds is not None and head.gate.near is not None:
+            factors.append(_near(graph, x, head.gate.kinds, head.gate.near))
+        for factor in factors:
+            scores = graph.add(Op.MUL, [scores, factor], shape, "scores", schema.MulOptionsT())
     metadata = classifier_metadata(name, base.mean or (127.5,), base.std or (127.5,))
     return with_labels(graph.pack(scores, name, metadata), head.labels)
 
@@ -59,28 +69,48 @@ def _rooted(graph: Graph, base: Base) -> int:
     return graph.add(Op.SQRT, [x], shape, "rooted")
 
 
-def _gate(graph: Graph, x: int, gate: Gate) -> int:
-    size, count = gate.components.shape
+def _far(graph: Graph, x: int, space: Space, slope: Slope) -> int:
+    size, count = space.components.shape
     squares = graph.add(
         Op.SQUARED_DIFFERENCE,
-        [x, graph.constant(gate.mean[np.newaxis].astype(np.float32), "mean")],
+        [x, graph.constant(space.mean[np.newaxis].astype(np.float32), "mean")],
         (1, size),
-        "squares",
+        "far_squares",
         schema.SquaredDifferenceOptionsT(),
     )
-    whole = _dense(graph, squares, np.full((1, size), -1 / gate.softness), np.array([gate.limit / gate.softness]), "whole")
-    along = _dense(graph, x, gate.components.T, -gate.mean @ gate.components, "along")
-    along = graph.add(Op.MUL, [along, along], (1, count), "along_squares", schema.MulOptionsT())
-    inside = _dense(graph, along, np.full((1, count), 1 / gate.softness), np.zeros(1), "inside")
-    nearness = graph.add(Op.ADD, [whole, inside], (1, 1), "nearness", schema.AddOptionsT())
-    return graph.add(Op.LOGISTIC, [nearness], (1, 1), "gate")
+    whole = _dense(graph, squares, np.full((1, size), -1 / slope.softness), [slope.limit / slope.softness], "far_whole")
+    inside = _squares(graph, _dense(graph, x, space.components.T, -space.mean @ space.components, "far_inside"), count)
+    inside = _dense(graph, inside, np.full((1, count), 1 / slope.softness), [0.0], "far_inside_sum")
+    return _logistic(graph, whole, inside, "far")
 
 
-def _dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray, name: str) -> int:
+def _near(graph: Graph, x: int, kinds: Kinds, slope: Slope) -> int:
+    count = len(kinds.pulls)
+    v = _dense(graph, x, kinds.directions.T, -kinds.mean @ kinds.directions, "near_place")
+    spread = _dense(
+        graph, _squares(graph, v, count), -kinds.pulls[np.newaxis] / slope.softness, [slope.limit / slope.softness], "near_spread"
+    )
+    norms = np.square(kinds.centres).sum(axis=1)
+    pulls = _dense(graph, v, 2 * kinds.centres / slope.softness, -norms / slope.softness, "near_kinds")
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    nearest = graph.add(Op.REDUCE_MAX, [pulls, graph.constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options)
+    return _logistic(graph, spread, nearest, "near")
+
+
+def _squares(graph: Graph, values: int, count: int) -> int:
+    return graph.add(Op.MUL, [values, values], (1, count), "squares", schema.MulOptionsT())
+
+
+def _logistic(graph: Graph, one: int, other: int, name: str) -> int:
+    return graph.add(Op.LOGISTIC, [graph.add(Op.ADD, [one, other], (1, 1), f"{name}_sum", schema.AddOptionsT())], (1, 1), name)
+
+
+def _dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray | Sequence[float], name: str) -> int:
     """FULLY_CONNECTED with weights (outputs, inputs)."""
     inputs = [
         x,
         graph.constant(weights.astype(np.float32), f"{name}_weights"),
-        graph.constant(intercepts.astype(np.float32), f"{name}_intercepts"),
+        graph.constant(np.asarray(intercepts, np.float32), f"{name}_intercepts"),
     ]
     return graph.add(Op.FULLY_CONNECTED, inputs, (1, len(weights)), name, schema.FullyConnectedOptionsT())

@@ -13,8 +13,9 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import Preparer, View
 from appliance.picture import read_picture
 from appliance.workshop.base import open_base
+from appliance.workshop.gate import Gate, Kinds, Slope, Space
 from appliance.workshop.graph import Graph, Op
-from appliance.workshop.head import Gate, Head, rooted
+from appliance.workshop.head import Head, rooted
 from appliance.workshop.network import write_model
 
 LABELS = ("a", "b", "c", "d")
@@ -31,11 +32,14 @@ def any_head(features: np.ndarray, gate: bool = True) -> Head:
     random, size = np.random.default_rng(0), features.shape[1]
     x = rooted(features)
     mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
-    limit = float(np.square(x - mean).sum(axis=1).mean())
-    return Head(
-        LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4),
-        Gate(mean, components, limit, max(limit / 4, 1e-3)) if gate else None, 1.0,
-    )  # fmt: skip
+    space = Space(mean, components)
+    kinds = Kinds(mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3))
+    fitted = Gate(space, half_open(space.distances(x)), kinds, half_open(kinds.distances(x)))
+    return Head(LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0)
+
+
+def half_open(values: np.ndarray) -> Slope:
+    return Slope(float(values.mean()), max(float(values.std()), 0.01))
 
 
 def features_of(base, pictures: list[np.ndarray]) -> np.ndarray:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.head import COMPONENTS, Head, components_for, fit_gate, fit_head, rooted
+from appliance.workshop.gate import FAR_COMPONENTS, far_components, fit_gate
+from appliance.workshop.head import Head, fit_head, rooted
 from appliance.workshop.threshold_choice import choose_threshold
 
 SIZE, KINDS = 60, 3
@@ -47,10 +48,11 @@ def test_the_gate_does_not_change_the_order_of_labels():
 
 def test_the_same_pictures_and_seed_give_the_same_numbers():
     first, second = head_of(), head_of()
-    for one, other in ((first.weights, second.weights), (first.intercepts, second.intercepts), (first.gate.mean, second.gate.mean),
-                       (first.gate.components, second.gate.components)):  # fmt: skip
+    for one, other in ((first.weights, second.weights), (first.intercepts, second.intercepts), (first.gate.space.mean, second.gate.space.mean),
+                       (first.gate.space.components, second.gate.space.components),
+                       (first.gate.kinds.directions, second.gate.kinds.directions)):  # fmt: skip
         np.testing.assert_array_equal(one, other)
-    assert (first.gate.limit, first.gate.softness) == (second.gate.limit, second.gate.softness)
+    assert (first.gate.far, first.gate.near) == (second.gate.far, second.gate.near)
 
 
 def test_two_labels_have_a_score_each():
@@ -68,14 +70,14 @@ def test_the_gate_is_fitted_without_the_background():
         ("a", "b", "c", "background"), (np.vstack([x, other]), np.append(y, [3] * len(other))), clouds(2, 20), "background", 0
     )
     expected = fit_gate(rooted(x), y, 0)
-    np.testing.assert_array_equal(with_background.gate.mean, expected.mean)
-    assert with_background.gate.limit == expected.limit
+    np.testing.assert_array_equal(with_background.gate.space.mean, expected.space.mean)
+    assert with_background.gate.far == expected.far
     assert (with_background.scores(other)[:, :3] < 0.01).all()
 
 
-@pytest.mark.parametrize(("pictures", "components"), [(2, 1), (80, 20), (256, 64), (10_000, COMPONENTS)])
+@pytest.mark.parametrize(("pictures", "components"), [(2, 1), (80, 20), (256, 64), (10_000, FAR_COMPONENTS)])
 def test_few_pictures_carry_few_components(pictures, components):
-    assert components_for(pictures) == components
+    assert far_components(pictures) == components
 
 
 def scored(*rows: tuple[float, float]) -> np.ndarray:
