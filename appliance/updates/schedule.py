@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 FIRST_RETRY_S = 15.0
 LONGEST_RETRY_S = 900.0
-# What only somebody at a desk can put right is not asked for again sooner.
-SETTINGS_RETRY_S = 86_400.0
 _FIRST_CHECK_WITHIN_S = 10.0
 _JITTER = 0.1
 
@@ -54,12 +52,11 @@ class Schedule:
         spread = 1 - _JITTER + 2 * _JITTER * self._chance()
         self._due_s = self._clock() + self._interval_s * spread if self._interval_s else None
 
-    def failed(self, retry_after_s: float | None, settings: bool, under_way: bool) -> float | None:
+    def failed(self, retry_after_s: float | None, under_way: bool) -> float | None:
         """It did not go well.
 
         Args:
             retry_after_s: How long the server wants to be left alone.
-            settings: Only a change of the settings, or at the server, can help.
             under_way: A candidate is: it is tried again although checks come only on command.
 
         Returns:
@@ -72,6 +69,6 @@ class Schedule:
         first_s = min(FIRST_RETRY_S, self._interval_s or FIRST_RETRY_S)
         longest_s = max(self._interval_s, LONGEST_RETRY_S)
         after_s = min(first_s * 2 ** min(self._failures - 1, 30), longest_s) * (0.75 + 0.5 * self._chance())
-        after_s = max(after_s, retry_after_s or 0.0, SETTINGS_RETRY_S if settings else 0.0)
+        after_s = max(after_s, retry_after_s or 0.0)
         self._due_s = self._clock() + after_s
         return after_s

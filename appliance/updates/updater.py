@@ -170,7 +170,7 @@ class Updater:
         try:
             for _ in range(_MAX_CHANGES):
                 try:
-                    offer = self._offered()
+                    offer = self._offered(order is not None)
                     self._consider(offer, order)
                     break
                 except SourceChangedError as error:
@@ -188,12 +188,12 @@ class Updater:
             self._schedule.went_well()
             self._said_failed = None
 
-    def _offered(self) -> Offer | None:
+    def _offered(self, asked: bool) -> Offer | None:
         if self._source is None:
             self._source = self._open_source()
             if self._stopping:
                 self._source.close()
-        return self._source.check()
+        return self._source.check(asked)
 
     def _consider(self, offer: Offer | None, order: "_Order | None") -> None:
         """Whether an offer is taken now; what was asked is answered as soon as that is known."""
@@ -293,8 +293,7 @@ class Updater:
             order.fail(error)
             return
         entry = self._journal.entry if offer and self._journal.entry and self._journal.entry.hash == offer.hash else None
-        settings = isinstance(error, SourceSettingsError)
-        after_s = self._schedule.failed(getattr(error, "retry_after_s", None), settings, entry is not None)
+        after_s = self._schedule.failed(getattr(error, "retry_after_s", None), entry is not None)
         self._show(self._latest)
         if reason != self._said_failed or entry:
             self._said_failed = reason
