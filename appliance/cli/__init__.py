@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "what a frame costs, stage by stage",
     "dataset": "checks and packs pictures for training",
     "train": "teaches a model your own labels",
+    "evaluate": "says how good a model is, and sets its threshold",
     "publish": "puts models where devices fetch them",
 }
 DONE, FAILED, WRONG_USAGE, WRONG_SETTINGS = 0, 1, 2, 78
