@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from appliance.labeling.preprocess import View, upright
 from appliance.labeling.tracker import Event
 from appliance.log import set_up
 from appliance.memory import VARIABLE as MEMORY_VARIABLE
-from appliance.memory import memory_limit_mb
+from appliance.memory import give_large_blocks_back, memory_limit_mb
 from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.publisher import Message, Publisher
@@ -49,7 +50,7 @@ from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
 from appliance.supervision import WatchedThread, first_overdue
 from appliance.settings_file import load, read_secret
 from appliance.systemd import Notifier, is_managed, with_credentials
-from appliance.updates.sources import open_source
+from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
 from appliance.updates.updater import Updater
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ class Service:
         self.pipeline = Pipeline(
             slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
         )
+        self._read_remote_config(state)
         self.capture = Capture(self._open_camera, settings.camera.fps, slot, self._camera_changed)
         self.junction = Junction(self.models, self.pipeline, self.reports)
         self.orders = Orders(
@@ -261,15 +263,25 @@ class Service:
             "stats": self._stats(),
         }
 
+    def _read_remote_config(self, state: Path) -> None:
+        """The threshold that Remote Config chose last holds from the first frame on."""
+        settings = self.settings.update
+        if settings.source != "none" and settings.firebase.remote_config:
+            from appliance.updates.remote_config import kept_config
+
+            self.pipeline.configured_threshold = kept_config(state / FIREBASE_FOLDER, settings.firebase).threshold
+
     def _make_updater(self, state: Path) -> Updater:
         """The update machine. Without a source it only ends what an earlier one began, and tells what a start found."""
         settings = self.settings.update
         updater = Updater(
             settings, self.settings.camera.fps, self.models.store, state, self.junction,
-            lambda: open_source(settings, self.device, state), self.models.taken_back,
+            lambda: open_source(settings, self.device, state, self.junction), self.models.taken_back,
         )  # fmt: skip
         if settings.source != "none" and not self.models.named:
             self.orders.updater = updater
+        if said := notice(settings, date.today()):
+            log.warning("%s", said)
         return updater
 
     def _on_message(self, message: Message) -> None:
@@ -367,6 +379,7 @@ class Service:
 
 def run_until_stopped(settings: Settings) -> int:
     """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
+    give_large_blocks_back()
     state = state_dir()
     service = Service(settings, state, runtime_dir(), Notifier())
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,7 +5,7 @@ three times their size and then reduced, which smooths the edges. Pillow draws; 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,16 +91,23 @@ def draw(paint: Callable[[Pen], None], rng: np.random.Generator, radius_px: int,
     left, top = left // enlarged, top // enlarged
     right, bottom = -(-right // enlarged), -(-bottom // enlarged)
     area = (left * enlarged, top * enlarged, right * enlarged, bottom * enlarged)
-    pixels = np.asarray(pen.image.crop(area).convert("RGBa").reduce(enlarged), np.float32)
+    pixels = np.array(pen.image.crop(area).convert("RGBa").reduce(enlarged))
     height, width = pixels.shape[:2]
     centre = (round(_REACH * radius_px) - left, round(_ABOVE * radius_px) - top)
     # Light falls from the upper left: that alone turns flat shapes into round ones.
     x, y = np.arange(width, dtype=np.float32) - centre[0], np.arange(height, dtype=np.float32) - centre[1]
-    slope = np.clip(-(x[None, :] * 0.6 + y[:, None]) / (1.6 * radius_px), -1, 1)
-    shading = (1 + 0.13 * slope)[:, :, None] * np.asarray(light, np.float32)
-    colour = np.minimum(pixels[:, :, :3] * shading, pixels[:, :, 3:])
-    see_through = np.repeat((255 - pixels[:, :, 3:]).astype(np.uint8), 3, axis=2)
-    return Sprite(np.rint(colour).astype(np.uint8), see_through, centre, radius_px)
+    colour = np.empty((height, width, 3), np.uint8)
+    for band in bands(height):
+        slope = np.clip(-(x[None, :] * 0.6 + y[band, None]) / (1.6 * radius_px), -1, 1)
+        shading = (1 + 0.13 * slope)[:, :, None] * np.asarray(light, np.float32)
+        colour[band] = np.rint(np.minimum(pixels[band, :, :3] * shading, pixels[band, :, 3:]))
+    see_through = np.repeat(255 - pixels[:, :, 3:], 3, axis=2)
+    return Sprite(colour, see_through, centre, radius_px)
+
+
+def bands(height: int) -> Iterator[slice]:
+    """The rows of a picture, some at a time: floats of a whole picture would stay with the process as memory."""
+    return (slice(top, top + 32) for top in range(0, height, 32))
 
 
 def _bytes(colour: Colour) -> tuple[int, int, int, int]:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from appliance.camera.drawing import Colour, Pen, Sprite, disc, draw, leaf, petal, shade, turned, vary
+from appliance.camera.drawing import Colour, Pen, Sprite, bands, disc, draw, leaf, petal, shade, turned, vary
 
 DISTRACTORS = ("ball", "leaf", "butterfly", "mug", "stone")
 
@@ -48,10 +48,13 @@ def draw_background(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple
     image = image.filter(ImageFilter.GaussianBlur(1.2)).resize(size_px, Image.Resampling.BICUBIC)
     if place == "table":
         _boards(image, rng, edge * height, tuple(bottom))
-    pixels = np.asarray(image, np.float32)
+    pixels = np.array(image)
     # A little grain, as a sensor adds it; it also hides the steps of the gradient.
-    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(0.5, 3.0))
-    return np.clip(pixels * np.asarray(light, np.float32) + grain, 0, 255).astype(np.uint8), light
+    grain = rng.standard_normal((height, width, 1), np.float32)
+    grain *= np.float32(rng.uniform(0.5, 3.0))
+    for band in bands(height):
+        pixels[band] = np.clip(pixels[band] * np.asarray(light, np.float32) + grain[band], 0, 255)
+    return pixels, light
 
 
 def draw_distractor(kind: str, rng: np.random.Generator, radius_px: int, light: Colour = (1, 1, 1)) -> Sprite:
