@@ -223,6 +223,7 @@ class Observer:
             self._client.username_pw_set(username, password)
         if tls:
             context = ssl.create_default_context(cafile=tls.ca_file)
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as the program does (messaging/tls.py)
             if tls.client_certificates:
                 context.load_cert_chain(tls.cert_file, tls.key_file)
             self._client.tls_set_context(context)

@@ -65,8 +65,8 @@ def test_a_broker_killed_in_the_middle_loses_nothing_that_it_had_not_acknowledge
         broker.start()
         with broker.observer() as observer:
             wait_until(lambda: pi.outbox.waiting == 0 and pi.publisher.connected, "everything delivered")
-            observer.wait_for(TOPICS.event, count=unacknowledged + 200)
-            assert set(seqs(observer)) >= set(range(3000 - unacknowledged, 3200))
+            wanted = set(range(3000 - unacknowledged, 3200))
+            wait_until(lambda: set(seqs(observer)) >= wanted, "every event arrived")
         assert len(said(caplog, "was lost")) == 1
 
 
