@@ -122,7 +122,7 @@ class _Part:
         """Whether the rest may be asked for."""
         return (
             self.size > 0
-            and self._facts.get("url") == url
+            and self._facts.get("url") == shown(url)
             and self._facts.get("boot") == boot_id()
             and (wanted.immutable or self.validators.for_range is not None)
             and (not wanted.validators or self.validators == wanted.validators)
@@ -131,7 +131,8 @@ class _Part:
     def begin(self, url: str, validators: Validators) -> None:
         """Begins anew, with nothing."""
         self.drop()
-        self._facts = {"url": url, "boot": boot_id(), "etag": validators.etag, "last_modified": validators.last_modified}
+        # Without the query: that of a signed link changes although the file does not, and is nobody else's business.
+        self._facts = {"url": shown(url), "boot": boot_id(), "etag": validators.etag, "last_modified": validators.last_modified}
         self._facts_path.write_text(json.dumps(self._facts), encoding="utf-8")
         self.path.touch()
 
@@ -206,7 +207,7 @@ def _receive(
     limits, total = http.limits, wanted.exact_bytes if total is None else total
     most = wanted.max_bytes if wanted.exact_bytes is None else wanted.exact_bytes
     window_s, window_bytes = time.monotonic(), have
-    with part.path.open("ab") as file:
+    with part.path.open("ab", buffering=0) as file:  # what came is there after a kill too
         progress(have, total)
         for piece in http.chunks(response):
             have += len(piece)

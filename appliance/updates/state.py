@@ -74,6 +74,7 @@ class StoreState:
     Attributes:
         current: The delivered model; None: the bundled one.
         previous: What `current` replaced, None: the bundled one.
+        earlier: What `previous` replaced, as long as `current` is on probation: should it fail, all is as it was before.
         waiting: A bundle that is on disk and does not run yet.
         probation: Whether `current` still has to prove itself.
         deaths: Starts in a row that the process did not survive while `current` was on probation, or before it was ready.
@@ -83,6 +84,7 @@ class StoreState:
 
     current: Slot | None = None
     previous: Slot | None = None
+    earlier: Slot | None = None
     waiting: Slot | None = None
     probation: bool = False
     deaths: int = 0
@@ -92,7 +94,7 @@ class StoreState:
     @property
     def slots(self) -> tuple[Slot, ...]:
         """Every bundle that must stay on disk."""
-        return tuple(slot for slot in (self.current, self.previous, self.waiting) if slot)
+        return tuple(slot for slot in (self.current, self.previous, self.earlier, self.waiting) if slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Choice(Generic[Loaded]):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model of the store, for people. `roles`: current, probation, previous, waiting, bundled."""
+    """A model of the store, for people. `roles`: current, probation, previous, earlier, waiting, bundled."""
 
     roles: tuple[str, ...]
     name: str
@@ -149,6 +151,7 @@ def unpack(content: bytes) -> StoreState:
     return StoreState(
         current=_optional(Slot, values, "current"),
         previous=_optional(Slot, values, "previous"),
+        earlier=_optional(Slot, values, "earlier"),
         waiting=_optional(Slot, values, "waiting"),
         probation=_value(values, "probation", bool),
         deaths=_value(values, "deaths", int),

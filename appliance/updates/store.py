@@ -60,7 +60,7 @@ class Store:
         """
         state, bundled = self.state(), read_bundle(self.bundled)
         roles: dict[Slot | None, list[str]] = {}
-        for role, slot in (("current", state.current), ("previous", state.previous), ("waiting", state.waiting)):
+        for role, slot in _roles(state):
             if slot or role == "current":
                 roles.setdefault(slot, []).append(role)
         if state.probation:
@@ -147,7 +147,7 @@ class Store:
 
     def commit(self) -> None:
         """The current model has proved itself."""
-        self.change(lambda state: replace(state, probation=False, deaths=0))
+        self.change(transitions.proven)
 
     def rollback(self, reason: str, refuse: bool = True) -> Slot | None:
         """Goes back from the current model to what was before it.
@@ -254,7 +254,9 @@ class Store:
             for slot, reason in choice.faulty:
                 state = transitions.refusing(state, (slot.key, slot.offer), slot.version, reason)
             kept = state.current if choice.slot is None and self._superseded(state) else None
-            return replace(state, current=choice.slot, previous=kept, probation=False, deaths=0)
+            if state.probation and choice.slot == state.previous:
+                kept = state.earlier
+            return replace(state, current=choice.slot, previous=kept, earlier=None, probation=False, deaths=0)
 
         if choice.slot != self.state().current:
             self.change(settled)
@@ -313,3 +315,7 @@ class Store:
             return bundle_key(read_bundle(self.bundled))
         except BundleError:
             return None
+
+
+def _roles(state: StoreState) -> tuple[tuple[str, Slot | None], ...]:
+    return ("current", state.current), ("previous", state.previous), ("earlier", state.earlier), ("waiting", state.waiting)

@@ -20,6 +20,7 @@ def swapped(state: StoreState, slot: Slot, probation: bool) -> StoreState:
         state,
         current=slot,
         previous=state.previous if again else state.current,
+        earlier=(state.earlier if again else state.previous) if probation else None,
         waiting=None if state.waiting and state.waiting.key == slot.key else state.waiting,
         probation=probation,
         deaths=0,
@@ -30,6 +31,8 @@ def swapped(state: StoreState, slot: Slot, probation: bool) -> StoreState:
 def stepped_back(state: StoreState, refused_for: str | None, bundled_key: str | None) -> StoreState:
     """The previous model is current again, and the one that was is refused where there is a reason.
 
+    Where that failed its probation, all is as before: the owner can still go back to what was before that.
+
     Where the bundled model is left for a delivered one, it does not replace that again at the next start.
     """
     left, back = state.current, state.previous
@@ -37,7 +40,7 @@ def stepped_back(state: StoreState, refused_for: str | None, bundled_key: str | 
         state = refusing(state, (left.key, left.offer), left.version, refused_for)
     if left is None and back:
         back = replace(back, over_bundled=bundled_key)
-    return replace(state, current=back, previous=None, probation=False, deaths=0)
+    return replace(state, current=back, previous=state.earlier, earlier=None, probation=False, deaths=0)
 
 
 def refusing(state: StoreState, hashes: Iterable[str | None], version: str, reason: str) -> StoreState:
@@ -62,6 +65,11 @@ def begun(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreS
             state = stepped_back(state, reason, bundled_key)
             report = f"{reason}: {shown(state.current)} is used again"
     return replace(state, start=Start(boot)), report
+
+
+def proven(state: StoreState) -> StoreState:
+    """The current model has proved itself: what was before the previous one is not needed any more."""
+    return replace(state, earlier=None, probation=False, deaths=0)
 
 
 def survived(state: StoreState) -> StoreState:

@@ -487,3 +487,37 @@ def test_versions_are_compared_as_versions():
 def test_a_store_that_cannot_be_made_gets_a_sentence(store, make, tmp_path):
     with pytest.raises(StoreError, match="cannot be changed"):
         Store(tmp_path / "missing", store.bundled).install(make("1.0"), "a command")
+
+
+# A probation in between
+
+
+def test_a_failed_probation_leaves_the_way_back_as_it_was(store, make):
+    first, second = store.install(make("1.0"), "a"), store.install(make("2.0"), "b")
+    third = store.add(make("3.0"), "c")
+    store.swap(third, probation=True)
+    assert on_disk(store) == {first.key, second.key, third.key}
+    assert ("earlier",) in [listed.roles for listed in store.list()]
+    store.rollback("it is too slow")
+    assert running(store) == "colours 2.0"
+    store.rollback("its owner went back")
+    assert running(store) == "colours 1.0"
+
+
+def test_a_proven_model_needs_only_the_one_before_it(store, make):
+    store.install(make("1.0"), "a")
+    second, third = store.install(make("2.0"), "b"), store.add(make("3.0"), "c")
+    store.swap(third, probation=True)
+    again(store).commit()
+    assert on_disk(store) == {second.key, third.key}
+    store.rollback("its owner went back")
+    assert running(store) == "colours 2.0" and store.state().previous is None
+
+
+def test_a_model_that_fails_at_a_start_of_its_probation_leaves_the_way_back_too(store, make):
+    store.install(make("1.0"), "a"), store.install(make("2.0"), "b")
+    store.swap(store.add(make("3.0"), "c"), probation=True)
+    store.settle(again(store).current(refusing("3.0")))
+    assert running(store) == "colours 2.0"
+    store.rollback("its owner went back")
+    assert running(store) == "colours 1.0"
