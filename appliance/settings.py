@@ -112,6 +112,10 @@ def _plain_name(value: str) -> str | None:
     return "must be 1 to 64 letters, digits, dots, hyphens and underscores"
 
 
+def _sha1(value: str) -> str | None:
+    return None if re.fullmatch(r"[0-9A-Fa-f]{40}", value) else "must be 40 hex digits without colons"
+
+
 def _interval(value: float) -> str | None:
     if value == 0 or 1 <= value <= 31 * 86400:
         return None
@@ -202,6 +206,9 @@ class FirebaseSettings:
     app_id: str | None = option(None, "The web app's id, 1:…:web:….")
     model_name: str | None = option(None, "The custom model to download.", _plain_name)
     remote_config: bool = option(False, "Let Remote Config choose channel or model name and threshold for each device.")
+    android_package: str | None = option(None, "Where the key is restricted to an Android app: its package name …")
+    android_cert: str | None = option(None, "… and the SHA-1 of its signing certificate.", _sha1)
+    ios_bundle_id: str | None = option(None, "Where the key is restricted to an iOS app: its bundle id.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ class UpdateSettings:
     )
     root: Path | None = option(None, "For repository: the root.json that came with the device.")
     channel: str = option("stable", "For repository: which channel to follow.", _plain_name)
-    group: str | None = option(None, "For repository: the group of devices this one belongs to.", _plain_name)
+    group: str | None = option(None, "The group of devices this one belongs to, for repository and Remote Config.", _plain_name)
     interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", _interval)
     probation_s: float = option(600.0, "Seconds with frames in which a new model must prove itself.", within(0, 7 * 86400))
     max_latency_ms: float | None = option(
@@ -289,6 +296,9 @@ def _update_contradiction(update: UpdateSettings) -> tuple[str, str] | None:
         "repository": ("url", "root"),
         "firebase-ml": ("firebase.project_id", "firebase.api_key", "firebase.app_id", "firebase.model_name"),
     }
+    if bool(update.firebase.android_package) != bool(update.firebase.android_cert):
+        given, missing = ("package", "cert") if update.firebase.android_package else ("cert", "package")
+        return f"update.firebase.android_{given}", f"needs update.firebase.android_{missing} beside it"
     wanted = needs.get(update.source, ())
     if update.firebase.remote_config and update.source != "none":
         # Remote Config itself may name the model.

@@ -58,7 +58,9 @@ def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
         if not commented_out:
             continue
         line = next(line for line in CONFIG.read_text().splitlines() if line.startswith(f"#{key} = "))
-        extra = {"password_file": 'username = "me"\n', "cert_file": 'key_file = "k"\n', "key_file": 'cert_file = "c"\n'}.get(key, "")
+        extra = {"password_file": 'username = "me"\n', "cert_file": 'key_file = "k"\n', "key_file": 'cert_file = "c"\n'}
+        extra |= {"android_package": f'android_cert = "{"0" * 40}"\n', "android_cert": 'android_package = "p"\n'}
+        extra = extra.get(key, "")
         path = tmp_path / "one.toml"
         path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
         assert attrgetter(f"{section}.{key}")(load(path, {})) is not None
