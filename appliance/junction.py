@@ -80,6 +80,10 @@ class Junction:
         self._orders.put_in(self._models.load, change)
         self._wait_for(self._models.current)
 
+    def configured(self, threshold: float | None) -> None:
+        """Remote Config's threshold, in the place of labeler.threshold."""
+        self._orders.configure_threshold(threshold)
+
     def stuck(self) -> str | None:
         """What labeling hangs in."""
         return self._pipeline.pulse.overdue()

@@ -102,6 +102,15 @@ class Orders:
             return self._updates().check().result(_CHECK_LIMIT_S)
         raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
 
+    def configure_threshold(self, threshold: float | None) -> None:
+        """Remote Config's threshold from the next frame on, in the place of labeler.threshold; MQTT's still beats it."""
+        with self._following:
+            if threshold == self._pipeline.configured_threshold:
+                return
+            self._pipeline.configured_threshold = threshold
+            self._pipeline.set_threshold(self.remembered.threshold)
+        log.info("Remote Config's threshold is %s", "none: the settings' holds" if threshold is None else f"{threshold:g}")
+
     def use_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, load_model: bool) -> None:
         """Other settings from the next frame on.
 

@@ -57,7 +57,12 @@ class Results(Protocol):
 
 
 class Pipeline:
-    """Labels frames until it is stopped."""
+    """Labels frames until it is stopped.
+
+    Attributes:
+        configured_threshold: What Remote Config chose, in the place of labeler.threshold; None: it chose none. It holds for
+            every engine that is prepared from then on, and with `set_threshold` for the current one.
+    """
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class Pipeline:
         self._actions: deque[Callable[[], None]] = deque()
         self._engine: Engine | None = None
         self._trouble: str | None = None
+        self.configured_threshold: float | None = None
         self._stopped = False
         self.pulse = Pulse("labeling")
         self.on_outcome: Callable[[float, str | None], None] | None = None
@@ -108,7 +114,7 @@ class Pipeline:
         Raises:
             LabelOptionError: The settings name a label that this model does not have.
         """
-        label_filter = LabelFilter(labeler.bundle, labeler_settings or self._labeler_settings, threshold)
+        label_filter = self._filter(labeler, labeler_settings or self._labeler_settings, threshold)
         tracker = Tracker(labeler.labels, event_settings or self._event_settings, self._new_event_id)
         return Engine(labeler, label_filter, tracker)
 
@@ -120,7 +126,7 @@ class Pipeline:
         """Another threshold from the next frame on; None for the settings' or the bundle's."""
         def act() -> None:
             engine = self._engine
-            self._change(replace(engine, filter=LabelFilter(engine.labeler.bundle, self._labeler_settings, threshold)))
+            self._change(replace(engine, filter=self._filter(engine.labeler, self._labeler_settings, threshold)))
         self._between_frames(act)
 
     def use_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
@@ -151,6 +157,11 @@ class Pipeline:
                     self._actions.popleft()()
                 if frame is not None and self._engine is not None and not self._stopped:
                     self._label(frame, self._engine)
+
+    def _filter(self, labeler: Labeler, settings: LabelerSettings, threshold: float | None) -> LabelFilter:
+        if self.configured_threshold is not None:
+            settings = replace(settings, threshold=self.configured_threshold)
+        return LabelFilter(labeler.bundle, settings, threshold)
 
     def _between_frames(self, action: Callable[[], None]) -> None:
         self._actions.append(action)

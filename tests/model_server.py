@@ -99,7 +99,12 @@ class NoHead:
     status: int = 405
 
 
-Fault = Status | Redirect | Truncate | Stall | Drip | Endless | Longer | Body | Plain | NoHead
+@dataclass(frozen=True)
+class HangUp:
+    """Ends the connection without an answer, to any method."""
+
+
+Fault = HangUp | Status | Redirect | Truncate | Stall | Drip | Endless | Longer | Body | Plain | NoHead
 
 
 @dataclass(frozen=True)
@@ -266,7 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None and (route := owner.routes.get((self.command, path))):
             fault = route(request)
         file = owner.file(path)
-        if isinstance(fault, Status):
+        if isinstance(fault, HangUp):
+            self.close_connection = True
+        elif isinstance(fault, Status):
             self._send(fault.status, fault.headers, fault.body)
         elif isinstance(fault, Redirect):
             self._send(fault.status, {"Location": fault.to}, b"")

@@ -139,19 +139,24 @@ def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
 def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
     """Asks the source from this process, which keeps nothing of it."""
+    import contextlib
+    import shutil
     import tempfile
 
     from appliance.identity import device_id
+    from appliance.places import state_dir
     from appliance.settings_file import load
     from appliance.updates.candidate import shown_version
-    from appliance.updates.sources import open_source
+    from appliance.updates.sources import FIREBASE_FOLDER, open_source
 
     settings = load(config)
     current = _store().state().current
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
+        with contextlib.suppress(OSError):  # or this would be another installation to Firebase each time
+            shutil.copytree(state_dir() / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
         source = open_source(settings.update, device_id(settings.device.id), Path(folder))
         try:
-            offer = source.check()
+            offer = source.check(asked=True)
         finally:
             source.close()
     known = bool(offer and current and current.offer == offer.hash)

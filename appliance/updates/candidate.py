@@ -172,7 +172,10 @@ class Candidate:
         self._clear(but=folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._see_that_there_is_room()
-        return self._source.fetch(self.offer, folder, self._progress)
+        try:
+            return self._source.fetch(self.offer, folder, self._progress)
+        except BundleError as error:
+            raise RefusedError(_plain(error)) from error
 
     def _see_that_there_is_room(self) -> None:
         free_bytes = shutil.disk_usage(self._downloads).free

@@ -69,6 +69,9 @@ class Device(Protocol):
             StoreError, ModelError: It could not be done.
         """
 
+    def configured(self, threshold: float | None) -> None:
+        """The common threshold that Remote Config chose, in the place of the settings'; None: it chose none."""
+
     def stuck(self) -> str | None:
         """What labeling hangs in, None while it does not."""
 

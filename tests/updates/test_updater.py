@@ -252,7 +252,7 @@ def test_the_variant_of_what_runs_may_change_without_a_download(rig, server, tmp
     before = source.check
     from dataclasses import replace
 
-    source.check = lambda: replace(before(), variant="b", experiment="brightness")
+    source.check = lambda asked: replace(before(asked), variant="b", experiment="brightness")
     rig.check()
     assert (rig.labeler.identity.variant, rig.labeler.identity.experiment) == ("b", "brightness")
     assert rig.states == WAY

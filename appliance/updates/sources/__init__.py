@@ -9,6 +9,7 @@ and ends them soon.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,10 +17,16 @@ from appliance.errors import SourceSettingsError
 from appliance.settings import UpdateSettings
 
 if TYPE_CHECKING:
-    from appliance.updates.http import HttpLimits
+    from appliance.updates.device import Device
+    from appliance.updates.http import Http, HttpLimits
 
 Progress = Callable[[int, int | None], None]
 """Told while bytes arrive: how many there are, and how many there will be (None: not known)."""
+
+
+FIREBASE_FOLDER = "firebase"
+# Google's own date for the custom-model downloader and what manages its models.
+FIREBASE_ML_END = date(2027, 6, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,12 @@ class Source(Protocol):
 
     origin: str
 
-    def check(self) -> Offer | None:
+    def check(self, asked: bool = False) -> Offer | None:
         """What is offered now; the same offer again where nothing changed, None where nothing is offered.
+
+        Args:
+            asked: Somebody asked for it just now: what is otherwise asked less often than checks come, or is left alone
+                after a refusal, is asked too.
 
         Raises:
             SourceError: It cannot be told now; tried again after a back-off (`retry_after_s` at the least).
@@ -79,6 +90,7 @@ class Source(Protocol):
 
         Raises:
             SourceChangedError: Something else is offered meanwhile: ask `check` again.
+            BundleError: What came is no model for this device: it is refused.
             SourceError: As for `check`. What is of use for the next try stays in `folder`.
             OSError: The disk refuses.
         """
@@ -87,7 +99,9 @@ class Source(Protocol):
         """Ends a call under way and frees what is held; called once, from any thread."""
 
 
-def open_source(settings: UpdateSettings, device: str, state: Path, limits: "HttpLimits | None" = None) -> Source:
+def open_source(
+    settings: UpdateSettings, device: str, state: Path, rest: "Device | None" = None, limits: "HttpLimits | None" = None
+) -> Source:
     """The source that the settings name.
 
     Args:
@@ -95,6 +109,7 @@ def open_source(settings: UpdateSettings, device: str, state: Path, limits: "Htt
         device: The device's id: its place in a rollout.
         state: The state folder; a source that must keep something for ever (trusted metadata, an installation id) keeps it
             in a folder of its own below.
+        rest: The rest of the program: its labels, and who is told a threshold; None where nothing labels.
         limits: Of each request; None: the usual ones.
 
     Raises:
@@ -105,6 +120,34 @@ def open_source(settings: UpdateSettings, device: str, state: Path, limits: "Htt
     from appliance.updates.http import Http, HttpLimits
 
     http = Http(limits or HttpLimits())
+    if not settings.firebase.remote_config:
+        return _make(settings, device, state, rest, http)
+    from appliance.updates.firebase import Installation
+    from appliance.updates.remote_config import RemoteConfig
+    from appliance.updates.sources.configured import ConfiguredSource
+
+    installation = Installation(settings.firebase, state / FIREBASE_FOLDER, http)
+    config = RemoteConfig(installation, http, state / FIREBASE_FOLDER, settings.group)
+    return ConfiguredSource(
+        settings, config, http, lambda chosen: _make(chosen, device, state, rest, http, installation),
+        rest.configured if rest else lambda threshold: None,
+    )  # fmt: skip
+
+
+def notice(settings: UpdateSettings, today: date) -> str | None:
+    """What the owner of a device with these settings should know before it is too late, in one sentence; None: nothing."""
+    if settings.source != "firebase-ml":
+        return None
+    ends = "was shut down" if today >= FIREBASE_ML_END else "is shut down"
+    return (
+        f"Firebase ML {ends} on {FIREBASE_ML_END}: serve the model from a static address instead "
+        "(update.source = 'url', or 'repository' for signed models)"
+    )
+
+
+def _make(
+    settings: UpdateSettings, device: str, state: Path, rest: "Device | None", http: "Http", installation: Any = None
+) -> Source:
     if settings.source == "url":
         from appliance.updates.sources.url import UrlSource
 
@@ -113,6 +156,8 @@ def open_source(settings: UpdateSettings, device: str, state: Path, limits: "Htt
         from appliance.updates.sources.repository import RepositorySource
 
         return RepositorySource(settings, device, state / "repository", http)
+    from appliance.updates.firebase import Installation
     from appliance.updates.sources.firebase_ml import FirebaseMlSource
 
-    return FirebaseMlSource(settings, device, state / "firebase", http)
+    installation = installation or Installation(settings.firebase, state / FIREBASE_FOLDER, http)
+    return FirebaseMlSource(settings, installation, http, rest.running if rest else None)

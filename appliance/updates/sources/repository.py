@@ -40,7 +40,7 @@ class RepositorySource:
         self.origin = f"channel {settings.channel} of {shown(settings.url)}"
         self._repository = TrustedRepository(folder, _read_root(settings.root), settings.url, self._small)
 
-    def check(self) -> Offer | None:
+    def check(self, asked: bool = False) -> Offer | None:
         """As Source.check: what the channel names for this device."""
         repository, channel = self._repository, self._settings.channel
         repository.refresh()

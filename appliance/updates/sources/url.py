@@ -85,7 +85,7 @@ class UrlSource:
             self._manifest = False
         self.origin = shown(self._url)
 
-    def check(self) -> Offer:
+    def check(self, asked: bool = False) -> Offer:
         """What is there now (see Source.check)."""
         if self._manifest is None:
             kind = self._http.head(self._url).headers.get("content-type", "")
