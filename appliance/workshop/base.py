@@ -30,6 +30,7 @@ class Base:
         input_dtype: uint8, int8 or float32.
         mean, std: The input's normalisation where the model's metadata gives one (float32 only).
         sha256: Of the trunk, so that bases that see alike share their features.
+        runtime: The name and version of what runs it here; another one may see a little differently.
     """
 
     shown: str
@@ -40,6 +41,7 @@ class Base:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     sha256: str
+    runtime: str
 
 
 def open_base(path: Path) -> Base:
@@ -76,7 +78,8 @@ def open_base(path: Path) -> Base:
         )
     pooled = Pooled(index, found.shape, found.dtype, found.scale, found.zero_point)
     size = picture.shape[2], picture.shape[1]
-    return Base(shown, trunk, pooled, size, picture.dtype, facts.mean, facts.std, hashlib.sha256(trunk).hexdigest())
+    sha256 = hashlib.sha256(trunk).hexdigest()
+    return Base(shown, trunk, pooled, size, picture.dtype, facts.mean, facts.std, sha256, loaded.runtime)
 
 
 def _model_bytes(path: Path) -> bytes:

@@ -88,8 +88,7 @@ def extract(
     """
     found: dict[bytes, np.ndarray] = {}
     hashes, unreadable = _hashes(pictures)
-    runtime = LoadedModel(base.trunk, base.shown, "auto", 1).runtime
-    with cache.opened(f"{base.sha256} {runtime} {os.uname().machine}") as shelf:
+    with cache.opened(f"{base.sha256} {base.runtime} {os.uname().machine}") as shelf:
         wanted = [digest for digest in hashes if digest is not None]
         found.update(shelf.get(wanted, base.pooled.dtype, base.pooled.size))
         # Of pictures that are the same, the first is looked at.

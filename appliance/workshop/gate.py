@@ -111,14 +111,15 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> Gate:
         y: (pictures,) their labels.
         seed: Of the folds.
     """
-    sums, products = x.sum(axis=0), x.T @ x
+    # Of few pictures the products between pictures are the smaller matrix, and made where they are needed.
+    sums, products = x.sum(axis=0), x.T @ x if len(x) > x.shape[1] else None
     far, near = np.empty(len(x)), np.empty(len(x))
     fold = _folds(y, seed)
     for number in range(FOLDS):
         out = fold == number
         left = x[out]
         # Taking a fold's part away from the sums of all costs a fifth of adding the others up.
-        space, kinds = _fit(x[~out], y[~out], sums - left.sum(axis=0), products - left.T @ left)
+        space, kinds = _fit(x[~out], y[~out], sums - left.sum(axis=0), None if products is None else products - left.T @ left)
         far[out] = space.distances(left)
         if kinds is not None:
             near[out] = kinds.distances(left)
@@ -132,12 +133,18 @@ def far_components(pictures: int) -> int:
     return max(1, min(FAR_COMPONENTS, pictures // 4))
 
 
-def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray) -> tuple[Space, Kinds | None]:
-    """Space and kinds of (pictures, size) features, whose Σx and Σxxᵀ are given."""
+def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | None) -> tuple[Space, Kinds | None]:
+    """Space and kinds of (pictures, size) features, whose Σx, and Σxxᵀ unless the pictures are few, are given."""
     pictures, size = x.shape
     mean = sums / pictures
     count = max(1, min(NEAR_COMPONENTS, pictures // 2, size - 1))
-    _, vectors = eigh(products - pictures * np.outer(mean, mean), subset_by_index=[size - count, size - 1], overwrite_a=True)
+    if products is None:
+        centred = x - mean
+        lengths, vectors = eigh(centred @ centred.T, subset_by_index=[pictures - count, pictures - 1], overwrite_a=True)
+        vectors = centred.T @ vectors / np.sqrt(np.maximum(lengths, 1e-9))
+    else:
+        spread = products - pictures * np.outer(mean, mean)
+        _, vectors = eigh(spread, subset_by_index=[size - count, size - 1], overwrite_a=True)
     components = _turned(vectors[:, ::-1])
     mean = np.round(mean, _DECIMALS)
     space = Space(mean, np.round(components[:, : far_components(pictures)], _DECIMALS))

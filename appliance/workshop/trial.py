@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 _LOOKING, _FITTING = 0.7, 0.95
 _CHECKED_PICTURES = 4
 _CHECK_TOLERANCE = 1e-3
-_TIMED_RUNS, _WARM_RUNS = 10, 2
+_TIMED_RUNS, _WARM_RUNS = 7, 1
 
 
 @dataclass(frozen=True, slots=True)
