@@ -41,7 +41,7 @@ make_release
 write_configuration
 say_interrupted_upgrade
 OLD=$(release_before)
-OLD_LABELED=$(labels_frames && echo yes || true)
+OLD_LABELED=$(old_labels)
 switch_to_release
 if [ -n "$START" ]; then
   if ! start_service; then

@@ -82,7 +82,7 @@ install_packages() {
   done
   # With wheels from a folder there is no network to count on, so apt's lists are taken as they are.
   if [ -z "$WHEELS" ] && { [ ${#needed[@]} -gt 0 ] || ! installed python3-picamera2; } && lists_are_old; then
-    step "fetch apt's lists of packages" apt-get update -qq ||
+    step "fetch apt's lists of packages" apt-get update -qq --error-on=any ||
       die "apt's lists could not be fetched: is there a network? (ping deb.debian.org; without one, give a folder of wheels: --wheels DIR)"
   fi
   if installed python3-picamera2; then

@@ -1,6 +1,6 @@
 # Sourced by install.sh: the switch from one release to the next, whether the new one does well, and the way back.
-# While a switch is being tried, $PREFIX/upgrading names the release that was good before; the unit file of that time lies
-# beside it. An installation that is cut short there is finished by the next one, with the same release to go back to.
+# While a switch is being tried, $PREFIX/upgrading names the release that was good before (and in its second line says
+# whether that one labeled frames); the unit file of that time lies beside it. An installation that is cut short there is finished by the next one, with the same release to go back to.
 
 UPGRADING=$PREFIX/upgrading
 UNIT_BEFORE=$PREFIX/unit-before
@@ -8,17 +8,19 @@ UNIT_BEFORE=$PREFIX/unit-before
 current_release() { local path; path=$(readlink "$CURRENT" 2>/dev/null) && basename "$path"; }
 
 say_interrupted_upgrade() {
-  [ ! -e $UPGRADING ] || note "an earlier upgrade was cut short; the release before it was $(cat $UPGRADING)"
+  [ ! -e $UPGRADING ] || note "an earlier upgrade was cut short; the release before it was $(head -n 1 $UPGRADING)"
 }
 
 # The release to go back to; nothing at a first installation.
 release_before() {
   local old
-  if [ -e $UPGRADING ]; then old=$(cat $UPGRADING); else old=$(current_release || true); fi
+  if [ -e $UPGRADING ]; then old=$(head -n 1 $UPGRADING); else old=$(current_release || true); fi
   [ -z "$old" ] || [ ! -e "$RELEASES/$old/.complete" ] || echo "$old"
 }
 
 labels_frames() { "$PYTHON" scripts/lib/labels_frames.py; }
+
+old_labels() { if [ -e $UPGRADING ]; then sed -n 2p $UPGRADING; elif labels_frames; then echo yes; fi; }
 
 switch_to_release() {
   local current
@@ -54,7 +56,7 @@ switch_to_release() {
 remember_before() {
   [ ! -e $UPGRADING ] || return 0
   if [ -e $UNIT ]; then cp -p $UNIT $UNIT_BEFORE; else rm -f $UNIT_BEFORE; fi
-  echo "$OLD" >$UPGRADING.new
+  printf '%s\n' "$OLD" "$OLD_LABELED" >$UPGRADING.new
   mv -T $UPGRADING.new $UPGRADING
 }
 
