@@ -60,6 +60,7 @@ def test_what_can_change_changes_at_once(broker, start):
     with broker.observer("appliance/t/#") as seen:
         wait_until(lambda: seen.last("appliance/t/threshold") not in (None, b"0.99"), "a threshold")
         wait_until(lambda: seen.count("appliance/t/label/roses") and seen.count("appliance/t/label/tulips"), "topics of labels")
+        watched.daemon.says("camera: streaming")
         changed = settings(broker, "scene", fps=20).replace("[labeler]", '[labeler]\nthreshold = 0.99\nallow = ["roses"]')
         watched.reload(changed.replace("cooldown_s = 0", "cooldown_s = 1"))
         watched.daemon.says(
