@@ -27,6 +27,12 @@ _ACTIONS = {
     "status": "what is published, and when what expires (exit status 1: within 14 days)",
     "check": "go through a site as a device would",
 }
+_EXAMPLES = {
+    "push": "my-model.zip --percent 20 --variant b",
+    "promote": "--percent 50",
+    "rollback": "--version 1.0",
+    "rotate": "timestamp",
+}
 _LOOKS = ("status", "check")
 
 
@@ -34,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, purpose in _ACTIONS.items():
-        action = actions.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
+        example = " ".join(filter(None, ("example: appliance publish", name, _EXAMPLES.get(name), "--site site --keys keys")))
+        action = actions.add_parser(name, help=purpose, description=purpose.capitalize() + ".", epilog=example)
         if name == "push":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
         if name == "rotate":
@@ -42,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_channel_arguments(action, name)
         site = "the folder that is uploaded" + (", or the address where it is served" if name == "check" else "")
         action.add_argument("--site", required=True, metavar="SITE", help=site)
-        action.add_argument("--keys", type=Path, required=name not in _LOOKS, metavar="DIR", help="the folder of this site's keys")
+        needed = name not in _LOOKS
+        action.add_argument("--keys", type=Path, required=needed, metavar="DIR", help="the folder of this site's keys")
         action.add_argument("--root-keys", type=Path, metavar="DIR", help="the folder of the root key (default: root in --keys)")
         if name not in _LOOKS:
             action.add_argument("--passphrase-file", type=Path, metavar="FILE", help="holds the keys' passphrase (default: ask)")
@@ -85,7 +93,7 @@ def _init(arguments: argparse.Namespace) -> int:
     keys = publisher.keys
     print(f"{arguments.site} holds an empty repository.")
     print(f"  {keys.device_root}  goes onto each device (update.root); it is no secret")
-    print(f"  {keys.root_folder}  holds the root key: take it away to a safe place, it is needed only to rotate keys and once a year")
+    print(f"  {keys.root_folder}  holds the root key: take it to a safe place, it is needed only to rotate keys and once a year")
     print(f"  {keys.folder}  holds the keys for each push: keep them, and never put them into the site")
     return DONE
 
@@ -106,7 +114,11 @@ def _push(arguments: argparse.Namespace) -> int:
 
 def _promote(arguments: argparse.Namespace) -> int:
     promoted = _publisher(arguments).promote(
-        arguments.channel, source=arguments.source, version=arguments.version, variant=arguments.variant, percent=_percent(arguments)
+        arguments.channel,
+        source=arguments.source,
+        version=arguments.version,
+        variant=arguments.variant,
+        percent=_percent(arguments),
     )
     return _print_published(promoted, arguments)
 
@@ -140,7 +152,12 @@ def _status(arguments: argparse.Namespace) -> int:
     status = site_status(Path(arguments.site), _keys(arguments) if arguments.keys else None)
     if arguments.json:
         roles = [
-            {"role": role.role, "version": role.version, "expires": f"{role.expires:%Y-%m-%dT%H:%M:%SZ}", "keys_here": role.have_keys}
+            {
+                "role": role.role,
+                "version": role.version,
+                "expires": f"{role.expires:%Y-%m-%dT%H:%M:%SZ}",
+                "keys_here": role.have_keys,
+            }
             for role in status.roles
         ]
         channels = {name: [_entry_values(entry) for entry in channel.entries] for name, channel in status.channels.items()}
@@ -230,7 +247,8 @@ def _print_published(published: Any, arguments: argparse.Namespace) -> int:
 
 
 def _print_upload(arguments: argparse.Namespace) -> None:
-    print(f"Devices see it once {arguments.site} is uploaded: (cd {arguments.site} && firebase deploy --only hosting)", file=sys.stderr)
+    deploy = f"(cd {arguments.site} && firebase deploy --only hosting)"
+    print(f"Devices see it once {arguments.site} is uploaded: {deploy}", file=sys.stderr)
 
 
 def _as_values(published: Any) -> dict[str, Any]:

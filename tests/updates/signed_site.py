@@ -54,7 +54,9 @@ class Operator:
     def publisher(self, **options) -> Publisher:
         return Publisher(self.site, KeyFolder(self.keys), **options)
 
-    def put(self, *versions: str, channel: str = "stable", now: datetime | None = None, lifetime: timedelta = LIFETIME, **entry) -> None:
+    def put(
+        self, *versions: str, channel: str = "stable", now: datetime | None = None, lifetime: timedelta = LIFETIME, **entry
+    ) -> None:
         """Publishes bundles without trying them; the channel names the first for everyone, or as `entry` says."""
         with SignedSite(self.site) as site:
             for version in versions:

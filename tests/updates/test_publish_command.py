@@ -36,7 +36,8 @@ def test_from_nothing_to_a_rollout(tmp_path, publish):
     status, out, _ = publish("push", bundle, "--version", "1.1", "--percent", "20", "--variant", "b", "--json")
     told = json.loads(out)
     assert (status, told["channel"], told["changes"]) == (0, "stable", [{"group": None, "percent": 20.0}])
-    assert told["entries"][0] == {"bundle": "bundles/colours-1.1.zip", "version": "1.1", "variant": "b", "groups": [], "percent": 20.0}
+    entry = {"bundle": "bundles/colours-1.1.zip", "version": "1.1", "variant": "b", "groups": [], "percent": 20.0}
+    assert told["entries"][0] == entry
     status, out, _ = publish("push", bundle, "--version", "1.2", "--group", "canary")
     assert "0 % of the devices change" in out and "100 % of the devices of group canary change" in out
     status, out, _ = publish("promote", "--variant", "b", "--percent", "50")
@@ -46,7 +47,8 @@ def test_from_nothing_to_a_rollout(tmp_path, publish):
     assert publish("rotate", "timestamp")[0] == 0
     assert publish("refresh", "--days", "30")[0] == 0
     status, out, err = publish("status")
-    assert status == 0 and "channel stable: 1.2 for group canary; 1.1 for 20 % of everyone (variant b); 1.0 for everyone else" in out
+    assert status == 0
+    assert "channel stable: 1.2 for group canary; 1.1 for 20 % of everyone (variant b); 1.0 for everyone else" in out
     assert "key here" in out and "in 29 days" in out
     status, out, _ = publish("check")
     assert status == 0 and "NOT OK" not in out and out.count("ok ") == 6
@@ -58,7 +60,8 @@ def test_status_exits_1_when_something_expires_soon(tmp_path, publish):
     assert status == 1 and "publish refresh" in err and "in 9 days" in out
     status, out, err = publish("status", "--json")
     told = json.loads(out)
-    assert status == 1 and told["soon"] and [role["role"] for role in told["roles"]] == ["root", "targets", "snapshot", "timestamp"]
+    assert status == 1 and told["soon"]
+    assert [role["role"] for role in told["roles"]] == ["root", "targets", "snapshot", "timestamp"]
     assert publish("refresh")[0] == 0 and publish("status")[0] == 0
 
 

@@ -110,7 +110,8 @@ def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": "canary"}]}, "not a list of names"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": []}]}, "no group at all"),
         (
-            {"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": 60}, {"bundle": "c", "version": "2", "percent": 41}]},
+            {"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": 60},
+                                      {"bundle": "c", "version": "2", "percent": 41}]},
             "101 percent together",
         ),
         (

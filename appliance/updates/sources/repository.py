@@ -16,7 +16,6 @@ from appliance.updates.http import Http, shown
 from appliance.updates.sources import Offer, Progress
 from appliance.updates.trusted import Target, TrustedRepository
 
-
 MAX_ROOT_BYTES = 128 * 1024
 
 
@@ -56,7 +55,7 @@ class RepositorySource:
             return None
         bundle = repository.open(entry.bundle)
         if bundle is None:
-            raise SourceError(f"{target.url} names {entry.bundle}, which the repository does not have; its operator must push it again")
+            raise SourceError(f"{target.url} names {entry.bundle}, which the repository does not have; its operator must push it")
         if bundle.size_bytes > self._settings.max_bytes:
             raise SourceSettingsError(
                 f"{bundle.path} has {bundle.size_bytes} bytes, more than the {self._settings.max_bytes} of update.max_bytes"

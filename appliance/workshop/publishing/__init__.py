@@ -10,5 +10,6 @@ from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
 from appliance.workshop.publishing.operations import Published, Publisher, Pushed
 
 __all__ = [
-    "ROLES", "ROOT", "Finding", "KeyFolder", "Published", "Publisher", "Pushed", "SiteStatus", "check_site", "described", "site_status",
+    "ROLES", "ROOT", "Finding", "KeyFolder", "Published", "Publisher", "Pushed", "SiteStatus", "check_site", "described",
+    "site_status",
 ]

@@ -52,7 +52,7 @@ def hosting_faults(site: Path) -> list[str]:
         return [*faults, f"firebase.json cannot be read: {error}"]
     for one in hosting if isinstance(hosting, list) else [hosting]:
         if isinstance(one, dict) and one.get("rewrites"):
-            faults.append("firebase.json has rewrites: they answer for the next root, which does not exist, and stop every update")
+            faults.append("firebase.json has rewrites: they answer for the next root, which is not there, and stop updates")
     return faults
 
 

@@ -38,7 +38,9 @@ Passphrase = Callable[[], str]
 class KeyFolder:
     """The keys of one site."""
 
-    def __init__(self, folder: Path, root_folder: Path | None = None, passphrase: Passphrase | None = None, encrypt: bool = False):
+    def __init__(
+        self, folder: Path, root_folder: Path | None = None, passphrase: Passphrase | None = None, encrypt: bool = False
+    ):
         """
         Args:
             folder: Of the keys for every push.
@@ -141,7 +143,8 @@ class KeyFolder:
         others = sorted(folder.glob(f"{role}-*.pem"))
         if others:
             return PublishError(
-                f"{folder} holds the keys of another site: this one's {role} key is {file.name}, which is not there ({others[0].name} is)"
+                f"{folder} holds the keys of another site: this one's {role} key is {file.name}, "
+                f"which is not there ({others[0].name} is)"
             )
         if role == ROOT:
             return PublishError(f"{file} is not there: bring the folder with the root key and name it with --root-keys")

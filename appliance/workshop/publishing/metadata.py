@@ -271,7 +271,7 @@ class SignedSite:
             try:
                 root.verify_delegate(role, found.signed_bytes, found.signatures)
             except RepositoryError as error:
-                raise PublishError(f"{self._metadata}: the {role} metadata is not signed with this site's keys: {error}") from error
+                raise PublishError(f"{self._metadata}: the {role} metadata is not signed with its keys: {error}") from error
         return roles
 
     def _load(self, role: str, file: Path) -> Metadata[Any]:

@@ -123,7 +123,9 @@ class Publisher:
         """
         for what, name in (("channel", channel), ("variant", variant), ("group", group)):
             if name is not None and not rollout.is_plain_name(name):
-                raise PublishError(f"{name!r} cannot be the name of a {what}: use 1 to 64 letters, digits, dots, hyphens, underscores")
+                raise PublishError(
+                    f"{name!r} cannot be the name of a {what}: use 1 to 64 letters, digits, dots, hyphens, underscores"
+                )
         with self._open() as site:
             packed = pack(bundle, version)
             known = self._known(site, packed)
@@ -255,8 +257,8 @@ class Publisher:
             return False
         if held.sha256 != hashlib.sha256(packed.content).hexdigest():
             raise PublishError(
-                f"{packed.identity.name} {packed.identity.version} is published already with other bytes, and devices may have it: "
-                "give this bundle a version of its own (--version)"
+                f"{packed.identity.name} {packed.identity.version} is published already with other bytes, "
+                "and devices may have it: give this bundle a version of its own (--version)"
             )
         return True
 
