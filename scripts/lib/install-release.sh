@@ -14,7 +14,7 @@ release_name() {
 }
 
 make_account() {
-  if getent passwd appliance >/dev/null && id -nG appliance | grep -qw video; then
+  if getent passwd appliance >/dev/null && id -nG appliance | grep -w video >/dev/null; then
     already "the account appliance is there"
   else
     step "make the account appliance, in the group video" systemd-sysusers "$PWD/systemd/appliance.sysusers.conf"
