@@ -105,9 +105,8 @@ class FirebaseServer(ModelServer):
         fid = self.given_fid or body["fid"]
         self.registered[fid] = f"refresh-{len(self.registered)}-{fid}"
         self.route("POST", generate_path(fid), lambda request: self._generate(fid, request))
-        return answer_json(
-            {"name": f"projects/1/installations/{fid}", "fid": fid, "refreshToken": self.registered[fid], "authToken": self._token()}
-        )
+        name = f"projects/1/installations/{fid}"
+        return answer_json({"name": name, "fid": fid, "refreshToken": self.registered[fid], "authToken": self._token()})
 
     def _generate(self, fid: str, request: Request) -> Status:
         if fid not in self.registered:

@@ -262,7 +262,8 @@ class Installation:
             identity = Identity(**values)
             texts = (identity.project_id, identity.app_id, identity.fid, identity.refresh_token, identity.token)
             numbers = (identity.made_s, identity.lasts_s)
-            if not all(isinstance(text, str) and text for text in texts) or not all(isinstance(each, int | float) for each in numbers):
+            good = all(isinstance(text, str) and text for text in texts) and all(isinstance(each, int | float) for each in numbers)
+            if not good:
                 raise ValueError("a value is of a wrong type")
         except FileNotFoundError:
             return None
@@ -280,7 +281,7 @@ class Installation:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_durably(path, json.dumps(asdict(identity)).encode(), mode=0o600)
         except OSError as error:
-            log.warning("%s cannot be written (%s): after a restart this device registers with Firebase anew", path, error.strerror)
+            log.warning("%s cannot be written (%s): after a restart this device registers anew", path, error.strerror)
 
 
 def new_fid(drawn: Callable[[int], bytes] = os.urandom) -> str:

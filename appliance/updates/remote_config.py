@@ -221,18 +221,20 @@ class RemoteConfig:
         """Says what changed."""
         if (before.entries, before.experiment, before.variant) == (config.entries, config.experiment, config.variant):
             return
-        ours = ", ".join(f"{name} = {config.entries[name]!r}" for name in (CHANNEL, MODEL_NAME, THRESHOLD) if name in config.entries)
+        found = [(name, config.entries[name]) for name in (CHANNEL, MODEL_NAME, THRESHOLD) if name in config.entries]
+        ours = ", ".join(f"{name} = {value!r}" for name, value in found)
         branch = f"; experiment {config.experiment}, variant {config.variant}" if config.experiment else ""
         log.info("Remote Config (template %s) says: %s%s", config.template or "none", ours or "nothing for this device", branch)
         for name in config.senseless:
             log.warning("Remote Config's %s = %r cannot be used: the setting holds", name, config.entries[name])
 
     def _keep(self, config: Config) -> None:
+        path = self._folder / CONFIG_FILE
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_durably(self._folder / CONFIG_FILE, json.dumps(asdict(config)).encode())
+            write_durably(path, json.dumps(asdict(config)).encode())
         except OSError as error:
-            log.warning("%s cannot be written (%s): Remote Config is fetched anew after a restart", self._folder / CONFIG_FILE, error)
+            log.warning("%s cannot be written (%s): Remote Config is fetched anew after a restart", path, error.strerror)
 
 
 def _parsed(said: Any, before: Config, etag: str | None) -> Config:
@@ -281,7 +283,7 @@ def _meaning(error: HttpStatusError, project_id: str | None) -> str:
         return f"it is overloaded or was asked too often ({error.status}{said})"
     if error.status in (401, 403):
         return (
-            f"the project {project_id} does not allow it ({error.status}{said}): the key must allow the Firebase Remote Config API, "
-            "which must be enabled for the project"
+            f"the project {project_id} does not allow it ({error.status}{said}): the key must allow the Firebase Remote "
+            "Config API, which must be enabled for the project"
         )
     return f"it answers {error.status}{said}"

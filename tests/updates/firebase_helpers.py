@@ -63,8 +63,9 @@ class FirebaseRig(Rig):
 
 
 def with_labels(model: bytes, *labels: str) -> bytes:
-    """The model with a label file packed into it, as TFLite metadata does: a zip behind its end."""
+    """The model with a label file and a card packed into it, as TFLite metadata does: a zip behind its end."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("labels.txt", "\n".join(labels))
+        archive.writestr("card.bin", bytes(4000))
     return model + packed.getvalue()

@@ -143,7 +143,7 @@ def test_a_refusal_says_what_to_do_and_nothing_is_asked_for_a_day(server, tmp_pa
     server.fault(INSTALLATIONS, error(status, "API key not valid."))
     here = installation(server, tmp_path, clock)
     for _ in range(3):
-        with pytest.raises(SourceSettingsError, match=rf"{status}: API key not valid.*check update.firebase.project_id, api_key and app_id"):
+        with pytest.raises(SourceSettingsError, match=rf"{status}: API key not valid.*check update.firebase.project_id, api_key"):
             here.identity()
         clock += 86_000 / 3
     assert len(server.requests) == 1

@@ -100,7 +100,8 @@ def test_what_did_not_change_is_not_sent_again_and_holds(server, start, clock):
 
 @pytest.mark.parametrize("state", ["NO_TEMPLATE", "EMPTY_CONFIG"])
 def test_an_empty_template_takes_every_choice_back(server, start, clock, state):
-    server.config = {"entries": {"model_channel": "a", "model_threshold": "0.9"}, "experimentDescriptions": [{"experimentId": "e", "variantId": "1"}]}
+    experiment = {"experimentId": "e", "variantId": "1"}
+    server.config = {"entries": {"model_channel": "a", "model_threshold": "0.9"}, "experimentDescriptions": [experiment]}
     start().current()
     server.config = {"state": state}
     config = start().current(asked=True)
@@ -129,9 +130,8 @@ def test_an_overloaded_server_is_left_alone_for_two_to_256_minutes_whoever_asks(
 def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
     server.fault(FETCH, Status(503))
     for chance, seconds in ((0.0, 60), (1.0, 180)):
-        here = RemoteConfig(
-            installation(server, tmp_path, clock), Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, chance=lambda: chance
-        )
+        who = installation(server, tmp_path, clock)
+        here = RemoteConfig(who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, chance=lambda: chance)
         here.current()
         asked = len(fetched(server))
         clock += seconds - 1
@@ -142,7 +142,9 @@ def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
         assert len(fetched(server)) == asked + 1
 
 
-@pytest.mark.parametrize("fault", [HangUp(), Body(b"<html>"), Body(b"[]"), Body(b'{"state": "NEW"}'), Body(b'{"entries": ["x"]}')])
+@pytest.mark.parametrize(
+    "fault", [HangUp(), Body(b"<html>"), Body(b"[]"), Body(b'{"state": "NEW"}'), Body(b'{"entries": ["x"]}')]
+)
 def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_again(server, start, clock, fault, caplog):
     server.config = {"entries": {"model_channel": "a"}}
     start().current()
@@ -158,14 +160,14 @@ def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_a
     assert "Remote Config answers again" in caplog.text
 
 
-@pytest.mark.parametrize("status", [400, 403])
-def test_a_refusal_is_said_and_asked_for_again_after_a_day_or_on_command(server, start, clock, status, caplog):
+@pytest.mark.parametrize(("status", "says"), [(400, "answers 400: API not enabled"), (403, "(403: API not enabled)")])
+def test_a_refusal_is_said_and_asked_for_again_after_a_day_or_on_command(server, start, clock, status, says, caplog):
     server.fault(FETCH, error(status, "API not enabled."))
     here = start()
     for _ in range(3):
         assert here.current().channel is None
         clock += 7 * HOUR_S
-    assert len(fetched(server)) == 1 and caplog.text.count(f"({status}: API not enabled)" if status == 403 else "answers 400: API not enabled") == 1
+    assert len(fetched(server)) == 1 and caplog.text.count(says) == 1
     here.current(asked=True)
     assert len(fetched(server)) == 2
 
@@ -179,8 +181,9 @@ def test_a_token_that_is_not_taken_is_replaced(server, start):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("model_channel", "../x"), ("model_name", "a b"), ("model_threshold", "2"), ("model_threshold", "nan"), ("model_threshold", "high")]
-)  # fmt: skip
+    ("name", "value"),
+    [("model_channel", "../x"), ("model_name", "a b"), *[("model_threshold", text) for text in ("2", "nan", "high")]],
+)
 def test_a_value_that_cannot_be_used_leaves_the_setting_in_force_and_is_said(server, start, name, value, caplog):
     server.config = {"entries": {name: value}}
     config = start().current()

@@ -77,7 +77,7 @@ class FirebaseMlSource:
         """
         name = settings.firebase.model_name
         if not name:
-            raise SourceSettingsError("neither update.firebase.model_name nor Remote Config's model_name says which model to fetch")
+            raise SourceSettingsError("neither update.firebase.model_name nor Remote Config's model_name says which model")
         self._name, self._project = name, settings.firebase.project_id or ""
         self._settings = settings
         self._installation = installation
@@ -99,7 +99,8 @@ class FirebaseMlSource:
                 raise
             raise SourceSettingsError(f"{notice(self._settings, today)}; its last answer: {error}") from error
         if info.size_bytes > self._settings.max_bytes:
-            raise SourceSettingsError(f"{self.origin} has {info.size_bytes} bytes, more than the {self._settings.max_bytes} of update.max_bytes")
+            limit = self._settings.max_bytes
+            raise SourceSettingsError(f"{self.origin} has {info.size_bytes} bytes, more than the {limit} of update.max_bytes")
         return Offer(hash=self._hash(info), name=self._name, size_bytes=info.size_bytes, private=info)
 
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
@@ -135,7 +136,7 @@ class FirebaseMlSource:
     def _parsed(self, answer: Answer) -> _Info:
         said, etag = answer.json(), answer.headers.get("etag", "").strip()
         if not etag:
-            raise SourceError(f"Firebase ML names no state (ETag) of {self.origin}, so it cannot be told whether it is another one")
+            raise SourceError(f"Firebase ML names no state (ETag) of {self.origin}, so a new one would not be noticed")
         if not isinstance(said, dict):
             raise SourceError(f"what Firebase ML answers about {self.origin} is not a JSON object")
         link, size, kind = said.get("downloadUri"), str(said.get("sizeBytes")), said.get("modelFormat", "TFLITE")
@@ -151,11 +152,11 @@ class FirebaseMlSource:
     def _meaning(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
         said = said_by(error)
         if error.status == 400:
-            return SourceSettingsError(f"Firebase ML does not take the name of {self.origin} (400{said}): check update.firebase.model_name")
+            return SourceSettingsError(f"Firebase ML does not take {self.origin} (400{said}): check update.firebase.model_name")
         if error.status in (401, 403):
             return SourceSettingsError(
-                f"Firebase ML does not let this device have {self.origin} ({error.status}{said}): enable the Firebase ML API for the "
-                "project and allow it for update.firebase.api_key in the Google Cloud console, then run: appliance model check"
+                f"Firebase ML does not let this device have {self.origin} ({error.status}{said}): enable the Firebase ML API "
+                "for the project and allow it for update.firebase.api_key in the Google Cloud console, then run: appliance model check"
             )
         if error.status == 404:
             return SourceError(f"there is no published model {self._name} in the Firebase project {self._project} (404{said})")
@@ -194,8 +195,8 @@ class FirebaseMlSource:
                 raise BundleError("it carries no labels, and nothing runs here whose labels it could have")
             if outputs != len(running.labels):
                 raise BundleError(
-                    f"it carries no labels, and its {outputs} outputs are not the {len(running.labels)} of {running.identity.name} "
-                    f"{running.identity.version}, which runs now: put its labels into its metadata"
+                    f"it carries no labels, and its {outputs} outputs are not the {len(running.labels)} of "
+                    f"{running.identity.name} {running.identity.version}, which runs now: put its labels into its metadata"
                 )
             log.info("%s carries no labels; those of %s, which runs now, are used", self.origin, running.identity.name)
             (bundle / "dict.txt").write_text("".join(f"{label}\n" for label in running.labels), encoding="utf-8")
