@@ -83,6 +83,10 @@ def download(
             break
         except (HttpStatusError, SourceChangedError):
             raise
+        except _OverlongPartError as error:
+            if attempt == MAX_RESUMPTIONS:
+                raise
+            log.info("%s; it is fetched anew", error)
         except SourceError as error:
             went_on = before < part.size and part.goes_on(url, wanted)
             if not went_on or attempt == MAX_RESUMPTIONS or time.monotonic() >= deadline_s or part.hopeless:
@@ -90,6 +94,10 @@ def download(
             log.info("%s; going on after %d bytes", error, part.size)
     part.finish()
     return answer
+
+
+class _OverlongPartError(SourceError):
+    """What is here is longer than the file."""
 
 
 class _Part:
@@ -172,10 +180,10 @@ def _once(
                 part.drop()
                 raise SourceError(f"{shown(where)} sends another part of the file than was asked for")
         elif response.status_code == 416 and have:
-            if have == wanted.exact_bytes:  # only the end was missing: that there is no more
-                return Answer(where, 200, {})
+            if response.headers.get("content-range") == f"bytes */{have}":
+                return Answer(where, 200, {})  # all had come already
             part.drop()
-            raise SourceError(f"{shown(where)} has fewer bytes than were fetched of it before; it is fetched anew")
+            raise _OverlongPartError(f"{shown(where)} has fewer bytes than were fetched of it before")
         elif response.status_code == 200:
             have, total = 0, length_of(response.headers)
         else:

@@ -1,16 +1,23 @@
 """A process that runs an update many times, and is killed -9 before each change on disk that the update makes, in turn.
 
-    python killed_runs.py SCENARIO FOLDER URL
+    python killed_runs.py kill SCENARIO FOLDER URL
+    unshare -m python killed_runs.py cut SCENARIO FOLDER URL
 
 Python tells an audit hook of every file that is opened for writing, renamed, removed or made; the run is killed at the
 n-th of them below its state folder, then run again to its end, for n = 1, 2, … until a run comes to its end by itself.
-Each line of the output is one n, as JSON. Runs are forks of a process that has loaded everything and has no threads.
+Runs are forks of a process that has loaded everything and has no threads. The output has four JSON lines for each n: the
+killed run, what a start would run then, the next run, and what a start would run after that.
+
+`cut` does so on a file system of its own for each n, and after the kill cuts its power: what was not synced is gone, and
+what the journal of the file system wrote within six seconds is there, as after a real power cut. An immediate cut would
+pass code that does not sync.
 """
 
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -29,12 +36,22 @@ _LIMIT_S = 30.0
 _CHANGES = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.chmod": 0, "os.link": 1}
 
 
+def told_file(folder: Path) -> Path:
+    """Where a run writes what it told: never on the disk whose power is cut."""
+    return folder.parent.parent / f"told-{folder.parent.name}-{folder.name}"
+
+
 class Told(Rig):
     """Writes each step to a file outside of the state folder."""
 
     def __init__(self, folder, url):
-        self.told_file = folder / "told"
+        self.told_file = told_file(folder)
         super().__init__(folder, url)
+
+    @property
+    def all_told(self):
+        """In every life so far."""
+        return self.told_file.read_text().split()
 
     def told(self, step):
         super().told(step)
@@ -54,7 +71,7 @@ def life(scenario: str, folder: Path, url: str, kill_at: int) -> None:
     while time.monotonic() < end_s:
         second = rig.runs == "colours 2.0"
         rig.frames(1, 1.0, trouble if second else None)
-        if LAST[scenario] in rig.told_file.read_text().split() and rig.updater._journal.entry is None:
+        if LAST[scenario] in rig.all_told and rig.updater._journal.entry is None:
             break
         time.sleep(0.002)
     rig.stop()
@@ -106,21 +123,79 @@ def look(folder: Path, url: str) -> None:
     }), flush=True)  # fmt: skip
 
 
-def main(scenario: str, base: Path, url: str) -> None:
+def tell_of(number: int, ended: int, folder: Path) -> None:
+    """One run, on standard output."""
+    told = told_file(folder).read_text().split()
+    print(json.dumps({"number": number, "ended": ended, "told": told}), flush=True)
+
+
+def killed(scenario: str, folder: Path, url: str, number: int) -> bool:
+    """A run that is killed before its change `number`; False where it has fewer."""
+    told_file(folder).write_text("")
+    ended = forked(lambda: life(scenario, folder, url, number))
+    if ended != 0:
+        tell_of(number, ended, folder)
+    return ended != 0
+
+
+def continued(scenario: str, folder: Path, url: str, number: int) -> None:
+    """What a start finds there, the run after it, and what the next start finds."""
+    forked(lambda: look(folder, url))
+    tell_of(number, forked(lambda: life(scenario, folder, url, 0)), folder)
+    forked(lambda: look(folder, url))
+
+
+def kills(scenario: str, base: Path, url: str) -> None:
+    """kill -9 before each change in turn."""
+    folder = base / "run"
     for number in range(1, 1000):
-        folder = base / "run"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(base / "before", folder)
-        (folder / "told").write_text("")
-        ended = forked(lambda folder=folder, number=number: life(scenario, folder, url, number))
-        if ended == 0:
+        if not killed(scenario, folder, url, number):
             break
-        print(json.dumps({"number": number, "ended": ended, "told": (folder / "told").read_text().split()}), flush=True)
-        forked(lambda folder=folder: look(folder, url))
-        again = forked(lambda folder=folder: life(scenario, folder, url, 0))
-        print(json.dumps({"ended": again, "told": (folder / "told").read_text().split()}), flush=True)
-        forked(lambda folder=folder: look(folder, url))
+        continued(scenario, folder, url, number)
+
+
+def cuts(scenario: str, base: Path, url: str) -> None:
+    """The same, and the power goes six seconds later: for all at once, since each has its own file system."""
+    image = base / "before.img"
+    with image.open("wb") as file:
+        file.truncate(48 * 1024 * 1024)
+    _run("mkfs.ext4", "-q", str(image))
+    _mount(image, base / "mnt")
+    shutil.copytree(base / "before", base / "mnt" / "run")
+    _run("umount", str(base / "mnt"))
+    cut = []
+    for number in range(1, 1000):
+        own, mounted = base / f"{number}.img", base / f"mnt-{number}"
+        _run("cp", "--sparse=always", str(image), str(own))
+        _mount(own, mounted)
+        cut.append((number, own, mounted))
+        shutil.copy(mounted / "run" / "bundled" / "manifest.json", base / "read")  # the file system is awake
+        if not killed(scenario, mounted / "run", url, number):
+            _run("umount", str(mounted))
+            cut.pop()
+            break
+    time.sleep(6)
+    for _, _, mounted in cut:
+        _run("xfs_io", "-x", "-c", "shutdown", str(mounted))
+    for number, own, mounted in cut:
+        _run("umount", str(mounted))
+        _mount(own, mounted)
+        continued(scenario, mounted / "run", url, number)
+        _run("umount", str(mounted))
+        own.unlink()
+
+
+def _mount(image: Path, where: Path) -> None:
+    where.mkdir(exist_ok=True)
+    # Without the guess by which ext4 hides that a program did not sync before it renamed.
+    _run("mount", "-o", "loop,noauto_da_alloc", str(image), str(where))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    {"kill": kills, "cut": cuts}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), sys.argv[4])

@@ -294,9 +294,18 @@ def test_a_part_longer_than_the_file_is_dropped(http, server, tmp_path):
     with pytest.raises(SourceError):
         fetch(http, server, tmp_path)
     server.put("/m", CONTENT[:1000], etag=server.files["/m"].etag)
-    with pytest.raises(SourceError, match="fetched anew"):
-        fetch(http, server, tmp_path)
     assert fetch(http, server, tmp_path) == CONTENT[:1000]
+
+
+def test_a_part_that_is_whole_is_not_fetched_again(http, server, tmp_path):
+    """As after a kill between the last byte and the renaming."""
+    server.fault("/m", Truncate(200_000), times=1)
+    server.fault("/m", Status(503), times=1)
+    with pytest.raises(SourceError):
+        fetch(http, server, tmp_path)
+    (tmp_path / "file.part").write_bytes(CONTENT)
+    assert fetch(http, server, tmp_path) == CONTENT
+    assert [request.status for request in server.asked("/m")] == [200, 503, 416]
 
 
 def test_a_full_disk_is_the_disks_fault(tmp_path):
