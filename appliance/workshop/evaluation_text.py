@@ -10,9 +10,9 @@ import numpy as np
 
 from appliance.workshop.compare import Comparison, Difference
 from appliance.workshop.evaluate import Evaluation, Subject
-from appliance.workshop.metrics import GRID, Tally, accuracy, area, calibration, confusion, curve, label_tallies, tally
+from appliance.workshop.metrics import GRID, Judged, Tally, accuracy, area, calibration, confusion, curve, label_tallies, tally
 
-_MISTAKES = 5
+_LISTED = 5
 _WORST = 50
 
 
@@ -37,7 +37,7 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
         "confusion": _confusion(subject),
         "calibration": _calibration(subject),
         "background": _background(evaluation),
-        "mistakes": [_mistake(evaluation, place, given) for place, given in wrong_labels(subject)[:_WORST]],
+        "mistakes": [_mistake(evaluation, place, given) for place, given in _mistakes(subject)[:_WORST]],
         "labels_not_in_model": list(subject.lacks),
         "labels_not_in_dataset": list(subject.unseen),
         "skipped": [{"picture": name, "reason": reason} for name, reason in evaluation.skipped],
@@ -74,7 +74,7 @@ def lines(evaluation: Evaluation, comparison: Comparison | None = None) -> list[
         share = f"{1000 * given / pictures:.0f} per 1,000 pictures" if pictures else "no picture could be read"
         found.append(f"  false labels  {share}  ({given} on {pictures} of {evaluation.background})")
     found += ["", *_table(subject)]
-    if mistakes := wrong_labels(subject)[:_MISTAKES]:
+    if mistakes := _mistakes(subject)[:_LISTED]:
         found += ["", "the most confident mistakes"]
         found += [
             f"  {subject.judged.scores[place, given]:.2f} {subject.judged.labels[given]:<16} {evaluation.pictures[place].name}"
@@ -83,15 +83,18 @@ def lines(evaluation: Evaluation, comparison: Comparison | None = None) -> list[
     return found + (["", *_compared(evaluation, comparison)] if comparison is not None else [])
 
 
-def wrong_labels(subject: Subject, background: bool = False) -> list[tuple[int, int]]:
-    """(picture, label) of each picture's most certain wrong label, the most certain first; thresholds do not matter."""
-    judged = subject.background if background else subject.judged
-    if judged is None or not len(judged.targets):
+def wrong_labels(judged: Judged, thresholds: np.ndarray | float = 0.0) -> list[tuple[int, int]]:
+    """(picture, label) of each picture's most certain wrong label at or above its threshold, the most certain first."""
+    if not len(judged.targets):
         return []
-    wrong = np.where(judged.own, -1.0, judged.scores)
+    wrong = np.where(judged.own | (judged.scores < thresholds), -1.0, judged.scores)
     given = wrong.argmax(axis=1)
     score = wrong[np.arange(len(given)), given]
     return [(int(place), int(given[place])) for place in np.argsort(-score, kind="stable") if score[place] > 0]
+
+
+def _mistakes(subject: Subject) -> list[tuple[int, int]]:
+    return wrong_labels(subject.judged, subject.thresholds)
 
 
 def _table(subject: Subject) -> Iterator[str]:

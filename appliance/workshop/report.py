@@ -33,7 +33,7 @@ _ROUNDING = 1e-3
 # With more labels than these, scores that no threshold of the slider lets through are left out.
 _MANY_LABELS = 40
 _LOWEST = 0.01
-_MISTAKES = 24
+_MISTAKES = 18
 _THUMBNAIL_PX = 200
 
 
@@ -120,8 +120,8 @@ def _rows(judged: Judged, floor: float) -> list[list[int]]:
 def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
     """The worst of each kind, with a picture; which of them are mistakes at a threshold the page finds out."""
     subject = evaluation.subject
-    wrong = [place for place, _ in wrong_labels(subject)]
-    false = [place for place, _ in wrong_labels(subject, background=True)]
+    wrong = [place for place, _ in wrong_labels(subject.judged)]
+    false = [place for place, _ in wrong_labels(subject.background)] if subject.background is not None else []
     kinds = [
         ("wrong", wrong, evaluation.pictures),
         ("missed", _missed(subject, set(wrong[:_MISTAKES])), evaluation.pictures),

@@ -20,7 +20,8 @@ const draw = (tag, attributes = {}, text = "") => {
   return element;
 };
 const percent = (share) => share === null ? "–" : (100 * share).toFixed(1) + " %";
-const shown = (threshold) => String(+(threshold / STEPS).toFixed(4)).padEnd(4, threshold % STEPS ? "0" : "");
+const rough = (score) => (score / STEPS).toFixed(2);
+const shown = (threshold) => threshold % 100 ? String(threshold / STEPS) : rough(threshold);
 
 // ---- counting
 
@@ -90,7 +91,7 @@ const threshold = (label) => state.own.has(label) ? state.own.get(label) : state
 
 // ---- charts
 
-const W = 360, H = 250, LEFT = 40, RIGHT = 12, TOP = 12, BOTTOM = 38;
+const W = 360, H = 250, LEFT = 44, RIGHT = 22, TOP = 12, BOTTOM = 38;
 const px = (share) => LEFT + share * (W - LEFT - RIGHT);
 const py = (share) => H - BOTTOM - share * (H - TOP - BOTTOM);
 
@@ -106,6 +107,10 @@ const frame = (holder, xName, yTicks, xTicks = [0, 0.25, 0.5, 0.75, 1].map((x) =
   return svg;
 };
 const shares = [0, 0.25, 0.5, 0.75, 1].map((y) => [y, `${100 * y} %`]);
+const roundUp = (value) => {
+  const ten = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 6, 8, 10].map((times) => times * ten).find((round) => round >= value);
+};
 const path = (points) => points.map(([x, y], at) => `${at ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
 const dot = (kind) => draw("circle", { class: `dot ${kind}`, r: 6 });
 const put = (mark, x, y) => {
@@ -113,7 +118,7 @@ const put = (mark, x, y) => {
   if (y !== null && x !== null) { mark.setAttribute("cx", px(x)); mark.setAttribute("cy", py(y)); }
 };
 
-let charts = {};
+const charts = {};
 const drawCurves = () => {
   const only = $("curve-of").value === "" ? null : Number($("curve-of").value);
   const grid = Array.from({ length: 100 }, (_, at) => (at + 1) / 100);
@@ -121,10 +126,9 @@ const drawCurves = () => {
     const found = only === null ? ofAll(() => t * STEPS) : ofLabel(only, Math.round(t * STEPS));
     return { t, ...found };
   });
-  charts = { only };
+  charts.only = only;
   const known = points.filter((one) => one.precision !== null && one.recall !== null);
   const pr = frame($("chart-pr"), "recall", shares, shares);
-  pr.append(draw("text", { x: px(0) + 6, y: TOP + 14 }, "precision"));
   pr.append(draw("path", { class: "curve precision", d: path(known.map((one) => [one.recall, one.precision])) }));
   pr.append(charts.pr = dot("precision"));
   const by = frame($("chart-threshold"), "threshold", shares);
@@ -136,9 +140,8 @@ const drawCurves = () => {
   by.append(charts.precision = dot("precision"), charts.recall = dot("recall"));
   if (background) {
     const rates = grid.map((t) => falseLabels(() => Math.round(t * STEPS), only) || 0);
-    const top = Math.max(1, ...rates);
-    charts.top = top;
-    const ticks = [0, 0.5, 1].map((y) => [y, top * y >= 10 ? String(Math.round(top * y)) : String(+(top * y).toFixed(1))]);
+    const top = charts.top = roundUp(Math.max(1, ...rates));
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((y) => [y, String(+(top * y).toFixed(2))]);
     const svg = frame($("chart-false"), "threshold", ticks);
     svg.append(draw("path", { class: "curve false", d: path(grid.map((t, at) => [t, rates[at] / top])) }));
     svg.append(charts.falseLine = draw("line", { class: "now", y1: py(0), y2: py(1) }), charts.false = dot("false"));
@@ -154,7 +157,9 @@ const moveCurves = () => {
   const name = only === null ? "All labels" : LABELS[only];
   const says = `${name} at ${shown(at * STEPS)}: precision ${percent(now.precision)}, recall ${percent(now.recall)}`;
   for (const holder of ["chart-pr", "chart-threshold"]) $(holder).firstChild.setAttribute("aria-label", says);
-  for (const line of [charts.line, charts.falseLine]) if (line) { line.setAttribute("x1", px(at)); line.setAttribute("x2", px(at)); }
+  for (const [line, x] of [[charts.line, at], [charts.falseLine, at], [charts.calibrationLine, state.common / STEPS]]) {
+    if (line) { line.setAttribute("x1", px(x)); line.setAttribute("x2", px(x)); }
+  }
   if (background) {
     const rate = falseLabels(threshold, only);
     put(charts.false, at, rate === null ? null : Math.min(1, rate / charts.top));
@@ -172,6 +177,7 @@ const drawCalibration = () => {
     svg.append(bar);
     said.push(`${bin.from} to ${bin.to}: ${percent(bin.accuracy)} of ${bin.pictures}`);
   }
+  svg.append(charts.calibrationLine = draw("line", { class: "now", y1: py(0), y2: py(1) }));
   svg.append(draw("path", { class: "ideal", d: path([[0, 0], [1, 1]]) }));
   svg.setAttribute("aria-label", `Right, by score. ${said.join("; ")}`);
   const error = data.calibration.expected_error;
@@ -286,7 +292,7 @@ const drawMistakes = () => {
     const count = make("p", { class: "mistakes-say" }), grid = make("div", { class: "pictures", "data-kind": kind });
     for (const one of mine) {
       const caption = make("b");
-      const image = make("img", { src: one.image, alt: "", loading: "lazy" });
+      const image = make("img", { src: one.image, alt: "" });
       const card = make("figure", {}, image, make("figcaption", {}, caption, make("span", { class: "name" }, one.name)));
       grid.append(card);
       cards.push({ ...one, card, caption, image, of: (kind === "background" ? background : pictures)[one.place] });
@@ -308,8 +314,8 @@ const moveMistakes = () => {
     one.card.hidden = !mistake(one.of, one.kind);
     visible[one.kind] = (visible[one.kind] || 0) + !one.card.hidden;
     const shows = one.of.target >= 0 ? LABELS[one.of.target] : "none of the labels";
-    const text = one.kind === "missed" ? `${LABELS[one.of.target]} at ${shown(Math.max(0, one.of.own))}` :
-      wrongLabel ? `${LABELS[wrongLabel[0]]} ${shown(wrongLabel[1])}${one.kind === "wrong" ? `, shows ${shows}` : ""}` : "";
+    const text = one.kind === "missed" ? `${LABELS[one.of.target]} ${one.of.own < 0 ? "is not known" : `only ${rough(one.of.own)}`}` :
+      wrongLabel ? `${LABELS[wrongLabel[0]]} ${rough(wrongLabel[1])}${one.kind === "wrong" ? `, shows ${shows}` : ""}` : "";
     one.caption.textContent = text;
     one.image.alt = one.kind === "missed" ? `a picture of ${shows} that was not labeled` : `a picture of ${shows}, labeled ${text}`;
   }
@@ -337,8 +343,8 @@ const moveFigures = () => {
   $("threshold").value = state.common / STEPS;
   $("threshold-value").textContent = shown(state.common);
   $("summary").textContent = `At ${shown(state.common)}: ${list.slice(0, background ? 3 : 2).map(([, title, value]) => `${title} ${value}`).join(", ")}`;
-  const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => ` --set-threshold ${quoted(`${LABELS[label]}=${+(value / STEPS).toFixed(4)}`)}`);
-  $("command").textContent = `appliance evaluate ${quoted(data.bundle)} ${quoted(data.dataset)} --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
+  const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => ` \\\n  --set-threshold ${quoted(`${LABELS[label]}=${+(value / STEPS).toFixed(4)}`)}`);
+  $("command").textContent = `appliance evaluate ${quoted(data.bundle)} ${quoted(data.dataset)} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
 };
 const show = () => { moveFigures(); moveCurves(); moveLabels(); drawConfusion(); moveMistakes(); };
 
