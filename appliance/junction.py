@@ -14,8 +14,8 @@ from appliance.errors import StoreError
 from appliance.labeling.bundle import Bundle
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.labels import ModelIdentity
+from appliance.messaging.payloads import model_payload, update_payload
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import model_payload, update_payload
 from appliance.models import Models
 from appliance.orders import Orders
 from appliance.pipeline import Engine, Pipeline

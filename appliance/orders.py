@@ -18,8 +18,8 @@ from appliance.errors import ControlError
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import View
 from appliance.messaging.commands import Handler
+from appliance.messaging.payloads import update_payload
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import update_payload
 from appliance.models import Models
 from appliance.pipeline import Pipeline
 from appliance.remembered import Remembered, read_remembered, write_remembered

@@ -27,6 +27,7 @@ from appliance.control import ControlServer
 from appliance.errors import ApplianceError, LabelOptionError, ModelError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
+from appliance.junction import Junction
 from appliance.labeling.labels import Label
 from appliance.labeling.preprocess import View, upright
 from appliance.labeling.tracker import Event
@@ -35,20 +36,20 @@ from appliance.memory import VARIABLE as MEMORY_VARIABLE
 from appliance.memory import give_large_blocks_back, memory_limit_mb
 from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
+from appliance.messaging.payloads import stats_payload
 from appliance.messaging.publisher import Message, Publisher
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics, stats_payload
+from appliance.messaging.topics import Topics
 from appliance.models import Models
+from appliance.orders import Orders
 from appliance.picture import jpeg
 from appliance.pipeline import Engine, Pipeline
-from appliance.junction import Junction
-from appliance.orders import Orders
 from appliance.places import SOCKET_NAME, runtime_dir, state_dir
 from appliance.reload import compare
 from appliance.settings import CameraSettings, Settings
+from appliance.settings_file import load, read_secret
 from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
 from appliance.supervision import WatchedThread, first_overdue
-from appliance.settings_file import load, read_secret
 from appliance.systemd import Notifier, is_managed, with_credentials
 from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
 from appliance.updates.updater import Updater

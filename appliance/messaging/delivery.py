@@ -20,8 +20,8 @@ from typing import Protocol
 from appliance.messaging import faults
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.outbox_file import Entry
+from appliance.messaging.payloads import LATE_AFTER_S, encode, marked_late
 from appliance.messaging.refusals import Refusals, Say
-from appliance.messaging.topics import LATE_AFTER_S, encode, marked_late
 
 log = logging.getLogger(__name__)
 

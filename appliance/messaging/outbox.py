@@ -25,8 +25,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance.messaging.outbox_file import RESERVE_BYTES, Change, Entry, OutboxFile, is_damage, is_full, set_aside
-from appliance.messaging.topics import encode
+from appliance.messaging.outbox_file import (
+    RESERVE_BYTES,
+    Change,
+    Entry,
+    OutboxFile,
+    is_damage,
+    is_full,
+    set_aside,
+)
+from appliance.messaging.payloads import encode
 
 log = logging.getLogger(__name__)
 

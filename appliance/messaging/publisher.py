@@ -25,7 +25,8 @@ from appliance.messaging.connection import Connection, broker_port, open_connect
 from appliance.messaging.delivery import Delivery, Outgoing
 from appliance.messaging.link import Address, Link, Patience
 from appliance.messaging.outbox import Outbox
-from appliance.messaging.topics import OFFLINE, ONLINE, Topics, encode
+from appliance.messaging.payloads import encode
+from appliance.messaging.topics import OFFLINE, ONLINE, Topics
 from appliance.messaging.troubles import Troubles
 from appliance.settings import MqttSettings
 from appliance.supervision import Pulse

@@ -17,11 +17,18 @@ from appliance.errors import ApplianceError, MessagingError
 from appliance.frame import Frame
 from appliance.labeling.labels import Label, ModelIdentity
 from appliance.labeling.tracker import Event
-from appliance.messaging import topics as said
+from appliance.messaging import payloads as said
 from appliance.messaging.announced import Announced, read_announced, write_announced
-from appliance.messaging.homeassistant import WATCHED_LIMIT, Announcer, Timer, discovery, start_timer
+from appliance.messaging.homeassistant import (
+    WATCHED_LIMIT,
+    Announcer,
+    Timer,
+    discovery,
+    start_timer,
+)
 from appliance.messaging.lastframe import LastFrame
-from appliance.messaging.topics import OFF, ON, Topics, encode, slugs
+from appliance.messaging.payloads import encode
+from appliance.messaging.topics import OFF, ON, Topics, slugs
 from appliance.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -204,15 +211,15 @@ class Reports:
             self._tell_nothing()
 
     def stats(self, payload: Mapping[str, Any]) -> None:
-        """How the device is doing (topics.stats_payload)."""
+        """How the device is doing (payloads.stats_payload)."""
         self._sink.retain(self._topics.stats, encode(payload), qos=0)
 
     def model(self, payload: Mapping[str, Any]) -> None:
-        """Which model is installed and which is the latest (topics.model_payload)."""
+        """Which model is installed and which is the latest (payloads.model_payload)."""
         self._sink.retain(self._topics.model, encode(payload))
 
     def update(self, payload: Mapping[str, Any]) -> None:
-        """A step of a model update (topics.update_payload); durable."""
+        """A step of a model update (payloads.update_payload); durable."""
         self._offer(self._topics.update, payload)
 
     def request_snapshot(self) -> Future[None]:

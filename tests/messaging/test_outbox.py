@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import OutboxError
 from appliance.messaging.outbox import MEMORY_EVENTS, RETRY_S, Outbox
 from appliance.messaging.outbox_file import VERSION
 

@@ -3,12 +3,22 @@
 import json
 
 import pytest
-from messaging_helpers import FLOWERS, NOON, ManualTimers, MemorySink, ended, frame, seen, started
+from messaging_helpers import (
+    FLOWERS,
+    NOON,
+    ManualTimers,
+    MemorySink,
+    ended,
+    frame,
+    seen,
+    started,
+)
 
 from appliance.errors import MessagingError, PictureError
 from appliance.labeling.labels import ModelIdentity
+from appliance.messaging.payloads import model_payload, unix, update_payload
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics, model_payload, unix, update_payload
+from appliance.messaging.topics import Topics
 from appliance.settings import DeviceSettings, LabelerSettings, MqttSettings, Settings
 
 T = Topics("appliance", "pi-1")

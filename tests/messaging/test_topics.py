@@ -7,7 +7,7 @@ import pytest
 from messaging_helpers import FLOWERS, NOON, ended, seen, started
 
 from appliance.labeling.labels import ModelIdentity
-from appliance.messaging import topics as said
+from appliance.messaging import payloads as said
 from appliance.messaging.topics import Topics, slugs
 
 T = Topics("appliance", "pi-1")
