@@ -5,7 +5,6 @@ the light falls on the sprites as well. The things that pass have the flowers' c
 make a flower.
 """
 
-import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
