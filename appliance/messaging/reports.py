@@ -129,8 +129,10 @@ class Reports:
                 self._announcer.changed()
             elif self._topics.discovery in self._before.topics:
                 self._sink.retain(self._topics.discovery, None)
-            self._before = Announced(frozenset(standing), self._before.components if self._announcer else {})
-            write_announced(self._announced_file, self._before)
+            standing_now = Announced(frozenset(standing), self._before.components if self._announcer else {})
+            if standing_now != self._before:  # a disk may take its time, and frames wait for this thread
+                self._before = standing_now
+                write_announced(self._announced_file, self._before)
 
     def allow(self, labels: Sequence[str]) -> None:
         """Other labels get a topic of their own (the setting labeler.allow), from the next `model_changed` on."""
