@@ -7,7 +7,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.errors import ApplianceError, ModelError, PlacesError, SettingsError, StoreError
+from appliance.errors import (
+    ApplianceError,
+    ModelError,
+    PlacesError,
+    SettingsError,
+    StoreError,
+)
 from appliance.identity import boot_id
 from appliance.labeling.bundle import Bundle, read_bundle
 from appliance.labeling.labeler import Labeler
@@ -35,6 +41,14 @@ def device_bundle() -> Bundle:
     except (PlacesError, StoreError) as error:
         log.debug("the bundled model is used: %s", error)
         return read_bundle(BUNDLED)
+
+
+def end_start(state: Path) -> None:
+    """Notes that a start ended by itself, with a sentence: it does not count against the model."""
+    try:
+        Store(state, BUNDLED).end()
+    except StoreError as error:
+        log.warning("%s", error)
 
 
 class Models:

@@ -59,7 +59,10 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield _model_of(daemon)
     else:
         yield from _camera_and_model(settings)
-    yield _found("broker", lambda: _broker(settings))
+    if daemon and daemon["broker"]["trouble"]:
+        yield Finding("broker", False, daemon["broker"]["trouble"])
+    else:
+        yield _found("broker", lambda: _broker(settings))
     yield _disk()
     yield _clock()
 
@@ -86,7 +89,7 @@ def _model_of(daemon: dict[str, Any]) -> Finding:
     if daemon["labeling_trouble"]:
         return Finding("model", False, daemon["labeling_trouble"])
     seen = f"sees {', '.join(labels)}" if labels else "sees nothing that it knows"
-    return Finding("model", True, f"{model['name']} {model['version']} on {daemon['stats']['runtime']}; {seen}")
+    return Finding("model", True, f"{model['name']} {model['version']} on {daemon['runtime']}; {seen}")
 
 
 def _camera_and_model(settings: Settings) -> Iterator[Finding]:

@@ -36,11 +36,10 @@ from appliance.memory import VARIABLE as MEMORY_VARIABLE
 from appliance.memory import give_large_blocks_back, memory_limit_mb
 from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
-from appliance.messaging.payloads import stats_payload
 from appliance.messaging.publisher import Message, Publisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
-from appliance.models import Models
+from appliance.models import Models, end_start
 from appliance.orders import Orders
 from appliance.picture import jpeg
 from appliance.pipeline import Engine, Pipeline
@@ -48,7 +47,8 @@ from appliance.places import SOCKET_NAME, runtime_dir, state_dir
 from appliance.reload import compare
 from appliance.settings import CameraSettings, Settings
 from appliance.settings_file import load, read_secret
-from appliance.stats import Meter, cpu_temp_c, percentile, rss_mb
+from appliance.stats import Meter, rss_mb
+from appliance.status import Status
 from appliance.supervision import WatchedThread, first_overdue
 from appliance.systemd import Notifier, is_managed, with_credentials
 from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
@@ -87,16 +87,15 @@ class Service:
         self._memory_limit_mb = memory_limit_mb()
         self._notifier = notifier or Notifier({})
         self._boot = secrets.token_hex(6)
-        self._started = time.time()
-        self._started_s = time.monotonic()
         self._ask = threading.Event()
         self._restart = self._stop = self._reload = False
-        self._stats_due_s = self._started_s + FIRST_STATS_S
+        self._stats_due_s = time.monotonic() + FIRST_STATS_S
 
         self.device = device_id(settings.device.id, state)
         self.topics = Topics(settings.mqtt.base_topic, self.device, settings.mqtt.discovery_prefix)
-        self.models = Models(state, settings.labeler, self.view)
+        # The outbox comes first: another daemon on the same state holds it, and then the store must not note a start.
         self._outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
+        self.models = Models(state, settings.labeler, self.view)
         self.publisher = Publisher(
             settings.mqtt,
             _mqtt_password(settings),
@@ -120,9 +119,14 @@ class Service:
         self._read_remote_config(state)
         self.capture = Capture(self._open_camera, settings.camera.fps, slot, self._camera_changed)
         self.junction = Junction(self.models, self.pipeline, self.reports)
-        self.orders = Orders(
-            state, self.models, self.pipeline, self.capture, self.reports, lambda: self.ask_stop(restart=True), self.status
+        self._status = Status(
+            self.device, self.models, self.capture, self.pipeline, self.publisher, self._outbox, self.meter, self.collector
         )
+        self.orders = Orders(
+            state, self.models, self.pipeline, self.capture, self.reports,
+            restart=lambda: self.ask_stop(restart=True),
+            describe=lambda: self._status.describe(self.settings.path),
+        )  # fmt: skip
         self.junction.ties(self.orders)
         self.updater = self._make_updater(state)
         self.pipeline.on_outcome = self.updater.outcome
@@ -179,7 +183,7 @@ class Service:
             self._look_after_memory()
             if time.monotonic() >= self._stats_due_s:
                 self._stats_due_s = time.monotonic() + STATS_EVERY_S
-                self.reports.stats(self._stats())
+                self.reports.stats(self._status.stats())
 
     def stop(self) -> None:
         """Stops everything in order; each step has its time limit, so that this always returns."""
@@ -239,30 +243,6 @@ class Service:
         self.junction.engine_changed(engine)
 
     # What others see and ask for.
-
-    def status(self) -> dict[str, Any]:
-        """What `appliance check` wants to know of a running daemon."""
-        camera, engine, now_s = self.capture.status, self.pipeline.engine, time.monotonic()
-        last_s = self.capture.last_frame_s
-        identity = self.models.current.identity
-        return {
-            "version": __version__,
-            "device": self.device,
-            "settings": str(self.settings.path) if self.settings.path else None,
-            "camera": {
-                "state": camera.state,
-                "reason": camera.reason,
-                "description": camera.description,
-                "last_frame_age_s": None if last_s is None else round(now_s - last_s, 2),
-            },
-            "labels": engine.tracker.open_labels if engine else [],
-            "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
-            "frames": self.meter.frames,
-            "labeling_trouble": self.pipeline.trouble,
-            "broker": {"connected": self.publisher.connected, "trouble": self.publisher.trouble},
-            "outbox": {"waiting": self._outbox.waiting, "dropped": self._outbox.dropped, "trouble": self._outbox.trouble},
-            "stats": self._stats(),
-        }
 
     def _read_remote_config(self, state: Path) -> None:
         """The threshold that Remote Config chose last holds from the first frame on."""
@@ -332,25 +312,6 @@ class Service:
             wanted = max(wanted[0], _SNAPSHOT_PX[0]), max(wanted[1], _SNAPSHOT_PX[1])
         return wanted
 
-    def _stats(self) -> dict[str, Any]:
-        times, camera = self.meter.inference_ms(), self.capture.status
-        collected = {"collect": self.collector.stats()} if self.collector else {}
-        return collected | stats_payload(
-            fps=self.meter.take_fps(),
-            dropped=self.capture.dropped,
-            inference_p50_ms=percentile(times, 50),
-            inference_p95_ms=percentile(times, 95),
-            outbox_waiting=self._outbox.waiting,
-            outbox_dropped=self._outbox.dropped,
-            cpu_temp_c=cpu_temp_c(),
-            rss_mb=rss_mb(),
-            uptime_s=time.monotonic() - self._started_s,
-            started=self._started,
-            runtime=self.models.current.runtime,
-            camera_state=camera.state,
-            camera_restarts=camera.restarts,
-        )
-
     def _look_after_threads(self) -> None:
         """Feeds the watchdog while every thread keeps its deadlines.
 
@@ -363,11 +324,11 @@ class Service:
             log.critical("%s; the watchdog is no longer fed", stuck)
             if self.capture.pulse.overdue():
                 log.critical("a call into the camera does not return: ending the process so that it is started anew")
+                self.models.end()  # it is not the model that is to blame
                 logging.shutdown()
                 os._exit(1)
             return
         self._notifier.alive()
-
 
     def _look_after_memory(self) -> None:
         """Ends a program that has grown beyond its bound, before the machine is out of memory."""
@@ -382,7 +343,12 @@ def run_until_stopped(settings: Settings) -> int:
     """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
     give_large_blocks_back()
     state = state_dir()
-    service = Service(settings, state, runtime_dir(), Notifier())
+    try:
+        service = Service(settings, state, runtime_dir(), Notifier())
+    except (SettingsError, ModelError):
+        # A start that ends with a sentence is no death that a model could be to blame for.
+        end_start(state)
+        raise
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.ask_stop())
     if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it

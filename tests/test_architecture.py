@@ -14,13 +14,13 @@ FLOORS = [
     ["cli"],
     ["service", "selfcheck", "bench", "demo", "workshop"],
     ["junction"],
-    ["orders"],
+    ["orders", "status"],
     ["models"],
     ["pipeline", "camera", "capture", "collect", "messaging", "updates", "control", "stats"],
     ["labeling"],
 ]
 STRANGERS = [{"camera", "capture"}, {"messaging"}, {"updates"}]
-ONE_DOOR = ["picamera2", "av", "paho", "cv2", "requests", "amqtt", "sklearn"]
+ONE_DOOR = ["picamera2", "av", "paho", "cv2", "requests", "amqtt", "sklearn", "firebase_admin"]
 # tuf has a door on each side, since neither may bring the other along: a device only verifies, an operator only signs.
 TUF_DOORS = {"updates/trusted", "workshop/publishing/metadata"}
 RUNTIMES = ["ai_edge_litert", "tflite_runtime"]

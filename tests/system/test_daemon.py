@@ -154,6 +154,21 @@ def test_a_model_that_does_not_fit_the_settings_is_taken_back(broker, data, flow
         seen.wait_for("appliance/t/availability", b"online", count=2)
 
 
+def test_starts_that_end_with_a_sentence_do_not_count_against_the_delivered_model(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        seen.wait_for("appliance/t/model")
+        assert daemon.run("model", "install", str(data / AUTOML)).returncode == 0
+        daemon.stop()
+        config = tmp_path / "d" / "appliance.toml"
+        for _ in range(3):
+            config.write_text(text.replace("[events]", 'allow = ["rosse"]\n[events]'))
+            assert daemon.run("run", "--config", str(config)).returncode == 78
+        config.write_text(text)
+        daemon.start()
+        daemon.says("model automl_mlkit_android")
+
+
 def test_readiness_and_the_watchdog_are_told_to_systemd(broker, data, flowers, tmp_path):
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
