@@ -160,11 +160,15 @@ def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where
         kind = get_type_hints(hints[section]).get(key) if section in hints and section != "path" else None
         target = tables.setdefault(section, {})
         name = f"{section}.{key}"
+        if rest and isinstance(target, dict):
+            target = target.setdefault(key, {})
         if rest and dataclasses.is_dataclass(kind):
-            target, key = target.setdefault(key, {}), rest[0].lower()
+            key = rest[0].lower()
             kind, name = get_type_hints(kind).get(key), f"{name}.{key}"
         elif rest:
-            target, key, kind = target.setdefault(key, {}), rest[0], None
+            key, kind = rest[0], None
+        if not isinstance(target, dict):
+            continue  # the file has something else where a section belongs: that is said when the section is read
         target[key] = _from_text(text, kind)
         where.variables[name] = variable
 

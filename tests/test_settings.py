@@ -111,6 +111,18 @@ def test_a_wrong_variable_is_named(tmp_path, variable):
     assert variable in refused(tmp_path, "", {variable: "abc"})
 
 
+@pytest.mark.parametrize(
+    ("text", "variable", "says"),
+    [
+        ("mqtt = 5", "APPLIANCE_MQTT__HOST", "mqtt must be a section"),
+        ("[labeler]\nthresholds = 5", "APPLIANCE_LABELER__THRESHOLDS__ROSES", "labeler.thresholds must be a table"),
+        ("[update]\nfirebase = 5", "APPLIANCE_UPDATE__FIREBASE__APP_ID", "update.firebase must be a section"),
+    ],
+)
+def test_a_variable_for_what_the_file_has_wrong_leaves_the_fault_to_be_said(tmp_path, text, variable, says):
+    assert says in refused(tmp_path, text, {variable: "0.5"})
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(SettingsError, match=r"nowhere\.toml.*--config"):
         load(tmp_path / "nowhere.toml", {})
