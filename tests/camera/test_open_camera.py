@@ -36,6 +36,11 @@ def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
     assert is_colour(opened("~/a.jpg").read(), RED)
 
 
+def test_the_home_of_somebody_who_does_not_exist_is_said():
+    with pytest.raises(CameraAbsentError, match="~nobody_at_all/a.jpg: there is no such home folder; write the path in full"):
+        opened("~nobody_at_all/a.jpg")
+
+
 def test_scenes_are_drawn():
     camera = opened("scene")
     picture = camera.read()
