@@ -90,7 +90,7 @@ class Junction:
 
     def told(self, step: Step) -> None:
         """A step, for T/update."""
-        log.info("update: %s%s%s", step.state, f" {step.version}" if step.version else "", f": {step.reason}" if step.reason else "")
+        log.info("update: %s", " ".join(filter(None, (step.state, step.version, f"({step.reason})" if step.reason else None))))
         self._reports.update(update_payload(step.state, step.version, step.sha256, step.reason))
 
     def shows(self, shown: Shown) -> None:

@@ -98,6 +98,8 @@ class Orders:
             return self._changed(self.put_in(self._models.load))
         if command == "model-rollback":
             return self._roll_back()
+        if command == "update-status":
+            return self._updates().status()
         if command == "model-check":
             return self._updates().check().result(_CHECK_LIMIT_S)
         raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")

@@ -15,7 +15,7 @@ import appliance
 from appliance import models
 from appliance.camera import open_camera
 from appliance.control import ask
-from appliance.errors import ApplianceError, DaemonAbsentError
+from appliance.errors import ApplianceError, DaemonAbsentError, UpdateError
 from appliance.identity import device_id
 from appliance.labeling.filtering import LabelFilter
 from appliance.labeling.labeler import Labeler
@@ -26,6 +26,8 @@ from appliance.places import control_socket, state_dir
 from appliance.settings import Settings
 from appliance.settings_file import read_secret
 from appliance.systemd import with_credentials
+from appliance.updates.glance import glance
+from appliance.updates.sources import shown_version
 
 # A model update of some size and a day of events fit in; below it updates begin to fail.
 LEAST_FREE_BYTES = 100_000_000
@@ -63,6 +65,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", False, daemon["broker"]["trouble"])
     else:
         yield _found("broker", lambda: _broker(settings))
+    yield _found("update source", lambda: _update(settings, bool(daemon)))
     yield _disk()
     yield _clock()
 
@@ -131,6 +134,20 @@ def _broker(settings: Settings) -> str:
     topics = Topics(settings.mqtt.base_topic, device)
     took_s = round_trip(settings.mqtt, password, topics, f"appliance-{device}-check")
     return f"{settings.mqtt.host}: a message made the round trip in {took_s * 1000:.0f} ms{f'; {warning}' if warning else ''}"
+
+
+def _update(settings: Settings, daemon: bool) -> str:
+    if settings.update.source == "none":
+        return "none: models are put in place with: appliance model install BUNDLE"
+    if daemon:
+        found = ask(control_socket(), {"command": "update-status"}, 5)
+        if found["trouble"]:
+            raise UpdateError(found["trouble"])
+        if not found["asked"]:
+            return f"{settings.update.source}: the daemon has not asked it yet"
+        return f"{found['origin']}: {found['latest'] + ' is offered' if found['latest'] else 'nothing newer'}"
+    origin, offer = glance(settings.update, device_id(settings.device.id), state_dir())
+    return f"{origin} offers {shown_version(offer) if offer else 'nothing'}"
 
 
 def _disk() -> Finding:

@@ -168,7 +168,13 @@ class ModelServer:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def put(
-        self, path: str, body: bytes, *, etag: str | None = "auto", modified_s: float | None = None, headers: Mapping[str, str] = {}
+        self,
+        path: str,
+        body: bytes,
+        *,
+        etag: str | None = "auto",
+        modified_s: float | None = None,
+        headers: Mapping[str, str] = {},
     ) -> None:
         """Puts a file up, in the place of what was there. `etag` auto is made of the bytes; None: the server names none."""
         etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"' if etag == "auto" else etag
@@ -317,7 +323,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers |= more
         self._send(status, headers, body, fault)
 
-    def _send(self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault | None = None, chunked: bool = False) -> None:
+    def _send(
+        self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault | None = None, chunked: bool = False
+    ) -> None:
         headers = dict(headers)
         if status != 304 and not chunked:
             headers["Content-Length"] = str(len(body))
@@ -360,7 +368,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _validators(file: _File) -> dict[str, str]:
-    found = {"ETag": file.etag, "Last-Modified": email.utils.formatdate(file.modified_s, usegmt=True) if file.modified_s else None}
+    date = email.utils.formatdate(file.modified_s, usegmt=True) if file.modified_s else None
+    found = {"ETag": file.etag, "Last-Modified": date}
     return {name: value for name, value in found.items() if value}
 
 

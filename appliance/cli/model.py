@@ -139,31 +139,21 @@ def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
 def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
     """Asks the source from this process, which keeps nothing of it."""
-    import contextlib
-    import shutil
-    import tempfile
-
     from appliance.identity import device_id
     from appliance.places import state_dir
     from appliance.settings_file import load
-    from appliance.updates.candidate import shown_version
-    from appliance.updates.sources import FIREBASE_FOLDER, open_source
+    from appliance.updates.glance import glance
+    from appliance.updates.sources import shown_version
 
     settings = load(config)
     current = _store().state().current
-    with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
-        with contextlib.suppress(OSError):  # or this would be another installation to Firebase each time
-            shutil.copytree(state_dir() / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
-        source = open_source(settings.update, device_id(settings.device.id), Path(folder))
-        try:
-            offer = source.check(asked=True)
-        finally:
-            source.close()
+    origin, offer = glance(settings.update, device_id(settings.device.id), state_dir())
     known = bool(offer and current and current.offer == offer.hash)
-    value = {"offered": shown_version(offer) if offer else None, "current": known, "taken": False, "reason": None, "daemon": "absent"}
+    offered = shown_version(offer) if offer else None
+    value = {"offered": offered, "current": known, "taken": False, "reason": None, "daemon": "absent"}
     if offer is None:
-        return value, [f"{source.origin} offers nothing"]
-    return value, [f"{source.origin} offers {value['offered']}{', which is here already' if known else '; no daemon runs that could take it'}"]
+        return value, [f"{origin} offers nothing"]
+    return value, [f"{origin} offers {offered}{', which is here already' if known else '; no daemon runs that could take it'}"]
 
 
 def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:

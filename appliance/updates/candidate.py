@@ -20,7 +20,7 @@ from appliance.updates.device import Device, Shown, Step
 from appliance.updates.journal import Entry, Journal
 from appliance.updates.probe import ProbeResult
 from appliance.updates.shelf import bundle_key
-from appliance.updates.sources import Offer, Source
+from appliance.updates.sources import Offer, Source, shown_version
 from appliance.updates.state import Slot, StoreState
 from appliance.updates.store import Store
 from appliance.updates.versions import is_newer
@@ -261,13 +261,6 @@ class Candidate:
         for path in self._downloads.iterdir() if self._downloads.is_dir() else ():
             if path != but:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def shown_version(offer: Offer) -> str:
-    """What to call an offer before its bundle is known."""
-    if offer.version:
-        return offer.version
-    return f"sha256:{offer.sha256[:12]}" if offer.sha256 else f"offer:{sha256(offer.hash.encode()).hexdigest()[:12]}"
 
 
 def adopt(store: Store, offer: Offer) -> None:

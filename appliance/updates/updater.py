@@ -21,12 +21,12 @@ from typing import Any
 
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
 from appliance.settings import UpdateSettings
-from appliance.updates.candidate import Candidate, Probe, RefusedError, Rules, StoppedError, adopt, shown_version
+from appliance.updates.candidate import Candidate, Probe, RefusedError, Rules, StoppedError, adopt
 from appliance.updates.device import Device, Shown, Step, TakenBack
 from appliance.updates.journal import Journal
 from appliance.updates.probe import probe
 from appliance.updates.schedule import Schedule
-from appliance.updates.sources import Offer, Source
+from appliance.updates.sources import Offer, Source, shown_version
 from appliance.updates.store import Store
 from appliance.updates.transitions import shown
 from appliance.updates.trial import Trial
@@ -86,6 +86,7 @@ class Updater:
         self._latest: str | None = None
         self._said_failed: str | None = None
         self._said_nothing: str | None = None
+        self._asked = False
         self._stopping = False
 
     # From other threads
@@ -110,6 +111,21 @@ class Updater:
     def store_changed(self) -> None:
         """Somebody else changed which model runs."""
         self._orders.put(None)
+
+    def status(self) -> dict[str, Any]:
+        """How updates are doing, for `appliance check`.
+
+        Returns:
+            `origin`: who is asked, None before the first time; `trouble`: why that did not go well the last time, or None;
+            `asked`: whether somebody was asked since the start; `latest`: a newer version that is offered, or None.
+        """
+        source = self._source
+        return {
+            "origin": source.origin if source else None,
+            "trouble": self._said_failed,
+            "asked": self._asked,
+            "latest": self._latest,
+        }
 
     def stop(self) -> None:
         """Makes `run` return soon; what is under way goes on at the next start."""
@@ -189,6 +205,7 @@ class Updater:
             self._said_failed = None
 
     def _offered(self, asked: bool) -> Offer | None:
+        self._asked = True
         if self._source is None:
             self._source = self._open_source()
             if self._stopping:

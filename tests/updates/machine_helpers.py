@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ class Rig:
     def restart(self, **settings: Any) -> None:
         """The next start of the program, on what this one left."""
         self.stop()
-        self._settings = UpdateSettings(**{**{name: getattr(self._settings, name) for name in self._settings.__slots__}, **settings})
+        self._settings = replace(self._settings, **settings)
         self.start()
 
     def check(self) -> dict[str, Any]:

@@ -325,7 +325,7 @@ with ModelServer() as server:
     except OSError as error:
         print(errno.errorcode[error.errno])
 """
-    mounted = f"mount -t tmpfs -o size=256k tmpfs '{tmp_path}' && cd '{tmp_path}' && exec '{sys.executable}' -c \"$0\""
+    mounted = f"mount -t tmpfs -o size=256k none '{tmp_path}' && cd '{tmp_path}' && exec '{sys.executable}' -c \"$0\""
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     found = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, env=environ, timeout=60)
     if "unshare" in found.stderr or "mount" in found.stderr:

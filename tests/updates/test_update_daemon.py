@@ -59,7 +59,7 @@ class Watcher:
         def found():
             return [step for step in self.steps() if step["state"] == state and version in (None, step["version"])]
 
-        wait_until(found, f"{state} {version or ''}; the steps were {[(s['state'], s['version'], s['reason']) for s in self.steps()]}", 60)
+        wait_until(found, f"{state} {version or ''} among the steps", 60)
         return found()[0]
 
     def events(self):
@@ -172,6 +172,23 @@ def test_orders_are_answered_by_what_became_of_them(tmp_path, server, start, wat
     assert watcher.command("model/rollback") == {"ok": True}
     assert watcher.steps()[-1]["state"] in ("rolled_back", "committed")
     wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs")
+
+
+def test_check_says_how_the_source_is_doing(tmp_path, server, start, watcher):
+    def found():
+        done = daemon.run("check", "--config", str(tmp_path / "daemon-0/appliance.toml"), "--json")
+        return next(finding for finding in json.loads(done.stdout) if finding["part"] == "update source")
+
+    daemon = start(install="ask")
+    watcher.until("failed")
+    assert not found()["ok"] and "not there" in found()["says"]
+    publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
+    watcher.until("available")
+    wait_until(lambda: "2.0 is offered" in found()["says"], "the newer one is named")
+    daemon.stop()
+    assert found() == {"part": "update source", "ok": True, "says": f"{server.url('/manifest.json')} offers 2.0"}
+    told = daemon.run("model", "check", "--config", str(tmp_path / "daemon-0/appliance.toml"))
+    assert "offers 2.0; no daemon runs that could take it" in told.stdout
 
 
 def test_without_a_source_the_owner_is_told(start, watcher):

@@ -10,6 +10,7 @@ and ends them soon.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,6 +55,13 @@ class Offer:
     experiment: str | None = None
     chosen: bool = False
     private: Any = field(default=None, repr=False, compare=False)
+
+
+def shown_version(offer: Offer) -> str:
+    """What to call an offer before its bundle is known."""
+    if offer.version:
+        return offer.version
+    return f"sha256:{offer.sha256[:12]}" if offer.sha256 else f"offer:{sha256(offer.hash.encode()).hexdigest()[:12]}"
 
 
 class Source(Protocol):

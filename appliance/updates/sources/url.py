@@ -220,7 +220,7 @@ class UrlSource:
             if expected and _digest(target, kind) != expected:
                 target.unlink()
                 raise SourceError(
-                    f"{shown(url)} has another {kind} than was announced: it was damaged on the way, or only half of it was put up"
+                    f"{shown(url)} has another {kind} than was announced: it was damaged on the way, or not all was put up"
                 )
         note.write_text(token, encoding="utf-8")
 
