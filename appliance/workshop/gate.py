@@ -156,7 +156,8 @@ def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | 
     weights = np.array([(y == label).mean() for label in labels])
     apart = places - means[np.searchsorted(labels, y)]
     within = apart.T @ apart / pictures
-    within = (1 - _SHRINK) * within + _SHRINK * np.trace(within) / count * np.eye(count)
+    # The floor matters only where a base sees the same in every picture.
+    within = (1 - _SHRINK) * within + max(_SHRINK * np.trace(within) / count, 1e-6) * np.eye(count)
     between = (means.T * weights) @ means
     many = min(len(labels) - 1, count)
     spread, vectors = eigh(between, within, subset_by_index=[count - many, count - 1])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.errors import TrainingError
+from appliance.errors import BaseModelError, TrainingError
 from appliance.labeling.bundle import Bundle
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
@@ -95,6 +95,7 @@ def teach(
 
     Raises:
         TrainingError: Too few pictures could be read, or looked at in time.
+        BaseModelError: What the base sees is not numbers.
         BundleError: The base does not run.
     """
     shown = Path(base.shown).name
@@ -102,6 +103,8 @@ def teach(
     seen = extract(base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s)
     targets, validates = pictures.targets[seen.kept], pictures.validates[seen.kept]
     require_enough(pictures, seen.kept, len(seen.unreadable), seen.left_out)
+    if not np.isfinite(seen.values).all():
+        raise BaseModelError(f"{base.shown} cannot serve as a base: it gives values that are not numbers.")
     progress(f"fitting the head of {shown}", 0, 0)
     judged = seen.values[validates], targets[validates]
     learned = seen.values[~validates], targets[~validates]

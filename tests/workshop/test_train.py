@@ -129,6 +129,13 @@ def test_of_several_bases_the_best_on_validation_wins(tmp_path, pictures, capsys
     assert said["bases"][0]["accuracy"] < said["bases"][1]["accuracy"] == said["accuracy"]
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_base_that_gives_no_numbers_is_refused(pictures, tmp_path, capsys):
+    broken = write_base(tmp_path / "broken.tflite", "float32", metadata=metadata(mean=(float(1e38),), std=(1e-38,)))
+    assert train(pictures, "--base", broken, "--out", tmp_path / "new") == 1
+    assert "broken.tflite cannot serve as a base: it gives values that are not numbers" in capsys.readouterr().err
+
+
 def candidate(accuracy: float, invoke_ms: float) -> Candidate:
     return Candidate("base", accuracy, invoke_ms, 0.1, Choice(0.5, 1.0, 1.0), b"", {}, (), ())
 
