@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from model_server import ModelServer, Request, Status, answer_json
 
-PROJECT, KEY, APP = "demo", "AIzaDemo", "1:1:web:1"
+PROJECT, KEY, APP = "demo-project", "AIzaDemo", "1:1:web:1"
 INSTALLATIONS = f"/v1/projects/{PROJECT}/installations"
 FETCH = f"/v1/projects/{PROJECT}/namespaces/firebase:fetch"
 

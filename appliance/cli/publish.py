@@ -1,6 +1,7 @@
 """Publishes models from anywhere: a folder of signed files that any static host can serve.
 
-The folder (SITE) is changed here and uploaded by you, for example with `firebase deploy --only hosting`.
+The folder (SITE) is changed here and uploaded by you, for example with `firebase deploy --only hosting`. With
+--firebase-ml a push goes to Firebase ML instead, for as long as that exists.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from appliance.cli import DONE, FAILED
+from appliance.cli import DONE, FAILED, publish_firebase
 from appliance.errors import PublishError, UsageError
 
 EXAMPLE = "example: appliance publish push my-model.zip --channel stable --percent 20 --site site --keys keys"
@@ -47,9 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "rotate":
             action.add_argument("roles", nargs="+", metavar="ROLE", help="root, targets, snapshot, timestamp")
         _add_channel_arguments(action, name)
+        if name == "push":
+            publish_firebase.add_arguments(action)
         site = "the folder that is uploaded" + (", or the address where it is served" if name == "check" else "")
-        action.add_argument("--site", required=True, metavar="SITE", help=site)
-        needed = name not in _LOOKS
+        # A push says itself what it needs: one to Firebase ML has no site.
+        action.add_argument("--site", required=name != "push", metavar="SITE", help=site)
+        needed = name not in (*_LOOKS, "push")
         action.add_argument("--keys", type=Path, required=needed, metavar="DIR", help="the folder of this site's keys")
         action.add_argument("--root-keys", type=Path, metavar="DIR", help="the folder of the root key (default: root in --keys)")
         if name not in _LOOKS:
@@ -99,6 +103,11 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> int:
+    if arguments.firebase_ml:
+        return publish_firebase.push(arguments)
+    publish_firebase.refuse_arguments(arguments)
+    if not arguments.site or not arguments.keys:
+        raise UsageError("push needs --site SITE and --keys DIR, or --firebase-ml")
     pushed = _publisher(arguments).push(
         arguments.bundle, arguments.channel, version=arguments.version, percent=_percent(arguments), variant=arguments.variant,
         group=arguments.group,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from firebase_helpers import QUICK, Clock, installation
-from firebase_server import APP, FETCH, FirebaseServer, error
+from firebase_server import APP, FETCH, PROJECT, FirebaseServer, error
 from model_server import Body, HangUp, Status
 
 from appliance.settings import FirebaseSettings
@@ -211,5 +211,5 @@ def test_a_damaged_file_counts_as_none(server, start, tmp_path, caplog, content)
 def test_what_one_project_chose_means_nothing_to_another(server, start, tmp_path):
     server.config = {"entries": {"model_channel": "a"}}
     start().current()
-    assert kept_config(tmp_path, FirebaseSettings(project_id="demo", app_id=APP)).channel == "a"
-    assert kept_config(tmp_path, FirebaseSettings(project_id="demo", app_id="1:1:web:2")).channel is None
+    assert kept_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP)).channel == "a"
+    assert kept_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None
