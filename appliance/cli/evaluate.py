@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the model: a folder, .zip or .tflite")
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a threshold to move, the mistakes")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a threshold to move, the mistakes"
+    )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument("--against", type=Path, metavar="OLD", help="another model; status 1 where BUNDLE is worse than it")
     thresholds = parser.add_mutually_exclusive_group()
@@ -118,7 +120,9 @@ def _unreached(arguments: argparse.Namespace, target: Any) -> str:
         return f"No precision can be told: no threshold gives even {LEAST_GIVEN} labels on these pictures. {unchanged}"
     threshold, counts = target.best
     best = f"the best is {counts.precision:.3f}, at {threshold:g}, with a recall of {counts.recall or 0:.3f}"
-    return f"No threshold reaches a precision of {arguments.target_precision:g} on {LEAST_GIVEN} labels or more: {best}. {unchanged}"
+    return (
+        f"No threshold reaches a precision of {arguments.target_precision:g} on {LEAST_GIVEN} labels or more: {best}. {unchanged}"
+    )
 
 
 def _threshold(text: str) -> tuple[str | None, float]:

@@ -11,7 +11,7 @@ Label by label the share of pictures whose best label is right is compared, with
 The same seed gives the same intervals.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,12 +63,13 @@ class Comparison:
     @property
     def says(self) -> str:
         """The verdict in a sentence."""
-        worse = [one.name for one in self.measures if one.verdict == "worse"]
-        better = [one.name for one in self.measures if one.verdict == "better"]
+        worse, better = (
+            _listed([one.name for one in self.measures if one.verdict == verdict]) for verdict in ("worse", "better")
+        )
         if worse:
-            return f"The new model is worse in {' and '.join(worse)}{', though better in ' + ' and '.join(better) if better else ''}."
+            return f"The new model is worse in {worse}{', though better in ' + better if better else ''}."
         if better:
-            return f"The new model is better in {' and '.join(better)}, and worse in nothing that these pictures can show."
+            return f"The new model is better in {better}, and worse in nothing that these pictures can show."
         return "These pictures show no difference between the two that could not be chance."
 
 
@@ -121,6 +122,10 @@ def _measure(
     up, down = ("worse", "better") if less_is_better else ("better", "worse")
     verdict: Verdict = up if low > 0 else down if high < 0 else "same"
     return Difference(name, float(new), float(old), float(low), float(high), verdict, pictures)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _mean(sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:

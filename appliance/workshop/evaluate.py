@@ -141,14 +141,21 @@ def evaluate(request: Request, progress: Callable[[int, int], None] = lambda don
     pictures = tuple(examples[place] for place in read[:cut])
     without = tuple(others[place - len(examples)] for place in read[cut:])
     if not pictures:
-        raise DatasetError(f"{dataset.source}: none of its {len(examples)} pictures can be read. {next(iter(unreadable.values()))}")
+        raise DatasetError(
+            f"{dataset.source}: none of its {len(examples)} pictures can be read. {next(iter(unreadable.values()))}"
+        )
     nothing = {bundle.background_label for bundle in bundles} - {None}
     subjects = [
         _subject(bundle, said[read[:cut]], said[read[cut:]] if others else None, pictures, nothing)
         for bundle, said in zip(bundles, scores, strict=True)
     ]
     names = [example.name for example in (*examples, *others)]
-    skipped = [(problem.name, problem.says) for one in opened for problem in one.problems if problem.fault not in ("passed_over", "wrong_name")]
+    skipped = [
+        (problem.name, problem.says)
+        for one in opened
+        for problem in one.problems
+        if problem.fault not in ("passed_over", "wrong_name")
+    ]
     skipped += [(names[place], reason) for place, reason in sorted(unreadable.items())]
     notes += _said(subjects, pictures, dataset, skipped)
     if others and other_part != "all":
@@ -258,7 +265,9 @@ def _require_common(bundle: Bundle, dataset: Dataset, examples: Sequence[Example
         )
 
 
-def _said(subjects: Sequence[Subject], pictures: Sequence[Example], dataset: Dataset, skipped: Sequence[tuple[str, str]]) -> list[str]:
+def _said(
+    subjects: Sequence[Subject], pictures: Sequence[Example], dataset: Dataset, skipped: Sequence[tuple[str, str]]
+) -> list[str]:
     counts = Counter(example.label for example in pictures)
     notes = []
     for subject in subjects:
@@ -267,9 +276,12 @@ def _said(subjects: Sequence[Subject], pictures: Sequence[Example], dataset: Dat
             lost = sum(counts[label] for label in subject.lacks)
             notes.append(f"{name} lacks {_some(subject.lacks)}: {lost} pictures of {dataset.source}, which count as missed.")
         if subject.unseen:
-            notes.append(f"{dataset.source} has no picture of {_some(subject.unseen)}, which {name} knows: nothing is said of those.")
+            notes.append(
+                f"{dataset.source} has no picture of {_some(subject.unseen)}, which {name} knows: nothing is said of those."
+            )
     if skipped:
-        notes.append(f"{len(skipped)} files were skipped. {' '.join(reason for _, reason in skipped[:3])}{' …' if len(skipped) > 3 else ''}")
+        reasons = " ".join(reason for _, reason in skipped[:3])
+        notes.append(f"{len(skipped)} files were skipped. {reasons}{' …' if len(skipped) > 3 else ''}")
     return notes
 
 

@@ -32,7 +32,9 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
             "label_thresholds": subject.label_thresholds,
             **_figures(tally(subject.judged, subject.thresholds)),
         },
-        "curve": [{"threshold": threshold, **_figures(one)} for threshold, one in zip(_grid(), curve(subject.judged), strict=True)],
+        "curve": [
+            {"threshold": threshold, **_figures(one)} for threshold, one in zip(_grid(), curve(subject.judged), strict=True)
+        ],
         "per_label": list(_per_label(subject)),
         "confusion": _confusion(subject),
         "calibration": _calibration(subject),
@@ -61,10 +63,11 @@ def lines(evaluation: Evaluation, comparison: Comparison | None = None) -> list[
     identity, counts = subject.bundle.identity, tally(subject.judged, subject.thresholds)
     part = "" if evaluation.part == "all" else f" {evaluation.part}"
     said = "" if subject.bundle.confidence_threshold == subject.threshold else ", which this bundle does not carry"
+    at = f"precision {_percent(counts.precision)}, recall {_percent(counts.recall)}"
     found = [
         f"{identity.name} {identity.version} on {len(evaluation.pictures)}{part} pictures of {evaluation.dataset}",
         f"  accuracy      {_percent(accuracy(subject.judged))}  (the best label is right)",
-        f"  at {subject.threshold:<10.4g} precision {_percent(counts.precision)}, recall {_percent(counts.recall)}  (the threshold{said})",
+        f"  at {subject.threshold:<10.4g} {at}  (the threshold{said})",
         f"  area          {_number(area(subject.judged))}  (under the precision-recall curve)",
         f"  calibration   {_number(calibration(subject.judged).error)}  (expected error of a score; 0 is best)",
     ]
@@ -124,7 +127,9 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Iterator[str]:
 
 def _per_label(subject: Subject) -> Iterator[dict[str, Any]]:
     tallies = label_tallies(subject.judged, subject.thresholds)
-    false = [one.given for one in label_tallies(subject.background, subject.thresholds)] if subject.background is not None else None
+    false = (
+        [one.given for one in label_tallies(subject.background, subject.thresholds)] if subject.background is not None else None
+    )
     for number, one in enumerate(tallies):
         yield {
             "label": subject.judged.labels[number],

@@ -103,7 +103,9 @@ def tally(judged: Judged, thresholds: np.ndarray) -> Tally:
 def label_tallies(judged: Judged, thresholds: np.ndarray) -> tuple[Tally, ...]:
     """Counts each label by itself at its threshold."""
     given = passing(judged, thresholds)
-    counts = zip(given.sum(axis=0).tolist(), (given & judged.own).sum(axis=0).tolist(), judged.own.sum(axis=0).tolist(), strict=True)
+    counts = zip(
+        given.sum(axis=0).tolist(), (given & judged.own).sum(axis=0).tolist(), judged.own.sum(axis=0).tolist(), strict=True
+    )
     return tuple(Tally(*count) for count in counts)
 
 

@@ -67,7 +67,9 @@ def render(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
     page = (PAGE / "page.html").read_text(encoding="utf-8")
     page = page.replace("{{css}}", (PAGE / "page.css").read_text(encoding="utf-8"))
     before, after = page.split("{{data}}")
-    return before + packed + after.replace("{{js}}", (PAGE / "page.js").read_text(encoding="utf-8"))
+    for script in ("count", "page"):
+        after = after.replace(f"{{{{{script}}}}}", (PAGE / f"{script}.js").read_text(encoding="utf-8"))
+    return before + packed + after
 
 
 def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
@@ -89,7 +91,9 @@ def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, An
         "notes": said["notes"],
         "labels": list(subject.judged.labels),
         "inModel": [label not in subject.lacks for label in subject.judged.labels],
-        "areas": [None if found is None else round(found, 4) for found in (area(subject.judged, label) for label in range(number))],
+        "areas": [
+            None if found is None else round(found, 4) for found in (area(subject.judged, label) for label in range(number))
+        ],
         "area": said["area_under_curve"],
         "accuracy": said["accuracy"],
         "calibration": said["calibration"],

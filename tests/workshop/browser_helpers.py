@@ -28,7 +28,9 @@ class Browser:
     """
 
     def __init__(self, profile: Path, dark: bool = False):
-        self._driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._driver = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         line = next((said for said in self._driver.stdout if "started successfully on port" in said), "")
         port = re.search(r"port (\d+)", line)
         assert port, f"chromedriver did not start: {line}"
@@ -44,7 +46,9 @@ class Browser:
 
     def open(self, page: Path, width_px: int = 1280, height_px: int = 900) -> None:
         """Opens a file as a screen of this size shows it; narrow ones as a phone does."""
-        self.chrome("Emulation.setDeviceMetricsOverride", width=width_px, height=height_px, deviceScaleFactor=1, mobile=width_px < 600)
+        self.chrome(
+            "Emulation.setDeviceMetricsOverride", width=width_px, height=height_px, deviceScaleFactor=1, mobile=width_px < 600
+        )
         self._ask("POST", f"{self._session}/url", {"url": page.resolve().as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:

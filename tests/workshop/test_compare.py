@@ -65,7 +65,9 @@ def test_what_may_be_chance_is_no_verdict(tmp_path, good, capsys):
     assert value["against"]["verdict"] == "same"
 
 
-def test_a_threshold_under_which_nothing_passes_makes_a_model_worse_though_its_best_labels_are_right(tmp_path, good, colours, capsys):
+def test_a_threshold_under_which_nothing_passes_makes_a_model_worse_though_its_best_labels_are_right(
+    tmp_path, good, colours, capsys
+):
     mute = bundle(tmp_path / "mute", confidenceThreshold=0.99)
     status, value, _ = evaluate(capsys, mute, colours, "--against", good)
     assert status == 1

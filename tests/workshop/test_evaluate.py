@@ -15,7 +15,9 @@ from appliance.workshop.dataset import open_dataset, with_splits
 def colours(tmp_path):
     """Ten pictures a label, all right at 0.5, but one red that is taken for green and one that is too pale."""
     wrong = [(0.05, 0.9, 0.05), (0.3, 0.05, 0.05)]
-    return pictures(tmp_path / "colours", {label: shades(label, 10) for label in ("green", "blue")} | {"red": shades("red", 8) + wrong})
+    return pictures(
+        tmp_path / "colours", {label: shades(label, 10) for label in ("green", "blue")} | {"red": shades("red", 8) + wrong}
+    )
 
 
 def test_the_figures_are_those_that_can_be_counted_by_hand(tmp_path, colours, capsys):
@@ -23,9 +25,9 @@ def test_the_figures_are_those_that_can_be_counted_by_hand(tmp_path, colours, ca
     assert status == 0
     assert value["pictures"] == 30
     assert value["accuracy"] == pytest.approx(29 / 30, abs=1e-6)
-    assert value["at_threshold"] == {
-        "threshold": 0.5, "label_thresholds": {}, "precision": pytest.approx(28 / 29, abs=1e-6), "recall": pytest.approx(28 / 30, abs=1e-6),
-    }  # fmt: skip
+    at = value["at_threshold"]
+    assert (at["threshold"], at["label_thresholds"]) == (0.5, {})
+    assert (at["precision"], at["recall"]) == (pytest.approx(28 / 29, abs=1e-6), pytest.approx(28 / 30, abs=1e-6))
     assert [one["threshold"] for one in value["curve"]] == [place / 100 for place in range(101)]
     assert value["curve"][0]["precision"] == pytest.approx(1 / 3, abs=1e-6)
     assert value["curve"][100] == {"threshold": 1.0, "precision": None, "recall": 0.0}
@@ -36,7 +38,12 @@ def test_the_figures_are_those_that_can_be_counted_by_hand(tmp_path, colours, ca
     assert value["confusion"] == {
         "labels": ["red", "green", "blue", None], "pictures": [[8, 1, 0, 1], [0, 10, 0, 0], [0, 0, 10, 0], [0, 0, 0, 0]],
     }  # fmt: skip
-    assert value["mistakes"][0] == {"picture": "red/008.png", "shows": "red", "label": "green", "score": pytest.approx(0.9, abs=0.01)}
+    assert value["mistakes"][0] == {
+        "picture": "red/008.png",
+        "shows": "red",
+        "label": "green",
+        "score": pytest.approx(0.9, abs=0.01),
+    }
     assert value["background"] is None
 
 
@@ -60,11 +67,18 @@ def test_the_thresholds_are_those_of_the_bundle(tmp_path, colours, capsys):
 
 
 def test_background_pictures_are_counted_in_false_labels_for_each_thousand(tmp_path, colours, capsys):
-    background = pictures(tmp_path / "background", {"anything": [(0.9, 0.8, 0.1), (0.6, 0.1, 0.1), (0.2, 0.2, 0.2), (0.1, 0.1, 0.1)]})
+    background = pictures(
+        tmp_path / "background", {"anything": [(0.9, 0.8, 0.1), (0.6, 0.1, 0.1), (0.2, 0.2, 0.2), (0.1, 0.1, 0.1)]}
+    )
     (background / "loose.png").write_bytes(png(0.3, 0.3, 0.3))
     value = evaluate(capsys, bundle(tmp_path / "model"), colours, "--background", background)[1]
     found = value["background"]
-    assert (found["pictures"], found["false_labels"], found["labeled_pictures"], found["false_labels_per_1000"]) == (5, 3, 2, 600.0)
+    assert (found["pictures"], found["false_labels"], found["labeled_pictures"], found["false_labels_per_1000"]) == (
+        5,
+        3,
+        2,
+        600.0,
+    )
     assert found["curve"][70] == {"threshold": 0.7, "false_labels": 2}
     assert {one["label"]: one["false_on_background"] for one in value["per_label"]} == {"red": 2, "green": 1, "blue": 0}
 
@@ -132,7 +146,9 @@ RED, GREEN = (0.9, 0.1, 0.1), (0.1, 0.9, 0.1)
 
 
 def test_the_test_split_is_taken_where_there_is_one(tmp_path, capsys):
-    index = _index(tmp_path, [("TRAIN", "red", GREEN), ("VALIDATION", "red", GREEN), ("TEST", "red", RED), ("TEST", "green", GREEN)])
+    index = _index(
+        tmp_path, [("TRAIN", "red", GREEN), ("VALIDATION", "red", GREEN), ("TEST", "red", RED), ("TEST", "green", GREEN)]
+    )
     value = evaluate(capsys, bundle(tmp_path / "model"), index)[1]
     assert (value["split"], value["pictures"], value["accuracy"]) == ("test", 2, 1.0)
     value = evaluate(capsys, tmp_path / "model", index, "--split", "validation")[1]
@@ -192,7 +208,9 @@ def test_the_real_export_is_as_good_on_real_pictures_as_was_measured(data, tmp_p
         archive.extractall(tmp_path / "flowers", archive.namelist()[::4])
     with zipfile.ZipFile(data / "sign_digits" / "sign_digits_val.zip") as archive:
         archive.extractall(tmp_path / "digits", archive.namelist()[::8])
-    value = evaluate(capsys, data / "models" / "automl_mlkit_android", tmp_path / "flowers", "--background", tmp_path / "digits")[1]
+    value = evaluate(capsys, data / "models" / "automl_mlkit_android", tmp_path / "flowers", "--background", tmp_path / "digits")[
+        1
+    ]
     assert value["pictures"] == 146
     # 0.842 on all 584, and a label for everything.
     assert 0.78 < value["accuracy"] < 0.91

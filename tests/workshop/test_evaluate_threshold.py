@@ -39,7 +39,9 @@ def test_a_threshold_is_written_into_a_folder_and_the_rest_stays(tmp_path, colou
     assert status == 0
     assert value["at_threshold"]["threshold"] == 0.62
     assert "now carries the threshold 0.62" in said
-    assert json.loads((model / "manifest.json").read_bytes()) == json.loads(before["manifest.json"]) | {"confidenceThreshold": 0.62}
+    assert json.loads((model / "manifest.json").read_bytes()) == json.loads(before["manifest.json"]) | {
+        "confidenceThreshold": 0.62
+    }
     assert (model / "manifest.json").stat().st_mode & 0o777 == 0o604
     assert {path.name: path.read_bytes() for path in model.iterdir() if path.suffix != ".json"} == {
         name: content for name, content in before.items() if not name.endswith(".json")
@@ -96,7 +98,10 @@ def test_a_common_threshold_replaces_all_and_a_label_s_is_added(tmp_path, colour
     model = bundle(tmp_path / "model", confidenceThreshold=0.4, labelThresholds={"red": 0.9})
     _, value, _ = evaluate(capsys, model, colours, "--set-threshold", "green=0.8")
     assert value["at_threshold"]["label_thresholds"] == {"red": 0.9, "green": 0.8}
-    assert (read_bundle(model).confidence_threshold, dict(read_bundle(model).label_thresholds)) == (0.4, {"red": 0.9, "green": 0.8})
+    assert (read_bundle(model).confidence_threshold, dict(read_bundle(model).label_thresholds)) == (
+        0.4,
+        {"red": 0.9, "green": 0.8},
+    )
     _, value, _ = evaluate(capsys, model, colours, "--set-threshold", "0.5")
     assert (read_bundle(model).confidence_threshold, dict(read_bundle(model).label_thresholds)) == (0.5, {})
     assert value["at_threshold"]["label_thresholds"] == {}
@@ -175,7 +180,9 @@ def test_a_precision_that_cannot_be_reached_is_said_and_nothing_is_written(tmp_p
 
 def test_a_label_that_cannot_reach_it_alone_is_said(tmp_path, capsys):
     shown = {"red": shades("red", 100) + shades("green", 6), "green": shades("green", 12), "blue": shades("blue", 100)}
-    status, value, said = evaluate(capsys, bundle(tmp_path / "model"), pictures(tmp_path / "some", shown), "--target-precision", "0.95")
+    status, value, said = evaluate(
+        capsys, bundle(tmp_path / "model"), pictures(tmp_path / "some", shown), "--target-precision", "0.95"
+    )
     assert status == 0
     assert "green alone does not reach 0.95" in said
     assert value["at_threshold"]["precision"] >= 0.95

@@ -70,7 +70,9 @@ def moving(browser) -> dict[str, str]:
         for chart, mark in (("pr", "precision"), ("threshold", "recall"), ("false", "false"))
     }
     # In the label column the fields are left out: their hint is not text.
-    return charts | {part: text(browser, f"#{part}") for part in ("figures", "labels tbody", "confusion", "mistakes", "command", "summary")}
+    return charts | {
+        part: text(browser, f"#{part}") for part in ("figures", "labels tbody", "confusion", "mistakes", "command", "summary")
+    }
 
 
 def test_it_opens_from_a_file_and_asks_nobody_for_anything(browser, page):
@@ -181,6 +183,7 @@ def test_text_stands_out_in_light_and_in_dark(browser, page, scheme):
 
 def _contrast(one: list[int], other: list[int]) -> float:
     """By WCAG 2.2, success criterion 1.4.3."""
+
     def light(colour):
         parts = [part / 255 for part in colour]
         red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
@@ -193,7 +196,9 @@ def _contrast(one: list[int], other: list[int]) -> float:
 def test_everything_has_a_name_for_those_who_cannot_see_it(browser, page):
     assert browser.run("return [...document.querySelectorAll('svg[role=img]')].every(one => one.getAttribute('aria-label'))")
     assert browser.run("return [...document.images].filter(one => !one.closest('[hidden]')).every(one => one.alt)")
-    assert browser.run("return [...document.querySelectorAll('input, select')].every(one => one.labels.length || one.getAttribute('aria-label'))")
+    assert browser.run(
+        "return [...document.querySelectorAll('input, select')].every(one => one.labels.length || one.getAttribute('aria-label'))"
+    )
     assert browser.run("return document.querySelector('#summary').getAttribute('aria-live')") == "polite"
     assert browser.run("return document.documentElement.lang") == "en"
 
@@ -202,13 +207,13 @@ def test_names_are_text_and_never_markup(browser, tmp_path):
     evil = "<img src=x onerror=document.title=1>"
     some = pictures(tmp_path / "some", {evil: [(0.9, 0.1, 0.1)], "green": [(0.9, 0.1, 0.1)]})
     (some / "green" / "<b>bold.png").write_bytes(png(0.9, 0.1, 0.1))
-    model = bundle(tmp_path / "model", name="</script><script>document.title='taken'</script>{{js}}")
+    model = bundle(tmp_path / "model", name="</script><script>document.title='taken'</script>{{page}}")
     (model / "dict.txt").write_text(f"{evil}\ngreen\nblue\n")
     assert main(["evaluate", str(model), str(some), "--report", str(tmp_path / "report")]) == 0
     browser.open(tmp_path / "report" / "index.html")
     browser.wait("document.querySelector('#figure-precision')")
     assert browser.run("return document.title").startswith("Evaluation of </script>")
-    assert text(browser, "h1").endswith("{{js}}")
+    assert text(browser, "h1").endswith("{{page}}")
     assert evil in text(browser, "#labels")
     assert browser.run("return document.querySelectorAll('b b, img[src=x]').length") == 0
     assert browser.complaints() == []
