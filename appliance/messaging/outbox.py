@@ -45,6 +45,7 @@ RETRY_S = 5.0
 """How long after a failed write the next one is tried."""
 
 _ROOM_BYTES = 4 * RESERVE_BYTES  # so much must be free for a full disk to count as over
+_EVENT_BYTES = 1024  # of one event in the file, generously
 _LAST_TRIES = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
@@ -270,14 +271,21 @@ class Outbox:
             self._reopen()
 
     def _made_room(self) -> bool:
-        """Tries to store in the place of the oldest events, which are dropped only if that works."""
+        """Tries to store with the room that the reserve gives, else in the place of the oldest events."""
         if not self._file:
             return False
         try:
             self._file.make_room()
-            self._transaction(max(self._excess(), 2 * len(self._memory) + 32))
-            # From now on as many go as come, so that the file does not grow, until there is space again.
-            self._room_events = max(1, self._stored)
+            try:
+                self._transaction(self._excess())
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+                self._transaction(max(self._excess(), 2 * len(self._memory) + 32))
+            # Half of what the reserve gave is for events, half for the WAL. Then as many go as come, so that the file does
+            # not grow, until there is space again.
+            spare_bytes = max(0, _room_bytes(self.path) - RESERVE_BYTES // 2)
+            self._room_events = max(1, self._stored + spare_bytes // _EVENT_BYTES)
         except (sqlite3.Error, OSError) as error:
             log.debug("no room was made: %s", error)
             return False

@@ -308,6 +308,19 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
     assert seqs(again) == list(range(outbox.dropped, 20_000))
 
 
+def test_a_disk_that_others_fill_up_costs_none_of_the_few_events_that_wait(small_disk, caplog, clock):
+    outbox = clock.outbox(small_disk / "outbox.db")
+    outbox.append(events(0, 1))
+    fill(small_disk, "filler")
+    for number in range(1, 200):
+        outbox.append(events(number, number + 1, filler="x" * 200))
+        clock.pass_s(0.2)
+    assert said(caplog, "is full") == 1
+    assert outbox.dropped == 0
+    outbox.close()
+    assert seqs(clock.outbox(small_disk / "outbox.db")) == list(range(200))
+
+
 def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_some(
     small_disk, caplog, clock
 ):
