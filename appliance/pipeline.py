@@ -84,6 +84,7 @@ class Pipeline:
         self._trouble: str | None = None
         self.configured_threshold: float | None = None
         self._stopped = False
+        self._let_go = False  # the frame in hand was taken before the events were ended, and must not begin new ones
         self.pulse = Pulse("labeling")
         self.on_outcome: Callable[[float, str | None], None] | None = None
 
@@ -138,8 +139,12 @@ class Pipeline:
         self._between_frames(act)
 
     def end_events(self, reason: str) -> None:
-        """Ends what is open, because no more frames will come for a while."""
-        self._between_frames(lambda: self._end_all(reason))
+        """Ends what is open, because no more frames will come for a while; one that still lies ready is let go."""
+        def act() -> None:
+            self._end_all(reason)
+            self._slot.get(0)
+            self._let_go = True
+        self._between_frames(act)
 
     def stop(self) -> None:
         """Ends what is open and makes run() return."""
@@ -153,9 +158,10 @@ class Pipeline:
         while not self._stopped:
             frame = self._slot.get(_TICK_S)
             with self.pulse.within(LABELING_LIMIT_S, "labeling a frame"):
+                self._let_go = False
                 while self._actions:
                     self._actions.popleft()()
-                if frame is not None and self._engine is not None and not self._stopped:
+                if frame is not None and not self._let_go and self._engine is not None and not self._stopped:
                     self._label(frame, self._engine)
 
     def _filter(self, labeler: Labeler, settings: LabelerSettings, threshold: float | None) -> LabelFilter:
