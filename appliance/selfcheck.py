@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from appliance.settings import Settings
 from appliance.settings_file import read_secret
 from appliance.systemd import with_credentials
 from appliance.updates.glance import glance
-from appliance.updates.sources import shown_version
+from appliance.updates.sources import notice, shown_version
 
 # A model update of some size and a day of events fit in; below it updates begin to fail.
 LEAST_FREE_BYTES = 100_000_000
@@ -65,7 +66,8 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", False, daemon["broker"]["trouble"])
     else:
         yield _found("broker", lambda: _broker(settings))
-    yield _found("update source", lambda: _update(settings, bool(daemon)))
+    said = notice(settings.update, date.today())
+    yield _found("update source", lambda: _update(settings, bool(daemon)) + (f"; {said}" if said else ""))
     yield _disk()
     yield _clock()
 

@@ -28,6 +28,7 @@ def glance(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Off
             shutil.copytree(state / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
         source = open_source(settings, device, Path(folder))
         try:
-            return source.origin, source.check(asked=True)
+            offer = source.check(asked=True)
+            return source.origin, offer  # in this order: Remote Config may have chosen the source
         finally:
             source.close()

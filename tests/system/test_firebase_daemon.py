@@ -101,6 +101,18 @@ def test_events_carry_the_model_that_was_published_and_the_next_one(server, star
     assert len(server.registered) == 1, "the same installation after a kill"
 
 
+def test_check_says_what_the_source_offers_and_when_it_ends(server, start, seen):
+    server.publish("kitchen", colours(1))
+    daemon = start()
+    until(seen, "committed")
+    for _ in range(2):
+        lines = daemon.run("check", "--config", str(daemon.state.parent / "appliance.toml")).stdout.splitlines()
+        told = next(line for line in lines if "update source" in line)
+        assert "the model kitchen of the Firebase project demo-project" in told and END in told
+        daemon.stop()
+    assert len(server.registered) == 1, "a check is not another installation"
+
+
 def test_a_link_that_has_expired_is_asked_for_again(server, start, seen):
     server.publish("kitchen", colours(1))
     server.link_lasts_s = -60

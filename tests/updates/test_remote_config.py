@@ -155,7 +155,7 @@ def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_a
     assert caplog.text.count("Remote Config cannot be had") == 1
     server.mend()
     server.config = {"entries": {"model_channel": "b"}}
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "appliance.updates.remote_config"):
         assert here.current().channel == "b"
     assert "Remote Config answers again" in caplog.text
 
