@@ -9,15 +9,13 @@ Whole files go through download.py, which resumes them.
 """
 
 import contextlib
-import email.utils
-import json
+import errno
 import logging
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -25,21 +23,23 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 import appliance
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.settings import is_loopback
+from appliance.updates.answers import Answer, Validators, length_of, retry_after_s, shown, status_error, validators_of
+from appliance.updates.sockets import Sockets
+
+__all__ = [
+    "Answer", "Http", "HttpLimits", "Validators", "length_of", "retry_after_s", "shown", "status_error", "validators_of",
+]
 
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 MAX_REDIRECTS = 5
-MAX_RETRY_AFTER_S = 86_400.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK_BYTES = 64 * 1024
-_SHOWN_BODY_BYTES = 4096
 _TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
@@ -64,73 +64,13 @@ class HttpLimits:
     slow_window_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """What a server calls one state of a file: for conditional requests (RFC 9110, 8.8)."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.etag or self.last_modified)
-
-    @property
-    def conditions(self) -> dict[str, str]:
-        """Request headers that ask for the file only where it changed."""
-        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in headers.items() if value}
-
-    @property
-    def for_range(self) -> str | None:
-        """The value for If-Range: a strong ETag, else the date; None where the rest of a file cannot be asked for safely."""
-        if self.etag:
-            return None if self.etag.startswith("W/") else self.etag
-        return self.last_modified
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A server's answer. `url` is where it came from in the end; header names are in lower case."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(default=b"", repr=False)
-
-    @property
-    def validators(self) -> Validators:
-        """What the server calls this state of the file."""
-        return validators_of(self.headers)
-
-    @property
-    def unchanged(self) -> bool:
-        """304: what the validators stand for still holds."""
-        return self.status == 304
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length, None where it is not given."""
-        return length_of(self.headers)
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            SourceError: It is none.
-        """
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise SourceError(f"what {shown(self.url)} answers is not JSON{_guess(self.body)}") from None
-
-
 class Http:
     """Requests one after another, on one thread; `close` may come from any."""
 
     def __init__(self, limits: HttpLimits = HttpLimits()):
         self.limits = limits
         self._closed = False
-        self._sockets = _Sockets()
+        self._sockets = Sockets()
         self._session = requests.Session()
         self._session.trust_env = False  # else it sends what .netrc holds; proxies are taken below
         for scheme in ("https://", "http://"):
@@ -311,54 +251,8 @@ class Http:
         return f"the connection to {where} broke: {getattr(last, 'strerror', None) or last or type(last).__name__}"
 
 
-def shown(url: str) -> str:
-    """An address for people: without credentials and without the query, which may be a key."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
-
-
-def validators_of(headers: Mapping[str, str]) -> Validators:
-    """The validators among an answer's headers (names in lower case, or case-insensitive)."""
-    return Validators(headers.get("etag"), headers.get("last-modified"))
-
-
-def length_of(headers: Mapping[str, str]) -> int | None:
-    """Content-Length as a number, None where it is missing or none."""
-    text = headers.get("content-length", "").strip()
-    return int(text) if text.isdecimal() and len(text) < 18 else None
-
-
-def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
-    """Retry-After (RFC 9110, 10.2.3) in seconds, at most a day; None where it is missing or makes no sense."""
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal() and len(text) < 10:
-        return min(float(text), MAX_RETRY_AFTER_S)
-    with contextlib.suppress(ValueError, TypeError):
-        until_s = email.utils.parsedate_to_datetime(text).timestamp()
-        return min(max(0.0, until_s - (time.time() if now_s is None else now_s)), MAX_RETRY_AFTER_S)
-    return None
-
-
-def status_error(response: requests.Response, url: str, content: bytes) -> HttpStatusError:
-    """What an answer without success says."""
-    status, where = response.status_code, shown(url)
-    meaning = {
-        401: "it asks for an account",
-        403: "it does not let this device have it (403)",
-        404: "it is not there (404)",
-        410: "it is gone for good (410)",
-        429: "it was asked too often (429)",
-    }.get(status, f"the server answers {status} {response.reason or ''}".rstrip())
-    return HttpStatusError(f"{where}: {meaning}", status, retry_after_s(response.headers), content[:_SHOWN_BODY_BYTES])
-
-
 def _accepted(known: Validators | None, statuses: tuple[int, ...]) -> tuple[int, ...]:
     return (200, *statuses, *((304,) if known else ()))
-
-
-def _guess(body: bytes) -> str:
-    return ", but a web page" if body[:512].lstrip().lower().startswith((b"<!doctype", b"<html")) else ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -373,85 +267,21 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _is_disk(error: OSError) -> bool:
     """Whether it came from a file, not from a connection: only files have names or these numbers."""
-    import errno
-
     return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-class _Clock:
-    """The time limit of one request."""
-
-    expired = False
-
-
-class _Sockets:
-    """The sockets in use, so that a request can be ended at its time limit, or at once, whatever it waits for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-
-    def add(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
-
-    def cut(self) -> None:
-        with self._lock:
-            for sock in self._open:
-                with contextlib.suppress(OSError):
-                    # Of the plain socket: TLS's own farewell would wait for the other side.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-    @contextlib.contextmanager
-    def until(self, limit_s: float) -> Iterator[_Clock]:
-        clock = _Clock()
-
-        def expire() -> None:
-            clock.expired = True
-            self.cut()
-
-        timer = threading.Timer(limit_s, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield clock
-        finally:
-            timer.cancel()
-
-
 class _Adapter(HTTPAdapter):
-    """Connections whose sockets are known to `_Sockets`."""
+    """Connections whose sockets are known."""
 
-    def __init__(self, sockets: _Sockets):
+    def __init__(self, sockets: Sockets):
         self._sockets = sockets
         super().__init__(pool_connections=4, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self._watch(self.poolmanager)
+        self._sockets.watch(self.poolmanager)
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        self._watch(manager)
+        self._sockets.watch(manager)
         return manager
-
-    def _watch(self, manager: urllib3.PoolManager) -> None:
-        sockets = self._sockets
-
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-
-        class Tls(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class TlsPool(HTTPSConnectionPool):
-            ConnectionCls = Tls
-
-        manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}

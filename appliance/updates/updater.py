@@ -11,7 +11,6 @@ start finishes what was begun. Nothing that goes wrong here may end the labeling
 
 import contextlib
 import logging
-import queue
 import random
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
 from appliance.settings import UpdateSettings
+from appliance.updates.asked import Order, Orders
 from appliance.updates.candidate import Candidate, Probe, RefusedError, Rules, StoppedError, adopt
 from appliance.updates.device import Device, Shown, Step, TakenBack
 from appliance.updates.journal import Journal
@@ -35,6 +35,7 @@ from appliance.updates.verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
+_STOPS = "the program stops"
 # A set of files that is being put up while it is fetched is asked for again at once this often.
 _MAX_CHANGES = 3
 
@@ -81,7 +82,7 @@ class Updater:
         self._verdicts = Verdicts(self._journal, store, device)
         self._trial = Trial(settings, fps, store, self._journal, self._verdicts, device, clock)
         self._source: Source | None = None
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._orders = Orders()
         self._announced: str | None = None
         self._latest: str | None = None
         self._said_failed: str | None = None
@@ -93,7 +94,7 @@ class Updater:
 
     def check(self) -> Future[dict[str, Any]]:
         """Asks the source now; the future tells what is offered, and does not wait for the download."""
-        return self._ask(_Order(None))
+        return self._ask(Order(None))
 
     def install(self, version: str) -> Future[dict[str, Any]]:
         """Takes what the source offers, though it was refused or install = "ask"; the future waits for the swap.
@@ -101,16 +102,16 @@ class Updater:
         Args:
             version: `latest`, or the version that is offered.
         """
-        return self._ask(_Order(version))
+        return self._ask(Order(version))
 
     def outcome(self, inference_ms: float, trouble: str | None) -> None:
         """A frame was labeled, or could not be; from the labeling thread."""
         if self._trial.outcome(inference_ms, trouble):
-            self._orders.put(None)
+            self._orders.wake()
 
     def store_changed(self) -> None:
         """Somebody else changed which model runs."""
-        self._orders.put(None)
+        self._orders.wake()
 
     def status(self) -> dict[str, Any]:
         """How updates are doing, for `appliance check`.
@@ -131,7 +132,7 @@ class Updater:
         """Makes `run` return soon; what is under way goes on at the next start."""
         self._stopping = True
         self._journal.stop()
-        self._orders.put(None)
+        self._orders.wake()
         if source := self._source:
             source.close()
 
@@ -154,33 +155,21 @@ class Updater:
             except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
                 log.error("an update failed", exc_info=error)
                 self._failed(f"a fault in the program, which the log tells ({type(error).__name__})", order)
-        self._refuse_orders()
+        self._orders.refuse_all(StoppedError(_STOPS))
 
-    def _next_order(self) -> "_Order | None":
+    def _next_order(self) -> Order | None:
         waits_s = [each for each in (self._schedule.wait_s(), self._trial.look_again_s) if each is not None]
-        try:
-            return self._orders.get(timeout=min(waits_s, default=None))
-        except queue.Empty:
-            return None
+        return self._orders.next(min(waits_s, default=None))
 
-    def _ask(self, order: "_Order") -> Future[dict[str, Any]]:
+    def _ask(self, order: Order) -> Future[dict[str, Any]]:
         self._orders.put(order)
         if self._stopping:
-            self._refuse_orders()
+            self._orders.refuse_all(StoppedError(_STOPS))
         return order.future
-
-    def _refuse_orders(self) -> None:
-        while True:
-            try:
-                order = self._orders.get_nowait()
-            except queue.Empty:
-                return
-            if order:
-                order.fail(StoppedError("the program stops"))
 
     # What is offered
 
-    def _look(self, order: "_Order | None") -> None:
+    def _look(self, order: Order | None) -> None:
         """Asks the source, and takes what is newer."""
         offer = None
         try:
@@ -212,7 +201,7 @@ class Updater:
                 self._source.close()
         return self._source.check(asked)
 
-    def _consider(self, offer: Offer | None, order: "_Order | None") -> None:
+    def _consider(self, offer: Offer | None, order: Order | None) -> None:
         """Whether an offer is taken now; what was asked is answered as soon as that is known."""
         current, wanted = self._store.state().current, order.version if order else None
         if offer is None or (current and current.offer == offer.hash):
@@ -250,7 +239,7 @@ class Updater:
             order.done(_found(offer, taken=True))
         self._bring(offer, asked, order)
 
-    def _nothing_new(self, order: "_Order | None", offer: Offer | None, why: str | None) -> None:
+    def _nothing_new(self, order: Order | None, offer: Offer | None, why: str | None) -> None:
         if why and why != self._said_nothing:
             log.info("no newer model: %s", why)
         self._said_nothing = why
@@ -273,7 +262,7 @@ class Updater:
 
     # A candidate
 
-    def _bring(self, offer: Offer, asked: bool, order: "_Order | None") -> None:
+    def _bring(self, offer: Offer, asked: bool, order: Order | None) -> None:
         candidate = Candidate(
             offer, asked, self._source, self._store, self._journal, self._device, self._probe, self._rules,
             self._state / "downloads", self._trial.p95_ms, lambda: self._stopping,
@@ -303,7 +292,7 @@ class Updater:
             order.done(_found(offer, taken=True))
 
     def _failed(
-        self, reason: str, order: "_Order | None", offer: Offer | None = None, error: BaseException | None = None
+        self, reason: str, order: Order | None, offer: Offer | None = None, error: BaseException | None = None
     ) -> None:
         """Something that is tried again: said once, until it changes."""
         if order and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
@@ -336,19 +325,3 @@ def _found(offer: Offer | None, taken: bool, reason: str | None = None) -> dict[
     """The answer to an order: what is offered, whether it is (being) put in, and why not; `current`: it runs already."""
     offered = shown_version(offer) if offer else None
     return {"offered": offered, "taken": taken, "current": bool(offer) and not taken and reason is None, "reason": reason}
-
-
-class _Order:
-    """Something that was asked for, and who waits for the answer. `version`: to install, None: to check only."""
-
-    def __init__(self, version: str | None):
-        self.version = version
-        self.future: Future[dict[str, Any]] = Future()
-
-    def done(self, answer: dict[str, Any]) -> None:
-        if not self.future.done():
-            self.future.set_result(answer)
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)

@@ -25,7 +25,7 @@ from appliance.updates.sources import open_source
 from appliance.updates.store import Store
 from appliance.updates.updater import Updater
 
-QUICK = HttpLimits(connect_s=2, silence_s=0.5, answer_s=2, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.3)
+QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)
 GREY = np.full((8, 8, 3), 127, np.uint8)
 FPS = 50.0
 
