@@ -44,6 +44,11 @@ class TrainingSet:
     tests: Mapping[int, int]
     problems: int
 
+    @property
+    def is_background(self) -> np.ndarray:
+        """(pictures,) bool."""
+        return self.targets == self.labels.index(self.background) if self.background else np.zeros(len(self.targets), bool)
+
 
 def gather(
     dataset: str | Path, validation: str | Path | None, background: str | Path | None, gs: Mapping[str, Path], seed: int
@@ -105,17 +110,19 @@ def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, lef
     Raises:
         TrainingError: It names the labels that lack pictures, and why they do.
     """
-    labels, targets, validates = pictures.labels, pictures.targets[kept], pictures.validates[kept]
+    targets, validates = pictures.targets[kept], pictures.validates[kept]
     counts, learned = Counter(targets.tolist()) + Counter(pictures.tests), Counter(targets[~validates].tolist())
-    few = [f"{label} ({counts[number]})" for number, label in enumerate(labels) if counts[number] < LEAST_PICTURES]
+    judged = validates & ~pictures.is_background[kept]
+    lacking = any(learned[number] < 2 for number in range(len(pictures.labels))) or not judged.any()
+    if left_out and lacking:
+        raise TrainingError(f"The budget is too short: {left_out} pictures were not looked at in time; allow more seconds.")
     if left_out:
-        if any(learned[number] < 2 for number in range(len(labels))) or not validates.any():
-            raise TrainingError(f"The budget is too short: {left_out} pictures were not looked at in time; allow more seconds.")
-    elif few:
-        lost = f"{unreadable} pictures could not be read, and " if unreadable else ""
+        return
+    lost = f"{unreadable} pictures could not be read, and " if unreadable else ""
+    if few := [f"{label} ({counts[n]})" for n, label in enumerate(pictures.labels) if counts[n] < LEAST_PICTURES]:
         raise TrainingError(f"{lost}fewer than {LEAST_PICTURES} are left of {', '.join(few)}: add some, or leave the label out.")
-    elif any(learned[number] < 2 for number in range(len(labels))) or not validates.any():
-        raise TrainingError(f"{unreadable} pictures could not be read, and the others do not suffice to learn and to validate.")
+    if lacking:
+        raise TrainingError(f"{lost}the others do not suffice to learn and to validate: add some.")
 
 
 def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
@@ -133,7 +140,7 @@ def _require_both(labels: Sequence[str], used: Sequence[tuple[Example, str, bool
     learned = Counter(label for _, label, validates in used if not validates)
     if lacking := [label for label in labels if learned[label] < 2]:
         raise TrainingError(f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more.")
-    if not any(validates for _, _, validates in used):
+    if not any(validates and label != BACKGROUND for _, label, validates in used):
         raise TrainingError(f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation.")
 
 

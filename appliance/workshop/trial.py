@@ -38,7 +38,7 @@ class Candidate:
 
     Attributes:
         base: As it was named.
-        accuracy: Share of the validation pictures whose best label is right (top-1, background among the labels).
+        accuracy: Share of the validation pictures (those of background left aside) whose best label is right (top-1).
         invoke_ms: Of the whole new model, median, one thread.
         strength: Of the regularisation that won.
         choice: The threshold and what it gives.
@@ -111,16 +111,17 @@ def teach(
     head = fit_head(pictures.labels, learned, judged, pictures.background, seed, deadline.fitted_enough)
     scores = head.scores(judged[0])
     background = None if pictures.background is None else pictures.labels.index(pictures.background)
+    strange = pictures.is_background[seen.kept]
     model = write_model(base, head, name)
     some = np.flatnonzero(validates)[:_CHECKED_PICTURES]
     return Candidate(
         base=base.shown,
-        accuracy=float((scores.argmax(axis=1) == judged[1]).mean()),
+        accuracy=float((scores.argmax(axis=1) == judged[1])[~strange[validates]].mean()),
         invoke_ms=_invoke_ms(model, base.shown),
         strength=head.strength,
         choice=choose_threshold(scores, judged[1], background),
         model=model,
-        counts=_counts(pictures, seen, targets == background, validates),
+        counts=_counts(pictures, seen, strange, validates),
         warnings=_warnings(seen, base),
         checked=[(pictures.pictures[seen.kept[place]], scores[rank]) for rank, place in enumerate(some)],
     )

@@ -281,3 +281,21 @@ def test_a_terminal_sees_progress(pictures, base, tmp_path):
     os.close(terminal)
     assert process.wait(30) == 0
     assert b"looking at the pictures with base.tflite: 108 of 108" in seen
+
+
+def test_background_pictures_do_not_count_as_right_answers(pictures, base, tmp_path, capsys):
+    other = write_pictures(tmp_path / "other", {"grey": 200})
+    blind = write_base(tmp_path / "blind.tflite", "float32", metadata=metadata(mean=(1000.0,), std=(1.0,)))
+    assert train(pictures, "--base", blind, "--background", other, "--out", tmp_path / "new", "--json") == 0
+    # It calls everything background: right for most pictures, and for none with a label.
+    assert json.loads(capsys.readouterr().out)["accuracy"] == 0
+
+
+def test_real_pictures_on_a_published_base_and_pictures_of_something_else(data, tmp_path, capsys):
+    base = data / "models" / "mobilenet_v1_0.5_160_quant.tflite"
+    assert train(data / "sign_digits" / "sign_digits_val.zip", "--base", base, "--out", tmp_path / "new", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.75  # of ten labels, from 27 pictures each
+    others = sorted(str(path) for path in (data / "images").iterdir())
+    assert main(["label", *others, "--model", str(tmp_path / "new"), "--json"]) == 0
+    labeled = [entry["picture"] for entry in json.loads(capsys.readouterr().out) if entry["labels"]]
+    assert len(labeled) <= 1, labeled
