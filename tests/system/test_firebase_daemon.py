@@ -195,6 +195,13 @@ def test_remote_config_chooses_model_and_threshold_and_the_events_say_experiment
     assert seen.wait_for("appliance/t/threshold", count=before + 1)[before].payload == b"0.22"
     event_where(seen, lambda model: model["variant"] == "0")
 
+    # What the owner sets over MQTT beats it, and gives way to it again.
+    seen.publish("appliance/t/threshold/set", "0.5")
+    seen.wait_for("appliance/t/threshold", b"0.5")
+    count = len([payload for payload in seen.payloads("appliance/t/threshold") if payload == b"0.22"])
+    seen.publish("appliance/t/threshold/set", "default")
+    seen.wait_for("appliance/t/threshold", b"0.22", count=count + 1)
+
 
 def test_where_the_experiment_ends_the_events_say_so(server, start, seen):
     server.publish("kitchen", colours(1))

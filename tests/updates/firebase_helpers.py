@@ -47,7 +47,7 @@ class FirebaseRig(Rig):
     def __init__(self, folder: Path, firebase: dict[str, Any], **more: Any):
         self.thresholds: list[float | None] = []
         settings = FirebaseSettings(**(PROJECT_SETTINGS | firebase))
-        super().__init__(folder, None, **({"source": "firebase-ml", "firebase": settings} | more))
+        super().__init__(folder, **({"url": None, "source": "firebase-ml", "firebase": settings} | more))
 
     def start(self, *arguments: Any, **options: Any) -> None:
         self.labeler = self._load()

@@ -9,7 +9,8 @@ import pytest
 from bundle_helpers import bundle_folder
 from firebase_helpers import PROJECT_SETTINGS, FirebaseRig, with_labels
 from firebase_server import FETCH, INSTALLATIONS, FirebaseServer, download_path, error
-from model_server import Body, HangUp, Longer, Stall, Status, Truncate
+from model_server import Body, HangUp, Longer, ModelServer, Stall, Status, Truncate
+from signed_site import Operator
 
 from appliance.errors import SourceError, SourceSettingsError, UpdateError
 from appliance.settings import FirebaseSettings, UpdateSettings
@@ -426,6 +427,26 @@ def test_it_chooses_the_threshold_before_a_plain_url_too(tmp_path, server):
     with FirebaseRig(tmp_path / "d", {"remote_config": True}, source="url", interval_s=1.0) as rig:
         wait_until(lambda: rig.thresholds, "a threshold")
     assert rig.thresholds[0] == 0.3
+
+
+def test_it_chooses_the_channel_of_a_signed_repository(tmp_path, server):
+    operator = Operator(tmp_path)
+    operator.put("1.0", variant="slice")
+    operator.put("2.0", channel="beta", variant="slice")
+    experiment = {"experimentId": "e1", "variantId": "1"}
+    server.config = {"entries": {"model_channel": "beta"}, "experimentDescriptions": [experiment]}
+    with ModelServer(operator.site) as site:
+        more = {"source": "repository", "url": site.url(), "root": operator.root}
+        with FirebaseRig(tmp_path / "device", {"remote_config": True}, **more) as rig:
+            rig.check()
+            rig.until("committed")
+            slot = rig.store.state().current
+            assert rig.runs == "colours 2.0" and (slot.experiment, slot.variant) == ("e1", "1")
+            server.config = {"state": "NO_TEMPLATE"}
+            rig.check()
+            rig.until("committed", 2)
+            slot = rig.store.state().current
+            assert rig.runs == "colours 1.0" and (slot.experiment, slot.variant) == (None, "slice")
 
 
 def make_source(tmp_path, **more):
