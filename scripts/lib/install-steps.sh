@@ -38,5 +38,6 @@ link() { ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"; }
 take_lock() {
   [ -z "$DRY_RUN" ] || return 0
   exec 9>/run/appliance-install.lock
-  flock -n 9 || die "another installation is under way; wait until it is done"
+  # What one that was ended just now had started may still hold it for a moment.
+  flock -w 10 9 || die "another installation is under way; wait until it is done"
 }

@@ -72,12 +72,12 @@ class Machine:
         """Ends it where it still runs, and forgets what it wrote."""
         if self.leader or os.path.ismount(self.root):
             self.shut_down()
-        subprocess.run(["umount", self._folder], check=True)
+        _umount(self._folder)
 
     def shut_down(self) -> None:
         """Ends it; what it wrote stays in `upper`, to be a layer of others."""
         self.power_off()
-        wait_until(lambda: not subprocess.run(["umount", self.root], capture_output=True).returncode, "nobody is in the machine", 30)
+        _umount(self.root)
 
     def run(self, command: str, *, check: bool = True, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
         """A line for the shell, as root in the clone; both outputs come in `stdout`."""
@@ -155,6 +155,11 @@ def wheels() -> Path:
     if not (folder / "lock").exists():
         subprocess.run([ROOT / "scripts/wheels", folder, "--device", "bookworm", "--machine", "x86_64"], check=True)
     return folder
+
+
+def _umount(folder: Path) -> None:
+    """The last processes of a machine end a moment after it."""
+    wait_until(lambda: not subprocess.run(["umount", folder], capture_output=True).returncode, f"nobody is in {folder}", 30)
 
 
 def _shell(command: str) -> list[str]:
