@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ from appliance.stats import Meter, rss_mb
 from appliance.status import Status
 from appliance.supervision import WatchedThread, first_overdue
 from appliance.systemd import Notifier, is_managed, with_credentials
+from appliance.updates.probe import probe
 from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
 from appliance.updates.updater import Updater
 
@@ -129,7 +131,8 @@ class Service:
         )  # fmt: skip
         self.junction.ties(self.orders)
         self.updater = self._make_updater(state)
-        self.pipeline.on_outcome = self.updater.outcome
+        if not self.models.named:
+            self.pipeline.on_outcome = self.updater.outcome
         self._commands = Commands(self.topics, self.orders.handlers(), self.publisher.answer)
         try:
             self._engine = self.pipeline.prepare(self.models.current, self.orders.remembered.threshold)
@@ -140,8 +143,9 @@ class Service:
             WatchedThread("publisher", self.publisher.run, self.publisher.pulse),
             WatchedThread("labeling", self.pipeline.run, self.pipeline.pulse),
             WatchedThread("capture", self.capture.run, self.capture.pulse),
-            WatchedThread("updater", self.updater.run),
         ]
+        if not self.models.named:
+            self._threads.append(WatchedThread("updater", self.updater.run))
 
     def start(self) -> None:
         """Starts every thread and says that the service is ready; camera and broker may be absent.
@@ -253,13 +257,19 @@ class Service:
             self.pipeline.configured_threshold = kept_config(state / FIREBASE_FOLDER, settings.firebase).threshold
 
     def _make_updater(self, state: Path) -> Updater:
-        """The update machine. Without a source it only ends what an earlier one began, and tells what a start found."""
-        settings = self.settings.update
+        """The update machine. Without a source it only ends what an earlier one began, and tells what a start found.
+
+        Where the settings name the model it does not run: what the store says does not count then.
+        """
+        settings, labeler = self.settings.update, self.settings.labeler
         updater = Updater(
             settings, self.settings.camera.fps, self.models.store, state, self.junction,
             lambda: open_source(settings, self.device, state, self.junction), self.models.taken_back,
+            partial(probe, runtime=labeler.runtime, threads=labeler.threads),
         )  # fmt: skip
-        if settings.source != "none" and not self.models.named:
+        if settings.source != "none" and self.models.named:
+            log.warning("update.source is not asked: labeler.model names the model")
+        elif settings.source != "none":
             self.orders.updater = updater
         if said := notice(settings, date.today()):
             log.warning("%s", said)

@@ -147,7 +147,7 @@ class Candidate:
         key, current = bundle_key(bundle), self._store.state().current
         if current and current.key == key:
             adopt(self._store, self.offer)
-            self._clear()
+            self.clear()
             return None
         self._judge(bundle, key, current is None)
         self._dangerous("probing")
@@ -155,7 +155,7 @@ class Candidate:
         slot = self._store.add(
             bundle, self._source.origin, self.offer.hash, self.offer.variant, self.offer.experiment, over_bundled=True
         )
-        self._clear()
+        self.clear()
         self._swap(slot, bundle)
         return slot
 
@@ -169,7 +169,7 @@ class Candidate:
     def _fetched(self) -> Path:
         self._step("downloading")
         folder = self._downloads / sha256(self.offer.hash.encode()).hexdigest()[:16]
-        self._clear(but=folder)
+        self.clear(but=folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._see_that_there_is_room()
         try:
@@ -256,7 +256,7 @@ class Candidate:
         if self._stopping():
             raise StoppedError("the program stops")
 
-    def _clear(self, but: Path | None = None) -> None:
+    def clear(self, but: Path | None = None) -> None:
         """Removes what was fetched, of this and of earlier offers."""
         for path in self._downloads.iterdir() if self._downloads.is_dir() else ():
             if path != but:

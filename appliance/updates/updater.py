@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 LATEST = "latest"
 _STOPS = "the program stops"
+_RECOVER_AGAIN_S = 5.0
 # A set of files that is being put up while it is fetched is asked for again at once this often.
 _MAX_CHANGES = 3
 
@@ -140,7 +141,9 @@ class Updater:
 
     def run(self) -> None:
         """The updater thread's whole life."""
-        self._recover()
+        while not self._stopping and (trouble := self._recover()):
+            if order := self._orders.next(_RECOVER_AGAIN_S):
+                order.fail(UpdateError(f"an earlier update must be finished first, and cannot be: {trouble}"))
         while not self._stopping:
             order = self._next_order()
             if self._stopping:
@@ -271,6 +274,7 @@ class Updater:
             slot = candidate.course()
         except RefusedError as error:
             self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
+            candidate.clear()
             self._show(None)
             if order:
                 order.fail(UpdateError(f"{candidate.shown_version} was refused: {error}"))
@@ -311,14 +315,21 @@ class Updater:
 
     # After a start
 
-    def _recover(self) -> None:
+    def _recover(self) -> str | None:
+        """Finishes what the last process left undone; why that is not possible now, or None."""
         try:
-            if slot := self._verdicts.recover(self._taken_back):
+            taken_back, self._taken_back = self._taken_back, None
+            if slot := self._verdicts.recover(taken_back):
                 self._trial.begin(slot, self._journal.entry.old_p95_ms if self._journal.entry else None)
             elif self._journal.entry and self._settings.source != "none":
                 self._schedule.soon()  # an update was under way
         except (ApplianceError, OSError) as error:
-            log.warning("what an update left undone could not be finished: %s", error)
+            if str(error) != self._said_failed:
+                self._said_failed = str(error)
+                log.warning("what an update left undone cannot be finished, and is tried again: %s", error)
+            return str(error)
+        self._said_failed = None
+        return None
 
 
 def _found(offer: Offer | None, taken: bool, reason: str | None = None) -> dict[str, Any]:

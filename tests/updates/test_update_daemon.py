@@ -191,6 +191,17 @@ def test_check_says_how_the_source_is_doing(tmp_path, server, start, watcher):
     assert "offers 2.0; no daemon runs that could take it" in told.stdout
 
 
+def test_a_model_that_the_settings_name_is_not_replaced(tmp_path, server, broker, watcher):
+    publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2))
+    named = bundle_folder(tmp_path / "named", version="1.0")
+    more = f'[update]\nsource = "url"\nurl = "{server.url("/manifest.json")}"\ninterval_s = 1\n'
+    with Daemon(tmp_path / "d", settings(broker, "scene", model=named, more=more)) as daemon:
+        daemon.says("labeler.model names the model")
+        daemon.says("camera: streaming")
+        assert "labeler.model" in watcher.command("model/check")["error"]
+        assert server.requests == [] and watcher.steps() == []
+
+
 def test_without_a_source_the_owner_is_told(start, watcher):
     daemon = start(source="none", url=None)
     daemon.says("camera: streaming")

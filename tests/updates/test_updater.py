@@ -11,6 +11,7 @@ from pathlib import Path
 
 import made_models
 import pytest
+from broker import wait_until
 from bundle_helpers import bundle_folder
 from machine_helpers import Rig, publish
 from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
@@ -566,11 +567,12 @@ def test_a_candidate_that_the_program_does_not_survive_is_given_up(rig, server, 
 def test_an_orderly_stop_in_the_middle_counts_for_nothing_and_the_way_goes_on(rig, server, tmp_path):
     two(server, tmp_path)
     rig.stop()
-    for _ in range(3):
+    for number in range(3):
         reached, go_on = threading.Event(), threading.Event()
         rig.warming = lambda reached=reached, go_on=go_on: (reached.set(), go_on.wait(20))
         rig.start()
-        rig.check()
+        if number == 0:  # then it goes on by itself
+            rig.check()
         assert reached.wait(20)
         rig.updater.stop()
         go_on.set()
@@ -591,6 +593,25 @@ def test_what_the_owner_asked_for_goes_on_after_a_restart(tmp_path, server):
         rig.restart()
         rig.until("committed")
         assert rig.runs == "colours 2.0"
+
+
+def test_a_verdict_that_the_disk_refused_is_carried_out_when_there_is_room_again(rig, server, tmp_path):
+    """A file in the place of the folder that the store would lock."""
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    lock = rig.state / "models/.lock"
+    lock.unlink()
+    lock.mkdir()
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.frames(1, *rig.outcome)
+    journal = rig.state / "update.json"
+    wait_until(lambda: json.loads(journal.read_text())["entry"]["step"] == "rolled_back", "the verdict is on disk")
+    assert "rolled_back" not in rig.states
+    rig.restart()
+    lock.rmdir()
+    assert "no numbers" in rig.until("rolled_back").reason
+    assert rig.runs == rig.would_run == "colours 1.0"
 
 
 def test_a_damaged_journal_is_set_right(rig, server, tmp_path):
