@@ -13,6 +13,7 @@ pictures and seed give the same numbers on the same machine. This is the only mo
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,12 +78,12 @@ def fit_head(
         enough: Asked between fits; true: what is there must do.
     """
     x, y = rooted(train[0]), train[1]
-    with threadpool_limits(1):
+    known = np.ones(len(y), bool) if background is None else y != labels.index(background)
+    # Each fit is on one thread, for the sake of the same numbers; two fits need not wait for each other.
+    with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as beside:
+        gate = beside.submit(fit_gate, x[known], y[known], seed)
         weights, intercepts, strength = _fit_softmax(x, y, validation, enough)
-        known = x if background is None else x[y != labels.index(background)]
-        kinds = y if background is None else y[y != labels.index(background)]
-        gate = fit_gate(known, kinds, seed)
-    return Head(tuple(labels), weights, intercepts, gate, strength)
+        return Head(tuple(labels), weights, intercepts, gate.result(), strength)
 
 
 def _fit_softmax(
