@@ -138,6 +138,19 @@ def test_a_model_without_labels_gets_those_of_the_running_one(new_rig, server, t
     assert bundle.identity.name == "kitchen"
 
 
+def test_the_label_that_means_nothing_is_there_stays_that_where_the_labels_are_the_same(new_rig, server, tmp_path):
+    labels = ("day", "none", "night")
+    server.publish("kitchen", with_labels(made_models.good(3), *labels))
+    rig = new_rig(installed=bundle_folder(tmp_path / "first", labels=labels, backgroundLabel="none"))
+    rig.check()
+    rig.until("committed")
+    assert rig.labeler.bundle.background_label == "none"
+    server.publish("kitchen", with_labels(made_models.good(4), "day", "dusk", "none"))
+    rig.check()
+    rig.until("committed", 2)
+    assert rig.labeler.bundle.background_label is None
+
+
 def test_labels_in_the_model_win(new_rig, server, tmp_path):
     server.publish("kitchen", with_labels(made_models.good(3), "a", "b", "c"))
     rig = new_rig(installed=bundle_folder(tmp_path / "first", labels=("day", "none", "night")))

@@ -5,7 +5,8 @@ says that there is another model. Google's own clients take whatever the link gi
 one, and it goes through every check that any other candidate goes through.
 
 What comes is a .tflite alone. Its labels are those in its metadata; where it carries none, those of the model that runs
-now, if it has as many outputs. Thresholds are not taken over: they belong to the scores of one model.
+now, if it has as many outputs. Where the labels are those of the model that runs now, the same one of them means that
+nothing is there. Thresholds are not taken over: they belong to the scores of one model.
 """
 
 import json
@@ -21,7 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from appliance.errors import BundleError, HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
-from appliance.labeling.bundle import Bundle
+from appliance.labeling.bundle import Bundle, parse_labels
 from appliance.labeling.flatbuffer import MalformedError
 from appliance.labeling.metadata import packed_labels, read_facts
 from appliance.settings import UpdateSettings
@@ -187,36 +188,41 @@ class FirebaseMlSource:
                 raise SourceChangedError(f"{self.origin} was replaced while it was fetched")
 
     def _add_manifest(self, bundle: Path, model: Path) -> None:
-        """Makes a bundle of the file: its name, and labels where it carries none."""
+        """Makes a bundle of the file: its name, labels where it carries none, and which label means nothing is there."""
         manifest: dict[str, Any] = {"modelType": "IMAGE_LABELING", "modelFile": model.name, "name": self._name}
-        if outputs := _outputs_without_labels(model):
-            running = self._running() if self._running else None
-            if running is None:
-                raise BundleError("it carries no labels, and nothing runs here whose labels it could have")
-            if outputs != len(running.labels):
-                raise BundleError(
-                    f"it carries no labels, and its {outputs} outputs are not the {len(running.labels)} of "
-                    f"{running.identity.name} {running.identity.version}, which runs now: put its labels into its metadata"
-                )
-            log.info("%s carries no labels; those of %s, which runs now, are used", self.origin, running.identity.name)
-            (bundle / "dict.txt").write_text("".join(f"{label}\n" for label in running.labels), encoding="utf-8")
+        running = self._running() if self._running else None
+        labels, outputs = _labels_and_outputs(model)
+        if labels is None and outputs:
+            labels = self._borrowed(outputs, running)
+            (bundle / "dict.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
             manifest |= {"labelsFile": "dict.txt"}
-            if running.background_label is not None:
-                manifest |= {"backgroundLabel": running.background_label}
+        if running and labels == running.labels and running.background_label is not None:
+            manifest |= {"backgroundLabel": running.background_label}
         (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
+    def _borrowed(self, outputs: int, running: Bundle | None) -> tuple[str, ...]:
+        if running is None:
+            raise BundleError("it carries no labels, and nothing runs here whose labels it could have")
+        if outputs != len(running.labels):
+            raise BundleError(
+                f"it carries no labels, and its {outputs} outputs are not the {len(running.labels)} of "
+                f"{running.identity.name} {running.identity.version}, which runs now: put its labels into its metadata"
+            )
+        log.info("%s carries no labels; those of %s, which runs now, are used", self.origin, running.identity.name)
+        return running.labels
 
-def _outputs_without_labels(model: Path) -> int | None:
-    """How many outputs a file has that carries no labels; None where it carries some, or reading it will say what is wrong."""
+
+def _labels_and_outputs(model: Path) -> tuple[tuple[str, ...] | None, int | None]:
+    """The labels that a file carries, and how many outputs it has; None and None where reading it will say what is wrong."""
     content = model.read_bytes()
     try:
         facts = read_facts(content)
-        if packed_labels(content, facts) is not None:
-            return None
+        packed = packed_labels(content, facts)
     except MalformedError:
-        return None
+        return None, None
+    labels = parse_labels(packed[1], packed[0]) if packed else None
     shape = facts.output_shapes[0] if len(facts.output_shapes) == 1 else ()
-    return shape[-1] if shape and shape[-1] > 0 else None
+    return labels, shape[-1] if shape and shape[-1] > 0 else None
 
 
 def _expiry(text: Any, origin: str) -> float | None:
