@@ -83,28 +83,40 @@ class Models:
         """
         return self._named() if self._settings.model else self._stored()
 
-    def use_settings(self, settings: LabelerSettings, view: View) -> Labeler:
+    def use_settings(self, settings: LabelerSettings, view: View, suits: Callable[[Labeler], object]) -> Labeler:
         """Loads what is to run under other settings; where that fails, the old ones go on to hold.
 
+        Args:
+            settings, view: As in the constructor.
+            suits: Raises an ApplianceError where the model does not suit those settings.
+
         Raises:
-            SettingsError, ModelError: As in the constructor.
+            SettingsError, ModelError: As in the constructor, and from `suits`.
         """
         before = self._settings, self._view
         self._settings, self._view = settings, view
         try:
-            return self.load()
+            labeler = self.load()
+            suits(labeler)
         except ApplianceError:
             self._settings, self._view = before
             raise
+        return labeler
 
-    def roll_back(self) -> None:
+    def roll_back(self, suits: Callable[[Labeler], object]) -> None:
         """Makes the model before this one the current one; `load` loads it.
+
+        Args:
+            suits: Raises an ApplianceError where that model does not suit the settings. It is asked first: what the store
+                names has to run, or the next start would fail.
 
         Raises:
             StoreError: There is none, or the store cannot be changed.
+            ModelError: It cannot be loaded.
         """
         if self._settings.model:
             raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
+        suits(self._load(read_bundle(self.store.path(self.store.state().previous))))
         self.store.rollback("its owner went back to the one before it")
 
     @property

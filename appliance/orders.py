@@ -69,7 +69,8 @@ class Orders:
         self._reports = reports
         self._restart = restart
         self._describe = describe
-        self._following = threading.Lock()
+        self._following = threading.Lock()  # held while a model is loaded and put in
+        self._setting = threading.Lock()  # held for a moment: what is remembered and what the pipeline gets stay in step
         self.remembered: Remembered = read_remembered(state)
         self.updater: Updater | None = None
 
@@ -106,7 +107,7 @@ class Orders:
 
     def configure_threshold(self, threshold: float | None) -> None:
         """Remote Config's threshold from the next frame on, in the place of labeler.threshold; MQTT's still beats it."""
-        with self._following:
+        with self._following, self._setting:
             if threshold == self._pipeline.configured_threshold:
                 return
             self._pipeline.configured_threshold = threshold
@@ -125,18 +126,24 @@ class Orders:
             SettingsError, ModelError: They do not fit the model, or name one that cannot be used; nothing changes.
         """
         with self._following:
-            model = self._models.use_settings(labeler, view) if load_model else self._models.current
-            engine = self._pipeline.prepare(model, self.remembered.threshold, labeler, events)
-            self._reports.allow(labeler.allow)
-            self._models.current = model
-            self._pipeline.use_settings(engine, labeler, events)
+            def suits(model: Labeler) -> None:
+                self._pipeline.prepare(model, None, labeler, events)
+
+            model = self._models.use_settings(labeler, view, suits) if load_model else self._models.current
+            with self._setting:
+                engine = self._pipeline.prepare(model, self.remembered.threshold, labeler, events)
+                self._reports.allow(labeler.allow)
+                self._models.current = model
+                self._pipeline.use_settings(engine, labeler, events)
 
     def _set_threshold(self, threshold: float | None) -> None:
-        self._remember(replace(self.remembered, threshold=threshold))
-        self._pipeline.set_threshold(threshold)
+        with self._setting:
+            self._remember(replace(self.remembered, threshold=threshold))
+            self._pipeline.set_threshold(threshold)
 
     def _set_running(self, running: bool) -> None:
-        self._remember(replace(self.remembered, running=running))
+        with self._setting:
+            self._remember(replace(self.remembered, running=running))
         self._capture.set_running(running)
         self._reports.running(running)
 
@@ -147,7 +154,11 @@ class Orders:
 
     def _roll_back(self) -> dict[str, Any]:
         left = self._models.current.identity
-        runs = self.put_in(self._models.load, self._models.roll_back)
+
+        def suits(model: Labeler) -> None:
+            self._pipeline.prepare(model, None)
+
+        runs = self.put_in(self._models.load, lambda: self._models.roll_back(suits))
         said = update_payload("rolled_back", left.version, left.sha256, "its owner went back to the one before it")
         self._reports.update(said)
         return self._changed(runs)
@@ -182,15 +193,16 @@ class Orders:
             if change:
                 change()
             before, labeler = self._models.current, load()
-            threshold = self.remembered.threshold
-            if labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
-                threshold = None
-            engine = self._pipeline.prepare(labeler, threshold)
-            if threshold != self.remembered.threshold:
-                log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
-                self._remember(replace(self.remembered, threshold=None))
-            self._models.current = labeler
-            self._pipeline.use(engine)
+            with self._setting:
+                threshold = self.remembered.threshold
+                if labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
+                    threshold = None
+                engine = self._pipeline.prepare(labeler, threshold)
+                if threshold != self.remembered.threshold:
+                    log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
+                    self._remember(replace(self.remembered, threshold=None))
+                self._models.current = labeler
+                self._pipeline.use(engine)
         identity = labeler.identity
         log.info("the model is now %s %s", identity.name, identity.version)
         return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}

@@ -154,6 +154,25 @@ def test_a_model_that_does_not_fit_the_settings_is_taken_back(broker, data, flow
         seen.wait_for("appliance/t/availability", b"online", count=2)
 
 
+def test_no_button_goes_back_to_a_model_that_does_not_fit_the_settings(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        seen.wait_for("appliance/t/model")
+        assert daemon.run("model", "install", str(data / "models" / "mobilenet_v1_0.25_128_quant.tflite")).returncode == 0
+        daemon.stop()
+        (tmp_path / "d" / "appliance.toml").write_text(text.replace("[events]", 'allow = ["tabby, tabby cat"]\n[events]'))
+        daemon.start()
+        seen.wait_for("appliance/t/availability", b"online", count=2)
+        seen.publish("appliance/t/model/rollback", "", response_topic="appliance/t/response/me", correlation=b"1")
+        answer = json.loads(seen.wait_for("appliance/t/response/me")[0].payload)
+        assert not answer["ok"] and "'tabby, tabby cat'" in answer["error"]
+        # The store still names the model that fits, so the device comes up again.
+        assert "mobilenet" in daemon.run("model", "show").stdout
+        assert daemon.stop() == 0
+        daemon.start()
+        seen.wait_for("appliance/t/availability", b"online", count=3)
+
+
 def test_starts_that_end_with_a_sentence_do_not_count_against_the_delivered_model(broker, data, flowers, tmp_path):
     text = settings(broker, flowers)
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:

@@ -1,0 +1,57 @@
+"""Which model labels, as settings and orders change."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.errors import LabelOptionError, StoreError
+from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.labeling.labeler import Labeler
+from appliance.labeling.preprocess import View
+from appliance.models import BUNDLED, Models
+from appliance.settings import LabelerSettings
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A bundle that works, of another name than the one that ships."""
+    bundle = read_bundle(BUNDLED)
+    write_bundle(replace(bundle, identity=replace(bundle.identity, name="other")), tmp_path / "other")
+    return tmp_path / "other"
+
+
+@pytest.fixture
+def models(tmp_path):
+    (tmp_path / "state").mkdir()
+    return Models(tmp_path / "state", LabelerSettings(), View())
+
+
+def suits(_: Labeler) -> None:
+    pass
+
+
+def suits_not(model: Labeler) -> None:
+    raise LabelOptionError(f"{model.identity.name} has no such label")
+
+
+def test_settings_that_do_not_suit_the_model_change_nothing(models, other):
+    with pytest.raises(LabelOptionError, match="other has no such label"):
+        models.use_settings(LabelerSettings(model=str(other)), View(), suits_not)
+    assert not models.named
+    assert models.load().identity.name == "flowers"
+    assert models.use_settings(LabelerSettings(model=str(other)), View(), suits).identity.name == "other"
+    assert models.named
+
+
+def test_a_model_that_does_not_suit_is_not_gone_back_to(models, other):
+    models.store.install(read_bundle(other), "a test")
+    with pytest.raises(LabelOptionError, match="flowers has no such label"):
+        models.roll_back(suits_not)
+    assert models.load().identity.name == "other"
+    models.roll_back(suits)
+    assert models.load().identity.name == "flowers"
+
+
+def test_there_is_nothing_to_go_back_to(models):
+    with pytest.raises(StoreError, match="there is no model to go back to"):
+        models.roll_back(suits)
