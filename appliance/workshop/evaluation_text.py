@@ -13,6 +13,7 @@ from appliance.workshop.evaluate import Evaluation, Subject
 from appliance.workshop.metrics import GRID, Judged, Tally, accuracy, area, calibration, confusion, curve, label_tallies, tally
 
 _LISTED = 5
+_OTHERS = 10
 _WORST = 50
 
 
@@ -101,16 +102,22 @@ def _mistakes(subject: Subject) -> list[tuple[int, int]]:
 
 
 def _table(subject: Subject) -> Iterator[str]:
-    """One line a label that pictures have or that was given; the others would say nothing."""
-    width = max((len(label) for label in subject.judged.labels), default=5)
-    width = min(max(width, 5), 32)
+    """One line a label that pictures have, then those that were given without any, the most frequent first."""
+    judged, tallies = subject.judged, label_tallies(subject.judged, subject.thresholds)
+    others = sorted(
+        (number for number, one in enumerate(tallies) if one.given and not one.content), key=lambda n: -tallies[n].given
+    )
+    listed = [number for number, one in enumerate(tallies) if one.content] + others[:_OTHERS]
+    width = min(max([5, *(len(judged.labels[number]) for number in listed)]), 32)
     yield f"{'label':<{width}}  pictures  threshold  precision  recall   area"
-    for number, one in enumerate(label_tallies(subject.judged, subject.thresholds)):
-        if one.content or one.given:
-            yield (
-                f"{subject.judged.labels[number]:<{width}}  {one.content:>8}  {subject.thresholds[number]:>9.4g}  "
-                f"{_percent(one.precision):>9}  {_percent(one.recall):>6}  {_number(area(subject.judged, number)):>5}"
-            )
+    for number in listed:
+        one = tallies[number]
+        yield (
+            f"{judged.labels[number]:<{width}}  {one.content:>8}  {subject.thresholds[number]:>9.4g}  "
+            f"{_percent(one.precision):>9}  {_percent(one.recall):>6}  {_number(area(judged, number)):>5}"
+        )
+    if len(others) > _OTHERS:
+        yield f"and {len(others) - _OTHERS} more labels that were given and no picture has"
 
 
 def _compared(evaluation: Evaluation, comparison: Comparison) -> Iterator[str]:

@@ -110,8 +110,8 @@ def label_tallies(judged: Judged, thresholds: np.ndarray) -> tuple[Tally, ...]:
 
 
 def passing(judged: Judged, thresholds: np.ndarray) -> np.ndarray:
-    """(pictures, labels) bool: the labels that are given. One that the model lacks is never given, not even at 0."""
-    return (judged.scores >= thresholds.astype(np.float32)) & (judged.scores >= 0)
+    """(pictures, labels) bool: the labels that are given. NEVER is below every threshold, even 0."""
+    return judged.scores >= thresholds.astype(np.float32)
 
 
 def curve(judged: Judged, label: int | None = None) -> tuple[Tally, ...]:

@@ -69,8 +69,6 @@ const drawCurves = () => {
   const by = frame($("chart-threshold"), "threshold", shares);
   by.append(draw("path", { class: "curve precision", d: path(known.map((one) => [one.t, one.precision])) }));
   by.append(draw("path", { class: "curve recall", d: path(points.filter((one) => one.recall !== null).map((one) => [one.t, one.recall])) }));
-  by.append(draw("text", { class: "tag precision", x: px(0) + 8, y: py(0) - 22 }, "precision"));
-  by.append(draw("text", { class: "tag recall", x: px(0) + 8, y: py(0) - 7 }, "recall"));
   by.append(charts.line = draw("line", { class: "now", y1: py(0), y2: py(1) }));
   by.append(charts.precision = dot("precision"), charts.recall = dot("recall"));
   if (background) {
@@ -126,7 +124,7 @@ const rows = new Map();
 const listed = (() => {
   const order = [...Array(N).keys()].filter((label) => content[label] || given[label].length || wrong[label].length);
   const weight = (label) => content[label] * 1e6 + reaching(given[label], STEPS / 2) + reaching(wrong[label], STEPS / 2);
-  return order.length <= 60 ? order : order.sort((a, b) => weight(b) - weight(a)).slice(0, 60).sort((a, b) => a - b);
+  return order.length <= 60 ? order : order.sort((a, b) => weight(b) - weight(a)).slice(0, 60);
 })();
 const head = (names) => make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
 
