@@ -21,7 +21,8 @@ ENDS = {"good": "colours 2.0", "broken": "colours 1.0", "fails": "colours 1.0"}
 
 @pytest.fixture
 def folder(tmp_path):
-    """In memory where that can be had: a kill -9 does not care for the disk, and a disk would be waited for."""
+    """In memory where that can be had, since a disk would be waited for. A kill -9 does not care for it, and the file systems
+    whose power is cut are images in it."""
     if not os.access("/dev/shm", os.W_OK):
         yield tmp_path
         return
@@ -71,10 +72,10 @@ def test_killed_at_every_change_the_update_ends_well(folder, scenario):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["good", "fails"])
-def test_without_power_after_every_change_the_update_ends_well(tmp_path, scenario):
+def test_without_power_after_every_change_the_update_ends_well(folder, scenario):
     if os.geteuid() != 0:
         pytest.skip("a file system of its own can be mounted by root only")
     for tool in ("xfs_io", "mkfs.ext4", "unshare"):
         if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
             pytest.skip(f"{tool} is not installed (apt-get install xfsprogs e2fsprogs util-linux)")
-    judge(table_of(["unshare", "-m", sys.executable, killed_runs.__file__, "cut"], scenario, tmp_path), scenario)
+    judge(table_of(["unshare", "-m", sys.executable, killed_runs.__file__, "cut"], scenario, folder), scenario)
