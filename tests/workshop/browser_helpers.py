@@ -27,7 +27,7 @@ class Browser:
     `open` takes a file's path, `run` runs JavaScript in the page, `requests` are the addresses the page asked for.
     """
 
-    def __init__(self, profile: Path, dark: bool = False):
+    def __init__(self, profile: Path):
         self._driver = subprocess.Popen(
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -35,14 +35,19 @@ class Browser:
         port = re.search(r"port (\d+)", line)
         assert port, f"chromedriver did not start: {line}"
         self._base = f"http://127.0.0.1:{port[1]}"
-        arguments = [*_OPTIONS, f"--user-data-dir={profile}", *(["--force-dark-mode"] if dark else [])]
+        arguments = [*_OPTIONS, f"--user-data-dir={profile}"]
         wanted = {
             "browserName": "chrome",
             "goog:chromeOptions": {"binary": chromium(), "args": arguments},
             "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"},
         }
         self._session = ""
-        self._session = f"/session/{self._ask('POST', '/session', {'capabilities': {'alwaysMatch': wanted}})['sessionId']}"
+        try:
+            made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
+        except OSError:
+            self.close()
+            raise
+        self._session = f"/session/{made['sessionId']}"
 
     def open(self, page: Path, width_px: int = 1280, height_px: int = 900) -> None:
         """Opens a file as a screen of this size shows it; narrow ones as a phone does."""
