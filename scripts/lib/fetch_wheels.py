@@ -78,7 +78,11 @@ def target_of(machine: str | None, python: str | None) -> tuple[dict[str, str], 
 
 
 def closure(
-    lock: dict[str, list[str]], folder: Path, left_out: set[str], environment: dict[str, str], obtain: Callable[[dict[str, str]], None]
+    lock: dict[str, list[str]],
+    folder: Path,
+    left_out: set[str],
+    environment: dict[str, str],
+    obtain: Callable[[dict[str, str]], None],
 ) -> dict[str, str]:
     """For each package that is needed: the lock's entry. `obtain` sees to it that the wheels of some entries are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,8 +121,9 @@ def download(lines: list[str], folder: Path, target: list[str]) -> None:
     plain = [re.sub(r"^([^;\n\\]+?)\s*;[^\\\n]*", r"\1 ", line) for line in lines]
     listed = folder / "wanted.txt"
     listed.write_text("".join(plain), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
-    done = subprocess.run([*command, "--require-hashes", "--dest", str(folder), *target, "-r", str(listed)], check=False)
+    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--dest", str(folder), *target, "-r", str(listed)]
+    done = subprocess.run(command, check=False)
     listed.unlink()
     if done.returncode:
         raise SystemExit("fetch_wheels: the packages could not be downloaded; see pip's message above. Is there a network?")

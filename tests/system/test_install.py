@@ -50,11 +50,12 @@ def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(insta
     ]  # fmt: skip
     assert "appliance : appliance video" in machine.run("groups appliance").stdout
 
-    before = machine.property("MainPID"), machine.run("find /opt/appliance /etc /usr/local -printf '%p %T@ %i\\n' | sort").stdout
+    files = "find /opt/appliance /etc /usr/local -printf '%p %T@ %i\\n' | sort"
+    before = machine.property("MainPID"), machine.run(files).stdout
     again = machine.run(INSTALL).stdout
     assert [line for line in again.splitlines() if line.startswith(("->", "!!"))] == ["-> appliance check"]
     assert "Nothing was to be done" in again
-    assert before == (machine.property("MainPID"), machine.run("find /opt/appliance /etc /usr/local -printf '%p %T@ %i\\n' | sort").stdout)
+    assert before == (machine.property("MainPID"), machine.run(files).stdout)
 
 
 def test_an_upgrade_keeps_the_settings_and_two_releases(machine):
@@ -102,7 +103,9 @@ def test_what_was_cut_short_is_finished_by_the_next_run(machine):
     old = current(machine)
     new_version(machine, "0.2.0", ("capture.py", "\nSlot.put = lambda self, frame: None\n"))
     # Killed while it waits for the new release's first frame: as far as a power cut can come.
-    machine.run(f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; pkill -9 -f install.sh")
+    machine.run(
+        f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; kill -9 $!"
+    )
     half = current(machine)
     assert half != old
     machine.run(f"rm /opt/appliance/releases/{half}/.complete")

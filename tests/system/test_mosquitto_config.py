@@ -142,7 +142,8 @@ def test_a_device_writes_below_its_own_name_and_nowhere_else(client, how):
     assert kitchen.inside
     for topic in ("appliance/kitchen/event", "appliance/kitchen/response/x", "homeassistant/device/kitchen/config"):
         assert kitchen.may_publish(topic), topic
-    for topic in ("appliance/garden/event", "appliance/garden/threshold/set", "homeassistant/device/garden/config", "appliance/x", "else"):
+    others = "appliance/garden/event", "appliance/garden/threshold/set", "homeassistant/device/garden/config", "appliance/x", "else"
+    for topic in others:
         assert not kitchen.may_publish(topic), topic
 
 
@@ -162,7 +163,8 @@ def test_home_assistant_commands_and_does_not_pose_as_a_device(client):
 
 def test_the_viewer_only_reads(client):
     viewer, kitchen = client("viewer", "viewer-pw", subscribe="appliance/#"), client(device="kitchen")
-    for topic in ("appliance/kitchen/threshold/set", "appliance/viewer/event", "homeassistant/device/viewer/config", "homeassistant/status"):
+    others = "appliance/kitchen/threshold/set", "appliance/viewer/event", "homeassistant/device/viewer/config", "homeassistant/status"
+    for topic in others:
         assert not viewer.may_publish(topic), topic
     assert kitchen.may_publish("appliance/kitchen/labels")
     wait_until(lambda: ("appliance/kitchen/labels", b"x") in viewer.heard, "the viewer hears devices")
@@ -170,10 +172,16 @@ def test_the_viewer_only_reads(client):
 
 def test_the_appliance_itself_with_a_certificate(shipped, client, tmp_path):
     viewer = client("viewer", "viewer-pw", subscribe="appliance/garden/#")
-    files = f'ca_file = "{shipped.folder}/ca.crt"\ncert_file = "{shipped.folder}/garden.crt"\nkey_file = "{shipped.folder}/garden.key"\n'
-    text = settings_file(None, "scene", more=files).replace('id = "t"', 'id = "garden"').replace("port = 1", f"port = {shipped.certificate_port}")
+    files = {"ca_file": "ca.crt", "cert_file": "garden.crt", "key_file": "garden.key"}
+    more = "".join(f'{key} = "{shipped.folder}/{name}"\n' for key, name in files.items())
+    text = settings_file(None, "scene", more=more).replace('id = "t"', 'id = "garden"')
+    text = text.replace("port = 1", f"port = {shipped.certificate_port}")
+
+    def started() -> bool:
+        return any(topic.endswith("/event") and b'"type":"started"' in payload for topic, payload in viewer.heard)
+
     with Daemon(tmp_path / "d", text.replace('host = "127.0.0.1"', 'host = "localhost"')) as daemon:
-        wait_until(lambda: any('"type":"started"' in payload.decode() for topic, payload in viewer.heard if topic.endswith("/event")), f"an event: {daemon.log}")
+        wait_until(started, f"an event: {daemon.log}")
         assert "warning" not in daemon.log
         daemon.stop()
     wait_until(lambda: ("appliance/garden/availability", b"offline") in viewer.heard, "a goodbye")
@@ -185,7 +193,8 @@ def test_certificates_are_kept_and_keys_are_closed(tmp_path):
     assert "is there already" in make("server", "broker.local", folder=tmp_path)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.key"))
-    shown = subprocess.run(["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"], capture_output=True, text=True).stdout
+    show = ["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"]
+    shown = subprocess.run(show, capture_output=True, text=True).stdout
     assert "DNS:broker.local, IP Address:192.168.1.5" in shown
     wrong = subprocess.run([CONFIG / "make-certificates", tmp_path, "device", "Kitchen/1"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "a device's id" in wrong.stderr

