@@ -25,7 +25,7 @@ from appliance.camera import Camera, open_camera
 from appliance.capture import CameraStatus, Capture, Slot
 from appliance.collect import Collector
 from appliance.control import ControlServer
-from appliance.errors import ApplianceError, LabelOptionError, ModelError, SettingsError
+from appliance.errors import ApplianceError, ControlError, LabelOptionError, ModelError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
 from appliance.junction import Junction
@@ -189,8 +189,12 @@ class Service:
                 self._stats_due_s = time.monotonic() + STATS_EVERY_S
                 self.reports.stats(self._status.stats())
 
-    def stop(self) -> None:
-        """Stops everything in order; each step has its time limit, so that this always returns."""
+    def stop(self, failed: bool = False) -> None:
+        """Stops everything in order; each step has its time limit, so that this always returns.
+
+        Args:
+            failed: Nobody asked for it, the program could not go on: that counts against a model on probation.
+        """
         self._notifier.stopping()
         self._control.stop()
         self.updater.stop()
@@ -203,7 +207,8 @@ class Service:
         self._outbox.close()
         if self.collector:
             self.collector.stop(_COLLECT_STOP_LIMIT_S)
-        self.models.end()
+        if not failed:
+            self.models.end()
         log.info("stopped")
 
     def ask_stop(self, restart: bool = False) -> None:
@@ -298,7 +303,7 @@ class Service:
             view = _view(changes.settings.camera)
             if changes.labels:
                 self.orders.use_settings(changes.settings.labeler, changes.settings.events, view, changes.model)
-        except (SettingsError, ModelError) as error:
+        except ApplianceError as error:
             log.error("the settings were read again and are wrong, so those from before go on to hold: %s", error)
             self._notifier.ready(f"the settings are wrong, those from before hold: {error}")
             return
@@ -355,19 +360,21 @@ def run_until_stopped(settings: Settings) -> int:
     state = state_dir()
     try:
         service = Service(settings, state, runtime_dir(), Notifier())
-    except (SettingsError, ModelError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.ask_stop())
+        if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it
+            signal.signal(signal.SIGHUP, lambda *_: service.ask_reload())
+        service.start()
+    except (SettingsError, ModelError, ControlError):
         # A start that ends with a sentence is no death that a model could be to blame for.
         end_start(state)
         raise
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: service.ask_stop())
-    if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it
-        signal.signal(signal.SIGHUP, lambda *_: service.ask_reload())
-    service.start()
     try:
         service.supervise()
-    finally:
-        service.stop()
+    except BaseException:
+        service.stop(failed=True)
+        raise
+    service.stop()
     if service.restart_wanted and not is_managed():
         log.info("starting again")
         os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])

@@ -184,6 +184,13 @@ def test_starts_that_end_with_a_sentence_do_not_count_against_the_delivered_mode
             config.write_text(text.replace("[events]", 'allow = ["rosse"]\n[events]'))
             assert daemon.run("run", "--config", str(config)).returncode == 78
         config.write_text(text)
+        runtime = daemon.state / "run"
+        shutil.rmtree(runtime)
+        (runtime / "control.sock").mkdir(parents=True)
+        for _ in range(3):
+            done = daemon.run("run", "--config", str(config))
+            assert done.returncode == 1 and "is in the way of the control socket" in done.stderr
+        shutil.rmtree(runtime)
         daemon.start()
         daemon.says("model automl_mlkit_android")
 

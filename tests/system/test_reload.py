@@ -8,6 +8,9 @@ import pytest
 from broker import wait_until
 from daemon import Daemon, settings
 
+from appliance.models import BUNDLED
+from appliance.updates.store import Store
+
 
 class Watched:
     """A daemon that believes systemd started it, and what it told systemd."""
@@ -116,5 +119,6 @@ def test_a_program_that_has_grown_too_large_ends_in_good_order(broker, tmp_path)
     with Daemon(tmp_path / "d", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "20M"}) as daemon:
         assert daemon.wait() == 1
         assert "the program has grown to" in daemon.log and "stopped\n" in daemon.log
+        assert Store(daemon.state, BUNDLED).state().start  # not as if somebody had stopped it: a model may be the reason
     with Daemon(tmp_path / "e", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "much"}) as daemon:
         assert daemon.wait() == 78 and "APPLIANCE_MEMORY_LIMIT must be" in daemon.log
