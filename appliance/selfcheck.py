@@ -111,6 +111,8 @@ def _camera_and_model(settings: Settings) -> Iterator[Finding]:
             camera.close()
     except ApplianceError as error:
         yield Finding("camera", False, str(error))
+    except Exception as error:  # noqa: BLE001 - camera libraries raise what they like; the daemon would go on trying
+        yield Finding("camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source")
 
     def label() -> str:
         named = settings.labeler.model
