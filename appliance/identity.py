@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 from appliance.durable import write_durably
+from appliance.errors import PlacesError
 from appliance.places import state_dir
 
 SERIAL_FILES = ("proc/device-tree/serial-number", "sys/firmware/devicetree/base/serial-number")
@@ -27,7 +28,7 @@ def device_id(configured: str | None, state: Path | None = None, root: Path = Pa
         root: Where the system's files are.
 
     Raises:
-        OSError, PlacesError: The drawn number cannot be kept.
+        PlacesError: The drawn number cannot be kept.
     """
     if configured:
         return configured
@@ -37,7 +38,12 @@ def device_id(configured: str | None, state: Path | None = None, root: Path = Pa
     kept = (state or state_dir()) / KEPT_NAME
     if not (number := _number(kept)):
         number = uuid.uuid4().hex
-        write_durably(kept, number.encode() + b"\n")
+        try:
+            write_durably(kept, number.encode() + b"\n")
+        except OSError as error:
+            raise PlacesError(
+                f"{kept}, the device's number, cannot be written: {error.strerror or error}; give the disk room, or set device.id"
+            ) from error
     return _name(number)
 
 

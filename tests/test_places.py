@@ -193,5 +193,11 @@ def test_a_machine_without_numbers_keeps_a_drawn_one(tmp_path):
     assert re.fullmatch(r"pi-[0-9a-f]{8}", first) and device_id(None, tmp_path, tmp_path) == first
 
 
+def test_a_drawn_number_that_cannot_be_kept_is_said(tmp_path):
+    system_files(tmp_path, machine=b"uninitialized\n")
+    with pytest.raises(PlacesError, match="nowhere/device-id, the device's number, cannot be written: .*set device.id"):
+        device_id(None, tmp_path / "nowhere", tmp_path)
+
+
 def test_this_machines_own_numbers():
     assert boot_id() == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()

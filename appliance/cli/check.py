@@ -1,4 +1,4 @@
-"""Says what works and what to do about the rest: settings, camera, model, broker, disk, clock.
+"""Says what works and what to do about the rest: settings, camera, model, broker, update source, disk, clock.
 
 A running daemon keeps the camera: then its last frame is reported.
 """
