@@ -8,7 +8,7 @@ import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from appliance import __version__, log
 from appliance.errors import ApplianceError, SettingsError, UsageError
@@ -73,10 +73,17 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             sub = subparsers.add_parser(name, help=purpose, description=module.__doc__.splitlines()[0], epilog=module.EXAMPLE)
             _add_verbose(sub, argparse.SUPPRESS)
             module.add_arguments(sub)
+            for action in _actions(sub):
+                _add_verbose(action, argparse.SUPPRESS)
             sub.set_defaults(run=module.run)
         else:
             subparsers.add_parser(name, help=purpose)
     return parser
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
+    """The parsers of a subcommand's own actions (`model list`); argparse names them only in private."""
+    return (sub for action in parser._actions if isinstance(action, argparse._SubParsersAction) for sub in action.choices.values())
 
 
 def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:

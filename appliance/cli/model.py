@@ -20,14 +20,16 @@ EXAMPLE = "example: appliance model install my-model.zip"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, purpose in (
-        ("show", "the model that runs"),
-        ("list", "every model on this device"),
-        ("install", "put a bundle in place"),
-        ("rollback", "back to the model before this one"),
-        ("check", "ask the update source for a newer one"),
+    for name, purpose, words in (
+        ("show", "the model that runs", ""),
+        ("list", "every model on this device", ""),
+        ("install", "put a bundle in place", " my-model.zip"),
+        ("rollback", "back to the model before this one", ""),
+        ("check", "ask the update source for a newer one", ""),
     ):
-        action = actions.add_parser(name, help=purpose)
+        action = actions.add_parser(
+            name, help=purpose, description=f"{purpose.capitalize()}.", epilog=f"example: appliance model {name}{words}"
+        )
         if name == "install":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
         if name == "check":

@@ -1,0 +1,50 @@
+"""The command line as people type it: help everywhere, with an example, and the common options in each place."""
+
+import logging
+
+import pytest
+
+from appliance.cli import COMMANDS, main
+
+ACTIONS = {
+    "model": ("show", "list", "install", "rollback", "check"),
+    "dataset": ("check", "pack"),
+    "publish": ("init", "push", "promote", "rollback", "refresh", "rotate", "status", "check"),
+}
+EVERY = [(command,) for command in COMMANDS] + [(command, action) for command in ACTIONS for action in ACTIONS[command]]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before():
+    """A command sets up how the whole process logs."""
+    root, own = logging.getLogger(), logging.getLogger("appliance")
+    before = list(root.handlers), root.level, own.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    own.setLevel(before[2])
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_each_help_has_an_example_and_says_that_it_can_say_more(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "example" in said and said.count(f"appliance {' '.join(words)} ") + said.endswith(f"appliance {' '.join(words)}") >= 2
+    assert "--verbose" in said
+
+
+@pytest.mark.parametrize("words", [("-v", "model", "list"), ("model", "-v", "list"), ("model", "list", "-v")], ids=" ".join)
+def test_more_is_said_wherever_it_is_asked_for(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
+    assert main([*words]) == 0
+    assert "made" in capsys.readouterr().err
+
+
+def test_no_command_or_a_wrong_one_is_wrong_usage(capsys):
+    assert main([]) == 2
+    assert "example: appliance label picture.jpg" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["lable"])
+    assert ended.value.code == 2
