@@ -595,6 +595,25 @@ def test_what_the_owner_asked_for_goes_on_after_a_restart(tmp_path, server):
         assert rig.runs == "colours 2.0"
 
 
+@pytest.mark.parametrize("verdict", ["refused", "committed"])
+def test_a_verdict_that_was_only_written_down_is_carried_out_at_the_start_without_asking_anybody(rig, server, tmp_path, verdict):
+    rig.restart(probation_s=60.0)
+    if verdict == "committed":
+        rig.outcome = (5.0,)
+        trial(rig, server, tmp_path)
+    rig.stop()
+    journal = rig.state / "update.json"
+    offer = rig.store.state().current.offer or "an offer"
+    entry = {"step": verdict, "hash": offer, "version": "2.0", "sha256": None, "reason": "it is broken"}
+    journal.write_text(json.dumps({"format": 1, "entry": entry}))
+    asked = len(server.requests)
+    rig.start()
+    assert rig.until(verdict).version == "2.0"
+    wait_until(lambda: json.loads(journal.read_text())["entry"] is None, "nothing is left to do")
+    assert len(server.requests) == asked and not rig.store.state().probation
+    assert (rig.store.refusal(offer) is not None) == (verdict == "refused")
+
+
 def test_a_verdict_that_the_disk_refused_is_carried_out_when_there_is_room_again(rig, server, tmp_path):
     """A file in the place of the folder that the store would lock."""
     rig.restart(probation_s=60.0)
