@@ -234,6 +234,7 @@ def test_another_model_that_is_published_while_the_link_expires_is_taken_instead
     rig.install()
     rig.until("committed")
     assert rig.labeler.bundle.model_bytes() == second
+    assert rig.check()["current"] and [request.status for request in files_asked(server)] == [400, 200]
 
 
 def test_a_download_that_broke_goes_on_where_it_ended(new_rig, server):
