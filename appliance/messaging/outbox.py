@@ -97,7 +97,7 @@ class Outbox:
         self._cursor = 0
         self._open: dict[str, str] = {}
         self._opened: dict[str, str] = {}  # changes of _open that the file does not have yet
-        self._ended: set[str] = set()
+        self._ended: dict[str, None] = {}  # in the order of their ends
         self._room_events = max_events
         self._retry_at_s = self._age_check_at_s = 0.0
         self._next_id = 1
@@ -129,6 +129,7 @@ class Outbox:
             self._bound_memory(self._max_events)
             self._store()
             self._bound_memory(MEMORY_EVENTS)
+            self._bound_notes()
 
     def next_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[Entry]:
         """The oldest events that were not given out since the last `release`, `limit` at the most, in order."""
@@ -208,11 +209,11 @@ class Outbox:
         kind, id = payload.get("type"), payload.get("id")
         if kind == "started":
             self._open[id] = self._opened[id] = text
-            self._ended.discard(id)
+            self._ended.pop(id, None)
         elif kind == "ended" and id is not None:
             self._open.pop(id, None)
             self._opened.pop(id, None)
-            self._ended.add(id)
+            self._ended[id] = None
 
     def _store(self) -> None:
         now_s = self._since_boot_s()
@@ -328,6 +329,13 @@ class Outbox:
         for id in list(self._memory)[: max(0, len(self._memory) - events)]:
             del self._memory[id]
             self.dropped += 1
+
+    def _bound_notes(self) -> None:
+        """What the file is to forget adds up while it cannot be written; what it can know of comes first."""
+        if len(self._ended) > 2 * MEMORY_EVENTS:
+            self._ended = dict.fromkeys(list(self._ended)[:MEMORY_EVENTS])
+        if len(self._acknowledged) > 2 * (self._max_events + MEMORY_EVENTS):
+            self._acknowledged = set(sorted(self._acknowledged)[: self._max_events + MEMORY_EVENTS])
 
     def _over(self) -> None:
         if self.trouble and _room_bytes(self.path) >= _ROOM_BYTES:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -358,6 +359,30 @@ def test_memory_is_bounded_while_nothing_can_be_written(path, clock):
     outbox.append(events(MEMORY_EVENTS, MEMORY_EVENTS + 500))
     assert (outbox.waiting, outbox.dropped) == (MEMORY_EVENTS, 500)
     assert seqs(outbox, 1) == [500]
+
+
+def test_what_the_file_is_to_forget_is_bounded_while_nothing_can_be_written(path, clock):
+    path.mkdir()  # for months: a card that has turned read-only, and a broker that takes everything
+    outbox = clock.outbox(path, max_events=100)
+
+    def live_through(first: int, last: int) -> int:
+        for number in range(first, last):
+            pair = [{"topic": TOPIC, "payload": {"seq": number, "id": f"id-{number}", "type": kind}} for kind in ("started", "ended")]
+            outbox.append(pair)
+            outbox.acknowledge(entry.id for entry in outbox.next_batch(10))
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before_bytes = live_through(0, 2 * MEMORY_EVENTS)
+        assert live_through(2 * MEMORY_EVENTS, 3 * MEMORY_EVENTS) - before_bytes < 500_000
+    finally:
+        tracemalloc.stop()
+    path.rmdir()
+    clock.pass_s(RETRY_S)
+    outbox.append(events(7, 8))
+    assert outbox.trouble is None and seqs(outbox) == [7]
+    assert outbox.open_events() == []
 
 
 WRITER = textwrap.dedent(
