@@ -28,7 +28,7 @@ class Event:
         peak_score: Its greatest score since the start.
         started: When it started, seconds since 1970 UTC: the time of the frame that completed the start.
         ended: When it was last seen at or above threshold − hysteresis; None for a start.
-        reason: Why it ended, where that was not its score: stop, swap, restart, running.
+        reason: Why it ended, where that was not its score: stop, swap, restart, running (was switched off), camera (is gone).
     """
 
     id: str
