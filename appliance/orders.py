@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A check asks a server, which has its own limits; a command does not wait longer than this for it.
-_CHECK_LIMIT_S = 120.0
+CHECK_LIMIT_S = 120.0
 
 
 class Orders:
@@ -51,6 +51,7 @@ class Orders:
         reports: Reports,
         restart: Callable[[], None],
         describe: Callable[[], dict[str, Any]],
+        check_limit_s: float = CHECK_LIMIT_S,
     ):
         """
         Args:
@@ -61,6 +62,7 @@ class Orders:
             reports: What is told of it.
             restart: Ends the program in good order, to be started again.
             describe: How the device is doing, for `appliance check`.
+            check_limit_s: How long a command waits for what the update source answers.
         """
         self._state = state
         self._models = models
@@ -69,6 +71,7 @@ class Orders:
         self._reports = reports
         self._restart = restart
         self._describe = describe
+        self._check_limit_s = check_limit_s
         self._following = threading.Lock()  # held while a model is loaded and put in
         self._setting = threading.Lock()  # held for a moment: what is remembered and what the pipeline gets stay in step
         self.remembered: Remembered = read_remembered(state)
@@ -102,7 +105,7 @@ class Orders:
         if command == "update-status":
             return self._updates().status()
         if command == "model-check":
-            return self._updates().check().result(_CHECK_LIMIT_S)
+            return self._checked(self._updates().check())
         raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
 
     def configure_threshold(self, threshold: float | None) -> None:
@@ -175,6 +178,15 @@ class Orders:
         if self.updater is None:
             raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
         return self.updater
+
+    def _checked(self, answer: Future[dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return answer.result(self._check_limit_s)
+        except TimeoutError as error:
+            raise ControlError(
+                f"no answer came within {self._check_limit_s:g} s: a download may be under way, or the source is slow;"
+                " see T/update and the log, and ask again later"
+            ) from error
 
     def put_in(self, load: Callable[[], Labeler], change: Callable[[], None] | None = None) -> dict[str, Any]:
         """Swaps another model in between two frames; one such change happens at a time.
