@@ -75,6 +75,8 @@ class Orders:
         self._following = threading.Lock()  # held while a model is loaded and put in
         self._setting = threading.Lock()  # held for a moment: what is remembered and what the pipeline gets stay in step
         self.remembered: Remembered = read_remembered(state)
+        if self.remembered.threshold is not None:  # the model may have changed while no daemon ran
+            self._hold(self._threshold_for(models.current))
         self.updater: Updater | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -134,14 +136,17 @@ class Orders:
 
             model = self._models.use_settings(labeler, view, suits) if load_model else self._models.current
             with self._setting:
-                engine = self._pipeline.prepare(model, self.remembered.threshold, labeler, events)
+                threshold = self._threshold_for(model)
+                engine = self._pipeline.prepare(model, threshold, labeler, events)
+                self._hold(threshold)
                 self._reports.allow(labeler.allow)
                 self._models.current = model
                 self._pipeline.use_settings(engine, labeler, events)
 
     def _set_threshold(self, threshold: float | None) -> None:
         with self._setting:
-            self._remember(replace(self.remembered, threshold=threshold))
+            own = self._models.current.bundle.confidence_threshold
+            self._remember(replace(self.remembered, threshold=threshold, bundle_threshold=own))
             self._pipeline.set_threshold(threshold)
 
     def _set_running(self, running: bool) -> None:
@@ -204,20 +209,27 @@ class Orders:
         with self._following:
             if change:
                 change()
-            before, labeler = self._models.current, load()
+            labeler = load()
             with self._setting:
-                threshold = self.remembered.threshold
-                if labeler.bundle.confidence_threshold != before.bundle.confidence_threshold:
-                    threshold = None
+                threshold = self._threshold_for(labeler)
                 engine = self._pipeline.prepare(labeler, threshold)
-                if threshold != self.remembered.threshold:
-                    log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
-                    self._remember(replace(self.remembered, threshold=None))
+                self._hold(threshold)
                 self._models.current = labeler
                 self._pipeline.use(engine)
         identity = labeler.identity
         log.info("the model is now %s %s", identity.name, identity.version)
         return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+
+    def _threshold_for(self, labeler: Labeler) -> float | None:
+        """The threshold set over MQTT, unless it was set for a model whose own one is another."""
+        same = self.remembered.bundle_threshold == labeler.bundle.confidence_threshold
+        return self.remembered.threshold if same else None
+
+    def _hold(self, threshold: float | None) -> None:
+        """From now on this one of `_threshold_for` holds."""
+        if threshold != self.remembered.threshold:
+            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
+            self._remember(replace(self.remembered, threshold=threshold))
 
     def _remember(self, remembered: Remembered) -> None:
         self.remembered = remembered

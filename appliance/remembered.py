@@ -19,10 +19,12 @@ class Remembered:
     Attributes:
         threshold: The common threshold, None where none was set.
         running: Whether the device labels.
+        bundle_threshold: What the model of that moment said itself (confidenceThreshold): the threshold is meant for such.
     """
 
     threshold: float | None = None
     running: bool = True
+    bundle_threshold: float | None = None
 
 
 def read_remembered(folder: Path) -> Remembered:
@@ -30,14 +32,14 @@ def read_remembered(folder: Path) -> Remembered:
     path = folder / FILE_NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        threshold, running = values["threshold"], values["running"]
-        if not isinstance(running, bool) or not (threshold is None or 0 <= threshold <= 1):
+        threshold, running, bundle_threshold = values["threshold"], values["running"], values.get("bundle_threshold")
+        if not isinstance(running, bool) or not all(each is None or 0 <= each <= 1 for each in (threshold, bundle_threshold)):
             raise ValueError("values out of bounds")
-        return Remembered(threshold, running)
+        return Remembered(threshold, running, bundle_threshold)
     except FileNotFoundError:
         return Remembered()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s cannot be used (%s); the threshold is the settings' or the model's again", path, error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("%s cannot be used (%s); the threshold is the settings' or the model's again, and running is ON", path, error)
         return Remembered()
 
 

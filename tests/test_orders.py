@@ -7,6 +7,7 @@ import pytest
 
 from appliance.errors import ControlError
 from appliance.orders import Orders
+from appliance.remembered import Remembered, read_remembered, write_remembered
 
 
 class BusyUpdater:
@@ -29,3 +30,21 @@ def test_a_command_of_another_version_is_said(tmp_path):
     assert orders.answer({"command": "status"}) == {"version": "x"}
     with pytest.raises(ControlError, match="the daemon knows no command 'dance'"):
         orders.answer({"command": "dance"})
+
+
+@pytest.mark.parametrize(("own", "holds"), [(0.7, 0.9), (0.5, None), (None, None)])
+def test_a_threshold_set_for_another_model_does_not_outlive_a_start(tmp_path, own, holds, caplog):
+    caplog.set_level("INFO")
+    write_remembered(tmp_path, Remembered(threshold=0.9, running=False, bundle_threshold=0.7))
+    models = SimpleNamespace(current=SimpleNamespace(bundle=SimpleNamespace(confidence_threshold=own)))
+    orders = Orders(tmp_path, models, None, None, None, restart=None, describe=None)
+    assert orders.remembered.threshold == read_remembered(tmp_path).threshold == holds
+    assert orders.remembered.running is False
+    assert ("the threshold 0.9 set over MQTT no longer holds" in caplog.text) is (holds is None)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"threshold": 2, "running": true}', '{"running": true}', '{"threshold": 0.5, "running": "ON"}'])
+def test_a_memory_that_makes_no_sense_counts_as_none_and_is_said(tmp_path, content, caplog):
+    (tmp_path / "remembered.json").write_text(content)
+    assert read_remembered(tmp_path) == Remembered()
+    assert "remembered.json cannot be used" in caplog.text and "running is ON" in caplog.text
