@@ -18,8 +18,8 @@ VARIABLE = "APPLIANCE_MEMORY_LIMIT"
 _MEMINFO = Path("/proc/meminfo")
 
 
-# mallopt(3): malloc.h's M_MMAP_THRESHOLD, and a size above the frames of an ordinary camera.
-_M_MMAP_THRESHOLD = -3
+# mallopt(3), numbers of malloc.h; the size is above the frames of an ordinary camera.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 4 << 20
 
 
@@ -33,6 +33,8 @@ def give_large_blocks_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        # Set by hand, the first stops the second from growing with it: at its 128 KiB each frame's memory would go and come.
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
 
 
 def memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
