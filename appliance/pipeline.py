@@ -178,7 +178,7 @@ class Pipeline:
             if not np.isfinite(scores).all():
                 raise ApplianceError(f"the model {engine.labeler.identity.name} answers with scores that are no numbers")
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
-            self._failed(error)
+            self._failed(error, frame, engine)
             return
         if self._trouble:
             log.info("labeling again")
@@ -190,11 +190,15 @@ class Pipeline:
         if self.on_outcome:
             self.on_outcome(engine.labeler.inference_ms, None)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, frame: Frame, engine: Engine) -> None:
+        """A frame that cannot be labeled shows nothing: what is open ends in its time, or it would stay on for ever."""
         trouble = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
         if trouble != self._trouble:
             self._trouble = trouble
             log.error("a frame could not be labeled: %s", trouble, exc_info=not isinstance(error, ApplianceError))
+        nothing = np.full(len(engine.labeler.labels), -np.inf, np.float32)
+        if events := engine.tracker.update(nothing, engine.filter.thresholds, frame.time, frame.monotonic_s):
+            self._results.ended(events)
         if self.on_outcome:
             self.on_outcome(0.0, trouble)
 

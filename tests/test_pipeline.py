@@ -24,7 +24,7 @@ class Told:
     def __init__(self) -> None:
         self.events: list[tuple[str, str | None]] = []
         self.frames: list[int] = []
-        self.engines = 0
+        self.engines = self.failures = 0
         self.changed = threading.Condition()
 
     def labeled(self, frame, engine, scores, labels, events) -> None:
@@ -43,9 +43,17 @@ class Told:
             self.engines += 1
             self.changed.notify_all()
 
-    def wait_for(self, frame: int | None = None, engines: int = 0) -> None:
+    def outcome(self, inference_ms: float, trouble: str | None) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: (frame is None or frame in self.frames) and self.engines >= engines, 10)
+            self.failures += trouble is not None
+            self.changed.notify_all()
+
+    def wait_for(self, frame: int | None = None, engines: int = 0, failures: int = 0) -> None:
+        def is_so() -> bool:
+            return (frame is None or frame in self.frames) and self.engines >= engines and self.failures >= failures
+
+        with self.changed:
+            assert self.changed.wait_for(is_so, 10)
 
 
 @pytest.fixture
@@ -62,8 +70,9 @@ def slot() -> Slot:
 def pipeline(told: Told, slot: Slot) -> Iterator[Pipeline]:
     """Not started yet; a single frame starts a label."""
     numbers = count(1)
-    events = EventSettings(start_frames=1, end_after_s=1000)
+    events = EventSettings(start_frames=1, end_after_s=2)
     pipeline = Pipeline(slot, LabelerSettings(), events, told, lambda: f"id-{next(numbers)}", Meter())
+    pipeline.on_outcome = told.outcome
     pipeline.use(pipeline.prepare(Labeler(read_bundle(BUNDLED)), None))
     yield pipeline
     pipeline.stop()
@@ -101,3 +110,17 @@ def test_what_is_open_ends_with_the_stop_and_nothing_is_labeled_after_it(pipelin
     thread.join(10)
     assert not thread.is_alive()
     assert told.events == [("started", None), ("ended", "stop")]
+
+
+def test_a_label_ends_although_the_model_fails_from_then_on(pipeline, told, slot):
+    started(pipeline)
+    slot.put(flower(1))
+    told.wait_for(1)
+    for number in (2, 3, 4):
+        assert told.events == [("started", None)]
+        slot.put(Frame(np.zeros((0, 0, 3), np.uint8), 1000.0 + number, float(number), number))  # nothing can label that
+        told.wait_for(failures=number - 1)
+    assert told.events == [("started", None), ("ended", None)]
+    slot.put(flower(5))
+    told.wait_for(5)
+    assert pipeline.trouble is None

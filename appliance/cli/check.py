@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in check(settings):
         findings.append(finding)
         if not arguments.json:
-            print(f"{'ok' if finding.ok else 'NOT OK':<7} {finding.part:<9} {finding.says}", flush=True)
+            print(f"{'ok' if finding.ok else 'NOT OK':<7} {finding.part:<13} {finding.says}", flush=True)
     if arguments.json:
         json.dump([asdict(finding) for finding in findings], sys.stdout, ensure_ascii=False, indent=2)
         print()
