@@ -57,7 +57,8 @@ def check(settings: Settings) -> Iterator[Finding]:
         daemon = None
         yield Finding("daemon", False, str(error))
     if daemon:
-        yield Finding("daemon", True, f"version {daemon['version']} runs as {daemon['device']}")
+        its_settings = daemon["settings"] or "the defaults"
+        yield Finding("daemon", True, f"version {daemon['version']} runs as {daemon['device']} with {its_settings}")
         yield _camera_of(daemon)
         yield _model_of(daemon)
     else:

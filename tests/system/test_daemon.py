@@ -89,6 +89,8 @@ def test_a_broker_that_is_away_holds_up_nothing_and_loses_nothing(new_broker, da
     with Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML)) as daemon:
         daemon.says("camera: streaming")
         wait_until(lambda: json.loads(daemon.run("check", "--json").stdout)[2]["ok"], "labels while the broker is away")
+        # The settings that were checked need not be those that the daemon runs with.
+        assert f"runs as t with {tmp_path / 'd' / 'appliance.toml'}" in daemon.run("check").stdout
         broker.start()
         with broker.observer() as seen:
             seen.wait_for("appliance/t/event", count=4)
