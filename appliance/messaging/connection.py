@@ -65,8 +65,10 @@ class Connection:
     def accept(self, subscriptions: Sequence[str]) -> None:
         """The broker said yes: subscribe, and stop listening to paho's log, which costs time for each packet."""
         self._client.on_log = None
+        # A command that was sent to be retained is told from others also when it arrives live; MQTT 3.1.1 cannot say so.
+        how = SubscribeOptions(qos=1, retainAsPublished=True) if self._mqtt5 else 1
         if subscriptions:
-            self._client.subscribe([(topic, SubscribeOptions(qos=1) if self._mqtt5 else 1) for topic in subscriptions])
+            self._client.subscribe([(topic, how) for topic in subscriptions])
 
     def wait(self, wake_fd: int, timeout_s: float) -> None:
         """Waits for the network or for `wake_fd`, and does what the network wants."""

@@ -67,7 +67,7 @@ def connecting(error: Exception, broker: str, settings: MqttSettings) -> str:
     return f"the broker {broker} cannot be reached ({reason}): check the network"
 
 
-def refused_connection(code: int, name: str, broker: str, settings: MqttSettings, client_id: str, will: str) -> str:
+def refused_connection(code: int, name: str, broker: str, settings: MqttSettings, client_id: str, will: str | None) -> str:
     """Why the broker answered CONNECT with no.
 
     Args:
@@ -76,7 +76,7 @@ def refused_connection(code: int, name: str, broker: str, settings: MqttSettings
         broker: `host:port`.
         settings: The mqtt section.
         client_id: As it was sent.
-        will: The topic of the will, which the broker checks too.
+        will: The topic of the will, which the broker checks too; None: there is none.
     """
     who = f"the account {settings.username}" if settings.username else "a client without an account"
     if code in (0x01, 0x84):
@@ -87,10 +87,8 @@ def refused_connection(code: int, name: str, broker: str, settings: MqttSettings
     if code in (0x86, 0x8C):
         return f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file"
     if code == NOT_AUTHORIZED:
-        return (
-            f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file, or give it"
-            f" the right to write {will}"
-        )
+        right = f", or give it the right to write {will}" if will else ""
+        return f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file{right}"
     return f"the broker {broker} refuses the connection ({name})"
 
 

@@ -47,7 +47,7 @@ def round_trip(settings: MqttSettings, password: str | None, topics: Topics, cli
                 case "answer", 0, _, _:
                     connection.accept([topic])
                 case "answer", code, name, _:
-                    raise MessagingError(faults.refused_connection(code, name, broker, settings, client_id, topic))
+                    raise MessagingError(faults.refused_connection(code, name, broker, settings, client_id, None))
                 case "subscribed", [(code, name)] if code >= faults.REFUSED_FROM:
                     raise MessagingError(faults.refused_subscription(topic, name))
                 case "subscribed", _:

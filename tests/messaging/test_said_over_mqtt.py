@@ -149,6 +149,16 @@ def test_a_retained_command_waiting_on_the_broker_is_not_carried_out(broker, tmp
         device.stop()
 
 
+def test_a_command_that_is_sent_to_be_retained_is_not_carried_out_while_connected_either(broker, tmp_path):
+    with broker.observer("appliance/#") as client:
+        device = Device(broker, tmp_path).connected()
+        client.publish(T.restart, "PRESS", retain=True, response_topic=T.responses + "me")
+        client.publish(T.model_check, "", response_topic=T.responses + "me")
+        client.wait_for(T.responses + "me")
+        assert device.done == [("check", None)]
+        device.stop()
+
+
 def test_home_assistant_coming_back_gets_the_announcement_again(broker, device):
     device.reports.model_changed(FLOWERS, ["rose"], [True])
     with broker.observer("homeassistant/#") as client:
