@@ -49,8 +49,13 @@ class BenchResult:
     rss_mb: float
 
 
-def measure(bundle: Bundle, rounds: int = 300) -> BenchResult:
+def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchResult:
     """Measures frames of 1280×720 in memory: region, resize, invoke, scores, filter, track; one thread.
+
+    Args:
+        bundle: The model.
+        rounds: How many frames, and as many bare invokes.
+        pause_s: Before each frame. One that comes after a pause costs more than one in a row: caches have gone cold.
 
     Raises:
         ModelError: The bundle cannot be loaded.
@@ -78,6 +83,7 @@ def measure(bundle: Bundle, rounds: int = 300) -> BenchResult:
         return marks
 
     for number in range(-rounds // 10, rounds):
+        time.sleep(pause_s)
         marks = frame(number)
         begin = time.process_time_ns()
         labeler.invoke()

@@ -34,7 +34,7 @@ def give_large_blocks_back() -> None:
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         # Set by hand, the first stops the second from growing with it: at its 128 KiB each frame's memory would go and come.
-        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
 def memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
