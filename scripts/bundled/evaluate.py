@@ -4,7 +4,9 @@ Needs only what the appliance itself needs, and runs through the appliance's own
 tracker. The pictures are all from val parts, from images/, or drawn from seeds that training never uses.
 """
 
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from appliance.settings import CameraSettings, EventSettings, LabelerSettings
 AUTOML = DATA / "models" / "automl_mlkit_android"
 PRECISION, RECALL = 0.90, 0.75
 # The threshold is the highest, in hundredths, at which recall on flowers val is at least this.
-THRESHOLD_RECALL = 0.80
+THRESHOLD_RECALL = 0.77
 WITH_FLOWERS = (
     "mlkit_daisy.jpeg",
     "mlkit_dandelion.jpg",
@@ -34,6 +36,8 @@ WITH_FLOWERS = (
 )
 SCENES_OF_A_LABEL, EMPTY_SCENES = 60, 200
 ROUNDS_S, RUN_SEEDS, FPS = 96, (101, 102, 103), 5.0
+
+_GREY = np.full((480, 640, 3), 127, np.uint8)
 
 Array = np.ndarray
 
@@ -85,11 +89,6 @@ class Scores:
         return max((step / 100 for step in range(1, 100) if self.recall(step / 100) >= THRESHOLD_RECALL), default=0.01)
 
 
-def choose_threshold(folder: Path) -> float:
-    """The threshold that a bundle is given, by the rule of Scores.threshold()."""
-    return Scores(Labeler(read_bundle(folder))).threshold()
-
-
 def evaluate(shipped: Path, seeds: Sequence[Path], unseen: Sequence[tuple[str, str, Path]]) -> None:
     """Prints every figure.
 
@@ -116,7 +115,7 @@ def evaluate(shipped: Path, seeds: Sequence[Path], unseen: Sequence[tuple[str, s
     _row("(4) size, bytes (1,300,000)", [f"{labeler.bundle.model_file.stat().st_size:,}" for labeler in (ours, automl)])
     ours_ms, automl_ms = invoke_ms(ours, automl)
     _row(f"    invoke, ms, median of the same run ({ours_ms / automl_ms:.2f} ×, of 0.6)", [f"{ours_ms:.2f}", f"{automl_ms:.2f}"])
-    _row("    resident memory that loading adds, MB", [f"{_resident_mb(folder):.1f}" for folder in (shipped, AUTOML)])
+    _row("    resident memory of a process that labels, MB", [f"{_resident_mb(folder):.1f}" for folder in (shipped, AUTOML)])
     print_details(mine, threshold)
     print_scenes(ours)
     if seeds:
@@ -188,28 +187,27 @@ def plain_frames() -> list[Array]:
     return [*greys, noise, noise // 4, bars, bars // 4 * 3]
 
 
-def invoke_ms(first: Labeler, second: Labeler, rounds: int = 200) -> tuple[float, float]:
-    """The median time of invoke() of two labelers, in turns, so that both meet the same load."""
-    grey = np.full((480, 640, 3), 127, np.uint8)
+def invoke_ms(first: Labeler, second: Labeler, blocks: int = 10, rounds: int = 30) -> tuple[float, float]:
+    """The median time of invoke() of two labelers, in turns of several rounds, so that both meet the same load."""
     took: tuple[list[float], list[float]] = ([], [])
     for labeler in (first, second):
-        labeler.prepare(grey)
-    for _ in range(rounds):
+        labeler.prepare(_GREY)
+    for _ in range(blocks):
         for labeler, list_ms in zip((first, second), took, strict=True):
-            labeler.invoke()
-            list_ms.append(labeler.inference_ms)
+            for _ in range(rounds):
+                labeler.invoke()
+                list_ms.append(labeler.inference_ms)
     return float(np.median(took[0])), float(np.median(took[1]))
 
 
 def _resident_mb(folder: Path) -> float:
-    """What loading and running the bundle once adds to this process's resident memory."""
-    before = _status_mb()
-    labeler = Labeler(read_bundle(folder))
-    labeler.scores(np.full((480, 640, 3), 127, np.uint8))
-    return _status_mb() - before
+    """The resident memory of a process of its own that has loaded the bundle and labeled one picture."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_resident_mb_here, folder).result()
 
 
-def _status_mb() -> float:
+def _resident_mb_here(folder: Path) -> float:
+    Labeler(read_bundle(folder)).scores(_GREY)
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 

@@ -1,11 +1,12 @@
-"""Makes appliance/bundled, stage by stage; scripts/make-bundled calls it in the right environment.
+"""Trains the bundled labeler on photographs, stage by stage; scripts/train-bundled calls it in the right environment.
 
-    scripts/make-bundled               all stages, one after the other
-    scripts/make-bundled STAGE         one of prepare, teach, train, export, evaluate
+    scripts/train-bundled               all stages, one after the other
+    scripts/train-bundled STAGE         one of prepare, teach, train, export, evaluate, ship
 
 prepare augments the photographs and draws the rest; teach asks a larger model; train trains three seeds, and two more
-runs that measure what the model does with the unseen; export writes their bundles and ships one; evaluate prints every
-figure of the card and needs nothing but the appliance's own environment. Seeds are fixed.
+runs that measure what the model does with the unseen; export writes their bundles and chooses one; evaluate prints every
+figure and needs nothing but the appliance's own environment; ship, which is never run unasked, puts the chosen bundle into
+appliance/bundled. Seeds are fixed.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from places import BUNDLE, DATA, NEEDED, OTHER_SETS, WORK
 STAGES = ("prepare", "teach", "train", "export", "evaluate")
 SEEDS = (1, 2, 3)
 AT_ONCE = 2
+CHOSEN = WORK / "chosen"
 
 
 def runs() -> dict[str, tuple[int, int, tuple[str, ...]]]:
@@ -53,26 +55,39 @@ def train_one(name: str) -> None:
 
 
 def export_all() -> None:
-    """The bundle of every run in the work folder; the seed whose top-1 on flowers val is in the middle is shipped."""
-    from authors import write_authors
+    """The bundle of every run in the work folder; the seed whose top-1 on flowers val is in the middle is chosen."""
     from evaluate import Scores
-    from export import export
+    from export import export, write_threshold
 
     from appliance.labeling.bundle import read_bundle
     from appliance.labeling.labeler import Labeler
 
+    trained = [name for name in runs() if (WORK / f"{name}.pt").is_file()]
     reached = {}
-    for name in runs():
+    for name in trained:
         export(name, WORK / name, 0.5)
         scores = Scores(Labeler(read_bundle(WORK / name)))
-        export(name, WORK / name, scores.threshold())
+        write_threshold(WORK / name, scores.threshold())
         reached[name] = scores.top_1()
         print(f"{name}: top-1 {scores.top_1():.3f}, threshold {scores.threshold():.2f}", flush=True)
-    chosen = sorted((reached[f"seed-{seed}"], seed) for seed in SEEDS)[len(SEEDS) // 2][1]
+    seeds = sorted((top_1, name) for name, top_1 in reached.items() if name.startswith("seed-"))
+    if not seeds:
+        raise SystemExit(f"No seed is trained in {WORK}; run the stage train first.")
+    chosen = seeds[len(seeds) // 2][1]
+    shutil.copytree(WORK / chosen, CHOSEN, dirs_exist_ok=True)
+    print(f"chosen: {chosen}, the middle one of {len(seeds)} by top-1 on flowers val (the better one of two)")
+
+
+def ship() -> None:
+    """Puts the chosen bundle where the package has it, with the authors of the photographs it learned from."""
+    from authors import write_authors
+
+    if not (CHOSEN / "manifest.json").is_file():
+        raise SystemExit(f"There is no chosen bundle in {CHOSEN}; run the stage export first.")
     for file in ("model.tflite", "dict.txt", "manifest.json"):
-        shutil.copy(WORK / f"seed-{chosen}" / file, BUNDLE / file)
+        shutil.copy(CHOSEN / file, BUNDLE / file)
     write_authors()
-    print(f"shipped seed {chosen}, the middle one of {len(SEEDS)} by top-1 on flowers val")
+    print(f"{BUNDLE} has the chosen bundle now; write its MODEL_CARD.md anew from what evaluate prints.")
 
 
 def evaluate_all() -> None:
@@ -83,15 +98,15 @@ def evaluate_all() -> None:
     there = [name for name in runs() if (WORK / name / "manifest.json").is_file()]
     seeds = [WORK / name for name in there if name.startswith("seed-")]
     unseen = [(name, other, WORK / f"only-{name}") for name, other in (OTHER_SETS, OTHER_SETS[::-1]) if f"only-{name}" in there]
-    evaluate(BUNDLE, seeds, unseen)
+    evaluate(CHOSEN if (CHOSEN / "manifest.json").is_file() else BUNDLE, seeds, unseen)
     if len(there) < len(runs()):
-        print(f"\nThe other seeds are printed where they were trained: {WORK} has {len(there)} of {len(runs())} runs.")
+        print(f"\nRuns that are not trained here are not printed: {WORK} has {len(there)} of {len(runs())} runs.")
 
 
 def main() -> None:
     """Runs the stages that are asked for and says how long each took."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=NEEDED, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", nargs="?", choices=STAGES, help="without it: all of them")
+    parser.add_argument("stage", nargs="?", choices=(*STAGES, "ship"), help="without it: all but ship")
     parser.add_argument("--run", choices=list(runs()), help="train this run alone")
     options = parser.parse_args()
     for stage in [options.stage] if options.stage else STAGES:
@@ -111,6 +126,8 @@ def main() -> None:
             train_all()
         elif stage == "export":
             export_all()
+        elif stage == "ship":
+            ship()
         else:
             evaluate_all()
         if not options.run:

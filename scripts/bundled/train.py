@@ -43,7 +43,7 @@ class Round:
 
 # The first round learns fast, from small pictures and all that the teacher says of them; the second goes on from there.
 FIRST = Round(96_000, 2.5e-3, ((0.5, 80), (0.85, 96)), False, 1.0)
-SECOND = Round(48_000, 2e-3, ((0.7, 96),), True, 0.5)
+SECOND = Round(160_000, 2e-3, ((0.7, 96),), True, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
