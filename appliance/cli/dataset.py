@@ -6,11 +6,11 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from appliance.cli import DONE, FAILED
+from appliance.cli.common import add_gs, counting_line
 
 EXAMPLE = "example: appliance dataset check flowers.zip"
 
@@ -29,10 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "dataset", type=Path, metavar="DATASET", help="a folder with one folder a label, a .zip of it, or a .csv index"
         )
-        action.add_argument(
-            "--gs", action="append", default=[], metavar="gs://BUCKET=DIR",
-            help="where a copy of the bucket is; may be given again",
-        )  # fmt: skip
+        add_gs(action)
     pack.add_argument(
         "--out", required=True, type=Path, metavar="FILE|FOLDER", help="a .zip for zip, else a folder; must not exist yet"
     )
@@ -58,7 +55,7 @@ def _check(arguments: argparse.Namespace, dataset: Any) -> int:
     from appliance.workshop.dataset_check import check
     from appliance.workshop.dataset_text import lines
 
-    report = check(dataset, _progress("reading pictures"))
+    report = check(dataset, counting_line("reading pictures", 20))
     print(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if arguments.json else "\n".join(lines(report)))
     return FAILED if report.errors else DONE
 
@@ -67,7 +64,7 @@ def _pack(arguments: argparse.Namespace, dataset: Any) -> int:
     """Status 1 where a picture had to be left out."""
     from appliance.workshop.dataset_pack import pack
 
-    packed = pack(dataset, arguments.out, arguments.form, arguments.split, arguments.seed, _progress("packing"))
+    packed = pack(dataset, arguments.out, arguments.form, arguments.split, arguments.seed, counting_line("packing", 20))
     for sentence in packed.left_out:
         print(f"appliance: left out: {sentence}", file=sys.stderr)
     if arguments.json:
@@ -76,16 +73,3 @@ def _pack(arguments: argparse.Namespace, dataset: Any) -> int:
     else:
         print(f"{packed.out}: {packed.pictures} picture{'' if packed.pictures == 1 else 's'}")
     return FAILED if packed.left_out else DONE
-
-
-def _progress(doing: str) -> Callable[[int, int], None]:
-    """A line that counts up, where people look on."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        end = "\r\x1b[K" if done == total else ""
-        if done == total or done % 20 == 0:
-            print(f"\r{doing}: {done} of {total}{end}", end="", file=sys.stderr, flush=True)
-
-    return show

@@ -7,11 +7,11 @@ With --against, status 1 says that the new model is worse beyond chance.
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from appliance.cli import DONE, FAILED
+from appliance.cli.common import add_gs, counting_line
 from appliance.errors import UsageError
 
 EXAMPLE = (
@@ -43,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which pictures of DATASET; where it has no splits they are made as train makes them",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits and of the intervals (default: 0)")
-    parser.add_argument(
-        "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
-    )
+    add_gs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 
 
@@ -67,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         gs=gs_folders(arguments.gs),
     )
-    evaluation = evaluate(request, _progress())
+    evaluation = evaluate(request, counting_line("looking at pictures", 10))
     evaluation, written, says = _with_thresholds(arguments, evaluation)
     comparison = compare(evaluation, arguments.seed) if evaluation.against else None
     if arguments.report:
@@ -138,16 +136,3 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
     return value
-
-
-def _progress() -> Callable[[int, int], None]:
-    """A line that counts up, where people look on."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        if done == total or done % 10 == 0:
-            end = "\r\x1b[K" if done == total else ""
-            print(f"\rlooking at pictures: {done} of {total}{end}", end="", file=sys.stderr, flush=True)
-
-    return show

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.cli import DONE
+from appliance.cli.common import add_gs
 from appliance.errors import ApplianceError, UsageError
 
 EXAMPLE = "example: appliance train flowers.zip --base mobilenet_v1_1.0_224_quant_embedding_extractor.tflite --out flowers-model"
@@ -38,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
     parser.add_argument("--name", metavar="NAME", help="of the bundle (default: the name of --out)")
     parser.add_argument("--model-version", metavar="VERSION", help="such as 1.2.0 (default: none, its hash tells it)")
-    parser.add_argument(
-        "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
-    )
+    add_gs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 
 
