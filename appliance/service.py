@@ -50,7 +50,7 @@ from appliance.settings import CameraSettings, Settings
 from appliance.settings_file import load, read_secret
 from appliance.stats import Meter, rss_mb
 from appliance.status import Status
-from appliance.supervision import WatchedThread, first_overdue
+from appliance.supervision import WatchedThread, first_overdue, share_the_interpreter
 from appliance.systemd import Notifier, is_managed, with_credentials
 from appliance.updates.probe import probe
 from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
@@ -153,6 +153,7 @@ class Service:
         Raises:
             ControlError: Another daemon runs on the same state.
         """
+        share_the_interpreter()
         self._control.start()
         model = self.models.current
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, self.device, model.runtime, _named(model.identity))

@@ -5,11 +5,13 @@ between there is nothing, or something that is no flower passes. What is to be s
 seed alone, and time is counted in frames (one is 1/fps seconds), so nobody has to wait for it: whoever reads faster
 sees the same scenes sooner. Scenes never end, whatever `camera.loop` says.
 
-A sprite is drawn once, when its flower appears; a frame is the background with that sprite laid over it.
+A background and a sprite are drawn once, on a thread beside and one appearance ahead, because drawing takes as long as
+several frames and no real camera pauses for it; a frame is the background with the sprite laid over it.
 """
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,6 +123,18 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
     return frame
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What one appearance needs: background (h, w, 3) uint8, its light, the sprite and its place."""
+
+    place: int
+    background: np.ndarray
+    light: Colour
+    sprite: Sprite
+    x: int
+    y: int
+
+
 class SceneCamera:
     """Drawn scenes as a camera. Each read is the next frame, 1/fps seconds of the scenes later.
 
@@ -141,38 +155,41 @@ class SceneCamera:
         self._timeline = timeline(seed)
         self._now = next(self._timeline)
         self._next = next(self._timeline)
-        self._background, self._light = draw_background(self._random(1, self._now.place), self.size_px)
-        self._drawn: tuple[int, Sprite, int, int] | None = None
+        self._drawn = self._draw(self._now, None)
+        self._beside = ThreadPoolExecutor(1, "scenes")
+        self._ahead = self._beside.submit(self._draw, self._next, self._drawn)
 
     def read(self) -> np.ndarray:
-        """The next frame, (h, w, 3) uint8 RGB; never waits, never ends."""
+        """The next frame, (h, w, 3) uint8 RGB; never ends, and waits only for a reader that outruns the drawing."""
         second = self._frames / self._fps
         self._frames += 1
         while second >= self._next.begins_s:
-            if self._next.place != self._now.place:
-                self._background, self._light = draw_background(self._random(1, self._next.place), self.size_px)
+            self._drawn = self._ahead.result()
             self._now, self._next = self._next, next(self._timeline)
-        frame = self._background.copy()
-        now = self._now
+            self._ahead = self._beside.submit(self._draw, self._next, self._drawn)
+        now, drawn = self._now, self._drawn
+        frame = drawn.background.copy()
         visible = now.begins_s <= second < now.ends_s
         if visible:
-            sprite, x, y = self._sprite()
             dx, dy = self._offset(second)
-            paste(frame, sprite, x + dx, y + dy)
+            paste(frame, drawn.sprite, drawn.x + dx, drawn.y + dy)
         self.showing = Showing(now.label if visible else None, now.arrived_s <= second < now.leaves_s)
         return frame
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Draws no further ahead."""
+        self._beside.shutdown(wait=False, cancel_futures=True)
 
     def _random(self, *what: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, *what))
 
-    def _sprite(self) -> tuple[Sprite, int, int]:
-        if self._drawn is None or self._drawn[0] != self._now.number:
-            rng = self._random(2, self._now.number)
-            self._drawn = (self._now.number, *place(self._now.kind, rng, self.size_px, self._light))
-        return self._drawn[1:]
+    def _draw(self, appearance: Appearance, before: _Drawn | None) -> _Drawn:
+        if before is not None and before.place == appearance.place:
+            background, light = before.background, before.light
+        else:
+            background, light = draw_background(self._random(1, appearance.place), self.size_px)
+        rng = self._random(2, appearance.number)
+        return _Drawn(appearance.place, background, light, *place(appearance.kind, rng, self.size_px, light))
 
     def _offset(self, second: float) -> tuple[int, int]:
         """How far from its place the sprite is: it comes in from a side or from below, sways, and goes again."""
