@@ -11,6 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
+from evidence import precision
 from photos import photos
 from places import DATA, LABELS, OTHER_SETS
 
@@ -23,9 +24,7 @@ from appliance.picture import read_picture
 from appliance.settings import CameraSettings, EventSettings, LabelerSettings
 
 AUTOML = DATA / "models" / "automl_mlkit_android"
-PRECISION, RECALL = 0.90, 0.75
-# The threshold is the highest, in hundredths, at which recall on flowers val is at least this.
-THRESHOLD_RECALL = 0.77
+PRECISION = 0.90
 WITH_FLOWERS = (
     "mlkit_daisy.jpeg",
     "mlkit_dandelion.jpg",
@@ -70,7 +69,7 @@ class Scores:
 
     def precision(self, threshold: float) -> float:
         """Of all labels given to flowers val, the share that is right."""
-        return self.recall(threshold) * len(self.truth) / max(1, int((self.flowers >= threshold).sum()))
+        return precision(self.flowers, self.truth, threshold)
 
     def labeled(self, name: str, threshold: float) -> float:
         """The share of a set without flowers that is given a label."""
@@ -83,10 +82,6 @@ class Scores:
             for name, scores in self.images.items()
             if name not in WITH_FLOWERS and scores.max() >= threshold
         ]
-
-    def threshold(self) -> float:
-        """The highest threshold, in hundredths, with a recall on flowers val of at least THRESHOLD_RECALL."""
-        return max((step / 100 for step in range(1, 100) if self.recall(step / 100) >= THRESHOLD_RECALL), default=0.01)
 
 
 def evaluate(shipped: Path, seeds: Sequence[Path], unseen: Sequence[tuple[str, str, Path]]) -> None:

@@ -1,8 +1,8 @@
 """Fourth stage: trained weights → the bundle. Normalisation folded, int8 throughout the convolutions, the gate joined on.
 
 The picture goes in as plain uint8 bytes and the scores come out as uint8, as with AutoML's export. In between,
-convolutions are int8 with a scale for each output channel; the pooled features, and the small head and gate behind
-them, are float32. Scores add up to 1: what the gate takes from the flowers goes to the background.
+convolutions are int8 with a scale for each output channel; the pooled features, the small head and the gate behind
+them (see evidence.py) are float32.
 """
 
 import hashlib
@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from gate import Gate, fit_gate
+from evidence import choose_bias, choose_threshold, gated
+from head import connect, gated_head
 from network import FEATURES, SIDE_PX, Convolution, Network, Residual
-from photos import STORED_PX
+from photos import STORED_PX, photos, plain
 from places import BACKGROUND, LABELS, WORK
 from prepare import load
 from writer import INT8, UINT8, Writer
@@ -30,8 +31,8 @@ _RELU = schema.ActivationFunctionType.RELU
 Array = np.ndarray
 
 
-def export(name: str, folder: Path, threshold: float) -> None:
-    """Writes the bundle of the weights in <name>.pt to a folder."""
+def export(name: str, folder: Path) -> None:
+    """Writes the bundle of the weights in <name>.pt to a folder; bias and threshold are chosen on flowers val."""
     network = Network().eval()
     network.load_state_dict(torch.load(WORK / f"{name}.pt"))
     pictures = load()
@@ -40,19 +41,25 @@ def export(name: str, folder: Path, threshold: float) -> None:
     rng = np.random.default_rng(0)
     sample = np.sort(rng.choice(len(pictures.label), CALIBRATED_ON, replace=False))
     ranges = _ranges(network, pictures.pixels[sample][:, middle, middle])
-    body = Interpreter(model_content=_write(network, ranges, None), num_threads=1)
-    body.allocate_tensors()
-    # A third of them says as much of the space as all do.
-    flowers = np.flatnonzero(pictures.label < len(LABELS))[::3]
-    features = np.empty((len(flowers), FEATURES), np.float32)
-    for place, index in enumerate(flowers):
-        body.set_tensor(body.get_input_details()[0]["index"], pictures.pixels[index, middle, middle][None])
-        body.invoke()
-        features[place] = body.get_tensor(body.get_output_details()[0]["index"]).reshape(-1)
-    photo = np.where(pictures.photo[flowers] >= 0, pictures.photo[flowers], np.arange(len(flowers)))
-    gate = fit_gate(features, photo)
-    write_bundle(_write(network, ranges, gate), folder, threshold)
-    print(f"{name}: gate cut {gate.cut:.3f}, width {gate.width:.3f}")
+    logits, truth = _logits_of_val(_write(network, ranges, None))
+    bias = choose_bias(logits, truth)
+    threshold = choose_threshold(np.round(gated(logits, bias)[:, :-1] * 256) / 256, truth)
+    write_bundle(_write(network, ranges, bias), folder, threshold)
+    print(f"{name}: bias {bias:.1f}, threshold {threshold:.2f}", flush=True)
+
+
+def _logits_of_val(model: bytes) -> tuple[Array, Array]:
+    """What a model without its gate says of flowers val: logits (n, labels + 1), and the labels' indices (n,)."""
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    place, output = (details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details))
+    logits, truth = [], []
+    for label, _, pixels in photos("flowers", "val"):
+        interpreter.set_tensor(place, plain(pixels, SIDE_PX)[None])
+        interpreter.invoke()
+        logits.append(interpreter.get_tensor(output)[0])
+        truth.append(LABELS.index(label))
+    return np.stack(logits), np.array(truth)
 
 
 def write_bundle(model: bytes, folder: Path, threshold: float) -> None:
@@ -76,13 +83,6 @@ def write_bundle(model: bytes, folder: Path, threshold: float) -> None:
     print(f"wrote {folder}: {len(model):,} bytes")
 
 
-def write_threshold(folder: Path, threshold: float) -> None:
-    """Gives the bundle in a folder another confidenceThreshold."""
-    file = folder / "manifest.json"
-    manifest = json.loads(file.read_text()) | {"confidenceThreshold": threshold}
-    file.write_text(json.dumps(manifest, indent=2) + "\n")
-
-
 @torch.no_grad()
 def _ranges(network: Network, pixels: Array) -> list[tuple[float, float]]:
     """Least and greatest value after each convolution and each addition, in the order in which _write stores them."""
@@ -104,8 +104,8 @@ def _ranges(network: Network, pixels: Array) -> list[tuple[float, float]]:
     return found
 
 
-def _write(network: Network, ranges: list[tuple[float, float]], gate: Gate | None) -> bytes:
-    """The .tflite; without a gate, its output are the pooled features."""
+def _write(network: Network, ranges: list[tuple[float, float]], bias: float | None) -> bytes:
+    """The .tflite; without a bias, its output are the logits."""
     writer, left = Writer(), iter(ranges)
     picture = writer.tensor("picture", (1, SIDE_PX, SIDE_PX, 3), UINT8, 1 / 128, 128)
     signal = writer.operator(
@@ -130,9 +130,10 @@ def _write(network: Network, ranges: list[tuple[float, float]], gate: Gate | Non
     options.padding = schema.Padding.VALID
     options.strideW = options.strideH = options.filterWidth = options.filterHeight = stored.side_px
     pooled = writer.operator("AVERAGE_POOL_2D", [last], writer.tensor("pooled", (1, 1, 1, FEATURES)), options)
-    if gate is None:
-        return writer.finish([picture], [pooled], "pooled features")
-    scores = _gated(writer, pooled, network, gate)
+    weights, offsets = (values.detach().numpy() for values in (network.head.weight, network.head.bias))
+    if bias is None:
+        return writer.finish([picture], [connect(writer, pooled, weights, offsets, "logits")], "logits")
+    scores = gated_head(writer, pooled, weights, offsets, bias)
     output = writer.tensor("scores", (1, len(LABELS) + 1), UINT8, 1 / 256)
     writer.operator("QUANTIZE", [scores], output, schema.QuantizeOptionsT())
     return writer.finish([picture], [output], f"{NAME} {VERSION}: five flowers", (*LABELS, BACKGROUND))
@@ -174,37 +175,3 @@ def _convolve(
     ]
     output = writer.tensor(f"{name}/out", (1, side_px, side_px, len(weights)), INT8, scale, zero_point)
     return _Stored(writer.operator("CONV_2D", inputs, output, options), scale, side_px)
-
-
-def _gated(writer: Writer, pooled: int, network: Network, gate: Gate) -> int:
-    """softmax · gate, and what is missing to 1 to the background; (1, labels + 1) float32."""
-    count = len(LABELS) + 1
-    logits = _connect(writer, pooled, network.head.weight.detach().numpy(), network.head.bias.detach().numpy(), "logits")
-    softmax = schema.SoftmaxOptionsT()
-    softmax.beta = 1.0
-    shares = writer.operator("SOFTMAX", [logits], writer.tensor("shares", (1, count)), softmax)
-    root = writer.operator("SQRT", [pooled], writer.tensor("root", (1, 1, 1, FEATURES)))
-    moved = writer.tensor("moved", (1, 1, 1, FEATURES))
-    mean = writer.constant("gate/mean", gate.mean.astype(np.float32).reshape(1, 1, 1, -1))
-    writer.operator("SQUARED_DIFFERENCE", [root, mean], moved, schema.SquaredDifferenceOptionsT())
-    inside = _connect(writer, root, gate.axes.T, -gate.axes.T @ gate.mean, "inside")
-    squared = writer.operator("MUL", [inside, inside], writer.tensor("squared", (1, gate.axes.shape[1])), schema.MulOptionsT())
-    away = _connect(writer, moved, np.full((1, FEATURES), -1 / gate.width), np.array([gate.cut / gate.width]), "away")
-    back = _connect(writer, squared, np.full((1, gate.axes.shape[1]), 1 / gate.width), np.zeros(1), "back")
-    near = writer.operator("ADD", [away, back], writer.tensor("near", (1, 1)), schema.AddOptionsT())
-    opened = writer.operator("LOGISTIC", [near], writer.tensor("gate", (1, 1)))
-    one = writer.constant("one", np.ones((1, 1), np.float32))
-    closed = writer.operator("SUB", [one, opened], writer.tensor("closed", (1, 1)), schema.SubOptionsT())
-    let_in = writer.operator("MUL", [shares, opened], writer.tensor("let_in", (1, count)), schema.MulOptionsT())
-    rest = _connect(writer, closed, np.eye(count)[:, -1:], np.zeros(count), "rest")
-    return writer.operator("ADD", [let_in, rest], writer.tensor("total", (1, count)), schema.AddOptionsT())
-
-
-def _connect(writer: Writer, signal: int, weights: Array, bias: Array, name: str) -> int:
-    """A FULLY_CONNECTED of float32: weights (out, in), bias (out,)."""
-    constants = [
-        writer.constant(f"{name}/weights", weights.astype(np.float32)),
-        writer.constant(f"{name}/bias", bias.astype(np.float32)),
-    ]
-    output = writer.tensor(name, (1, len(bias)))
-    return writer.operator("FULLY_CONNECTED", [signal, *constants], output, schema.FullyConnectedOptionsT())

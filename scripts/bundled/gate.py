@@ -1,42 +1,15 @@
-"""How far a picture is from all that the network was trained on, as a factor for its scores.
+"""How far what a teacher sees in a picture lies from all that it saw in the training flowers.
 
-x = sqrt(pooled features); m and U are the mean and the first principal components of the training flowers' x;
-d = |x − m|² − |Uᵀ(x − m)|² is what of x lies outside of their space; gate = sigmoid((q − d) / s). A background class
-alone knows only the backgrounds that it was shown; this distance generalises to things never seen.
+x = sqrt(max(pooled features, 0)); m and U are the mean and the first principal components of the training flowers' x;
+d = |x − m|² − |Uᵀ(x − m)|² is what of x lies outside of their space. In a teacher's features d tells what is no flower,
+also of things that nobody showed it. In those of the small network it does not (see the model card): there it would
+close on flowers it has not seen as soon as on a burger. So d goes into what the network is taught, not into the network.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 Array = np.ndarray
-COMPONENTS, QUANTILE, FOLDS = 64, 0.95, 5
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """mean (features,) and axes (features, COMPONENTS) of x; cut and width of d, called q and s above."""
-
-    mean: Array
-    axes: Array
-    cut: float
-    width: float
-
-
-def fit_gate(features: Array, photo: Array) -> Gate:
-    """Fits the space on all, and where it ends by cross-fitting.
-
-    Args:
-        features: (n, features) pooled features, as the exported network gives them.
-        photo: (n,) which photograph each was made of; those of one stay in one fold.
-    """
-    values = np.sqrt(np.maximum(features, 0).astype(np.float64))
-    far = np.empty(len(values))
-    for fold in range(FOLDS):
-        held = photo % FOLDS == fold
-        far[held] = distance(values[held], *_space(values[~held]))
-    mean, axes = _space(values)
-    return Gate(mean, axes, float(np.quantile(far, QUANTILE)), float(far.std() / 2))
+COMPONENTS, QUANTILE = 64, 0.95
 
 
 def distance(values: Array, mean: Array, axes: Array) -> Array:
@@ -45,7 +18,8 @@ def distance(values: Array, mean: Array, axes: Array) -> Array:
     return (moved**2).sum(axis=1) - ((moved @ axes) ** 2).sum(axis=1)
 
 
-def _space(values: Array) -> tuple[Array, Array]:
+def space(values: Array) -> tuple[Array, Array]:
+    """Mean (features,) and the first COMPONENTS principal axes (features, COMPONENTS) of the rows."""
     mean = values.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov(values - mean, rowvar=False))
     axes = axes[:, : -COMPONENTS - 1 : -1]

@@ -52,12 +52,12 @@ class Network(nn.Module):
     """
 
     # What comes out of this part of the body is held against the teacher's middle layer.
-    MIDDLE_PART = 4
+    MIDDLE_PART = 3
 
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.ModuleList([
-            Convolution(3, 16, 2), Convolution(16, 32, 2), Convolution(32, 64, 2), Residual(64), Residual(64),
+            Convolution(3, 16, 2), Convolution(16, 32, 2), Convolution(32, 64, 2), Residual(64),
             Convolution(64, 128, 2), Residual(128), Residual(128), Convolution(128, FEATURES, size=1),
         ])  # fmt: skip
         self.head = nn.Linear(FEATURES, len(LABELS) + 1)

@@ -37,7 +37,8 @@ def copy_of(pixels: Array, rng: np.random.Generator, least: float = 0.45) -> Arr
     part_height = min(height, max(16, round(height * np.sqrt(area) / stretch)))
     x, y = int(rng.integers(width - part_width + 1)), int(rng.integers(height - part_height + 1))
     part = pixels[y : y + part_height, x : x + part_width]
-    how = cv2.INTER_AREA if rng.random() < 0.3 else cv2.INTER_LINEAR
+    # Large frames are shrunk without antialiasing too: they come out rougher than these small photographs do.
+    how = (cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_NEAREST)[rng.choice(3, p=(0.5, 0.25, 0.25))]
     small = cv2.resize(part, (STORED_PX, STORED_PX), interpolation=how)
     if rng.random() < 0.4:
         middle = (STORED_PX / 2, STORED_PX / 2)

@@ -16,11 +16,11 @@ from places import BACKGROUND, DATA, LABELS, NEEDED, OTHER_SETS, WORK
 from scenes import empty_scene, flower_scene
 
 SEED = 20261122
-COPIES = {"flowers": 6, "clothing": 1, "sign_digits": 1}
-SHUFFLED, DEPHASED, PATTERNS = 600, 300, 1600
-RECOLOURED = {"clothing": 1200, "sign_digits": 400}
-COLLAGES = {"clothing": 700, "sign_digits": 200}
-PASTED = {"clothing": 1600, "sign_digits": 700}
+COPIES = {"flowers": 10, "clothing": 2, "sign_digits": 1}
+SHUFFLED, DEPHASED, PATTERNS = 800, 400, 3000
+RECOLOURED = {"clothing": 2500, "sign_digits": 500}
+COLLAGES = {"clothing": 1500, "sign_digits": 300}
+PASTED = {"clothing": 2500, "sign_digits": 800}
 SCENES_OF_A_LABEL, EMPTY_SCENES = 200, 450
 GROUPS = ("flowers", *OTHER_SETS, "patterns", "scenes")
 

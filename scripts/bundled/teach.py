@@ -4,8 +4,8 @@ The teacher is a general model of 224×224. A softmax head on its pooled feature
 training photographs of flowers and cross-fitted: what it says of a photograph and its copies comes from a fit that has
 not seen that photograph, so that its doubts are real. The network also learns to guess the teacher's features: the
 pooled ones, and at each place of the picture those of its last and of a middle layer, which teach far more from one
-picture than a label does. To save time the teacher looks at each photograph and two of a flower's copies. Nothing of
-its weights goes into the bundled model.
+picture than a label does. The teacher looks at every stored picture but the drawn ones. Nothing of its weights goes
+into the bundled model.
 """
 
 import time
@@ -16,20 +16,20 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from gate import QUANTILE, distance, space
 from places import DATA, LABELS, WORK
 from prepare import Pictures, load
 from sklearn.linear_model import LogisticRegression
 
-TEACHER = "tf2_mobilenet_v2_1.0_224_ptq.tflite"
-EMBEDDING = 128
-COPIES_SEEN = 2
+# The layers of the first are watched at each place of a picture; of both the pooled features.
+TEACHERS = ("mobilenet_v1_1.0_224_quant_embedding_extractor.tflite", "tf2_mobilenet_v2_1.0_224_ptq.tflite")
+EMBEDDING = 192
 # Features at each place that are kept of the last layer and of the middle one, and how many places a side.
 LAST, LAST_PLACES = 64, 7
 MIDDLE, MIDDLE_PLACES = 48, 14
 _PROJECTED_ON = 400
 FOLDS, STRENGTHS = 5, (0.003, 0.01, 0.03)
 _TEACHER_PX = 224
-_NARROW = 200
 
 Array = np.ndarray
 
@@ -58,21 +58,18 @@ def watch() -> None:
 def teach() -> None:
     """Writes targets.npz: (n, labels + 1) float32 probabilities and (n, EMBEDDING) float32, about standardised or NaN."""
     pictures, features = load(), np.load(WORK / "features.npy").astype(np.float32)
-    mean, axes = _projection(features[pictures.whole & _seen(pictures)], EMBEDDING)
+    mean, axes = _projection(features[pictures.whole], EMBEDDING)
     embedding = ((features - mean) @ axes).astype(np.float32)
     np.savez(WORK / "targets.npz", targets=_cross_fitted(features, pictures), embedding=embedding)
 
 
 def _seen(pictures: Pictures) -> Array:
-    """(n,) bool: each whole photograph, and of the flowers the copies that follow it closely."""
-    after = np.zeros(len(pictures.whole), np.int64)
-    for number in range(1, COPIES_SEEN + 1):
-        after[number:] += pictures.whole[:-number]
-    return (pictures.photo >= 0) & (pictures.whole | (pictures.of("flowers") & (after > 0)))
+    """(n,) bool: all that is, or is made of, a photograph."""
+    return ~pictures.of("scenes")
 
 
 def cut_model(file: str) -> bytes:
-    """A classifier whose outputs are its pooled features, what they are the mean of, and a narrow layer of 14×14 before it.
+    """A classifier whose outputs are its pooled features, what they are the mean of, and the last layer of 14×14 before it.
 
     Found by walking back from the output to the first AVERAGE_POOL_2D or MEAN, never by a fixed number.
     """
@@ -84,7 +81,7 @@ def cut_model(file: str) -> bytes:
     while _code(model, made_by[tensor]) not in wanted:
         tensor = int(made_by[tensor].inputs[0])
     last = middle = int(made_by[tensor].inputs[0])
-    while (shape := graph.tensors[middle].shape)[1] != MIDDLE_PLACES or shape[3] > _NARROW:
+    while graph.tensors[middle].shape[1] != MIDDLE_PLACES:
         middle = int(made_by[middle].inputs[0])
     graph.outputs = np.array([tensor, last, middle], np.int32)
     graph.operators = graph.operators[: graph.operators.index(made_by[tensor]) + 1]
@@ -103,31 +100,46 @@ def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
 Projection = tuple[Array, Array]
 
 
-def _features(chosen: Array, projections: tuple[Projection, Projection] | None) -> tuple[Array, Array, Array]:
-    """sqrt of the pooled features (n, features), and of the two layers (n, places, places, channels), all float16.
+class Teacher:
+    """A larger model that says what it sees: its pooled features, its last layer, and the last one of 14×14."""
 
-    The layers are projected where there are projections, else they are whole.
+    def __init__(self, file: str):
+        self._interpreter = Interpreter(model_content=cut_model(file), num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = self._interpreter.get_output_details()
+
+    def look(self, pixels: Array) -> list[Array]:
+        """sqrt(max(x, 0)) of each output, float32: (features,), (places, places, channels) and the same of the middle."""
+        picture = cv2.resize(pixels, (_TEACHER_PX, _TEACHER_PX), interpolation=cv2.INTER_LINEAR)
+        self._interpreter.set_tensor(self._input, picture[None])
+        self._interpreter.invoke()
+        said = []
+        for details in self._outputs:
+            scale, zero_point = details["quantization"]
+            values = self._interpreter.get_tensor(details["index"])[0].astype(np.float32)
+            said.append(np.sqrt(np.maximum((values - zero_point) * np.float32(scale), 0)))
+        said[0] = said[0].reshape(-1)
+        return said
+
+
+def _features(chosen: Array, projections: tuple[Projection, Projection] | None) -> tuple[Array, Array, Array]:
+    """The pooled features of all teachers (n, features), and the first one's two layers (n, places, places, channels).
+
+    All are float16. The layers are projected where there are projections, else they are whole.
     """
     pixels = load().pixels
-    interpreter = Interpreter(model_content=cut_model(TEACHER), num_threads=1)
-    interpreter.allocate_tensors()
-    place, outputs = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()
+    first, *others = (Teacher(file) for file in TEACHERS)
     results: tuple[list[Array], list[Array], list[Array]] = ([], [], [])
     for number, index in enumerate(chosen):
-        picture = cv2.resize(pixels[index], (_TEACHER_PX, _TEACHER_PX), interpolation=cv2.INTER_LINEAR)
-        interpreter.set_tensor(place, picture[None])
-        interpreter.invoke()
-        for which, (details, kept) in enumerate(zip(outputs, results, strict=True)):
-            scale, zero_point = details["quantization"]
-            values = (interpreter.get_tensor(details["index"])[0].astype(np.float32) - zero_point) * np.float32(scale)
-            # The middle layer has no activation: its values have both signs.
-            values = values if which == 2 else np.sqrt(np.maximum(values, 0))
-            if which and projections:
-                mean, axes = projections[which - 1]
-                values = (values - mean) @ axes
-            kept.append((values if which else values.reshape(-1)).astype(np.float16))
+        pooled, *layers = first.look(pixels[index])
+        pooled = np.concatenate([pooled, *(other.look(pixels[index])[0] for other in others)])
+        if projections:
+            layers = [(values - mean) @ axes for values, (mean, axes) in zip(layers, projections, strict=True)]
+        for values, kept in zip((pooled, *layers), results, strict=True):
+            kept.append(values.astype(np.float16))
         if number % 1000 == 0:
-            print(f"the teacher has seen {number:,} of {len(chosen):,}", flush=True)
+            print(f"the teachers have seen {number:,} of {len(chosen):,}", flush=True)
     return np.stack(results[0]), np.stack(results[1]), np.stack(results[2])
 
 
@@ -142,22 +154,30 @@ def _projection(values: Array, count: int) -> Projection:
 
 
 def _cross_fitted(features: Array, pictures: Pictures) -> Array:
-    """(n, labels + 1) float32. The teacher is asked about photographs of flowers alone; all others keep their label."""
+    """(n, labels + 1) float32. The teachers are asked about photographs of flowers alone; all others keep their label.
+
+    A copy that shows little of its flower lies far from what whole photographs of flowers are like: there the gate of
+    gate.py gives to the background what it takes from the labels.
+    """
     targets = np.eye(len(LABELS) + 1, dtype=np.float32)[pictures.label]
     flowers = pictures.of("flowers")
     fold = np.where(flowers, pictures.photo % FOLDS, -1)
     best = max(STRENGTHS, key=lambda strength: _rightly_named(features, pictures, fold, strength))
+    far = np.zeros(len(targets))
     for number in range(FOLDS):
         use = flowers & pictures.whole & (fold != number)
+        asked = fold == number
         head = _head(features[use], pictures.label[use], best)
-        asked = (fold == number) & _seen(pictures)
         targets[asked, : len(LABELS)] = head.predict_proba(features[asked])
-    for photo in np.unique(pictures.photo[flowers]):
-        copies = np.flatnonzero(flowers & (pictures.photo == photo))
-        targets[copies[COPIES_SEEN + 1 :]] = targets[copies[: COPIES_SEEN + 1]].mean(axis=0)
+        far[asked] = distance(features[asked], *space(features[use]))
     whole = flowers & pictures.whole
     right = (targets[whole].argmax(axis=1) == pictures.label[whole]).mean()
-    print(f"teacher's head, cross-fitted with C={best}: {right:.3f} of the training flowers named right")
+    cut, width = np.quantile(far[whole], QUANTILE), far[whole].std() / 2
+    opened = 1 / (1 + np.exp((far[flowers] - cut) / width))
+    targets[flowers, :-1] *= opened[:, None]
+    targets[flowers, -1] = 1 - opened
+    print(f"teachers' head, cross-fitted with C={best}: {right:.3f} of the training flowers named right; of their copies")
+    print(f"  {(opened < 0.5).mean():.1%} show too little of a flower")
     return targets
 
 
