@@ -7,8 +7,6 @@ Nothing here works on frames or messages; each part does, and this file says who
 import logging
 import os
 import secrets
-import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -25,7 +23,7 @@ from appliance.camera import Camera, open_camera
 from appliance.capture import CameraStatus, Capture, Slot
 from appliance.collect import Collector
 from appliance.control import ControlServer
-from appliance.errors import ApplianceError, ControlError, LabelOptionError, ModelError, SettingsError
+from appliance.errors import ApplianceError, LabelOptionError, SettingsError
 from appliance.frame import Frame
 from appliance.identity import device_id
 from appliance.junction import Junction
@@ -34,24 +32,24 @@ from appliance.labeling.preprocess import View, upright
 from appliance.labeling.tracker import Event
 from appliance.log import set_up
 from appliance.memory import VARIABLE as MEMORY_VARIABLE
-from appliance.memory import give_large_blocks_back, memory_limit_mb
+from appliance.memory import memory_limit_mb
 from appliance.messaging.commands import Commands
 from appliance.messaging.outbox import Outbox
 from appliance.messaging.publisher import Message, Publisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
-from appliance.models import Models, end_start
+from appliance.models import Models
 from appliance.orders import Orders
 from appliance.picture import jpeg
 from appliance.pipeline import Engine, Pipeline
-from appliance.places import SOCKET_NAME, runtime_dir, state_dir
+from appliance.places import SOCKET_NAME
 from appliance.reload import compare
 from appliance.settings import CameraSettings, Settings
 from appliance.settings_file import load, read_secret
 from appliance.stats import Meter, rss_mb
 from appliance.status import Status
 from appliance.supervision import WatchedThread, first_overdue, share_the_interpreter
-from appliance.systemd import Notifier, is_managed, with_credentials
+from appliance.systemd import Notifier, with_credentials
 from appliance.updates.probe import probe
 from appliance.updates.sources import FIREBASE_FOLDER, notice, open_source
 from appliance.updates.updater import Updater
@@ -353,33 +351,6 @@ class Service:
                 f"the program has grown to {used_mb:.0f} MB and may use {self._memory_limit_mb:.0f} ({MEMORY_VARIABLE}):"
                 " ending it so that it is started anew; if the model is that large, raise the bound with: systemctl edit appliance"
             )
-
-
-def run_until_stopped(settings: Settings) -> int:
-    """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
-    give_large_blocks_back()
-    state = state_dir()
-    try:
-        service = Service(settings, state, runtime_dir(), Notifier())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.ask_stop())
-        if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it
-            signal.signal(signal.SIGHUP, lambda *_: service.ask_reload())
-        service.start()
-    except (SettingsError, ModelError, ControlError):
-        # A start that ends with a sentence is no death that a model could be to blame for.
-        end_start(state)
-        raise
-    try:
-        service.supervise()
-    except BaseException:
-        service.stop(failed=True)
-        raise
-    service.stop()
-    if service.restart_wanted and not is_managed():
-        log.info("starting again")
-        os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])
-    return 0
 
 
 def _view(camera: CameraSettings) -> View:

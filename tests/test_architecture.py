@@ -12,6 +12,7 @@ PACKAGE = Path(appliance.__file__).parent
 # Upper floors may import lower ones, never the reverse. A module that stands in no row belongs to the ground floor.
 FLOORS = [
     ["cli"],
+    ["daemon"],
     ["service", "selfcheck", "bench", "demo", "workshop"],
     ["junction"],
     ["orders", "status"],

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs until it is told to stop."""
     from appliance import log as logs
-    from appliance.service import run_until_stopped
+    from appliance.daemon import run_until_stopped
     from appliance.settings_file import load
 
     faulthandler.enable()  # the watchdog ends a hanging process with SIGABRT: then the log says where each thread hangs
