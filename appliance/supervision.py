@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-
 # Python's own is 5 ms. The labeling thread asks for the interpreter several times a frame, and a busy thread beside it (a
 # reply that is parsed, a scene that is drawn) may keep it waiting for so long each time: with both processors busy, that
 # made intervals between frames around a hot swap up to 106 ms instead of 77 (scripts/bench-updates swaps).
