@@ -1,11 +1,11 @@
-"""Second stage: what a larger model makes of the photographs: soft targets, and features to come close to.
+"""Second stage: what two larger models make of the photographs: soft targets, and features to come close to.
 
-The teacher is a general model of 224×224. A softmax head on its pooled features, sqrt(max(x, 0)), is fitted on the
+The teachers are general models of 224×224. A softmax head on their pooled features, sqrt(max(x, 0)), is fitted on the
 training photographs of flowers and cross-fitted: what it says of a photograph and its copies comes from a fit that has
-not seen that photograph, so that its doubts are real. The network also learns to guess the teacher's features: the
-pooled ones, and at each place of the picture those of its last and of a middle layer, which teach far more from one
-picture than a label does. The teacher looks at every stored picture but the drawn ones. Nothing of its weights goes
-into the bundled model.
+not seen that photograph, so that its doubts are real. The network also learns to guess the teachers' features: the
+pooled ones, and at each place of the picture those of the first teacher's last and of a middle layer, which teach far
+more from one picture than a label does. They look at every stored picture but the drawn scenes. Nothing of their
+weights goes into the bundled model.
 """
 
 import time
@@ -35,7 +35,7 @@ Array = np.ndarray
 
 
 def watch() -> None:
-    """Writes what the teacher's layers say: features.npy, (n, features) float16, NaN for what it did not see; places.npz."""
+    """Writes what the teachers' layers say: features.npy, (n, features) float16, NaN for what they did not see; places.npz."""
     began_s = time.monotonic()
     seen = np.flatnonzero(_seen(load()))
     few = np.sort(np.random.default_rng(0).choice(seen, _PROJECTED_ON, replace=False))
@@ -52,7 +52,7 @@ def watch() -> None:
     row[np.concatenate(halves)] = np.arange(len(seen))
     last, middle = (np.concatenate([part[number] for part in parts]) for number in (1, 2))
     np.savez(WORK / "places.npz", row=row, last=last, middle=middle)
-    print(f"the teacher's features of {len(seen):,} pictures, {time.monotonic() - began_s:.0f} s")
+    print(f"the teachers' features of {len(seen):,} pictures, {time.monotonic() - began_s:.0f} s")
 
 
 def teach() -> None:
@@ -64,7 +64,7 @@ def teach() -> None:
 
 
 def _seen(pictures: Pictures) -> Array:
-    """(n,) bool: all that is, or is made of, a photograph."""
+    """(n,) bool: all but the drawn scenes, which no teacher was made for."""
     return ~pictures.of("scenes")
 
 

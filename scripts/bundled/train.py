@@ -1,4 +1,9 @@
-"""Third stage: trains one network of one seed. One thread: two such processes are far faster than one of two threads."""
+"""Third stage: trains one network of one seed. One thread: two such processes are far faster than one of two threads.
+
+What is told of a picture is half its label, half what the teachers make of it. Pictures are cut, covered and mixed anew
+each time they are seen; mixing is what keeps the network silent about things it never saw (240,000 pictures with it: 2
+of 18 such photographs labeled; without: 10). Convolutions are computed in bfloat16, twice as fast on processors with AMX.
+"""
 
 import copy
 import time
