@@ -133,7 +133,11 @@ def _promote(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
-    return _print_published(_publisher(arguments).rollback(arguments.channel, version=arguments.version), arguments)
+    gone_back = _publisher(arguments).rollback(arguments.channel, version=arguments.version)
+    if arguments.json:
+        return _print_json({"bundles": list(gone_back.bundles), **_as_values(gone_back)})
+    print(f"back to {', '.join(gone_back.bundles) or 'nothing'}")
+    return _print_published(gone_back, arguments)
 
 
 def _refresh(arguments: argparse.Namespace) -> int:

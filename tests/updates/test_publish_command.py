@@ -43,7 +43,8 @@ def test_from_nothing_to_a_rollout(tmp_path, publish):
     status, out, _ = publish("promote", "--variant", "b", "--percent", "50")
     assert status == 0 and "30 % of the devices change" in out
     assert publish("promote", "--version", "1.2", "--channel", "late", "--from", "stable")[0] == 0
-    assert publish("rollback")[0] == 0
+    status, out, _ = publish("rollback")
+    assert status == 0 and "back to colours 1.2, colours 1.1, colours 1.0\n" in out
     assert publish("rotate", "timestamp")[0] == 0
     assert publish("refresh", "--days", "30")[0] == 0
     status, out, err = publish("status")

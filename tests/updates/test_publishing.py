@@ -160,6 +160,30 @@ def test_rollback_to_a_version_by_name(operator, device, bundles):
         publisher.rollback(version="9")
 
 
+def test_a_version_is_that_of_the_models_a_channel_holds_or_held(operator, tmp_path):
+    publisher = operator.publisher()
+
+    def push(name, version, channel, salt):
+        model = made_models.good(salt)
+        publisher.push(bundle_folder(tmp_path / f"{salt}", name=name, version=version, model=model), channel)
+
+    for salt, (name, version) in enumerate((("door", "1.0"), ("door", "2.0"), ("kitchen", "1.0"), ("kitchen", "3.0"))):
+        push(name, version, name, salt)
+    gone_back = publisher.rollback("door", version="1.0")
+    assert [entry.bundle for entry in gone_back.entries] == ["bundles/door-1.0.zip"]
+    assert gone_back.bundles == ("door 1.0",)
+    with pytest.raises(PublishError, match="of door, which channel door holds or held, the site has no version 3.0; it has 1.0, 2.0"):
+        publisher.rollback("door", version="3.0")
+    push("gate", "5.0", "door", 5)
+    assert publisher.rollback("door", version="2.0").bundles == ("door 2.0",)
+    assert publisher.rollback("door").bundles == ("gate 5.0",)
+    push("gate", "1.0", "door", 6)
+    before = everything(operator.site)
+    with pytest.raises(PublishError, match="version 1.0 on channel door could be door 1.0 or gate 1.0: push the one"):
+        publisher.rollback("door", version="1.0")
+    assert everything(operator.site) == before
+
+
 def test_a_channel_is_tried_by_a_group_then_promoted_to_another_channel(operator, device, server, tmp_path, bundles):
     publisher = operator.publisher()
     publisher.push(bundles["1.0"])

@@ -7,9 +7,9 @@ never needs this; what it believes of it is in appliance/updates/trusted.py.
 from appliance.workshop.publishing.channels import described
 from appliance.workshop.publishing.inspection import Finding, SiteStatus, check_site, site_status
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.operations import Published, Publisher, Pushed
+from appliance.workshop.publishing.operations import Published, Publisher, Pushed, RolledBack
 
 __all__ = [
-    "ROLES", "ROOT", "Finding", "KeyFolder", "Published", "Publisher", "Pushed", "SiteStatus", "check_site", "described",
-    "site_status",
+    "ROLES", "ROOT", "Finding", "KeyFolder", "Published", "Publisher", "Pushed", "RolledBack", "SiteStatus", "check_site",
+    "described", "site_status",
 ]

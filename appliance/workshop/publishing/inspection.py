@@ -18,10 +18,10 @@ from appliance.updates.http import Http
 from appliance.updates.rollout import MAX_BYTES, Channel, parse_channel
 from appliance.updates.trusted import Fetch, Target, TrustedRepository
 from appliance.workshop.publishing.channels import described
+from appliance.workshop.publishing.holdings import channel_names, read_channel
 from appliance.workshop.publishing.hosting import hosting_faults
 from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.metadata import RoleState, SignedSite
-from appliance.workshop.publishing.operations import channel_names, read_channel
 
 SOON = timedelta(days=14)
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024

@@ -15,12 +15,13 @@ from pathlib import Path
 from appliance.errors import PublishError
 from appliance.labeling.labels import ModelIdentity
 from appliance.updates import rollout
-from appliance.updates.rollout import Channel, Entry, channel_path, parse_channel, write_channel
+from appliance.updates.rollout import Channel, Entry, channel_path, write_channel
 from appliance.workshop.publishing.channels import Change, changes, pick, promoted, pushed
 from appliance.workshop.publishing.files import Write, failures_said, write_public
+from appliance.workshop.publishing.holdings import bundle_of_version, channel_names, read_before, read_channel, shown
 from appliance.workshop.publishing.hosting import refuse_inside, write_hosting
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.metadata import LIFETIME, Held, SignedSite
+from appliance.workshop.publishing.metadata import LIFETIME, SignedSite
 from appliance.workshop.publishing.packing import Packed, pack
 
 # The root is signed again on the way when its key is at hand and less than this is left.
@@ -50,6 +51,13 @@ class Pushed(Published):
     size_bytes: int
     known: bool
     invoke_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack(Published):
+    """What was gone back to: the name and the version of each bundle that the channel holds now."""
+
+    bundles: tuple[str, ...]
 
 
 class Publisher:
@@ -171,32 +179,26 @@ class Publisher:
             before = read_channel(site, channel)
             return self._put(site, channel, before, pushed(before or Channel(secrets.token_hex(8)), entry))
 
-    def rollback(self, channel: str = "stable", *, version: str | None = None) -> Published:
+    def rollback(self, channel: str = "stable", *, version: str | None = None) -> RolledBack:
         """Puts a channel back to what it held before, or everyone to a version; under new metadata, as devices demand.
 
+        A version is one of the bundles whose names the channel holds or held: another line of models may have it too.
+
         Raises:
-            PublishError: There is nothing to go back to, or no such version.
+            PublishError: There is nothing to go back to, no such version, or several bundles have it.
         """
         with self._open() as site:
             before = self._channel(site, channel)
             if version is not None:
-                held = _versions(site)
-                if version not in held:
-                    raise PublishError(f"the site has no version {version}; it has {', '.join(sorted(held)) or 'none'}")
-                return self._put(site, channel, before, pushed(before, Entry(held[version].path, version)))
-            if before.before is None:
-                raise PublishError(f"channel {channel} held nothing before: name a version with --version")
-            file = site.target_file(channel_path(channel), before.before)
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                raise PublishError(f"{file}, which channel {channel} held before, cannot be read: {error.strerror}") from error
-            if hashlib.sha256(content).hexdigest() != before.before:
-                raise PublishError(f"{file} was changed since it was published; name a version with --version")
-            after = parse_channel(content, str(file))
+                held = bundle_of_version(site, channel, before, version)
+                put = self._put(site, channel, before, pushed(before, Entry(held.path, version)))
+                return RolledBack(put.channel, put.entries, put.changes, (shown(held),))
+            content, after = read_before(site, channel, before)
             site.put(channel_path(channel), content)
             site.publish(self.keys, self.now, self.lifetime)
-            return Published(channel, after.entries, tuple(changes(before, after)))
+            bundles = {entry.bundle: site.target(entry.bundle) for entry in after.entries}
+            names = tuple(shown(held) if held else path for path, held in bundles.items())
+            return RolledBack(channel, after.entries, tuple(changes(before, after)), names)
 
     def refresh(self) -> bool:
         """Signs everything again, so that it holds longer; the root too where its key is at hand and it is time.
@@ -261,31 +263,3 @@ class Publisher:
                 "and devices may have it: give this bundle a version of its own (--version)"
             )
         return True
-
-
-def channel_names(site: SignedSite) -> list[str]:
-    """The channels of a site."""
-    paths = (held.path for held in site.targets())
-    return [path.removeprefix("channels/").removesuffix(".json") for path in paths if path.startswith("channels/")]
-
-
-def read_channel(site: SignedSite, name: str) -> Channel | None:
-    """A channel of a site, None where there is none of this name.
-
-    Raises:
-        PublishError: Its file is gone.
-        ChannelError: It is no good one.
-    """
-    held = site.target(channel_path(name))
-    if held is None:
-        return None
-    file = site.target_file(held.path, held.sha256)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise PublishError(f"{file} cannot be read, so the site is not whole: {error.strerror}") from error
-    return parse_channel(content, str(file))
-
-
-def _versions(site: SignedSite) -> dict[str, Held]:
-    return {str(held.custom.get("version")): held for held in site.targets() if held.path.startswith("bundles/")}
