@@ -114,7 +114,7 @@ def _chosen(
 
 def _placed(examples: list[Example], forms: list[str], below_splits: bool) -> Iterator[tuple[str, Example]]:
     """Each example with its path in the result; two of one name get numbers."""
-    with_split_folders = below_splits and any(example.split for example in examples)
+    with_split_folders = below_splits and any(example.split for example in examples if example.label is not None)
     taken: set[str] = set()
     for example, form in zip(examples, forms, strict=True):
         folders = []

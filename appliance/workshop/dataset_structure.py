@@ -2,14 +2,15 @@
 
 AutoML's structured form is LABEL/picture. Three things that people hand in beside it are read as they are meant: a zip
 of the folder that holds the label folders, label folders below two or more of train, validation, test and unassigned (that is
-how `appliance dataset pack` keeps splits), and pictures that lie beside the label folders, which are unlabeled.
+how `appliance dataset pack` keeps splits), and pictures that lie beside the label folders, which are unlabeled. A single
+TRAIN, VALIDATION or TEST is a split too where it is written like that and all its pictures lie in folders of their own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from appliance.workshop.examples import Split
+from appliance.workshop.examples import SPLITS, Split
 
 UNASSIGNED = "unassigned"
 
@@ -41,12 +42,18 @@ def places(names: Sequence[str]) -> list[Place]:
     """
     folders = [PurePosixPath(name).parent.parts for name in names]
     tops = {parts[0] if parts else "" for parts in folders}
-    if len(tops) == 1 and "" not in tops and any(len(parts) > 1 for parts in folders):
+    if not _are_splits(folders) and len(tops) == 1 and "" not in tops and any(len(parts) > 1 for parts in folders):
         folders = [parts[1:] for parts in folders]  # the folder around all of it
-        tops = {parts[0] if parts else "" for parts in folders}
-    below = [parts for parts in folders if parts]
-    words = {parts[0].lower() for parts in below}
-    are_splits = len(words) > 1 and all(split_word(word) or word == UNASSIGNED for word in words)
-    if are_splits and any(len(parts) > 1 for parts in below):
+    if _are_splits(folders):
         return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
     return [Place(parts[0] if parts else None, None) for parts in folders]
+
+
+def _are_splits(folders: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the top folders are splits and not labels."""
+    below = [parts for parts in folders if parts]
+    words = {parts[0] for parts in below}
+    if len({word.lower() for word in words}) == 1:
+        # A label may be called train, but hardly TRAIN with nothing but folders in it.
+        return words <= {split.upper() for split in SPLITS} and all(len(parts) > 1 for parts in below)
+    return all(split_word(word) or word.lower() == UNASSIGNED for word in words) and any(len(parts) > 1 for parts in below)

@@ -60,6 +60,24 @@ def test_train_validation_and_test_folders_give_the_splits(kind, tmp_path):
     assert Counter(example.split for example in dataset.examples) == {"train": 2, "validation": 2, "test": 2, None: 2}
 
 
+@both
+@pytest.mark.parametrize("around", ["", "my_set/"])
+def test_one_split_alone_is_one_where_it_is_in_capitals_and_holds_nothing_but_folders(kind, around, tmp_path):
+    files = {around + name: content for name, content in split_tree({"a": 1, "b": 1}, "TEST").items()}
+    dataset = open_dataset(write(kind, tmp_path, files))
+    assert dataset.labels == ("a", "b")
+    assert {example.split for example in dataset.examples} == {"test"}
+
+
+@both
+def test_a_lone_folder_of_another_spelling_is_just_around_all_of_it_and_one_with_pictures_is_a_label(kind, tmp_path):
+    dataset = open_dataset(write(kind, tmp_path, split_tree({"a": 1, "b": 1}, "test")))
+    assert (dataset.labels, {example.split for example in dataset.examples}) == (("a", "b"), {None})
+    files = {"later.png": picture(9, "PNG"), "TRAIN/1.png": picture(10, "PNG"), "TRAIN/more/2.png": picture(11, "PNG")}
+    (tmp_path / "label").mkdir()
+    assert open_dataset(write(kind, tmp_path / "label", files)).labels == ("TRAIN",)
+
+
 def test_labels_may_be_called_train_and_test(tmp_path):
     dataset = open_dataset(write_folder(tmp_path / "set", tree({"train": 1, "test": 1})))
     assert dataset.labels == ("test", "train")

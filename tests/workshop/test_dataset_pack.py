@@ -29,6 +29,14 @@ def content(path):
     return Counter((e.label, e.split, e.read_bytes()) for e in (*dataset.examples, *dataset.unlabeled))
 
 
+def all_of_one_split(folder, split):
+    """An index of a folder's pictures that marks all the labeled ones the same."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+    rows = [f"{split},{name},{name.split('/')[0]}" if "/" in name else f",{name}" for name in names]
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    return folder / "index.csv"
+
+
 @pytest.fixture
 def plain(tmp_path):
     return write_folder(tmp_path / "plain", {**tree({"a": 12, "b": 15}), "later.jpg": picture(99), "later.json": GUESS})
@@ -36,14 +44,27 @@ def plain(tmp_path):
 
 @pytest.mark.parametrize("second", FORMS)
 @pytest.mark.parametrize("first", FORMS)
-@pytest.mark.parametrize("splits", ["keep", "make"])
+@pytest.mark.parametrize("splits", ["keep", "make", "all TRAIN", "all TEST", "all TRAIN, none unlabeled"])
 def test_there_and_back_again_loses_nothing(first, second, splits, plain, tmp_path):
-    one = packed(plain, tmp_path / f"one.{first}", first, "--split", splits)
+    source, option = plain, splits
+    if splits.startswith("all"):
+        if splits.endswith("none unlabeled"):
+            (plain / "later.jpg").unlink()
+        source, option = all_of_one_split(plain, splits.split()[1].rstrip(",")), "keep"
+    one = packed(source, tmp_path / f"one.{first}", first, "--split", option)
     two = packed(one, tmp_path / f"two.{second}", second)
     assert content(two) == content(one)
     assert {(label, data) for label, _, data in content(two)} == {(label, data) for label, _, data in content(plain)}
     made = Counter(split for label, split, _ in content(two).elements() if label)
-    assert made == ({None: 27} if splits == "keep" else {"train": 22, "validation": 3, "test": 2})
+    assert made == {"keep": {None: 27}, "make": {"train": 22, "validation": 3, "test": 2}, "all TEST": {"test": 27}}.get(
+        splits, {"train": 27}
+    )
+
+
+def test_a_split_of_unlabeled_pictures_alone_makes_no_split_folders(plain, tmp_path):
+    (plain / "index.csv").write_text("TRAIN,later.jpg\n" + "".join(f",a/{n:03d}.jpg,a\n" for n in range(12)))
+    out = packed(plain / "index.csv", tmp_path / "out", "folder")
+    assert open_dataset(out).labels == ("a",)
 
 
 def test_the_zip_is_the_structured_zip_that_automl_takes(plain, tmp_path):
