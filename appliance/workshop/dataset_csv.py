@@ -105,6 +105,10 @@ def read_rows(index: Path, gs: Mapping[str, Path]) -> tuple[list[Row], list[Prob
         except ValueError as error:
             problems.append(Problem("refused", name, f"Row {number} of {index.name}: {error}."))
             continue
+        except (OSError, RuntimeError) as error:  # a name too long for a file, a closed folder; a loop of links
+            reason = getattr(error, "strerror", None) or "its links lead in a circle"
+            problems.append(Problem("refused", name, f"Row {number} of {index.name}: {name} cannot be looked up: {reason}."))
+            continue
         if (path, label) in seen:
             says = f"Row {number} of {index.name} repeats {seen[path, label]} and was passed over."
             problems.append(Problem("passed_over", name, says))

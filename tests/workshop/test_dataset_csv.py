@@ -93,6 +93,16 @@ def test_a_path_that_leads_out_is_refused(name, folder, tmp_path):
     assert "leads out of" in said(dataset, "refused")[0]
 
 
+@pytest.mark.parametrize("name", ["loop/1.jpg", "gs://b/loop/1.jpg", f"gs://b/{'x' * 300}.jpg", f"gs://b/sub/{'%20' * 300}.jpg"])
+def test_a_path_that_no_file_can_have_is_refused_and_the_others_are_read(name, folder):
+    (folder / "loop").symlink_to("pool")
+    (folder / "pool").symlink_to("loop")
+    dataset = opened(folder, f"{name},a\n001.jpg,a\n", gs={"gs://b": folder})
+    assert rows(dataset) == [("001.jpg", "a", None)]
+    (problem,) = dataset.problems
+    assert problem.fault == "refused" and problem.says.startswith(f"Row 1 of index.csv: {name} cannot be looked up: ")
+
+
 def test_an_absolute_path_is_the_writers_own_word(folder, tmp_path):
     (tmp_path / "else.jpg").write_bytes(picture(8))
     assert opened(folder, f"{tmp_path}/else.jpg,a\n").examples[0].read_bytes() == picture(8)
