@@ -98,6 +98,7 @@ def train(request: Request, progress: Progress = lambda stage, done, total: None
         RuntimeMissingError: No TFLite runtime works here.
     """
     started_s = time.monotonic()
+    created = _created()
     with new_bundle(request.out) as folder:
         bases = [open_base(path) for path in request.bases]
         progress("sorting the pictures", 0, 0)
@@ -118,7 +119,7 @@ def train(request: Request, progress: Progress = lambda stage, done, total: None
             raise TrainingError(" ".join(without))
         chosen = choose(candidates, request.optimize)
         progress("writing", 0, 0)
-        _write(folder, chosen, pictures, name, request)
+        _write(folder, chosen, pictures, name, request, created)
         check(chosen, read_bundle(folder))
     return Outcome(
         bundle=read_bundle(request.out),
@@ -138,7 +139,9 @@ def choose(candidates: Sequence[Candidate], optimize: Literal["accuracy", "laten
     return min(near, key=lambda candidate: candidate.invoke_ms)
 
 
-def _write(folder: Path, chosen: Candidate, pictures: TrainingSet, name: str, request: Request) -> None:
+def _write(
+    folder: Path, chosen: Candidate, pictures: TrainingSet, name: str, request: Request, created: str | None
+) -> None:
     model_file = folder / "model.tflite"
     model_file.write_bytes(chosen.model)
     sha256 = hashlib.sha256(chosen.model).hexdigest()
@@ -149,7 +152,7 @@ def _write(folder: Path, chosen: Candidate, pictures: TrainingSet, name: str, re
         identity=ModelIdentity(name, request.version or f"sha256:{sha256[:12]}", sha256),
         confidence_threshold=chosen.choice.threshold,
         background_label=pictures.background,
-        created=_created(),
+        created=created,
     )
     write_bundle(bundle, folder)
 
@@ -159,7 +162,11 @@ def _created() -> str | None:
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdecimal():
         return None
-    return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        shown = epoch if len(epoch) <= 20 else f"{epoch[:20]}…"
+        raise TrainingError(f"SOURCE_DATE_EPOCH is {shown}, too late for a date: give seconds since 1970, or unset it.") from None
 
 
 def _warnings(pictures: TrainingSet, chosen: Candidate) -> list[str]:

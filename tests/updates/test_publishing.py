@@ -172,7 +172,7 @@ def test_a_version_is_that_of_the_models_a_channel_holds_or_held(operator, tmp_p
     gone_back = publisher.rollback("door", version="1.0")
     assert [entry.bundle for entry in gone_back.entries] == ["bundles/door-1.0.zip"]
     assert gone_back.bundles == ("door 1.0",)
-    with pytest.raises(PublishError, match="of door, which channel door holds or held, the site has no version 3.0; it has 1.0, 2.0"):
+    with pytest.raises(PublishError, match="of door, which channel door holds or held, .* no version 3.0; it has 1.0, 2.0$"):
         publisher.rollback("door", version="3.0")
     push("gate", "5.0", "door", 5)
     assert publisher.rollback("door", version="2.0").bundles == ("door 2.0",)

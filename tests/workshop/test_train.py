@@ -95,6 +95,15 @@ def test_the_time_stands_in_the_manifest_where_somebody_gives_it(pictures, base,
     assert read_bundle(tmp_path / "new").created == "2023-11-14T22:13:20Z"
 
 
+@pytest.mark.parametrize("epoch", ["999999999999", "99999999999999999", "9" * 30, "9" * 5000])
+def test_a_time_that_is_none_is_said_before_anything_is_read(epoch, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    assert train(tmp_path / "nothing", "--base", tmp_path / "nothing.tflite", "--out", tmp_path / "new") == 1
+    said = capsys.readouterr().err
+    assert f"SOURCE_DATE_EPOCH is {epoch[:12]}" in said and said.count("\n") == 1 and len(said) < 200
+    assert not (tmp_path / "new").exists()
+
+
 def test_background_pictures_become_a_label_that_is_not_reported(pictures, base, tmp_path, capsys):
     other = write_pictures(tmp_path / "other", {"grey": 30, "yellow": 30})
     assert train(pictures, "--base", base, "--background", other, "--out", tmp_path / "new", "--json") == 0
