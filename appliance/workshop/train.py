@@ -166,7 +166,7 @@ def _created() -> str | None:
         return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         shown = epoch if len(epoch) <= 20 else f"{epoch[:20]}…"
-        raise TrainingError(f"SOURCE_DATE_EPOCH is {shown}, too late for a date: give seconds since 1970, or unset it.") from None
+        raise TrainingError(f"SOURCE_DATE_EPOCH is {shown}, too late for a date: give seconds since 1970.") from None
 
 
 def _warnings(pictures: TrainingSet, chosen: Candidate) -> list[str]:

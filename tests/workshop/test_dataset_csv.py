@@ -93,7 +93,7 @@ def test_a_path_that_leads_out_is_refused(name, folder, tmp_path):
     assert "leads out of" in said(dataset, "refused")[0]
 
 
-@pytest.mark.parametrize("name", ["loop/1.jpg", "gs://b/loop/1.jpg", f"gs://b/{'x' * 300}.jpg", f"gs://b/sub/{'%20' * 300}.jpg"])
+@pytest.mark.parametrize("name", ["loop/1.jpg", "gs://b/loop/1.jpg", f"gs://b/{'x' * 300}.jpg", f"gs://b/{'%20' * 300}.jpg"])
 def test_a_path_that_no_file_can_have_is_refused_and_the_others_are_read(name, folder):
     (folder / "loop").symlink_to("pool")
     (folder / "pool").symlink_to("loop")
