@@ -65,6 +65,44 @@ def test_what_may_be_chance_is_no_verdict(tmp_path, good, capsys):
     assert value["against"]["verdict"] == "same"
 
 
+@pytest.mark.parametrize(("alike", "lost", "won", "verdict"), [
+    (0, 1, 0, "same"), (0, 5, 0, "same"), (196, 4, 0, "same"), (195, 5, 0, "same"), (194, 6, 0, "worse"), (184, 13, 3, "worse"),
+])  # fmt: skip
+def test_an_interval_without_zero_is_no_proof_where_few_pictures_differ(tmp_path, good, capsys, alike, lost, won, verdict):
+    # Of red and green the old one takes each for the other: what is labeled so that it is right, the new one has lost.
+    shown = {"blue": shades("blue", alike), "red": shades("green", lost), "green": shades("green", won)}
+    some = pictures(tmp_path / "some", shown)
+    swapped = bundle(tmp_path / "swapped", labels="green red blue")
+    status, value, _ = evaluate(capsys, good, some, "--against", swapped)
+    accuracy, f1 = value["against"]["measures"]
+    assert accuracy["interval"][1] < 0 and f1["interval"][1] < 0
+    assert [accuracy["verdict"], f1["verdict"], value["against"]["verdict"]] == [verdict] * 3
+    assert status == (1 if verdict == "worse" else 0)
+    red = next(one for one in value["against"]["per_label"] if one["name"] == "red")
+    assert red["verdict"] == verdict
+
+
+def test_mcnemars_test_asks_more_of_accuracy_than_that_pictures_differ(tmp_path, good, capsys):
+    # 8 lost and 1 won: p = 0.039; 7 lost and 1 won: p = 0.07, though the interval is on one side of zero.
+    swapped = bundle(tmp_path / "swapped", labels="green red blue")
+    verdicts = []
+    for lost in (8, 7):
+        shown = {"blue": shades("blue", 40), "red": shades("green", lost), "green": shades("green", 1)}
+        _, value, _ = evaluate(capsys, good, pictures(tmp_path / f"{lost}", shown), "--against", swapped)
+        assert value["against"]["measures"][0]["interval"][1] < 0
+        verdicts.append(value["against"]["measures"][0]["verdict"])
+    assert verdicts == ["worse", "same"]
+
+
+def test_a_few_false_labels_are_no_proof(tmp_path, good, colours, capsys):
+    eager = bundle(tmp_path / "eager", confidenceThreshold=0.4)
+    for count, verdict in ((5, "same"), (6, "worse")):
+        background = pictures(tmp_path / f"others-{count}", {"grey": [(0.45, 0.45, 0.1)] * count})
+        _, value, _ = evaluate(capsys, eager, colours, "--against", good, "--background", background)
+        assert value["against"]["measures"][2]["interval"][0] > 0
+        assert value["against"]["measures"][2]["verdict"] == verdict
+
+
 def test_a_threshold_under_which_nothing_passes_makes_a_model_worse_though_its_best_labels_are_right(
     tmp_path, good, colours, capsys
 ):
