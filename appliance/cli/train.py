@@ -15,6 +15,7 @@ from typing import Any
 from appliance.cli import DONE
 from appliance.cli.common import add_gs
 from appliance.errors import ApplianceError, UsageError
+from appliance.labeling.manifest import is_version
 
 EXAMPLE = "example: appliance train flowers.zip --base mobilenet_v1_1.0_224_quant_embedding_extractor.tflite --out flowers-model"
 
@@ -49,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--seed must be 0 or more, not {arguments.seed}")
     if arguments.name is not None and not arguments.name.strip():
         raise UsageError("--name must not be empty")
-    if arguments.model_version is not None:
-        _require_version(arguments.model_version)
+    if arguments.model_version is not None and not is_version(arguments.model_version):
+        raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
         from appliance.workshop.dataset import gs_folders
         from appliance.workshop.train import Request, train
@@ -168,12 +169,3 @@ def _seconds(text: str) -> float:
     if not match or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 60s or 5m")
     return float(match[1]) * {"s": 1, None: 1, "m": 60, "min": 60, "h": 3600}[match[2]]
-
-
-def _require_version(text: str) -> None:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        Version(text)
-    except InvalidVersion:
-        raise UsageError(f"--model-version {text!r} is not a version by PEP 440, such as 1.2.0") from None

@@ -98,7 +98,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
     if model_file is None:
         raise BundleError(f"{where} names no model: modelFile is missing.")
     version = _text(values, "version", where)
-    if version is not None and not _VERSION.fullmatch(version):
+    if version is not None and not is_version(version):
         raise BundleError(f"{where}: version {version!r} is not a version by PEP 440, such as 1.2.0.")
     own = _object(values, "labelThresholds", where)
     threshold = values.get("confidenceThreshold")
@@ -113,6 +113,11 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         sha256={file: _sha256(value, file, where) for file, value in _object(values, "sha256", where)},
         created=_text(values, "created", where),
     )
+
+
+def is_version(text: str) -> bool:
+    """Whether a text may stand as a manifest's version: by PEP 440, and with nothing around it."""
+    return bool(_VERSION.fullmatch(text))
 
 
 def inside(path: str) -> bool:

@@ -216,8 +216,9 @@ def test_an_export_without_a_version_is_pushed_too(operator, device, tmp_path):
     assert pushed.identity.version.startswith("sha256:")
     assert device.version() == pushed.identity.version
     assert read_bundle(device.fetch()).identity.version == pushed.identity.version
-    with pytest.raises(PublishError, match="'next' is not a version"):
-        operator.publisher().push(plain, version="next")
+    for version in ("next", "1.0 ", ""):
+        with pytest.raises(PublishError, match=f"'{version}' is not a version"):
+            operator.publisher().push(plain, version=version)
 
 
 def test_the_same_bundle_makes_the_same_zip(bundles):

@@ -203,6 +203,8 @@ def test_a_base_that_is_none_is_said_before_any_picture_is_read(pictures, tmp_pa
     [
         (["--seed", "-1"], "--seed must be 0 or more"),
         (["--model-version", "one"], "not a version by PEP 440"),
+        (["--model-version", "1.0 "], "'1.0 ' is not a version by PEP 440"),
+        (["--model-version", "1.0\n"], "is not a version by PEP 440"),
         (["--name", " "], "--name must not be empty"),
     ],
 )

@@ -11,11 +11,10 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from appliance.errors import PublishError
 from appliance.labeling.bundle import read_bundle, write_bundle
 from appliance.labeling.labels import ModelIdentity
+from appliance.labeling.manifest import is_version
 from appliance.updates.probe import ProbeResult, probe
 
 _FILES = ("manifest.json", "model.tflite", "dict.txt")
@@ -54,10 +53,8 @@ def pack(source: Path, version: str | None = None) -> Packed:
     """
     bundle = read_bundle(source)
     if version is not None:
-        try:
-            Version(version)
-        except InvalidVersion:
-            raise PublishError(f"{version!r} is not a version: write it as 1.2.0 or 2.0rc1 (PEP 440)") from None
+        if not is_version(version):
+            raise PublishError(f"{version!r} is not a version: write it as 1.2.0 or 2.0rc1 (PEP 440)")
         bundle = replace(bundle, identity=replace(bundle.identity, version=version))
     with tempfile.TemporaryDirectory(prefix="appliance-publish-") as scratch:
         folder, file = Path(scratch, "bundle"), Path(scratch, "bundle.zip")
