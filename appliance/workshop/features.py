@@ -2,8 +2,9 @@
 
 Features are made by the very steps that will serve (read_picture, Preparer, the runtime with its accelerated
 kernels): other kernels give values that differ by up to 42 quantisation steps. This is nearly all the time that
-training takes, so each picture is done once: a cache holds the features by the hash of the picture's bytes and of
-the base, and adding 50 pictures to 1,000 costs 50.
+training takes, so each picture is done once: a cache holds the features by the hash of the picture's bytes and by all
+that decides what is seen in it (the base, its normalisation, the runtime, the steps), and adding 50 pictures to 1,000
+costs 50.
 
 The result does not depend on the number of threads: each picture is run by itself, on one thread of the runtime.
 """
@@ -31,6 +32,9 @@ from appliance.workshop.feature_cache import FeatureCache
 log = logging.getLogger(__name__)
 
 MAX_THREADS = 8
+# Of read_picture and Preparer: one more whenever they make another input of the same picture, so that no training takes
+# features that were made the old way.
+STEPS_VERSION = 1
 
 
 class Picture(Protocol):
@@ -88,7 +92,7 @@ def extract(
     """
     found: dict[bytes, np.ndarray] = {}
     hashes, unreadable = _hashes(pictures)
-    with cache.opened(f"{base.sha256} {base.runtime} {os.uname().machine}") as shelf:
+    with cache.opened(_maker(base)) as shelf:
         wanted = [digest for digest in hashes if digest is not None]
         found.update(shelf.get(wanted, base.pooled.dtype, base.pooled.size))
         # Of pictures that are the same, the first is looked at.
@@ -121,6 +125,12 @@ def extract(
         left_out=len(pictures) - len(kept) - len(unreadable),
         computed=done,
     )
+
+
+def _maker(base: Base) -> str:
+    """All that decides which features a picture has; the trunk's hash does not cover the normalisation, which is metadata."""
+    normalisation = f"mean {base.mean} std {base.std}"
+    return f"{base.sha256} {base.runtime} {os.uname().machine} {normalisation} steps {STEPS_VERSION}"
 
 
 def _hashes(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dict[int, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labeling.tiny_models import metadata
 from training_helpers import write_base, write_pictures
 
 from appliance.workshop.base import open_base
@@ -45,6 +46,19 @@ def test_another_base_does_not_take_the_features_of_this_one(base, tmp_path):
     extract(base, examples, cache)
     other = open_base(write_base(tmp_path / "other.tflite", input_shape=(1, 10, 10, 3)))
     assert extract(other, examples, cache).computed == 20
+
+
+def test_a_base_that_normalises_otherwise_does_not_take_them_either(tmp_path):
+    cache = FeatureCache(tmp_path / "features.sqlite")
+    examples = pictures(tmp_path / "all", red=5)
+    values = []
+    for number, (mean, std) in enumerate((((127.5,), (127.5,)), ((0.0,), (127.5,)), ((0.0,), (255.0,)))):
+        file = write_base(tmp_path / f"{number}.tflite", "float32", metadata=metadata(mean, std))
+        found = extract(open_base(file), examples, cache)
+        assert found.computed == 5
+        values.append(found.values)
+    np.testing.assert_allclose(values[1], values[0] + 1, atol=1e-5)
+    np.testing.assert_allclose(values[2], values[1] * 127.5 / 255, atol=1e-5)
 
 
 def test_the_same_picture_is_looked_at_once(base, tmp_path):
