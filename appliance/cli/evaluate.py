@@ -125,6 +125,8 @@ def _unreached(arguments: argparse.Namespace, target: Any) -> str:
 
 def _threshold(text: str) -> tuple[str | None, float]:
     label, equals, value = text.rpartition("=")
+    if equals and not label:
+        raise argparse.ArgumentTypeError(f"{text!r} names no label before the =")
     return (label if equals else None), _share(value)
 
 

@@ -203,6 +203,33 @@ def test_json_is_one_value_alone_and_wrong_usage_is_status_2(tmp_path, colours, 
     assert main(["evaluate", str(tmp_path / "model"), str(tmp_path / "nothing")]) == 1
 
 
+@pytest.mark.parametrize("option", ["--set-threshold", "--target-precision"])
+@pytest.mark.parametrize("value", ["nan", "2", "-1", "inf", "", "half"])
+def test_a_share_that_is_none_is_said_in_a_sentence_and_nothing_is_read(option, value, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["evaluate", str(tmp_path / "nothing"), str(tmp_path / "nothing"), f"{option}={value}"])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}: " in said and "from 0 to 1" in said
+
+
+@pytest.mark.parametrize("value", ["red=nan", "red=2", "red=-1", "red=", "=0.5"])
+def test_a_threshold_for_a_label_that_is_none_is_said_in_a_sentence_and_nothing_is_read(value, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["evaluate", str(tmp_path / "nothing"), str(tmp_path / "nothing"), "--set-threshold", value])
+    assert exit_.value.code == 2
+    assert "argument --set-threshold: " in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("old", ["nan", "nothing", "-1", "colours", "text"])
+def test_what_cannot_be_held_against_is_said_in_a_sentence_before_any_picture_is_looked_at(old, tmp_path, colours, capsys):
+    (tmp_path / "text").write_text("no model")
+    model = bundle(tmp_path / "model")
+    assert main(["evaluate", str(model), str(tmp_path / "no-pictures"), f"--against={tmp_path / old}"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and str(tmp_path / old) in said
+
+
 def test_the_real_export_is_as_good_on_real_pictures_as_was_measured(data, tmp_path, capsys):
     with zipfile.ZipFile(data / "flowers" / "flowers_val.zip") as archive:
         archive.extractall(tmp_path / "flowers", archive.namelist()[::4])
