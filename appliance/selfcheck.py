@@ -48,7 +48,7 @@ class Finding:
 def check(settings: Settings) -> Iterator[Finding]:
     """Looks at each part in turn; yields as soon as each is known."""
     settings = with_credentials(settings)
-    yield Finding("settings", True, f"{settings.path or 'the defaults'} are valid")
+    yield Finding("settings", True, f"{settings.path} is valid" if settings.path else "the defaults hold")
     try:
         daemon = ask(control_socket(), {"command": "status"}, 5)
     except DaemonAbsentError:

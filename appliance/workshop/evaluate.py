@@ -98,6 +98,7 @@ class Evaluation:
         against: The other one, on the same pictures.
         dataset, background: What was opened.
         part: Which pictures were taken.
+        options: What on the command line takes the same pictures again.
         pictures, background_pictures: Those that could be read, in the order of the scores.
         skipped: (name, reason) of files that were not taken or could not be read.
         notes: What the user should know, a sentence each.
@@ -107,6 +108,7 @@ class Evaluation:
     against: Subject | None
     dataset: Path
     part: Part
+    options: tuple[str, ...]
     pictures: tuple[Example, ...]
     background: Path | None
     background_pictures: tuple[Example, ...]
@@ -167,12 +169,22 @@ def evaluate(request: Request, progress: Callable[[int, int], None] = lambda don
         against=subjects[1] if len(subjects) > 1 else None,
         dataset=dataset.source,
         part=part,
+        options=_options(request),
         pictures=pictures,
         background=opened[1].source if others else None,
         background_pictures=without,
         skipped=tuple(skipped),
         notes=tuple(notes),
     )
+
+
+def _options(request: Request) -> tuple[str, ...]:
+    """Those of `request` that choose pictures and are not as they are by themselves."""
+    options = ["--split", request.part] if request.part != "auto" else []
+    options += ["--seed", str(request.seed)] if request.seed else []
+    for bucket, folder in request.gs.items():
+        options += ["--gs", f"{bucket}={folder}"]
+    return tuple(options)
 
 
 def look(

@@ -88,6 +88,7 @@ def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, An
         "made": f"Made by camera-appliance {__version__}. The model’s sha256 is {subject.bundle.identity.sha256}.",
         "bundle": str(subject.bundle.source),
         "dataset": str(evaluation.dataset),
+        "options": list(evaluation.options),
         "notes": said["notes"],
         "labels": list(subject.judged.labels),
         "inModel": [label not in subject.lacks for label in subject.judged.labels],

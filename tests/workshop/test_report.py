@@ -103,6 +103,15 @@ def test_the_slider_gives_the_figures_that_the_command_gives(browser, page, eval
         assert text(browser, f"#labels tr[data-label={label}] td:nth-child(5)") == percent(one.recall)
 
 
+def test_the_command_takes_the_pictures_that_the_page_shows(browser, evaluation, tmp_path):
+    """Without --split it would choose on pictures that the model was trained on."""
+    subject = evaluation.subject.bundle.source
+    chosen = evaluate(Request(subject, evaluation.dataset, part="train", seed=3, gs={"gs://b": tmp_path}))
+    browser.open(write_report(chosen, None, tmp_path / "report"))
+    browser.wait("document.querySelector('#figure-precision')")
+    assert f"{evaluation.dataset} --split train --seed 3 --gs gs://b={tmp_path} " in text(browser, "#command")
+
+
 def test_one_slider_moves_every_figure_at_once(browser, page):
     move(browser, 0.45)
     before = moving(browser)

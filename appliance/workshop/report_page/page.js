@@ -277,14 +277,14 @@ const moveFigures = () => {
   $("threshold-value").textContent = shown(state.common);
   $("summary").textContent = `At ${shown(state.common)}: ${list.slice(0, background ? 3 : 2).map(([, title, value]) => `${title} ${value}`).join(", ")}`;
   const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => ` \\\n  --set-threshold ${quoted(`${LABELS[label]}=${+(value / STEPS).toFixed(4)}`)}`);
-  $("command").textContent = `appliance evaluate ${quoted(data.bundle)} ${quoted(data.dataset)} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
+  $("command").textContent = `appliance evaluate ${[data.bundle, data.dataset, ...data.options].map(quoted).join(" ")} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
 };
 const show = () => { moveFigures(); moveCurves(); moveLabels(); drawConfusion(); moveMistakes(); };
 
 document.title = `Evaluation of ${data.title}`;
 $("title").textContent = data.title;
 $("about").textContent = data.about;
-$("notes").replaceChildren(...data.notes.map((note) => make("li", {}, note)));
+$("notes").replaceChildren(...data.notes.map((note) => make("li", {}, ...note.split("`").map((part, place) => place % 2 ? make("code", {}, part) : part))));
 $("made").textContent = data.made;
 $("false-figure").hidden = !background;
 $("curve-of").append(make("option", { value: "" }, "all labels"), ...listed.filter((label) => content[label]).map((label) => make("option", { value: label }, LABELS[label])));
