@@ -26,8 +26,9 @@ _VERSION = re.compile(
     r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
     re.IGNORECASE,
 )
-# A string as a whole (so that commas inside it stay), or a comma that only a closing bracket follows.
-_STRING_OR_TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])')
+# A string as a whole (so that commas inside it stay), or a comma that only a closing bracket follows. What begins as a
+# string always matches, to the end of the text where it has none: each byte is looked at once, whatever is sent.
+_STRING_OR_TRAILING_COMMA = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|,(?=\s*+[}\]])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,12 @@ def load_json(text: bytes, where: str) -> Any:
         except json.JSONDecodeError:
             without = _STRING_OR_TRAILING_COMMA.sub(lambda match: "" if match[0] == "," else match[0], decoded)
             return json.loads(without)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BundleError(f"{where} is not JSON: {error}.") from error
+    except ValueError as error:  # Python makes no number of thousands of digits
+        raise BundleError(f"{where} is not JSON that can be read: it holds a number of too many digits.") from error
+    except RecursionError as error:
+        raise BundleError(f"{where} is not JSON that can be read: it is nested too deep.") from error
 
 
 def parse_manifest(text: bytes, where: str) -> Manifest:

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import stat
+import time
 import zipfile
 
 import pytest
@@ -12,6 +13,7 @@ from tiny_models import COLOURS, metadata, tiny_model, with_files, write_tiny
 from appliance.errors import BundleError
 from appliance.labeling import archive
 from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.labeling.manifest import load_json
 
 MANIFEST = {"modelType": "IMAGE_LABELING", "modelFile": "model.tflite", "labelsFile": "dict.txt"}
 
@@ -333,6 +335,33 @@ def test_label_files_that_are_none(tmp_path, labels, says):
 )
 def test_manifests_that_are_wrong(tmp_path, manifest, says):
     refused(write_tiny(tmp_path / "folder", manifest=manifest), says)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": "' + '\\"' * 60_000, '{"a": "' + '\\"' * 60_000 + "\\", "[" + ", " * 60_000, "[," + " " * 60_000]
+)
+def test_a_manifest_made_to_be_slow_is_refused_at_once(text):
+    begun_s = time.process_time()
+    with pytest.raises(BundleError, match="is not JSON"):
+        load_json(text.encode(), "it")
+    assert time.process_time() - begun_s < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a": ' + "7" * 5000 + "}", "too many digits"),
+        ('{"a": ' + "7" * 5000 + ",}", "too many digits"),
+        ("[" * 100_000, "too deep"),
+    ],
+)
+def test_json_that_python_does_not_read_is_refused(text, says):
+    with pytest.raises(BundleError, match=says):
+        load_json(text.encode(), "it")
+
+
+def test_commas_and_quotes_inside_strings_stay():
+    assert load_json(b'{"a": ",]\\",}", "b": [1, 2 , ], }', "it") == {"a": ',]",}', "b": [1, 2]}
 
 
 def test_which_model_is_meant_must_be_clear(tmp_path):
