@@ -25,7 +25,8 @@ They are raised where the fact is known and caught where something can be done.
     ├── UpdateError              something about fetching and putting in a newer model
     │   ├── SourceError              a source cannot be used for now; tried again later
     │   │   ├── HttpStatusError          the server answered, with a status that is no success
-    │   │   └── SourceChangedError       what is offered changed while it was fetched
+    │   │   ├── SourceChangedError       what is offered changed while it was fetched
+    │   │   └── NoRoomError              the disk has no room for what is offered
     │   └── SourceSettingsError      a source will not work until somebody changes something
     │       └── ChannelError             a channel's file is no good one
     ├── ControlError             the running daemon could not be asked, or said no
@@ -148,6 +149,10 @@ class HttpStatusError(SourceError):
 
 class SourceChangedError(SourceError):
     """What is offered changed while it was fetched: ask again at once."""
+
+
+class NoRoomError(SourceError):
+    """The disk has no room for what is offered; what was fetched of it is to go."""
 
 
 class SourceSettingsError(UpdateError):

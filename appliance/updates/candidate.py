@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from appliance.errors import BundleError, LabelOptionError, SourceError, UpdateError
+from appliance.errors import BundleError, LabelOptionError, NoRoomError, SourceError, UpdateError
 from appliance.identity import boot_id
 from appliance.labeling.bundle import Bundle, read_bundle
 from appliance.updates.device import Device, Shown, Step
 from appliance.updates.journal import Entry, Journal
 from appliance.updates.probe import ProbeResult
+from appliance.updates.room import is_full, see_that_there_is_room
 from appliance.updates.shelf import bundle_key
 from appliance.updates.sources import Offer, Source, shown_version
 from appliance.updates.state import Slot, StoreState
@@ -30,10 +31,6 @@ log = logging.getLogger(__name__)
 # Steps in which a bad model can end this process, or the machine.
 DANGEROUS = ("probing", "warming", "swapping")
 MAX_TRIES = 2
-# Room that stays free beside the candidate: the outbox and the log must go on.
-RESERVE_BYTES = 16 * 1024 * 1024
-# The download, what a zip unpacks to, and the copy in the store.
-_COPIES = 3
 _PROGRESS_STEP = 5
 
 Probe = Callable[[Path], ProbeResult]
@@ -171,21 +168,16 @@ class Candidate:
         folder = self._downloads / sha256(self.offer.hash.encode()).hexdigest()[:16]
         self.clear(but=folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._see_that_there_is_room()
+        have_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         try:
+            see_that_there_is_room(folder, min(self.offer.size_bytes or 0, self._rules.max_bytes), have_bytes)
             return self._source.fetch(self.offer, folder, self._progress)
         except BundleError as error:
             raise RefusedError(_plain(error)) from error
-
-    def _see_that_there_is_room(self) -> None:
-        free_bytes = shutil.disk_usage(self._downloads).free
-        size_bytes = min(self.offer.size_bytes or 0, self._rules.max_bytes)
-        needed_bytes = size_bytes * _COPIES + RESERVE_BYTES
-        if free_bytes < needed_bytes:
-            raise SourceError(
-                f"{free_bytes // 1_000_000} MB are free in {self._downloads.parent}, and this model needs "
-                f"{-(-needed_bytes // 1_000_000)} MB; make room"
-            )
+        except (NoRoomError, OSError) as error:
+            if is_full(error):
+                self.clear()  # what came so far would only keep the disk full
+            raise
 
     def _progress(self, got: int, of: int | None) -> None:
         if self._stopping():

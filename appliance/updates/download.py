@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-from appliance.errors import HttpStatusError, SourceChangedError, SourceError
+from appliance.errors import HttpStatusError, NoRoomError, SourceChangedError, SourceError
 from appliance.identity import boot_id
 from appliance.updates.http import Answer, Http, Validators, length_of, shown, status_error, validators_of
+from appliance.updates.room import LOOK_EVERY_BYTES, see_that_there_is_room
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,14 @@ class Wanted:
         validators: The state of the file that was announced; another one is a SourceChangedError. Empty: any.
         immutable: The address always holds the same bytes (a hash is part of it, and checked later): the rest may be
             asked for although the server names no state.
+        watch_disk: Whether the disk must keep its reserve (room.py); else it may be filled.
     """
 
     max_bytes: int
     exact_bytes: int | None = None
     validators: Validators = Validators()
     immutable: bool = False
+    watch_disk: bool = False
 
 
 def download(
@@ -68,6 +71,7 @@ def download(
     Raises:
         SourceChangedError: The server has another state of the file than `wanted.validators`.
         HttpStatusError: The server answered with another status.
+        NoRoomError: The disk has no room for it, or less and less while it came. What came is still there.
         SourceError: The connection failed or broke, was silent or slow too long, or the file is larger or of another size
             than it may be. A part that is of use stays for the next call.
         OSError: The disk refuses.
@@ -81,7 +85,7 @@ def download(
         try:
             answer = _once(http, url, part, wanted, progress, dict(headers or {}), deadline_s)
             break
-        except (HttpStatusError, SourceChangedError):
+        except (HttpStatusError, SourceChangedError, NoRoomError):
             raise
         except _OverlongPartError as error:
             if attempt == MAX_RESUMPTIONS:
@@ -196,6 +200,8 @@ def _once(
         if total is not None and wanted.exact_bytes is not None and total != wanted.exact_bytes:
             part.drop()
             raise SourceError(f"{shown(where)} has {total} bytes where {wanted.exact_bytes} were announced")
+        if wanted.watch_disk:
+            see_that_there_is_room(part.path.parent, total, have)
         if not have:
             part.begin(url, found)
         _receive(http, response, where, part, have, wanted, total, progress)
@@ -214,7 +220,7 @@ def _receive(
 ) -> None:
     limits, total = http.limits, wanted.exact_bytes if total is None else total
     most = wanted.max_bytes if wanted.exact_bytes is None else wanted.exact_bytes
-    window_s, window_bytes = time.monotonic(), have
+    window_s, window_bytes, looked_bytes = time.monotonic(), have, have
     with part.path.open("ab", buffering=0) as file:  # what came is there after a kill too
         progress(have, total)
         for piece in http.chunks(response):
@@ -227,6 +233,9 @@ def _receive(
                 raise SourceError(f"{shown(where)} sends more than the {most} bytes{announced or ' that are fetched'}")
             file.write(piece)
             progress(have, total)
+            if wanted.watch_disk and have - looked_bytes >= LOOK_EVERY_BYTES:
+                looked_bytes = have
+                see_that_there_is_room(part.path.parent, None)
             now_s = time.monotonic()
             if now_s - window_s >= limits.slow_window_s:
                 if (have - window_bytes) / (now_s - window_s) < limits.slow_bytes_per_s:

@@ -518,27 +518,75 @@ def test_errors_are_told_once_and_tried_again_later_each_time(rig, server):
     assert rig.updater._schedule.wait_s() > 10
 
 
-def test_a_full_disk_is_seen_before_the_download(tmp_path):
-    """In a namespace of its own, on a file system that has less room than is kept free beside a model."""
-    script = f"""
+def on_a_small_disk(folder, size, script):
+    """What a program prints that runs on a file system of this size, in a namespace of its own."""
+    prepared = f"""
 import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent), str(Path(__file__).parents[2])]!r}
+import shutil
 from pathlib import Path
 import made_models
 from machine_helpers import Rig, publish
-from model_server import ModelServer
+from model_server import Longer, ModelServer, Status, Truncate
+"""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    mounted = f"mount -t tmpfs -o size={size} tmpfs '{folder}' && cd '{folder}' && exec '{sys.executable}' -c \"$0\""
+    command = ["unshare", "-m", "sh", "-c", mounted, prepared + script]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if "unshare:" in found.stderr or "mount:" in found.stderr:
+        pytest.skip(f"no mount namespace here: {found.stderr.strip()}")
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
+def test_a_full_disk_is_seen_before_the_download(tmp_path):
+    """On a file system that has less room than is kept free beside a model."""
+    said = on_a_small_disk(tmp_path, "8m", """
 with ModelServer() as server:
     publish(server, Path("made"), version="2.0", model=made_models.good(2))
     with Rig(Path("device"), server.url("/manifest.json")) as rig:
         rig.check()
         print(rig.until("failed").reason, rig.runs, len(server.asked("/model.tflite", "GET")))
-"""
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can be mounted by root only")
-    mounted = f"mount -t tmpfs -o size=8m tmpfs '{tmp_path}' && cd '{tmp_path}' && exec '{sys.executable}' -c \"$0\""
-    found = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, timeout=120)
-    if "unshare" in found.stderr or "mount" in found.stderr:
-        pytest.skip(f"no mount namespace here: {found.stderr.strip()}")
-    assert "make room" in found.stdout and found.stdout.strip().endswith("shipped 1.0 0"), found.stderr
+""")
+    assert "make room" in said and said.endswith("shipped 1.0 0")
+
+
+@pytest.mark.parametrize(("announced", "most_bytes"), [(True, 1_000_000), (False, 12_000_000)])
+def test_a_model_of_unknown_size_does_not_fill_the_disk(tmp_path, announced, most_bytes):
+    """The manifest gives a hash and no size; the server says at the download how much it sends, or not even then."""
+    said = on_a_small_disk(tmp_path, "24m", f"""
+with ModelServer() as server:
+    publish(server, Path("made"), version="2.0", model=made_models.good(2))
+    server.fault("/model.tflite", Longer(40_000_000, announced={announced}))
+    with Rig(Path("device"), server.url("/manifest.json")) as rig:
+        before = shutil.disk_usage(".").free
+        least = [before]
+        shows = rig.shows
+        rig.shows = lambda shown: (least.append(shutil.disk_usage(".").free), shows(shown))
+        rig.check()
+        print(rig.until("failed").reason)
+        print(before - min(least) < {most_bytes}, before - shutil.disk_usage(".").free < 1_000_000)
+        print(rig.store.state().refused)
+""")
+    assert "make room" in said and said.endswith("True True\n()"), said
+
+
+def test_what_came_already_counts_when_a_download_goes_on(tmp_path):
+    """The disk has room for the rest, not for all once more."""
+    said = on_a_small_disk(tmp_path, "40m", """
+with ModelServer() as server:
+    publish(server, Path("made"), version="2.0", hashes=False)
+    server.put("/model.tflite", bytes(7_000_000))
+    faults = iter([Truncate(6_000_000), Status(503)])
+    server.route("GET", "/model.tflite", lambda request: next(faults, None))
+    with Rig(Path("device"), server.url("/manifest.json")) as rig:
+        rig.check()
+        print(rig.until("failed").reason)
+        rig.check()
+        print(rig.until("refused").reason)
+        print([request.headers.get("range") for request in server.asked("/model.tflite", "GET")])
+""")
+    assert "make room" not in said and said.endswith("[None, 'bytes=6000000-', 'bytes=6000000-']"), said
 
 
 # Kills, in the small (test_update_kills.py has the table)

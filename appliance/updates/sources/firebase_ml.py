@@ -174,7 +174,8 @@ class FirebaseMlSource:
         info: _Info = offer.private
         for renewals in range(MAX_RENEWALS, -1, -1):
             try:
-                download(self._http, info.link, target, Wanted(self._settings.max_bytes, exact_bytes=info.size_bytes), progress)
+                wanted = Wanted(self._settings.max_bytes, exact_bytes=info.size_bytes, watch_disk=True)
+                download(self._http, info.link, target, wanted, progress)
                 return
             except HttpStatusError as error:
                 # Whatever it was, the next check gets a new link: this device's clock may not know that it has expired.

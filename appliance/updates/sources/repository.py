@@ -75,7 +75,7 @@ class RepositorySource:
         """As Source.fetch: the bundle's zip."""
         bundle: Target = offer.private
         file = folder / "bundle.zip"
-        wanted = Wanted(max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True)
+        wanted = Wanted(max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True, watch_disk=True)
         download(self._http, bundle.url, file, wanted, progress)
         try:
             bundle.verify(file)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from appliance.errors import BundleError, SourceChangedError, SourceError
+from appliance.errors import BundleError, NoRoomError, SourceChangedError, SourceError
 from appliance.labeling import manifest as manifests
 from appliance.labeling.flatbuffer import MalformedError
 from appliance.labeling.manifest import Manifest, parse_manifest
@@ -188,7 +188,7 @@ class UrlSource:
                     left_bytes, progress if name == found.manifest.model_file else lambda got, of: None,
                 )  # fmt: skip
             except SourceError as error:
-                if not isinstance(error, SourceChangedError):
+                if not isinstance(error, SourceChangedError | NoRoomError):
                     self._see_that_nothing_changed(found)
                 raise
             left_bytes -= target.stat().st_size
@@ -212,8 +212,9 @@ class UrlSource:
         if target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == token:
             return  # from an earlier try
         wanted = Wanted(
-            max_bytes, state.length if state else None, state.validators if state else Validators(), immutable=sha256 is not None
-        )
+            max_bytes, state.length if state else None, state.validators if state else Validators(),
+            immutable=sha256 is not None, watch_disk=True,
+        )  # fmt: skip
         target.unlink(missing_ok=True)
         answer = download(self._http, url, target, wanted, progress)
         for kind, expected in (("sha256", sha256 or _from(token, "sha256")), ("md5", _goog_md5(answer))):
