@@ -192,6 +192,8 @@ class Candidate:
         refusal = self._store.refusal(key)
         if refusal and not self.asked:
             raise RefusedError(f"it is the same that was refused before: {refusal.reason}")
+        if not refusal:
+            self._store.forget_refusals(keep=self.offer.hash)
         if self.offer.sha256 and bundle.identity.sha256 != self.offer.sha256:
             raise SourceError("the model that came is not the one that was announced; it is fetched anew")
         running = self._device.running()

@@ -174,10 +174,20 @@ class Store:
         """Remembers that what is offered under `hash` is not to be taken again."""
         self.change(lambda state: transitions.refusing(state, (hash,), version, reason))
 
-    def forget_refusals(self, keep: str | None = None) -> None:
-        """Something else is offered now: forgets what was refused, but for the hash `keep`."""
-        if any(refusal.hash != keep for refusal in self.state().refused):
-            self.change(lambda state: replace(state, refused=tuple(each for each in state.refused if each.hash == keep)))
+    def forget_refusals(self, keep: str | None = None, keep_version: str | None = None) -> None:
+        """Something else is offered now: forgets what was refused, but for the hash `keep` and what has `keep_version`.
+
+        Raises:
+            StoreError: The state cannot be written.
+        """
+
+        def kept(state: StoreState) -> tuple[Refusal, ...]:
+            return tuple(
+                each for each in state.refused if each.hash == keep or (keep_version and each.version == keep_version)
+            )
+
+        if kept(state := self.state()) != state.refused:
+            self.change(lambda state: replace(state, refused=kept(state)))
 
     # The daemon's life
 

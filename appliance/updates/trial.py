@@ -81,14 +81,14 @@ class Trial:
         Args:
             slot: The model.
             old_p95_ms: What the model before it took for a frame, None where that is not known.
-
-        Raises:
-            OSError: It could not be written down.
         """
-        self._journal.write(Entry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms))
         limits = terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, old_p95_ms)
         self._forget()
         self._running = slot, Probation(limits)
+        try:
+            self._journal.write(Entry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms))
+        except OSError as error:  # it is watched all the same; the store says after a restart that it is on probation
+            log.warning("that %s is on probation cannot be written down: %s", shown(slot), error)
         log.info("%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms)
         self._device.told(Step("probation", slot.version, slot.sha256))
 

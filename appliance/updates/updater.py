@@ -27,6 +27,7 @@ from appliance.updates.journal import Journal
 from appliance.updates.probe import probe
 from appliance.updates.schedule import Schedule
 from appliance.updates.sources import Offer, Source, shown_version
+from appliance.updates.state import Slot
 from appliance.updates.store import Store
 from appliance.updates.transitions import shown
 from appliance.updates.trial import Trial
@@ -161,8 +162,31 @@ class Updater:
         self._orders.refuse_all(StoppedError(_STOPS))
 
     def _next_order(self) -> Order | None:
-        waits_s = [each for each in (self._schedule.wait_s(), self._trial.look_again_s) if each is not None]
-        return self._orders.next(min(waits_s, default=None))
+        waits_s = (self._watch_again_s(), self._schedule.wait_s(), self._trial.look_again_s)
+        return self._orders.next(min((each for each in waits_s if each is not None), default=None))
+
+    def _watch_again_s(self) -> float | None:
+        """Begins the probation of a model that nobody watches: the disk, or a fault, ended its way right after the swap.
+
+        Returns:
+            In how many seconds to try again; None where nothing is left to do.
+        """
+        if self._trial.look_again_s is not None:
+            return None
+        try:
+            state = self._store.state()
+            if state.probation and state.current:
+                log.warning("%s is on probation, and was not watched", shown(state.current))
+                self._device.go_back(lambda: None)  # whether it labels is not sure
+                self._trial.begin(state.current, self._old_p95_ms(state.current))
+        except (ApplianceError, OSError) as error:
+            log.warning("a model on probation cannot be watched, which is tried again: %s", error)
+            return _RECOVER_AGAIN_S
+        return None
+
+    def _old_p95_ms(self, slot: Slot) -> float | None:
+        entry = self._journal.entry
+        return entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
 
     def _ask(self, order: Order) -> Future[dict[str, Any]]:
         self._orders.put(order)
@@ -207,7 +231,10 @@ class Updater:
     def _consider(self, offer: Offer | None, order: Order | None) -> None:
         """Whether an offer is taken now; what was asked is answered as soon as that is known."""
         current, wanted = self._store.state().current, order.version if order else None
-        if offer is None or (current and current.offer == offer.hash):
+        runs = bool(offer and current and current.offer == offer.hash)
+        if offer and (runs or offer.version):
+            self._verdicts.another(offer.hash, None if runs else offer.version)
+        if offer is None or runs:
             if offer and (current.variant, current.experiment) != (offer.variant, offer.experiment):
                 self._device.go_back(lambda: adopt(self._store, offer))
                 log.info("the model that runs is now variant %s, experiment %s", offer.variant, offer.experiment)
@@ -289,8 +316,7 @@ class Updater:
             candidate.tell("committed", "the same model is installed already")
             self._journal.write(None)
         else:
-            self._store.forget_refusals()
-            self._trial.begin(slot, self._journal.entry.old_p95_ms)
+            self._trial.begin(slot, self._old_p95_ms(slot))
         self._show(None)
         if order:
             order.done(_found(offer, taken=True))
@@ -320,7 +346,7 @@ class Updater:
         try:
             taken_back, self._taken_back = self._taken_back, None
             if slot := self._verdicts.recover(taken_back):
-                self._trial.begin(slot, self._journal.entry.old_p95_ms if self._journal.entry else None)
+                self._trial.begin(slot, self._old_p95_ms(slot))
             elif self._journal.entry and self._settings.source != "none":
                 self._schedule.soon()  # an update was under way
         except (ApplianceError, OSError) as error:

@@ -7,6 +7,7 @@ process left there.
 import logging
 from dataclasses import replace
 
+from appliance.errors import StoreError
 from appliance.updates.device import Device, Step, TakenBack
 from appliance.updates.journal import Entry, Journal
 from appliance.updates.state import Slot
@@ -35,6 +36,18 @@ class Verdicts:
         self._store.refuse(entry.hash, entry.version or "", entry.reason or "")
         log.warning("the model %s is refused: %s", entry.version, entry.reason)
         self._tell("refused", entry)
+
+    def another(self, hash: str, version: str | None) -> None:
+        """Something is offered: what was refused under another hash is forgotten, as far as the disk permits.
+
+        Args:
+            hash: It is offered under this.
+            version: What was refused of this version may be the same bundle, and stays; None: it is another for sure.
+        """
+        try:
+            self._store.forget_refusals(keep=hash, keep_version=version)
+        except StoreError as error:
+            log.warning("what was refused earlier is not forgotten yet: %s", error)
 
     def take_back(self, entry: Entry) -> None:
         """The model on probation failed: the one before it runs again.

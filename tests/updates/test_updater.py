@@ -318,6 +318,40 @@ def test_after_a_refusal_something_else_is_taken_and_an_explicit_install_tries_a
     assert rig.runs == "colours 2.1" and rig.store.state().refused == ()
 
 
+def test_what_was_refused_is_taken_when_something_else_was_offered_in_between(rig, server, tmp_path):
+    """Also where that was nothing new: the operator went back to what runs, and now offers the refused one again."""
+    two(server, tmp_path)
+    rig.check()
+    rig.until("committed")
+    rig.restart(probation_s=60.0)
+    publish(server, tmp_path / "three", version="3.0", model=made_models.good(3))
+    rig.outcome = (5.0,)
+    rig.check()
+    rig.until("probation", 2)
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.until("rolled_back")
+    assert "was refused" in rig.check()["reason"]
+    two(server, tmp_path / "again")
+    assert rig.check()["current"] and rig.store.state().refused == ()
+    publish(server, tmp_path / "three again", version="3.0", model=made_models.good(3))
+    assert rig.check()["taken"]
+
+
+def test_a_refused_bundle_under_another_state_of_its_files_is_still_the_refused_one(rig, server, tmp_path):
+    """A server may call the same bytes otherwise at each request."""
+    publish(server, tmp_path / "bad", version="2.0", model=made_models.good(2), hashes=False)
+    rig.restart(probation_s=60.0)
+    rig.check()
+    rig.until("probation")
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.until("rolled_back")
+    rig.outcome = None
+    server.put("/model.tflite", made_models.good(2), etag='"put-up-again"')
+    rig.check()
+    assert "the same that was refused before" in rig.until("refused").reason
+    assert rig.states.count("swapped") == 1
+
+
 # Probation
 
 
@@ -421,6 +455,49 @@ def test_a_model_installed_by_hand_during_probation_stays(rig, server, tmp_path)
     rig.updater.store_changed()
     assert "another model" in rig.until("rolled_back").reason
     assert rig.runs == rig.would_run == "colours 9.0"
+
+
+def test_a_probation_is_watched_though_the_disk_refuses_to_note_it(rig, server, tmp_path):
+    """The journal cannot be written from the swap on: a folder is in its place."""
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    two(server, tmp_path)
+    journal, swap = rig.state / "update.json", rig.swap
+
+    def swapped(warmed, change):
+        swap(warmed, change)
+        journal.unlink()
+        journal.mkdir()
+
+    rig.swap = swapped
+    rig.check()
+    rig.until("probation")
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.frames(1, *rig.outcome)
+    journal.rmdir()
+    assert "no numbers" in rig.until("rolled_back").reason
+    assert rig.runs == rig.would_run == "colours 1.0"
+
+
+def test_a_model_on_probation_that_nobody_watches_is_watched_again(rig, server, tmp_path):
+    """Its way ended with an error right after the store had it, before it labeled."""
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    two(server, tmp_path)
+    swap = rig.swap
+
+    def fails(warmed, change):
+        rig.swap = swap
+        change()
+        raise OSError(28, "No space left on device")
+
+    rig.swap = fails
+    rig.check()
+    rig.until("probation")
+    assert rig.runs == rig.would_run == "colours 2.0"
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.until("rolled_back")
+    assert rig.runs == rig.would_run == "colours 1.0"
 
 
 # Faults of the server and the network
