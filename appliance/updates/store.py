@@ -78,6 +78,17 @@ class Store:
         """Why a bundle with one of these hashes is not taken; None where it may be."""
         return next((refusal for refusal in reversed(self.state().refused) if refusal.hash in hashes), None)
 
+    def bundle(self, slot: Slot | None) -> Bundle:
+        """A bundle of this device, with the branch it came in; None: the bundled one.
+
+        Raises:
+            BundleError: It is gone, or was damaged since it was put there.
+        """
+        if slot is None:
+            return read_bundle(self.bundled)
+        bundle = self._shelf.read(slot.key)
+        return replace(bundle, identity=replace(bundle.identity, variant=slot.variant, experiment=slot.experiment))
+
     # The road of a bundle
 
     def add(
@@ -149,12 +160,13 @@ class Store:
         """The current model has proved itself."""
         self.change(transitions.proven)
 
-    def rollback(self, reason: str, refuse: bool = True) -> Slot | None:
+    def rollback(self, reason: str, refuse: bool = True, to_bundled: bool = False) -> Slot | None:
         """Goes back from the current model to what was before it.
 
         Args:
             reason: Why, for people.
             refuse: The model is at fault, or its owner does not want it: it is not taken again when offered.
+            to_bundled: What was before it cannot be used now; the bundled model is used, and that stays the previous one.
 
         Returns:
             What is current now; None: the bundled model.
@@ -166,7 +178,7 @@ class Store:
         def back(state: StoreState) -> StoreState:
             if state.current is None and state.previous is None:
                 raise StoreError("there is no model to go back to: the bundled one is in use, and none was before it")
-            return transitions.stepped_back(state, reason if refuse else None, self._bundled_key())
+            return transitions.stepped_back(state, reason if refuse else None, self._bundled_key(), to_bundled)
 
         return self.change(back).current
 
@@ -238,10 +250,8 @@ class Store:
         for slot in order:
             whole = False
             try:
-                bundle = self._shelf.read(slot.key) if slot else read_bundle(self.bundled)
+                bundle = self.bundle(slot)
                 whole = True
-                if slot:
-                    bundle = replace(bundle, identity=replace(bundle.identity, variant=slot.variant, experiment=slot.experiment))
                 return Choice(load(bundle), bundle, slot, tuple(reasons), tuple(faulty))
             except BundleError as error:
                 reasons.append(f"{transitions.shown(slot)} cannot be loaded: {str(error).rstrip('.')}")
@@ -277,7 +287,7 @@ class Store:
 
     def end(self) -> None:
         """The daemon stops on purpose: on a signal, or for a cause that is not the model (a camera that hangs)."""
-        self.change(lambda state: replace(state, start=None))
+        self.change(transitions.ended)
 
     # Underneath
 

@@ -14,13 +14,20 @@ MAX_REFUSALS = 50
 
 
 def swapped(state: StoreState, slot: Slot, probation: bool) -> StoreState:
-    """`slot` is current, and what was current is the previous one. What was refused of it is forgotten."""
+    """`slot` is current, and what was current is the previous one. What was refused of it is forgotten.
+
+    A model that has not proved itself is nothing to go back to: what was before it stays the previous one.
+    """
     again = state.current is not None and state.current.key == slot.key
+    stays = again or state.probation
+    before, earlier = (state.previous, state.earlier) if stays else (state.current, state.previous)
+    if stays and before and before.key == slot.key:
+        before, earlier = earlier, None
     return replace(
         state,
         current=slot,
-        previous=state.previous if again else state.current,
-        earlier=(state.earlier if again else state.previous) if probation else None,
+        previous=before,
+        earlier=earlier if probation else None,
         waiting=None if state.waiting and state.waiting.key == slot.key else state.waiting,
         probation=probation,
         deaths=0,
@@ -28,16 +35,22 @@ def swapped(state: StoreState, slot: Slot, probation: bool) -> StoreState:
     )
 
 
-def stepped_back(state: StoreState, refused_for: str | None, bundled_key: str | None) -> StoreState:
+def stepped_back(
+    state: StoreState, refused_for: str | None, bundled_key: str | None, to_bundled: bool = False
+) -> StoreState:
     """The previous model is current again, and the one that was is refused where there is a reason.
 
     Where that failed its probation, all is as before: the owner can still go back to what was before that.
 
     Where the bundled model is left for a delivered one, it does not replace that again at the next start.
+
+    With `to_bundled` the previous model cannot be used now: the bundled one is current, and it stays the previous one.
     """
     left, back = state.current, state.previous
     if left and refused_for:
         state = refusing(state, (left.key, left.offer), left.version, refused_for)
+    if to_bundled:
+        return replace(state, current=None, earlier=None, probation=False, deaths=0)
     if left is None and back:
         back = replace(back, over_bundled=bundled_key)
     return replace(state, current=back, previous=state.earlier, earlier=None, probation=False, deaths=0)
@@ -65,6 +78,11 @@ def begun(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreS
             state = stepped_back(state, reason, bundled_key)
             report = f"{reason}: {shown(state.current)} is used again"
     return replace(state, start=Start(boot)), report
+
+
+def ended(state: StoreState) -> StoreState:
+    """The program stopped on purpose: the starts before it that were not survived are none in a row any more."""
+    return replace(state, start=None, deaths=0)
 
 
 def proven(state: StoreState) -> StoreState:

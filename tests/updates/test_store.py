@@ -258,6 +258,14 @@ def test_a_rollback_for_another_cause_refuses_nothing(store, make):
     assert store.refusal(slot.key) is None
 
 
+def test_where_the_one_before_cannot_be_used_the_bundled_one_is_and_that_can_still_be_gone_back_to(store, make):
+    store.install(make("1.0"), "a command")
+    slot = store.install(make("2.0"), "channel stable", probation=True)
+    assert store.rollback("it is too slow", to_bundled=True) is None
+    assert running(store) == "shipped 1.0" and store.refusal(slot.key) and not store.state().probation
+    assert store.rollback("its owner went back").version == "1.0"
+
+
 def test_an_explicit_installation_clears_a_refusal(store, make):
     bundle = make("2.0")
     slot = store.install(bundle, "a command")
@@ -282,6 +290,23 @@ def test_installing_the_current_model_again_keeps_the_previous_one(store, make):
     bundle = make("2.0")
     store.install(bundle, "a command")
     store.install(bundle, "a command")
+    assert store.rollback("no").version == "1.0"
+
+
+def test_a_model_that_is_replaced_during_its_probation_is_not_gone_back_to(store, make):
+    store.install(make("1.0"), "a command")
+    unproven = store.install(make("2.0"), "channel stable", probation=True)
+    store.install(make("3.0"), "a command")
+    assert unproven.key not in on_disk(store)
+    assert store.rollback("no").version == "1.0"
+
+
+def test_what_was_before_an_unproven_model_put_back_by_hand_keeps_its_own_way_back(store, make):
+    store.install(make("1.0"), "a command")
+    second = make("2.0")
+    store.install(second, "a command")
+    store.install(make("3.0"), "channel stable", probation=True)
+    store.install(second, "a command")
     assert store.rollback("no").version == "1.0"
 
 
@@ -317,6 +342,15 @@ def test_power_cuts_and_stops_do_not_count(store, make):
     for _ in range(4):
         again(store).end()
         assert start(store, "d") is None
+    assert running(store) == "colours 2.0"
+
+
+def test_deaths_with_a_stop_in_between_are_none_in_a_row(store, make):
+    store.install(make("2.0"), "a command", probation=True)
+    for _ in range(4):
+        start(store)  # it dies
+        assert start(store) is None
+        again(store).end()
     assert running(store) == "colours 2.0"
 
 
