@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from appliance.errors import StoreError
+from appliance.errors import ModelError, StoreError
 from appliance.labeling.bundle import Bundle
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.labels import ModelIdentity
@@ -77,7 +77,21 @@ class Junction:
 
     def go_back(self, change: Callable[[], None]) -> None:
         """Changes the store and puts in what it then says is current."""
-        self._orders.put_in(self._models.load, change)
+
+        def load() -> Labeler:
+            change()
+            return self._models.load()
+
+        self._orders.put_in(load)
+        self._wait_for(self._models.current)
+
+    def roll_back(self, reason: str) -> None:
+        """Puts the model before the current one back, here and in the store; the bundled one where that cannot be used."""
+        try:
+            self._put_back(reason, to_bundled=False)
+        except ModelError as error:
+            log.warning("the model before cannot be gone back to, so the bundled one is taken: %s", error)
+            self._put_back(reason, to_bundled=True)
         self._wait_for(self._models.current)
 
     def configured(self, threshold: float | None) -> None:
@@ -99,6 +113,11 @@ class Junction:
             if shown != self._shown:
                 self._shown = shown
                 self._tell()
+
+    def _put_back(self, reason: str, to_bundled: bool) -> None:
+        self._orders.put_in(
+            lambda: self._models.load_previous(to_bundled), lambda: self._models.roll_back(reason, to_bundled)
+        )
 
     def _tell(self) -> None:
         identity, shown = self._identity, self._shown

@@ -103,21 +103,30 @@ class Models:
             raise
         return labeler
 
-    def roll_back(self, suits: Callable[[Labeler], object]) -> None:
-        """Makes the model before this one the current one; `load` loads it.
+    def load_previous(self, bundled: bool = False) -> Labeler:
+        """Loads the model to go back to, before `roll_back` makes it current: what the store names has to run.
 
         Args:
-            suits: Raises an ApplianceError where that model does not suit the settings. It is asked first: what the store
-                names has to run, or the next start would fail.
+            bundled: The bundled one, where the one before cannot be used.
+
+        Raises:
+            SettingsError, ModelError: It cannot be loaded.
+        """
+        if self._settings.model:
+            return self._named()
+        return self._load(self.store.bundle(None if bundled else self.store.state().previous))
+
+    def roll_back(self, reason: str, to_bundled: bool = False) -> None:
+        """Makes the model before this one the current one.
+
+        Args:
+            reason: Why, for people.
+            to_bundled: As in `load_previous`.
 
         Raises:
             StoreError: There is none, or the store cannot be changed.
-            ModelError: It cannot be loaded.
         """
-        if self._settings.model:
-            raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
-        suits(self._load(read_bundle(self.store.path(self.store.state().previous))))
-        self.store.rollback("its owner went back to the one before it")
+        self.store.rollback(reason, to_bundled=to_bundled)
 
     @property
     def named(self) -> bool:

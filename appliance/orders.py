@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
 from appliance.capture import Capture
-from appliance.errors import ControlError
+from appliance.errors import ControlError, StoreError
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import View
 from appliance.messaging.commands import Handler
@@ -162,12 +162,11 @@ class Orders:
 
     def _roll_back(self) -> dict[str, Any]:
         left = self._models.current.identity
-
-        def suits(model: Labeler) -> None:
-            self._pipeline.prepare(model, None)
-
-        runs = self.put_in(self._models.load, lambda: self._models.roll_back(suits))
-        said = update_payload("rolled_back", left.version, left.sha256, "its owner went back to the one before it")
+        if self._models.named:
+            raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
+        reason = "its owner went back to the one before it"
+        runs = self.put_in(self._models.load_previous, lambda: self._models.roll_back(reason))
+        said = update_payload("rolled_back", left.version, left.sha256, reason)
         self._reports.update(said)
         return self._changed(runs)
 
@@ -198,22 +197,26 @@ class Orders:
 
         Args:
             load: The labeler.
-            change: Carried out before, such as a change of the store.
+            change: Carried out once it is sure that the labeler can label here, such as a change of the store.
 
         Returns:
             Which model labels from the next frame on.
 
         Raises:
-            ApplianceError: From `change` or `load`; nothing was swapped.
+            ApplianceError: From `load` or `change`, or the labeler does not suit the settings; nothing was swapped.
         """
         with self._following:
+            labeler = load()
+            self._pipeline.prepare(labeler, None)  # it suits the settings, which do not change meanwhile
             if change:
                 change()
-            labeler = load()
             with self._setting:
                 threshold = self._threshold_for(labeler)
                 engine = self._pipeline.prepare(labeler, threshold)
-                self._hold(threshold)
+                try:
+                    self._hold(threshold)
+                except OSError as error:  # the next start finds out once more that it does not hold
+                    log.warning("that the threshold is another cannot be written down: %s", error)
                 self._models.current = labeler
                 self._pipeline.use(engine)
         identity = labeler.identity

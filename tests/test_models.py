@@ -43,15 +43,14 @@ def test_settings_that_do_not_suit_the_model_change_nothing(models, other):
     assert models.named
 
 
-def test_a_model_that_does_not_suit_is_not_gone_back_to(models, other):
+def test_what_is_gone_back_to_is_loaded_before_anything_changes(models, other):
     models.store.install(read_bundle(other), "a test")
-    with pytest.raises(LabelOptionError, match="flowers has no such label"):
-        models.roll_back(suits_not)
+    assert models.load_previous().identity.name == "flowers"  # to be held against the settings (test_junction.py)
     assert models.load().identity.name == "other"
-    models.roll_back(suits)
+    models.roll_back("its owner went back")
     assert models.load().identity.name == "flowers"
 
 
 def test_there_is_nothing_to_go_back_to(models):
     with pytest.raises(StoreError, match="there is no model to go back to"):
-        models.roll_back(suits)
+        models.roll_back("its owner went back")

@@ -69,6 +69,13 @@ class Device(Protocol):
             StoreError, ModelError: It could not be done.
         """
 
+    def roll_back(self, reason: str) -> None:
+        """The store goes back for this reason, and what was before labels: loaded first, so that it can.
+
+        Raises:
+            StoreError, ModelError: It could not be done; nothing was changed.
+        """
+
     def configured(self, threshold: float | None) -> None:
         """The common threshold that Remote Config chose, in the place of the settings'; None: it chose none."""
 

@@ -118,6 +118,12 @@ class Trial:
         self._times_ms.clear()
 
     def _look(self, slot: Slot, watched: Probation) -> bool:
+        entry = self._journal.entry
+        if entry is None or entry.hash not in (slot.key, slot.offer):
+            entry = Entry("probation", slot.offer or slot.key, slot.version, slot.sha256)
+        if entry.step == "rolled_back":  # judged already, and not all of it could be carried out
+            self._verdicts.take_back(entry)
+            return True
         state = self._store.state()
         if state.current is None or state.current.key != slot.key or not state.probation:
             if not self._store.refusal(slot.key):  # who rolls back tells it
@@ -129,7 +135,6 @@ class Trial:
         reason = watched.failure
         if reason is None and (stuck := self._device.stuck()):
             reason = f"it does not answer: {stuck}"
-        entry = self._journal.entry or Entry("probation", slot.offer or slot.key, slot.version, slot.sha256)
         if reason:
             self._forget()
             self._verdicts.take_back(verdict(entry, "rolled_back", reason))

@@ -56,7 +56,10 @@ class Verdicts:
             StoreError, ModelError, OSError: It could not be done.
         """
         self._journal.write(entry)
-        self._device.go_back(lambda: self._store.rollback(entry.reason or "it failed its probation"))
+        if self._on_probation(entry):
+            self._device.roll_back(entry.reason or "it failed its probation")
+        else:  # an earlier try came so far; what labels is what the store says
+            self._device.go_back(lambda: None)
         log.warning("the model %s is taken back: %s", entry.version, entry.reason)
         self._tell("rolled_back", entry)
 
@@ -90,11 +93,10 @@ class Verdicts:
             if entry and entry.hash in (slot.key, slot.offer):
                 self._journal.write(None)
                 entry = None
-        state = self._store.state()
-        trial = state.current if state.probation else None
+        trial = self._trial()
         if entry is None:
             return trial
-        about_trial = trial is not None and entry.hash in (trial.key, trial.offer)
+        about_trial = self._on_probation(entry)
         if entry.step == "refused":
             self.refuse(entry)
         elif entry.step == "rolled_back" and about_trial:
@@ -108,6 +110,14 @@ class Verdicts:
                 self._device.told(Step("swapped", entry.version, entry.sha256))
             return trial
         return None
+
+    def _trial(self) -> Slot | None:
+        state = self._store.state()
+        return state.current if state.probation else None
+
+    def _on_probation(self, entry: Entry) -> bool:
+        trial = self._trial()
+        return trial is not None and entry.hash in (trial.key, trial.offer)
 
     def _tell(self, state: str, entry: Entry) -> None:
         self._device.told(Step(state, entry.version, entry.sha256, entry.reason))

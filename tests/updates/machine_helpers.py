@@ -159,6 +159,10 @@ class Rig:
         change()
         self.labeler = self._load()
 
+    def roll_back(self, reason: str) -> None:
+        self.store.rollback(reason)
+        self.labeler = self._load()
+
     def stuck(self) -> str | None:
         return self.stuck_in
 

@@ -16,7 +16,7 @@ from bundle_helpers import bundle_folder
 from machine_helpers import Rig, publish
 from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
 
-from appliance.errors import SourceError, UpdateError
+from appliance.errors import LabelOptionError, SourceError, UpdateError
 from appliance.labeling.bundle import read_bundle
 
 WAY = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
@@ -455,6 +455,27 @@ def test_a_model_installed_by_hand_during_probation_stays(rig, server, tmp_path)
     rig.updater.store_changed()
     assert "another model" in rig.until("rolled_back").reason
     assert rig.runs == rig.would_run == "colours 9.0"
+
+
+@pytest.mark.parametrize("came_so_far", [False, True])
+def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_before_labels(rig, server, tmp_path, came_so_far):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    roll_back = rig.roll_back
+
+    def fails(reason):
+        rig.roll_back = roll_back
+        rig.stuck_in = None  # what it was judged for has passed
+        if came_so_far:
+            rig.store.rollback(reason)
+        raise LabelOptionError("labeler.allow names what colours 1.0 does not have")
+
+    rig.roll_back = fails
+    rig.stuck_in = "the labeling thread is stuck in labeling a frame"
+    assert "does not answer" in rig.until("rolled_back").reason
+    assert rig.runs == rig.would_run == "colours 1.0" and rig.states.count("rolled_back") == 1
+    assert "was refused" in rig.check()["reason"]
 
 
 def test_a_probation_is_watched_though_the_disk_refuses_to_note_it(rig, server, tmp_path):

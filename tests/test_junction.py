@@ -1,0 +1,153 @@
+"""How models are put in and taken back in the running pipeline, and what that leaves in the store."""
+
+import threading
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from broker import wait_until
+
+from appliance.capture import Slot
+from appliance.errors import LabelOptionError
+from appliance.junction import Junction
+from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.labeling.preprocess import View
+from appliance.models import BUNDLED, Models
+from appliance.orders import Orders
+from appliance.pipeline import Pipeline
+from appliance.settings import EventSettings, LabelerSettings
+from appliance.stats import Meter
+
+LABELS = read_bundle(BUNDLED).labels
+
+
+class Results:
+    """What the service does with results: only that another model labels is of interest here."""
+
+    def __init__(self):
+        self.junction = None
+
+    def labeled(self, *_):
+        pass
+
+    def ended(self, events):
+        pass
+
+    def engine_changed(self, engine):
+        self.junction.engine_changed(engine)
+
+
+class Device:
+    """A device without camera and broker, on which `two` labels and `one` was before it."""
+
+    def __init__(self, folder, one, two):
+        (folder / "state").mkdir()
+        self.models = Models(folder / "state", LabelerSettings(), View())
+        for name, labels in (("one", one), ("two", two)):
+            bundle = read_bundle(BUNDLED)
+            write_bundle(replace(bundle, labels=labels, identity=replace(bundle.identity, name=name)), folder / name)
+            self.models.store.install(read_bundle(folder / name), "a test", probation=name == "two")
+        self.models.current = self.models.load()
+        results, numbers = Results(), count(1)
+        self.pipeline = Pipeline(Slot(), LabelerSettings(), EventSettings(), results, lambda: f"id-{next(numbers)}", Meter())
+        self.told = Told()
+        results.junction = self.junction = Junction(self.models, self.pipeline, self.told)
+        self.orders = Orders(folder / "state", self.models, self.pipeline, None, self.told, restart=None, describe=None)
+        self.junction.ties(self.orders)
+        self.pipeline.use(self.pipeline.prepare(self.models.current, None))
+        self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
+        self.thread.start()
+        wait_until(lambda: self.pipeline.engine is not None, "it labels")
+
+    def allow(self, *labels):
+        """The settings are read again, and fit what labels; returns when they are in force."""
+        before = self.pipeline.engine
+        self.orders.use_settings(LabelerSettings(allow=labels), EventSettings(), View(), load_model=False)
+        wait_until(lambda: self.pipeline.engine is not before, "the settings are in force")
+
+    @property
+    def labels(self):
+        """The name of what labels."""
+        return self.pipeline.engine.labeler.identity.name
+
+    @property
+    def stored(self):
+        """The name of what the next start runs."""
+        current = self.models.store.state().current
+        return current.name if current else "flowers"
+
+
+class Told:
+    """Where reports go: they are not what these tests are about."""
+
+    def model(self, payload):
+        pass
+
+    def update(self, payload):
+        pass
+
+    def allow(self, labels):
+        pass
+
+
+@pytest.fixture
+def device(tmp_path):
+    devices = []
+
+    def make(one=LABELS, two=LABELS):
+        devices.append(Device(tmp_path, one, two))
+        return devices[-1]
+
+    yield make
+    for made in devices:
+        made.pipeline.stop()
+        made.thread.join(10)
+
+
+def test_the_model_before_is_put_back(device):
+    made = device()
+    made.junction.roll_back("it is too slow")
+    assert (made.labels, made.stored) == ("one", "one")
+
+
+def test_where_the_model_before_does_not_suit_the_settings_the_bundled_one_is_put_in(device):
+    made = device(one=("something else", *LABELS[1:]))
+    made.allow(LABELS[0])
+    made.junction.roll_back("it is too slow")
+    assert (made.labels, made.stored) == ("flowers", "flowers")
+    assert made.models.store.state().refused[0].reason == "it is too slow"
+
+
+def test_where_nothing_suits_the_settings_nothing_changes_until_they_do(device):
+    made = device(two=("only here", *LABELS[1:]))
+    made.allow("only here")
+    for _ in range(2):
+        with pytest.raises(LabelOptionError, match="only here"):
+            made.junction.roll_back("it is too slow")
+        assert (made.labels, made.stored) == ("two", "two") and made.models.store.state().probation
+    made.allow()
+    made.junction.roll_back("it is too slow")
+    assert (made.labels, made.stored) == ("one", "one")
+
+
+def test_the_owner_does_not_go_back_to_a_model_that_does_not_suit_the_settings(device):
+    made = device(two=("only here", *LABELS[1:]))
+    made.allow("only here")
+    with pytest.raises(LabelOptionError, match="only here"):
+        made.orders.answer({"command": "model-rollback"})
+    assert (made.labels, made.stored) == ("two", "two")
+    made.allow()
+    assert made.orders.answer({"command": "model-rollback"})["name"] == "one"
+    assert made.stored == "one"
+
+
+def test_a_model_that_does_not_suit_the_settings_is_not_put_in_the_store(device):
+    """They were read again between the warming and the swap."""
+    made = device()
+    made.allow(LABELS[0])
+    bundle = read_bundle(BUNDLED)
+    warmed = made.models.load_beside(replace(bundle, labels=("something else", *LABELS[1:])))
+    changed = []
+    with pytest.raises(LabelOptionError):
+        made.junction.swap(warmed, lambda: changed.append(True))
+    assert not changed and made.labels == "two"
