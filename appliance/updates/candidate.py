@@ -18,6 +18,7 @@ from appliance.identity import boot_id
 from appliance.labeling.bundle import Bundle, read_bundle
 from appliance.updates.device import Device, Shown, Step
 from appliance.updates.journal import Entry, Journal
+from appliance.updates.learned import Learned
 from appliance.updates.probe import ProbeResult
 from appliance.updates.room import is_full, see_that_there_is_room
 from appliance.updates.shelf import bundle_key
@@ -38,6 +39,17 @@ Probe = Callable[[Path], ProbeResult]
 
 class RefusedError(UpdateError):
     """The candidate is not taken, now or when it is offered again."""
+
+
+class NotHereError(UpdateError):
+    """The candidate is not at fault, and yet not taken under the settings of this device, or beside what runs on it.
+
+    `state`: what T/update says of it.
+    """
+
+    def __init__(self, message: str, state: str):
+        super().__init__(message)
+        self.state = state
 
 
 class StoppedError(UpdateError):
@@ -107,6 +119,7 @@ class Candidate:
         self.offer = offer
         self.asked = asked
         self.version, self.sha256 = offer.version, offer.sha256
+        self.learned: Learned | None = None
         self._source = source
         self._store = store
         self._journal = journal
@@ -134,6 +147,7 @@ class Candidate:
 
         Raises:
             RefusedError: It is not to be taken.
+            NotHereError: It may be taken once the settings, or what runs, are others.
             SourceError, ProbeError, StoreError, ModelError, OSError: It cannot be done now.
             StoppedError: The program stops.
         """
@@ -141,6 +155,7 @@ class Candidate:
         self._step("verifying")
         bundle = _read(path)
         self.version, self.sha256 = bundle.identity.version, bundle.identity.sha256
+        self.learned = Learned(self.offer.hash, bundle.version, bundle.identity.name, unsuited=False)
         key, current = bundle_key(bundle), self._store.state().current
         if current and current.key == key:
             adopt(self._store, self.offer)
@@ -198,7 +213,7 @@ class Candidate:
             raise SourceError("the model that came is not the one that was announced; it is fetched anew")
         running = self._device.running()
         if older := self._rules.against(self.offer, bundle.version, bundle.identity.name, running, bundled):
-            raise RefusedError(older)
+            raise NotHereError(older, "refused")
 
     def _try(self, bundle: Bundle) -> None:
         try:
@@ -214,10 +229,13 @@ class Candidate:
         identity = replace(kept.identity, variant=slot.variant, experiment=slot.experiment)
         try:
             warmed = self._device.warm(replace(kept, identity=identity))
-        except (BundleError, LabelOptionError) as error:
+            self._dangerous("swapping", self._p95_ms())
+            self._device.swap(warmed, lambda: self._store.swap(slot, probation=True))
+        except BundleError as error:
             raise RefusedError(_plain(error)) from error
-        self._dangerous("swapping", self._p95_ms())
-        self._device.swap(warmed, lambda: self._store.swap(slot, probation=True))
+        except LabelOptionError as error:
+            self.learned = replace(self.learned, unsuited=True)
+            raise NotHereError(f"it does not suit the settings of this device: {_plain(error)}", "failed") from error
         self.tell("swapped")
 
     # What is written and told

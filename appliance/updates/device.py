@@ -51,7 +51,8 @@ class Device(Protocol):
         """Loads a bundle beside the running one and runs it once; labeling goes on.
 
         Raises:
-            BundleError, LabelOptionError: It cannot label here: the bundle is to be refused.
+            BundleError: It cannot label: the bundle is to be refused.
+            LabelOptionError: It does not suit the settings, which may be others later.
             RuntimeMissingError: Nothing is known about the bundle.
         """
 
@@ -60,6 +61,7 @@ class Device(Protocol):
 
         Raises:
             StoreError: From `change`; nothing was put in.
+            LabelOptionError: It does not suit the settings any more; nothing was changed.
         """
 
     def go_back(self, change: Callable[[], None]) -> None:

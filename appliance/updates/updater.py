@@ -21,9 +21,10 @@ from typing import Any
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
 from appliance.settings import UpdateSettings
 from appliance.updates.asked import Order, Orders
-from appliance.updates.candidate import Candidate, Probe, RefusedError, Rules, StoppedError, adopt
+from appliance.updates.candidate import Candidate, NotHereError, Probe, RefusedError, Rules, StoppedError, adopt
 from appliance.updates.device import Device, Shown, Step, TakenBack
 from appliance.updates.journal import Journal
+from appliance.updates.learned import Learned
 from appliance.updates.probe import probe
 from appliance.updates.schedule import Schedule
 from appliance.updates.sources import Offer, Source, shown_version
@@ -85,6 +86,7 @@ class Updater:
         self._trial = Trial(settings, fps, store, self._journal, self._verdicts, device, clock)
         self._source: Source | None = None
         self._orders = Orders()
+        self._learned: Learned | None = None
         self._announced: str | None = None
         self._latest: str | None = None
         self._said_failed: str | None = None
@@ -244,7 +246,8 @@ class Updater:
         if wanted and wanted not in (LATEST, version):
             raise UpdateError(f"the source offers {version}, not {wanted}")
         running = self._device.running()
-        if why := self._rules.against(offer, offer.version, offer.name, running, current is None):
+        known = self._learned if self._learned and self._learned.hash == offer.hash else offer
+        if why := self._rules.against(offer, known.version, known.name, running, current is None):
             if wanted:
                 raise UpdateError(f"{version} is not taken: {why}")
             self._nothing_new(order, offer, why)
@@ -258,6 +261,9 @@ class Updater:
         asked = bool(wanted) or bool(entry and entry.hash == offer.hash and entry.asked)
         if (refusal := self._store.refusal(offer.hash)) and not asked:
             self._nothing_new(order, offer, f"{version} was refused: {refusal.reason}")
+            return
+        if known is self._learned and not asked and (why := known.why_unsuited(offer, self._store, self._device)):
+            self._nothing_new(order, offer, f"{version} does not suit the settings of this device: {why}")
             return
         self._announce(offer, version)
         if self._settings.install == "ask" and not asked:
@@ -299,12 +305,18 @@ class Updater:
         )  # fmt: skip
         try:
             slot = candidate.course()
-        except RefusedError as error:
-            self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
+        except (RefusedError, NotHereError) as error:
+            if isinstance(error, NotHereError):
+                self._learned = candidate.learned
+                candidate.tell(error.state, str(error))
+                self._journal.write(None)
+            else:
+                self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
             candidate.clear()
             self._show(None)
             if order:
-                order.fail(UpdateError(f"{candidate.shown_version} was refused: {error}"))
+                how = "is not taken" if isinstance(error, NotHereError) else "was refused"
+                order.fail(UpdateError(f"{candidate.shown_version} {how}: {error}"))
             return
         except Exception as error:
             if not isinstance(error, StoppedError):

@@ -210,14 +210,19 @@ def test_the_running_version_with_other_contents_is_no_newer_one(rig, server, tm
     assert rig.steps == []
 
 
-def test_a_downgrade_that_shows_only_in_the_zip_is_fetched_once_and_refused(tmp_path, server):
+def test_a_downgrade_that_shows_only_in_the_zip_is_fetched_once_and_not_refused_for_good(tmp_path, server):
     installed = bundle_folder(tmp_path / "v1", version="1.0")
     server.put("/m.zip", zipped(bundle_folder(tmp_path / "old", version="0.9", model=made_models.good(9))))
     with Rig(tmp_path / "device", server.url("/m.zip"), installed=installed) as rig:
         rig.check()
         assert "older than" in rig.until("refused").reason
-        assert "was refused" in rig.check()["reason"]
+        assert "older than" in rig.check()["reason"]
         assert len(server.asked("/m.zip", "GET")) == 1
+        assert rig.store.state().refused == ()
+        rig.restart(allow_downgrade=True)
+        rig.check()
+        rig.until("committed")
+        assert rig.runs == "colours 0.9"
 
 
 def test_versions_of_the_model_that_came_with_the_program_do_not_hold_others_back(tmp_path, server):
@@ -257,6 +262,32 @@ def test_the_variant_of_what_runs_may_change_without_a_download(rig, server, tmp
     rig.check()
     assert (rig.labeler.identity.variant, rig.labeler.identity.experiment) == ("b", "brightness")
     assert rig.states == WAY
+
+
+def test_a_model_that_does_not_suit_the_settings_waits_until_it_does(rig, server, tmp_path):
+    """The owner allows a label that only the running model has; then not any more."""
+    two(server, tmp_path)
+
+    def does_not_suit():
+        raise LabelOptionError("labeler.allow names violet, which colours 2.0 does not have.")
+
+    rig.warming = does_not_suit
+    rig.check()
+    assert "violet" in rig.until("failed").reason
+    for _ in range(2):
+        assert "names violet" in rig.check()["reason"]
+    assert len(server.asked("/model.tflite", "GET")) == 1 and rig.store.state().refused == ()
+    assert rig.states == ["available", "downloading", "verifying", "probing", "failed"]
+    assert rig.runs == rig.would_run == "colours 1.0"
+    rig.restart()
+    rig.check()
+    rig.until("failed", 2)
+    with pytest.raises(UpdateError, match="violet"):
+        rig.install()
+    rig.warming = lambda: None
+    assert rig.check()["taken"]
+    rig.until("committed")
+    assert rig.runs == "colours 2.0" and len(server.asked("/model.tflite", "GET")) == 1
 
 
 # Faults of the model
