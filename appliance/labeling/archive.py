@@ -4,6 +4,7 @@ A zip comes over the network, so nothing in it is believed: names that climb out
 file nor folder, two entries of one name and more than MAX_UNPACKED_BYTES are refused before or while unpacking.
 """
 
+import errno
 import shutil
 import stat
 import struct
@@ -19,6 +20,10 @@ from appliance.labeling.manifest import inside
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 # A bundle has three files; what brings more than this is something else, or made to fill the disk with names.
 MAX_ENTRIES = 1000
+
+
+# What a system says to a name that is too long, or that it does not take.
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 
 
 class TemporaryFolder:
@@ -57,6 +62,9 @@ def unpack(archive_file: Path) -> TemporaryFolder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(archive, entry, target, archive_file)
             except OSError as error:
+                if error.errno in _BAD_NAMES:
+                    says = f"its entry {entry.filename[:80]!r} has a name that no file here can have"
+                    raise BundleError(f"{archive_file} is refused: {says} ({error.strerror}).") from error
                 raise ModelError(f"{archive_file} cannot be unpacked into {folder.path}: {error.strerror or error}.") from error
     return folder
 

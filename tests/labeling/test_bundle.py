@@ -409,6 +409,12 @@ def test_a_zip_that_unpacks_to_too_much(tmp_path):
     refused(tmp_path / "bomb.zip", "would unpack to 257 MiB, more than 256 MiB")
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "/".join(["folder"] * 800), "n" * 300 + "/"])
+def test_a_zip_with_a_name_that_no_file_can_have(tmp_path, name):
+    zipped(tmp_path / "b.zip", [*entries(), (name, b"")])
+    refused(tmp_path / "b.zip", "has a name that no file here can have")
+
+
 def test_a_zip_with_too_many_entries(tmp_path):
     zipped(tmp_path / "many.zip", [(f"{number}.txt", b"") for number in range(archive.MAX_ENTRIES + 1)])
     refused(tmp_path / "many.zip", "holds 1001 entries")
