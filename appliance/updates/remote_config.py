@@ -267,7 +267,8 @@ def _parsed(said: Any, before: Config, etag: str | None) -> Config:
 def _branch(said: dict[str, Any]) -> tuple[str | None, str | None]:
     """The experiment, else the rollout, that chose a parameter of ours; any, where it does not say which it chose."""
     for key, id_key in (("experimentDescriptions", "experimentId"), ("rolloutMetadata", "rolloutId")):
-        for each in said.get(key) or ():
+        found = said.get(key)
+        for each in found if isinstance(found, list) else ():
             if not isinstance(each, dict) or not isinstance(each.get(id_key), str) or not each[id_key]:
                 continue
             touched = each.get("affectedParameterKeys")

@@ -191,6 +191,13 @@ def test_a_value_that_cannot_be_used_leaves_the_setting_in_force_and_is_said(ser
     assert f"Remote Config's {name} = {value!r} cannot be used" in caplog.text
 
 
+@pytest.mark.parametrize("senseless", [5, True, "exp", {"experimentId": "e"}, [5]])
+def test_experiments_that_make_no_sense_are_passed_over(server, start, senseless):
+    server.config = {"entries": {"model_name": "hall"}, "experimentDescriptions": senseless, "rolloutMetadata": senseless}
+    config = start().current()
+    assert (config.model_name, config.experiment, config.variant) == ("hall", None, None)
+
+
 def test_of_several_experiments_the_one_that_chose_something_of_ours_counts_else_a_rollout(server, start):
     server.config = {
         "entries": {"model_name": "hall"},
