@@ -164,6 +164,8 @@ class TrustedRepository:
         try:
             content = self._fetch(target.url, target.size_bytes)
         except HttpStatusError as error:
+            if error.status not in (403, 404):
+                raise  # it says itself when to ask again
             raise SourceError(f"{self._url} is half deployed: {error}") from error
         kept.parent.mkdir(exist_ok=True)
         # Not synced: a torn file does not verify and is fetched again.

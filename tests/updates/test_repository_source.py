@@ -160,8 +160,14 @@ def test_a_server_of_something_else_is_said(tmp_path, operator):
 
 
 @pytest.mark.parametrize(("status", "wait_s"), [(429, 120), (503, None), (500, None)])
-def test_a_server_in_trouble_is_asked_again_when_it_wishes(device, server, status, wait_s):
+def test_a_server_in_trouble_is_asked_again_when_it_wishes(device, operator, server, status, wait_s):
     server.fault(STAMP, Status(status, headers={"Retry-After": str(wait_s)} if wait_s else {}))
+    with pytest.raises(HttpStatusError) as caught:
+        device.check()
+    assert (caught.value.status, caught.value.retry_after_s) == (status, wait_s)
+    server.mend()
+    channel = "/" + operator.target("channels/*.json").relative_to(operator.site).as_posix()
+    server.fault(channel, Status(status, headers={"Retry-After": str(wait_s)} if wait_s else {}))
     with pytest.raises(HttpStatusError) as caught:
         device.check()
     assert (caught.value.status, caught.value.retry_after_s) == (status, wait_s)
