@@ -11,6 +11,7 @@ Whole files go through download.py, which resumes them.
 import contextlib
 import errno
 import logging
+import re
 import socket
 import ssl
 import time
@@ -40,6 +41,8 @@ MIB = 1024 * 1024
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK_BYTES = 64 * 1024
+# Headers that go along when one server sends us to another; a key or a token is for the first alone.
+_FOR_ANYBODY = re.compile(r"range|if-.*|accept.*", re.IGNORECASE)
 _TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
@@ -146,6 +149,8 @@ class Http:
     ) -> Iterator[tuple[requests.Response, str]]:
         """An answer whose body is still to be read with `chunks`, and where it came from; ends after `limit_s` seconds.
 
+        Where it redirects to another server, only headers that say which bytes are wanted go along.
+
         Raises:
             SourceError: No answer; also what goes wrong within the `with`.
         """
@@ -162,7 +167,9 @@ class Http:
                         if response.status_code not in _REDIRECTS or not target or method == "POST":
                             break
                         response.close()
-                        address = urljoin(address, target)
+                        address, before = urljoin(address, target), address
+                        if _place(address) != _place(before):
+                            headers = {name: value for name, value in headers.items() if _FOR_ANYBODY.fullmatch(name)}
                     else:
                         raise SourceError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
                     yield response, address
@@ -249,6 +256,12 @@ class Http:
             return f"{where} ended the connection before all was sent"
         last = causes[-1]
         return f"the connection to {where} broke: {getattr(last, 'strerror', None) or last or type(last).__name__}"
+
+
+def _place(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: who is spoken to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _accepted(known: Validators | None, statuses: tuple[int, ...]) -> tuple[int, ...]:

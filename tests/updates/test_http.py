@@ -113,6 +113,21 @@ def test_an_answer_cut_short_is_no_answer(http, server):
         http.get(server.url("/m"))
 
 
+def test_keys_do_not_follow_a_redirect_to_another_server(http, server):
+    headers = {"X-Goog-Api-Key": "s3cret", "Authorization": "Bearer s3cret"}
+    headers |= {"Accept": "x/y", "If-None-Match": '"old"', "Range": "bytes=0-"}
+    with ModelServer() as other:
+        other.put("/m", CONTENT)
+        server.fault("/elsewhere", Redirect(other.url("/m")))
+        server.fault("/here", Redirect(server.url("/m")))
+        for path in ("/elsewhere", "/here"):
+            http.get(server.url(path), headers=headers, statuses=(206,))
+        there, here = other.asked("/m")[0].headers, server.asked("/m")[0].headers
+    sent = {name.lower(): value for name, value in headers.items()}
+    assert sent.items() <= here.items()
+    assert {name: there.get(name) for name in sent} == {**sent, "x-goog-api-key": None, "authorization": None}
+
+
 def test_redirects_are_followed_on_safe_ground_only(http, server):
     server.fault("/from", Redirect(server.url("/m")), times=1)
     assert http.get(server.url("/from")).body == CONTENT
