@@ -1,18 +1,27 @@
 """Updates of the whole program: a daemon labels scenes, a real broker listens, a static web server offers models."""
 
+import io
 import json
+import threading
+import zipfile
+from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import made_models
 import pytest
 from broker import wait_until
 from bundle_helpers import bundle_folder
-from daemon import Daemon, payloads, settings
+from daemon import Daemon, payloads, run_command, settings
 from machine_helpers import publish
 from model_server import ModelServer, Stall
 
 from appliance.labeling.bundle import read_bundle
 from appliance.models import BUNDLED
+from appliance.updates.rollout import Channel, Entry, channel_path, write_channel
 from appliance.updates.store import Store
+from appliance.workshop.publishing import KeyFolder
+from appliance.workshop.publishing.metadata import LIFETIME, SignedSite
 
 FPS = 20
 # Every label counts as seen in every frame: events are open all the time, as none of the scenes' flowers is known here.
@@ -43,6 +52,27 @@ def start(tmp_path, server, broker):
     yield start
     for daemon in started:
         daemon.kill()
+
+
+@pytest.fixture
+def static_site(tmp_path):
+    """A folder, and where the server of Python's own library serves it."""
+    site = tmp_path / "operator" / "site"
+    site.mkdir(parents=True)
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield site, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def write_zip(folder):
+    """A bundle's folder as one file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    return content.getvalue()
 
 
 class Watcher:
@@ -109,6 +139,45 @@ def test_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(tmp_path, ser
     assert "back to colours 1.0" in daemon.run("model", "rollback").stdout
     assert "its owner" in watcher.until("rolled_back", "2.0")["reason"]
     wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs")
+
+
+@pytest.mark.slow
+def test_a_signed_repository_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(tmp_path, static_site, start, watcher):
+    """The operator publishes from another process and folder; what serves the site is as plain as a server can be."""
+    site, url = static_site
+    keys = tmp_path / "operator" / "keys"
+    operator = ("--site", str(site), "--keys", str(keys))
+
+    def operate(action, *words):
+        done = run_command("publish", action, *map(str, words), *operator)
+        assert done.returncode == 0, done.stderr
+
+    def bundle(version, model, **more):
+        return bundle_folder(tmp_path / "operator" / version, version=version, model=model, **ALL_SEEN, **more)
+
+    operate("init")
+    operate("push", bundle("1.0", made_models.good(1)))
+    start(source="repository", url=url, root=str(keys / "root.json"), max_latency_ms=3)
+    assert "installed already" in watcher.until("committed", "1.0")["reason"]
+    operate("push", bundle("2.0", made_models.good(2), labels=("rot", "green", "blue")))
+    watcher.until("committed", "2.0")
+    wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
+
+    # Publishing tries a model out, so a broken one comes from somebody who holds the keys and does not.
+    broken = write_zip(bundle("3.0", made_models.not_numbers()))
+    with SignedSite(site) as signed:
+        signed.put("bundles/colours-3.0.zip", broken, {"name": "colours", "version": "3.0"})
+        signed.put(channel_path("stable"), write_channel(Channel("f00d", (Entry("bundles/colours-3.0.zip", "3.0"),))))
+        signed.publish(KeyFolder(keys), datetime.now(UTC), LIFETIME)
+    assert "not numbers" in watcher.until("refused", "3.0")["reason"]
+    operate("push", bundle("4.0", made_models.needs_memory(9_000_000)))
+    assert "too slow" in watcher.until("rolled_back", "4.0")["reason"]
+    wait_until(lambda: watcher.model()["installed_version"] == "2.0", "version 2 runs again")
+
+    operate("rollback", "--version", "1.0")
+    wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs", 60)
+    wait_until(lambda: watcher.events()[-1]["model"]["version"] == "1.0", "an event of version 1")
+    assert [step["version"] for step in watcher.steps() if step["state"] == "swapped"] == ["2.0", "4.0", "1.0"]
 
 
 def test_ask_waits_for_home_assistants_button(tmp_path, server, start, watcher):
