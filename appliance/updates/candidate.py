@@ -42,14 +42,7 @@ class RefusedError(UpdateError):
 
 
 class NotHereError(UpdateError):
-    """The candidate is not at fault, and yet not taken under the settings of this device, or beside what runs on it.
-
-    `state`: what T/update says of it.
-    """
-
-    def __init__(self, message: str, state: str):
-        super().__init__(message)
-        self.state = state
+    """The candidate is not at fault, and yet not taken under the settings of this device, or after what runs on it."""
 
 
 class StoppedError(UpdateError):
@@ -213,7 +206,7 @@ class Candidate:
             raise SourceError("the model that came is not the one that was announced; it is fetched anew")
         running = self._device.running()
         if older := self._rules.against(self.offer, bundle.version, bundle.identity.name, running, bundled):
-            raise NotHereError(older, "refused")
+            raise NotHereError(older)
 
     def _try(self, bundle: Bundle) -> None:
         try:
@@ -235,7 +228,7 @@ class Candidate:
             raise RefusedError(_plain(error)) from error
         except LabelOptionError as error:
             self.learned = replace(self.learned, unsuited=True)
-            raise NotHereError(f"it does not suit the settings of this device: {_plain(error)}", "failed") from error
+            raise NotHereError(f"it does not suit the settings of this device: {_plain(error)}") from error
         self.tell("swapped")
 
     # What is written and told

@@ -308,7 +308,7 @@ class Updater:
         except (RefusedError, NotHereError) as error:
             if isinstance(error, NotHereError):
                 self._learned = candidate.learned
-                candidate.tell(error.state, str(error))
+                candidate.tell("failed", str(error))
                 self._journal.write(None)
             else:
                 self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
