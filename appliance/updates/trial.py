@@ -75,13 +75,10 @@ class Trial:
         times_ms = sorted(self._times_ms.copy())
         return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else None
 
-    def begin(self, slot: Slot, old_p95_ms: float | None) -> None:
-        """The store's current model, on probation from now on.
-
-        Args:
-            slot: The model.
-            old_p95_ms: What the model before it took for a frame, None where that is not known.
-        """
+    def begin(self, slot: Slot) -> None:
+        """The store's current model, on probation from now on. The journal says what the one before took for a frame."""
+        entry = self._journal.entry
+        old_p95_ms = entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
         limits = terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, old_p95_ms)
         self._forget()
         self._running = slot, Probation(limits)
@@ -91,6 +88,25 @@ class Trial:
             log.warning("that %s is on probation cannot be written down: %s", shown(slot), error)
         log.info("%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms)
         self._device.told(Step("probation", slot.version, slot.sha256))
+
+    def resume(self) -> float | None:
+        """Begins the probation of a model that nobody watches: the disk, or a fault, ended its way right after the swap.
+
+        Returns:
+            In how many seconds to try again; None where nothing is left to do.
+        """
+        if self._running:
+            return None
+        try:
+            state = self._store.state()
+            if state.probation and state.current:
+                log.warning("%s is on probation, and was not watched", shown(state.current))
+                self._device.go_back(lambda: None)  # whether it labels is not sure
+                self.begin(state.current)
+        except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
+            log.warning("a model on probation cannot be watched, which is tried again: %s", error)
+            return _AGAIN_S
+        return None
 
     def look(self) -> bool:
         """Judges the frames since the last look. What the disk refuses is tried again, less often.
@@ -125,6 +141,9 @@ class Trial:
             self._verdicts.take_back(entry)
             return True
         state = self._store.state()
+        if entry.step == "committed" and state.current and state.current.key == slot.key:
+            self._verdicts.commit(entry)
+            return True
         if state.current is None or state.current.key != slot.key or not state.probation:
             if not self._store.refusal(slot.key):  # who rolls back tells it
                 self._device.told(Step("rolled_back", slot.version, slot.sha256, "another model was put in its place"))

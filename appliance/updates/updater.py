@@ -28,7 +28,6 @@ from appliance.updates.learned import Learned
 from appliance.updates.probe import probe
 from appliance.updates.schedule import Schedule
 from appliance.updates.sources import Offer, Source, shown_version
-from appliance.updates.state import Slot
 from appliance.updates.store import Store
 from appliance.updates.transitions import shown
 from appliance.updates.trial import Trial
@@ -164,31 +163,9 @@ class Updater:
         self._orders.refuse_all(StoppedError(_STOPS))
 
     def _next_order(self) -> Order | None:
-        waits_s = (self._watch_again_s(), self._schedule.wait_s(), self._trial.look_again_s)
+        waits_s = (self._trial.resume(), self._schedule.wait_s(), self._trial.look_again_s)
         return self._orders.next(min((each for each in waits_s if each is not None), default=None))
 
-    def _watch_again_s(self) -> float | None:
-        """Begins the probation of a model that nobody watches: the disk, or a fault, ended its way right after the swap.
-
-        Returns:
-            In how many seconds to try again; None where nothing is left to do.
-        """
-        if self._trial.look_again_s is not None:
-            return None
-        try:
-            state = self._store.state()
-            if state.probation and state.current:
-                log.warning("%s is on probation, and was not watched", shown(state.current))
-                self._device.go_back(lambda: None)  # whether it labels is not sure
-                self._trial.begin(state.current, self._old_p95_ms(state.current))
-        except (ApplianceError, OSError) as error:
-            log.warning("a model on probation cannot be watched, which is tried again: %s", error)
-            return _RECOVER_AGAIN_S
-        return None
-
-    def _old_p95_ms(self, slot: Slot) -> float | None:
-        entry = self._journal.entry
-        return entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
 
     def _ask(self, order: Order) -> Future[dict[str, Any]]:
         self._orders.put(order)
@@ -328,7 +305,7 @@ class Updater:
             candidate.tell("committed", "the same model is installed already")
             self._journal.write(None)
         else:
-            self._trial.begin(slot, self._old_p95_ms(slot))
+            self._trial.begin(slot)
         self._show(None)
         if order:
             order.done(_found(offer, taken=True))
@@ -358,7 +335,7 @@ class Updater:
         try:
             taken_back, self._taken_back = self._taken_back, None
             if slot := self._verdicts.recover(taken_back):
-                self._trial.begin(slot, self._old_p95_ms(slot))
+                self._trial.begin(slot)
             elif self._journal.entry and self._settings.source != "none":
                 self._schedule.soon()  # an update was under way
         except (ApplianceError, OSError) as error:

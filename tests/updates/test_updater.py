@@ -509,6 +509,26 @@ def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_befo
     assert "was refused" in rig.check()["reason"]
 
 
+def test_a_model_that_proved_itself_stays_committed_though_the_disk_refuses_to_note_that_it_was_told(rig, server, tmp_path):
+    """A folder in the place of the journal, from the moment at which the store has it."""
+    rig.restart(probation_s=0.5)
+    rig.outcome = (5.0,)
+    journal, commit = rig.state / "update.json", rig.store.commit
+
+    def committed():
+        commit()
+        rig.store.commit = commit
+        journal.unlink()
+        journal.mkdir()
+
+    rig.store.commit = committed
+    trial(rig, server, tmp_path)
+    rig.until("committed")
+    journal.rmdir()
+    rig.until("committed", 2)
+    assert "rolled_back" not in rig.states and rig.runs == rig.would_run == "colours 2.0"
+
+
 def test_a_probation_is_watched_though_the_disk_refuses_to_note_it(rig, server, tmp_path):
     """The journal cannot be written from the swap on: a folder is in its place."""
     rig.restart(probation_s=60.0)
