@@ -150,7 +150,9 @@ def _update(settings: Settings, daemon: bool) -> str:
             raise UpdateError(found["trouble"])
         if not found["asked"]:
             return f"{settings.update.source}: the daemon has not asked it yet"
-        return f"{found['origin']}: {found['latest'] + ' is offered' if found['latest'] else 'nothing newer'}"
+        if found["latest"]:
+            return f"{found['origin']}: {found['latest']} is offered"
+        return f"{found['origin']}: nothing newer{': ' + found['passed_over'] if found['passed_over'] else ''}"
     origin, offer = glance(settings.update, device_id(settings.device.id), state_dir())
     return f"{origin} offers {shown_version(offer) if offer else 'nothing'}"
 

@@ -121,7 +121,8 @@ class Updater:
 
         Returns:
             `origin`: who is asked, None before the first time; `trouble`: why that did not go well the last time, or None;
-            `asked`: whether somebody was asked since the start; `latest`: a newer version that is offered, or None.
+            `asked`: whether somebody was asked since the start; `latest`: a newer version that is offered, or None;
+            `passed_over`: why what is offered was not taken the last time, or None.
         """
         source = self._source
         return {
@@ -129,6 +130,7 @@ class Updater:
             "trouble": self._said_failed,
             "asked": self._asked,
             "latest": self._latest,
+            "passed_over": self._said_nothing,
         }
 
     def stop(self) -> None:
@@ -165,7 +167,6 @@ class Updater:
     def _next_order(self) -> Order | None:
         waits_s = (self._trial.resume(), self._schedule.wait_s(), self._trial.look_again_s)
         return self._orders.next(min((each for each in waits_s if each is not None), default=None))
-
 
     def _ask(self, order: Order) -> Future[dict[str, Any]]:
         self._orders.put(order)

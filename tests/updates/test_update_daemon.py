@@ -136,6 +136,7 @@ def test_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(tmp_path, ser
     listed = json.loads(daemon.run("model", "list", "--json").stdout)
     assert [model["version"] for model in listed][0] == "2.0"
     assert "4.0 was refused" in daemon.run("model", "check").stdout
+    assert "nothing newer: 4.0 was refused" in daemon.run("check", "--config", str(tmp_path / "daemon-0/appliance.toml")).stdout
     assert "back to colours 1.0" in daemon.run("model", "rollback").stdout
     assert "its owner" in watcher.until("rolled_back", "2.0")["reason"]
     wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs")
