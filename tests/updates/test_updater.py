@@ -720,6 +720,26 @@ with ModelServer() as server:
     assert "make room" in said and said.endswith("True True\n()"), said
 
 
+def test_what_came_goes_where_the_disk_is_full_in_the_middle(rig, server, tmp_path):
+    """Another program took the rest."""
+    with pytest.raises(SourceError):
+        rig.check()  # opens the source
+    two(server, tmp_path)
+
+    def full(offer, folder, progress):
+        (folder / "model.tflite.part").write_bytes(bytes(1000))
+        raise OSError(28, "No space left on device", str(folder))
+
+    source, fetch = rig.updater._source, rig.updater._source.fetch
+    source.fetch = full
+    rig.check()
+    assert "No space left" in rig.until("failed", 2).reason
+    assert not any((rig.state / "downloads").iterdir())
+    source.fetch = fetch
+    rig.check()
+    rig.until("committed")
+
+
 def test_what_came_already_counts_when_a_download_goes_on(tmp_path):
     """The disk has room for the rest, not for all once more."""
     said = on_a_small_disk(tmp_path, "40m", """
