@@ -27,6 +27,11 @@ def gated(logits: Array, bias: float) -> Array:
     return np.concatenate([shares * openness[:, None], 1 - openness[:, None]], axis=1)
 
 
+def stored(scores: Array) -> Array:
+    """The scores of the labels as the bundle gives them: in steps of 1/256, without the background's."""
+    return np.round(scores[:, :-1] * 256) / 256
+
+
 def choose_threshold(scores: Array, truth: Array) -> float:
     """The highest threshold, in hundredths, with a recall of at least THRESHOLD_RECALL; scores (n, labels), truth (n,)."""
     right = scores[np.arange(len(truth)), truth]
@@ -43,7 +48,7 @@ def choose_bias(logits: Array, truth: Array) -> float:
     """The highest bias of BIASES at whose threshold precision is at least LEAST_PRECISION; 0 where none is."""
     fitting = [0.0]
     for bias in BIASES:
-        scores = np.round(gated(logits, bias)[:, :-1] * 256) / 256
+        scores = stored(gated(logits, bias))
         if precision(scores, truth, choose_threshold(scores, truth)) >= LEAST_PRECISION:
             fitting.append(bias)
     return max(fitting)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from evidence import choose_bias, choose_threshold, gated
+from evidence import choose_bias, choose_threshold, gated, stored
 from head import connect, gated_head
 from network import FEATURES, SIDE_PX, Convolution, Network, Residual
 from photos import STORED_PX, photos, plain
@@ -22,7 +22,7 @@ from places import BACKGROUND, LABELS, WORK
 from prepare import load
 from writer import INT8, UINT8, Writer
 
-NAME, VERSION, CREATED = "flowers", "0.2.0", "2026-11-22"
+NAME, VERSION, CREATED = "flowers", "0.2.0", "2026-11-25"
 CALIBRATED_ON = 384
 # Values beyond this share of all are cut off when activations are stored as bytes.
 KEPT_SHARE = 0.9999
@@ -43,7 +43,7 @@ def export(name: str, folder: Path) -> None:
     ranges = _ranges(network, pictures.pixels[sample][:, middle, middle])
     logits, truth = _logits_of_val(_write(network, ranges, None))
     bias = choose_bias(logits, truth)
-    threshold = choose_threshold(np.round(gated(logits, bias)[:, :-1] * 256) / 256, truth)
+    threshold = choose_threshold(stored(gated(logits, bias)), truth)
     write_bundle(_write(network, ranges, bias), folder, threshold)
     print(f"{name}: bias {bias:.1f}, threshold {threshold:.2f}", flush=True)
 
