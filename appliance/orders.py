@@ -166,8 +166,8 @@ class Orders:
             raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
         reason = "its owner went back to the one before it"
         runs = self.put_in(self._models.load_previous, lambda: self._models.roll_back(reason))
-        said = update_payload("rolled_back", left.version, left.sha256, reason)
-        self._reports.update(said)
+        log.info("update: rolled_back %s (%s)", left.version, reason)
+        self._reports.update(update_payload("rolled_back", left.version, left.sha256, reason))
         return self._changed(runs)
 
     def _changed(self, runs: dict[str, Any]) -> dict[str, Any]:
