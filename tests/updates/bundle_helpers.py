@@ -1,6 +1,8 @@
 """Bundles made for the tests of the store and the probe."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import made_models
@@ -15,3 +17,12 @@ def bundle_folder(folder: Path, name="colours", version="1.0", model=None, label
     manifest |= {"name": name, "version": version, **more}
     (folder / "manifest.json").write_text(json.dumps({key: value for key, value in manifest.items() if value is not None}))
     return folder
+
+
+def zipped(folder: Path) -> bytes:
+    """A bundle's folder as one file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    return content.getvalue()

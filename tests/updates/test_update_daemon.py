@@ -1,9 +1,7 @@
 """Updates of the whole program: a daemon labels scenes, a real broker listens, a static web server offers models."""
 
-import io
 import json
 import threading
-import zipfile
 from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import made_models
 import pytest
 from broker import wait_until
-from bundle_helpers import bundle_folder
+from bundle_helpers import bundle_folder, zipped
 from daemon import Daemon, payloads, run_command, settings
 from machine_helpers import publish
 from model_server import ModelServer, Stall
@@ -64,15 +62,6 @@ def static_site(tmp_path):
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield site, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-def write_zip(folder):
-    """A bundle's folder as one file."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for file in folder.iterdir():
-            archive.write(file, file.name)
-    return content.getvalue()
 
 
 class Watcher:
@@ -165,7 +154,7 @@ def test_a_signed_repository_from_version_1_to_2_past_a_broken_3_and_a_slow_4_an
     wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
 
     # Publishing tries a model out, so a broken one comes from somebody who holds the keys and does not.
-    broken = write_zip(bundle("3.0", made_models.not_numbers()))
+    broken = zipped(bundle("3.0", made_models.not_numbers()))
     with SignedSite(site) as signed:
         signed.put("bundles/colours-3.0.zip", broken, {"name": "colours", "version": "3.0"})
         signed.put(channel_path("stable"), write_channel(Channel("f00d", (Entry("bundles/colours-3.0.zip", "3.0"),))))

@@ -1,18 +1,16 @@
 """The update machine with the url source: what is taken, what is not, what is told, and what every fault leads to."""
 
-import io
 import json
 import os
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import made_models
 import pytest
 from broker import wait_until
-from bundle_helpers import bundle_folder
+from bundle_helpers import bundle_folder, zipped
 from machine_helpers import Rig, publish
 from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
 
@@ -38,14 +36,6 @@ def rig(tmp_path, server):
 
 def two(server, tmp_path, salt=2, **more):
     publish(server, tmp_path / f"two-{salt}", version="2.0", model=made_models.good(salt), **more)
-
-
-def zipped(folder):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for file in folder.iterdir():
-            archive.write(file, file.name)
-    return content.getvalue()
 
 
 # What is taken
