@@ -107,16 +107,19 @@ class HangUp:
 Fault = HangUp | Status | Redirect | Truncate | Stall | Drip | Endless | Longer | Body | Plain | NoHead
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
-    """A request as it came, with what was answered. `sent` counts every byte of the answer, its head included."""
+    """A request as it came, with what was answered. `sent` counts every byte of the answer, its head included.
+
+    Both are noted before the bytes leave, so that a client that has read its answer finds them noted.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
-    status: int
-    sent: int
+    status: int = 0
+    sent: int = 0
 
     @property
     def path(self) -> str:
@@ -246,9 +249,6 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        self._status = int(code)
-
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
@@ -264,13 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner, path = self.server_owner, urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._sent, self._status = 0, 0
-        number = len(owner.requests)
-        owner.requests.append(Request(self.command, self.path, headers, body, 0, 0))
-        try:
-            self._answer(owner, path, Request(self.command, self.path, headers, body, 0, 0))
-        finally:
-            owner.requests[number] = Request(self.command, self.path, headers, body, self._status, self._sent)
+        self._request = Request(self.command, self.path, headers, body)
+        owner.requests.append(self._request)
+        self._answer(owner, path, self._request)
 
     def _answer(self, owner: ModelServer, path: str, request: Request) -> None:
         fault = owner.take_fault(path)
@@ -350,7 +346,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(body)
 
     def _head(self, status: int, headers: Mapping[str, str], fault: Fault | None = None) -> None:
-        self._status = status
+        self._request.status = status
         lines = [f"HTTP/1.1 {status} {self.responses.get(status, ('?',))[0]}", f"Date: {email.utils.formatdate(usegmt=True)}"]
         head = "\r\n".join(lines + [f"{name}: {value}" for name, value in headers.items()]) + "\r\n\r\n"
         if isinstance(fault, Drip) and fault.head:
@@ -362,9 +358,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(head.encode())
 
     def _write(self, data: bytes) -> None:
+        self._request.sent += len(data)
         self.wfile.write(data)
         self.wfile.flush()
-        self._sent += len(data)
 
 
 def _validators(file: _File) -> dict[str, str]:
