@@ -1,5 +1,6 @@
-"""Fixtures for every test: a real broker, and the published models and pictures."""
+"""Fixtures for every test: a log as it was, a real broker, and the published models and pictures."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,17 @@ import pytest
 from broker import Broker, mosquitto
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command sets up how the whole process logs; the next test finds it as it was."""
+    root, own = logging.getLogger(), logging.getLogger("appliance")
+    before = list(root.handlers), root.level, own.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    own.setLevel(before[2])
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The command line as people type it: help everywhere, with an example, and the common options in each place."""
 
-import logging
-
 import pytest
 
 from appliance.cli import COMMANDS, main
@@ -12,17 +10,6 @@ ACTIONS = {
     "publish": ("init", "push", "promote", "rollback", "refresh", "rotate", "status", "check"),
 }
 EVERY = [(command,) for command in COMMANDS] + [(command, action) for command in ACTIONS for action in ACTIONS[command]]
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before():
-    """A command sets up how the whole process logs."""
-    root, own = logging.getLogger(), logging.getLogger("appliance")
-    before = list(root.handlers), root.level, own.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    own.setLevel(before[2])
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
