@@ -10,12 +10,15 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from appliance.durable import sync_tree
-from appliance.errors import TrainingError
+from appliance.errors import BundleError, TrainingError
+from appliance.labeling.manifest import MAX_BYTES, load_json
 
+MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -24,7 +27,7 @@ def new_bundle(out: Path) -> Iterator[Path]:
     """A folder to write a bundle into; when the block ends without an error, it stands at `out`.
 
     Args:
-        out: A folder, or a .zip. A bundle that stands there is replaced; anything else is left alone.
+        out: A folder, or a .zip. A bundle that stands there, and nothing beside it, is replaced; anything else is left alone.
 
     Yields:
         An empty folder on the same file system.
@@ -32,8 +35,8 @@ def new_bundle(out: Path) -> Iterator[Path]:
     Raises:
         TrainingError: `out` is something else, or cannot be written to.
     """
-    _require_free(out)
     try:
+        _require_free(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
     except OSError as error:
@@ -61,10 +64,42 @@ def _require_free(out: Path) -> None:
     if out.suffix == ".zip":
         if out.is_dir():
             raise TrainingError(f"{out} is a folder: name another .zip.")
+        if out.exists() and not _is_bundle_zip(out):
+            raise TrainingError(f"{out} is there and is something else than a model bundle: name another .zip.")
     elif out.exists() and not out.is_dir():
         raise TrainingError(f"{out} is a file: name a folder or a .zip.")
-    elif out.is_dir() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise TrainingError(f"{out} holds something else than a model bundle: name a new folder.")
+    elif out.is_dir() and any(out.iterdir()) and not _is_bundle_folder(out):
+        raise TrainingError(f"{out} holds something else than a model bundle, which would be lost: name a new folder.")
+
+
+def _is_bundle_folder(out: Path) -> bool:
+    manifest = out / MANIFEST
+    if not manifest.is_file() or manifest.stat().st_size > MAX_BYTES:
+        return False
+    return _is_bundle({path.name for path in out.iterdir()}, manifest.read_bytes())
+
+
+def _is_bundle_zip(out: Path) -> bool:
+    try:
+        with zipfile.ZipFile(out) as archive:
+            files = {PurePosixPath(entry.filename): entry for entry in archive.infolist() if not entry.is_dir()}
+            manifest = next((path for path in files if path.name == MANIFEST), None)
+            if manifest is None or files[manifest].file_size > MAX_BYTES or len({path.parent for path in files}) > 1:
+                return False
+            return _is_bundle({path.name for path in files}, archive.read(files[manifest]))
+    except (zipfile.BadZipFile, zlib.error, RuntimeError):
+        return False
+
+
+def _is_bundle(names: set[str], manifest: bytes) -> bool:
+    """Whether files are those that a manifest names, and nothing else that would be lost with them."""
+    try:
+        said = load_json(manifest, MANIFEST)
+    except BundleError:
+        return False
+    if not isinstance(said, dict) or not isinstance(said.get("modelFile"), str):
+        return False
+    return names <= {MANIFEST, said["modelFile"], str(said.get("labelsFile"))}
 
 
 def _put(made: Path, out: Path, aside: Path) -> None:

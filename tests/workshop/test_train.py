@@ -225,6 +225,41 @@ def test_an_older_bundle_is_replaced_and_anything_else_is_left_alone(pictures, b
     assert contents(tmp_path / "diary") == {"monday.txt": b"dear diary"}
 
 
+def test_a_dataset_of_the_name_of_the_new_bundle_is_left_alone(pictures, base, tmp_path, capsys):
+    packed = tmp_path / "flowers.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(pictures.rglob("*.png")):
+            archive.write(path, path.relative_to(pictures))
+    before = packed.read_bytes()
+    assert train(packed, "--base", base, "--out", packed) == 1
+    assert f"{packed} is there and is something else than a model bundle" in capsys.readouterr().err
+    assert packed.read_bytes() == before
+    (tmp_path / "new.zip").write_bytes(b"half a download")
+    assert train(pictures, "--base", base, "--out", tmp_path / "new.zip") == 1
+    assert (tmp_path / "new.zip").read_bytes() == b"half a download"
+
+
+@pytest.mark.parametrize("manifest", [None, '{"name": "a web page", "icons": []}', '["no", "bundle"]', "no JSON"])
+def test_what_lies_beside_a_manifest_is_left_alone(pictures, base, tmp_path, capsys, manifest):
+    out = tmp_path / "new"
+    assert train(pictures, "--base", base, "--out", out) == 0
+    if manifest is not None:
+        (out / "manifest.json").write_text(manifest)
+    else:
+        (out / "notes.txt").write_text("what I tried")
+    before = contents(out)
+    assert train(pictures, "--base", base, "--out", out, "--seed", "1") == 1
+    assert "holds something else than a model bundle, which would be lost" in capsys.readouterr().err
+    assert contents(out) == before
+
+
+def test_an_older_zip_is_replaced(pictures, base, tmp_path):
+    out = tmp_path / "new.zip"
+    assert train(pictures, "--base", base, "--out", out, "--model-version", "1.0.0") == 0
+    assert train(pictures, "--base", base, "--out", out, "--model-version", "1.1.0") == 0
+    assert read_bundle(out).version == "1.1.0"
+
+
 def test_a_place_that_cannot_be_written_is_said_at_once(pictures, base, capsys):
     assert train(pictures, "--base", base, "--out", "/proc/nowhere/new") == 1
     assert "/proc/nowhere/new cannot be written" in capsys.readouterr().err
