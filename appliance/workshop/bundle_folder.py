@@ -107,11 +107,13 @@ def _put(made: Path, out: Path, aside: Path) -> None:
     if not out.exists():
         os.rename(made, out)
         return
-    os.rename(out, aside)
     try:
+        os.rename(out, aside)
         os.rename(made, out)
     except BaseException:
-        os.rename(aside, out)
+        # Ctrl-C may come after either of the two was done.
+        if aside.exists() and not out.exists():
+            os.rename(aside, out)
         raise
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,6 +309,24 @@ def test_ctrl_c_leaves_what_was_there_and_nothing_half_written(pictures, base, t
     assert process.wait(30) == 130
     assert b"Traceback" not in said
     assert contents(out) == before
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace, which sends a signal at a chosen call, is not installed")
+@pytest.mark.parametrize("when, stands", [(1, "1.0.0"), (2, "2.0.0")])
+def test_ctrl_c_between_the_renames_leaves_a_bundle_in_its_place(pictures, base, tmp_path, when, stands):
+    out = tmp_path / "out" / "new"
+    assert train(pictures, "--base", base, "--out", out, "--model-version", "1.0.0") == 0
+    calls = "?rename,?renameat,?renameat2"  # which of them there is depends on the processor
+    done = subprocess.run(
+        [
+            "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:signal=SIGINT:when={when}",
+            *command(pictures, "--base", base, "--out", out, "--model-version", "2.0.0"),
+        ],
+        capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert read_bundle(out).version == stands
     assert list(out.parent.iterdir()) == [out]
 
 
