@@ -58,17 +58,17 @@ def open_dataset(argument: str | Path, gs: Mapping[str, Path] = {}) -> Dataset:
     if not source.exists():
         raise DatasetError(f"{source} does not exist: a dataset is a folder, a .zip or a .csv index.")
     if source.is_dir():
-        examples, problems = _structured(FolderShelf(source))
+        examples, lost, problems = _structured(FolderShelf(source))
     elif source.suffix.lower() == ".csv":
-        examples, problems = _indexed(source, gs)
+        examples, lost, problems = _indexed(source, gs)
     elif source.suffix.lower() == ".zip":
-        examples, problems = _structured(ZipShelf(source))
+        examples, lost, problems = _structured(ZipShelf(source))
     else:
         raise DatasetError(f"{source} is no dataset: that is a folder, a .zip or a .csv index.")
     if not examples:
         reason = f" {problems[0].says}" if problems else ""
         raise DatasetError(f"{source} holds no picture that can be taken (JPEG, PNG, GIF, BMP, ICO).{reason}")
-    labels = tuple(sorted({example.label for example in examples if example.label is not None}))
+    labels = tuple(sorted({label for label in (*(example.label for example in examples), *lost) if label is not None}))
     problems += [Problem("wrong_name", label, fault[0].upper() + fault[1:]) for label in labels if (fault := label_fault(label))]
     return Dataset(
         source,
@@ -114,36 +114,42 @@ def require_trainable(dataset: Dataset) -> None:
         raise DatasetError(f"{says}: add some, or leave the label out.")
 
 
-def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], list[Problem]]:
+def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], set[str | None], list[Problem]]:
+    """The examples, the labels of pictures that could not be taken, and what was wrong with those."""
     names, problems = shelf.listed()
     beside = dict(sidecars(names))
     used = set(beside.values())
-    taken = []
+    taken, lost = [], []
     for name in names:
         if name in used:
             continue
         if problem := looked_at(shelf, name, name):
             problems.append(problem)
+            if problem.fault != "passed_over":
+                lost.append(name)
         else:
             taken.append(name)
     examples = []
-    for name, place in zip(taken, places(taken), strict=True):
+    found = places(taken, lost)
+    for name, place in zip(taken, found[: len(taken)], strict=True):
         sidecar = beside.get(name)
         guess = _guess(shelf, sidecar) if sidecar else None
         examples.append(Example(name, place.label, place.split, shelf, name, guess, sidecar if guess else None))
-    return examples, problems
+    return examples, {place.label for place in found[len(taken) :]}, problems
 
 
-def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], list[Problem]]:
+def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], set[str | None], list[Problem]]:
+    """As _structured."""
     rows, problems = read_rows(index, gs)
     shelf = PathShelf()
-    examples = []
+    examples, lost = [], set()
     for row in rows:
         if problem := looked_at(shelf, str(row.path), row.name, is_named=True):
             problems.append(problem)
+            lost.add(row.label)
         else:
             examples.append(Example(row.name, row.label, row.split, shelf, str(row.path)))
-    return examples, problems
+    return examples, lost, problems
 
 
 def _guess(shelf: Shelf, key: str) -> Guess | None:

@@ -75,7 +75,7 @@ def pack(
     Raises:
         DatasetError: A label's name is wrong, `out` is there already or cannot be written, or nothing is left to write.
     """
-    for label in dataset.labels:
+    for label in sorted({example.label for example in dataset.examples}):
         if fault := label_fault(label):
             raise DatasetError(f"{dataset.source} cannot be packed: {fault}")
     if out.exists() and not (form != "zip" and out.is_dir() and not any(out.iterdir())):

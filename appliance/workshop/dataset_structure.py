@@ -34,17 +34,22 @@ def split_word(word: str) -> Split | None:
     return _SPLIT_WORDS.get(word.strip().lower())
 
 
-def places(names: Sequence[str]) -> list[Place]:
+def places(names: Sequence[str], lost: Sequence[str] = ()) -> list[Place]:
     """What the folders of each picture say, in the same order.
 
     Args:
         names: Paths below the dataset's folder, with slashes.
+        lost: Paths of pictures that cannot be taken, whose places follow; they have no say in what the folders mean.
     """
     folders = [PurePosixPath(name).parent.parts for name in names]
+    more = [PurePosixPath(name).parent.parts for name in lost]
     tops = {parts[0] if parts else "" for parts in folders}
     if not _are_splits(folders) and len(tops) == 1 and "" not in tops and any(len(parts) > 1 for parts in folders):
         folders = [parts[1:] for parts in folders]  # the folder around all of it
-    if _are_splits(folders):
+        more = [parts[1:] if parts[:1] == (*tops,) else () for parts in more]
+    as_splits = _are_splits(folders)
+    folders += more
+    if as_splits:
         return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
     return [Place(parts[0] if parts else None, None) for parts in folders]
 

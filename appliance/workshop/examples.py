@@ -118,7 +118,7 @@ class Dataset:
 
     Attributes:
         source: What was opened.
-        labels: Every label, sorted.
+        labels: Every label, sorted; those too of which no picture could be taken.
         examples: The labeled pictures, in a fixed order.
         unlabeled: The others: reported, never trained on.
         problems: What was not taken, each with a sentence.

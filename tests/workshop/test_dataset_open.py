@@ -143,6 +143,28 @@ def test_too_few_pictures_and_too_few_labels_are_not_trained_on(tmp_path):
     require_trainable(open_dataset(write_folder(tmp_path / "good", tree({"a": 10, "b": 10}))))
 
 
+@pytest.mark.parametrize("around", ["", "flowers/", "TRAIN/"])
+@both
+def test_a_label_of_which_no_picture_can_be_taken_is_not_forgotten(kind, around, tmp_path):
+    phone = {f"b/{number}.heic": b"\0\0\0\x18ftypheic" + bytes(16) for number in range(12)}
+    files = {f"{around}{name}": content for name, content in (tree({"a": 12, "c": 12}) | phone).items()}
+    files |= {"beside.webp": picture(99, "WEBP"), f"{around}notes/read.txt": b"me"}
+    dataset = open_dataset(write(kind, tmp_path, files))
+    assert dataset.labels == ("a", "b", "c")
+    with pytest.raises(DatasetError, match=r"fewer than 10 pictures of b \(0\)"):
+        require_trainable(dataset)
+
+
+def test_a_label_of_an_index_whose_pictures_are_all_missing_is_not_forgotten(tmp_path):
+    write_folder(tmp_path, tree({"a": 12, "c": 12}))
+    rows = [f"{label}/{number:03d}.jpg,{label}" for label in "abc" for number in range(12)]
+    (tmp_path / "index.csv").write_text("\n".join(rows))
+    dataset = open_dataset(tmp_path / "index.csv")
+    assert dataset.labels == ("a", "b", "c")
+    with pytest.raises(DatasetError, match=r"fewer than 10 pictures of b \(0\)"):
+        require_trainable(dataset)
+
+
 def test_links_are_not_followed(tmp_path):
     secret = write_folder(tmp_path / "elsewhere", {"secret.jpg": picture(7)})
     folder = write_folder(tmp_path / "set", tree({"a": 1}))
