@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from appliance.errors import DatasetError, PictureError
 from appliance.workshop.dataset_structure import split_word
-from appliance.workshop.examples import Problem, Split
+from appliance.workshop.examples import Problem, Split, can_be_shown
 
 MAX_BYTES = 100_000_000  # AutoML's own limit for a CSV
 
@@ -168,7 +168,7 @@ def _understood(cells: list[str], columns: _Columns) -> tuple[str, str | None, S
             return f"says {word!r} where TRAIN, VALIDATION, TEST or UNASSIGNED stands"
     if not name:
         return "names no picture"
-    if not name.isprintable():
+    if not can_be_shown(name):
         return f"names a picture by what cannot be shown: {name!r}"
     labels = list(dict.fromkeys(label for label in labels if label))
     if len(labels) > 1:

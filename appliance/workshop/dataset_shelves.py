@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from appliance.errors import DatasetError, PictureError
-from appliance.workshop.examples import Problem
+from appliance.workshop.examples import Problem, can_be_shown
 
 # A zip's list of names is read as a whole: this much is 150,000 pictures with long names, and more is made to fill the memory.
 MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
@@ -58,7 +58,7 @@ class FolderShelf:
                 name = f"{below}/{entry.name}" if below else entry.name
                 if is_litter(entry.name):
                     continue
-                if not name.isprintable():
+                if not can_be_shown(name):
                     problems.append(_unprintable(name))
                 elif entry.is_symlink():
                     problems.append(Problem("refused", name, f"{name} is a link: put the file itself there."))
@@ -119,7 +119,7 @@ class ZipShelf:
         for entry in entries:
             if entry.is_dir() or any(is_litter(part) for part in entry.filename.split("/")):
                 continue
-            if not entry.filename.isprintable():
+            if not can_be_shown(entry.filename):
                 problems.append(_unprintable(entry.filename))
             elif refusal := _refusal(entry):
                 problems.append(Problem("refused", entry.filename, f"{entry.filename!r} {refusal}."))
@@ -201,7 +201,6 @@ def sidecars(names: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _unprintable(name: str) -> Problem:
-    """Such a name breaks tables and terminals, and comes from another coding or from somebody who wants just that."""
     return Problem("refused", repr(name), f"{name!r} has a name that cannot be shown: rename it.")
 
 

@@ -7,6 +7,7 @@ at least 10 pictures a label, better 100.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +137,14 @@ def label_fault(label: str) -> str | None:
     if _LABEL.fullmatch(label):
         return None
     return f"the label {label!r} is not 1 to 32 of A–Z, a–z, 0–9 and _: rename it, for example to {_renamed(label)!r}."
+
+
+def can_be_shown(name: str) -> bool:
+    """Whether a name is of letters, signs and spaces: those of all kinds, such as Japanese and Mac screenshots have.
+
+    Others break tables and terminals, and come from another coding or from somebody who wants just that.
+    """
+    return all(sign.isprintable() or unicodedata.category(sign) == "Zs" for sign in name)
 
 
 def _renamed(label: str) -> str:

@@ -28,6 +28,13 @@ def opened(folder, text, **gs):
     return open_dataset(folder / "index.csv", **gs)
 
 
+def test_spaces_of_all_kinds_may_stand_in_a_path(tmp_path):
+    write_folder(tmp_path, {"写真\u30001.jpg": picture(1)})
+    (tmp_path / "index.csv").write_text("写真\u30001.jpg,a\n", encoding="utf-8")
+    dataset = open_dataset(tmp_path / "index.csv")
+    assert [example.name for example in dataset.examples] == ["写真\u30001.jpg"]
+
+
 def test_a_path_and_a_label_or_none(folder):
     dataset = opened(folder, "001.jpg,accordion\n\n002.jpg,ukulele\r\n003.jpg\nsub/004.jpg,\n")
     assert dataset.labels == ("accordion", "ukulele")

@@ -165,6 +165,22 @@ def test_a_label_of_an_index_whose_pictures_are_all_missing_is_not_forgotten(tmp
         require_trainable(dataset)
 
 
+@both
+def test_spaces_of_all_kinds_may_stand_in_names(kind, tmp_path):
+    names = ["a/写真\u30001.jpg", "a/Screenshot at 10.00.00\u202fAM.jpg", "a/no\u00a0break.jpg"]
+    dataset = open_dataset(write(kind, tmp_path, {name: picture(number) for number, name in enumerate(names)}))
+    assert [example.name for example in dataset.examples] == sorted(names)
+    assert not dataset.problems
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\x1b[2Jb", "a\u202eb", "a\nb"])
+@both
+def test_names_that_break_a_terminal_are_refused(kind, name, tmp_path):
+    dataset = open_dataset(write(kind, tmp_path, {**tree({"a": 1}), f"a/{name}.jpg": picture(9)}))
+    assert len(dataset.examples) == 1
+    assert "has a name that cannot be shown: rename it" in said(dataset, "refused")[0]
+
+
 def test_links_are_not_followed(tmp_path):
     secret = write_folder(tmp_path / "elsewhere", {"secret.jpg": picture(7)})
     folder = write_folder(tmp_path / "set", tree({"a": 1}))
