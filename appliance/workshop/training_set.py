@@ -94,7 +94,8 @@ def gather(
         validates=np.array([validates for _, _, validates in used], bool),
         unlabeled=sum(len(one.unlabeled) for one in opened[: 2 if validation is not None else 1]),
         tests=Counter(labels.index(label) for _, label, split in chosen if split == "test"),
-        problems=sum(1 for one in opened for problem in one.problems if problem.fault != "passed_over"),
+        # Of background pictures the labels do not matter, however they are called.
+        problems=sum(1 for one in opened for problem in one.problems if problem.fault not in ("passed_over", "wrong_name")),
     )
 
 

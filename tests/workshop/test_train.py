@@ -118,6 +118,13 @@ def test_background_pictures_become_a_label_that_is_not_reported(pictures, base,
     assert json.loads(capsys.readouterr().out)[0]["labels"] == []
 
 
+def test_the_names_of_background_folders_do_not_matter(pictures, base, tmp_path, capsys):
+    others = write_pictures(tmp_path / "others", {"grey": 30})
+    (others / "grey").rename(others / "not one of them!")
+    assert train(pictures, "--base", base, "--background", others, "--out", tmp_path / "new") == 0
+    assert "not taken" not in capsys.readouterr().err
+
+
 def test_a_dataset_of_its_own_to_validate_on(pictures, base, tmp_path, capsys):
     second = write_pictures(tmp_path / "second", {"red": 12, "green": 12, "blue": 12}, seed=70_000)
     assert train(pictures, "--validation", second, "--base", base, "--out", tmp_path / "new", "--json") == 0
