@@ -268,6 +268,13 @@ def test_an_older_zip_is_replaced(pictures, base, tmp_path):
     assert read_bundle(out).version == "1.1.0"
 
 
+@pytest.mark.parametrize("out", [".", "..", "/", ".zip"])
+def test_a_place_without_a_name_is_said_at_once(base, tmp_path, capsys, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    assert train(tmp_path / "nowhere", "--base", base, "--name", "mine", "--out", out) == 1
+    assert f"{out} names no bundle: give the folder or the .zip a name" in capsys.readouterr().err
+
+
 def test_a_place_that_cannot_be_written_is_said_at_once(pictures, base, capsys):
     assert train(pictures, "--base", base, "--out", "/proc/nowhere/new") == 1
     assert "/proc/nowhere/new cannot be written" in capsys.readouterr().err
