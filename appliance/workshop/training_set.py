@@ -84,7 +84,7 @@ def gather(
         ]
         labels = (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [(example, label, split == "validation") for example, label, split in chosen if split != "test"]
-    _require_both(labels, used, str(learned.source))
+    _require_both(labels, used, str(learned.source), str((learned if background is None else opened[-1]).source))
     used = [used[place] for place in _fair_order([(label, validates) for _, label, validates in used], seed)]
     return TrainingSet(
         labels=labels,
@@ -137,9 +137,12 @@ def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
     ]
 
 
-def _require_both(labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str) -> None:
+def _require_both(labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str, background: str) -> None:
     learned = Counter(label for _, label, validates in used if not validates)
     if lacking := [label for label in labels if learned[label] < 2]:
+        if lacking == [BACKGROUND]:
+            few = f"{background} has fewer than 2 pictures to learn as background"
+            raise TrainingError(f"{few}: add some, {LEAST_PICTURES} at least.")
         raise TrainingError(f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more.")
     if not any(validates and label != BACKGROUND for _, label, validates in used):
         raise TrainingError(f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation.")

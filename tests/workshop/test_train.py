@@ -125,6 +125,12 @@ def test_the_names_of_background_folders_do_not_matter(pictures, base, tmp_path,
     assert "not taken" not in capsys.readouterr().err
 
 
+def test_too_few_background_pictures_are_said_of_their_own_dataset(pictures, base, tmp_path, capsys):
+    others = write_pictures(tmp_path / "others", {"grey": 1})
+    assert train(pictures, "--base", base, "--background", others, "--out", tmp_path / "new") == 1
+    assert f"{others} has fewer than 2 pictures to learn as background" in capsys.readouterr().err
+
+
 def test_a_dataset_of_its_own_to_validate_on(pictures, base, tmp_path, capsys):
     second = write_pictures(tmp_path / "second", {"red": 12, "green": 12, "blue": 12}, seed=70_000)
     assert train(pictures, "--validation", second, "--base", base, "--out", tmp_path / "new", "--json") == 0
