@@ -145,7 +145,8 @@ def _cells(index: Path) -> list[tuple[int, list[str]]]:
 def _header(cells: list[str]) -> _Columns | None:
     words = [cell.lower() for cell in cells]
     path = next((place for place, word in enumerate(words) if word in _PATH_WORDS), None)
-    if path is None or len(set(words)) < len(words) or ("label" not in words and not _SET_WORDS & set(words)):
+    named = [word for word in words if word]  # a spreadsheet adds empty columns, and some exports leave columns unnamed
+    if path is None or len(set(named)) < len(named) or ("label" not in words and not _SET_WORDS & set(words)):
         return None
     label = words.index("label") if "label" in words else None
     return _Columns(path, label, next((place for place, word in enumerate(words) if word in _SET_WORDS), None), named=True)

@@ -28,6 +28,12 @@ def opened(folder, text, **gs):
     return open_dataset(folder / "index.csv", **gs)
 
 
+@pytest.mark.parametrize("empty", ["", ",", ",,", ",,,"])
+def test_columns_without_a_name_beside_the_named_ones_are_passed_over(folder, empty):
+    dataset = opened(folder, f"\ufefflabel,path{empty}\r\naccordion,001.jpg{empty}\r\n")
+    assert rows(dataset) == [("001.jpg", "accordion", None)] and not dataset.problems
+
+
 def test_spaces_of_all_kinds_may_stand_in_a_path(tmp_path):
     write_folder(tmp_path, {"写真\u30001.jpg": picture(1)})
     (tmp_path / "index.csv").write_text("写真\u30001.jpg,a\n", encoding="utf-8")
