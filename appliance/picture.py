@@ -25,11 +25,11 @@ _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
     (b"\x00\x00\x01\x00", "ICO"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
 )
+_BMP_HEADERS_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int | None = None) -> np.ndarray:
@@ -89,6 +89,9 @@ def picture_format(head: bytes) -> str | None:
     for start, name in _MAGIC:
         if head.startswith(start):
             return name
+    # Two letters alone begin many a text. The size of the second header, of which these are all there are, follows the first.
+    if head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS_BYTES:
+        return "BMP"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":

@@ -134,3 +134,4 @@ def test_a_format_is_told_by_the_first_bytes(form):
 
 def test_what_is_no_picture_has_no_format():
     assert picture_format(b"<html>") is None and picture_format(b"") is None
+    assert picture_format(b"BMW\nAudi\nVolkswagen\n") is None and picture_format(b"BM") is None

@@ -181,6 +181,12 @@ def test_names_that_break_a_terminal_are_refused(kind, name, tmp_path):
     assert "has a name that cannot be shown: rename it" in said(dataset, "refused")[0]
 
 
+@both
+def test_a_text_that_begins_like_a_bmp_is_passed_over(kind, tmp_path):
+    dataset = open_dataset(write(kind, tmp_path, {**tree({"BMW": 1}), "labels.txt": b"BMW\nAudi\nVolkswagen\n"}))
+    assert [problem.fault for problem in dataset.problems] == ["passed_over"]
+
+
 def test_links_are_not_followed(tmp_path):
     secret = write_folder(tmp_path / "elsewhere", {"secret.jpg": picture(7)})
     folder = write_folder(tmp_path / "set", tree({"a": 1}))
@@ -270,7 +276,7 @@ def test_a_single_entry_that_swells_is_too_large_and_is_not_read(tmp_path):
 
 
 def test_an_entry_that_lies_about_its_size_gives_no_byte_more(tmp_path):
-    path = write_zip(tmp_path / "set.zip", {"a/x.bmp": b"BM" + bytes(1_000_000)}, zipfile.ZIP_DEFLATED)
+    path = write_zip(tmp_path / "set.zip", {"a/x.bmp": b"BM" + bytes(12) + b"\x28" + bytes(1_000_000)}, zipfile.ZIP_DEFLATED)
     raw = bytearray(path.read_bytes())
     struct.pack_into("<I", raw, raw.index(b"PK\x01\x02") + 24, 5000)
     path.write_bytes(raw)
