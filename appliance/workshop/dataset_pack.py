@@ -31,6 +31,8 @@ SplitChoice = Literal["keep", "make", "none", "train", "validation", "test"]
 SPLIT_CHOICES: tuple[SplitChoice, ...] = ("keep", "make", "none", *SPLITS)
 
 INDEX_NAME = "index.csv"
+# A name in a zip may be longer than one in a folder (255 bytes); this leaves room for a number and a suffix.
+_MAX_STEM_BYTES = 200
 _SAME_DATE = (1980, 1, 1, 0, 0, 0)  # the least that a zip can say
 
 
@@ -122,6 +124,7 @@ def _placed(examples: list[Example], forms: list[str], below_splits: bool) -> It
             folders = [(example.split or UNASSIGNED).upper(), example.label] if with_split_folders else [example.label]
         own = PurePosixPath(PurePosixPath(example.key).name)
         stem, suffix = own.stem.lstrip(".") or "picture", own.suffix or SUFFIXES[form]  # a name that begins with a dot is hidden
+        stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
         path, number = "/".join((*folders, stem + suffix)), 1
         # Without regard to case and suffix: other file systems know no case, and a sidecar goes by the stem.
         while (key := path.rpartition(".")[0].lower()) in taken:

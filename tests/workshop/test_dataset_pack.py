@@ -154,3 +154,12 @@ def test_a_place_that_cannot_be_written_is_said(plain, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match=r"out.zip cannot be written: .*file: File exists"):
         pack(open_dataset(plain), tmp_path / "file" / "out.zip", "zip")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_that_no_folder_can_hold_are_cut(form, tmp_path):
+    files = {f"a/{'写' * 90}{number}.jpg": picture(number) for number in range(3)}
+    out = tmp_path / ("out.zip" if form == "zip" else "out")
+    again = open_dataset(packed(write_zip(tmp_path / "set.zip", files), out, form))
+    assert sorted(example.read_bytes() for example in again.examples) == sorted(files.values())
+    assert all(len(example.key.rpartition("/")[2].encode()) <= 255 for example in again.examples)
