@@ -206,6 +206,8 @@ def _unprintable(name: str) -> Problem:
 
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
+    if "\\" in entry.filename and not climbs(entry.filename.replace("\\", "/")):
+        return "has backslashes where slashes belong, as some programs on Windows write them: pack it with another one"
     if climbs(entry.filename):
         return "leads out of the zip's folder"
     if kind == stat.S_IFLNK:

@@ -236,6 +236,16 @@ def test_zip_entries_that_climb_or_link_are_refused_and_the_rest_is_read(tmp_pat
     assert "'a/strong.jpg' is packed neither stored nor deflated." in sentences
 
 
+def test_a_zip_with_backslashes_is_not_said_to_climb(tmp_path):
+    path = write_zip(tmp_path / "set.zip", tree({"a": 1}))
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = zipfile.ZipInfo("x")
+        entry.filename = "b\\001.jpg"
+        archive.writestr(entry, picture(3))
+    (sentence,) = said(open_dataset(path), "refused")
+    assert "has backslashes where slashes belong" in sentence
+
+
 def test_an_encrypted_entry_is_refused(tmp_path):
     path = write_zip(tmp_path / "set.zip", tree({"a": 2}))
     raw = bytearray(path.read_bytes())
