@@ -20,6 +20,10 @@ from appliance.errors import PictureError
 # What a 100-megapixel camera gives is read; a file that claims more is far likelier made to fill the memory.
 MAX_PX = 128_000_000
 
+# Pillow warns of pictures that it reads all the same (half an EXIF, a palette with transparency), with lines of its own source.
+# Set once for all, because what is set around one picture is undone by the end of another one in another thread.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),

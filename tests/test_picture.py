@@ -1,6 +1,8 @@
 """Picture files: upright, RGB, and one clear sentence for each that cannot be read."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -130,6 +132,18 @@ def test_a_format_is_told_by_the_first_bytes(form):
     out = io.BytesIO()
     Image.fromarray(corners()).save(out, form)
     assert picture_format(out.getvalue()[:16]) == form
+
+
+def test_what_pillow_only_warns_of_is_not_said(tmp_path):
+    palette = Image.fromarray(corners()).convert("P")
+    palette.save(tmp_path / "palette.png", transparency=bytes(range(200)))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x10\0\x12\x01\x03\0\xff\xff\xff\xff\x06"
+    Image.fromarray(corners()).save(tmp_path / "exif.jpg", exif=exif)
+    # In a process of its own, because pytest has its own way with warnings.
+    read = "import sys; from pathlib import Path; from appliance.picture import read_picture; read_picture(Path(sys.argv[1]))"
+    for name in ("palette.png", "exif.jpg"):
+        done = subprocess.run([sys.executable, "-c", read, tmp_path / name], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_is_no_picture_has_no_format():
