@@ -72,8 +72,11 @@ class Models:
         self._view = view
         self.taken_back: TakenBack | None = None
         delivered = self._delivered()
-        self._note(lambda: self._begin(delivered))
-        self.current = self._named() if settings.model else self._stored(delivered)
+        if settings.model:  # a start that ends badly says nothing about a model that is not loaded
+            self.current = self._named()
+        else:
+            self._note(lambda: self._begin(delivered))
+            self.current = self._stored(delivered)
 
     def load(self) -> Labeler:
         """Loads what is to run now; whoever swaps it in makes it `current`.
@@ -143,7 +146,8 @@ class Models:
 
     def ready(self) -> None:
         """The start went well."""
-        self._note(self.store.ready)
+        if not self.named:
+            self._note(self.store.ready)
 
     def end(self) -> None:
         """The daemon stops on purpose."""

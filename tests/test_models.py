@@ -54,3 +54,13 @@ def test_what_is_gone_back_to_is_loaded_before_anything_changes(models, other):
 def test_there_is_nothing_to_go_back_to(models):
     with pytest.raises(StoreError, match="there is no model to go back to"):
         models.roll_back("its owner went back")
+
+
+def test_starts_that_end_badly_with_a_model_of_the_settings_do_not_count_against_the_delivered_one(tmp_path, models, other):
+    delivered = models.store.install(read_bundle(other), "a test", probation=True)
+    models.end()
+    for _ in range(3):  # each dies before it is ready
+        Models(tmp_path / "state", LabelerSettings(model=str(BUNDLED)), View())
+    state = models.store.state()
+    assert (state.current, state.probation, state.refused) == (delivered, True, ())
+    assert Models(tmp_path / "state", LabelerSettings(), View()).current.identity.name == "other"
