@@ -87,11 +87,12 @@ class Junction:
 
     def roll_back(self, reason: str) -> None:
         """Puts the model before the current one back, here and in the store; the bundled one where that cannot be used."""
+        leaving = self._models.current.bundle
         try:
-            self._put_back(reason, to_bundled=False)
+            self._put_back(leaving, reason, to_bundled=False)
         except ModelError as error:
             log.warning("the model before cannot be gone back to, so the bundled one is taken: %s", error)
-            self._put_back(reason, to_bundled=True)
+            self._put_back(leaving, reason, to_bundled=True)
         self._wait_for(self._models.current)
 
     def configured(self, threshold: float | None) -> None:
@@ -114,9 +115,9 @@ class Junction:
                 self._shown = shown
                 self._tell()
 
-    def _put_back(self, reason: str, to_bundled: bool) -> None:
+    def _put_back(self, leaving: Bundle, reason: str, to_bundled: bool) -> None:
         self._orders.put_in(
-            lambda: self._models.load_previous(to_bundled), lambda: self._models.roll_back(reason, to_bundled)
+            lambda: self._models.load_previous(to_bundled), lambda: self._models.roll_back(reason, to_bundled), leaving=leaving
         )
 
     def _tell(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from appliance import __version__
 from appliance.capture import Capture
 from appliance.errors import ControlError, StoreError
+from appliance.labeling.bundle import Bundle
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import View
 from appliance.messaging.commands import Handler
@@ -24,6 +25,7 @@ from appliance.models import Models
 from appliance.pipeline import Pipeline
 from appliance.remembered import Remembered, read_remembered, write_remembered
 from appliance.settings import EventSettings, LabelerSettings
+from appliance.updates.shelf import bundle_key
 
 if TYPE_CHECKING:
     from appliance.updates.updater import Updater
@@ -161,11 +163,12 @@ class Orders:
         return self._reports.request_snapshot()
 
     def _roll_back(self) -> dict[str, Any]:
-        left = self._models.current.identity
+        leaving = self._models.current.bundle
         if self._models.named:
             raise StoreError("the settings name the model (labeler.model), so there is none to go back to")
         reason = "its owner went back to the one before it"
-        runs = self.put_in(self._models.load_previous, lambda: self._models.roll_back(reason))
+        runs = self.put_in(self._models.load_previous, lambda: self._models.roll_back(reason), leaving=leaving)
+        left = leaving.identity
         log.info("update: rolled_back %s (%s)", left.version, reason)
         self._reports.update(update_payload("rolled_back", left.version, left.sha256, reason))
         return self._changed(runs)
@@ -192,20 +195,27 @@ class Orders:
                 " see T/update and the log, and ask again later"
             ) from error
 
-    def put_in(self, load: Callable[[], Labeler], change: Callable[[], None] | None = None) -> dict[str, Any]:
+    def put_in(
+        self, load: Callable[[], Labeler], change: Callable[[], None] | None = None, leaving: Bundle | None = None
+    ) -> dict[str, Any]:
         """Swaps another model in between two frames; one such change happens at a time.
 
         Args:
             load: The labeler.
             change: Carried out once it is sure that the labeler can label here, such as a change of the store.
+            leaving: The model that is to be left. Two who leave the same one at a time must not go back two models.
 
         Returns:
             Which model labels from the next frame on.
 
         Raises:
+            StoreError: Another model than `leaving` labels by now; nothing was done.
             ApplianceError: From `load` or `change`, or the labeler does not suit the settings; nothing was swapped.
         """
         with self._following:
+            if leaving and bundle_key(leaving) != bundle_key(self._models.current.bundle):
+                left, now = leaving.identity, self._models.current.identity
+                raise StoreError(f"{left.name} {left.version} was left already: {now.name} {now.version} labels now")
             labeler = load()
             self._pipeline.prepare(labeler, None)  # it suits the settings, which do not change meanwhile
             if change:

@@ -8,7 +8,7 @@ import pytest
 from broker import wait_until
 
 from appliance.capture import Slot
-from appliance.errors import LabelOptionError
+from appliance.errors import LabelOptionError, StoreError
 from appliance.junction import Junction
 from appliance.labeling.bundle import read_bundle, write_bundle
 from appliance.labeling.preprocess import View
@@ -17,6 +17,7 @@ from appliance.orders import Orders
 from appliance.pipeline import Pipeline
 from appliance.settings import EventSettings, LabelerSettings
 from appliance.stats import Meter
+from appliance.updates.shelf import bundle_key
 
 LABELS = read_bundle(BUNDLED).labels
 
@@ -151,3 +152,56 @@ def test_a_model_that_does_not_suit_the_settings_is_not_put_in_the_store(device)
     with pytest.raises(LabelOptionError):
         made.junction.swap(warmed, lambda: changed.append(True))
     assert not changed and made.labels == "two"
+
+
+@pytest.mark.parametrize("first", ["owner", "verdict"])
+def test_a_verdict_and_the_owner_at_one_moment_go_back_one_model_and_not_two(device, first):
+    """Both leave `two`; the second waits while the first loads `one`."""
+    made, loads, load = device(), threading.Event(), threading.Event()
+    ways = {
+        "owner": lambda: made.orders.answer({"command": "model-rollback"}),
+        "verdict": lambda: made.junction.roll_back("it is too slow"),
+    }
+    load_previous, two = made.models.load_previous, made.models.current.bundle
+
+    def slowly(bundled=False):
+        loads.set()
+        assert load.wait(10)
+        return load_previous(bundled)
+
+    class Following:
+        """The lock of changes, which tells that somebody waits for it."""
+
+        def __init__(self, lock):
+            self.lock, self.waits = lock, threading.Event()
+
+        def __enter__(self):
+            if self.lock.locked():
+                self.waits.set()
+            self.lock.acquire()
+
+        def __exit__(self, *_):
+            self.lock.release()
+
+    made.models.load_previous = slowly
+    made.orders._following = following = Following(made.orders._following)
+    goes = threading.Thread(target=ways.pop(first))
+    goes.start()
+    assert loads.wait(10)
+    said = []
+
+    def too():
+        try:
+            ways.popitem()[1]()
+        except StoreError as error:
+            said.append(str(error))
+
+    waits = threading.Thread(target=too)
+    waits.start()
+    assert following.waits.wait(10)
+    load.set()
+    goes.join(20)
+    waits.join(20)
+    assert (made.models.current.identity.name, made.stored) == ("one", "one")
+    assert said == [f"two {two.version} was left already: one {two.version} labels now"]
+    assert {each.hash for each in made.models.store.state().refused} == {bundle_key(two)}
