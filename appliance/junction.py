@@ -40,6 +40,7 @@ class Junction:
         self._identity: ModelIdentity | None = None
         self._labels = threading.Condition()
         self._in_force: Labeler | None = None
+        self._warmed_under: tuple[object, ...] = ()
 
     def ties(self, orders: Orders) -> None:
         """Names the orders, which know this object too."""
@@ -64,16 +65,21 @@ class Junction:
 
     def warm(self, bundle: Bundle) -> Labeler:
         """Loads a bundle and runs it once; its labels are held against the settings."""
+        self._warmed_under = self._models.loaded_under
         labeler = self._models.load_beside(bundle)
         self._pipeline.prepare(labeler, None)
         return labeler
 
     def swap(self, warmed: Labeler, change: Callable[[], None]) -> None:
-        """Changes the store and puts the warmed labeler in."""
+        """Changes the store and puts the warmed labeler in; loaded anew where the settings were read again since."""
         if self._models.named:
             raise StoreError("the settings name the model (labeler.model), so none can be delivered")
-        self._orders.put_in(lambda: warmed, change)
-        self._wait_for(warmed)
+
+        def load() -> Labeler:
+            return warmed if self._models.loaded_under == self._warmed_under else self._models.load_beside(warmed.bundle)
+
+        self._orders.put_in(load, change)
+        self._wait_for(self._models.current)
 
     def go_back(self, change: Callable[[], None]) -> None:
         """Changes the store and puts in what it then says is current."""

@@ -136,6 +136,11 @@ class Models:
         """Whether the settings name the model, so that what the store says does not count."""
         return bool(self._settings.model)
 
+    @property
+    def loaded_under(self) -> tuple[object, ...]:
+        """The settings that are woven into a labeler: under others it must be loaded anew."""
+        return self._settings.runtime, self._settings.threads, self._view
+
     def load_beside(self, bundle: Bundle) -> Labeler:
         """Loads a bundle that is to be tried; what is current stays.
 

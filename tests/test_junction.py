@@ -4,13 +4,16 @@ import threading
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
 import pytest
 from broker import wait_until
 
+from appliance.camera.scene import draw_scene
 from appliance.capture import Slot
 from appliance.errors import LabelOptionError, StoreError
 from appliance.junction import Junction
 from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import View
 from appliance.models import BUNDLED, Models
 from appliance.orders import Orders
@@ -152,6 +155,22 @@ def test_a_model_that_does_not_suit_the_settings_is_not_put_in_the_store(device)
     with pytest.raises(LabelOptionError):
         made.junction.swap(warmed, lambda: changed.append(True))
     assert not changed and made.labels == "two"
+
+
+def test_a_model_is_put_in_under_the_settings_that_hold_by_then(device):
+    """They were read again between the warming and the swap, and name the half of the picture where nothing is."""
+    made = device()
+    bundle = read_bundle(BUNDLED)
+    warmed = made.junction.warm(replace(bundle, identity=replace(bundle.identity, name="three")))
+    right = View(region=(0.5, 0.0, 0.5, 1.0))
+    made.orders.use_settings(LabelerSettings(), EventSettings(), right, load_model=True)
+    made.junction.swap(warmed, lambda: None)
+    scene = draw_scene("roses", np.random.default_rng(1), (320, 240))
+    picture = np.hstack([scene, np.zeros_like(scene)])
+    expected = Labeler(bundle, view=right).scores(picture)
+    assert made.labels == "three"
+    assert not np.allclose(expected, warmed.scores(picture), atol=0.1)
+    assert np.allclose(made.models.current.scores(picture), expected)
 
 
 @pytest.mark.parametrize("first", ["owner", "verdict"])
