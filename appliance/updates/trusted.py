@@ -199,12 +199,15 @@ class TrustedRepository:
         signed_at, clock = _signed_at(timestamp), datetime.now(UTC)
         if signed_at is not None and clock < signed_at - CLOCK_TOLERANCE:
             raise SourceError(
-                f"this device's clock is wrong: it says {clock:%Y-%m-%d %H:%M} UTC, but {self._url} was signed on "
-                f"{signed_at:%Y-%m-%d %H:%M}; nothing is updated until the clock is right (see timedatectl)"
+                f"this device's clock is wrong: it says {clock:%Y-%m-%d}, and is before the moment at which {self._url} was "
+                f"signed ({signed_at:%Y-%m-%d %H:%M} UTC); nothing is updated until the clock is right (see timedatectl)"
             )
 
     def _refused(self, error: Exception, last: str) -> SourceError:
-        """What ngclient found wrong, in a sentence; `last` is the file it asked for last."""
+        """What ngclient found wrong, in a sentence; `last` is the file it asked for last.
+
+        No sentence holds the time of day: what is the same trouble at the next check must read the same, or it is told anew.
+        """
         where = f"{self._url}/metadata/{last}"
         match error:
             case DownloadHTTPError():
@@ -216,7 +219,7 @@ class TrustedRepository:
                 return SourceError(f"{self._url} is half deployed: {error}")
             case ExpiredMetadataError():
                 return SourceError(
-                    f"the metadata of {self._url} expired ({error}; the clock here says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC): "
+                    f"the metadata of {self._url} expired ({error}; the clock here says {datetime.now(UTC):%Y-%m-%d}): "
                     "labeling goes on, but nothing is updated until its operator signs it again (appliance publish refresh)"
                 )
             case BadVersionNumberError():

@@ -385,6 +385,25 @@ def test_a_clock_before_the_last_trusted_time_is_noticed(device, operator):
     assert "timedatectl" in said
 
 
+@pytest.mark.parametrize("trouble", ["expired", "clock"])
+def test_trouble_that_lasts_reads_the_same_at_each_check(device, operator, monkeypatch, trouble):
+    """Or the machine would tell it again at each: it is told once, until it changes."""
+    days = -100 if trouble == "expired" else 100
+    operator.put("2.0", now=datetime.now(UTC) + timedelta(days=days))
+    noon = datetime.now(UTC).replace(hour=12, minute=0)
+    said = set()
+    for moment in (noon, noon + timedelta(minutes=15)):
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz=None, moment=moment):
+                return moment
+
+        monkeypatch.setattr("appliance.updates.trusted.datetime", Clock)
+        said.add(refused(device, "metadata of .* expired" if trouble == "expired" else "clock is wrong"))
+    assert len(said) == 1
+
+
 def test_a_clock_that_is_a_little_behind_is_fine(device, operator):
     operator.put("2.0", now=datetime.now(UTC) + timedelta(minutes=30))
     assert device.version() == "2.0"
