@@ -87,7 +87,7 @@ def download(
             break
         except (HttpStatusError, SourceChangedError, NoRoomError):
             raise
-        except _OverlongPartError as error:
+        except _UselessPartError as error:
             if attempt == MAX_RESUMPTIONS:
                 raise
             log.info("%s; it is fetched anew", error)
@@ -100,8 +100,8 @@ def download(
     return answer
 
 
-class _OverlongPartError(SourceError):
-    """What is here is longer than the file."""
+class _UselessPartError(SourceError):
+    """What is here is not the beginning of the file any more."""
 
 
 class _Part:
@@ -187,7 +187,7 @@ def _once(
             if response.headers.get("content-range") == f"bytes */{have}":
                 return Answer(where, 200, {})  # all had come already
             part.drop()
-            raise _OverlongPartError(f"{shown(where)} has fewer bytes than were fetched of it before")
+            raise _UselessPartError(f"{shown(where)} has fewer bytes than were fetched of it before")
         elif response.status_code == 200:
             have, total = 0, length_of(response.headers)
         else:
@@ -195,6 +195,9 @@ def _once(
         found = validators_of(response.headers)
         if wanted.validators and found and not _same(found, wanted.validators):
             raise SourceChangedError(f"{shown(where)} was replaced while it was fetched")
+        if have and not wanted.immutable and found and not _same(found, part.validators):  # RFC 9110, 15.3.7.3
+            part.drop()
+            raise _UselessPartError(f"{shown(where)} sends the rest of another file than was begun, in spite of If-Range")
         if total is not None and total > wanted.max_bytes:
             raise SourceError(f"{shown(where)} has {total} bytes, more than the {wanted.max_bytes} that are fetched")
         if total is not None and wanted.exact_bytes is not None and total != wanted.exact_bytes:

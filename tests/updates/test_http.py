@@ -201,6 +201,26 @@ def test_a_break_is_resumed_at_once(http, server, tmp_path):
     assert server.asked("/m")[1].headers["if-range"] == server.files["/m"].etag
 
 
+def test_the_rest_of_another_file_is_not_put_behind_the_part(http, server, tmp_path):
+    """The server knows Range and not If-Range."""
+    other = bytes(reversed(CONTENT))
+
+    def answer(request):
+        begin = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        server.routes.pop(("GET", "/m"))
+        server.put("/m", other, etag='"another"')
+        return Status(206, other[begin:], {"Content-Range": f"bytes {begin}-{len(other) - 1}/{len(other)}", "ETag": '"another"'})
+
+    server.fault("/m", Truncate(1000), times=1)
+    server.fault("/m", Status(500), times=1)
+    with pytest.raises(HttpStatusError):
+        fetch(http, server, tmp_path, exact_bytes=len(CONTENT))
+    server.route("GET", "/m", answer)
+    assert fetch(http, server, tmp_path, exact_bytes=len(CONTENT)) == other
+    assert ranges(server) == [None, "bytes=1000-", "bytes=1000-", None]
+
+
+
 def test_a_break_is_resumed_by_the_next_call_too(http, server, tmp_path):
     server.fault("/m", Truncate(100_000), times=1)
     server.fault("/m", Status(503), times=1)
