@@ -183,7 +183,14 @@ class Http:
             raise SourceError(self._words(error, address)) from error
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it arrives; each piece is what was there, so that a slow server is noticed."""
+        """The body as it arrives; each piece is what was there, so that a slow server is noticed.
+
+        Raises:
+            SourceError: The server packed a file although it was asked not to; its bytes would not be those of the file.
+        """
+        packed = response.headers.get("content-encoding", "").strip().lower()
+        if response.status_code in (200, 206) and packed not in ("", "identity"):
+            raise SourceError(f"{shown(response.url)} sends the file packed ({packed}), though it was asked not to")
         while piece := response.raw.read1(_CHUNK_BYTES, decode_content=False):
             yield piece
 

@@ -1,5 +1,6 @@
 """The update machine with the url source: what is taken, what is not, what is told, and what every fault leads to."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -603,6 +604,21 @@ def test_a_fault_of_the_server_is_temporary_and_costs_nothing(rig, server, tmp_p
     rig.check()
     rig.until("committed")
     assert rig.runs == "colours 2.0"
+
+
+def test_a_server_that_packs_what_it_sends_is_at_fault_and_not_the_model(tmp_path, server):
+    """It was asked for the bytes as they are, and does not heed that."""
+    installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
+    server.put("/colours.tflite", gzip.compress(made_models.good(2)), headers={"Content-Encoding": "gzip"})
+    server.put("/dict.txt", b"red\ngreen\nblue\n")
+    with Rig(tmp_path / "device", server.url("/colours.tflite"), installed=installed) as rig:
+        rig.check()
+        assert "sends the file packed (gzip)" in rig.until("failed").reason
+        assert "refused" not in rig.states
+        server.put("/colours.tflite", made_models.good(2))
+        rig.check()
+        rig.until("committed")
+
 
 
 def test_a_broken_download_goes_on_where_it_was_after_a_restart(rig, server, tmp_path):
