@@ -108,3 +108,17 @@ def test_which_entry_is_meant_must_be_clear():
     ):
         with pytest.raises(PublishError, match=words):
             pick(found, "stable", version, variant, partial=True)
+
+
+@pytest.mark.parametrize("percent", [50, None])
+def test_a_bundle_that_went_to_a_group_and_then_to_a_slice_can_be_promoted_on(percent):
+    """Both entries are of one version and no variant: nothing could tell them apart, and nothing needs to."""
+    staged = channel(entry(2, group="canary"), entry(2, 20), OLD)
+    assert pick(staged, "stable", None, None, partial=True, percent=percent) == entry(2, percent)
+
+
+def test_a_slice_of_a_group_and_one_of_everyone_are_not_the_same():
+    two = channel(entry(2, 50, group="canary"), entry(2, 20), OLD)
+    with pytest.raises(PublishError, match="several entries .* or push it again"):
+        pick(two, "stable", None, None, partial=True, percent=70)
+    assert pick(two, "stable", None, None, partial=True) == entry(2)

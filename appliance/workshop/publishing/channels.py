@@ -57,31 +57,34 @@ def promoted(entry: Entry, percent: float | None) -> Entry:
     return replace(entry, percent=percent)
 
 
-def pick(channel: Channel, name: str, version: str | None, variant: str | None, partial: bool) -> Entry:
-    """The one entry of a channel that is meant.
+def pick(
+    channel: Channel, name: str, version: str | None, variant: str | None, partial: bool, percent: float | None = None
+) -> Entry:
+    """The one entry of a channel that is meant, promoted: several that come to the same are one, as a group's and a slice.
 
     Args:
         channel: To choose from.
         name: What to call it.
         version, variant: What narrows the choice; None: nothing.
         partial: Only entries that not everyone gets.
+        percent: For this slice; None: everyone.
 
     Raises:
         PublishError: None or several are; names them.
     """
     found = [
-        entry
+        promoted(entry, percent)
         for entry in channel.entries
         if version in (None, entry.version)
         and variant in (None, entry.variant)
         and not (partial and entry.percent is None and not entry.groups)
     ]
-    if len({(entry.bundle, entry.variant, entry.groups) for entry in found}) == 1:
+    if len(set(found)) == 1:
         return found[0]
     held = described(channel.entries)
     which = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
     if found:
-        raise PublishError(f"several entries of channel {name} could be meant ({held}): name one with --version or --variant")
+        raise PublishError(f"several entries of channel {name} could be meant ({held}): name one with --version or --variant, or push it again")
     if which:
         raise PublishError(f"channel {name} has no entry with {which}; it holds {held}")
     raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {held}")

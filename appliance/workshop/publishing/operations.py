@@ -16,7 +16,7 @@ from appliance.errors import PublishError
 from appliance.labeling.labels import ModelIdentity
 from appliance.updates import rollout
 from appliance.updates.rollout import Channel, Entry, channel_path, write_channel
-from appliance.workshop.publishing.channels import Change, changes, pick, promoted, pushed
+from appliance.workshop.publishing.channels import Change, changes, pick, pushed
 from appliance.workshop.publishing.files import Write, failures_said, write_public
 from appliance.workshop.publishing.holdings import bundle_of_version, channel_names, read_before, read_channel, shown
 from appliance.workshop.publishing.hosting import refuse_inside, write_hosting
@@ -175,7 +175,7 @@ class Publisher:
         """
         with self._open() as site:
             origin = source or channel
-            entry = promoted(pick(self._channel(site, origin), origin, version, variant, partial=origin == channel), percent)
+            entry = pick(self._channel(site, origin), origin, version, variant, partial=origin == channel, percent=percent)
             before = read_channel(site, channel)
             return self._put(site, channel, before, pushed(before or Channel(secrets.token_hex(8)), entry))
 
