@@ -309,6 +309,7 @@ class Service:
         self.settings, self.view = changes.settings, view
         if changes.camera:
             self.capture.use_camera(self._open_camera, self.settings.camera.fps)
+            self.updater.use_fps(self.settings.camera.fps)
         if changes.log:
             set_up(self.settings.log.level, self.settings.log.format)
         log.info("the settings were read again; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing to change")

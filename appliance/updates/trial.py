@@ -11,7 +11,7 @@ from appliance.errors import ApplianceError
 from appliance.settings import UpdateSettings
 from appliance.updates.device import Device, Step
 from appliance.updates.journal import Entry, Journal
-from appliance.updates.probation import MIN_FRAMES, Probation, terms
+from appliance.updates.probation import MIN_FRAMES, Probation, Terms, terms
 from appliance.updates.state import Slot
 from appliance.updates.store import Store
 from appliance.updates.transitions import shown
@@ -54,6 +54,7 @@ class Trial:
         self._outcomes: deque[tuple[float, float, str | None]] = deque(maxlen=100_000)
         self._times_ms: deque[float] = deque(maxlen=_TIMES)
         self._running: tuple[Slot, Probation] | None = None
+        self._old_p95_ms: float | None = None
         self._look_s = LOOK_EVERY_S
 
     @property
@@ -70,6 +71,10 @@ class Trial:
         self._outcomes.append((self._clock(), inference_ms, trouble))
         return trouble is not None
 
+    def use_fps(self, fps: float) -> None:
+        """Another number of frames a second from now on; a probation under way begins anew with it."""
+        self._fps = fps
+
     def p95_ms(self) -> float | None:
         """What the running model took for a frame of late, None where too few were seen to tell."""
         times_ms = sorted(self._times_ms.copy())
@@ -79,7 +84,8 @@ class Trial:
         """The store's current model, on probation from now on. The journal says what the one before took for a frame."""
         entry = self._journal.entry
         old_p95_ms = entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
-        limits = terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, old_p95_ms)
+        self._old_p95_ms = old_p95_ms
+        limits = self._terms()
         self._forget()
         self._running = slot, Probation(limits)
         try:
@@ -129,6 +135,9 @@ class Trial:
             self._outcomes.clear()
         return ended
 
+    def _terms(self) -> Terms:
+        return terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, self._old_p95_ms)
+
     def _forget(self) -> None:
         self._outcomes.clear()
         self._times_ms.clear()
@@ -149,6 +158,10 @@ class Trial:
                 self._device.told(Step("rolled_back", slot.version, slot.sha256, "another model was put in its place"))
             self._journal.write(None)
             return True
+        if (limits := self._terms()) != watched.terms:
+            log.info("the probation of %s begins anew: a frame may take %.0f ms now", shown(slot), limits.limit_ms)
+            self._running = slot, (watched := Probation(limits))
+            self._outcomes.clear()
         while self._outcomes:
             watched.frame(*self._outcomes.popleft())
         reason = watched.failure

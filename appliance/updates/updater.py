@@ -112,6 +112,10 @@ class Updater:
         if self._trial.outcome(inference_ms, trouble):
             self._orders.wake()
 
+    def use_fps(self, fps: float) -> None:
+        """The settings were read again, and have another number of frames a second: what a new model must keep up with."""
+        self._trial.use_fps(fps)
+
     def store_changed(self) -> None:
         """Somebody else changed which model runs."""
         self._orders.wake()

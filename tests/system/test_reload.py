@@ -8,6 +8,7 @@ import pytest
 from broker import wait_until
 from daemon import Daemon, settings
 
+from appliance.labeling.bundle import read_bundle
 from appliance.models import BUNDLED
 from appliance.updates.store import Store
 
@@ -17,7 +18,7 @@ class Watched:
 
     def __init__(self, folder: Path, text: str):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._socket.bind(str(folder / "notify"))
         self._socket.setblocking(False)
         self.config = folder / "d/appliance.toml"
@@ -74,6 +75,17 @@ def test_what_can_change_changes_at_once(broker, start):
         assert seen.last("appliance/t/label/roses") != b""
         watched.daemon.says("camera: streaming", 2)
     assert watched.has_told("RELOADING=1") and watched.daemon.process.poll() is None
+
+
+def test_a_probation_follows_the_frames_a_second_that_the_settings_now_say(broker, start, tmp_path):
+    state = tmp_path / "w0/d/state"
+    state.mkdir(parents=True)
+    Store(state, BUNDLED).install(read_bundle(BUNDLED), "a test", probation=True)
+    more = "[update]\nprobation_s = 3600\n"
+    watched = start(settings(broker, "scene", fps=10, more=more))
+    watched.daemon.says("is on probation for 3600 s; a frame may take 80 ms")
+    watched.reload(settings(broker, "scene", fps=2, more=more))
+    watched.daemon.says("begins anew: a frame may take 400 ms now")
 
 
 def test_another_camera_and_another_region(broker, start, tmp_path):

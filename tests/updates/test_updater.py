@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import made_models
@@ -422,6 +423,28 @@ def test_the_camera_may_go_away_during_probation(rig, server, tmp_path):
     trial(rig, server, tmp_path)
     threading.Event().wait(1.0)  # no frames come, and more time goes by than the probation lasts
     assert "committed" not in rig.states and rig.runs == "colours 2.0"
+    rig.until("committed")
+
+
+def test_other_frames_a_second_are_other_terms_also_for_a_probation_under_way(rig, server, tmp_path):
+    """The settings are read again while the program runs (SIGHUP)."""
+    rig.restart(probation_s=1.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.updater.use_fps(10.0)
+    rig.outcome = (40.0,)  # above 0.8 / 50 fps = 16 ms, and within 0.8 / 10 fps
+    rig.until("committed")
+
+
+def test_a_probation_goes_on_with_frames_that_come_as_seldom_as_the_settings_now_say(rig, server, tmp_path):
+    rig.stop()
+    now = iter(range(0, 10_000_000, 5))
+    rig._settings = replace(rig._settings, probation_s=60.0)
+    rig.start(clock=lambda: float(next(now)))  # five seconds from each moment to the next
+    two(server, tmp_path)
+    rig.check()
+    rig.until("probation")
+    rig.updater.use_fps(0.2)
     rig.until("committed")
 
 

@@ -84,7 +84,9 @@ def pick(
     held = described(channel.entries)
     which = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
     if found:
-        raise PublishError(f"several entries of channel {name} could be meant ({held}): name one with --version or --variant, or push it again")
+        raise PublishError(
+            f"several entries of channel {name} could be meant ({held}): name one with --version or --variant, or push it again"
+        )
     if which:
         raise PublishError(f"channel {name} has no entry with {which}; it holds {held}")
     raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {held}")
