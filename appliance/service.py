@@ -130,7 +130,7 @@ class Service:
         self.junction.ties(self.orders)
         self.updater = self._make_updater(state)
         if not self.models.named:
-            self.pipeline.on_outcome = self.updater.outcome
+            self.pipeline.on_outcome = self._outcome
         self._commands = Commands(self.topics, self.orders.handlers(), self.publisher.answer)
         try:
             self._engine = self.pipeline.prepare(self.models.current, self.orders.remembered.threshold)
@@ -278,6 +278,11 @@ class Service:
         if said := notice(settings, date.today()):
             log.warning("%s", said)
         return updater
+
+    def _outcome(self, inference_ms: float, trouble: str | None) -> None:
+        """Hands an outcome to the update machine; that of a model that the settings name says nothing about another."""
+        if not self.models.named:
+            self.updater.outcome(inference_ms, trouble)
 
     def _on_message(self, message: Message) -> None:
         if message.topic == self.topics.homeassistant_status:

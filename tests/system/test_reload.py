@@ -88,6 +88,23 @@ def test_a_probation_follows_the_frames_a_second_that_the_settings_now_say(broke
     watched.daemon.says("begins anew: a frame may take 400 ms now")
 
 
+def test_a_model_that_the_settings_now_name_proves_nothing_about_one_on_probation(broker, start, tmp_path):
+    state = tmp_path / "w0/d/state"
+    state.mkdir(parents=True)
+    store = Store(state, BUNDLED)
+    delivered = store.install(read_bundle(BUNDLED), "a test", probation=True)
+    more = "labels_per_s = 100\n[update]\nprobation_s = 0\n"
+    watched = start(settings(broker, tmp_path / "nowhere.png", more=more))
+    watched.daemon.says("is on probation for 0 s")
+    with broker.observer("appliance/t/labels") as seen:
+        watched.reload(settings(broker, "scene", model=BUNDLED, fps=20, more=more))
+        # 20 frames would be enough, and a verdict is told within a fraction of a second.
+        wait_until(lambda: seen.count("appliance/t/labels") > 60, "60 frames of the model that the settings name")
+        assert "has proved itself" not in watched.daemon.log and store.state().probation
+        watched.reload(settings(broker, "scene", fps=20, more=more))
+        watched.daemon.says(f"the model {delivered.version} has proved itself")
+
+
 def test_another_camera_and_another_region(broker, start, tmp_path):
     watched = start(settings(broker, "scene"))
     watched.daemon.says("camera: streaming")
