@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -265,11 +264,11 @@ class Service:
 
         Where the settings name the model it does not run: what the store says does not count then.
         """
-        settings, labeler = self.settings.update, self.settings.labeler
+        settings = self.settings.update
         updater = Updater(
             settings, self.settings.camera.fps, self.models.store, state, self.junction,
             lambda: open_source(settings, self.device, state, self.junction), self.models.taken_back,
-            partial(probe, runtime=labeler.runtime, threads=labeler.threads),
+            lambda bundle: probe(bundle, runtime=self.settings.labeler.runtime, threads=self.settings.labeler.threads),
         )  # fmt: skip
         if settings.source != "none" and self.models.named:
             log.warning("update.source is not asked: labeler.model names the model")
