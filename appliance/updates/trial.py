@@ -153,7 +153,10 @@ class Trial:
         if entry.step == "committed" and state.current and state.current.key == slot.key:
             self._verdicts.commit(entry)
             return True
-        if state.current is None or state.current.key != slot.key or not state.probation:
+        if state.current and state.current.key == slot.key and not state.probation:
+            self._verdicts.commit(verdict(entry, "committed", "its owner put it in place during its probation"))
+            return True
+        if state.current is None or state.current.key != slot.key:
             if not self._store.refusal(slot.key):  # who rolls back tells it
                 self._device.told(Step("rolled_back", slot.version, slot.sha256, "another model was put in its place"))
             self._journal.write(None)

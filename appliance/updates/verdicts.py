@@ -64,14 +64,14 @@ class Verdicts:
         self._tell("rolled_back", entry)
 
     def commit(self, entry: Entry) -> None:
-        """The model on probation proved itself.
+        """The model on probation proved itself, or its owner says that it need not.
 
         Raises:
             StoreError, OSError: It could not be written down.
         """
         self._journal.write(entry)
         self._store.commit()
-        log.info("the model %s has proved itself", entry.version)
+        log.info("the model %s %s", entry.version, f"stays: {entry.reason}" if entry.reason else "has proved itself")
         self._tell("committed", entry)
 
     def recover(self, taken_back: TakenBack | None) -> Slot | None:

@@ -502,6 +502,16 @@ def test_a_model_installed_by_hand_during_probation_stays(rig, server, tmp_path)
     assert rig.runs == rig.would_run == "colours 9.0"
 
 
+def test_a_model_that_its_owner_installs_during_its_own_probation_is_not_called_taken_back(rig, server, tmp_path):
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    trial(rig, server, tmp_path)
+    rig.go_back(lambda: rig.store.install(rig.labeler.bundle, "a command"))
+    rig.updater.store_changed()
+    assert "its owner put it in place" in rig.until("committed").reason
+    assert "rolled_back" not in rig.states and rig.runs == rig.would_run == "colours 2.0"
+
+
 @pytest.mark.parametrize("came_so_far", [False, True])
 def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_before_labels(rig, server, tmp_path, came_so_far):
     rig.restart(probation_s=60.0)
