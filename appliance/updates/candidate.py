@@ -151,7 +151,7 @@ class Candidate:
         self.learned = Learned(self.offer.hash, bundle.version, bundle.identity.name, unsuited=False)
         key, current = bundle_key(bundle), self._store.state().current
         if current and current.key == key:
-            adopt(self._store, self.offer)
+            adopt(self._store, self.offer, current)
             self.clear()
             return None
         self._judge(bundle, key, current is None)
@@ -268,10 +268,15 @@ class Candidate:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def adopt(store: Store, offer: Offer) -> None:
-    """The offer is the model that runs: notes under which hash and in which branch it is offered now."""
+def adopt(store: Store, offer: Offer, slot: Slot) -> None:
+    """The offer is the model that runs: notes under which hash and in which branch it is offered now.
+
+    Where somebody else put another model in the place of `slot` meanwhile, that one stays as it is.
+    """
 
     def noted(state: StoreState) -> StoreState:
+        if state.current is None or state.current.key != slot.key:
+            return state
         now = replace(state.current, offer=offer.hash, variant=offer.variant, experiment=offer.experiment)
         return replace(state, current=now)
 

@@ -220,7 +220,7 @@ class Updater:
             self._verdicts.another(offer.hash, None if runs else offer.version)
         if offer is None or runs:
             if offer and (current.variant, current.experiment) != (offer.variant, offer.experiment):
-                self._device.go_back(lambda: adopt(self._store, offer))
+                self._device.go_back(lambda: adopt(self._store, offer, current))
                 log.info("the model that runs is now variant %s, experiment %s", offer.variant, offer.experiment)
             self._nothing_new(order, offer, "the source offers nothing" if offer is None else None)
             return

@@ -14,7 +14,9 @@ from bundle_helpers import bundle_folder
 
 from appliance.errors import BundleError, StoreError
 from appliance.labeling.bundle import read_bundle
+from appliance.updates.candidate import adopt
 from appliance.updates.shelf import bundle_key
+from appliance.updates.sources import Offer
 from appliance.updates.state import pack, unpack
 from appliance.updates.store import Store
 from appliance.updates.versions import is_newer
@@ -555,3 +557,14 @@ def test_a_model_that_fails_at_a_start_of_its_probation_leaves_the_way_back_too(
     assert running(store) == "colours 2.0"
     store.rollback("its owner went back")
     assert running(store) == "colours 1.0"
+
+
+@pytest.mark.parametrize("back", ["a delivered one", "the bundled one"])
+def test_what_was_gone_back_to_meanwhile_is_not_taken_for_what_is_offered(store, make, back):
+    """The owner rolls back while the machine is about to note that the offer runs already."""
+    if back == "a delivered one":
+        store.install(make(name="x", version="1.0"), "a test")
+    ran = store.install(make(name="x", version="2.0"), "a test")
+    gone_back_to = store.rollback("its owner went back")
+    adopt(store, Offer("offered", variant="b"), ran)
+    assert store.state().current == gone_back_to
