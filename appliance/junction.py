@@ -63,6 +63,10 @@ class Junction:
         """The bundle that labels now."""
         return self._models.current.bundle
 
+    def held(self) -> str | None:
+        """Why no model is delivered now."""
+        return self._models.held
+
     def warm(self, bundle: Bundle) -> Labeler:
         """Loads a bundle and runs it once; its labels are held against the settings."""
         self._warmed_under = self._models.loaded_under
@@ -72,8 +76,8 @@ class Junction:
 
     def swap(self, warmed: Labeler, change: Callable[[], None]) -> None:
         """Changes the store and puts the warmed labeler in; loaded anew where the settings were read again since."""
-        if self._models.named:
-            raise StoreError("the settings name the model (labeler.model), so none can be delivered")
+        if why := self.held():
+            raise StoreError(why)
 
         def load() -> Labeler:
             return warmed if self._models.loaded_under == self._warmed_under else self._models.load_beside(warmed.bundle)

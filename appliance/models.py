@@ -137,6 +137,11 @@ class Models:
         return bool(self._settings.model)
 
     @property
+    def held(self) -> str | None:
+        """Why no model is put in from elsewhere, None where one can be."""
+        return "labeler.model names the model, so none is delivered from elsewhere" if self.named else None
+
+    @property
     def loaded_under(self) -> tuple[object, ...]:
         """The settings that are woven into a labeler: under others it must be loaded anew."""
         return self._settings.runtime, self._settings.threads, self._view

@@ -180,8 +180,8 @@ class Orders:
         return runs
 
     def _updates(self) -> "Updater":
-        if self._models.named:
-            raise ControlError("the settings name the model (labeler.model), so none is delivered from elsewhere")
+        if why := self._models.held:
+            raise ControlError(why)
         if self.updater is None:
             raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
         return self.updater

@@ -128,8 +128,7 @@ class Service:
         )  # fmt: skip
         self.junction.ties(self.orders)
         self.updater = self._make_updater(state)
-        if not self.models.named:
-            self.pipeline.on_outcome = self._outcome
+        self.pipeline.on_outcome = self._outcome
         self._commands = Commands(self.topics, self.orders.handlers(), self.publisher.answer)
         try:
             self._engine = self.pipeline.prepare(self.models.current, self.orders.remembered.threshold)
@@ -140,9 +139,8 @@ class Service:
             WatchedThread("publisher", self.publisher.run, self.publisher.pulse),
             WatchedThread("labeling", self.pipeline.run, self.pipeline.pulse),
             WatchedThread("capture", self.capture.run, self.capture.pulse),
+            WatchedThread("updater", self.updater.run),
         ]
-        if not self.models.named:
-            self._threads.append(WatchedThread("updater", self.updater.run))
 
     def start(self) -> None:
         """Starts every thread and says that the service is ready; camera and broker may be absent.
@@ -260,19 +258,14 @@ class Service:
             self.pipeline.configured_threshold = kept_config(state / FIREBASE_FOLDER, settings.firebase).threshold
 
     def _make_updater(self, state: Path) -> Updater:
-        """The update machine. Without a source it only ends what an earlier one began, and tells what a start found.
-
-        Where the settings name the model it does not run: what the store says does not count then.
-        """
+        """The update machine. Without a source it only ends what an earlier one began, and tells what a start found."""
         settings = self.settings.update
         updater = Updater(
             settings, self.settings.camera.fps, self.models.store, state, self.junction,
             lambda: open_source(settings, self.device, state, self.junction), self.models.taken_back,
             lambda bundle: probe(bundle, runtime=self.settings.labeler.runtime, threads=self.settings.labeler.threads),
         )  # fmt: skip
-        if settings.source != "none" and self.models.named:
-            log.warning("update.source is not asked: labeler.model names the model")
-        elif settings.source != "none":
+        if settings.source != "none":
             self.orders.updater = updater
         if said := notice(settings, date.today()):
             log.warning("%s", said)
@@ -314,6 +307,8 @@ class Service:
         if changes.camera:
             self.capture.use_camera(self._open_camera, self.settings.camera.fps)
             self.updater.use_fps(self.settings.camera.fps)
+        if changes.model:
+            self.updater.store_changed()
         if changes.log:
             set_up(self.settings.log.level, self.settings.log.format)
         log.info("the settings were read again; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing to change")

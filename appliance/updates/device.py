@@ -47,6 +47,9 @@ class Device(Protocol):
     def running(self) -> Bundle:
         """The bundle that labels now."""
 
+    def held(self) -> str | None:
+        """Why no model is delivered now, None where one can be."""
+
     def warm(self, bundle: Bundle) -> Any:
         """Loads a bundle beside the running one and runs it once; labeling goes on.
 

@@ -149,6 +149,7 @@ class Updater:
 
     def run(self) -> None:
         """The updater thread's whole life."""
+        self._rest(None)
         while not self._stopping and (trouble := self._recover()):
             if order := self._orders.next(_RECOVER_AGAIN_S):
                 order.fail(UpdateError(f"an earlier update must be finished first, and cannot be: {trouble}"))
@@ -156,6 +157,8 @@ class Updater:
             order = self._next_order()
             if self._stopping:
                 break
+            if self._rest(order):
+                continue
             try:
                 if self._trial.look():
                     self._schedule.rested()
@@ -171,6 +174,23 @@ class Updater:
     def _next_order(self) -> Order | None:
         waits_s = (self._trial.resume(), self._schedule.wait_s(), self._trial.look_again_s)
         return self._orders.next(min((each for each in waits_s if each is not None), default=None))
+
+    def _rest(self, order: Order | None) -> bool:
+        """Waits while no model can be delivered, and judges none meanwhile; returns whether that was so."""
+        why = self._device.held()
+        if why is None:
+            return False
+        if self._settings.source != "none":
+            log.warning("update.source is not asked: %s", why)
+        self._show(None)
+        while not self._stopping and (why := self._device.held()):
+            if order:
+                order.fail(UpdateError(why))
+            order = self._orders.next(None)
+        if order:
+            self._orders.put(order)
+        self._schedule.rested()
+        return True
 
     def _ask(self, order: Order) -> Future[dict[str, Any]]:
         self._orders.put(order)

@@ -4,9 +4,13 @@ import signal
 import socket
 from pathlib import Path
 
+import made_models
 import pytest
 from broker import wait_until
-from daemon import Daemon, settings
+from bundle_helpers import bundle_folder
+from daemon import Daemon, payloads, settings
+from machine_helpers import publish
+from model_server import ModelServer
 
 from appliance.labeling.bundle import read_bundle
 from appliance.models import BUNDLED
@@ -103,6 +107,21 @@ def test_a_model_that_the_settings_now_name_proves_nothing_about_one_on_probatio
         assert "has proved itself" not in watched.daemon.log and store.state().probation
         watched.reload(settings(broker, "scene", fps=20, more=more))
         watched.daemon.says(f"the model {delivered.version} has proved itself")
+
+
+def test_updates_begin_when_the_settings_name_no_model_any_more_and_rest_when_they_do(broker, start, tmp_path):
+    named = bundle_folder(tmp_path / "named", version="1.0")
+    with ModelServer() as server, broker.observer("appliance/t/update") as seen:
+        publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2))
+        more = f'[update]\nsource = "url"\nurl = "{server.url("/manifest.json")}"\ninterval_s = 1\nprobation_s = 0\n'
+        watched = start(settings(broker, "scene", model=named, more=more))
+        watched.daemon.says("update.source is not asked: labeler.model names the model")
+        assert not server.requests
+        watched.reload(settings(broker, "scene", fps=20, more=more))
+        wait_until(lambda: "committed" in [step["state"] for step in payloads(seen.payloads("appliance/t/update"))], "2.0 is in")
+        watched.reload(settings(broker, "scene", fps=20, model=named, more=more))
+        watched.daemon.says("update.source is not asked: labeler.model names the model", 2)
+    assert "error" not in watched.daemon.log
 
 
 def test_another_camera_and_another_region(broker, start, tmp_path):

@@ -63,6 +63,7 @@ class Rig:
         self.steps: list[Step] = []
         self.shown: list[Shown] = []
         self.stuck_in: str | None = None
+        self.held_by: str | None = None
         self.outcome: tuple[float, str | None] | None = None
         self.warming: Callable[[], None] = lambda: None
         self.labeler = self._load()
@@ -146,6 +147,9 @@ class Rig:
 
     def running(self) -> Bundle:
         return self.labeler.bundle
+
+    def held(self) -> str | None:
+        return self.held_by
 
     def warm(self, bundle: Bundle) -> Labeler:
         self.warming()

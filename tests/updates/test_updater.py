@@ -168,6 +168,25 @@ def test_what_was_taken_is_not_fetched_again_after_a_restart(rig, server, tmp_pa
     assert len(server.asked("/model.tflite", "GET")) == fetched
 
 
+def test_while_no_model_can_be_delivered_nobody_is_asked_and_what_is_under_way_waits(rig, server, tmp_path):
+    rig.restart(interval_s=0.05, probation_s=60.0)
+    two(server, tmp_path)
+    rig.until("probation")
+    rig.held_by = "somebody names the model"
+    rig.updater.store_changed()
+    with pytest.raises(UpdateError, match="somebody names the model"):
+        rig.check()
+    before = len(server.requests)
+    rig.frames(1, 5.0, "scores that are no numbers")
+    with pytest.raises(UpdateError, match="somebody names the model"):
+        rig.install()
+    assert len(server.requests) == before and "rolled_back" not in rig.states
+    rig.held_by = None
+    rig.updater.store_changed()
+    rig.until("rolled_back")
+    wait_until(lambda: len(server.requests) > before, "the source is asked again")
+
+
 @pytest.mark.parametrize(("hashes", "most"), [(True, 1), (False, 3)])
 def test_a_check_that_finds_nothing_costs_little(rig, server, tmp_path, hashes, most):
     two(server, tmp_path, hashes=hashes)
