@@ -141,9 +141,12 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
+    from appliance.workshop.publishing import site_status
+
     publisher = _publisher(arguments)
     root_due = publisher.refresh()
-    print(f"{arguments.site} is signed for another {arguments.days} days.")
+    until = min(role.expires for role in site_status(publisher.site).roles)
+    print(f"{arguments.site} is signed until {until:%Y-%m-%d}.")
     if root_due:
         print("appliance: the root expires soon and its key is not here: refresh again with --root-keys", file=sys.stderr)
     _print_upload(arguments)

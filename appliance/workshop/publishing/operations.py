@@ -21,10 +21,10 @@ from appliance.workshop.publishing.files import Write, failures_said, write_publ
 from appliance.workshop.publishing.holdings import bundle_of_version, channel_names, read_before, read_channel, shown
 from appliance.workshop.publishing.hosting import refuse_inside, write_hosting
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.metadata import LIFETIME, SignedSite
+from appliance.workshop.publishing.metadata import LIFETIME, ROOT_LIFETIME, SignedSite
 from appliance.workshop.publishing.packing import Packed, pack
 
-# The root is signed again on the way when its key is at hand and less than this is left.
+# The root is signed again on the way when its key is at hand and less than this is left, or the rest would outlive it.
 _ROOT_RENEWED_UNDER = timedelta(days=90)
 
 
@@ -209,7 +209,7 @@ class Publisher:
         with self._open() as site:
             root = site.states(self.keys)[0]
             site.publish(self.keys, self.now, self.lifetime)
-            due = root.expires - self.now < _ROOT_RENEWED_UNDER
+            due = root.expires - self.now < max(_ROOT_RENEWED_UNDER, min(self.lifetime, ROOT_LIFETIME - timedelta(days=1)))
             if due and root.have_keys:
                 site.renew_root(self.keys, self.now)
             return due and not root.have_keys
