@@ -50,7 +50,9 @@ class LocalBroker:
             import amqtt.broker
             import amqtt.client
         except ImportError as error:
-            raise UsageError("the demo's broker is missing; install it: pip install 'camera-appliance[demo]'") from error
+            raise UsageError(
+                "the demo's broker is missing; install it in the folder of this program's sources: pip install '.[demo]'"
+            ) from error
         self._amqtt = amqtt
         self._topic_filter = topic_filter
         self._on_message = on_message
@@ -118,7 +120,9 @@ class LocalRepository:
         try:
             from appliance.workshop.publishing import KeyFolder, Publisher
         except ImportError as error:
-            raise UsageError("signing a model needs more; install it: pip install 'camera-appliance[publish]'") from error
+            raise UsageError(
+                "signing a model needs more; install it in the folder of this program's sources: pip install '.[publish]'"
+            ) from error
         self._folder = folder
         site = folder / "site"
         site.mkdir(parents=True)

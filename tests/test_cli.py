@@ -1,5 +1,7 @@
 """The command line as people type it: help everywhere, with an example, and the common options in each place."""
 
+from pathlib import Path
+
 import pytest
 
 from appliance.cli import COMMANDS, main
@@ -35,3 +37,10 @@ def test_no_command_or_a_wrong_one_is_wrong_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["lable"])
     assert ended.value.code == 2
+
+
+def test_nobody_is_sent_to_a_package_index_for_this_program():
+    """It is on none: what `pip install camera-appliance` finds one day may be anybody's."""
+    root = Path(__file__).parents[1]
+    texts = [root / "README.md", *(root / "appliance").rglob("*.py")]
+    assert [path for path in texts if "camera-appliance[" in path.read_text(encoding="utf-8")] == []

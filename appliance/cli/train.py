@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         from appliance.workshop.train import Request, train
     except ImportError as error:
         lacking = f"Training needs what this installation lacks ({error})"
-        raise ApplianceError(f"{lacking}: install camera-appliance[workshop].") from error
+        raise ApplianceError(f"{lacking}; install it in the folder of this program's sources: pip install '.[workshop]'") from error
 
     request = Request(
         dataset=arguments.dataset,

@@ -129,6 +129,7 @@ def _tflite_runtime() -> tuple[type, str]:
         from tflite_runtime.interpreter import Interpreter
     except (ImportError, OSError) as error:
         raise RuntimeMissingError(
-            f"tflite-runtime is not installed ({error}): install camera-appliance[tflite-runtime] (Python 3.11)."
+            f"tflite-runtime is not installed ({error}); install it (Python 3.11) in the folder of this program's sources:"
+            " pip install '.[tflite-runtime]'"
         ) from error
     return Interpreter, f"tflite-runtime {getattr(tflite_runtime, '__version__', '')}".strip()

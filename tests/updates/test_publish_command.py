@@ -137,7 +137,7 @@ from appliance.cli import main
 sys.exit(main(["publish", "init", "--site", "site", "--keys", "keys"]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert done.returncode == 1 and "camera-appliance[publish]" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "sources: pip install '.[publish]'" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_plain_file_server_is_enough(tmp_path, publish):

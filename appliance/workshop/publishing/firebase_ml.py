@@ -167,7 +167,7 @@ def _google(key: Path | None) -> Iterator[Any]:
     except ImportError as error:
         raise PublishError(
             f"publishing to Firebase ML needs Google's Admin SDK ({error.name} is missing); "
-            "install it: pip install 'camera-appliance[firebase]'"
+            "install it in the folder of this program's sources: pip install '.[firebase]'"
         ) from error
     try:
         found = credentials.Certificate(str(key)) if key else None

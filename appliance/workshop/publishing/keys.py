@@ -24,7 +24,9 @@ try:
     )
     from securesystemslib.signer import CryptoSigner, SSlibKey
 except ImportError as error:
-    raise PublishError("publishing needs the extra `publish`: pip install 'camera-appliance[publish]'") from error
+    raise PublishError(
+        "publishing needs the extra `publish`; install it in the folder of this program's sources: pip install '.[publish]'"
+    ) from error
 
 log = logging.getLogger(__name__)
 
