@@ -45,7 +45,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         except UnicodeDecodeError as error:
             raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path}: is not valid TOML: {error}") from error
+            raise SettingsError(_not_toml(path, str(error))) from error
     where = _Where(path, text)
     _override(tables, environ, where)
     sections = {}
@@ -147,6 +147,17 @@ def _convert(hint: Any, value: Any) -> Any:
         return value
     names = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false", Path: "a path in quotes"}
     raise ValueError(names[hint])
+
+
+def _not_toml(path: Path, fault: str) -> str:
+    """The sentence for a file that tomllib does not read; `fault` is its own, "Invalid value (at line 2, column 10)"."""
+    hint = "a line is key = value, with text in quotes, and numbers, true and false without"
+    if fault.startswith("Cannot "):
+        hint = "a key or a section may stand there once"
+    place = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", fault, re.DOTALL)
+    if place is None:
+        return f"{path}: is not valid TOML: {fault}; {hint}"
+    return f"{path}, line {place[2]}: is not valid TOML ({place[1]}, column {place[3]}); {hint}"
 
 
 def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where") -> None:

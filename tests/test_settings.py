@@ -65,7 +65,11 @@ def test_values_arrive_with_their_types(tmp_path):
         ('[update.firebase]\nmodel = "x"', ["line 2", "did you mean update.firebase.model_name?"]),
         ('[update]\nfirebase.model = "x"', ["line 2", "update.firebase.model"]),
         ("camera = 3", ["line 1", "section"]),
-        ("[camera\nfps = 3", ["not valid TOML", "line 1"]),
+        ("[camera\nfps = 3", [", line 1: is not valid TOML (Expected", ", column 8); "]),
+        ("[camera]\nsource = scene", [", line 2: is not valid TOML (Invalid value", "text in quotes"]),
+        ("[camera]\nfps = 3\nfps = 4\n", [", line 3: is not valid TOML", "may stand there once"]),
+        ("[camera]\n\n[camera]\n", [", line 3: is not valid TOML", "may stand there once"]),
+        ('[camera]\nsource = """x', ["appliance.toml: is not valid TOML", "at end of document"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path, text, parts):
