@@ -74,7 +74,8 @@ def _thresholds(value: dict[str, float]) -> str | None:
 
 
 def _host(value: str) -> str | None:
-    if "://" in value or "@" in value or "/" in value:
+    port = value.count(":") == 1 or "[" in value  # an IPv6 address alone has two colons and more
+    if port or "://" in value or "@" in value or "/" in value:
         return "must be a host name or an address alone; the port goes into mqtt.port, the password into the file that mqtt.password_file names"
     return None if value else "must not be empty"
 

@@ -64,6 +64,8 @@ def test_values_arrive_with_their_types(tmp_path):
         ("[update.firebase]\n\nremote_config = 1", ["line 3", "update.firebase.remote_config must be true or false"]),
         ('[update.firebase]\nmodel = "x"', ["line 2", "did you mean update.firebase.model_name?"]),
         ('[update]\nfirebase.model = "x"', ["line 2", "update.firebase.model"]),
+        ('[mqtt]\nhost = "broker:1883"', ["line 2", "mqtt.host", "the port goes into mqtt.port"]),
+        ('[mqtt]\nhost = "[::1]:1883"', ["line 2", "mqtt.host", "the port goes into mqtt.port"]),
         ("camera = 3", ["line 1", "section"]),
         ("[camera\nfps = 3", [", line 1: is not valid TOML (Expected", ", column 8); "]),
         ("[camera]\nsource = scene", [", line 2: is not valid TOML (Invalid value", "text in quotes"]),
@@ -101,6 +103,11 @@ def test_a_variable_overrides_the_file(tmp_path):
     assert settings.mqtt.username == "1234"
     assert settings.labeler.allow == ("roses",)
     assert (settings.update.firebase.app_id, settings.update.firebase.remote_config) == ("1:2:web:3", True)
+
+
+@pytest.mark.parametrize("host", ["broker.local", "192.168.1.5", "::1", "fe80::1%eth0"])
+def test_a_brokers_name_or_address_is_taken(tmp_path, host):
+    assert loaded(tmp_path, f'[mqtt]\nhost = "{host}"').mqtt.host == host
 
 
 def test_plain_http_is_for_this_machine_alone(tmp_path):
