@@ -241,7 +241,9 @@ class Orders:
     def _hold(self, threshold: float | None) -> None:
         """From now on this one of `_threshold_for` holds."""
         if threshold != self.remembered.threshold:
-            log.info("the threshold %g set over MQTT no longer holds: the new model brings its own", self.remembered.threshold)
+            own = self.remembered.bundle_threshold
+            why = "none itself, and this one does" if own is None else f"{own:g} itself, and this one does not"
+            log.info("the threshold %g set over MQTT no longer holds: it was set for a model that brings %s", self.remembered.threshold, why)
             self._remember(replace(self.remembered, threshold=threshold))
 
     def _remember(self, remembered: Remembered) -> None:
