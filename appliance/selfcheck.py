@@ -16,7 +16,7 @@ import appliance
 from appliance import models
 from appliance.camera import open_camera
 from appliance.control import ask
-from appliance.errors import ApplianceError, DaemonAbsentError, UpdateError
+from appliance.errors import ApplianceError, BundleError, DaemonAbsentError, UpdateError
 from appliance.identity import device_id
 from appliance.labeling.filtering import LabelFilter
 from appliance.labeling.labeler import Labeler
@@ -117,7 +117,10 @@ def _camera_and_model(settings: Settings) -> Iterator[Finding]:
 
     def label() -> str:
         named = settings.labeler.model
-        bundle = models.read_bundle(Path(named)) if named else models.device_bundle()
+        try:
+            bundle = models.read_bundle(Path(named)) if named else models.device_bundle()
+        except BundleError as error:
+            raise BundleError(f"labeler.model: {error}" if named else str(error)) from error
         view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
         labeler = Labeler(bundle, runtime=settings.labeler.runtime, threads=settings.labeler.threads, view=view)
         label_filter = LabelFilter(bundle, settings.labeler)
