@@ -192,7 +192,7 @@ class Orders:
         except TimeoutError as error:
             raise ControlError(
                 f"no answer came within {self._check_limit_s:g} s: a download may be under way, or the source is slow;"
-                " see T/update and the log, and ask again later"
+                " see its log, and ask again later"
             ) from error
 
     def put_in(

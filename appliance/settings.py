@@ -192,7 +192,7 @@ class MqttSettings:
     base_topic: str = option("appliance", "The first part of every topic.", _topic)
     discovery: bool = option(True, "Announce the device to Home Assistant.")
     discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", _topic)
-    labels_per_s: float = option(1.0, "Messages a second on T/labels at the most; 0 sends none.", within(0, 100))
+    labels_per_s: float = option(1.0, "Messages a second on the topic labels at the most; 0 sends none.", within(0, 100))
     snapshots: bool = option(False, "Send the picture that started an event (others on the broker can see it).")
     outbox_max_events: int = option(100_000, "Undelivered events kept at the most; the oldest goes first.", at_least(100))
     outbox_max_age_s: float = option(604_800, "Undelivered events older than this are dropped (a week).", at_least(60, " s"))
@@ -219,7 +219,7 @@ class UpdateSettings:
     source: Literal["none", "url", "repository", "firebase-ml"] = option(
         "none", "none, url (a file on any static host), repository (signed, with channels) or firebase-ml (until 2027-06-15)."
     )
-    install: Literal["auto", "ask"] = option("auto", "ask waits for a command on T/model/install.")
+    install: Literal["auto", "ask"] = option("auto", "ask waits for a command on the topic model/install.")
     url: str | None = option(
         None, "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.", web_address_fault
     )

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS, main
+from appliance.control import ControlServer
+from appliance.places import control_socket
 
 ACTIONS = {
     "model": ("show", "list", "install", "rollback", "check"),
@@ -44,3 +46,18 @@ def test_nobody_is_sent_to_a_package_index_for_this_program():
     root = Path(__file__).parents[1]
     texts = [root / "README.md", *(root / "appliance").rglob("*.py")]
     assert [path for path in texts if "camera-appliance[" in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "says"),
+    [
+        (True, "2.0 is newer: the running daemon takes it; its log says each step, and what came of it: appliance model list"),
+        (False, "2.0 is newer and waits to be installed (update.install is ask): send latest to the device's topic model/install"),
+    ],
+)
+def test_what_comes_of_a_newer_model_is_said_without_abbreviations(taken, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path))
+    control_socket().parent.mkdir(exist_ok=True)
+    with ControlServer(control_socket(), lambda _: {"offered": "2.0", "taken": taken, "current": False, "reason": None}):
+        assert main(["model", "check"]) == 0
+    assert says in capsys.readouterr().out

@@ -21,7 +21,7 @@ def test_a_check_that_waits_behind_a_download_gets_a_sentence(tmp_path):
     models = SimpleNamespace(named=False, held=None)
     orders = Orders(tmp_path, models, None, None, None, restart=None, describe=None, check_limit_s=0.05)
     orders.updater = BusyUpdater()
-    with pytest.raises(ControlError, match="no answer came within 0.05 s: a download may be under way"):
+    with pytest.raises(ControlError, match="no answer came within 0.05 s: a download may be under way, .* see its log, and ask"):
         orders.answer({"command": "model-check"})
 
 

@@ -131,12 +131,14 @@ def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     except DaemonAbsentError:
         return _checked_here(arguments.config)
     if found["taken"]:
-        return found, [f"{found['offered']} is newer: the running daemon takes it; see T/update, or: appliance model list"]
+        log = "its log says each step, and what came of it: appliance model list"
+        return found, [f"{found['offered']} is newer: the running daemon takes it; {log}"]
     if found["offered"] is None or found.get("reason"):
         return found, [f"no newer model: {found['reason']}"]
     if found["current"]:
         return found, [f"no newer model: {found['offered']} is what runs"]
-    return found, [f"{found['offered']} is newer and waits to be installed (update.install is ask): see T/model/install"]
+    how = "send latest to the device's topic model/install, or press Home Assistant's button"
+    return found, [f"{found['offered']} is newer and waits to be installed (update.install is ask): {how}"]
 
 
 def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
