@@ -47,7 +47,7 @@ def unpack(archive_file: Path) -> TemporaryFolder:
     try:
         archive = zipfile.ZipFile(archive_file)
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
-        raise BundleError(f"{archive_file} is not a zip file, or it is cut short: {error}.") from error
+        raise BundleError(f"{archive_file} is not a zip file, or it is cut short: copy or make it again.") from error
     except OSError as error:
         raise BundleError(f"{archive_file} cannot be read: {error.strerror or error}.") from error
     with archive:

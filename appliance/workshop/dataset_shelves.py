@@ -156,7 +156,7 @@ class ZipShelf:
                         raise DatasetError(f"{self.path} has a list of names of {names_bytes >> 20} MiB, more than {limit}.")
                     self._opened = os.getpid(), zipfile.ZipFile(self.path)
                 except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
-                    raise DatasetError(f"{self.path} is not a zip file, or it is cut short: {error}.") from error
+                    raise DatasetError(f"{self.path} is not a zip file, or it is cut short: copy or make it again.") from error
                 except OSError as error:
                     raise DatasetError(f"{self.path} cannot be read: {error.strerror or error}.") from error
             return self._opened[1]

@@ -425,7 +425,7 @@ def test_zips_that_are_damaged(tmp_path):
     zipped(path, entries())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    refused(path, "not a zip file, or it is cut short")
+    refused(path, "cut.zip is not a zip file, or it is cut short: copy or make it again.$")
     damaged = bytearray(whole)
     damaged[whole.index(b"model.tflite") + 60] ^= 0xFF
     path.write_bytes(damaged)

@@ -325,7 +325,7 @@ def test_a_picture_that_grew_or_went_since_it_was_opened_is_said(tmp_path):
     [
         ("missing.zip", None, "does not exist: a dataset is a folder, a .zip or a .csv index"),
         ("list.txt", b"a,b", "is no dataset"),
-        ("text.zip", b"this is no zip", "is not a zip file, or it is cut short"),
+        ("text.zip", b"this is no zip", "text.zip is not a zip file, or it is cut short: copy or make it again.$"),
         ("empty.csv", b"\n", "holds no picture that can be taken"),
         ("latin.csv", "müll.jpg,a".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
         ("null.csv", b"a\x00.jpg,a", "holds no picture|is not CSV"),
