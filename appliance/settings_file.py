@@ -52,6 +52,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     hints = get_type_hints(Settings)
     for name, table in tables.items():
         if name not in hints or name == "path":
+            if not isinstance(table, dict):
+                needs = "stands outside all sections: put it below the line of its own, such as [camera]"
+                raise SettingsError(f"{where.of(name)}: {name} {needs}")
             raise SettingsError(f"{where.of(name)}: there is no section [{name}]{_nearest(name, [n for n in hints if n != 'path'])}")
         if not isinstance(table, dict):
             raise SettingsError(f"{where.of(name)}: {name} must be a section: write [{name}] on a line of its own")

@@ -67,6 +67,7 @@ def test_values_arrive_with_their_types(tmp_path):
         ('[mqtt]\nhost = "broker:1883"', ["line 2", "mqtt.host", "the port goes into mqtt.port"]),
         ('[mqtt]\nhost = "[::1]:1883"', ["line 2", "mqtt.host", "the port goes into mqtt.port"]),
         ("camera = 3", ["line 1", "section"]),
+        ("fps = 3\n[camera]", ["line 1", "fps stands outside all sections", "such as [camera]"]),
         ("[camera\nfps = 3", [", line 1: is not valid TOML (Expected", ", column 8); "]),
         ("[camera]\nsource = scene", [", line 2: is not valid TOML (Invalid value", "text in quotes"]),
         ("[camera]\nfps = 3\nfps = 4\n", [", line 3: is not valid TOML", "may stand there once"]),
