@@ -19,7 +19,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, UsageError, how_to_install
 from appliance.labeling.bundle import read_bundle, write_bundle
 from appliance.models import BUNDLED
 from appliance.service import Service
@@ -50,9 +50,7 @@ class LocalBroker:
             import amqtt.broker
             import amqtt.client
         except ImportError as error:
-            raise UsageError(
-                "the demo's broker is missing; install it in the folder of this program's sources: pip install '.[demo]'"
-            ) from error
+            raise UsageError(f"the demo's broker is missing; {how_to_install('demo')}") from error
         self._amqtt = amqtt
         self._topic_filter = topic_filter
         self._on_message = on_message
@@ -120,9 +118,7 @@ class LocalRepository:
         try:
             from appliance.workshop.publishing import KeyFolder, Publisher
         except ImportError as error:
-            raise UsageError(
-                "signing a model needs more; install it in the folder of this program's sources: pip install '.[publish]'"
-            ) from error
+            raise UsageError(f"signing a model needs more; {how_to_install('publish')}") from error
         self._folder = folder
         site = folder / "site"
         site.mkdir(parents=True)

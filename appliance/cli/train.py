@@ -14,7 +14,7 @@ from typing import Any
 
 from appliance.cli import DONE
 from appliance.cli.common import add_gs
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, UsageError, how_to_install
 from appliance.labeling.manifest import is_version
 
 EXAMPLE = "example: appliance train flowers.zip --base mobilenet_v1_1.0_224_quant_embedding_extractor.tflite --out flowers-model"
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         from appliance.workshop.train import Request, train
     except ImportError as error:
         lacking = f"Training needs what this installation lacks ({error})"
-        raise ApplianceError(f"{lacking}; install it in the folder of this program's sources: pip install '.[workshop]'") from error
+        raise ApplianceError(f"{lacking}; {how_to_install('workshop')}") from error
 
     request = Request(
         dataset=arguments.dataset,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from appliance.errors import BundleError, RuntimeMissingError
+from appliance.errors import BundleError, RuntimeMissingError, how_to_install
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,6 @@ def _tflite_runtime() -> tuple[type, str]:
         from tflite_runtime.interpreter import Interpreter
     except (ImportError, OSError) as error:
         raise RuntimeMissingError(
-            f"tflite-runtime is not installed ({error}); install it (Python 3.11) in the folder of this program's sources:"
-            " pip install '.[tflite-runtime]'"
+            f"tflite-runtime is not installed ({error}); with Python 3.11, {how_to_install('tflite-runtime')}"
         ) from error
     return Interpreter, f"tflite-runtime {getattr(tflite_runtime, '__version__', '')}".strip()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import PublishError
+from appliance.errors import PublishError, how_to_install
 from appliance.labeling.bundle import Bundle, parse_labels, read_bundle
 from appliance.labeling.labels import ModelIdentity
 from appliance.labeling.metadata import packed_labels, read_facts
@@ -166,8 +166,7 @@ def _google(key: Path | None) -> Iterator[Any]:
             from google.cloud import storage  # noqa: F401 - the SDK needs it, and says so only after a part of the work
     except ImportError as error:
         raise PublishError(
-            f"publishing to Firebase ML needs Google's Admin SDK ({error.name} is missing); "
-            "install it in the folder of this program's sources: pip install '.[firebase]'"
+            f"publishing to Firebase ML needs Google's Admin SDK ({error.name} is missing); {how_to_install('firebase')}"
         ) from error
     try:
         found = credentials.Certificate(str(key)) if key else None

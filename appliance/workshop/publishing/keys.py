@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.durable import write_durably
-from appliance.errors import PublishError
+from appliance.errors import PublishError, how_to_install
 
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,9 +24,7 @@ try:
     )
     from securesystemslib.signer import CryptoSigner, SSlibKey
 except ImportError as error:
-    raise PublishError(
-        "publishing needs the extra `publish`; install it in the folder of this program's sources: pip install '.[publish]'"
-    ) from error
+    raise PublishError(f"publishing needs the extra `publish`; {how_to_install('publish')}") from error
 
 log = logging.getLogger(__name__)
 
