@@ -12,14 +12,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import appliance.bundled
-from appliance.camera.flowers import LABELS
-from appliance.camera.scene import SceneCamera, draw_scene, timeline
-from appliance.labeling.bundle import read_bundle
-from appliance.labeling.filtering import LabelFilter
+from appliance.bundle.bundle import read_bundle
+from appliance.camera.scene.camera import SceneCamera, draw_scene, timeline
+from appliance.camera.scene.flowers import LABELS
+from appliance.imaging.files import read_picture
+from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.tracker import Tracker
-from appliance.picture import read_picture
-from appliance.settings import CameraSettings, EventSettings, LabelerSettings
+from appliance.settings.schema import CameraSettings, EventSettings, LabelerSettings
 
 FOLDER = Path(appliance.bundled.__file__).parent
 FPS = 5.0

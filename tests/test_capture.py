@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from appliance.capture import LONGEST_PAUSE_S, CameraStatus, Capture, Clock, Slot
+from appliance.camera.capture import LONGEST_PAUSE_S, CameraStatus, Capture, Clock
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraEndedError, CameraStalledError
-from appliance.frame import Frame
-from appliance.supervision import WatchedThread
+from appliance.imaging.frame import Frame
+from appliance.imaging.frame_slot import Slot
+from appliance.system.threads import WatchedThread
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS, main
-from appliance.control import ControlServer
-from appliance.places import control_socket
+from appliance.control.server import ControlServer
+from appliance.system.paths import control_socket
 
 ACTIONS = {
     "model": ("show", "list", "install", "rollback", "check"),

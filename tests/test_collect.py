@@ -8,18 +8,18 @@ import threading
 
 import numpy as np
 import pytest
+from broker import wait_until
 from PIL import Image
 
-from appliance.collect import Collector
-from appliance.collected import CollectedFolder
-from appliance.frame import Frame
-from appliance.labeling.labels import ModelIdentity
-from appliance.labeling.preprocess import View
+from appliance.bundle.identity import ModelIdentity
+from appliance.collection.collector import Collector
+from appliance.collection.folder import CollectedFolder
+from appliance.imaging.files import read_picture
+from appliance.imaging.frame import Frame
+from appliance.imaging.view import View
 from appliance.labeling.tracker import Event
-from appliance.picture import read_picture
-from appliance.settings import CollectSettings
-from appliance.workshop.dataset import Guess, open_dataset
-from broker import wait_until
+from appliance.settings.schema import CollectSettings
+from appliance.workshop.datasets.open import Guess, open_dataset
 
 MODEL = ModelIdentity("flowers", "1.2.0", "ab" * 32)
 LABELS = ("daisy", "roses", "tulips")
@@ -65,7 +65,7 @@ def said():
     sentences = []
     handler = logging.Handler()
     handler.emit = lambda record: sentences.append((record.levelname, record.getMessage()))
-    logger = logging.getLogger("appliance.collect")
+    logger = logging.getLogger("appliance.collection.collector")
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

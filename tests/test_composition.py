@@ -5,10 +5,10 @@ from importlib.util import find_spec
 
 import pytest
 
+from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.service import Service
 from appliance.errors import RuntimeMissingError
-from appliance.models import BUNDLED
-from appliance.service import Service
-from appliance.settings import CameraSettings, Settings
+from appliance.settings.schema import CameraSettings, Settings
 
 
 @pytest.mark.skipif(find_spec("tflite_runtime") is not None, reason="the runtime that is to be missing is here")

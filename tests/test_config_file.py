@@ -6,8 +6,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import get_type_hints
 
-from appliance.settings import Settings
-from appliance.settings_file import load
+from appliance.settings.load import load
+from appliance.settings.schema import Settings
 
 CONFIG = Path(__file__).parent.parent / "config" / "appliance.toml"
 

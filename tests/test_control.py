@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from appliance.control import MAX_CLIENTS, MAX_REQUEST_BYTES, ControlServer, ask
+from appliance.control.client import ask
+from appliance.control.server import MAX_CLIENTS, ControlServer
+from appliance.control.wire import MAX_REQUEST_BYTES
 from appliance.errors import ControlError, DaemonAbsentError, StoreError
 
 

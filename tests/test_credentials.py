@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.settings import CameraSettings, MqttSettings, Settings
-from appliance.systemd import with_credentials
+from appliance.settings.credentials import with_credentials
+from appliance.settings.schema import CameraSettings, MqttSettings, Settings
 
 
 def given(folder: Path, **files: str) -> dict[str, str]:

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from broker import wait_until
 
-from appliance.camera.scene import draw_scene
-from appliance.capture import Slot
+from appliance.bundle.bundle import read_bundle, write_bundle
+from appliance.bundle.key import bundle_key
+from appliance.camera.scene.camera import draw_scene
+from appliance.daemon.active_model import BUNDLED, Models
+from appliance.daemon.commands import Orders
+from appliance.daemon.meter import Meter
+from appliance.daemon.pipeline import Pipeline
+from appliance.daemon.update_host import Junction
 from appliance.errors import LabelOptionError, StoreError
-from appliance.junction import Junction
-from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.imaging.frame_slot import Slot
+from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
-from appliance.labeling.preprocess import View
-from appliance.models import BUNDLED, Models
-from appliance.orders import Orders
-from appliance.pipeline import Pipeline
-from appliance.settings import EventSettings, LabelerSettings
-from appliance.stats import Meter
-from appliance.updates.shelf import bundle_key
+from appliance.settings.schema import EventSettings, LabelerSettings
 
 LABELS = read_bundle(BUNDLED).labels
 

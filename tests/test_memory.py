@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.errors import SettingsError
-from appliance.memory import memory_limit_mb
+from appliance.system.memory import memory_limit_mb
 
 
 def test_a_part_of_the_machines_memory(tmp_path):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.bundle.bundle import read_bundle, write_bundle
+from appliance.daemon.active_model import BUNDLED, Models
 from appliance.errors import LabelOptionError, StoreError
-from appliance.labeling.bundle import read_bundle, write_bundle
+from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
-from appliance.labeling.preprocess import View
-from appliance.models import BUNDLED, Models
-from appliance.settings import LabelerSettings
+from appliance.settings.schema import LabelerSettings
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from appliance.daemon.commands import Orders
+from appliance.daemon.overrides import Remembered, read_remembered, write_remembered
 from appliance.errors import ControlError
-from appliance.orders import Orders
-from appliance.remembered import Remembered, read_remembered, write_remembered
 
 
 class BusyUpdater:

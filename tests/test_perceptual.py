@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from appliance.perceptual import NEAR, THUMBNAIL_PX, signatures
-from appliance.picture import small
+from appliance.imaging.files import small
+from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, signatures
 
 
 def seen(pixels: np.ndarray) -> np.ndarray:

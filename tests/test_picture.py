@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from appliance import picture
 from appliance.errors import PictureError
-from appliance.picture import jpeg, picture_format, read_picture, thumbnail
+from appliance.imaging import files as picture
+from appliance.imaging.files import jpeg, picture_format, read_picture, thumbnail
 
 
 def corners() -> np.ndarray:

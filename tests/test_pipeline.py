@@ -7,15 +7,15 @@ from itertools import count
 import numpy as np
 import pytest
 
-from appliance.camera.scene import draw_scene
-from appliance.capture import Slot
-from appliance.frame import Frame
-from appliance.labeling.bundle import read_bundle
+from appliance.bundle.bundle import read_bundle
+from appliance.camera.scene.camera import draw_scene
+from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.meter import Meter
+from appliance.daemon.pipeline import Pipeline
+from appliance.imaging.frame import Frame
+from appliance.imaging.frame_slot import Slot
 from appliance.labeling.labeler import Labeler
-from appliance.models import BUNDLED
-from appliance.pipeline import Pipeline
-from appliance.settings import EventSettings, LabelerSettings
-from appliance.stats import Meter
+from appliance.settings.schema import EventSettings, LabelerSettings
 
 
 class Told:

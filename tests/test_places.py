@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.durable import rename_durably, write_durably
 from appliance.errors import PlacesError
-from appliance.identity import boot_id, device_id
-from appliance.places import control_socket, give_to_owner, runtime_dir, state_dir
+from appliance.system.atomic_files import rename_durably, write_durably
+from appliance.system.device_id import boot_id, device_id
+from appliance.system.paths import control_socket, give_to_owner, runtime_dir, state_dir
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")

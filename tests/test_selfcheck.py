@@ -2,8 +2,8 @@
 
 import pytest
 
-from appliance.selfcheck import check
-from appliance.settings import CameraSettings, DeviceSettings, LabelerSettings, MqttSettings, Settings
+from appliance.diagnostics.check import check
+from appliance.settings.schema import CameraSettings, DeviceSettings, LabelerSettings, MqttSettings, Settings
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from appliance.errors import SettingsError
-from appliance.settings_file import load, read_secret
+from appliance.settings.load import load
+from appliance.settings.secrets import read_secret
 
 
 def loaded(tmp_path, text, environ=None):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.picture import jpeg
+from appliance.imaging.files import jpeg
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv-camera/bin/python"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.camera import PICTURE_SUFFIXES
+from appliance.camera.source import PICTURE_SUFFIXES
 from appliance.errors import CameraAbsentError, CameraEndedError, PictureError
-from appliance.picture import read_picture
+from appliance.imaging.files import read_picture
 
 log = logging.getLogger(__name__)
 

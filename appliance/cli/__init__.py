@@ -10,7 +10,8 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 
-from appliance import __version__, log
+from appliance import __version__
+from appliance.system import logs as log
 from appliance.errors import ApplianceError, SettingsError, UsageError
 
 COMMANDS = {

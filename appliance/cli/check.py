@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each part; status 1 where one does not work."""
-    from appliance.selfcheck import check
-    from appliance.settings_file import load
+    from appliance.diagnostics.check import check
+    from appliance.settings.load import load
 
     settings = load(arguments.config)
     findings = []

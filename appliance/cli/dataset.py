@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.cli import DONE, FAILED
-from appliance.cli.common import add_gs, counting_line
+from appliance.cli.arguments import add_gs, counting_line
 
 EXAMPLE = "example: appliance dataset check flowers.zip"
 
@@ -45,15 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries the action out."""
-    from appliance.workshop.dataset import gs_folders, open_dataset
+    from appliance.workshop.datasets.open import gs_folders, open_dataset
 
     dataset = open_dataset(arguments.dataset, gs_folders(arguments.gs))
     return _check(arguments, dataset) if arguments.action == "check" else _pack(arguments, dataset)
 
 
 def _check(arguments: argparse.Namespace, dataset: Any) -> int:
-    from appliance.workshop.dataset_check import check
-    from appliance.workshop.dataset_text import lines
+    from appliance.workshop.datasets.check import check
+    from appliance.workshop.datasets.report_text import lines
 
     report = check(dataset, counting_line("reading pictures", 20))
     print(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if arguments.json else "\n".join(lines(report)))
@@ -62,7 +62,7 @@ def _check(arguments: argparse.Namespace, dataset: Any) -> int:
 
 def _pack(arguments: argparse.Namespace, dataset: Any) -> int:
     """Status 1 where a picture had to be left out."""
-    from appliance.workshop.dataset_pack import pack
+    from appliance.workshop.datasets.pack import pack
 
     packed = pack(dataset, arguments.out, arguments.form, arguments.split, arguments.seed, counting_line("packing", 20))
     for sentence in packed.left_out:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the demo; status 1 when not a single event arrived."""
-    from appliance.demo import run_demo
+    from appliance.demo.run import run_demo
 
     if not 0 <= arguments.seconds < float("inf"):
         raise UsageError(f"--seconds must be 0 or more, not {arguments.seconds:g}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.cli import DONE, FAILED
-from appliance.cli.common import add_gs, counting_line
+from appliance.cli.arguments import add_gs, counting_line
 from appliance.errors import UsageError
 
 EXAMPLE = (
@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluates; status 1 where a precision cannot be reached, or the other model is better."""
     if arguments.seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {arguments.seed}")
-    from appliance.workshop.compare import compare
-    from appliance.workshop.dataset import gs_folders
-    from appliance.workshop.evaluate import Request, evaluate
-    from appliance.workshop.evaluation_text import as_json, lines
+    from appliance.workshop.datasets.open import gs_folders
+    from appliance.workshop.evaluation.compare import compare
+    from appliance.workshop.evaluation.evaluate import Request, evaluate
+    from appliance.workshop.evaluation.report_text import as_json, lines
 
     request = Request(
         bundle=arguments.bundle,
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     evaluation, written, says = _with_thresholds(arguments, evaluation)
     comparison = compare(evaluation, arguments.seed) if evaluation.against else None
     if arguments.report:
-        from appliance.workshop.report import write_report
+        from appliance.workshop.evaluation.html_report import write_report
 
         report = write_report(evaluation, comparison, arguments.report)
         says.append(f"the report is {report}: open it in a browser")
@@ -89,7 +89,8 @@ def _with_thresholds(arguments: argparse.Namespace, evaluation: Any) -> tuple[An
     """Writes thresholds where that is wanted: the evaluation under them, whether all went well, and what to say of it."""
     from dataclasses import replace
 
-    from appliance.workshop.bundle_threshold import choose, kept_thresholds, write_thresholds
+    from appliance.bundle.edit import write_thresholds
+    from appliance.workshop.evaluation.threshold import choose, kept_thresholds
 
     says: list[str] = []
     if arguments.target_precision is not None:
@@ -111,7 +112,7 @@ def _with_thresholds(arguments: argparse.Namespace, evaluation: Any) -> tuple[An
 
 
 def _unreached(arguments: argparse.Namespace, target: Any) -> str:
-    from appliance.workshop.bundle_threshold import LEAST_GIVEN
+    from appliance.workshop.evaluation.threshold import LEAST_GIVEN
 
     unchanged = f"{arguments.bundle} is as it was."
     if target.best is None:

@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Labels every picture; status 1 when one could not be read."""
-    from appliance.labeling.filtering import LabelFilter
+    from appliance.daemon.active_model import device_bundle, read_bundle
+    from appliance.imaging.view import View
+    from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler
-    from appliance.labeling.preprocess import View
-    from appliance.models import device_bundle, read_bundle
 
     settings = _labeler_settings(arguments)
     bundle = read_bundle(arguments.model) if arguments.model else device_bundle()
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _labeler_settings(arguments: argparse.Namespace) -> Any:
-    from appliance.settings import LabelerSettings
+    from appliance.settings.schema import LabelerSettings
 
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise UsageError(f"--threshold must be from 0 to 1, not {arguments.threshold:g}")
@@ -66,7 +66,7 @@ def _labeler_settings(arguments: argparse.Namespace) -> Any:
 
 
 def _entry(picture: Path, labeler: Any, label_filter: Any) -> dict[str, Any]:
-    from appliance.picture import read_picture
+    from appliance.imaging.files import read_picture
 
     identity = labeler.identity
     entry: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _print(entry: dict[str, Any]) -> None:
 
 
 def _region(text: str) -> tuple[float, float, float, float]:
-    from appliance.settings import region_fault
+    from appliance.settings.checks import region_fault
 
     try:
         x, y, width, height = (float(part) for part in text.split(","))

@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _store() -> Any:
-    from appliance.models import BUNDLED
-    from appliance.places import state_dir
-    from appliance.updates.store import Store
+    from appliance.daemon.active_model import BUNDLED
+    from appliance.system.paths import state_dir
+    from appliance.updates.store.store import Store
 
     return Store(state_dir(), BUNDLED)
 
@@ -92,8 +92,8 @@ def _list(_: argparse.Namespace) -> tuple[Any, list[str]]:
 
 
 def _install(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
-    from appliance.labeling.bundle import read_bundle
-    from appliance.updates.probe import probe
+    from appliance.bundle.bundle import read_bundle
+    from appliance.labeling.probe import probe
 
     probe(arguments.bundle)
     store = _store()
@@ -107,8 +107,8 @@ def _install(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
 
 def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
-    from appliance.control import ask
-    from appliance.places import control_socket
+    from appliance.control.client import ask
+    from appliance.system.paths import control_socket
 
     try:
         runs = ask(control_socket(), {"command": "model-rollback"}, 60)
@@ -123,8 +123,8 @@ def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
 
 
 def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
-    from appliance.control import ask
-    from appliance.places import control_socket
+    from appliance.control.client import ask
+    from appliance.system.paths import control_socket
 
     try:
         found = ask(control_socket(), {"command": "model-check"}, 150)
@@ -143,11 +143,11 @@ def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
 def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
     """Asks the source from this process, which keeps nothing of it."""
-    from appliance.identity import device_id
-    from appliance.places import state_dir
-    from appliance.settings_file import load
-    from appliance.updates.glance import glance
-    from appliance.updates.sources import shown_version
+    from appliance.settings.load import load
+    from appliance.system.device_id import device_id
+    from appliance.system.paths import state_dir
+    from appliance.updates.sources.peek import glance
+    from appliance.updates.sources.source import shown_version
 
     settings = load(config)
     current = _store().state().current
@@ -162,8 +162,8 @@ def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
 
 def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:
     """Tells a running daemon, and what became of it."""
-    from appliance.control import ask
-    from appliance.places import control_socket
+    from appliance.control.client import ask
+    from appliance.system.paths import control_socket
 
     try:
         runs = ask(control_socket(), {"command": "models-changed"}, 60)

@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until it is told to stop."""
-    from appliance import log as logs
-    from appliance.daemon import run_until_stopped
-    from appliance.settings_file import load
+    from appliance.daemon.process import run_until_stopped
+    from appliance.settings.load import load
+    from appliance.system import logs
 
     faulthandler.enable()  # the watchdog ends a hanging process with SIGABRT: then the log says where each thread hangs
     settings = load(arguments.config)

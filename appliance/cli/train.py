@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from appliance.bundle.manifest import is_version
 from appliance.cli import DONE
-from appliance.cli.common import add_gs
+from appliance.cli.arguments import add_gs
 from appliance.errors import ApplianceError, UsageError, how_to_install
-from appliance.labeling.manifest import is_version
 
 EXAMPLE = "example: appliance train flowers.zip --base mobilenet_v1_1.0_224_quant_embedding_extractor.tflite --out flowers-model"
 
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model_version is not None and not is_version(arguments.model_version):
         raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
-        from appliance.workshop.dataset import gs_folders
-        from appliance.workshop.train import Request, train
+        from appliance.workshop.datasets.open import gs_folders
+        from appliance.workshop.training.train import Request, train
     except ImportError as error:
         lacking = f"Training needs what this installation lacks ({error})"
         raise ApplianceError(f"{lacking}; {how_to_install('workshop')}") from error

@@ -16,13 +16,14 @@ import time
 
 import numpy as np
 
+from appliance.bundle.bundle import Bundle
+from appliance.bundle.flatbuffer import MalformedError
+from appliance.bundle.identity import ModelIdentity
+from appliance.bundle.tflite_metadata import ModelFacts, read_facts
 from appliance.errors import BundleError
-from appliance.labeling.bundle import Bundle
-from appliance.labeling.flatbuffer import MalformedError
+from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel, Tensor
-from appliance.labeling.labels import ModelIdentity
-from appliance.labeling.metadata import ModelFacts, read_facts
-from appliance.labeling.preprocess import Preparer, View
+from appliance.labeling.preprocess import Preparer
 
 
 class Labeler:

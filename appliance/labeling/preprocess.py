@@ -7,10 +7,11 @@ region is mapped back onto the frame as it lies and cut out as a view, resized, 
 Bilinear interpolation treats both directions and both ends alike, so the result is the same within rounding.
 """
 
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from appliance.imaging.view import View
 
 # The pool of threads that OpenCV starts otherwise gains nothing on so small a picture and costs time on other cores.
 cv2.setNumThreads(1)
@@ -18,20 +19,6 @@ cv2.setNumThreads(1)
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """How a frame is to be looked at.
-
-    Attributes:
-        rotation: Clockwise degrees that turn it upright: 0, 90, 180 or 270.
-        hflip, vflip: Mirror left and right, top and bottom; after the rotation.
-        region: (x, y, width, height) in fractions of the upright picture; None for all of it.
-    """
-
-    rotation: int = 0
-    hflip: bool = False
-    vflip: bool = False
-    region: tuple[float, float, float, float] | None = None
 
 
 def upright(pixels: np.ndarray, view: View) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from appliance.settings import EventSettings
+from appliance.settings.schema import EventSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ the others after a connection that was short.
 import json
 import logging
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
-from appliance.messaging import faults
-from appliance.messaging.outbox import Outbox
-from appliance.messaging.outbox_file import Entry
+from appliance.messaging.mqtt import errors as faults
+from appliance.messaging.mqtt.message import Outgoing, Wire
+from appliance.messaging.outbox.file import Entry
+from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import LATE_AFTER_S, encode, marked_late
-from appliance.messaging.refusals import Refusals, Say
+from appliance.messaging.refused_topics import Refusals, Say
 
 log = logging.getLogger(__name__)
 
@@ -34,26 +34,8 @@ _FETCH = 200
 _OVERHEAD_BYTES = 64  # of a PUBLISH packet, generously
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message on its way. `correlation` is that of an answer (MQTT 5)."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool = False
-    correlation: bytes | None = None
 
 
-class Wire(Protocol):
-    """A connection that messages can be put on."""
-
-    @property
-    def clogged(self) -> bool:
-        """Whether bytes wait that the network does not take at present."""
-
-    def publish(self, message: Outgoing) -> int:
-        """Puts a message on the wire; returns its number, by which the acknowledgement will name it."""
 
 
 class Delivery:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.labeling.labels import Label, ModelIdentity
+from appliance.bundle.identity import ModelIdentity
+from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event
 
 LATE_AFTER_S = 60.0

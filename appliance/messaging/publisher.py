@@ -17,19 +17,19 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from appliance.messaging import faults
-from appliance.messaging.connection import Connection, broker_port, open_connection
-from appliance.messaging.delivery import Delivery, Outgoing
-from appliance.messaging.link import Address, Link, Patience
-from appliance.messaging.outbox import Outbox
+from appliance.messaging.delivery import Delivery
+from appliance.messaging.mqtt import errors as faults
+from appliance.messaging.mqtt.conditions import Troubles
+from appliance.messaging.mqtt.connection import Connection, broker_port, open_connection
+from appliance.messaging.mqtt.message import Message, Outgoing
+from appliance.messaging.mqtt.reconnect import Address, Link, Patience
+from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import encode
 from appliance.messaging.topics import OFFLINE, ONLINE, Topics
-from appliance.messaging.troubles import Troubles
-from appliance.settings import MqttSettings
-from appliance.supervision import Pulse
+from appliance.settings.schema import MqttSettings
+from appliance.system.threads import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +40,6 @@ _DELETE_S = 1.0  # acknowledged events wait this long for new ones to share thei
 _TURN_LIMIT_S = 30.0  # one turn of the thread: an fsync on a bad card takes seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What came in. `retained`: the broker had kept it. The last two are MQTT 5's, for an answer."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    response_topic: str | None = None
-    correlation: bytes | None = None
 
 
 class Publisher:

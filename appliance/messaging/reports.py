@@ -13,23 +13,19 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
+from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError, MessagingError
-from appliance.frame import Frame
-from appliance.labeling.labels import Label, ModelIdentity
+from appliance.imaging.frame import Frame
+from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event
 from appliance.messaging import payloads as said
-from appliance.messaging.announced import Announced, read_announced, write_announced
-from appliance.messaging.homeassistant import (
-    WATCHED_LIMIT,
-    Announcer,
-    Timer,
-    discovery,
-    start_timer,
-)
-from appliance.messaging.lastframe import LastFrame
+from appliance.messaging.home_assistant.announcer import Announcer, Timer, start_timer
+from appliance.messaging.home_assistant.discovery import WATCHED_LIMIT, discovery
+from appliance.messaging.home_assistant.published import Announced, read_announced, write_announced
+from appliance.messaging.last_frame import LastFrame
 from appliance.messaging.payloads import encode
 from appliance.messaging.topics import OFF, ON, Topics, slugs
-from appliance.settings import Settings
+from appliance.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 

@@ -9,23 +9,23 @@ error of the source, the disk, the probe), or a kill, after which `course` is ru
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, LabelOptionError, NoRoomError, SourceError, UpdateError
-from appliance.identity import boot_id
-from appliance.labeling.bundle import Bundle, read_bundle
-from appliance.updates.device import Device, Shown, Step
+from appliance.labeling.probe import ProbeResult
+from appliance.system.device_id import boot_id
+from appliance.transport.disk_space import is_full, see_that_there_is_room
+from appliance.updates.host import Device, Shown, Step
 from appliance.updates.journal import Entry, Journal
-from appliance.updates.learned import Learned
-from appliance.updates.probe import ProbeResult
-from appliance.updates.room import is_full, see_that_there_is_room
-from appliance.updates.shelf import bundle_key
-from appliance.updates.sources import Offer, Source, shown_version
-from appliance.updates.state import Slot, StoreState
-from appliance.updates.store import Store
-from appliance.updates.versions import is_newer
+from appliance.updates.known_candidate import Learned
+from appliance.updates.policy import Rules
+from appliance.updates.sources.source import Offer, Source, shown_version
+from appliance.updates.store.state import Slot, StoreState
+from appliance.updates.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -49,35 +49,6 @@ class StoppedError(UpdateError):
     """The program stops; the candidate's way goes on at the next start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say of candidates."""
-
-    max_bytes: int
-    allow_downgrade: bool
-
-    def against(self, offer: Offer, version: str | None, name: str | None, running: Bundle, bundled: bool) -> str | None:
-        """Why a version is not taken in the place of the running one; None where it may be.
-
-        What the operator named (`offer.chosen`) may be older. Otherwise, where both have a version, it must be the
-        greater one; with allow_downgrade any other. Versions of the model that came with the program say nothing about
-        those of another.
-
-        Args:
-            offer: What is offered.
-            version, name: Of the candidate, None where it has none or it is not known yet.
-            running: The bundle that labels now.
-            bundled: Whether that came with the program.
-        """
-        if offer.chosen or version is None or running.version is None or is_newer(version, running.version):
-            return None
-        if bundled and name != running.identity.name:
-            return None
-        if not is_newer(running.version, version):
-            return f"version {version} runs already; other contents need a greater one"
-        if self.allow_downgrade:
-            return None
-        return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"
 
 
 class Candidate:

@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.durable import write_durably
+from appliance.system.atomic_files import write_durably
 
 log = logging.getLogger(__name__)
 

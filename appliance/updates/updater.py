@@ -19,19 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
-from appliance.settings import UpdateSettings
-from appliance.updates.asked import Order, Orders
-from appliance.updates.candidate import Candidate, NotHereError, Probe, RefusedError, Rules, StoppedError, adopt
-from appliance.updates.device import Device, Shown, Step, TakenBack
+from appliance.labeling.probe import probe
+from appliance.settings.schema import UpdateSettings
+from appliance.updates.candidate import Candidate, NotHereError, Probe, RefusedError, StoppedError, adopt
+from appliance.updates.host import Device, Shown, Step, TakenBack
 from appliance.updates.journal import Journal
-from appliance.updates.learned import Learned
-from appliance.updates.probe import probe
+from appliance.updates.known_candidate import Learned
+from appliance.updates.policy import Rules
+from appliance.updates.probation_monitor import Trial
+from appliance.updates.requests import Order, Orders
+from appliance.updates.resolution import Verdicts
 from appliance.updates.schedule import Schedule
-from appliance.updates.sources import Offer, Source, shown_version
-from appliance.updates.store import Store
-from appliance.updates.transitions import shown
-from appliance.updates.trial import Trial
-from appliance.updates.verdicts import Verdicts
+from appliance.updates.sources.source import Offer, Source, shown_version
+from appliance.updates.store.store import Store
+from appliance.updates.store.transitions import shown
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from evidence import precision
 from photos import photos
 from places import DATA, LABELS, OTHER_SETS
 
-from appliance.camera.scene import DEFAULT_SIZE_PX, SceneCamera, draw_scene, timeline
-from appliance.labeling.bundle import read_bundle
-from appliance.labeling.filtering import LabelFilter
+from appliance.bundle.bundle import read_bundle
+from appliance.camera.scene.camera import DEFAULT_SIZE_PX, SceneCamera, draw_scene, timeline
+from appliance.imaging.files import read_picture
+from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.tracker import Tracker
-from appliance.picture import read_picture
-from appliance.settings import CameraSettings, EventSettings, LabelerSettings
+from appliance.settings.schema import CameraSettings, EventSettings, LabelerSettings
 
 AUTOML = DATA / "models" / "automl_mlkit_android"
 PRECISION = 0.90

@@ -60,7 +60,7 @@ def export_all() -> None:
     from evaluate import Scores
     from export import export
 
-    from appliance.labeling.bundle import read_bundle
+    from appliance.bundle.bundle import read_bundle
     from appliance.labeling.labeler import Labeler
 
     reached = {}

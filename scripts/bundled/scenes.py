@@ -4,9 +4,9 @@ import numpy as np
 from photos import plain
 from places import LABELS
 
-from appliance.camera.drawing import paste
-from appliance.camera.scene import draw_scene, place
-from appliance.camera.scenery import draw_background
+from appliance.camera.scene.camera import draw_scene, place
+from appliance.camera.scene.scenery import draw_background
+from appliance.camera.scene.sprites import paste
 
 # Cameras differ in size and shape; each shrinks, and so roughens, the picture in another way.
 _SIZES_PX = ((640, 480), (320, 240), (480, 360), (640, 360), (360, 480), (400, 400))

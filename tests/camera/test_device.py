@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from stream_helpers import GREEN, is_colour, jpeg, plain
 
-from appliance.camera import open_camera
-from appliance.camera.device import wishes
+from appliance.camera.open import open_camera
+from appliance.camera.stream.v4l2 import wishes
 from appliance.errors import CameraAbsentError
-from appliance.settings import CameraSettings
+from appliance.settings.schema import CameraSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STORY = """
 import json, os, sys, time
 from pathlib import Path
-from appliance.camera import open_camera
+from appliance.camera.open import open_camera
 from appliance.errors import CameraError
-from appliance.settings import CameraSettings
+from appliance.settings.schema import CameraSettings
 settings, wanted, fault = json.loads(sys.argv[1])
 settings = CameraSettings(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 seen = {}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from stream_helpers import RED, is_colour, jpeg, plain, write_video
 
-from appliance.camera import open_camera
+from appliance.camera.open import open_camera
 from appliance.errors import CameraAbsentError, SettingsError
-from appliance.settings import CameraSettings
+from appliance.settings.schema import CameraSettings
 
 WANTED_PX = (224, 224)
 

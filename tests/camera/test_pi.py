@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 import virtual_camera_helpers as virtual
 
-from appliance.camera.holder import holder_of
-from appliance.camera.pi import open_pi
-from appliance.camera.pi_controls import Kind, check_controls
-from appliance.camera.pi_modes import full_view_mode, stream_size
+from appliance.camera.device_holder import holder_of
+from appliance.camera.pi.camera import open_pi
+from appliance.camera.pi.controls import Kind, check_controls
+from appliance.camera.pi.modes import full_view_mode, stream_size
 from appliance.errors import CameraAbsentError, SettingsError
-from appliance.settings import CameraSettings
+from appliance.settings.schema import CameraSettings
 
 OPEN = """
 import gc, os, time
 import numpy as np
-from appliance.camera.pi import open_pi
+from appliance.camera.pi.camera import open_pi
 from appliance.errors import *
-from appliance.settings import CameraSettings
+from appliance.settings.schema import CameraSettings
 def settings(**more): return CameraSettings(source=more.pop("source", "pi"), **more)
 def open_fails(*arguments):
     try:

@@ -7,10 +7,10 @@ import virtual_camera_helpers as virtual
 
 CAPTURE = """
 import json, logging, sys, threading
-from appliance.camera.pi import open_pi
-from appliance.capture import Capture, Slot
-from appliance.settings import CameraSettings
-from appliance.supervision import WatchedThread
+from appliance.camera.pi.camera import open_pi
+from appliance.camera.capture import Capture, Slot
+from appliance.settings.schema import CameraSettings
+from appliance.system.threads import WatchedThread
 
 logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stdout)
 settings, slot = CameraSettings(source="pi", fps=20), Slot()
@@ -48,18 +48,18 @@ def status(program: virtual.Program) -> list:
 
 def test_silence_is_a_state_and_frames_come_again(program):
     description = "Virtual Video Device, 448×252 at 20 frames/s"
-    assert program.line("appliance.capture") == f"appliance.capture: camera: streaming ({description})"
+    assert program.line("appliance.camera.capture") == f"appliance.camera.capture: camera: streaming ({description})"
     assert status(program) == ["streaming", 0, description, None]
     program.line("frame 11 (252, 448, 3)")
 
     program.stall_file.touch()
     reason = "the Pi's camera is open and gives no frames; its cable or its supply may be loose"
-    said = program.line("appliance.capture")
-    assert said == f"appliance.capture: camera: stalled: {reason}; trying again, with up to 60 s between tries"
+    said = program.line("appliance.camera.capture")
+    assert said == f"appliance.camera.capture: camera: stalled: {reason}; trying again, with up to 60 s between tries"
     assert status(program) == ["stalled", 0, description, reason]
 
     program.stall_file.unlink()
-    assert program.line("appliance.capture").startswith("appliance.capture: camera: streaming again after ")
+    assert program.line("appliance.camera.capture").startswith("appliance.camera.capture: camera: streaming again after ")
     assert status(program) == ["streaming", 1, description, None]
     program.line("frame")
     program.tell("pulse")

@@ -9,7 +9,7 @@ from stream_helpers import BLUE, DATA, GREEN, RED, is_colour, jpeg, plain
 
 from appliance.camera.pictures import PictureCamera
 from appliance.errors import CameraAbsentError, CameraEndedError
-from appliance.picture import read_picture
+from appliance.imaging.files import read_picture
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from appliance.camera.playback import InputEndError, LiveCamera, RecordedCamera
+from appliance.camera.stream.playback import InputEndError, LiveCamera, RecordedCamera
 
 
 class CountedInput:

@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from appliance.camera.flowers import LABELS
-from appliance.camera.scene import ROUND_S, SceneCamera, Showing, draw_scene, timeline
-from appliance.settings import CameraSettings
+from appliance.camera.scene.camera import ROUND_S, SceneCamera, Showing, draw_scene, timeline
+from appliance.camera.scene.flowers import LABELS
+from appliance.settings.schema import CameraSettings
 
 FPS = 5.0
 

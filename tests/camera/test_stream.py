@@ -31,10 +31,10 @@ from stream_helpers import (
     write_video,
 )
 
-from appliance.camera import open_camera
+from appliance.camera.open import open_camera
 from appliance.errors import CameraAbsentError, CameraEndedError, CameraError, CameraStalledError
-from appliance.picture import read_picture
-from appliance.settings import CameraSettings
+from appliance.imaging.files import read_picture
+from appliance.settings.schema import CameraSettings
 
 WANTED_PX = (224, 224)
 PASSWORD = "p@ss:/#wd %41"

@@ -10,10 +10,10 @@ import zipfile
 import pytest
 from tiny_models import COLOURS, metadata, tiny_model, with_files, write_tiny
 
+from appliance.bundle import archive
+from appliance.bundle.bundle import read_bundle, write_bundle
+from appliance.bundle.manifest import load_json
 from appliance.errors import BundleError
-from appliance.labeling import archive
-from appliance.labeling.bundle import read_bundle, write_bundle
-from appliance.labeling.manifest import load_json
 
 MANIFEST = {"modelType": "IMAGE_LABELING", "modelFile": "model.tflite", "labelsFile": "dict.txt"}
 

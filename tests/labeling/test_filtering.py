@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.bundle.bundle import Bundle
+from appliance.bundle.identity import ModelIdentity
 from appliance.errors import LabelOptionError
-from appliance.labeling.bundle import Bundle
-from appliance.labeling.filtering import LabelFilter
-from appliance.labeling.labels import ModelIdentity
-from appliance.settings import LabelerSettings
+from appliance.labeling.label_filter import LabelFilter
+from appliance.settings.schema import LabelerSettings
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 

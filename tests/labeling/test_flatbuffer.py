@@ -5,7 +5,7 @@ import struct
 import flatbuffers
 import pytest
 
-from appliance.labeling.flatbuffer import MalformedError, root
+from appliance.bundle.flatbuffer import MalformedError, root
 
 
 def example() -> bytes:

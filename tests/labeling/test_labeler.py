@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from tiny_models import COLOURS, RUNTIMES, metadata, tiny_model, with_files, write_tiny
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, RuntimeMissingError
-from appliance.labeling.bundle import read_bundle
+from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
-from appliance.labeling.preprocess import View
 
 # 200 of 255 red, 100 green, no blue: what the tiny models take the mean of.
 PIXELS = np.full((30, 40, 3), (200, 100, 0), np.uint8)

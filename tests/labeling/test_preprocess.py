@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from appliance.labeling.preprocess import Preparer, View, region_in_frame, upright
+from appliance.imaging.view import View
+from appliance.labeling.preprocess import Preparer, region_in_frame, upright
 
 VIEWS = [
     View(rotation, hflip, vflip, region)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tiny_models import RUNTIMES
 
+from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.errors import BundleError
-from appliance.labeling.bundle import Bundle, read_bundle, write_bundle
-from appliance.labeling.filtering import LabelFilter
+from appliance.imaging.files import read_picture
+from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
-from appliance.picture import read_picture
-from appliance.settings import LabelerSettings
+from appliance.settings.schema import LabelerSettings
 
 # MODELS.md: kernels differ by up to 0.089 in the score of the first label; where that score is at most 0.30 they may
 # disagree about which label is first.

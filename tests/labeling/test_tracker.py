@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from appliance.labeling.tracker import Tracker
-from appliance.settings import EventSettings
+from appliance.settings.schema import EventSettings
 
 WALL_S = 1_700_000_000.0
 

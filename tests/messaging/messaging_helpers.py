@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from appliance.frame import Frame
-from appliance.labeling.labels import Label, ModelIdentity
+from appliance.bundle.identity import ModelIdentity
+from appliance.imaging.frame import Frame
+from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event
 
 NOON = 1_767_268_800.0

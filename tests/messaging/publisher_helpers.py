@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.messaging.link import Patience
-from appliance.messaging.outbox import Outbox
-from appliance.messaging.publisher import Message, Publisher
+from appliance.messaging.mqtt.message import Message
+from appliance.messaging.mqtt.reconnect import Patience
+from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.publisher import Publisher
 from appliance.messaging.topics import Topics
-from appliance.settings import MqttSettings
+from appliance.settings.schema import MqttSettings
 
 TOPICS = Topics("appliance", "pi-test")
 HASTY = Patience(first_s=0.05, longest_s=0.4, answer_s=2.0, settled_s=1.5, refused_s=0.5)

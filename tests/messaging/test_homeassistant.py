@@ -4,7 +4,8 @@ import json
 
 from messaging_helpers import ManualTimers
 
-from appliance.messaging.homeassistant import Announcer, discovery
+from appliance.messaging.home_assistant.announcer import Announcer
+from appliance.messaging.home_assistant.discovery import discovery
 from appliance.messaging.topics import Topics, slugs
 
 T = Topics("appliance", "pi-1")

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from appliance.messaging.lastframe import LastFrame
+from appliance.messaging.last_frame import LastFrame
 
 _DIES = """
 import os, signal, sys
 from pathlib import Path
-from appliance.messaging.lastframe import LastFrame
+from appliance.messaging.last_frame import LastFrame
 record = LastFrame(Path(sys.argv[1]))
 for number in range(1000):
     record.note(1000.0 + number, {"one": 0.5 + number / 10000, "two": 0.25})

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.messaging.outbox import MEMORY_EVENTS, RETRY_S, Outbox
-from appliance.messaging.outbox_file import VERSION
+from appliance.messaging.outbox.file import VERSION
+from appliance.messaging.outbox.outbox import MEMORY_EVENTS, RETRY_S, Outbox
 
 TOPIC = "appliance/pi-test/event"
 WEEK_S = 604_800.0
@@ -389,7 +389,7 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from appliance.messaging.outbox import Outbox
+    from appliance.messaging.outbox.outbox import Outbox
 
     outbox = Outbox(Path(sys.argv[1]), 100_000, 604_800)
     for number in range(int(sys.argv[2])):

@@ -8,9 +8,9 @@ import pytest
 from broker import wait_until
 from publisher_helpers import TOPICS, device, event, said
 
-from appliance.messaging.outbox import Outbox
+from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import Publisher
-from appliance.settings import MqttSettings
+from appliance.settings.schema import MqttSettings
 
 
 def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):

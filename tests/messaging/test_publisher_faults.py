@@ -14,8 +14,8 @@ import pytest
 from broker import Certificates, Tls, wait_until
 from publisher_helpers import TOPICS, Device, device, event, said
 
-from appliance.messaging.link import Patience
-from appliance.messaging.outbox import Outbox
+from appliance.messaging.mqtt.reconnect import Patience
+from appliance.messaging.outbox.outbox import Outbox
 
 EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
 EVERYTHING = f"user cam\ntopic readwrite {TOPICS.root}/#\n"

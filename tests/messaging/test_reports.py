@@ -14,12 +14,12 @@ from messaging_helpers import (
     started,
 )
 
+from appliance.bundle.identity import ModelIdentity
 from appliance.errors import MessagingError, PictureError
-from appliance.labeling.labels import ModelIdentity
 from appliance.messaging.payloads import model_payload, unix, update_payload
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
-from appliance.settings import DeviceSettings, LabelerSettings, MqttSettings, Settings
+from appliance.settings.schema import DeviceSettings, LabelerSettings, MqttSettings, Settings
 
 T = Topics("appliance", "pi-1")
 OTHER = ModelIdentity("birds", "2.0", "cd" * 32)

@@ -3,9 +3,9 @@
 import pytest
 
 from appliance.errors import MessagingError
-from appliance.messaging.roundtrip import round_trip
+from appliance.messaging.round_trip import round_trip
 from appliance.messaging.topics import Topics
-from appliance.settings import MqttSettings
+from appliance.settings.schema import MqttSettings
 
 T = Topics("appliance", "pi-1")
 

@@ -7,15 +7,15 @@ import pytest
 from broker import wait_until
 from messaging_helpers import FLOWERS, ended, frame, seen, started
 
+from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError
-from appliance.labeling.labels import ModelIdentity
 from appliance.messaging.commands import Commands
-from appliance.messaging.homeassistant import start_timer
-from appliance.messaging.outbox import Outbox
+from appliance.messaging.home_assistant.announcer import start_timer
+from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import Publisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
-from appliance.settings import DeviceSettings, MqttSettings, Settings
+from appliance.settings.schema import DeviceSettings, MqttSettings, Settings
 
 T = Topics("appliance", "pi-1")
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from messaging_helpers import FLOWERS, NOON, ended, seen, started
 
-from appliance.labeling.labels import ModelIdentity
+from appliance.bundle.identity import ModelIdentity
 from appliance.messaging import payloads as said
 from appliance.messaging.topics import Topics, slugs
 

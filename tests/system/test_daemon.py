@@ -7,10 +7,9 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
-
 from broker import wait_until
 from daemon import Daemon, payloads, run_command, settings
+from PIL import Image
 
 AUTOML = "models/automl_mlkit_android"
 

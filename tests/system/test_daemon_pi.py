@@ -1,12 +1,13 @@
 """The daemon with `source = "pi"`: the real picamera2 on a camera made of software, against a real broker."""
 
 import json
+
 import pytest
 from broker import wait_until
 from daemon import ROOT, Daemon, payloads, settings
 from virtual_camera_helpers import PYTHON, RUNNER, missing
 
-from appliance.picture import jpeg, read_picture
+from appliance.imaging.files import jpeg, read_picture
 
 
 def test_labels_come_from_the_pis_camera_and_come_back_after_it_fell_silent(broker, data, tmp_path):

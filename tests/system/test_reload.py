@@ -12,9 +12,9 @@ from daemon import Daemon, payloads, settings
 from machine_helpers import publish
 from model_server import ModelServer
 
-from appliance.labeling.bundle import read_bundle
-from appliance.models import BUNDLED
-from appliance.updates.store import Store
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import BUNDLED
+from appliance.updates.store.store import Store
 
 
 class Watched:

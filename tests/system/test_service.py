@@ -70,7 +70,7 @@ def test_a_thread_that_hangs_ends_in_a_restart_and_the_log_says_where(machine):
 
 def test_an_exception_that_nobody_catches(machine):
     site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
-    machine.write(f"{site}/appliance/stats.py", machine.read(f"{site}/appliance/stats.py") + "\n\ndel os\n")
+    machine.write(f"{site}/appliance/system/metrics.py", machine.read(f"{site}/appliance/system/metrics.py") + "\n\ndel os\n")
     drop_in(machine, "[Service]\nRestartSec=200ms\n")
     machine.run("systemctl restart appliance", check=False)
     wait_until(lambda: int(machine.property("NRestarts")) >= 2, "it is started again")

@@ -9,10 +9,10 @@ from typing import Any
 from firebase_server import APP, KEY, PROJECT, FirebaseServer
 from machine_helpers import FPS, QUICK, Rig
 
-from appliance.settings import FirebaseSettings
-from appliance.updates.firebase import Endpoints, Installation
-from appliance.updates.http import Http
-from appliance.updates.sources import open_source
+from appliance.settings.schema import FirebaseSettings
+from appliance.transport.http import Http
+from appliance.updates.firebase.installation import Endpoints, Installation
+from appliance.updates.sources.open import open_source
 from appliance.updates.updater import Updater
 
 PROJECT_SETTINGS = {"project_id": PROJECT, "api_key": KEY, "app_id": APP}

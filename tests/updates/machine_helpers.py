@@ -14,15 +14,15 @@ from broker import wait_until
 from bundle_helpers import bundle_folder
 from model_server import ModelServer
 
+from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.errors import BundleError
-from appliance.labeling.bundle import Bundle, read_bundle
 from appliance.labeling.labeler import Labeler
-from appliance.settings import UpdateSettings
-from appliance.updates.device import Shown, Step, TakenBack
-from appliance.updates.http import HttpLimits
-from appliance.updates.probe import ProbeResult
-from appliance.updates.sources import open_source
-from appliance.updates.store import Store
+from appliance.labeling.probe import ProbeResult
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.http import HttpLimits
+from appliance.updates.host import Shown, Step, TakenBack
+from appliance.updates.sources.open import open_source
+from appliance.updates.store.store import Store
 from appliance.updates.updater import Updater
 
 QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)

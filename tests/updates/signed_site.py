@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile
 
-from appliance.settings import UpdateSettings
-from appliance.updates.http import Http, HttpLimits
-from appliance.updates.rollout import Channel, Entry, channel_path, write_channel
+from appliance.repository.channel import Channel, Entry, channel_path, write_channel
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.http import Http, HttpLimits
 from appliance.updates.sources.repository import RepositorySource
 from appliance.workshop.publishing import KeyFolder, Publisher
-from appliance.workshop.publishing.metadata import LIFETIME, SignedSite
+from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
 
 QUICK = HttpLimits(connect_s=2, silence_s=1, answer_s=3, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.5)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.errors import ChannelError, PublishError
-from appliance.updates.rollout import Channel, Entry, choose
+from appliance.repository.channel import Channel, Entry, choose
 from appliance.workshop.publishing.channels import Change, changes, described, pick, promoted, pushed
 
 OLD = Entry("bundles/v1.zip", "1")

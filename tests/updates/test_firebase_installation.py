@@ -10,7 +10,7 @@ from firebase_server import APP, INSTALLATIONS, FirebaseServer, error, generate_
 from model_server import Body, HangUp, Status
 
 from appliance.errors import SourceError, SourceSettingsError
-from appliance.updates.firebase import IDENTITY_FILE, Endpoints, new_fid
+from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints, new_fid
 
 
 @pytest.fixture

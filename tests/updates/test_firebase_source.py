@@ -6,6 +6,7 @@ from datetime import date
 
 import made_models
 import pytest
+from broker import wait_until
 from bundle_helpers import bundle_folder
 from firebase_helpers import PROJECT_SETTINGS, FirebaseRig, with_labels
 from firebase_server import FETCH, INSTALLATIONS, FirebaseServer, download_path, error
@@ -13,12 +14,11 @@ from model_server import Body, HangUp, Longer, ModelServer, Stall, Status, Trunc
 from signed_site import Operator
 
 from appliance.errors import SourceError, SourceSettingsError, UpdateError
-from appliance.settings import FirebaseSettings, UpdateSettings
-from appliance.updates.http import Http
-from appliance.updates.firebase import Installation
-from appliance.updates.sources import notice
+from appliance.settings.schema import FirebaseSettings, UpdateSettings
+from appliance.transport.http import Http
+from appliance.updates.firebase.installation import Installation
 from appliance.updates.sources.firebase_ml import FirebaseMlSource
-from broker import wait_until
+from appliance.updates.sources.open import notice
 
 PATH = download_path("kitchen")
 LABELED = with_labels(made_models.good(1), "red", "green", "blue")

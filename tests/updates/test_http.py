@@ -13,8 +13,8 @@ from broker import Certificates
 from model_server import Body, Drip, Endless, Longer, ModelServer, Plain, Redirect, Stall, Status, Truncate
 
 from appliance.errors import HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
-from appliance.updates.download import Wanted, download
-from appliance.updates.http import Http, HttpLimits, Validators, retry_after_s, shown
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Http, HttpLimits, Validators, retry_after_s, shown
 
 QUICK = HttpLimits(connect_s=2, silence_s=0.4, answer_s=1.5, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.3)
 CONTENT = bytes(range(256)) * 1200
@@ -351,8 +351,8 @@ def test_a_full_disk_is_the_disks_fault(tmp_path):
 import sys; sys.path[:0] = [{str(Path(__file__).parent.parent)!r}]
 import errno, pathlib
 from model_server import ModelServer
-from appliance.updates.download import Wanted, download
-from appliance.updates.http import Http
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Http
 with ModelServer() as server:
     server.put("/m", bytes(2_000_000))
     try:

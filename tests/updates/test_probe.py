@@ -18,9 +18,9 @@ import made_models
 import pytest
 from bundle_helpers import bundle_folder
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, ProbeError, RuntimeMissingError
-from appliance.labeling.bundle import read_bundle
-from appliance.updates.probe import Limits, probe
+from appliance.labeling.probe import Limits, probe
 
 DATA = Path(os.environ.get("APPLIANCE_TEST_DATA", Path(__file__).parents[3] / "shared")) / "data/models"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the published models are not in {DATA}")
@@ -134,7 +134,7 @@ def children():
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"appliance.updates.probe" in (process / "cmdline").read_bytes():
+            if parent == os.getpid() and b"appliance.labeling.probe" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
     return found
 
@@ -196,7 +196,7 @@ def test_a_probe_ends_by_itself_when_the_daemon_was_killed(tmp_path):
     """The processor limit: nobody is left to end it."""
     folder = bundle_folder(tmp_path / "b", model=made_models.never_ends())
     request = {"bundle": str(folder), "runtime": "auto", "threads": 1, "time_s": 1, "memory_bytes": 10**9}
-    command = [sys.executable, "-m", "appliance.updates.probe", json.dumps(request)]
+    command = [sys.executable, "-m", "appliance.labeling.probe", json.dumps(request)]
     ended = subprocess.run(command, check=False, timeout=20, capture_output=True)
     assert ended.returncode == -signal.SIGXCPU
 

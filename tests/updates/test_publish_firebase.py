@@ -13,14 +13,14 @@ from pathlib import Path
 import made_models
 import pytest
 from bundle_helpers import bundle_folder
-from firebase_helpers import FirebaseRig, with_labels
 from firebase_admin_server import BUCKET, MODELS, FirebaseAdminServer, upload_path
+from firebase_helpers import FirebaseRig, with_labels
 from firebase_server import PROJECT, error
 from model_server import Status, answer_json
 
+from appliance.bundle.bundle import read_bundle
 from appliance.cli import main
 from appliance.errors import PublishError
-from appliance.labeling.bundle import read_bundle
 from appliance.workshop.publishing import firebase_ml
 
 ROOT = Path(__file__).resolve().parents[2]

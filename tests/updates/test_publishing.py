@@ -13,12 +13,12 @@ from bundle_helpers import bundle_folder
 from model_server import ModelServer
 from signed_site import Device, Operator, forge
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, PublishError
-from appliance.labeling.bundle import read_bundle
 from appliance.workshop.publishing import ROLES, ROOT, KeyFolder, Publisher, check_site, site_status
-from appliance.workshop.publishing.files import write_public
-from appliance.workshop.publishing.metadata import SignedSite
 from appliance.workshop.publishing.packing import pack
+from appliance.workshop.publishing.signed_site import SignedSite
+from appliance.workshop.publishing.site_files import write_public
 
 
 @pytest.fixture

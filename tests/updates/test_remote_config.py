@@ -7,9 +7,9 @@ from firebase_helpers import QUICK, Clock, installation
 from firebase_server import APP, FETCH, PROJECT, FirebaseServer, error
 from model_server import Body, HangUp, Status
 
-from appliance.settings import FirebaseSettings
-from appliance.updates.http import Http
-from appliance.updates.remote_config import CONFIG_FILE, RemoteConfig, kept_config
+from appliance.settings.schema import FirebaseSettings
+from appliance.transport.http import Http
+from appliance.updates.firebase.remote_config import CONFIG_FILE, RemoteConfig, kept_config
 
 HOUR_S = 3600.0
 
@@ -155,7 +155,7 @@ def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_a
     assert caplog.text.count("Remote Config cannot be had") == 1
     server.mend()
     server.config = {"entries": {"model_channel": "b"}}
-    with caplog.at_level("INFO", "appliance.updates.remote_config"):
+    with caplog.at_level("INFO", "appliance.updates.firebase.remote_config"):
         assert here.current().channel == "b"
     assert "Remote Config answers again" in caplog.text
 

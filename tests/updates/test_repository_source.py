@@ -12,8 +12,8 @@ from model_server import Body, Endless, ModelServer, Status, Truncate
 from signed_site import Device, Operator, bundle_zip, forge, named
 from tuf.api.metadata import Metadata
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
-from appliance.labeling.bundle import read_bundle
 
 ROOT_PATH, STAMP = "/metadata/2.root.json", "/metadata/timestamp.json"
 
@@ -119,8 +119,8 @@ class Blocked:
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
-from appliance.settings import UpdateSettings
-from appliance.updates.sources import open_source
+from appliance.settings.schema import UpdateSettings
+from appliance.updates.sources.open import open_source
 settings = UpdateSettings(source="repository", url={server.url()!r}, root=Path({str(operator.root)!r}))
 print(open_source(settings, "pi-1", Path({str(tmp_path)!r})).check().version, "cryptography" in sys.modules)
 """
@@ -399,7 +399,7 @@ def test_trouble_that_lasts_reads_the_same_at_each_check(device, operator, monke
             def now(cls, tz=None, moment=moment):
                 return moment
 
-        monkeypatch.setattr("appliance.updates.trusted.datetime", Clock)
+        monkeypatch.setattr("appliance.repository.client.datetime", Clock)
         said.add(refused(device, "metadata of .* expired" if trouble == "expired" else "clock is wrong"))
     assert len(said) == 1
 

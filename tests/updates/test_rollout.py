@@ -6,7 +6,7 @@ import json
 import pytest
 
 from appliance.errors import ChannelError
-from appliance.updates.rollout import LINE, Channel, Entry, choose, parse_channel, place, write_channel
+from appliance.repository.channel import LINE, Channel, Entry, choose, parse_channel, place, write_channel
 
 DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
 

@@ -12,14 +12,14 @@ import made_models
 import pytest
 from bundle_helpers import bundle_folder
 
+from appliance.bundle.bundle import read_bundle
+from appliance.bundle.key import bundle_key
+from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
-from appliance.labeling.bundle import read_bundle
 from appliance.updates.candidate import adopt
-from appliance.updates.shelf import bundle_key
-from appliance.updates.sources import Offer
-from appliance.updates.state import pack, unpack
-from appliance.updates.store import Store
-from appliance.updates.versions import is_newer
+from appliance.updates.sources.source import Offer
+from appliance.updates.store.state import pack, unpack
+from appliance.updates.store.store import Store
 
 
 @pytest.fixture
@@ -455,8 +455,8 @@ def test_many_writers_at_once_lose_nothing(store):
 INSTALL = """
 import sys
 from pathlib import Path
-from appliance.labeling.bundle import read_bundle
-from appliance.updates.store import Store
+from appliance.bundle.bundle import read_bundle
+from appliance.updates.store.store import Store
 Store(Path(sys.argv[1]), Path(sys.argv[2])).install(read_bundle(Path(sys.argv[3])), "a command")
 """
 

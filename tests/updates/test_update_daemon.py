@@ -14,12 +14,12 @@ from daemon import Daemon, payloads, run_command, settings
 from machine_helpers import publish
 from model_server import ModelServer, Stall
 
-from appliance.labeling.bundle import read_bundle
-from appliance.models import BUNDLED
-from appliance.updates.rollout import Channel, Entry, channel_path, write_channel
-from appliance.updates.store import Store
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import BUNDLED
+from appliance.repository.channel import Channel, Entry, channel_path, write_channel
+from appliance.updates.store.store import Store
 from appliance.workshop.publishing import KeyFolder
-from appliance.workshop.publishing.metadata import LIFETIME, SignedSite
+from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
 
 FPS = 20
 # Every label counts as seen in every frame: events are open all the time, as none of the scenes' flowers is known here.

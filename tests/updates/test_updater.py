@@ -16,8 +16,8 @@ from bundle_helpers import bundle_folder, zipped
 from machine_helpers import Rig, publish
 from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import LabelOptionError, SourceError, UpdateError
-from appliance.labeling.bundle import read_bundle
 
 WAY = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
 
@@ -315,7 +315,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_model_is_refused_once_and_what_ran_runs_on(tmp_path, server, kind):
-    from appliance.updates.probe import probe
+    from appliance.labeling.probe import probe
 
     make, more, reason = BAD[kind]
     installed = bundle_folder(tmp_path / "v1", version="1.0")
@@ -338,7 +338,7 @@ def test_a_bad_model_is_refused_once_and_what_ran_runs_on(tmp_path, server, kind
     ],
 )
 def test_a_model_that_hangs_or_wants_too_much_is_refused(tmp_path, server, make, limits, reason):
-    from appliance.updates.probe import Limits, probe
+    from appliance.labeling.probe import Limits, probe
 
     publish(server, tmp_path / "bad", version="2.0", model=make())
     with Rig(tmp_path / "device", server.url("/manifest.json"), probe=lambda path: probe(path, Limits(**limits))) as rig:
@@ -820,7 +820,7 @@ with ModelServer() as server:
 
 def test_a_candidate_that_the_program_does_not_survive_is_given_up(rig, server, tmp_path):
     """As a model that ends the process while it is warmed: the process is gone, and the journal says in what."""
-    from appliance.identity import boot_id
+    from appliance.system.device_id import boot_id
 
     two(server, tmp_path)
     rig.warming = lambda: (_ for _ in ()).throw(SystemExit)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from evaluation_helpers import bundle, evaluate, pictures, shades
 
-from appliance.workshop.compare import compare
-from appliance.workshop.evaluate import Request
-from appliance.workshop.evaluate import evaluate as evaluated
+from appliance.workshop.evaluation.compare import compare
+from appliance.workshop.evaluation.evaluate import Request
+from appliance.workshop.evaluation.evaluate import evaluate as evaluated
 
 
 @pytest.fixture

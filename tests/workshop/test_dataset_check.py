@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
+from dataset_helpers import picture, pixels, split_tree, tree, write_folder, write_zip
 from PIL import Image
 
 from appliance.cli import main
-from appliance.picture import jpeg
-from dataset_helpers import picture, pixels, split_tree, tree, write_folder, write_zip
+from appliance.imaging.files import jpeg
 
 
 def checked(path, capsys, *options):

@@ -3,10 +3,10 @@
 import os
 
 import pytest
+from dataset_helpers import picture, write_folder
 
 from appliance.errors import DatasetError, UsageError
-from appliance.workshop.dataset import gs_folders, open_dataset
-from dataset_helpers import picture, write_folder
+from appliance.workshop.datasets.open import gs_folders, open_dataset
 
 
 @pytest.fixture

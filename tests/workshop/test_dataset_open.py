@@ -9,10 +9,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from dataset_helpers import picture, split_tree, tree, write_folder, write_zip
 
 from appliance.errors import DatasetError, PictureError
-from appliance.workshop.dataset import Guess, open_dataset, require_trainable
-from dataset_helpers import picture, split_tree, tree, write_folder, write_zip
+from appliance.workshop.datasets.open import Guess, open_dataset, require_trainable
 
 
 def write(kind, tmp_path, files):

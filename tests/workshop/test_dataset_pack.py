@@ -7,12 +7,12 @@ import zipfile
 from collections import Counter
 
 import pytest
+from dataset_helpers import picture, tree, write_folder, write_zip
 
 from appliance.cli import main
 from appliance.errors import DatasetError, PictureError
-from appliance.workshop.dataset import open_dataset
-from appliance.workshop.dataset_pack import pack
-from dataset_helpers import picture, tree, write_folder, write_zip
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.datasets.pack import pack
 
 FORMS = ["zip", "folder", "csv"]
 GUESS = b'{"reason": "unsure", "labels": [{"label": "a", "score": 0.4}], "model": {"name": "m", "version": "1"}}'

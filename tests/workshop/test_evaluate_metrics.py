@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from appliance.workshop import metrics
-from appliance.workshop.metrics import GRID, NEVER, Judged, Tally
+from appliance.workshop.evaluation import metrics
+from appliance.workshop.evaluation.metrics import GRID, NEVER, Judged, Tally
 
 
 def judged(scores, targets, labels=("red", "green", "blue")) -> Judged:

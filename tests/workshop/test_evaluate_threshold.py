@@ -10,8 +10,8 @@ import pytest
 from evaluation_helpers import bundle, evaluate, pictures, shades
 from labeling.tiny_models import tiny_model
 
+from appliance.bundle.bundle import read_bundle
 from appliance.cli import main
-from appliance.labeling.bundle import read_bundle
 
 
 @pytest.fixture

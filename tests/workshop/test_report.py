@@ -7,10 +7,10 @@ from browser_helpers import Browser, chromium
 from evaluation_helpers import bundle, pictures, png, shades
 
 from appliance.cli import main
-from appliance.workshop.compare import compare
-from appliance.workshop.evaluate import Request, evaluate
-from appliance.workshop.metrics import label_tallies, tally
-from appliance.workshop.report import render, write_report
+from appliance.workshop.evaluation.compare import compare
+from appliance.workshop.evaluation.evaluate import Request, evaluate
+from appliance.workshop.evaluation.html_report import render, write_report
+from appliance.workshop.evaluation.metrics import label_tallies, tally
 
 PHONE = (390, 844)
 

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from dataset_helpers import picture, pixels, split_tree, tree, write_folder
 from PIL import Image
 
-from appliance.picture import jpeg
-from appliance.workshop.dataset import open_dataset, with_splits
-from appliance.workshop.duplicates import look, near_groups, same_bytes
-from dataset_helpers import picture, pixels, split_tree, tree, write_folder
+from appliance.imaging.files import jpeg
+from appliance.workshop.datasets.duplicates import look, near_groups, same_bytes
+from appliance.workshop.datasets.open import open_dataset, with_splits
 
 
 def copies(seed: int) -> dict[str, bytes]:

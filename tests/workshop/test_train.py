@@ -15,13 +15,13 @@ import pytest
 from labeling.tiny_models import RUNTIMES, metadata
 from training_helpers import coloured, write_base, write_pictures
 
+from appliance.bundle.bundle import read_bundle
 from appliance.cli import main
-from appliance.labeling.bundle import read_bundle
+from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
-from appliance.picture import read_picture
-from appliance.workshop.threshold_choice import Choice
-from appliance.workshop.train import choose
-from appliance.workshop.trial import Candidate
+from appliance.workshop.evaluation.threshold import Choice
+from appliance.workshop.training.candidate import Candidate
+from appliance.workshop.training.train import choose
 
 COUNTS = {"red": 40, "green": 40, "blue": 40}
 

@@ -9,10 +9,10 @@ import pytest
 from labeling.tiny_models import metadata
 from training_helpers import write_base, write_pictures
 
-from appliance.workshop.base import open_base
-from appliance.workshop.dataset import open_dataset
-from appliance.workshop.feature_cache import FeatureCache, default_cache_file
-from appliance.workshop.features import extract
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.training.base import open_base
+from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
+from appliance.workshop.training.features import extract
 
 
 @pytest.fixture

@@ -6,17 +6,18 @@ from ai_edge_litert import schema_py_generated as schema
 from labeling.tiny_models import RUNTIMES, metadata, tiny_model
 from training_helpers import write_base
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import BaseModelError
-from appliance.labeling.bundle import read_bundle
+from appliance.imaging.files import read_picture
+from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
-from appliance.labeling.preprocess import Preparer, View
-from appliance.picture import read_picture
-from appliance.workshop.base import open_base
-from appliance.workshop.gate import Gate, Kinds, Slope, Space
-from appliance.workshop.graph import Graph, Op
-from appliance.workshop.head import Head, rooted
-from appliance.workshop.network import write_model
+from appliance.labeling.preprocess import Preparer
+from appliance.workshop.training.base import open_base
+from appliance.workshop.training.gate import Gate, Kinds, Slope, Space
+from appliance.workshop.training.head import Head, rooted
+from appliance.workshop.training.tflite_graph import Graph, Op
+from appliance.workshop.training.tflite_head import write_model
 
 LABELS = ("a", "b", "c", "d")
 PUBLISHED = [

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.gate import FAR_COMPONENTS, far_components, fit_gate
-from appliance.workshop.head import Head, fit_head, rooted
-from appliance.workshop.threshold_choice import choose_threshold
+from appliance.workshop.evaluation.threshold import choose_threshold
+from appliance.workshop.training.gate import FAR_COMPONENTS, far_components, fit_gate
+from appliance.workshop.training.head import Head, fit_head, rooted
 
 SIZE, KINDS = 60, 3
 

@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from appliance.bundle.bundle import Bundle
+from appliance.bundle.flatbuffer import MalformedError
+from appliance.bundle.label_file import parse_labels
+from appliance.bundle.tflite_metadata import packed_labels, read_facts
 from appliance.errors import BundleError, HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
-from appliance.labeling.bundle import Bundle, parse_labels
-from appliance.labeling.flatbuffer import MalformedError
-from appliance.labeling.metadata import packed_labels, read_facts
-from appliance.settings import UpdateSettings
-from appliance.updates.download import Wanted, download
-from appliance.updates.firebase import Identity, Installation, said_by
-from appliance.updates.http import Answer, Http, Validators
-from appliance.updates.sources import FIREBASE_ML_END, Offer, Progress, notice
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Answer, Http, Validators
+from appliance.updates.firebase.installation import Identity, Installation, said_by
+from appliance.updates.sources.open import notice
+from appliance.updates.sources.source import FIREBASE_ML_END, Offer, Progress
 
 log = logging.getLogger(__name__)
 

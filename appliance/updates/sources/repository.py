@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 from appliance.errors import SourceError, SourceSettingsError
-from appliance.settings import UpdateSettings
-from appliance.updates import rollout
-from appliance.updates.download import Wanted, download
-from appliance.updates.http import Http, shown
-from appliance.updates.sources import Offer, Progress
-from appliance.updates.trusted import Target, TrustedRepository
+from appliance.repository import channel as rollout
+from appliance.repository.client import Target, TrustedRepository
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Http, shown
+from appliance.updates.sources.source import Offer, Progress
 
 MAX_ROOT_BYTES = 128 * 1024
 

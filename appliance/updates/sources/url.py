@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from appliance.bundle import manifest as manifests
+from appliance.bundle.flatbuffer import MalformedError
+from appliance.bundle.manifest import Manifest, parse_manifest
+from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, packed_labels, read_facts
 from appliance.errors import BundleError, NoRoomError, SourceChangedError, SourceError
-from appliance.labeling import manifest as manifests
-from appliance.labeling.flatbuffer import MalformedError
-from appliance.labeling.manifest import Manifest, parse_manifest
-from appliance.labeling.metadata import MAX_LABEL_FILE_BYTES, packed_labels, read_facts
-from appliance.settings import UpdateSettings
-from appliance.updates.download import Wanted, download
-from appliance.updates.http import Answer, Http, Validators, shown
-from appliance.updates.sources import Offer, Progress
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Answer, Http, Validators, shown
+from appliance.updates.sources.source import Offer, Progress
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from appliance.errors import PublishError
-from appliance.updates.rollout import LINE, Channel, Entry, slices
+from appliance.repository.channel import LINE, Channel, Entry, slices
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.bundle.identity import ModelIdentity
+from appliance.bundle.label_file import parse_labels
+from appliance.bundle.tflite_metadata import packed_labels, read_facts
 from appliance.errors import PublishError, how_to_install
-from appliance.labeling.bundle import Bundle, parse_labels, read_bundle
-from appliance.labeling.labels import ModelIdentity
-from appliance.labeling.metadata import packed_labels, read_facts
-from appliance.updates.probe import probe
+from appliance.labeling.probe import probe
 
 WAIT_S = 300.0
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")

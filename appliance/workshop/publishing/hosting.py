@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from appliance.errors import PublishError
-from appliance.workshop.publishing.files import Write
+from appliance.workshop.publishing.site_files import Write
 
 FIREBASE_JSON = {
     "hosting": {

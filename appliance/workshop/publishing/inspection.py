@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import ApplianceError, BundleError, HttpStatusError, PublishError, SourceError, UpdateError
-from appliance.labeling.bundle import read_bundle
-from appliance.updates.download import Wanted, download
-from appliance.updates.http import Http
-from appliance.updates.rollout import MAX_BYTES, Channel, parse_channel
-from appliance.updates.trusted import Fetch, Target, TrustedRepository
+from appliance.repository.channel import MAX_BYTES, Channel, parse_channel
+from appliance.repository.client import Fetch, Target, TrustedRepository
+from appliance.transport.download import Wanted, download
+from appliance.transport.http import Http
 from appliance.workshop.publishing.channels import described
-from appliance.workshop.publishing.holdings import channel_names, read_channel
+from appliance.workshop.publishing.contents import channel_names, read_channel
 from appliance.workshop.publishing.hosting import hosting_faults
 from appliance.workshop.publishing.keys import KeyFolder
-from appliance.workshop.publishing.metadata import RoleState, SignedSite
+from appliance.workshop.publishing.signed_site import RoleState, SignedSite
 
 SOON = timedelta(days=14)
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.durable import write_durably
 from appliance.errors import PublishError, how_to_install
+from appliance.system.atomic_files import write_durably
 
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

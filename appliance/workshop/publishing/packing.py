@@ -11,11 +11,11 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from appliance.bundle.bundle import read_bundle, write_bundle
+from appliance.bundle.identity import ModelIdentity
+from appliance.bundle.manifest import is_version
 from appliance.errors import PublishError
-from appliance.labeling.bundle import read_bundle, write_bundle
-from appliance.labeling.labels import ModelIdentity
-from appliance.labeling.manifest import is_version
-from appliance.updates.probe import ProbeResult, probe
+from appliance.labeling.probe import ProbeResult, probe
 
 _FILES = ("manifest.json", "model.tflite", "dict.txt")
 

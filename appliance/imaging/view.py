@@ -1,0 +1,19 @@
+"""Orientation and region of a camera picture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a frame is to be looked at.
+
+    Attributes:
+        rotation: Clockwise degrees that turn it upright: 0, 90, 180 or 270.
+        hflip, vflip: Mirror left and right, top and bottom; after the rotation.
+        region: (x, y, width, height) in fractions of the upright picture; None for all of it.
+    """
+
+    rotation: int = 0
+    hflip: bool = False
+    vflip: bool = False
+    region: tuple[float, float, float, float] | None = None

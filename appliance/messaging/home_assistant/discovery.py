@@ -1,0 +1,145 @@
+"""How the device announces itself to Home Assistant: one retained message that describes all of its entities.
+
+Home Assistant is particular (found by trying, with its MQTT integration): `origin` and every `unique_id` are a must,
+`qos` counts only inside a component, an enum's state outside its options stays unknown (so the message is sent anew
+when the labels change), a component goes away only by an entry that holds its platform alone, and of two messages
+right after each other the second one's new components are lost (so they are sent with a gap).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from appliance import __version__
+from appliance.messaging.topics import Topics
+
+WATCHED_LIMIT = 32
+"""A model with more labels than this has no entity for each, unless the settings name the labels that count."""
+
+_NONE = "none"
+
+# The slider's ends. The threshold may lie outside of them, and then shows at the nearer end rather than not at all.
+_THRESHOLD_MIN, _THRESHOLD_MAX = 0.05, 0.99
+
+# An event of long ago renders to nothing, which Home Assistant passes over: no automation acts on it.
+_EVENT_TEMPLATE = (
+    "{% if not value_json.late | default(false) %}"
+    "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score, 'id': value_json.id} | to_json }}"
+    "{% endif %}"
+)
+
+
+def discovery(topics: Topics, name: str, watched: Mapping[str, str], gone: Mapping[str, str]) -> dict[str, Any]:
+    """The whole message for `topics.discovery`.
+
+    Args:
+        topics: The device's topics.
+        name: Its name for people.
+        watched: The labels that have a topic of their own → their slugs; empty for a model with many labels.
+        gone: Components that were announced before and are no more: their key → their platform.
+    """
+    entities = _components(topics) | {"top_label": _top_label(topics, watched)}
+    for label, slug in watched.items():
+        sensor = {"platform": "binary_sensor", "name": label, "device_class": "occupancy", "state_topic": topics.label(slug)}
+        entities[f"label_{slug}"] = sensor
+    whole = {key: {**entity, "unique_id": f"appliance_{topics.device}_{key}", "qos": 1} for key, entity in entities.items()}
+    whole |= {key: {"platform": platform} for key, platform in gone.items() if key not in whole}
+    return {
+        "device": {
+            "identifiers": [f"appliance_{topics.device}"],
+            "name": name,
+            "model": "Camera appliance",
+            "sw_version": __version__,
+        },
+        "origin": {"name": "camera-appliance", "sw_version": __version__},
+        "availability_topic": topics.availability,
+        "components": whole,
+    }
+
+
+def _top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, Any]:
+    sensor = {
+        "platform": "sensor",
+        "name": "Label",
+        "state_topic": topics.state,
+        "value_template": f"{{{{ value_json.label or '{_NONE}' }}}}",
+    }
+    if watched:
+        sensor |= {"device_class": "enum", "options": list(dict.fromkeys([*watched, _NONE]))}
+    return sensor
+
+
+def _components(topics: Topics) -> dict[str, dict[str, Any]]:
+    return {
+        "score": {
+            "platform": "sensor",
+            "name": "Score",
+            "state_topic": topics.state,
+            "value_template": "{{ ((value_json.score or 0) * 100) | round(1) }}",
+            "unit_of_measurement": "%",
+            "state_class": "measurement",
+        },
+        "event": {
+            "platform": "event",
+            "name": "Event",
+            "state_topic": topics.event,
+            "event_types": ["started", "ended"],
+            "value_template": _EVENT_TEMPLATE,
+        },
+        "snapshot": {"platform": "image", "name": "Snapshot", "image_topic": topics.snapshot, "content_type": "image/jpeg"},
+        "threshold": {
+            "platform": "number",
+            "name": "Threshold",
+            "state_topic": topics.threshold,
+            "command_topic": topics.threshold_set,
+            "value_template": f"{{{{ [[value | float, {_THRESHOLD_MIN}] | max, {_THRESHOLD_MAX}] | min }}}}",
+            "min": _THRESHOLD_MIN,
+            "max": _THRESHOLD_MAX,
+            "step": 0.01,
+            "mode": "slider",
+            "entity_category": "config",
+        },
+        "running": {
+            "platform": "switch",
+            "name": "Running",
+            "state_topic": topics.running,
+            "command_topic": topics.running_set,
+            "entity_category": "config",
+        },
+        "model": {
+            "platform": "update",
+            "name": "Model",
+            "device_class": "firmware",
+            "state_topic": topics.model,
+            "command_topic": topics.model_install,
+            "payload_install": "latest",
+        },
+        "check": _button("Check for a newer model", topics.model_check, entity_category="config"),
+        "rollback": _button("Back to the previous model", topics.model_rollback, entity_category="config"),
+        "take_snapshot": _button("Take a snapshot", topics.snapshot_get),
+        "restart": _button("Restart", topics.restart, entity_category="config", device_class="restart"),
+        "inference_ms": _diagnostic(topics, "Inference time", "value_json.inference_ms.p50", "duration", "ms"),
+        "cpu_temp": _diagnostic(topics, "CPU temperature", "value_json.cpu_temp_c", "temperature", "°C"),
+        "started": _diagnostic(topics, "Started", "value_json.started", "timestamp", None),
+    }
+
+
+def _button(name: str, command_topic: str, **more: str) -> dict[str, Any]:
+    return {"platform": "button", "name": name, "command_topic": command_topic, **more}
+
+
+def _diagnostic(topics: Topics, name: str, value: str, device_class: str, unit: str | None) -> dict[str, Any]:
+    sensor = {
+        "platform": "sensor",
+        "name": name,
+        "state_topic": topics.stats,
+        "value_template": f"{{{{ {value} }}}}",
+        "device_class": device_class,
+        "entity_category": "diagnostic",
+    }
+    return sensor | ({"unit_of_measurement": unit, "state_class": "measurement"} if unit else {})
+
+
+
+
+
+

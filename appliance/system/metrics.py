@@ -1,0 +1,24 @@
+"""The figures of T/stats: how fast, how much, how warm."""
+
+import os
+from pathlib import Path
+
+_THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
+
+
+
+
+
+
+def rss_mb() -> float:
+    """This process's resident memory in MB (1e6 bytes)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+def cpu_temp_c() -> float | None:
+    """The processor's temperature, or None where the machine does not tell it."""
+    try:
+        return round(int(_THERMAL.read_text(encoding="ascii")) / 1000, 1)
+    except (OSError, ValueError):
+        return None
