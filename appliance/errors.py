@@ -111,7 +111,7 @@ class CommandError(MessagingError):
     """A command that came over MQTT is not a good one, or was not carried out; says what would be right."""
 
 
-class PlacesError(ApplianceError):
+class StatePathError(ApplianceError):
     """A folder for state or for the run cannot be used."""
 
 
@@ -151,7 +151,7 @@ class SourceChangedError(SourceError):
     """What is offered changed while it was fetched: ask again at once."""
 
 
-class NoRoomError(SourceError):
+class DiskFullError(SourceError):
     """The disk has no room for what is offered; what was fetched of it is to go."""
 
 

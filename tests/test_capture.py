@@ -10,7 +10,7 @@ import pytest
 from appliance.camera.capture import LONGEST_PAUSE_S, CameraStatus, Capture, Clock
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraEndedError, CameraStalledError
 from appliance.imaging.frame import Frame
-from appliance.imaging.frame_slot import Slot
+from appliance.imaging.frame_slot import FrameSlot
 from appliance.system.threads import WatchedThread
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
@@ -71,7 +71,7 @@ class Played:
         self.clock = QuickClock()
         self.openings = openings(self.clock)
         self.cameras = [each for each in self.openings if isinstance(each, PlayedCamera)]
-        self.slot = Slot()
+        self.slot = FrameSlot()
         self.changes: list[CameraStatus] = []
         self.opened_s: list[float] = []
         self.capture = Capture(self._open, fps, self.slot, self.changes.append, clock=self.clock, jitter=lambda: 1.0)
@@ -103,7 +103,7 @@ def frame(number: int) -> Frame:
 
 
 def test_the_slot_keeps_the_newest_frame_and_counts_the_others():
-    slot = Slot()
+    slot = FrameSlot()
     for number in (1, 2, 3):
         slot.put(frame(number))
     assert slot.get(0).number == 3
@@ -112,7 +112,7 @@ def test_the_slot_keeps_the_newest_frame_and_counts_the_others():
 
 
 def test_who_waits_at_the_slot_is_woken_by_a_frame():
-    slot = Slot()
+    slot = FrameSlot()
     threading.Timer(0.05, slot.put, [frame(1)]).start()
     assert slot.get(10).number == 1
 
@@ -237,7 +237,7 @@ def test_an_outage_is_counted_from_the_last_frame(caplog):
 
     silent = PlayedCamera(clock, 0.0, wait_in_vain, CameraStalledError("x"))
     openings = [silent, PlayedCamera(clock, 0.0, lambda: capture.stop(), 0.0)]
-    capture = Capture(lambda: openings.pop(0), 5, Slot(), lambda status: None, clock=clock, jitter=lambda: 1.0)
+    capture = Capture(lambda: openings.pop(0), 5, FrameSlot(), lambda status: None, clock=clock, jitter=lambda: 1.0)
     capture.run()
     assert caplog.messages[-1] == "camera: streaming again after 6 s (a played camera)"  # 0.2 + 5 + 0.95
 
@@ -294,7 +294,7 @@ def test_an_error_of_our_own_is_not_taken_for_the_cameras():
 
     camera = PlayedCamera(clock, *frames(3))
     with pytest.raises(ValueError, match="a bug"):
-        Capture(lambda: camera, 5, Slot(), told, clock=clock).run()
+        Capture(lambda: camera, 5, FrameSlot(), told, clock=clock).run()
     assert camera.closed == 1
 
 
@@ -325,7 +325,7 @@ def started():
 
     def start(open_camera, fps=1000.0):
         statuses = []
-        capture = Capture(open_camera, fps, Slot(), statuses.append, jitter=lambda: 1.0)
+        capture = Capture(open_camera, fps, FrameSlot(), statuses.append, jitter=lambda: 1.0)
         thread = WatchedThread("capture", capture.run, capture.pulse)
         captures.append((capture, thread))
         thread.start()
@@ -397,7 +397,7 @@ def test_an_order_given_just_before_a_wait_is_not_lost():
         if len(states) > 6:
             capture.stop()
 
-    capture = Capture(lambda: PlayedCamera(clock, 0.0, CameraEndedError("over")), 5, Slot(), told, clock=clock)
+    capture = Capture(lambda: PlayedCamera(clock, 0.0, CameraEndedError("over")), 5, FrameSlot(), told, clock=clock)
     thread = WatchedThread("capture", capture.run)
     thread.start()
     thread.join(5)

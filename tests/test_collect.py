@@ -19,7 +19,8 @@ from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
 from appliance.labeling.tracker import Event
 from appliance.settings.schema import CollectSettings
-from appliance.workshop.datasets.open import Guess, open_dataset
+from appliance.workshop.datasets.dataset import DevicePrediction
+from appliance.workshop.datasets.open import open_dataset
 
 MODEL = ModelIdentity("flowers", "1.2.0", "ab" * 32)
 LABELS = ("daisy", "roses", "tulips")
@@ -133,7 +134,7 @@ def test_the_guess_lies_beside_and_dataset_reads_it(folder):
         "model": {"name": "flowers", "version": "1.2.0", "sha256": "ab" * 32},
     }
     (example,) = open_dataset(folder).unlabeled
-    assert example.guess == Guess("roses", 0.5, "flowers 1.2.0", "unsure")
+    assert example.guess == DevicePrediction("roses", 0.5, "flowers 1.2.0", "unsure")
     assert picture.stat().st_mode & 0o007 == 0 and folder.stat().st_mode & 0o007 == 0  # what a camera saw is not for everybody
 
 

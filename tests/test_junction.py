@@ -11,13 +11,13 @@ from broker import wait_until
 from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.bundle.key import bundle_key
 from appliance.camera.scene.camera import draw_scene
-from appliance.daemon.active_model import BUNDLED, Models
-from appliance.daemon.commands import Orders
+from appliance.daemon.active_model import BUNDLED, ActiveModel
+from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.meter import Meter
 from appliance.daemon.pipeline import Pipeline
-from appliance.daemon.update_host import Junction
+from appliance.daemon.update_host import UpdateHost
 from appliance.errors import LabelOptionError, StoreError
-from appliance.imaging.frame_slot import Slot
+from appliance.imaging.frame_slot import FrameSlot
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import EventSettings, LabelerSettings
@@ -46,17 +46,17 @@ class Device:
 
     def __init__(self, folder, one, two):
         (folder / "state").mkdir()
-        self.models = Models(folder / "state", LabelerSettings(), View())
+        self.models = ActiveModel(folder / "state", LabelerSettings(), View())
         for name, labels in (("one", one), ("two", two)):
             bundle = read_bundle(BUNDLED)
             write_bundle(replace(bundle, labels=labels, identity=replace(bundle.identity, name=name)), folder / name)
             self.models.store.install(read_bundle(folder / name), "a test", probation=name == "two")
         self.models.current = self.models.load()
         results, numbers = Results(), count(1)
-        self.pipeline = Pipeline(Slot(), LabelerSettings(), EventSettings(), results, lambda: f"id-{next(numbers)}", Meter())
+        self.pipeline = Pipeline(FrameSlot(), LabelerSettings(), EventSettings(), results, lambda: f"id-{next(numbers)}", Meter())
         self.told = Told()
-        results.junction = self.junction = Junction(self.models, self.pipeline, self.told)
-        self.orders = Orders(folder / "state", self.models, self.pipeline, None, self.told, restart=None, describe=None)
+        results.junction = self.junction = UpdateHost(self.models, self.pipeline, self.told)
+        self.orders = DeviceCommands(folder / "state", self.models, self.pipeline, None, self.told, restart=None, describe=None)
         self.junction.ties(self.orders)
         self.pipeline.use(self.pipeline.prepare(self.models.current, None))
         self.thread = threading.Thread(target=self.pipeline.run, daemon=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.bundle.bundle import read_bundle, write_bundle
-from appliance.daemon.active_model import BUNDLED, Models
+from appliance.daemon.active_model import BUNDLED, ActiveModel
 from appliance.errors import LabelOptionError, StoreError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
@@ -23,7 +23,7 @@ def other(tmp_path):
 @pytest.fixture
 def models(tmp_path):
     (tmp_path / "state").mkdir()
-    return Models(tmp_path / "state", LabelerSettings(), View())
+    return ActiveModel(tmp_path / "state", LabelerSettings(), View())
 
 
 def suits(_: Labeler) -> None:
@@ -60,7 +60,7 @@ def test_starts_that_end_badly_with_a_model_of_the_settings_do_not_count_against
     delivered = models.store.install(read_bundle(other), "a test", probation=True)
     models.end()
     for _ in range(3):  # each dies before it is ready
-        Models(tmp_path / "state", LabelerSettings(model=str(BUNDLED)), View())
+        ActiveModel(tmp_path / "state", LabelerSettings(model=str(BUNDLED)), View())
     state = models.store.state()
     assert (state.current, state.probation, state.refused) == (delivered, True, ())
-    assert Models(tmp_path / "state", LabelerSettings(), View()).current.identity.name == "other"
+    assert ActiveModel(tmp_path / "state", LabelerSettings(), View()).current.identity.name == "other"

@@ -13,7 +13,7 @@ from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.meter import Meter
 from appliance.daemon.pipeline import Pipeline
 from appliance.imaging.frame import Frame
-from appliance.imaging.frame_slot import Slot
+from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import EventSettings, LabelerSettings
 
@@ -62,12 +62,12 @@ def told() -> Told:
 
 
 @pytest.fixture
-def slot() -> Slot:
-    return Slot()
+def slot() -> FrameSlot:
+    return FrameSlot()
 
 
 @pytest.fixture
-def pipeline(told: Told, slot: Slot) -> Iterator[Pipeline]:
+def pipeline(told: Told, slot: FrameSlot) -> Iterator[Pipeline]:
     """Not started yet; a single frame starts a label."""
     numbers = count(1)
     events = EventSettings(start_frames=1, end_after_s=2)

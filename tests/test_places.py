@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import PlacesError
+from appliance.errors import StatePathError
 from appliance.system.atomic_files import rename_durably, write_durably
 from appliance.system.device_id import boot_id, device_id
 from appliance.system.paths import control_socket, give_to_owner, runtime_dir, state_dir
@@ -93,13 +93,13 @@ def test_a_folder_that_cannot_be_used_gets_a_sentence_that_names_the_variable(op
     (open_folder / "closed").mkdir()
     for place in ("new", "closed"):
         error = as_nobody(lambda place=place: state_dir({"APPLIANCE_STATE_DIR": str(open_folder / place)}))
-        assert isinstance(error, PlacesError)
+        assert isinstance(error, StatePathError)
         assert str(open_folder / place) in str(error) and "APPLIANCE_STATE_DIR" in str(error)
 
 
 def test_a_file_in_the_way_gets_a_sentence(tmp_path):
     (tmp_path / "state").write_text("")
-    with pytest.raises(PlacesError, match="state cannot be made"):
+    with pytest.raises(StatePathError, match="state cannot be made"):
         state_dir({"APPLIANCE_STATE_DIR": str(tmp_path / "state")})
 
 
@@ -195,7 +195,7 @@ def test_a_machine_without_numbers_keeps_a_drawn_one(tmp_path):
 
 def test_a_drawn_number_that_cannot_be_kept_is_said(tmp_path):
     system_files(tmp_path, machine=b"uninitialized\n")
-    with pytest.raises(PlacesError, match="nowhere/device-id, the device's number, cannot be written: .*set device.id"):
+    with pytest.raises(StatePathError, match="nowhere/device-id, the device's number, cannot be written: .*set device.id"):
         device_id(None, tmp_path / "nowhere", tmp_path)
 
 

@@ -19,8 +19,8 @@ from typing import TypeVar
 from appliance.camera.source import Camera
 from appliance.errors import ApplianceError, CameraEndedError, CameraError
 from appliance.imaging.frame import Frame
-from appliance.imaging.frame_slot import Slot
-from appliance.system.threads import Pulse
+from appliance.imaging.frame_slot import FrameSlot
+from appliance.system.threads import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Capture:
         self,
         open_camera: Callable[[], Camera],
         fps: float,
-        slot: Slot,
+        slot: FrameSlot,
         on_change: Callable[[CameraStatus], None],
         *,
         clock: Clock | None = None,
@@ -100,7 +100,7 @@ class Capture:
             clock: The time; the machine's own by default.
             jitter: A number from 0 to 1 that spreads the tries of many devices.
         """
-        self.pulse = Pulse("capture")
+        self.pulse = Heartbeat("capture")
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
         self._open_camera = open_camera

@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures and prints."""
-    from appliance.daemon.active_model import device_bundle, read_bundle
+    from appliance.bundle.bundle import read_bundle
+    from appliance.daemon.active_model import device_bundle
     from appliance.diagnostics.bench import FRAME_PX, measure
 
     result = measure(read_bundle(arguments.model) if arguments.model else device_bundle())

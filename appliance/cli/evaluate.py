@@ -53,10 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--seed must be 0 or more, not {arguments.seed}")
     from appliance.workshop.datasets.open import gs_folders
     from appliance.workshop.evaluation.compare import compare
-    from appliance.workshop.evaluation.evaluate import Request, evaluate
+    from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
     from appliance.workshop.evaluation.report_text import as_json, lines
 
-    request = Request(
+    request = EvaluationRequest(
         bundle=arguments.bundle,
         dataset=arguments.dataset,
         background=arguments.background,

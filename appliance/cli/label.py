@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Labels every picture; status 1 when one could not be read."""
-    from appliance.daemon.active_model import device_bundle, read_bundle
+    from appliance.bundle.bundle import read_bundle
+    from appliance.daemon.active_model import device_bundle
     from appliance.imaging.view import View
     from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler

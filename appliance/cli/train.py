@@ -54,12 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
         from appliance.workshop.datasets.open import gs_folders
-        from appliance.workshop.training.train import Request, train
+        from appliance.workshop.training.train import TrainingRequest, train
     except ImportError as error:
         lacking = f"Training needs what this installation lacks ({error})"
         raise ApplianceError(f"{lacking}; {how_to_install('workshop')}") from error
 
-    request = Request(
+    request = TrainingRequest(
         dataset=arguments.dataset,
         bases=arguments.base,
         out=arguments.out,

@@ -1,6 +1,6 @@
 """Which model labels: the one that the settings name, else what the store says, else the bundled one; as a labeler.
 
-The daemon loads through `Models`; commands that label once take `device_bundle`.
+The daemon loads through `ActiveModel`; commands that label once take `device_bundle`.
 """
 
 import logging
@@ -12,8 +12,8 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.errors import (
     ApplianceError,
     ModelError,
-    PlacesError,
     SettingsError,
+    StatePathError,
     StoreError,
 )
 from appliance.imaging.view import View
@@ -21,9 +21,9 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
 from appliance.system.paths import state_dir
-from appliance.updates.host import TakenBack
-from appliance.updates.store.state import Slot
-from appliance.updates.store.store import Choice, Store
+from appliance.updates.host import RevertedModel
+from appliance.updates.store.state import InstalledModel, ModelChoice
+from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import shown
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def device_bundle() -> Bundle:
     """
     try:
         return Store(state_dir(), BUNDLED).current().bundle
-    except (PlacesError, StoreError) as error:
+    except (StatePathError, StoreError) as error:
         log.debug("the bundled model is used: %s", error)
         return read_bundle(BUNDLED)
 
@@ -52,7 +52,7 @@ def end_start(state: Path) -> None:
         log.warning("%s", error)
 
 
-class Models:
+class ActiveModel:
     """The daemon's side of the store: loads what is to run, and notes which starts were survived.
 
     Attributes:
@@ -71,7 +71,7 @@ class Models:
         self.store = Store(state, BUNDLED)
         self._settings = settings
         self._view = view
-        self.taken_back: TakenBack | None = None
+        self.taken_back: RevertedModel | None = None
         delivered = self._delivered()
         if settings.model:  # a start that ends badly says nothing about a model that is not loaded
             self.current = self._named()
@@ -170,30 +170,30 @@ class Models:
         except ModelError as error:
             raise SettingsError(f"labeler.model: {error}") from error
 
-    def _stored(self, delivered: Slot | None = None) -> Labeler:
+    def _stored(self, delivered: InstalledModel | None = None) -> Labeler:
         """What the store says; `delivered` is what a start found there, to be told where it could not be kept."""
-        choice: Choice[Labeler] = self.store.current(self._load)
+        choice: ModelChoice[Labeler] = self.store.current(self._load)
         for reason in choice.reasons:
             log.warning("%s", reason)
             if delivered and reason.startswith(shown(delivered)):
-                self.taken_back = TakenBack(delivered, reason)
+                self.taken_back = RevertedModel(delivered, reason)
         self._note(lambda: self.store.settle(choice))
         return choice.loaded
 
     def _load(self, bundle: Bundle) -> Labeler:
         return Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
 
-    def _delivered(self) -> Slot | None:
+    def _delivered(self) -> InstalledModel | None:
         try:
             return self.store.state().current
         except StoreError:
             return None  # said when the store is asked for the model
 
-    def _begin(self, delivered: Slot | None) -> None:
+    def _begin(self, delivered: InstalledModel | None) -> None:
         if what_happened := self.store.begin(boot_id()):
             log.warning("%s", what_happened)
             if delivered and self._delivered() != delivered:
-                self.taken_back = TakenBack(delivered, what_happened)
+                self.taken_back = RevertedModel(delivered, what_happened)
 
     def _note(self, write: Callable[[], None]) -> None:
         """Writes to the store where that is possible: labeling goes on without."""

@@ -16,8 +16,8 @@ from appliance import __version__
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.key import bundle_key
 from appliance.camera.capture import Capture
-from appliance.daemon.active_model import Models
-from appliance.daemon.overrides import Remembered, read_remembered, write_remembered
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.overrides import Overrides, read_remembered, write_remembered
 from appliance.daemon.pipeline import Pipeline
 from appliance.errors import ControlError, StoreError
 from appliance.imaging.view import View
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 CHECK_LIMIT_S = 120.0
 
 
-class Orders:
+class DeviceCommands:
     """Carries out orders; safe to call from any thread.
 
     Attributes:
@@ -47,7 +47,7 @@ class Orders:
     def __init__(
         self,
         state: Path,
-        models: Models,
+        models: ActiveModel,
         pipeline: Pipeline,
         capture: Capture,
         reports: Reports,
@@ -76,7 +76,7 @@ class Orders:
         self._check_limit_s = check_limit_s
         self._following = threading.Lock()  # held while a model is loaded and put in
         self._setting = threading.Lock()  # held for a moment: what is remembered and what the pipeline gets stay in step
-        self.remembered: Remembered = read_remembered(state)
+        self.remembered: Overrides = read_remembered(state)
         if self.remembered.threshold is not None:  # the model may have changed while no daemon ran
             self._hold(self._threshold_for(models.current))
         self.updater: Updater | None = None
@@ -246,7 +246,7 @@ class Orders:
             log.info("the threshold %g set over MQTT no longer holds: it was set for a model that brings %s", self.remembered.threshold, why)
             self._remember(replace(self.remembered, threshold=threshold))
 
-    def _remember(self, remembered: Remembered) -> None:
+    def _remember(self, remembered: Overrides) -> None:
         self.remembered = remembered
         write_remembered(self._state, remembered)
 

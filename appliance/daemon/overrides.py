@@ -13,7 +13,7 @@ FILE_NAME = "remembered.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class Overrides:
     """Values set over MQTT.
 
     Attributes:
@@ -27,7 +27,7 @@ class Remembered:
     bundle_threshold: float | None = None
 
 
-def read_remembered(folder: Path) -> Remembered:
+def read_remembered(folder: Path) -> Overrides:
     """What the state folder remembers; a file that makes no sense counts as none, and that is said."""
     path = folder / FILE_NAME
     try:
@@ -35,15 +35,15 @@ def read_remembered(folder: Path) -> Remembered:
         threshold, running, bundle_threshold = values["threshold"], values["running"], values.get("bundle_threshold")
         if not isinstance(running, bool) or not all(each is None or 0 <= each <= 1 for each in (threshold, bundle_threshold)):
             raise ValueError("values out of bounds")
-        return Remembered(threshold, running, bundle_threshold)
+        return Overrides(threshold, running, bundle_threshold)
     except FileNotFoundError:
-        return Remembered()
+        return Overrides()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s cannot be used (%s); the threshold is the settings' or the model's again, and running is ON", path, error)
-        return Remembered()
+        return Overrides()
 
 
-def write_remembered(folder: Path, remembered: Remembered) -> None:
+def write_remembered(folder: Path, remembered: Overrides) -> None:
     """Keeps the values; where the disk refuses, they hold until the next restart, and that is said."""
     try:
         write_durably(folder / FILE_NAME, json.dumps(asdict(remembered)).encode())

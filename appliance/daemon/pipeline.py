@@ -16,13 +16,13 @@ import numpy as np
 from appliance.daemon.meter import Meter
 from appliance.errors import ApplianceError
 from appliance.imaging.frame import Frame
-from appliance.imaging.frame_slot import Slot
+from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event, Tracker
 from appliance.settings.schema import EventSettings, LabelerSettings
-from appliance.system.threads import Pulse
+from appliance.system.threads import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Pipeline:
 
     def __init__(
         self,
-        slot: Slot,
+        slot: FrameSlot,
         labeler_settings: LabelerSettings,
         event_settings: EventSettings,
         results: Results,
@@ -85,7 +85,7 @@ class Pipeline:
         self.configured_threshold: float | None = None
         self._stopped = False
         self._let_go = False  # the frame in hand was taken before the events were ended, and must not begin new ones
-        self.pulse = Pulse("labeling")
+        self.pulse = Heartbeat("labeling")
         self.on_outcome: Callable[[float, str | None], None] | None = None
 
     @property

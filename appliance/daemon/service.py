@@ -23,16 +23,16 @@ from appliance.camera.open import open_camera
 from appliance.camera.source import Camera
 from appliance.collection.collector import Collector
 from appliance.control.server import ControlServer
-from appliance.daemon.active_model import Models
-from appliance.daemon.commands import Orders
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.meter import Meter
 from appliance.daemon.pipeline import Engine, Pipeline
 from appliance.daemon.status import Status
-from appliance.daemon.update_host import Junction
+from appliance.daemon.update_host import UpdateHost
 from appliance.errors import ApplianceError, LabelOptionError, SettingsError
 from appliance.imaging.files import jpeg
 from appliance.imaging.frame import Frame
-from appliance.imaging.frame_slot import Slot
+from appliance.imaging.frame_slot import FrameSlot
 from appliance.imaging.view import View
 from appliance.labeling.labels import Label
 from appliance.labeling.preprocess import upright
@@ -41,7 +41,7 @@ from appliance.labeling.tracker import Event
 from appliance.messaging.commands import Commands
 from appliance.messaging.mqtt.message import Message
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.publisher import Publisher
+from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.changes import compare
@@ -102,8 +102,8 @@ class Service:
         self.topics = Topics(settings.mqtt.base_topic, self.device, settings.mqtt.discovery_prefix)
         # The outbox comes first: another daemon on the same state holds it, and then the store must not note a start.
         self._outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
-        self.models = Models(state, settings.labeler, self.view)
-        self.publisher = Publisher(
+        self.models = ActiveModel(state, settings.labeler, self.view)
+        self.publisher = MqttPublisher(
             settings.mqtt,
             _mqtt_password(settings),
             self.topics,
@@ -118,18 +118,18 @@ class Service:
         if settings.collect.enabled:
             self.collector = Collector(settings.collect, settings.collect.dir or state / "collected", self.view)
         self.meter = Meter()
-        slot = Slot()
+        slot = FrameSlot()
         numbers = count(1)
         self.pipeline = Pipeline(
             slot, settings.labeler, settings.events, self, lambda: f"{self._boot}-{next(numbers)}", self.meter
         )
         self._read_remote_config(state)
         self.capture = Capture(self._open_camera, settings.camera.fps, slot, self._camera_changed)
-        self.junction = Junction(self.models, self.pipeline, self.reports)
+        self.junction = UpdateHost(self.models, self.pipeline, self.reports)
         self._status = Status(
             self.device, self.models, self.capture, self.pipeline, self.publisher, self._outbox, self.meter, self.collector
         )
-        self.orders = Orders(
+        self.orders = DeviceCommands(
             state, self.models, self.pipeline, self.capture, self.reports,
             restart=lambda: self.ask_stop(restart=True),
             describe=lambda: self._status.describe(self.settings.path),

@@ -7,12 +7,12 @@ from typing import Any
 from appliance import __version__
 from appliance.camera.capture import Capture
 from appliance.collection.collector import Collector
-from appliance.daemon.active_model import Models
+from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.meter import Meter, percentile
 from appliance.daemon.pipeline import Pipeline
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import stats_payload
-from appliance.messaging.publisher import Publisher
+from appliance.messaging.publisher import MqttPublisher
 from appliance.system.metrics import cpu_temp_c, rss_mb
 
 
@@ -22,10 +22,10 @@ class Status:
     def __init__(
         self,
         device: str,
-        models: Models,
+        models: ActiveModel,
         capture: Capture,
         pipeline: Pipeline,
-        publisher: Publisher,
+        publisher: MqttPublisher,
         outbox: Outbox,
         meter: Meter,
         collector: Collector | None,

@@ -12,14 +12,14 @@ from typing import Any
 
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.identity import ModelIdentity
-from appliance.daemon.active_model import Models
-from appliance.daemon.commands import Orders
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.pipeline import Engine, Pipeline
 from appliance.errors import ModelError, StoreError
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.payloads import model_payload, update_payload
 from appliance.messaging.reports import Reports
-from appliance.updates.host import Shown, Step
+from appliance.updates.host import UpdateStatus, UpdateStep
 
 log = logging.getLogger(__name__)
 
@@ -27,22 +27,22 @@ log = logging.getLogger(__name__)
 _IN_FORCE_LIMIT_S = 15.0
 
 
-class Junction:
+class UpdateHost:
     """What updates need of the rest (updates.device.Device), and what people are told of models."""
 
-    def __init__(self, models: Models, pipeline: Pipeline, reports: Reports):
+    def __init__(self, models: ActiveModel, pipeline: Pipeline, reports: Reports):
         self._models = models
         self._pipeline = pipeline
         self._reports = reports
-        self._orders: Orders | None = None
+        self._orders: DeviceCommands | None = None
         self._lock = threading.Lock()
-        self._shown = Shown()
+        self._shown = UpdateStatus()
         self._identity: ModelIdentity | None = None
         self._labels = threading.Condition()
         self._in_force: Labeler | None = None
         self._warmed_under: tuple[object, ...] = ()
 
-    def ties(self, orders: Orders) -> None:
+    def ties(self, orders: DeviceCommands) -> None:
         """Names the orders, which know this object too."""
         self._orders = orders
 
@@ -113,12 +113,12 @@ class Junction:
         """What labeling hangs in."""
         return self._pipeline.pulse.overdue()
 
-    def told(self, step: Step) -> None:
+    def told(self, step: UpdateStep) -> None:
         """A step, for T/update."""
         log.info("update: %s", " ".join(filter(None, (step.state, step.version, f"({step.reason})" if step.reason else None))))
         self._reports.update(update_payload(step.state, step.version, step.sha256, step.reason))
 
-    def shows(self, shown: Shown) -> None:
+    def shows(self, shown: UpdateStatus) -> None:
         """The state of updates, for T/model."""
         with self._lock:
             if shown != self._shown:

@@ -28,13 +28,14 @@ class LocalRepository:
             UsageError: What signs is not installed.
         """
         try:
-            from appliance.workshop.publishing import KeyFolder, Publisher
+            from appliance.workshop.publishing.keys import KeyFolder
+            from appliance.workshop.publishing.publisher import SitePublisher
         except ImportError as error:
             raise UsageError(f"signing a model needs more; {how_to_install('publish')}") from error
         self._folder = folder
         site = folder / "site"
         site.mkdir(parents=True)
-        self._publisher = Publisher(site, KeyFolder(folder / "keys"))
+        self._publisher = SitePublisher(site, KeyFolder(folder / "keys"))
         self._publisher.init()
         self.root = self._publisher.keys.device_root
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Silent, directory=str(site)))

@@ -38,7 +38,7 @@ _FRESH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One part: whether it works, and a sentence that says so or says what to do."""
 
     part: str
@@ -46,26 +46,26 @@ class Finding:
     says: str
 
 
-def check(settings: Settings) -> Iterator[Finding]:
+def check(settings: Settings) -> Iterator[CheckResult]:
     """Looks at each part in turn; yields as soon as each is known."""
     settings = with_credentials(settings)
-    yield Finding("settings", True, f"{settings.path} is valid" if settings.path else "the defaults hold")
+    yield CheckResult("settings", True, f"{settings.path} is valid" if settings.path else "the defaults hold")
     try:
         daemon = ask(control_socket(), {"command": "status"}, 5)
     except DaemonAbsentError:
         daemon = None
     except ApplianceError as error:
         daemon = None
-        yield Finding("daemon", False, str(error))
+        yield CheckResult("daemon", False, str(error))
     if daemon:
         its_settings = daemon["settings"] or "the defaults"
-        yield Finding("daemon", True, f"version {daemon['version']} runs as {daemon['device']} with {its_settings}")
+        yield CheckResult("daemon", True, f"version {daemon['version']} runs as {daemon['device']} with {its_settings}")
         yield _camera_of(daemon)
         yield _model_of(daemon)
     else:
         yield from _camera_and_model(settings)
     if daemon and daemon["broker"]["trouble"]:
-        yield Finding("broker", False, daemon["broker"]["trouble"])
+        yield CheckResult("broker", False, daemon["broker"]["trouble"])
     else:
         yield _found("broker", lambda: _broker(settings))
     said = notice(settings.update, date.today())
@@ -74,32 +74,32 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield _clock()
 
 
-def _found(part: str, look: Callable[[], str]) -> Finding:
+def _found(part: str, look: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(part, True, look())
+        return CheckResult(part, True, look())
     except ApplianceError as error:
-        return Finding(part, False, str(error))
+        return CheckResult(part, False, str(error))
 
 
-def _camera_of(daemon: dict[str, Any]) -> Finding:
+def _camera_of(daemon: dict[str, Any]) -> CheckResult:
     camera = daemon["camera"]
     age_s = camera["last_frame_age_s"]
     if camera["state"] == "streaming" and age_s is not None and age_s <= _FRESH_S:
-        return Finding("camera", True, f"{camera['description']}; the daemon's last frame is {age_s:.1f} s old")
+        return CheckResult("camera", True, f"{camera['description']}; the daemon's last frame is {age_s:.1f} s old")
     if camera["state"] == "off":
-        return Finding("camera", True, "switched off (running is OFF)")
-    return Finding("camera", False, camera["reason"] or f"{camera['state']}: no frame in the last {_FRESH_S:g} s")
+        return CheckResult("camera", True, "switched off (running is OFF)")
+    return CheckResult("camera", False, camera["reason"] or f"{camera['state']}: no frame in the last {_FRESH_S:g} s")
 
 
-def _model_of(daemon: dict[str, Any]) -> Finding:
+def _model_of(daemon: dict[str, Any]) -> CheckResult:
     model, labels = daemon["model"], daemon["labels"]
     if daemon["labeling_trouble"]:
-        return Finding("model", False, daemon["labeling_trouble"])
+        return CheckResult("model", False, daemon["labeling_trouble"])
     seen = f"sees {', '.join(labels)}" if labels else "sees nothing that it knows"
-    return Finding("model", True, f"{model['name']} {model['version']} on {daemon['runtime']}; {seen}")
+    return CheckResult("model", True, f"{model['name']} {model['version']} on {daemon['runtime']}; {seen}")
 
 
-def _camera_and_model(settings: Settings) -> Iterator[Finding]:
+def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
     """Opens the camera, takes a frame and labels it; the model is tried on grey where there is no frame."""
     import numpy as np
 
@@ -108,13 +108,13 @@ def _camera_and_model(settings: Settings) -> Iterator[Finding]:
         camera = open_camera(settings.camera, (640, 480))
         try:
             pixels = camera.read()
-            yield Finding("camera", True, f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken")
+            yield CheckResult("camera", True, f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken")
         finally:
             camera.close()
     except ApplianceError as error:
-        yield Finding("camera", False, str(error))
+        yield CheckResult("camera", False, str(error))
     except Exception as error:  # noqa: BLE001 - camera libraries raise what they like; the daemon would go on trying
-        yield Finding("camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source")
+        yield CheckResult("camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source")
 
     def label() -> str:
         named = settings.labeler.model
@@ -161,22 +161,22 @@ def _update(settings: Settings, daemon: bool) -> str:
     return f"{origin} offers {shown_version(offer) if offer else 'nothing'}"
 
 
-def _disk() -> Finding:
+def _disk() -> CheckResult:
     try:
         folder = state_dir()
         free = shutil.disk_usage(folder).free
     except (ApplianceError, OSError) as error:
-        return Finding("disk", False, str(error))
+        return CheckResult("disk", False, str(error))
     says = f"{free / 1e9:.1f} GB free for {folder}"
     if free < LEAST_FREE_BYTES:
-        return Finding("disk", False, f"{says}: too little for events and models; make room")
-    return Finding("disk", True, says)
+        return CheckResult("disk", False, f"{says}: too little for events and models; make room")
+    return CheckResult("disk", True, says)
 
 
-def _clock() -> Finding:
+def _clock() -> CheckResult:
     """A clock before the program's own files cannot be right: a Pi has no battery and begins in the past."""
     made = Path(appliance.__file__).stat().st_mtime
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     if time.time() < made:
-        return Finding("clock", False, f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up")
-    return Finding("clock", True, f"{now} UTC")
+        return CheckResult("clock", False, f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up")
+    return CheckResult("clock", True, f"{now} UTC")

@@ -5,7 +5,7 @@ import threading
 from appliance.imaging.frame import Frame
 
 
-class Slot:
+class FrameSlot:
     """Room for one frame between two threads: the newest wins, and one that nobody took is counted."""
 
     def __init__(self) -> None:

@@ -18,10 +18,10 @@ from dataclasses import replace
 
 from appliance.messaging.mqtt import errors as faults
 from appliance.messaging.mqtt.message import Outgoing, Wire
-from appliance.messaging.outbox.file import Entry
+from appliance.messaging.outbox.file import OutboxEvent
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import LATE_AFTER_S, encode, marked_late
-from appliance.messaging.refused_topics import Refusals, Say
+from appliance.messaging.refused_topics import RefusedTopics, Say
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ class Delivery:
         """
         self._outbox = outbox
         self._say = say
-        self._refusals = Refusals(say, refused_s)
+        self._refusals = RefusedTopics(say, refused_s)
         self._retained: dict[str, Outgoing] = {}
         self._unsent: dict[str, None] = {}  # topics whose retained value the broker does not have
         self._sends: deque[Outgoing] = deque(maxlen=_SENDS_AT_MOST)
-        self._fetched: deque[Entry] = deque()
+        self._fetched: deque[OutboxEvent] = deque()
         self._more = True
-        self._in_flight: dict[int, Outgoing | Entry] = {}
+        self._in_flight: dict[int, Outgoing | OutboxEvent] = {}
         self._window = WINDOW
         self._limit_bytes: int | None = None
         self._oversized: str | None = None
@@ -64,7 +64,7 @@ class Delivery:
         self._tried: set[str] = set()
         self._trial: str | None = None
         self._quiet_until_s: float | None = None
-        self._taken_on_trial: Entry | None = None
+        self._taken_on_trial: OutboxEvent | None = None
 
     def retain(self, message: Outgoing) -> None:
         """Sets a retained value; it goes out after those that were set before it."""
@@ -155,9 +155,9 @@ class Delivery:
             self._refused(message, code, name, now_s)
             return
         self._refusals.taken(message.topic)
-        if isinstance(message, Entry) and self._trial == message.topic:
+        if isinstance(message, OutboxEvent) and self._trial == message.topic:
             self._taken_on_trial = message
-        elif isinstance(message, Entry):
+        elif isinstance(message, OutboxEvent):
             self._outbox.acknowledge((message.id,))
         elif message.retain and not message.payload:
             self._forget(message)
@@ -195,19 +195,19 @@ class Delivery:
     def _on_trial(self, topic: str, durable: bool) -> bool:
         return topic not in self._tried and (durable or self._careful or self._refusals.is_suspect(topic))
 
-    def _next_event(self) -> Entry | None:
+    def _next_event(self) -> OutboxEvent | None:
         if not self._fetched and self._more:
             self._fetched.extend(self._outbox.next_batch(_FETCH, self._refusals.paused))
             self._more = bool(self._fetched)
         return self._fetched[0] if self._fetched else None
 
-    def _put_event(self, wire: Wire, entry: Entry) -> None:
+    def _put_event(self, wire: Wire, entry: OutboxEvent) -> None:
         payload = entry.payload.encode()
         if (age_s := self._outbox.age_s(entry)) > LATE_AFTER_S:
             payload = encode(marked_late(json.loads(entry.payload), age_s))
         self._put(wire, Outgoing(entry.topic, payload, qos=1), entry)
 
-    def _put(self, wire: Wire, message: Outgoing, entry: Entry | None = None) -> None:
+    def _put(self, wire: Wire, message: Outgoing, entry: OutboxEvent | None = None) -> None:
         if message.topic in self._refusals.paused:
             return
         size_bytes = len(message.topic.encode()) + len(message.payload) + _OVERHEAD_BYTES
@@ -231,12 +231,12 @@ class Delivery:
         elif message.retain and not message.payload:
             self._forget(message)
 
-    def _refused(self, message: Outgoing | Entry, code: int, name: str, now_s: float) -> None:
-        if code not in (faults.NOT_AUTHORIZED, faults.QUOTA_EXCEEDED) and isinstance(message, Entry):
+    def _refused(self, message: Outgoing | OutboxEvent, code: int, name: str, now_s: float) -> None:
+        if code not in (faults.NOT_AUTHORIZED, faults.QUOTA_EXCEEDED) and isinstance(message, OutboxEvent):
             # Not its topic is refused but this one alone: it is tried again with the next connection.
             self._say("single", faults.refused_message(message.topic, name))
             return
-        self._refusals.refused(message.topic, name, now_s, durable=isinstance(message, Entry))
+        self._refusals.refused(message.topic, name, now_s, durable=isinstance(message, OutboxEvent))
         # What was fetched may be of this topic; it is fetched again without it.
         self._restart_events()
 
@@ -248,5 +248,5 @@ class Delivery:
     def _restart_events(self) -> None:
         self._fetched.clear()
         held = [*self._in_flight.values(), self._taken_on_trial]
-        self._outbox.release(except_ids=[message.id for message in held if isinstance(message, Entry)])
+        self._outbox.release(except_ids=[message.id for message in held if isinstance(message, OutboxEvent)])
         self._more = True

@@ -21,15 +21,15 @@ from typing import Any
 
 from appliance.messaging.delivery import Delivery
 from appliance.messaging.mqtt import errors as faults
-from appliance.messaging.mqtt.conditions import Troubles
+from appliance.messaging.mqtt.conditions import ConditionLog
 from appliance.messaging.mqtt.connection import Connection, broker_port, open_connection
 from appliance.messaging.mqtt.message import Message, Outgoing
-from appliance.messaging.mqtt.reconnect import Address, Link, Patience
+from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import encode
 from appliance.messaging.topics import OFFLINE, ONLINE, Topics
 from appliance.settings.schema import MqttSettings
-from appliance.system.threads import Pulse
+from appliance.system.threads import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _TURN_LIMIT_S = 30.0  # one turn of the thread: an fsync on a bad card takes sec
 
 
 
-class Publisher:
+class MqttPublisher:
     """Keeps one connection to the broker, and everything durable or retained going through it."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Publisher:
         on_message: Callable[[Message], None],
         client_id: str,
         *,
-        patience: Patience = Patience(),
+        patience: ConnectionTimeouts = ConnectionTimeouts(),
     ):
         """
         Args:
@@ -68,16 +68,16 @@ class Publisher:
             client_id: Sent to the broker; two clients with the same throw each other out.
             patience: The waiting times.
         """
-        self.pulse = Pulse("publisher")
+        self.pulse = Heartbeat("publisher")
         self._settings, self._password, self._topics, self._outbox = settings, password, topics, outbox
         self._subscriptions, self._on_message, self._client_id = tuple(subscriptions), on_message, client_id
         self._patience = patience
         self._port = broker_port(settings)
-        self._troubles = Troubles()
+        self._troubles = ConditionLog()
         self._delivery = Delivery(outbox, self._troubles.say, patience.refused_s)
-        self._link = Link(
+        self._link = BrokerLink(
             self._opened,
-            Address(settings, f"{settings.host}:{self._port}", client_id, topics.availability),
+            BrokerAddress(settings, f"{settings.host}:{self._port}", client_id, topics.availability),
             patience,
             self._troubles,
             wake=self._wake,

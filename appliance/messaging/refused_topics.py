@@ -17,7 +17,7 @@ _STRIKES = 3
 _NAMED_AT_MOST = 2
 
 
-class Refusals:
+class RefusedTopics:
     """What the broker does not take. Belongs to the publisher's thread."""
 
     def __init__(self, say: Say, pause_s: float):

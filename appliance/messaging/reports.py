@@ -21,7 +21,7 @@ from appliance.labeling.tracker import Event
 from appliance.messaging import payloads as said
 from appliance.messaging.home_assistant.announcer import Announcer, Timer, start_timer
 from appliance.messaging.home_assistant.discovery import WATCHED_LIMIT, discovery
-from appliance.messaging.home_assistant.published import Announced, read_announced, write_announced
+from appliance.messaging.home_assistant.published import PublishedTopics, read_announced, write_announced
 from appliance.messaging.last_frame import LastFrame
 from appliance.messaging.payloads import encode
 from appliance.messaging.topics import OFF, ON, Topics, slugs
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _SNAPSHOT_LIMIT_S = 10.0
 
 
-class Sink(Protocol):
+class MessageSink(Protocol):
     """Where messages go: the publisher. No method blocks or raises."""
 
     def offer(self, event: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class Reports:
 
     def __init__(
         self,
-        sink: Sink,
+        sink: MessageSink,
         topics: Topics,
         settings: Settings,
         boot: str,
@@ -125,7 +125,7 @@ class Reports:
                 self._announcer.changed()
             elif self._topics.discovery in self._before.topics:
                 self._sink.retain(self._topics.discovery, None)
-            standing_now = Announced(frozenset(standing), self._before.components if self._announcer else {})
+            standing_now = PublishedTopics(frozenset(standing), self._before.components if self._announcer else {})
             if standing_now != self._before:  # a disk may take its time, and frames wait for this thread
                 self._before = standing_now
                 write_announced(self._announced_file, self._before)
@@ -319,6 +319,6 @@ class Reports:
             message = discovery(self._topics, self._name, watched, known)
             components = {key: component["platform"] for key, component in message["components"].items()}
             # Those that are gone stay in the message while this process lives, for a Home Assistant that missed it.
-            self._before = Announced(self._before.topics, components)
+            self._before = PublishedTopics(self._before.topics, components)
             write_announced(self._announced_file, self._before)
             self._sink.retain(self._topics.discovery, encode(message))

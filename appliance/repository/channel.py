@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChannelEntry:
     """One bundle of a channel, and who takes it.
 
     Attributes:
@@ -60,7 +60,7 @@ class Channel:
     """
 
     seed: str
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ChannelEntry, ...] = ()
     before: str | None = None
 
 
@@ -69,7 +69,7 @@ def place(seed: str, device: str) -> int:
     return int(hashlib.sha256(f"{seed}.{device}".encode()).hexdigest(), 16) % LINE
 
 
-def choose(channel: Channel, device: str, group: str | None = None) -> Entry | None:
+def choose(channel: Channel, device: str, group: str | None = None) -> ChannelEntry | None:
     """The entry this device takes, None where none is for it."""
     where = place(channel.seed, device)
     for entry, lower, upper in slices(channel):
@@ -79,7 +79,7 @@ def choose(channel: Channel, device: str, group: str | None = None) -> Entry | N
     return None
 
 
-def slices(channel: Channel) -> Iterator[tuple[Entry, int, int]]:
+def slices(channel: Channel) -> Iterator[tuple[ChannelEntry, int, int]]:
     """Each entry with the part of the line it holds for its groups, (lower, upper] in millionths of a percent.
 
     Without percent an entry holds the whole line: whoever took an earlier entry does not come as far.
@@ -160,7 +160,7 @@ def channel_path(name: str) -> str:
     return f"channels/{name}.json"
 
 
-def _entry(values: Any) -> Entry:
+def _entry(values: Any) -> ChannelEntry:
     if not isinstance(values, dict):
         raise ChannelError("an entry is not a JSON object")
     groups = values.get("groups", [])
@@ -174,7 +174,7 @@ def _entry(values: Any) -> Entry:
             raise ChannelError(f"an entry's percent is not a number: {percent!r}")
         if not 0 <= percent <= 100:
             raise ChannelError(f"an entry's percent must be from 0 to 100, not {percent:g}")
-    return Entry(
+    return ChannelEntry(
         bundle=_text(values, "bundle", required=True) or "",
         version=_text(values, "version", required=True) or "",
         variant=_text(values, "variant"),

@@ -52,7 +52,7 @@ CLOCK_TOLERANCE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RepositoryTarget:
     """A file that the repository vouches for.
 
     Attributes:
@@ -129,7 +129,7 @@ class TrustedRepository:
         self._check_clock(after)
         self._updater = updater
 
-    def open(self, path: str) -> Target | None:
+    def open(self, path: str) -> RepositoryTarget | None:
         """What the repository says of a target, None where it has none of this name; `refresh` succeeded before.
 
         Raises:
@@ -148,7 +148,7 @@ class TrustedRepository:
         content = (self._folder / "targets.json").read_bytes()
         return sorted(Metadata[Targets].from_bytes(content).signed.targets)
 
-    def read(self, target: Target, max_bytes: int) -> bytes:
+    def read(self, target: RepositoryTarget, max_bytes: int) -> bytes:
         """The bytes of a small target; what was read before is kept in the folder and not fetched again.
 
         Raises:
@@ -179,7 +179,7 @@ class TrustedRepository:
         os.replace(beside, kept)
         return content
 
-    def _target(self, path: str, info: TargetFile) -> Target:
+    def _target(self, path: str, info: TargetFile) -> RepositoryTarget:
         sha256 = info.hashes.get("sha256", "")
         if len(sha256) != 64:
             raise SourceError(f"{self._url}: the metadata names no SHA-256 for {path}")
@@ -187,7 +187,7 @@ class TrustedRepository:
         # Consistent snapshots: the hash is part of the name, so that one address always holds the same bytes.
         first = next(iter(info.hashes.values()))
         place = f"{folder}/{first}.{name}" if folder else f"{first}.{name}"
-        return Target(path, f"{self._url}/targets/{quote(place)}", info.length, sha256, info.custom or {})
+        return RepositoryTarget(path, f"{self._url}/targets/{quote(place)}", info.length, sha256, info.custom or {})
 
     def _kept_timestamp(self) -> bytes | None:
         with contextlib.suppress(OSError):

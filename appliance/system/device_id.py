@@ -9,7 +9,7 @@ import hmac
 import uuid
 from pathlib import Path
 
-from appliance.errors import PlacesError
+from appliance.errors import StatePathError
 from appliance.system.atomic_files import write_durably
 from appliance.system.paths import state_dir
 
@@ -41,7 +41,7 @@ def device_id(configured: str | None, state: Path | None = None, root: Path = Pa
         try:
             write_durably(kept, number.encode() + b"\n")
         except OSError as error:
-            raise PlacesError(
+            raise StatePathError(
                 f"{kept}, the device's number, cannot be written: {error.strerror or error}; give the disk room, or set device.id"
             ) from error
     return _name(number)

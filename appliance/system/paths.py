@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from appliance.errors import PlacesError
+from appliance.errors import StatePathError
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +113,9 @@ def _made(folder: Path, mode: int, variable: str) -> Path:
             _make(folder, mode)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise PlacesError(f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}") from error
+        raise StatePathError(f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}") from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise PlacesError(
+        raise StatePathError(
             f"{folder} cannot be written to by this account; run the command as its owner or as root, "
             f"or name another folder with {variable}"
         )

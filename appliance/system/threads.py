@@ -21,7 +21,7 @@ def share_the_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
-class Pulse:
+class Heartbeat:
     """What one thread is doing, and the moment by which it must have come back. Safe to read from any thread."""
 
     def __init__(self, name: str):
@@ -52,9 +52,9 @@ class Pulse:
 class WatchedThread(threading.Thread):
     """A daemon thread with a pulse; an exception that escapes it is kept in `failure`."""
 
-    def __init__(self, name: str, target, pulse: Pulse | None = None):
+    def __init__(self, name: str, target, pulse: Heartbeat | None = None):
         super().__init__(name=name, daemon=True)
-        self.pulse = pulse or Pulse(name)
+        self.pulse = pulse or Heartbeat(name)
         self.failure: BaseException | None = None
         self._work = target
 
@@ -65,6 +65,6 @@ class WatchedThread(threading.Thread):
             self.failure = error
 
 
-def first_overdue(pulses: Iterable[Pulse]) -> str | None:
+def first_overdue(pulses: Iterable[Heartbeat]) -> str | None:
     """The first thread past its deadline, in words, or None."""
     return next((stuck for pulse in pulses if (stuck := pulse.overdue())), None)

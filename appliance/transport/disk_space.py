@@ -8,7 +8,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from appliance.errors import NoRoomError
+from appliance.errors import DiskFullError
 
 # What stays free beside a candidate.
 RESERVE_BYTES = 16 * 1024 * 1024
@@ -33,7 +33,7 @@ def see_that_there_is_room(folder: Path, size_bytes: int | None, have_bytes: int
     free_bytes = shutil.disk_usage(folder).free
     needed_bytes = max(0, (size_bytes or 0) * _COPIES - have_bytes) + RESERVE_BYTES
     if free_bytes < needed_bytes:
-        raise NoRoomError(
+        raise DiskFullError(
             f"{free_bytes // 1_000_000} MB are free where {folder} is, and this model needs "
             f"{-(-needed_bytes // 1_000_000)} MB; make room"
         )
@@ -41,4 +41,4 @@ def see_that_there_is_room(folder: Path, size_bytes: int | None, have_bytes: int
 
 def is_full(error: Exception) -> bool:
     """Whether an error says that the disk is full, or this account's share of it."""
-    return isinstance(error, NoRoomError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+    return isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import HttpStatusError, NoRoomError, SourceChangedError, SourceError
+from appliance.errors import DiskFullError, HttpStatusError, SourceChangedError, SourceError
 from appliance.system.device_id import boot_id
 from appliance.transport.disk_space import LOOK_EVERY_BYTES, see_that_there_is_room
-from appliance.transport.http import Answer, Http, Validators, length_of, shown, status_error, validators_of
+from appliance.transport.http import Http
+from appliance.transport.responses import Answer, Validators, length_of, shown, status_error, validators_of
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def download(
         try:
             answer = _once(http, url, part, wanted, progress, dict(headers or {}), deadline_s)
             break
-        except (HttpStatusError, SourceChangedError, NoRoomError):
+        except (HttpStatusError, SourceChangedError, DiskFullError):
             raise
         except _UselessPartError as error:
             if attempt == MAX_RESUMPTIONS:

@@ -29,7 +29,7 @@ import appliance
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.urls import is_loopback
 from appliance.transport.responses import Answer, Validators, length_of, retry_after_s, shown, status_error, validators_of
-from appliance.transport.sockets import Sockets
+from appliance.transport.sockets import OpenSockets
 
 __all__ = [
     "Answer", "Http", "HttpLimits", "Validators", "length_of", "retry_after_s", "shown", "status_error", "validators_of",
@@ -73,7 +73,7 @@ class Http:
     def __init__(self, limits: HttpLimits = HttpLimits()):
         self.limits = limits
         self._closed = False
-        self._sockets = Sockets()
+        self._sockets = OpenSockets()
         self._session = requests.Session()
         self._session.trust_env = False  # else it sends what .netrc holds; proxies are taken below
         for scheme in ("https://", "http://"):
@@ -293,7 +293,7 @@ def _is_disk(error: OSError) -> bool:
 class _Adapter(HTTPAdapter):
     """Connections whose sockets are known."""
 
-    def __init__(self, sockets: Sockets):
+    def __init__(self, sockets: OpenSockets):
         self._sockets = sockets
         super().__init__(pool_connections=4, pool_maxsize=1, max_retries=0)
 

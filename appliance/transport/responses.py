@@ -18,7 +18,7 @@ MAX_RETRY_AFTER_S = 86_400.0
 _SHOWN_BODY_BYTES = 4096
 
 
-class Head(Protocol):
+class ResponseHead(Protocol):
     """The head of an answer. `headers` takes names in any case."""
 
     status_code: int
@@ -115,7 +115,7 @@ def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> flo
     return None
 
 
-def status_error(response: Head, url: str, content: bytes) -> HttpStatusError:
+def status_error(response: ResponseHead, url: str, content: bytes) -> HttpStatusError:
     """What an answer without success says."""
     status, where = response.status_code, shown(url)
     meaning = {

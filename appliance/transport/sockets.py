@@ -14,13 +14,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
-class Clock:
+class Deadline:
     """The time limit of one request."""
 
     expired = False
 
 
-class Sockets:
+class OpenSockets:
     """The sockets in use, so that a request can be ended at its time limit, or at once, whatever it waits for."""
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ class Sockets:
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def until(self, limit_s: float) -> Iterator[Clock]:
-        clock = Clock()
+    def until(self, limit_s: float) -> Iterator[Deadline]:
+        clock = Deadline()
 
         def expire() -> None:
             clock.expired = True

@@ -15,16 +15,16 @@ from pathlib import Path
 
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
-from appliance.errors import BundleError, LabelOptionError, NoRoomError, SourceError, UpdateError
+from appliance.errors import BundleError, DiskFullError, LabelOptionError, SourceError, UpdateError
 from appliance.labeling.probe import ProbeResult
 from appliance.system.device_id import boot_id
 from appliance.transport.disk_space import is_full, see_that_there_is_room
-from appliance.updates.host import Device, Shown, Step
-from appliance.updates.journal import Entry, Journal
-from appliance.updates.known_candidate import Learned
-from appliance.updates.policy import Rules
+from appliance.updates.host import Host, UpdateStatus, UpdateStep
+from appliance.updates.journal import Journal, JournalEntry
+from appliance.updates.known_candidate import KnownCandidate
+from appliance.updates.policy import UpdatePolicy
 from appliance.updates.sources.source import Offer, Source, shown_version
-from appliance.updates.store.state import Slot, StoreState
+from appliance.updates.store.state import InstalledModel, StoreState
 from appliance.updates.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,15 +37,15 @@ _PROGRESS_STEP = 5
 Probe = Callable[[Path], ProbeResult]
 
 
-class RefusedError(UpdateError):
+class CandidateRejectedError(UpdateError):
     """The candidate is not taken, now or when it is offered again."""
 
 
-class NotHereError(UpdateError):
+class NotApplicableError(UpdateError):
     """The candidate is not at fault, and yet not taken under the settings of this device, or after what runs on it."""
 
 
-class StoppedError(UpdateError):
+class ShutdownError(UpdateError):
     """The program stops; the candidate's way goes on at the next start."""
 
 
@@ -61,9 +61,9 @@ class Candidate:
         source: Source,
         store: Store,
         journal: Journal,
-        device: Device,
+        device: Host,
         probe: Probe,
-        rules: Rules,
+        rules: UpdatePolicy,
         downloads: Path,
         p95_ms: Callable[[], float | None],
         stopping: Callable[[], bool],
@@ -83,7 +83,7 @@ class Candidate:
         self.offer = offer
         self.asked = asked
         self.version, self.sha256 = offer.version, offer.sha256
-        self.learned: Learned | None = None
+        self.learned: KnownCandidate | None = None
         self._source = source
         self._store = store
         self._journal = journal
@@ -103,7 +103,7 @@ class Candidate:
         """What to call it: its version, or what stands for one."""
         return shown_version(self.offer) if self.version is None else self.version
 
-    def course(self) -> Slot | None:
+    def course(self) -> InstalledModel | None:
         """Goes the whole way.
 
         Returns:
@@ -119,7 +119,7 @@ class Candidate:
         self._step("verifying")
         bundle = _read(path)
         self.version, self.sha256 = bundle.identity.version, bundle.identity.sha256
-        self.learned = Learned(self.offer.hash, bundle.version, bundle.identity.name, unsuited=False)
+        self.learned = KnownCandidate(self.offer.hash, bundle.version, bundle.identity.name, unsuited=False)
         key, current = bundle_key(bundle), self._store.state().current
         if current and current.key == key:
             adopt(self._store, self.offer, current)
@@ -152,42 +152,42 @@ class Candidate:
             see_that_there_is_room(folder, min(self.offer.size_bytes or 0, self._rules.max_bytes), have_bytes)
             return self._source.fetch(self.offer, folder, self._progress)
         except BundleError as error:
-            raise RefusedError(_plain(error)) from error
-        except (NoRoomError, OSError) as error:
+            raise CandidateRejectedError(_plain(error)) from error
+        except (DiskFullError, OSError) as error:
             if is_full(error):
                 self.clear()  # what came so far would only keep the disk full
             raise
 
     def _progress(self, got: int, of: int | None) -> None:
         if self._stopping():
-            raise StoppedError("the program stops")
+            raise ShutdownError("the program stops")
         percentage = None if not of else min(100, got * 100 // of) // _PROGRESS_STEP * _PROGRESS_STEP
         if percentage != self._percentage:
             self._percentage = percentage
-            self._device.shows(Shown(self.shown_version, True, percentage))
+            self._device.shows(UpdateStatus(self.shown_version, True, percentage))
 
     def _judge(self, bundle: Bundle, key: str, bundled: bool) -> None:
         """What can be told without running it."""
         refusal = self._store.refusal(key)
         if refusal and not self.asked:
-            raise RefusedError(f"it is the same that was refused before: {refusal.reason}")
+            raise CandidateRejectedError(f"it is the same that was refused before: {refusal.reason}")
         if not refusal:
             self._store.forget_refusals(keep=self.offer.hash)
         if self.offer.sha256 and bundle.identity.sha256 != self.offer.sha256:
             raise SourceError("the model that came is not the one that was announced; it is fetched anew")
         running = self._device.running()
         if older := self._rules.against(self.offer, bundle.version, bundle.identity.name, running, bundled):
-            raise NotHereError(older)
+            raise NotApplicableError(older)
 
     def _try(self, bundle: Bundle) -> None:
         try:
             result = self._probe(bundle.source)
         except BundleError as error:
-            raise RefusedError(_plain(error)) from error
+            raise CandidateRejectedError(_plain(error)) from error
         if result.identity.sha256 != bundle.identity.sha256:
             raise SourceError("the files changed while they were tried; they are fetched anew")
 
-    def _swap(self, slot: Slot, bundle: Bundle) -> None:
+    def _swap(self, slot: InstalledModel, bundle: Bundle) -> None:
         self._dangerous("warming")
         kept = read_bundle(self._store.path(slot))
         identity = replace(kept.identity, variant=slot.variant, experiment=slot.experiment)
@@ -196,26 +196,26 @@ class Candidate:
             self._dangerous("swapping", self._p95_ms())
             self._device.swap(warmed, lambda: self._store.swap(slot, probation=True))
         except BundleError as error:
-            raise RefusedError(_plain(error)) from error
+            raise CandidateRejectedError(_plain(error)) from error
         except LabelOptionError as error:
             self.learned = replace(self.learned, unsuited=True)
-            raise NotHereError(f"it does not suit the settings of this device: {_plain(error)}") from error
+            raise NotApplicableError(f"it does not suit the settings of this device: {_plain(error)}") from error
         self.tell("swapped")
 
     # What is written and told
 
     def tell(self, state: str, reason: str | None = None) -> None:
         """A step, with what is known of the candidate."""
-        self._device.told(Step(state, self.shown_version, self.sha256, reason))
+        self._device.told(UpdateStep(state, self.shown_version, self.sha256, reason))
 
-    def entry(self, step: str, **more: object) -> Entry:
+    def entry(self, step: str, **more: object) -> JournalEntry:
         """A line of the journal about it."""
-        return Entry(step, self.offer.hash, self.shown_version, self.sha256, asked=self.asked, **more)
+        return JournalEntry(step, self.offer.hash, self.shown_version, self.sha256, asked=self.asked, **more)
 
     def _step(self, state: str) -> None:
         self._go_on()
         self._journal.write(self.entry(state))
-        self._device.shows(Shown(self.shown_version, True))
+        self._device.shows(UpdateStatus(self.shown_version, True))
         self.tell(state)
 
     def _dangerous(self, step: str, old_p95_ms: float | None = None) -> None:
@@ -223,14 +223,14 @@ class Candidate:
         self._go_on()
         tries = self._tries + 1
         if tries > MAX_TRIES:
-            raise RefusedError(f"the program did not survive it {self._tries} times in a row ({step})")
+            raise CandidateRejectedError(f"the program did not survive it {self._tries} times in a row ({step})")
         self._journal.write(self.entry(step, tries=tries, boot=boot_id(), old_p95_ms=old_p95_ms))
         if step == "probing":
             self.tell(step)
 
     def _go_on(self) -> None:
         if self._stopping():
-            raise StoppedError("the program stops")
+            raise ShutdownError("the program stops")
 
     def clear(self, but: Path | None = None) -> None:
         """Removes what was fetched, of this and of earlier offers."""
@@ -239,7 +239,7 @@ class Candidate:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def adopt(store: Store, offer: Offer, slot: Slot) -> None:
+def adopt(store: Store, offer: Offer, slot: InstalledModel) -> None:
     """The offer is the model that runs: notes under which hash and in which branch it is offered now.
 
     Where somebody else put another model in the place of `slot` meanwhile, that one stays as it is.
@@ -258,7 +258,7 @@ def _read(path: Path) -> Bundle:
     try:
         return read_bundle(path)
     except BundleError as error:
-        raise RefusedError(_plain(error, path)) from error
+        raise CandidateRejectedError(_plain(error, path)) from error
 
 
 def _plain(error: Exception, path: Path | None = None) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from appliance.bundle.bundle import Bundle
-from appliance.updates.store.state import Slot
+from appliance.updates.store.state import InstalledModel
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UpdateStep:
     """A step of an update, for T/update. `state` is one of the contract's words; `sha256` is the .tflite's."""
 
     state: str
@@ -19,7 +19,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class UpdateStatus:
     """What people see of updates, for T/model.
 
     Attributes:
@@ -34,14 +34,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class RevertedModel:
     """A delivered model that a start of the program found it could not keep."""
 
-    slot: Slot
+    slot: InstalledModel
     reason: str
 
 
-class Device(Protocol):
+class Host(Protocol):
     """The rest of the program. Called on the updater's thread."""
 
     def running(self) -> Bundle:
@@ -87,8 +87,8 @@ class Device(Protocol):
     def stuck(self) -> str | None:
         """What labeling hangs in, None while it does not."""
 
-    def told(self, step: Step) -> None:
+    def told(self, step: UpdateStep) -> None:
         """A step was taken."""
 
-    def shows(self, shown: Shown) -> None:
+    def shows(self, shown: UpdateStatus) -> None:
         """What people see has changed."""

@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One step.
 
     Attributes:
@@ -55,9 +55,9 @@ class Journal:
     def __init__(self, folder: Path):
         self._path = folder / FILE_NAME
         self._lock = threading.Lock()
-        self.entry: Entry | None = self._read()
+        self.entry: JournalEntry | None = self._read()
 
-    def write(self, entry: Entry | None) -> None:
+    def write(self, entry: JournalEntry | None) -> None:
         """What comes next; None: nothing is under way.
 
         Raises:
@@ -78,13 +78,13 @@ class Journal:
             except OSError as error:
                 log.warning("%s cannot be written: %s", self._path, error)
 
-    def _read(self) -> Entry | None:
+    def _read(self) -> JournalEntry | None:
         try:
             content = json.loads(self._path.read_bytes())
             if content["format"] != FORMAT or content["entry"] is None:
                 return None
-            known = {field.name for field in dataclasses.fields(Entry)}
-            entry = Entry(**{key: value for key, value in content["entry"].items() if key in known})
+            known = {field.name for field in dataclasses.fields(JournalEntry)}
+            entry = JournalEntry(**{key: value for key, value in content["entry"].items() if key in known})
             if not isinstance(entry.step, str) or not isinstance(entry.hash, str) or not isinstance(entry.tries, int):
                 raise ValueError("values of a wrong type")
             return entry

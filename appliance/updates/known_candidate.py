@@ -4,13 +4,13 @@ again at each check only to find the same."""
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError, LabelOptionError
-from appliance.updates.host import Device
+from appliance.updates.host import Host
 from appliance.updates.sources.source import Offer
 from appliance.updates.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class KnownCandidate:
     """What is known of a candidate that was not taken, though it is not at fault.
 
     Attributes:
@@ -24,7 +24,7 @@ class Learned:
     name: str | None
     unsuited: bool
 
-    def why_unsuited(self, offer: Offer, store: Store, device: Device) -> str | None:
+    def why_unsuited(self, offer: Offer, store: Store, device: Host) -> str | None:
         """Why it still does not suit the settings of this device; None where it does, or must be looked at anew."""
         waiting = store.state().waiting
         if not self.unsuited or waiting is None or waiting.offer != offer.hash:

@@ -8,7 +8,7 @@ from appliance.updates.sources.source import Offer
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class UpdatePolicy:
     """What the settings say of candidates."""
 
     max_bytes: int

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from appliance.errors import ApplianceError
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.host import Device, Step
-from appliance.updates.journal import Entry, Journal
+from appliance.updates.host import Host, UpdateStep
+from appliance.updates.journal import Journal, JournalEntry
 from appliance.updates.probation import MIN_FRAMES, Probation, Terms, terms
-from appliance.updates.resolution import Verdicts, verdict
-from appliance.updates.store.state import Slot
+from appliance.updates.resolution import Resolution, verdict
+from appliance.updates.store.state import InstalledModel
 from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import shown
 
@@ -24,7 +24,7 @@ _AGAIN_S = 5.0
 _TIMES = 600
 
 
-class Trial:
+class ProbationMonitor:
     """At most one model on probation."""
 
     def __init__(
@@ -33,8 +33,8 @@ class Trial:
         fps: float,
         store: Store,
         journal: Journal,
-        verdicts: Verdicts,
-        device: Device,
+        verdicts: Resolution,
+        device: Host,
         clock: Callable[[], float],
     ):
         """
@@ -53,7 +53,7 @@ class Trial:
         self._clock = clock
         self._outcomes: deque[tuple[float, float, str | None]] = deque(maxlen=100_000)
         self._times_ms: deque[float] = deque(maxlen=_TIMES)
-        self._running: tuple[Slot, Probation] | None = None
+        self._running: tuple[InstalledModel, Probation] | None = None
         self._old_p95_ms: float | None = None
         self._look_s = LOOK_EVERY_S
 
@@ -80,7 +80,7 @@ class Trial:
         times_ms = sorted(self._times_ms.copy())
         return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else None
 
-    def begin(self, slot: Slot) -> None:
+    def begin(self, slot: InstalledModel) -> None:
         """The store's current model, on probation from now on. The journal says what the one before took for a frame."""
         entry = self._journal.entry
         old_p95_ms = entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
@@ -89,11 +89,11 @@ class Trial:
         self._forget()
         self._running = slot, Probation(limits)
         try:
-            self._journal.write(Entry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms))
+            self._journal.write(JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms))
         except OSError as error:  # it is watched all the same; the store says after a restart that it is on probation
             log.warning("that %s is on probation cannot be written down: %s", shown(slot), error)
         log.info("%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms)
-        self._device.told(Step("probation", slot.version, slot.sha256))
+        self._device.told(UpdateStep("probation", slot.version, slot.sha256))
 
     def resume(self) -> float | None:
         """Begins the probation of a model that nobody watches: the disk, or a fault, ended its way right after the swap.
@@ -142,10 +142,10 @@ class Trial:
         self._outcomes.clear()
         self._times_ms.clear()
 
-    def _look(self, slot: Slot, watched: Probation) -> bool:
+    def _look(self, slot: InstalledModel, watched: Probation) -> bool:
         entry = self._journal.entry
         if entry is None or entry.hash not in (slot.key, slot.offer):
-            entry = Entry("probation", slot.offer or slot.key, slot.version, slot.sha256)
+            entry = JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256)
         if entry.step == "rolled_back":  # judged already, and not all of it could be carried out
             self._verdicts.take_back(entry)
             return True
@@ -158,7 +158,7 @@ class Trial:
             return True
         if state.current is None or state.current.key != slot.key:
             if not self._store.refusal(slot.key):  # who rolls back tells it
-                self._device.told(Step("rolled_back", slot.version, slot.sha256, "another model was put in its place"))
+                self._device.told(UpdateStep("rolled_back", slot.version, slot.sha256, "another model was put in its place"))
             self._journal.write(None)
             return True
         if (limits := self._terms()) != watched.terms:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 
-class Order:
+class UpdateRequest:
     """Something that was asked for, and who waits for the answer.
 
     Attributes:
@@ -28,13 +28,13 @@ class Order:
             self.future.set_exception(error)
 
 
-class Orders:
+class RequestQueue:
     """Orders in the sequence in which they came."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[UpdateRequest | None] = queue.SimpleQueue()
 
-    def put(self, order: Order) -> None:
+    def put(self, order: UpdateRequest) -> None:
         """One more."""
         self._queue.put(order)
 
@@ -42,7 +42,7 @@ class Orders:
         """Whoever waits for an order goes on without one."""
         self._queue.put(None)
 
-    def next(self, within_s: float | None) -> Order | None:
+    def next(self, within_s: float | None) -> UpdateRequest | None:
         """The next order; None when there is none within the time (None: no limit), or on `wake`."""
         try:
             return self._queue.get(timeout=within_s)

@@ -8,23 +8,23 @@ import logging
 from dataclasses import replace
 
 from appliance.errors import StoreError
-from appliance.updates.host import Device, Step, TakenBack
-from appliance.updates.journal import Entry, Journal
-from appliance.updates.store.state import Slot
+from appliance.updates.host import Host, RevertedModel, UpdateStep
+from appliance.updates.journal import Journal, JournalEntry
+from appliance.updates.store.state import InstalledModel
 from appliance.updates.store.store import Store
 
 log = logging.getLogger(__name__)
 
 
-class Verdicts:
+class Resolution:
     """Carries verdicts out, on the updater's thread."""
 
-    def __init__(self, journal: Journal, store: Store, device: Device):
+    def __init__(self, journal: Journal, store: Store, device: Host):
         self._journal = journal
         self._store = store
         self._device = device
 
-    def refuse(self, entry: Entry) -> None:
+    def refuse(self, entry: JournalEntry) -> None:
         """The candidate is not taken, and not tried again until something else is offered.
 
         Raises:
@@ -49,7 +49,7 @@ class Verdicts:
         except StoreError as error:
             log.warning("what was refused earlier is not forgotten yet: %s", error)
 
-    def take_back(self, entry: Entry) -> None:
+    def take_back(self, entry: JournalEntry) -> None:
         """The model on probation failed: the one before it runs again.
 
         Raises:
@@ -63,7 +63,7 @@ class Verdicts:
         log.warning("the model %s is taken back: %s", entry.version, entry.reason)
         self._tell("rolled_back", entry)
 
-    def commit(self, entry: Entry) -> None:
+    def commit(self, entry: JournalEntry) -> None:
         """The model on probation proved itself, or its owner says that it need not.
 
         Raises:
@@ -74,7 +74,7 @@ class Verdicts:
         log.info("the model %s %s", entry.version, f"stays: {entry.reason}" if entry.reason else "has proved itself")
         self._tell("committed", entry)
 
-    def recover(self, taken_back: TakenBack | None) -> Slot | None:
+    def recover(self, taken_back: RevertedModel | None) -> InstalledModel | None:
         """Finishes what the last process left undone, and tells what this start found.
 
         Args:
@@ -89,7 +89,7 @@ class Verdicts:
         entry = self._journal.entry
         if taken_back:
             slot = taken_back.slot
-            self._device.told(Step("rolled_back", slot.version, slot.sha256, taken_back.reason))
+            self._device.told(UpdateStep("rolled_back", slot.version, slot.sha256, taken_back.reason))
             if entry and entry.hash in (slot.key, slot.offer):
                 self._journal.write(None)
                 entry = None
@@ -107,23 +107,23 @@ class Verdicts:
             self._tell(entry.step, entry)  # carried out, and perhaps not told
         else:
             if entry.step == "swapping" and about_trial:
-                self._device.told(Step("swapped", entry.version, entry.sha256))
+                self._device.told(UpdateStep("swapped", entry.version, entry.sha256))
             return trial
         return None
 
-    def _trial(self) -> Slot | None:
+    def _trial(self) -> InstalledModel | None:
         state = self._store.state()
         return state.current if state.probation else None
 
-    def _on_probation(self, entry: Entry) -> bool:
+    def _on_probation(self, entry: JournalEntry) -> bool:
         trial = self._trial()
         return trial is not None and entry.hash in (trial.key, trial.offer)
 
-    def _tell(self, state: str, entry: Entry) -> None:
-        self._device.told(Step(state, entry.version, entry.sha256, entry.reason))
+    def _tell(self, state: str, entry: JournalEntry) -> None:
+        self._device.told(UpdateStep(state, entry.version, entry.sha256, entry.reason))
         self._journal.write(None)
 
 
-def verdict(entry: Entry, step: str, reason: str | None = None) -> Entry:
+def verdict(entry: JournalEntry, step: str, reason: str | None = None) -> JournalEntry:
     """What the journal says of a model, with a verdict on it."""
     return replace(entry, step=step, reason=reason)

@@ -21,14 +21,14 @@ from typing import Any
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
 from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.candidate import Candidate, NotHereError, Probe, RefusedError, StoppedError, adopt
-from appliance.updates.host import Device, Shown, Step, TakenBack
+from appliance.updates.candidate import Candidate, CandidateRejectedError, NotApplicableError, Probe, ShutdownError, adopt
+from appliance.updates.host import Host, RevertedModel, UpdateStatus, UpdateStep
 from appliance.updates.journal import Journal
-from appliance.updates.known_candidate import Learned
-from appliance.updates.policy import Rules
-from appliance.updates.probation_monitor import Trial
-from appliance.updates.requests import Order, Orders
-from appliance.updates.resolution import Verdicts
+from appliance.updates.known_candidate import KnownCandidate
+from appliance.updates.policy import UpdatePolicy
+from appliance.updates.probation_monitor import ProbationMonitor
+from appliance.updates.requests import RequestQueue, UpdateRequest
+from appliance.updates.resolution import Resolution
 from appliance.updates.schedule import Schedule
 from appliance.updates.sources.source import Offer, Source, shown_version
 from appliance.updates.store.store import Store
@@ -52,9 +52,9 @@ class Updater:
         fps: float,
         store: Store,
         state: Path,
-        device: Device,
+        device: Host,
         open_source: Callable[[], Source],
-        taken_back: TakenBack | None = None,
+        taken_back: RevertedModel | None = None,
         probe: Probe = probe,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -80,13 +80,13 @@ class Updater:
         self._taken_back = taken_back
         self._probe = probe
         self._schedule = Schedule(0 if settings.source == "none" else settings.interval_s, clock, chance)
-        self._rules = Rules(settings.max_bytes, settings.allow_downgrade)
+        self._rules = UpdatePolicy(settings.max_bytes, settings.allow_downgrade)
         self._journal = Journal(state)
-        self._verdicts = Verdicts(self._journal, store, device)
-        self._trial = Trial(settings, fps, store, self._journal, self._verdicts, device, clock)
+        self._verdicts = Resolution(self._journal, store, device)
+        self._trial = ProbationMonitor(settings, fps, store, self._journal, self._verdicts, device, clock)
         self._source: Source | None = None
-        self._orders = Orders()
-        self._learned: Learned | None = None
+        self._orders = RequestQueue()
+        self._learned: KnownCandidate | None = None
         self._announced: str | None = None
         self._latest: str | None = None
         self._said_failed: str | None = None
@@ -98,7 +98,7 @@ class Updater:
 
     def check(self) -> Future[dict[str, Any]]:
         """Asks the source now; the future tells what is offered, and does not wait for the download."""
-        return self._ask(Order(None))
+        return self._ask(UpdateRequest(None))
 
     def install(self, version: str) -> Future[dict[str, Any]]:
         """Takes what the source offers, though it was refused or install = "ask"; the future waits for the swap.
@@ -106,7 +106,7 @@ class Updater:
         Args:
             version: `latest`, or the version that is offered.
         """
-        return self._ask(Order(version))
+        return self._ask(UpdateRequest(version))
 
     def outcome(self, inference_ms: float, trouble: str | None) -> None:
         """A frame was labeled, or could not be; from the labeling thread."""
@@ -165,18 +165,18 @@ class Updater:
                     self._schedule.rested()
                 if order or self._schedule.due():
                     self._look(order)
-            except StoppedError:
+            except ShutdownError:
                 break
             except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
                 log.error("an update failed", exc_info=error)
                 self._failed(f"a fault in the program, which the log tells ({type(error).__name__})", order)
-        self._orders.refuse_all(StoppedError(_STOPS))
+        self._orders.refuse_all(ShutdownError(_STOPS))
 
-    def _next_order(self) -> Order | None:
+    def _next_order(self) -> UpdateRequest | None:
         waits_s = (self._trial.resume(), self._schedule.wait_s(), self._trial.look_again_s)
         return self._orders.next(min((each for each in waits_s if each is not None), default=None))
 
-    def _rest(self, order: Order | None) -> bool:
+    def _rest(self, order: UpdateRequest | None) -> bool:
         """Waits while no model can be delivered, and judges none meanwhile; returns whether that was so."""
         why = self._device.held()
         if why is None:
@@ -193,15 +193,15 @@ class Updater:
         self._schedule.rested()
         return True
 
-    def _ask(self, order: Order) -> Future[dict[str, Any]]:
+    def _ask(self, order: UpdateRequest) -> Future[dict[str, Any]]:
         self._orders.put(order)
         if self._stopping:
-            self._orders.refuse_all(StoppedError(_STOPS))
+            self._orders.refuse_all(ShutdownError(_STOPS))
         return order.future
 
     # What is offered
 
-    def _look(self, order: Order | None) -> None:
+    def _look(self, order: UpdateRequest | None) -> None:
         """Asks the source, and takes what is newer."""
         offer = None
         try:
@@ -214,7 +214,7 @@ class Updater:
                     log.info("%s; asking again", error)
             else:
                 raise SourceError(f"what {self._source.origin} offers keeps changing while it is fetched")
-        except StoppedError as error:
+        except ShutdownError as error:
             if order:
                 order.fail(error)
             raise
@@ -233,7 +233,7 @@ class Updater:
                 self._source.close()
         return self._source.check(asked)
 
-    def _consider(self, offer: Offer | None, order: Order | None) -> None:
+    def _consider(self, offer: Offer | None, order: UpdateRequest | None) -> None:
         """Whether an offer is taken now; what was asked is answered as soon as that is known."""
         current, wanted = self._store.state().current, order.version if order else None
         runs = bool(offer and current and current.offer == offer.hash)
@@ -278,7 +278,7 @@ class Updater:
             order.done(_found(offer, taken=True))
         self._bring(offer, asked, order)
 
-    def _nothing_new(self, order: Order | None, offer: Offer | None, why: str | None) -> None:
+    def _nothing_new(self, order: UpdateRequest | None, offer: Offer | None, why: str | None) -> None:
         if why and why != self._said_nothing:
             log.info("no newer model: %s", why)
         self._said_nothing = why
@@ -293,23 +293,23 @@ class Updater:
     def _announce(self, offer: Offer, version: str) -> None:
         if self._announced != offer.hash:
             self._announced = offer.hash
-            self._device.told(Step("available", version, offer.sha256))
+            self._device.told(UpdateStep("available", version, offer.sha256))
 
     def _show(self, latest: str | None) -> None:
         self._latest = latest
-        self._device.shows(Shown(latest))
+        self._device.shows(UpdateStatus(latest))
 
     # A candidate
 
-    def _bring(self, offer: Offer, asked: bool, order: Order | None) -> None:
+    def _bring(self, offer: Offer, asked: bool, order: UpdateRequest | None) -> None:
         candidate = Candidate(
             offer, asked, self._source, self._store, self._journal, self._device, self._probe, self._rules,
             self._state / "downloads", self._trial.p95_ms, lambda: self._stopping,
         )  # fmt: skip
         try:
             slot = candidate.course()
-        except (RefusedError, NotHereError) as error:
-            if isinstance(error, NotHereError):
+        except (CandidateRejectedError, NotApplicableError) as error:
+            if isinstance(error, NotApplicableError):
                 self._learned = candidate.learned
                 candidate.tell("failed", str(error))
                 self._journal.write(None)
@@ -318,11 +318,11 @@ class Updater:
             candidate.clear()
             self._show(None)
             if order:
-                how = "is not taken" if isinstance(error, NotHereError) else "was refused"
+                how = "is not taken" if isinstance(error, NotApplicableError) else "was refused"
                 order.fail(UpdateError(f"{candidate.shown_version} {how}: {error}"))
             return
         except Exception as error:
-            if not isinstance(error, StoppedError):
+            if not isinstance(error, ShutdownError):
                 # The way begins anew at the next try, and what is whole by then is not fetched again.
                 with contextlib.suppress(OSError):
                     self._journal.write(candidate.entry("available"))
@@ -337,7 +337,7 @@ class Updater:
             order.done(_found(offer, taken=True))
 
     def _failed(
-        self, reason: str, order: Order | None, offer: Offer | None = None, error: BaseException | None = None
+        self, reason: str, order: UpdateRequest | None, offer: Offer | None = None, error: BaseException | None = None
     ) -> None:
         """Something that is tried again: said once, until it changes."""
         if order and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
@@ -350,7 +350,7 @@ class Updater:
             self._said_failed = reason
             when = f"tried again in {after_s:.0f} s" if after_s is not None else "tried again on command"
             log.warning("no update: %s (%s)", reason, when)
-            self._device.told(Step("failed", entry.version if entry else None, entry.sha256 if entry else None, reason))
+            self._device.told(UpdateStep("failed", entry.version if entry else None, entry.sha256 if entry else None, reason))
         if order:
             order.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
 

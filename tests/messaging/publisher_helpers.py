@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from appliance.messaging.mqtt.message import Message
-from appliance.messaging.mqtt.reconnect import Patience
+from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.publisher import Publisher
+from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 
 TOPICS = Topics("appliance", "pi-test")
-HASTY = Patience(first_s=0.05, longest_s=0.4, answer_s=2.0, settled_s=1.5, refused_s=0.5)
+HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, settled_s=1.5, refused_s=0.5)
 """Waiting times for tests, in the proportions of the real ones."""
 
 
@@ -35,14 +35,14 @@ class Device:
         password: str | None = None,
         subscriptions: Sequence[str] = (),
         client_id: str = "appliance-pi-test",
-        patience: Patience = HASTY,
+        patience: ConnectionTimeouts = HASTY,
         outbox: Outbox | None = None,
         **settings: Any,
     ):
         self.messages: list[Message] = []
         self.outbox = outbox or Outbox(folder / "outbox.db", 100_000, 604_800)
         mqtt = MqttSettings(**(({"host": broker.host, "port": broker.port} if broker else {}) | settings))
-        self.publisher = Publisher(
+        self.publisher = MqttPublisher(
             mqtt, password, TOPICS, self.outbox, subscriptions, self.messages.append, client_id, patience=patience
         )
         self.thread = threading.Thread(target=self.publisher.run, daemon=True)

@@ -9,7 +9,7 @@ from broker import wait_until
 from publisher_helpers import TOPICS, device, event, said
 
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.publisher import Publisher
+from appliance.messaging.publisher import MqttPublisher
 from appliance.settings.schema import MqttSettings
 
 
@@ -136,7 +136,7 @@ def test_a_handler_that_raises_does_not_end_the_thread(tmp_path, broker):
 
     outbox = Outbox(tmp_path / "outbox.db", 1000, 3600)
     settings = MqttSettings(host=broker.host, port=broker.port)
-    publisher = Publisher(settings, None, TOPICS, outbox, [TOPICS.restart], explode, "appliance-pi-test")
+    publisher = MqttPublisher(settings, None, TOPICS, outbox, [TOPICS.restart], explode, "appliance-pi-test")
     thread = threading.Thread(target=publisher.run, daemon=True)
     thread.start()
     with broker.observer() as observer:
@@ -166,7 +166,7 @@ def test_the_pulse_is_calm_while_there_is_nothing_to_do(tmp_path, broker):
 
 def test_stop_before_run_stores_what_was_offered(tmp_path):
     outbox = Outbox(tmp_path / "outbox.db", 1000, 3600)
-    publisher = Publisher(MqttSettings(), None, TOPICS, outbox, [], lambda message: None, "id")
+    publisher = MqttPublisher(MqttSettings(), None, TOPICS, outbox, [], lambda message: None, "id")
     publisher.offer(event(1))
     publisher.stop(1)
     assert outbox.waiting == 1

@@ -14,7 +14,7 @@ import pytest
 from broker import Certificates, Tls, wait_until
 from publisher_helpers import TOPICS, Device, device, event, said
 
-from appliance.messaging.mqtt.reconnect import Patience
+from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 
 EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
@@ -50,7 +50,7 @@ def test_a_broker_that_is_down_at_start_costs_nothing(tmp_path, new_broker, capl
 
 def test_a_broker_killed_in_the_middle_loses_nothing_that_it_had_not_acknowledged(tmp_path, broker, caplog):
     # The device comes back after the second observer, which the broker without a memory needs.
-    with device(tmp_path, broker, patience=Patience(first_s=2.0)) as pi:
+    with device(tmp_path, broker, patience=ConnectionTimeouts(first_s=2.0)) as pi:
         with broker.observer() as observer:
             observer.wait_for(TOPICS.availability, b"online")
             for number in range(3000):
@@ -75,7 +75,7 @@ def test_events_from_before_a_long_outage_are_late(tmp_path, new_broker):
     passed_s = [0.0]
     outbox = Outbox(tmp_path / "outbox.db", 1000, 604_800, since_boot_s=lambda: time.monotonic() + passed_s[0])
     # The device comes back after the observer, which the broker without a memory needs.
-    with device(tmp_path, broker, outbox=outbox, patience=Patience(first_s=2.0)) as pi:
+    with device(tmp_path, broker, outbox=outbox, patience=ConnectionTimeouts(first_s=2.0)) as pi:
         pi.publisher.offer(event(1))
         wait_until(lambda: pi.outbox.waiting == 1 and pi.publisher.trouble, "written, and the broker is missed")
         passed_s[0] = 3600.0

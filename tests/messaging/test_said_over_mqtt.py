@@ -12,7 +12,7 @@ from appliance.errors import ApplianceError
 from appliance.messaging.commands import Commands
 from appliance.messaging.home_assistant.announcer import start_timer
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.publisher import Publisher
+from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import DeviceSettings, MqttSettings, Settings
@@ -33,7 +33,7 @@ class Device:
         self.done = []
         self.outbox = Outbox(folder / "outbox.db", 1000, 3600)
         wanted = [*T.commands.values(), T.homeassistant_status]
-        self.publisher = Publisher(settings.mqtt, None, T, self.outbox, wanted, self._arrived, "appliance-pi-1")
+        self.publisher = MqttPublisher(settings.mqtt, None, T, self.outbox, wanted, self._arrived, "appliance-pi-1")
         self.reports = Reports(self.publisher, T, settings, "boot-1", folder, start_timer=_sooner)
         handlers = {name: lambda value, name=name: self.done.append((name, value)) for name in T.commands}
         handlers |= {"rollback": self._refuse, "snapshot": lambda _: self.reports.request_snapshot()}

@@ -20,7 +20,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.probe import ProbeResult
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.http import HttpLimits
-from appliance.updates.host import Shown, Step, TakenBack
+from appliance.updates.host import RevertedModel, UpdateStatus, UpdateStep
 from appliance.updates.sources.open import open_source
 from appliance.updates.store.store import Store
 from appliance.updates.updater import Updater
@@ -60,8 +60,8 @@ class Rig:
             self.store.install(read_bundle(installed), "a test")
         self._settings = UpdateSettings(**{"source": "url", "url": url, "interval_s": 0.0, "probation_s": 0.0, **settings})
         self._probe = probe
-        self.steps: list[Step] = []
-        self.shown: list[Shown] = []
+        self.steps: list[UpdateStep] = []
+        self.shown: list[UpdateStatus] = []
         self.stuck_in: str | None = None
         self.held_by: str | None = None
         self.outcome: tuple[float, str | None] | None = None
@@ -76,7 +76,7 @@ class Rig:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, taken_back: TakenBack | None = None, **options: Any) -> None:
+    def start(self, taken_back: RevertedModel | None = None, **options: Any) -> None:
         """The machine's thread begins, as at a start of the program."""
         self.labeler = self._load()
         self.updater = Updater(
@@ -117,7 +117,7 @@ class Rig:
             self.labeler.scores(GREY)
             self.updater.outcome(self.labeler.inference_ms if ms is None else ms, trouble)
 
-    def until(self, state: str, count: int = 1) -> Step:
+    def until(self, state: str, count: int = 1) -> UpdateStep:
         """Waits for a step; frames keep coming."""
 
         def come() -> bool:
@@ -170,10 +170,10 @@ class Rig:
     def stuck(self) -> str | None:
         return self.stuck_in
 
-    def told(self, step: Step) -> None:
+    def told(self, step: UpdateStep) -> None:
         self.steps.append(step)
 
-    def shows(self, shown: Shown) -> None:
+    def shows(self, shown: UpdateStatus) -> None:
         self.shown.append(shown)
 
     def _load(self) -> Labeler:

@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile
 
-from appliance.repository.channel import Channel, Entry, channel_path, write_channel
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.http import Http, HttpLimits
 from appliance.updates.sources.repository import RepositorySource
-from appliance.workshop.publishing import KeyFolder, Publisher
+from appliance.workshop.publishing.keys import KeyFolder
+from appliance.workshop.publishing.publisher import SitePublisher
 from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
 
 QUICK = HttpLimits(connect_s=2, silence_s=1, answer_s=3, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.5)
@@ -51,8 +52,8 @@ class Operator:
         self.root = folder / "root.json"
         shutil.copy(self.keys / "root.json", self.root)  # what devices were installed with
 
-    def publisher(self, **options) -> Publisher:
-        return Publisher(self.site, KeyFolder(self.keys), **options)
+    def publisher(self, **options) -> SitePublisher:
+        return SitePublisher(self.site, KeyFolder(self.keys), **options)
 
     def put(
         self, *versions: str, channel: str = "stable", now: datetime | None = None, lifetime: timedelta = LIFETIME, **entry
@@ -62,7 +63,7 @@ class Operator:
             for version in versions:
                 content = bundle_zip(version)
                 site.put(f"bundles/colours-{version}.zip", content, {"name": "colours", "version": version})
-            first = Entry(f"bundles/colours-{versions[0]}.zip", versions[0], **entry)
+            first = ChannelEntry(f"bundles/colours-{versions[0]}.zip", versions[0], **entry)
             site.put(channel_path(channel), write_channel(Channel("f00d", (first,))))
             site.publish(KeyFolder(self.keys), now or datetime.now(UTC), lifetime)
 

@@ -3,14 +3,14 @@
 import pytest
 
 from appliance.errors import ChannelError, PublishError
-from appliance.repository.channel import Channel, Entry, choose
-from appliance.workshop.publishing.channels import Change, changes, described, pick, promoted, pushed
+from appliance.repository.channel import Channel, ChannelEntry, choose
+from appliance.workshop.publishing.channels import RolloutChange, changes, described, pick, promoted, pushed
 
-OLD = Entry("bundles/v1.zip", "1")
+OLD = ChannelEntry("bundles/v1.zip", "1")
 
 
 def entry(version, percent=None, group=None, variant=None):
-    return Entry(f"bundles/v{version}.zip", str(version), variant, frozenset([group] if group else []), percent)
+    return ChannelEntry(f"bundles/v{version}.zip", str(version), variant, frozenset([group] if group else []), percent)
 
 
 def channel(*entries):
@@ -36,14 +36,14 @@ def test_a_second_slice_lies_after_the_first_and_raising_it_moves_nobody_else():
     assert shown(two) == "2 for 20 % of everyone; 3 for 10 % of everyone; 1 for everyone else"
     more = pushed(two, entry(3, 30))
     assert shown(more) == "2 for 20 % of everyone; 3 for 30 % of everyone; 1 for everyone else"
-    assert changes(two, more) == [Change(None, 20.0)]
+    assert changes(two, more) == [RolloutChange(None, 20.0)]
 
 
 def test_a_variant_gets_another_bundle_in_its_place():
     before = pushed(pushed(channel(OLD), entry(2, 20, variant="a")), entry(3, 20, variant="b"))
     after = pushed(before, entry(4, 20, variant="a"))
     assert [each.version for each in after.entries] == ["4", "3", "1"]
-    assert changes(before, after) == [Change(None, 20.0)]
+    assert changes(before, after) == [RolloutChange(None, 20.0)]
 
 
 def test_a_group_goes_first_and_is_replaced_by_itself_alone():
@@ -67,12 +67,12 @@ def test_slices_wider_than_everybody_are_refused():
 
 def test_how_many_devices_change_is_said_for_each_group_that_fares_otherwise():
     before = channel(OLD)
-    assert changes(before, pushed(before, entry(2, 20))) == [Change(None, 20.0)]
-    assert changes(before, pushed(before, entry(2, group="canary"))) == [Change(None, 0.0), Change("canary", 100.0)]
-    assert changes(before, pushed(before, entry(1))) == [Change(None, 0.0)]
+    assert changes(before, pushed(before, entry(2, 20))) == [RolloutChange(None, 20.0)]
+    assert changes(before, pushed(before, entry(2, group="canary"))) == [RolloutChange(None, 0.0), RolloutChange("canary", 100.0)]
+    assert changes(before, pushed(before, entry(1))) == [RolloutChange(None, 0.0)]
     canary = pushed(before, entry(2, group="canary"))
-    assert changes(canary, pushed(canary, entry(2))) == [Change(None, 100.0), Change("canary", 0.0)]
-    assert changes(channel(OLD), channel()) == [Change(None, 0.0)], "who is offered nothing keeps what it has"
+    assert changes(canary, pushed(canary, entry(2))) == [RolloutChange(None, 100.0), RolloutChange("canary", 0.0)]
+    assert changes(channel(OLD), channel()) == [RolloutChange(None, 0.0)], "who is offered nothing keeps what it has"
 
 
 def test_how_many_devices_change_is_what_devices_do():

@@ -14,7 +14,8 @@ from model_server import Body, Drip, Endless, Longer, ModelServer, Plain, Redire
 
 from appliance.errors import HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
 from appliance.transport.download import Wanted, download
-from appliance.transport.http import Http, HttpLimits, Validators, retry_after_s, shown
+from appliance.transport.http import Http, HttpLimits
+from appliance.transport.responses import Validators, retry_after_s, shown
 
 QUICK = HttpLimits(connect_s=2, silence_s=0.4, answer_s=1.5, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.3)
 CONTENT = bytes(range(256)) * 1200

@@ -15,8 +15,10 @@ from signed_site import Device, Operator, forge
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, PublishError
-from appliance.workshop.publishing import ROLES, ROOT, KeyFolder, Publisher, check_site, site_status
+from appliance.workshop.publishing.inspection import check_site, site_status
+from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
 from appliance.workshop.publishing.packing import pack
+from appliance.workshop.publishing.publisher import SitePublisher
 from appliance.workshop.publishing.signed_site import SignedSite
 from appliance.workshop.publishing.site_files import write_public
 
@@ -87,14 +89,14 @@ def test_a_site_is_not_made_anew(operator, tmp_path):
     before = everything(operator.site)
     for keys in (operator.keys, tmp_path / "other-keys"):
         with pytest.raises(PublishError, match="holds keys already|holds a repository already"):
-            Publisher(operator.site, KeyFolder(keys)).init()
+            SitePublisher(operator.site, KeyFolder(keys)).init()
     assert everything(operator.site) == before
 
 
 @pytest.mark.parametrize("place", ["keys", "."])
 def test_keys_in_the_site_are_refused(tmp_path, place):
     with pytest.raises(PublishError, match="lies inside"):
-        Publisher(tmp_path / "site", KeyFolder(tmp_path / "site" / place)).init()
+        SitePublisher(tmp_path / "site", KeyFolder(tmp_path / "site" / place)).init()
     assert not (tmp_path / "site").exists()
 
 
@@ -243,7 +245,7 @@ def test_missing_and_foreign_keys_are_said_before_anything_is_done(operator, tmp
     for keys, words in ((stranger.keys, foreign), (empty, gone), (tmp_path / "no", gone)):
         for act in (lambda it: it.push(bundles["1.0"]), lambda it: it.refresh(), lambda it: it.rollback()):
             with pytest.raises(PublishError, match=words):
-                act(Publisher(operator.site, KeyFolder(keys)))
+                act(SitePublisher(operator.site, KeyFolder(keys)))
     assert everything(operator.site) == before
 
 
@@ -257,18 +259,18 @@ def test_encrypted_keys_need_their_passphrase(tmp_path):
     def keys(passphrase=None, encrypt=False):
         return KeyFolder(tmp_path / "keys", passphrase=passphrase, encrypt=encrypt)
 
-    Publisher(tmp_path / "site", keys(lambda: "open sesame", encrypt=True)).init()
+    SitePublisher(tmp_path / "site", keys(lambda: "open sesame", encrypt=True)).init()
     assert all(b"ENCRYPTED" in file.read_bytes() for file in (tmp_path / "keys").rglob("*.pem"))
     asked = []
-    publisher = Publisher(tmp_path / "site", keys(lambda: asked.append(1) or "open sesame"))
+    publisher = SitePublisher(tmp_path / "site", keys(lambda: asked.append(1) or "open sesame"))
     publisher.refresh()
     assert len(asked) == 1
     publisher.rotate(["timestamp"])
     assert all(b"ENCRYPTED" in file.read_bytes() for file in (tmp_path / "keys").rglob("*.pem"))
     with pytest.raises(PublishError, match="passphrase is wrong"):
-        Publisher(tmp_path / "site", keys(lambda: "close")).refresh()
+        SitePublisher(tmp_path / "site", keys(lambda: "close")).refresh()
     with pytest.raises(PublishError, match="--passphrase-file"):
-        Publisher(tmp_path / "site", keys()).refresh()
+        SitePublisher(tmp_path / "site", keys()).refresh()
 
 
 def test_the_root_key_is_needed_only_to_rotate(operator, tmp_path, device):
@@ -278,7 +280,7 @@ def test_the_root_key_is_needed_only_to_rotate(operator, tmp_path, device):
     publisher.refresh()
     with pytest.raises(PublishError, match="--root-keys"):
         publisher.rotate(["targets"])
-    Publisher(operator.site, KeyFolder(operator.keys, away)).rotate(["targets", "root"])
+    SitePublisher(operator.site, KeyFolder(operator.keys, away)).rotate(["targets", "root"])
     operator.put("1.0")
     assert device.version() == "1.0"
 
@@ -321,7 +323,7 @@ def test_refresh_revives_an_expired_site_and_the_root_where_its_key_is_here(tmp_
     assert faults(operator.site) and site_status(operator.site).soon
     assert operator.publisher().refresh() is True, "the root has 65 days left and its key is away"
     assert faults(operator.site) == []
-    assert Publisher(operator.site, KeyFolder(operator.keys, away)).refresh() is False
+    assert SitePublisher(operator.site, KeyFolder(operator.keys, away)).refresh() is False
     assert site_status(operator.site).roles[0].version == 2
     assert faults(operator.site, operator.root) == []
 
@@ -384,7 +386,7 @@ def test_a_site_that_is_none_or_not_whole_is_said(tmp_path, operator):
     (tmp_path / "empty").mkdir()
     for site, words in ((tmp_path / "no", "no site"), (tmp_path / "empty", "holds no repository yet")):
         with pytest.raises(PublishError, match=words):
-            Publisher(site, KeyFolder(operator.keys)).refresh()
+            SitePublisher(site, KeyFolder(operator.keys)).refresh()
     operator.put("1.0")
     for role in ("timestamp", "snapshot", "targets"):
         file = operator.file(role)
@@ -465,7 +467,7 @@ def test_an_interruption_at_any_file_leaves_a_site_that_devices_accept(tmp_path,
         site, keys = shutil.copytree(operator.site, place / "site"), shutil.copytree(operator.keys, place / "keys")
         writer = Writer(cut)
         try:
-            ACTS[act](Publisher(site, KeyFolder(keys), write=writer), bundles)
+            ACTS[act](SitePublisher(site, KeyFolder(keys), write=writer), bundles)
             done = True
         except Cut:
             pass
@@ -478,7 +480,7 @@ def test_an_interruption_at_any_file_leaves_a_site_that_devices_accept(tmp_path,
             assert faults(site, operator.root) == [], writer.written
             if not done:
                 left = {name: content for name, content in everything(site).items() if not name.endswith("timestamp.json")}
-                again = Publisher(site, KeyFolder(keys))
+                again = SitePublisher(site, KeyFolder(keys))
                 ACTS[act](again, bundles) if cut == 2 else again.refresh()
                 assert faults(site, operator.root) == [] and fresh.version() == other.version()
                 kept = everything(site)

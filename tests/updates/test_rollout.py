@@ -6,13 +6,13 @@ import json
 import pytest
 
 from appliance.errors import ChannelError
-from appliance.repository.channel import LINE, Channel, Entry, choose, parse_channel, place, write_channel
+from appliance.repository.channel import LINE, Channel, ChannelEntry, choose, parse_channel, place, write_channel
 
 DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
 
 
 def slice_(version, percent=None, groups=(), variant=None):
-    return Entry(f"bundles/flowers-{version}.zip", version, variant, frozenset(groups), percent)
+    return ChannelEntry(f"bundles/flowers-{version}.zip", version, variant, frozenset(groups), percent)
 
 
 def takers(channel, group=None):

@@ -16,9 +16,9 @@ from model_server import ModelServer, Stall
 
 from appliance.bundle.bundle import read_bundle
 from appliance.daemon.active_model import BUNDLED
-from appliance.repository.channel import Channel, Entry, channel_path, write_channel
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
 from appliance.updates.store.store import Store
-from appliance.workshop.publishing import KeyFolder
+from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
 
 FPS = 20
@@ -157,7 +157,7 @@ def test_a_signed_repository_from_version_1_to_2_past_a_broken_3_and_a_slow_4_an
     broken = zipped(bundle("3.0", made_models.not_numbers()))
     with SignedSite(site) as signed:
         signed.put("bundles/colours-3.0.zip", broken, {"name": "colours", "version": "3.0"})
-        signed.put(channel_path("stable"), write_channel(Channel("f00d", (Entry("bundles/colours-3.0.zip", "3.0"),))))
+        signed.put(channel_path("stable"), write_channel(Channel("f00d", (ChannelEntry("bundles/colours-3.0.zip", "3.0"),))))
         signed.publish(KeyFolder(keys), datetime.now(UTC), LIFETIME)
     assert "not numbers" in watcher.until("refused", "3.0")["reason"]
     operate("push", bundle("4.0", made_models.needs_memory(9_000_000)))

@@ -5,7 +5,7 @@ import pytest
 from evaluation_helpers import bundle, evaluate, pictures, shades
 
 from appliance.workshop.evaluation.compare import compare
-from appliance.workshop.evaluation.evaluate import Request
+from appliance.workshop.evaluation.evaluate import EvaluationRequest
 from appliance.workshop.evaluation.evaluate import evaluate as evaluated
 
 
@@ -145,7 +145,7 @@ def test_people_read_it_in_a_table_with_a_sentence(good, bad, colours, capsys):
 def test_the_interval_is_that_of_drawing_pictures_one_by_one(good, bad, tmp_path):
     random = np.random.default_rng(0)
     mixed = {label: [tuple(random.random(3)) for _ in range(40)] for label in ("red", "green", "blue")}
-    evaluation = evaluated(Request(good, pictures(tmp_path / "mixed", mixed), against=bad))
+    evaluation = evaluated(EvaluationRequest(good, pictures(tmp_path / "mixed", mixed), against=bad))
     found = compare(evaluation, seed=1).measures
     assert compare(evaluation, seed=1).measures == found
     assert compare(evaluation, seed=2).measures != found

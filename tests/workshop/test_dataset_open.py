@@ -12,7 +12,8 @@ import pytest
 from dataset_helpers import picture, split_tree, tree, write_folder, write_zip
 
 from appliance.errors import DatasetError, PictureError
-from appliance.workshop.datasets.open import Guess, open_dataset, require_trainable
+from appliance.workshop.datasets.dataset import DevicePrediction
+from appliance.workshop.datasets.open import open_dataset, require_trainable
 
 
 def write(kind, tmp_path, files):
@@ -403,7 +404,7 @@ def test_the_guess_beside_a_collected_frame_is_read(kind, tmp_path):
         "x3.jpg": picture(3), "alone.json": b"{}",
     }  # fmt: skip
     dataset = open_dataset(write(kind, tmp_path, files))
-    assert [example.guess for example in dataset.unlabeled] == [Guess("roses", 0.41, "m 1.2", "unsure"), None, None]
+    assert [example.guess for example in dataset.unlabeled] == [DevicePrediction("roses", 0.41, "m 1.2", "unsure"), None, None]
     assert said(dataset, "passed_over") == ["alone.json is no picture and was passed over."]
 
 

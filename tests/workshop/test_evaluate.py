@@ -8,7 +8,8 @@ from dataset_helpers import tree, write_folder
 from evaluation_helpers import bundle, evaluate, pictures, png, shades
 
 from appliance.cli import main
-from appliance.workshop.datasets.open import open_dataset, with_splits
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.datasets.splits import with_splits
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from appliance.workshop.evaluation import metrics
-from appliance.workshop.evaluation.metrics import GRID, NEVER, Judged, Tally
+from appliance.workshop.evaluation.metrics import GRID, NEVER, Counts, Predictions
 
 
-def judged(scores, targets, labels=("red", "green", "blue")) -> Judged:
+def judged(scores, targets, labels=("red", "green", "blue")) -> Predictions:
     table = np.array(scores, np.float32).reshape(len(targets), len(labels))
     best = table.argmax(axis=1)
-    return Judged(tuple(labels), table, np.array(targets, np.intp), best, table[np.arange(len(best)), best])
+    return Predictions(tuple(labels), table, np.array(targets, np.intp), best, table[np.arange(len(best)), best])
 
 
 def at(threshold: float, labels: int = 3) -> np.ndarray:
@@ -18,7 +18,7 @@ def at(threshold: float, labels: int = 3) -> np.ndarray:
 
 
 @pytest.fixture
-def random_ones() -> Judged:
+def random_ones() -> Predictions:
     random = np.random.default_rng(4)
     targets = random.integers(-1, 4, 300)
     scores = random.random((300, 4))
@@ -30,7 +30,7 @@ def test_precision_is_right_among_labels_given_and_recall_right_among_pictures_w
     some = judged([[0.9, 0.0, 0.0], [0.6, 0.7, 0.0], [0.2, 0.3, 0.4], [0.0, 0.8, 0.0]], [0, 1, 2, 0])
     counts = metrics.tally(some, at(0.5))
     # Given: red; red and green; none; green. Right: red and green. With content: all four.
-    assert counts == Tally(given=4, right=2, content=4)
+    assert counts == Counts(given=4, right=2, content=4)
     assert (counts.precision, counts.recall) == (0.5, 0.5)
 
 
@@ -72,7 +72,7 @@ def test_the_curve_is_the_tally_at_each_threshold(random_ones):
 
 def test_each_label_is_held_against_its_own_threshold():
     some = judged([[0.6, 0.6, 0.0]], [0])
-    assert metrics.tally(some, np.array([0.5, 0.7, 0.5])) == Tally(given=1, right=1, content=1)
+    assert metrics.tally(some, np.array([0.5, 0.7, 0.5])) == Counts(given=1, right=1, content=1)
 
 
 def test_the_area_is_the_average_precision_that_scikit_learn_gives(random_ones):
@@ -85,7 +85,7 @@ def test_the_area_is_the_average_precision_that_scikit_learn_gives(random_ones):
 
 def test_a_label_that_the_model_lacks_is_never_given_and_limits_recall():
     some = judged([[0.9, 0.1, NEVER], [0.1, 0.8, NEVER]], [0, 2])
-    assert metrics.tally(some, at(0.0)) == Tally(given=4, right=1, content=2)
+    assert metrics.tally(some, at(0.0)) == Counts(given=4, right=1, content=2)
     assert metrics.curve(some)[0].recall == 0.5
     assert metrics.area(some) == pytest.approx(0.5)
     assert metrics.area(some, 2) == 0.0
@@ -111,7 +111,7 @@ def test_scores_that_are_too_sure_have_the_gap_as_error():
 
 
 def test_the_lowest_precise_threshold_needs_enough_labels_behind_it():
-    tallies = [Tally(100, 50, 60), Tally(20, 19, 60), Tally(3, 3, 60)]
+    tallies = [Counts(100, 50, 60), Counts(20, 19, 60), Counts(3, 3, 60)]
     assert metrics.lowest_precise(tallies, 0.95, 10) == 1
     assert metrics.lowest_precise(tallies, 0.96, 10) is None
     assert metrics.lowest_precise(tallies, 0.96, 3) == 2

@@ -8,7 +8,7 @@ from evaluation_helpers import bundle, pictures, png, shades
 
 from appliance.cli import main
 from appliance.workshop.evaluation.compare import compare
-from appliance.workshop.evaluation.evaluate import Request, evaluate
+from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
 from appliance.workshop.evaluation.html_report import render, write_report
 from appliance.workshop.evaluation.metrics import label_tallies, tally
 
@@ -23,7 +23,7 @@ def evaluation(tmp_path_factory):
     background = {"x": [(0.9, 0.8, 0.1), (0.6, 0.1, 0.1), (0.2, 0.2, 0.2), (0.1, 0.1, 0.1)]}
     model = bundle(folder / "model", name="paint", version="1.0", confidenceThreshold=0.45, labelThresholds={"blue": 0.8})
     old = bundle(folder / "old", labels="red blue green", name="old")
-    return evaluate(Request(model, pictures(folder / "colours", shown), pictures(folder / "others", background), old))
+    return evaluate(EvaluationRequest(model, pictures(folder / "colours", shown), pictures(folder / "others", background), old))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_slider_gives_the_figures_that_the_command_gives(browser, page, eval
 def test_the_command_takes_the_pictures_that_the_page_shows(browser, evaluation, tmp_path):
     """Without --split it would choose on pictures that the model was trained on."""
     subject = evaluation.subject.bundle.source
-    chosen = evaluate(Request(subject, evaluation.dataset, part="train", seed=3, gs={"gs://b": tmp_path}))
+    chosen = evaluate(EvaluationRequest(subject, evaluation.dataset, part="train", seed=3, gs={"gs://b": tmp_path}))
     browser.open(write_report(chosen, None, tmp_path / "report"))
     browser.wait("document.querySelector('#figure-precision')")
     assert f"{evaluation.dataset} --split train --seed 3 --gs gs://b={tmp_path} " in text(browser, "#command")
@@ -230,7 +230,7 @@ def test_names_are_text_and_never_markup(browser, tmp_path):
 
 def test_a_report_without_background_and_with_hundreds_of_labels_opens_too(browser, tmp_path):
     shown = {"red": shades("red", 3)} | {f"other_{number}": [(0.1, 0.9, 0.1)] for number in range(200)}
-    evaluation = evaluate(Request(bundle(tmp_path / "model"), pictures(tmp_path / "some", shown)))
+    evaluation = evaluate(EvaluationRequest(bundle(tmp_path / "model"), pictures(tmp_path / "some", shown)))
     browser.open(write_report(evaluation, None, tmp_path / "report"))
     browser.wait("document.querySelector('#figure-precision')")
     assert text(browser, "#figure-recall") == percent(3 / 203)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from appliance.imaging.files import jpeg
 from appliance.workshop.datasets.duplicates import look, near_groups, same_bytes
-from appliance.workshop.datasets.open import open_dataset, with_splits
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.datasets.splits import with_splits
 
 
 def copies(seed: int) -> dict[str, bytes]:

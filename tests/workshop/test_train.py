@@ -19,8 +19,8 @@ from appliance.bundle.bundle import read_bundle
 from appliance.cli import main
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
-from appliance.workshop.evaluation.threshold import Choice
-from appliance.workshop.training.candidate import Candidate
+from appliance.workshop.evaluation.threshold import ThresholdChoice
+from appliance.workshop.training.candidate import TrainedCandidate
 from appliance.workshop.training.train import choose
 
 COUNTS = {"red": 40, "green": 40, "blue": 40}
@@ -159,8 +159,8 @@ def test_a_base_that_gives_no_numbers_is_refused(pictures, tmp_path, capsys):
     assert "broken.tflite cannot serve as a base: it gives values that are not numbers" in capsys.readouterr().err
 
 
-def candidate(accuracy: float, invoke_ms: float) -> Candidate:
-    return Candidate("base", accuracy, invoke_ms, 0.1, Choice(0.5, 1.0, 1.0), b"", {}, (), ())
+def candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
+    return TrainedCandidate("base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), ())
 
 
 def test_latency_counts_only_between_bases_that_are_nearly_as_good():

@@ -14,8 +14,8 @@ from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import Preparer
 from appliance.workshop.training.base import open_base
-from appliance.workshop.training.gate import Gate, Kinds, Slope, Space
-from appliance.workshop.training.head import Head, rooted
+from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
+from appliance.workshop.training.head import ClassifierHead, rooted
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_head import write_model
 
@@ -28,19 +28,19 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
-def any_head(features: np.ndarray, gate: bool = True) -> Head:
+def any_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
     """A head with random weights whose gate is half open for these features."""
     random, size = np.random.default_rng(0), features.shape[1]
     x = rooted(features)
     mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
-    space = Space(mean, components)
-    kinds = Kinds(mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3))
-    fitted = Gate(space, half_open(space.distances(x)), kinds, half_open(kinds.distances(x)))
-    return Head(LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0)
+    space = PrincipalSubspace(mean, components)
+    kinds = DiscriminantSpace(mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3))
+    fitted = RejectionGate(space, half_open(space.distances(x)), kinds, half_open(kinds.distances(x)))
+    return ClassifierHead(LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0)
 
 
-def half_open(values: np.ndarray) -> Slope:
-    return Slope(float(values.mean()), max(float(values.std()), 0.01))
+def half_open(values: np.ndarray) -> LogisticCutoff:
+    return LogisticCutoff(float(values.mean()), max(float(values.std()), 0.01))
 
 
 def features_of(base, pictures: list[np.ndarray]) -> np.ndarray:

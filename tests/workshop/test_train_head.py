@@ -5,7 +5,7 @@ import pytest
 
 from appliance.workshop.evaluation.threshold import choose_threshold
 from appliance.workshop.training.gate import FAR_COMPONENTS, far_components, fit_gate
-from appliance.workshop.training.head import Head, fit_head, rooted
+from appliance.workshop.training.head import ClassifierHead, fit_head, rooted
 
 SIZE, KINDS = 60, 3
 
@@ -20,7 +20,7 @@ def clouds(seed: int, each: int, kinds: int = KINDS, place: int = 0) -> tuple[np
     return np.maximum(x, 0), y
 
 
-def head_of(each: int = 60, background: str | None = None) -> Head:
+def head_of(each: int = 60, background: str | None = None) -> ClassifierHead:
     labels = ("a", "b", "c")
     return fit_head(labels, clouds(1, each), clouds(2, 20), background, 0)
 
@@ -33,7 +33,7 @@ def test_it_tells_the_kinds_apart():
 def test_something_else_gets_low_scores_where_softmax_alone_is_sure():
     head = head_of()
     elsewhere = clouds(4, 50, place=1)[0]
-    alone = Head(head.labels, head.weights, head.intercepts, None, head.strength)
+    alone = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
     assert np.median(alone.scores(elsewhere).max(axis=1)) > 0.6
     assert head.scores(elsewhere).max() < 0.01
     assert np.median(head.scores(clouds(3, 50)[0]).max(axis=1)) > 0.6
@@ -41,7 +41,7 @@ def test_something_else_gets_low_scores_where_softmax_alone_is_sure():
 
 def test_the_gate_does_not_change_the_order_of_labels():
     head = head_of()
-    alone = Head(head.labels, head.weights, head.intercepts, None, head.strength)
+    alone = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
     x = np.vstack([clouds(3, 50)[0], clouds(4, 50, place=1)[0]])
     np.testing.assert_array_equal(head.scores(x).argsort(axis=1), alone.scores(x).argsort(axis=1))
 

@@ -27,7 +27,7 @@ _warned: set[str] = set()  # about password files, once in the life of the progr
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class CameraAddress:
     """Where a network camera is.
 
     Attributes:
@@ -43,7 +43,7 @@ class Address:
     has_credentials: bool
 
 
-def address(settings: CameraSettings) -> Address:
+def address(settings: CameraSettings) -> CameraAddress:
     """The address that the settings give, with the credentials put in.
 
     Raises:
@@ -55,7 +55,7 @@ def address(settings: CameraSettings) -> Address:
     credentials = _credentials(settings)
     url = urlunsplit(SplitResult(split.scheme, credentials + place, split.path, split.query, ""))
     port = split.port or DEFAULT_PORTS[split.scheme]
-    return Address(url, shown, split.scheme, split.hostname or "", port, bool(credentials))
+    return CameraAddress(url, shown, split.scheme, split.hostname or "", port, bool(credentials))
 
 
 def _credentials(settings: CameraSettings) -> str:
@@ -71,7 +71,7 @@ def _credentials(settings: CameraSettings) -> str:
     return f"{quote(settings.username, safe='')}:{quote(password, safe='')}@"
 
 
-def look_up(where: Address) -> None:
+def look_up(where: CameraAddress) -> None:
     """Makes sure that the host has an address, within LOOK_UP_LIMIT_S.
 
     Raises:
@@ -104,7 +104,7 @@ def authorities() -> str | None:
     return None
 
 
-def distrust(where: Address, limit_s: float = 3.0) -> str | None:
+def distrust(where: CameraAddress, limit_s: float = 3.0) -> str | None:
     """Why the server's certificate is not trusted, in words, or None where that is not the trouble.
 
     libav says only that something went wrong; so the handshake is done once more by Python, which knows what.

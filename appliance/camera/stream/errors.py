@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.camera.device_holder import holder_of
 from appliance.camera.stream import v4l2 as device
-from appliance.camera.stream.address import Address, distrust
+from appliance.camera.stream.address import CameraAddress, distrust
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
 SILENCE = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
@@ -58,7 +58,7 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
     return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general(error)}")
 
 
-def of_address(error: Exception, where: Address, opening: bool) -> CameraError:
+def of_address(error: Exception, where: CameraAddress, opening: bool) -> CameraError:
     """What is wrong with a network camera or its server."""
     kind, code, shown = type(error).__name__, getattr(error, "errno", None), where.shown
     if kind in SILENCE:
@@ -85,7 +85,7 @@ def of_address(error: Exception, where: Address, opening: bool) -> CameraError:
     return CameraAbsentError(f"{shown} could not be opened: {_general(error)}")
 
 
-def _refusals(where: Address) -> dict[str, str]:
+def _refusals(where: CameraAddress) -> dict[str, str]:
     if where.has_credentials:
         access = "refuses the name or the password; check camera.username and the file that camera.password_file names"
     else:

@@ -77,9 +77,9 @@ def _open_file(path: Path, settings: CameraSettings) -> Camera:
     def explain(error: Exception, opening: bool) -> CameraError:
         return troubles.of_file(error, path, opening)
 
-    def reopen() -> _Input:
+    def reopen() -> LibavInput:
         # "file:" keeps libav from taking a name with a colon for an address.
-        return _Input(f"file:{path}", {}, str(path), explain, size=settings.size)
+        return LibavInput(f"file:{path}", {}, str(path), explain, size=settings.size)
 
     return RecordedCamera(reopen(), reopen, settings.fps, settings.loop)
 
@@ -90,7 +90,7 @@ def _open_device(path: Path, settings: CameraSettings, wanted_px: tuple[int, int
 
     def attempt(wish: dict[str, str]) -> Camera:
         options = {**DEVICE_OPTIONS, **wish}
-        source = _Input(str(path), options, str(path), explain, form="v4l2", open_limit_s=DEVICE_OPEN_LIMIT_S)
+        source = LibavInput(str(path), options, str(path), explain, form="v4l2", open_limit_s=DEVICE_OPEN_LIMIT_S)
         return LiveCamera(source, READ_LIMIT_S)
 
     *wishes, least = device.wishes(settings, wanted_px)
@@ -111,8 +111,8 @@ def _open_address(settings: CameraSettings) -> Camera:
     if where.scheme in ("https", "rtsps"):
         options |= {"tls_verify": "1"} | ({"ca_file": path} if (path := network.authorities()) else {})
 
-    def reopen() -> _Input:
-        return _Input(where.url, options, where.shown, explain, size=settings.size)
+    def reopen() -> LibavInput:
+        return LibavInput(where.url, options, where.shown, explain, size=settings.size)
 
     source = reopen()
     if where.scheme.startswith("http"):
@@ -122,7 +122,7 @@ def _open_address(settings: CameraSettings) -> Camera:
     return LiveCamera(source, FIRST_FRAME_LIMIT_S)
 
 
-class _Input:
+class LibavInput:
     """One container opened by libav (playback.Input says what the members are for)."""
 
     def __init__(

@@ -29,7 +29,7 @@ class InputEndError(Exception):
     """The input has no more packets."""
 
 
-class Input(Protocol):
+class MediaInput(Protocol):
     """One opened source with one video in it. Its calls end by themselves, each within a few seconds.
 
     Attributes:
@@ -74,7 +74,7 @@ class LiveCamera:
 
     live = True
 
-    def __init__(self, source: Input, first_frame_limit_s: float):
+    def __init__(self, source: MediaInput, first_frame_limit_s: float):
         """Starts draining and waits for the first frame, up to `first_frame_limit_s`; closes the input on failure.
 
         Raises:
@@ -188,7 +188,7 @@ class RecordedCamera:
     live = False
     dropped = 0
 
-    def __init__(self, source: Input, reopen: Callable[[], Input], fps: float, loop: bool):
+    def __init__(self, source: MediaInput, reopen: Callable[[], MediaInput], fps: float, loop: bool):
         """Takes the opened input over.
 
         Args:
@@ -220,7 +220,7 @@ class RecordedCamera:
         self._waiting.clear()
         self._source.close()
 
-    def _begin(self, source: Input) -> None:
+    def _begin(self, source: MediaInput) -> None:
         # All moments are on the recording's clock.
         self._source = source
         self._waiting: deque[Any] = deque()  # frames that are decoded and not looked at

@@ -142,7 +142,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing import site_status
+    from appliance.workshop.publishing.inspection import site_status
 
     publisher = _publisher(arguments)
     root_due = publisher.refresh()
@@ -164,7 +164,8 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing import described, site_status
+    from appliance.workshop.publishing.channels import described
+    from appliance.workshop.publishing.inspection import site_status
 
     status = site_status(Path(arguments.site), _keys(arguments) if arguments.keys else None)
     if arguments.json:
@@ -193,7 +194,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing import check_site
+    from appliance.workshop.publishing.inspection import check_site
 
     findings = []
     for finding in check_site(arguments.site, _keys(arguments).device_root if arguments.keys else None):
@@ -210,13 +211,13 @@ def _publisher(arguments: argparse.Namespace) -> Any:
         raise UsageError("--site is a folder here; it is changed on disk and uploaded afterwards")
     if not 1 <= arguments.days <= 3650:
         raise UsageError("--days must be from 1 to 3650")
-    from appliance.workshop.publishing import Publisher
+    from appliance.workshop.publishing.publisher import SitePublisher
 
-    return Publisher(Path(arguments.site), _keys(arguments), lifetime=timedelta(days=arguments.days))
+    return SitePublisher(Path(arguments.site), _keys(arguments), lifetime=timedelta(days=arguments.days))
 
 
 def _keys(arguments: argparse.Namespace) -> Any:
-    from appliance.workshop.publishing import KeyFolder
+    from appliance.workshop.publishing.keys import KeyFolder
 
     encrypt = getattr(arguments, "encrypt", False)
     file = getattr(arguments, "passphrase_file", None)
@@ -251,7 +252,7 @@ def _percent(arguments: argparse.Namespace) -> float | None:
 
 
 def _print_published(published: Any, arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing import described
+    from appliance.workshop.publishing.channels import described
 
     if arguments.json:
         return _print_json(_as_values(published))

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class PublishedTopics:
     """Topics and components that stand on the broker.
 
     Attributes:
@@ -27,19 +27,19 @@ class Announced:
     components: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_announced(path: Path) -> Announced:
+def read_announced(path: Path) -> PublishedTopics:
     """What was announced before; nothing where the file is missing or cannot be read."""
     try:
         content = json.loads(path.read_bytes())
-        return Announced(frozenset(map(str, content["topics"])), {str(k): str(v) for k, v in content["components"].items()})
+        return PublishedTopics(frozenset(map(str, content["topics"])), {str(k): str(v) for k, v in content["components"].items()})
     except FileNotFoundError:
-        return Announced()
+        return PublishedTopics()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s cannot be read (%s): labels of an earlier model may stay on the broker", path, error)
-        return Announced()
+        return PublishedTopics()
 
 
-def write_announced(path: Path, announced: Announced) -> None:
+def write_announced(path: Path, announced: PublishedTopics) -> None:
     """Replaces the file as a whole; a failure is logged and costs no more than a stale topic some day."""
     content = {"topics": sorted(announced.topics), "components": dict(announced.components)}
     beside = path.with_suffix(".new")

@@ -5,7 +5,7 @@ import logging
 log = logging.getLogger(__name__)
 
 
-class Troubles:
+class ConditionLog:
     """What is wrong now, by key. Written by one thread; `sentence` may be read by any."""
 
     def __init__(self) -> None:

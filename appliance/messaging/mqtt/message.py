@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message on its way. `correlation` is that of an answer (MQTT 5)."""

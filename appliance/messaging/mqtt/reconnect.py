@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from appliance.messaging.mqtt import errors as faults
-from appliance.messaging.mqtt.conditions import Troubles
+from appliance.messaging.mqtt.conditions import ConditionLog
 from appliance.settings.schema import MqttSettings
 from appliance.system.backoff import BackOff
 
@@ -29,7 +29,7 @@ _KEY = "connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ConnectionTimeouts:
     """How long the publisher waits for what.
 
     Attributes:
@@ -47,7 +47,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BrokerAddress:
     """Whom to connect to and as whom: what sentences name. `will` is the topic of the will."""
 
     settings: MqttSettings
@@ -56,7 +56,7 @@ class Address:
     will: str
 
 
-class Connection(Protocol):
+class BrokerConnection(Protocol):
     """An opened connection, on which CONNECT was sent."""
 
     happened: deque[tuple[Any, ...]]
@@ -66,15 +66,15 @@ class Connection(Protocol):
         """Ends it: with DISCONNECT (no will is sent), or by closing the socket (the broker sends the will)."""
 
 
-class Link:
+class BrokerLink:
     """The connection there is, or the way to the next one. Belongs to the publisher's thread."""
 
     def __init__(
         self,
-        open_connection: Callable[[], Connection],
-        address: Address,
-        patience: Patience,
-        troubles: Troubles,
+        open_connection: Callable[[], BrokerConnection],
+        address: BrokerAddress,
+        patience: ConnectionTimeouts,
+        troubles: ConditionLog,
         *,
         wake: Callable[[], None],
         waiting: Callable[[], int],
@@ -100,7 +100,7 @@ class Link:
         self._open, self._address, self._patience, self._troubles = open_connection, address, patience, troubles
         self._wake, self._waiting, self._dropped, self._settled = wake, waiting, dropped, settled
         self._back_off = BackOff(patience.first_s, patience.longest_s)
-        self._arrived: deque[Connection | Exception] = deque()
+        self._arrived: deque[BrokerConnection | Exception] = deque()
         self._since_s = 0.0
         self._short_lives = 0
         self._unsettled = False
@@ -184,7 +184,7 @@ class Link:
         self._closed.set()
         self._close_arrived()
 
-    def _take(self, arrived: Connection | Exception, now_s: float) -> None:
+    def _take(self, arrived: BrokerConnection | Exception, now_s: float) -> None:
         self.connecting = False
         if isinstance(arrived, Exception):
             log.debug("connecting to %s: %r", self._address.broker, arrived)

@@ -51,7 +51,7 @@ PRAGMA user_version = {VERSION};
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OutboxEvent:
     """An event that waits for delivery.
 
     Attributes:
@@ -70,12 +70,12 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OutboxTransaction:
     """What one transaction does, in this order: delete, drop the oldest, insert, note what is open."""
 
     delivered: Collection[int]
     drop_oldest: int
-    new: Collection[Entry]
+    new: Collection[OutboxEvent]
     opened: Mapping[str, str]
     ended: Collection[str]
 
@@ -122,7 +122,7 @@ class OutboxFile:
         """The payload (JSON) of the start of each open event, by the event's id."""
         return dict(self._db.execute("SELECT id, payload FROM open_events ORDER BY id"))
 
-    def after(self, id: int, limit: int, without_topics: Collection[str] = ()) -> list[Entry]:
+    def after(self, id: int, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
         """The oldest entries with an id greater than `id`, in order, `limit` at the most."""
         holes = ",".join("?" * len(without_topics))
         rows = self._db.execute(
@@ -130,9 +130,9 @@ class OutboxFile:
             f" WHERE id > ? AND topic NOT IN ({holes}) ORDER BY id LIMIT ?",
             (self._boot, id, *without_topics, limit),
         )
-        return [Entry(*row) for row in rows]
+        return [OutboxEvent(*row) for row in rows]
 
-    def commit(self, change: Change) -> tuple[int, int]:
+    def commit(self, change: OutboxTransaction) -> tuple[int, int]:
         """Carries out one transaction, with one fsync.
 
         Returns:

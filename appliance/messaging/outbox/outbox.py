@@ -27,9 +27,9 @@ from typing import Any
 
 from appliance.messaging.outbox.file import (
     RESERVE_BYTES,
-    Change,
-    Entry,
+    OutboxEvent,
     OutboxFile,
+    OutboxTransaction,
     is_damage,
     is_full,
     set_aside,
@@ -90,7 +90,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._file: OutboxFile | None = None
         self._stored = 0
-        self._memory: dict[int, Entry] = {}  # not in the file (yet)
+        self._memory: dict[int, OutboxEvent] = {}  # not in the file (yet)
         self._acknowledged: set[int] = set()  # still in the file
         self._unsure = False  # a write failed: what is in memory may be in the file all the same
         self._given_out: set[int] = set()
@@ -131,10 +131,10 @@ class Outbox:
             self._bound_memory(MEMORY_EVENTS)
             self._bound_notes()
 
-    def next_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[Entry]:
+    def next_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
         """The oldest events that were not given out since the last `release`, `limit` at the most, in order."""
         with self._lock:
-            batch: list[Entry] = []
+            batch: list[OutboxEvent] = []
             while self._file and len(batch) < limit:
                 try:
                     entries = self._file.after(self._cursor, limit, without_topics)
@@ -173,7 +173,7 @@ class Outbox:
             self._given_out = set(except_ids)
             self._cursor = 0
 
-    def age_s(self, entry: Entry) -> float:
+    def age_s(self, entry: OutboxEvent) -> float:
         """Seconds since the event happened.
 
         Within one boot of the system this is right whatever happens to the wall clock, which on a board without a
@@ -204,7 +204,7 @@ class Outbox:
         except (TypeError, ValueError):
             log.exception("an event for %s cannot be written as JSON and is left out", topic)
             return
-        self._memory[self._next_id] = Entry(self._next_id, topic, text, time_s, born_s)
+        self._memory[self._next_id] = OutboxEvent(self._next_id, topic, text, time_s, born_s)
         self._next_id += 1
         kind, id = payload.get("type"), payload.get("id")
         if kind == "started":
@@ -234,7 +234,7 @@ class Outbox:
         assert self._file
         new = list(self._memory.values())
         gone = self._acknowledged | self._memory.keys() if self._unsure else self._acknowledged
-        delivered, dropped = self._file.commit(Change(gone, max(0, drop), new, self._opened, self._ended))
+        delivered, dropped = self._file.commit(OutboxTransaction(gone, max(0, drop), new, self._opened, self._ended))
         self.dropped += dropped
         self._stored += len(new) - delivered - dropped
         for written in (self._memory, self._acknowledged, self._opened, self._ended):

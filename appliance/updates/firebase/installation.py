@@ -25,7 +25,8 @@ from appliance.settings.schema import FirebaseSettings
 from appliance.system.atomic_files import write_durably
 
 if TYPE_CHECKING:
-    from appliance.transport.http import Answer, Http
+    from appliance.transport.http import Http
+    from appliance.transport.responses import Answer
 
 log = logging.getLogger(__name__)
 

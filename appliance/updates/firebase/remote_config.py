@@ -26,7 +26,8 @@ from appliance.system.atomic_files import write_durably
 from appliance.updates.firebase.installation import Identity, Installation, said_by
 
 if TYPE_CHECKING:
-    from appliance.transport.http import Answer, Http
+    from appliance.transport.http import Http
+    from appliance.transport.responses import Answer
 
 log = logging.getLogger(__name__)
 

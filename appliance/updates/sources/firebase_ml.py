@@ -28,7 +28,8 @@ from appliance.bundle.tflite_metadata import packed_labels, read_facts
 from appliance.errors import BundleError, HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.download import Wanted, download
-from appliance.transport.http import Answer, Http, Validators
+from appliance.transport.http import Http
+from appliance.transport.responses import Answer, Validators
 from appliance.updates.firebase.installation import Identity, Installation, said_by
 from appliance.updates.sources.open import notice
 from appliance.updates.sources.source import FIREBASE_ML_END, Offer, Progress

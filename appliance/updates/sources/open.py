@@ -17,7 +17,7 @@ from appliance.updates.sources.source import FIREBASE_FOLDER, FIREBASE_ML_END, S
 
 if TYPE_CHECKING:
     from appliance.transport.http import Http, HttpLimits
-    from appliance.updates.host import Device
+    from appliance.updates.host import Host
 
 """Told while bytes arrive: how many there are, and how many there will be (None: not known)."""
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def open_source(
-    settings: UpdateSettings, device: str, state: Path, rest: "Device | None" = None, limits: "HttpLimits | None" = None
+    settings: UpdateSettings, device: str, state: Path, rest: "Host | None" = None, limits: "HttpLimits | None" = None
 ) -> Source:
     """The source that the settings name.
 
@@ -77,7 +77,7 @@ def notice(settings: UpdateSettings, today: date) -> str | None:
 
 
 def _make(
-    settings: UpdateSettings, device: str, state: Path, rest: "Device | None", http: "Http", installation: Any = None
+    settings: UpdateSettings, device: str, state: Path, rest: "Host | None", http: "Http", installation: Any = None
 ) -> Source:
     if settings.source == "url":
         from appliance.updates.sources.url import UrlSource

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from appliance.errors import SourceError, SourceSettingsError
 from appliance.repository import channel as rollout
-from appliance.repository.client import Target, TrustedRepository
+from appliance.repository.client import RepositoryTarget, TrustedRepository
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.download import Wanted, download
-from appliance.transport.http import Http, shown
+from appliance.transport.http import Http
+from appliance.transport.responses import shown
 from appliance.updates.sources.source import Offer, Progress
 
 MAX_ROOT_BYTES = 128 * 1024
@@ -73,7 +74,7 @@ class RepositorySource:
 
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """As Source.fetch: the bundle's zip."""
-        bundle: Target = offer.private
+        bundle: RepositoryTarget = offer.private
         file = folder / "bundle.zip"
         wanted = Wanted(max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True, watch_disk=True)
         download(self._http, bundle.url, file, wanted, progress)
@@ -101,6 +102,6 @@ def _read_root(path: Path) -> bytes:
         raise SourceSettingsError(f"update.root: {path} cannot be read: {error.strerror or error}") from error
 
 
-def _text(target: Target, key: str) -> str | None:
+def _text(target: RepositoryTarget, key: str) -> str | None:
     value = target.custom.get(key)
     return value if isinstance(value, str) and value else None

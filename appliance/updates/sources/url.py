@@ -23,10 +23,11 @@ from appliance.bundle import manifest as manifests
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.manifest import Manifest, parse_manifest
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, packed_labels, read_facts
-from appliance.errors import BundleError, NoRoomError, SourceChangedError, SourceError
+from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.download import Wanted, download
-from appliance.transport.http import Answer, Http, Validators, shown
+from appliance.transport.http import Http
+from appliance.transport.responses import Answer, Validators, shown
 from appliance.updates.sources.source import Offer, Progress
 
 log = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ class UrlSource:
                     left_bytes, progress if name == found.manifest.model_file else lambda got, of: None,
                 )  # fmt: skip
             except SourceError as error:
-                if not isinstance(error, SourceChangedError | NoRoomError):
+                if not isinstance(error, SourceChangedError | DiskFullError):
                     self._see_that_nothing_changed(found)
                 raise
             left_bytes -= target.stat().st_size

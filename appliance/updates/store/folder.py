@@ -39,7 +39,7 @@ _OURS = re.compile(r"[0-9a-f]{64}|\.new-.*")
 
 
 
-class Shelf:
+class ModelFolder:
     """The folder and what is in it."""
 
     def __init__(self, folder: Path, lock_wait_s: float):

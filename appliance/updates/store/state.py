@@ -22,7 +22,7 @@ class StateFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class InstalledModel:
     """A delivered bundle that is on disk, and where it came from.
 
     Attributes:
@@ -50,7 +50,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """A bundle that is not taken again. `hash` is its key or the hash it was offered under."""
 
     hash: str
@@ -82,23 +82,23 @@ class StoreState:
         refused: What is not taken again, the newest last.
     """
 
-    current: Slot | None = None
-    previous: Slot | None = None
-    earlier: Slot | None = None
-    waiting: Slot | None = None
+    current: InstalledModel | None = None
+    previous: InstalledModel | None = None
+    earlier: InstalledModel | None = None
+    waiting: InstalledModel | None = None
     probation: bool = False
     deaths: int = 0
     start: Start | None = None
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[Rejection, ...] = ()
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
+    def slots(self) -> tuple[InstalledModel, ...]:
         """Every bundle that must stay on disk."""
         return tuple(slot for slot in (self.current, self.previous, self.earlier, self.waiting) if slot)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Generic[Loaded]):
+class ModelChoice(Generic[Loaded]):
     """The model that runs.
 
     Attributes:
@@ -111,9 +111,9 @@ class Choice(Generic[Loaded]):
 
     loaded: Loaded
     bundle: Bundle
-    slot: Slot | None
+    slot: InstalledModel | None
     reasons: tuple[str, ...] = ()
-    faulty: tuple[tuple[Slot, str], ...] = ()
+    faulty: tuple[tuple[InstalledModel, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +149,14 @@ def unpack(content: bytes) -> StoreState:
     if not isinstance(refused, list):
         raise StateFileError("refused is not a list")
     return StoreState(
-        current=_optional(Slot, values, "current"),
-        previous=_optional(Slot, values, "previous"),
-        earlier=_optional(Slot, values, "earlier"),
-        waiting=_optional(Slot, values, "waiting"),
+        current=_optional(InstalledModel, values, "current"),
+        previous=_optional(InstalledModel, values, "previous"),
+        earlier=_optional(InstalledModel, values, "earlier"),
+        waiting=_optional(InstalledModel, values, "waiting"),
         probation=_value(values, "probation", bool),
         deaths=_value(values, "deaths", int),
         start=_optional(Start, values, "start"),
-        refused=tuple(_made(Refusal, entry) for entry in refused),
+        refused=tuple(_made(Rejection, entry) for entry in refused),
     )
 
 
@@ -175,7 +175,7 @@ def _made(kind: type, values: Any) -> Any:
             found[field.name] = _value(values, field.name, wanted)
     made = kind(**found)
     # A key becomes the name of a folder: nothing but a hash may.
-    if isinstance(made, Slot) and not (len(made.key) == 64 and set(made.key) <= set("0123456789abcdef")):
+    if isinstance(made, InstalledModel) and not (len(made.key) == 64 and set(made.key) <= set("0123456789abcdef")):
         raise StateFileError("a key is not a hash")
     return made
 

@@ -18,8 +18,8 @@ from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
 from appliance.updates.store import transitions
-from appliance.updates.store.folder import Shelf
-from appliance.updates.store.state import Choice, Listed, Loaded, Refusal, Slot, StoreState
+from appliance.updates.store.folder import ModelFolder
+from appliance.updates.store.state import InstalledModel, Listed, Loaded, ModelChoice, Rejection, StoreState
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Store:
             lock_wait_s: How long to wait for another command that is changing the store.
         """
         self.bundled = bundled
-        self._shelf = Shelf(state / "models", lock_wait_s)
+        self._shelf = ModelFolder(state / "models", lock_wait_s)
         self._said: str | None = None
 
     def state(self) -> StoreState:
@@ -48,7 +48,7 @@ class Store:
         self._complain(trouble)
         return state
 
-    def path(self, slot: Slot | None) -> Path:
+    def path(self, slot: InstalledModel | None) -> Path:
         """The bundle's folder."""
         return self._shelf.folder / slot.key if slot else self.bundled
 
@@ -60,7 +60,7 @@ class Store:
             StoreError: The store cannot be read.
         """
         state, bundled = self.state(), read_bundle(self.bundled)
-        roles: dict[Slot | None, list[str]] = {}
+        roles: dict[InstalledModel | None, list[str]] = {}
         for role, slot in _roles(state):
             if slot or role == "current":
                 roles.setdefault(slot, []).append(role)
@@ -75,11 +75,11 @@ class Store:
             for slot, has in roles.items()
         ]
 
-    def refusal(self, *hashes: str | None) -> Refusal | None:
+    def refusal(self, *hashes: str | None) -> Rejection | None:
         """Why a bundle with one of these hashes is not taken; None where it may be."""
         return next((refusal for refusal in reversed(self.state().refused) if refusal.hash in hashes), None)
 
-    def bundle(self, slot: Slot | None) -> Bundle:
+    def bundle(self, slot: InstalledModel | None) -> Bundle:
         """A bundle of this device, with the branch it came in; None: the bundled one.
 
         Raises:
@@ -100,7 +100,7 @@ class Store:
         variant: str | None = None,
         experiment: str | None = None,
         over_bundled: bool = False,
-    ) -> Slot:
+    ) -> InstalledModel:
         """Puts a bundle on disk, where it waits; what runs stays as it is.
 
         Args:
@@ -114,7 +114,7 @@ class Store:
             StoreError: There is no room, or the folder cannot be written to.
         """
         with self._shelf.changing():
-            slot = Slot(
+            slot = InstalledModel(
                 key=self._shelf.put(bundle),
                 name=bundle.identity.name,
                 version=bundle.identity.version,
@@ -129,7 +129,7 @@ class Store:
             self._step(lambda state: replace(state, waiting=slot))
         return slot
 
-    def swap(self, slot: Slot, probation: bool) -> None:
+    def swap(self, slot: InstalledModel, probation: bool) -> None:
         """Makes a bundle that was added the current one; what was current becomes the previous one.
 
         Args:
@@ -147,7 +147,7 @@ class Store:
 
         self.change(swapped)
 
-    def install(self, bundle: Bundle, origin: str, probation: bool = False) -> Slot:
+    def install(self, bundle: Bundle, origin: str, probation: bool = False) -> InstalledModel:
         """`add` and `swap` in one: what the owner asked for. A refusal of this bundle is forgotten."""
         slot = self.add(bundle, origin)
         self.swap(slot, probation)
@@ -161,7 +161,7 @@ class Store:
         """The current model has proved itself."""
         self.change(transitions.proven)
 
-    def rollback(self, reason: str, refuse: bool = True, to_bundled: bool = False) -> Slot | None:
+    def rollback(self, reason: str, refuse: bool = True, to_bundled: bool = False) -> InstalledModel | None:
         """Goes back from the current model to what was before it.
 
         Args:
@@ -194,7 +194,7 @@ class Store:
             StoreError: The state cannot be written.
         """
 
-        def kept(state: StoreState) -> tuple[Refusal, ...]:
+        def kept(state: StoreState) -> tuple[Rejection, ...]:
             return tuple(
                 each for each in state.refused if each.hash == keep or (keep_version and each.version == keep_version)
             )
@@ -229,7 +229,7 @@ class Store:
         self.change(begun)
         return "; ".join(filter(None, reports)) or None
 
-    def current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> Choice[Loaded]:
+    def current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> ModelChoice[Loaded]:
         """The model to run: the delivered one, else the previous, else the bundled one. Nothing is written.
 
         The bundled one comes first where it has the delivered one's name, both have a version, and its own is greater.
@@ -253,14 +253,14 @@ class Store:
             try:
                 bundle = self.bundle(slot)
                 whole = True
-                return Choice(load(bundle), bundle, slot, tuple(reasons), tuple(faulty))
+                return ModelChoice(load(bundle), bundle, slot, tuple(reasons), tuple(faulty))
             except BundleError as error:
                 reasons.append(f"{transitions.shown(slot)} cannot be loaded: {str(error).rstrip('.')}")
                 if whole and slot:
                     faulty.append((slot, reasons[-1]))
         raise BundleError(f"no model can be loaded: {'; '.join(reasons)}")
 
-    def settle(self, choice: Choice) -> None:
+    def settle(self, choice: ModelChoice) -> None:
         """Writes down what `current` found: the model it chose is the current one now, and a faulty one is refused.
 
         One whose files were damaged on this disk is not refused: delivered again it is welcome.
@@ -338,5 +338,5 @@ class Store:
             return None
 
 
-def _roles(state: StoreState) -> tuple[tuple[str, Slot | None], ...]:
+def _roles(state: StoreState) -> tuple[tuple[str, InstalledModel | None], ...]:
     return ("current", state.current), ("previous", state.previous), ("earlier", state.earlier), ("waiting", state.waiting)

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from appliance.updates.store.state import Refusal, Slot, Start, StoreState
+from appliance.updates.store.state import InstalledModel, Rejection, Start, StoreState
 
 MAX_DEATHS = 2
 MAX_REFUSALS = 50
 
 
-def swapped(state: StoreState, slot: Slot, probation: bool) -> StoreState:
+def swapped(state: StoreState, slot: InstalledModel, probation: bool) -> StoreState:
     """`slot` is current, and what was current is the previous one. What was refused of it is forgotten.
 
     A model that has not proved itself is nothing to go back to: what was before it stays the previous one.
@@ -58,7 +58,7 @@ def stepped_back(
 
 def refusing(state: StoreState, hashes: Iterable[str | None], version: str, reason: str) -> StoreState:
     """What comes under one of `hashes` is not taken again."""
-    new = tuple(Refusal(hash, version, reason, now()) for hash in hashes if hash)
+    new = tuple(Rejection(hash, version, reason, now()) for hash in hashes if hash)
     known = tuple(refusal for refusal in state.refused if refusal.hash not in hashes)
     return replace(state, refused=(*known, *new)[-MAX_REFUSALS:])
 
@@ -96,7 +96,7 @@ def survived(state: StoreState) -> StoreState:
     return replace(state, start=start, deaths=state.deaths if state.probation else 0)
 
 
-def shown(slot: Slot | None) -> str:
+def shown(slot: InstalledModel | None) -> str:
     """What to call a model in a sentence."""
     return f"the delivered {slot.name} {slot.version}" if slot else "the bundled model"
 

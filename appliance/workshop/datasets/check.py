@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from appliance.workshop.datasets.dataset import LEAST_PICTURES, RECOMMENDED_PICTURES, SPLITS, Dataset, Example
-from appliance.workshop.datasets.duplicates import Look, look, near_groups, same_bytes
+from appliance.workshop.datasets.duplicates import PictureScan, look, near_groups, same_bytes
 
 Level = Literal["error", "warning", "note"]
 
@@ -28,7 +28,7 @@ _FAULTS: dict[str, tuple[Level, str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DatasetFinding:
     """One kind of thing that was found.
 
     Attributes:
@@ -57,7 +57,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DatasetReport:
     """What `check` found.
 
     Attributes:
@@ -70,7 +70,7 @@ class Report:
     dataset: Dataset
     counts: tuple[LabelCount, ...]
     formats: dict[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[DatasetFinding, ...]
 
     @property
     def errors(self) -> int:
@@ -108,7 +108,7 @@ class Report:
         }  # fmt: skip
 
 
-def check(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
+def check(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> DatasetReport:
     """Reads every picture, labeled or not, and says what is wrong with the dataset.
 
     Args:
@@ -119,7 +119,7 @@ def check(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, 
     looks = look(examples, progress)
     findings = [*_of_opening(dataset, looks), *_of_counts(dataset), *_of_copies(examples, looks)]
     order: list[Level] = ["error", "warning", "note"]
-    return Report(
+    return DatasetReport(
         dataset,
         tuple(_count(label, dataset.examples) for label in dataset.labels),
         dict(Counter(seen.format for seen in looks if seen.format).most_common()),
@@ -132,7 +132,7 @@ def _count(label: str, examples: Sequence[Example]) -> LabelCount:
     return LabelCount(label, splits.total(), splits["train"], splits["validation"], splits["test"], splits[None])
 
 
-def _of_opening(dataset: Dataset, looks: Sequence[Look]) -> list[Finding]:
+def _of_opening(dataset: Dataset, looks: Sequence[PictureScan]) -> list[DatasetFinding]:
     sentences: dict[str, list[str]] = {}
     for problem in dataset.problems:
         sentences.setdefault(problem.fault, []).append(problem.says)
@@ -141,26 +141,26 @@ def _of_opening(dataset: Dataset, looks: Sequence[Look]) -> list[Finding]:
     findings = []
     for fault, items in sentences.items():
         level, one, many = _FAULTS[fault]
-        findings.append(Finding(level, fault, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items)))
+        findings.append(DatasetFinding(level, fault, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items)))
     return findings
 
 
-def _of_counts(dataset: Dataset) -> list[Finding]:
+def _of_counts(dataset: Dataset) -> list[DatasetFinding]:
     counts = Counter(example.label for example in dataset.examples)
     findings = []
     if few := [label for label in dataset.labels if counts[label] < LEAST_PICTURES]:
         says = f"{_labels(len(few))} fewer than {LEAST_PICTURES} pictures, too few to train on"
-        findings.append(Finding("error", "too_few", says, tuple(f"{label} has {counts[label]}" for label in few)))
+        findings.append(DatasetFinding("error", "too_few", says, tuple(f"{label} has {counts[label]}" for label in few)))
     if short := [label for label in dataset.labels if LEAST_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         says = f"{_labels(len(short))} fewer than the {RECOMMENDED_PICTURES} pictures that are recommended"
-        findings.append(Finding("warning", "few", says, tuple(f"{label} has {counts[label]}" for label in short)))
+        findings.append(DatasetFinding("warning", "few", says, tuple(f"{label} has {counts[label]}" for label in short)))
     if len(dataset.labels) == 1:
         says = "there is one label alone: a model needs two or more to tell apart"
-        findings.append(Finding("warning", "one_label", says, (dataset.labels[0],)))
+        findings.append(DatasetFinding("warning", "one_label", says, (dataset.labels[0],)))
     if dataset.unlabeled:
         count = len(dataset.unlabeled)
         says = f"{count} {'picture has' if count == 1 else 'pictures have'} no label and will not be trained on"
-        findings.append(Finding("note", "unlabeled", says, tuple(example.name for example in dataset.unlabeled)))
+        findings.append(DatasetFinding("note", "unlabeled", says, tuple(example.name for example in dataset.unlabeled)))
     return findings
 
 
@@ -168,7 +168,7 @@ def _labels(count: int) -> str:
     return "1 label has" if count == 1 else f"{count} labels have"
 
 
-def _of_copies(examples: Sequence[Example], looks: Sequence[Look]) -> list[Finding]:
+def _of_copies(examples: Sequence[Example], looks: Sequence[PictureScan]) -> list[DatasetFinding]:
     same = same_bytes(looks)
     near: dict[int, list[int]] = {}
     for place, group in enumerate(near_groups(looks)):
@@ -195,7 +195,7 @@ def _of_copies(examples: Sequence[Example], looks: Sequence[Look]) -> list[Findi
          not_just_same),
     ]  # fmt: skip
     return [
-        Finding(level, kind, f"{says}: {len(groups)} {'group' if len(groups) == 1 else 'groups'}", named(groups))
+        DatasetFinding(level, kind, f"{says}: {len(groups)} {'group' if len(groups) == 1 else 'groups'}", named(groups))
         for level, kind, says, groups in found
         if groups
     ]

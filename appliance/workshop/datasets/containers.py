@@ -29,7 +29,7 @@ _LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
 _DAMAGE = (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
-class FolderShelf:
+class FolderContainer:
     """The files below a folder."""
 
     def __init__(self, folder: Path):
@@ -88,7 +88,7 @@ class FolderShelf:
             raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-class ZipShelf:
+class ZipContainer:
     """The entries of a zip; each process that reads opens it anew, because a shared file position would mix up reads."""
 
     def __init__(self, path: Path):

@@ -45,7 +45,7 @@ class _Columns:
     named: bool
 
 
-class PathShelf:
+class FileList:
     """Files by their full path."""
 
     def read(self, key: str, limit_bytes: int) -> bytes:

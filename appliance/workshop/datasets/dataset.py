@@ -25,7 +25,7 @@ RECOMMENDED_PICTURES = 100
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 
-class Shelf(Protocol):
+class FileContainer(Protocol):
     """Where pictures lie: a folder, a zip or the paths of a CSV index. Safe to use from several threads."""
 
     def read(self, key: str, limit_bytes: int) -> bytes:
@@ -44,7 +44,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class DevicePrediction:
     """What the device's model thought of a frame that it collected.
 
     Attributes:
@@ -76,9 +76,9 @@ class Example:
     name: str
     label: str | None
     split: Split | None
-    shelf: Shelf = field(repr=False)
+    shelf: FileContainer = field(repr=False)
     key: str = field(repr=False)
-    guess: Guess | None = None
+    guess: DevicePrediction | None = None
     sidecar: str | None = field(default=None, repr=False)
 
     def read_bytes(self) -> bytes:

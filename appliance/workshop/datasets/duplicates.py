@@ -21,7 +21,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PictureScan:
     """What one reading of a picture gave.
 
     Attributes:
@@ -37,7 +37,7 @@ class Look:
     fault: str | None = None
 
 
-def look(examples: Sequence[Example], progress: Callable[[int, int], None] = lambda done, total: None) -> list[Look]:
+def look(examples: Sequence[Example], progress: Callable[[int, int], None] = lambda done, total: None) -> list[PictureScan]:
     """Reads and decodes every picture once, on all processors.
 
     Args:
@@ -52,7 +52,7 @@ def look(examples: Sequence[Example], progress: Callable[[int, int], None] = lam
     return looks
 
 
-def near_groups(looks: Sequence[Look]) -> np.ndarray:
+def near_groups(looks: Sequence[PictureScan]) -> np.ndarray:
     """Which pictures are near duplicates of each other, mirrored ones too; near is passed on (a ~ b ~ c is one group).
 
     Returns:
@@ -72,7 +72,7 @@ def near_groups(looks: Sequence[Look]) -> np.ndarray:
     return numbers.groups()
 
 
-def same_bytes(looks: Sequence[Look]) -> list[list[int]]:
+def same_bytes(looks: Sequence[PictureScan]) -> list[list[int]]:
     """The places of pictures whose files are the same, in groups of two and more."""
     by_hash: dict[bytes, list[int]] = {}
     for place, seen in enumerate(looks):
@@ -81,14 +81,14 @@ def same_bytes(looks: Sequence[Look]) -> list[list[int]]:
     return [places for places in by_hash.values() if len(places) > 1]
 
 
-def _look(example: Example) -> Look:
+def _look(example: Example) -> PictureScan:
     sha256 = form = None
     try:
         content = example.read_bytes()
         sha256, form = hashlib.sha256(content).digest(), picture_format(content[:64])
-        return Look(sha256, form, thumbnail(content, example.name, THUMBNAIL_PX))
+        return PictureScan(sha256, form, thumbnail(content, example.name, THUMBNAIL_PX))
     except PictureError as error:
-        return Look(sha256, form, None, str(error))
+        return PictureScan(sha256, form, None, str(error))
 
 
 def _near_pairs(thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from appliance.errors import PictureError
 from appliance.imaging.files import picture_format
-from appliance.workshop.datasets.dataset import MAX_PICTURE_BYTES, Problem, Shelf
+from appliance.workshop.datasets.dataset import MAX_PICTURE_BYTES, FileContainer, Problem
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "ICO": ".ico"}
 _FORMATS = {suffix: form for form, suffix in SUFFIXES.items()} | {".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG"}
@@ -18,7 +18,7 @@ _OTHERS = {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", 
 _HEAD_BYTES = 64
 
 
-def looked_at(shelf: Shelf, key: str, name: str, is_named: bool = False) -> Problem | None:
+def looked_at(shelf: FileContainer, key: str, name: str, is_named: bool = False) -> Problem | None:
     """What keeps a file from being taken as a picture, by its name, its size and its first bytes; None where nothing does.
 
     Args:

@@ -22,7 +22,7 @@ _SPLIT_WORDS: dict[str, Split] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathMeaning:
     """What a picture's folders say of it."""
 
     label: str | None
@@ -34,7 +34,7 @@ def split_word(word: str) -> Split | None:
     return _SPLIT_WORDS.get(word.strip().lower())
 
 
-def places(names: Sequence[str], lost: Sequence[str] = ()) -> list[Place]:
+def places(names: Sequence[str], lost: Sequence[str] = ()) -> list[PathMeaning]:
     """What the folders of each picture say, in the same order.
 
     Args:
@@ -50,8 +50,8 @@ def places(names: Sequence[str], lost: Sequence[str] = ()) -> list[Place]:
     as_splits = _are_splits(folders)
     folders += more
     if as_splits:
-        return [Place(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
-    return [Place(parts[0] if parts else None, None) for parts in folders]
+        return [PathMeaning(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
+    return [PathMeaning(parts[0] if parts else None, None) for parts in folders]
 
 
 def _are_splits(folders: Sequence[tuple[str, ...]]) -> bool:

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from appliance.errors import DatasetError, PictureError, UsageError
-from appliance.workshop.datasets.containers import FolderShelf, ZipShelf, sidecars
-from appliance.workshop.datasets.csv_index import PathShelf, read_rows
+from appliance.workshop.datasets.containers import FolderContainer, ZipContainer, sidecars
+from appliance.workshop.datasets.csv_index import FileList, read_rows
 from appliance.workshop.datasets.dataset import (
     LEAST_PICTURES,
     MAX_PICTURE_BYTES,
     RECOMMENDED_PICTURES,
     SPLITS,
     Dataset,
+    DevicePrediction,
     Example,
-    Guess,
+    FileContainer,
     Problem,
-    Shelf,
     Split,
     label_fault,
 )
@@ -31,8 +31,8 @@ from appliance.workshop.datasets.layout import places
 from appliance.workshop.datasets.splits import with_splits
 
 __all__ = [
-    "LEAST_PICTURES", "MAX_PICTURE_BYTES", "RECOMMENDED_PICTURES", "SPLITS", "Dataset", "Example", "Guess", "Problem",
-    "Shelf", "Split", "gs_folders", "label_fault", "open_dataset", "require_trainable", "with_splits",
+    "LEAST_PICTURES", "MAX_PICTURE_BYTES", "RECOMMENDED_PICTURES", "SPLITS", "Dataset", "Example", "DevicePrediction", "Problem",
+    "FileContainer", "Split", "gs_folders", "label_fault", "open_dataset", "require_trainable", "with_splits",
 ]  # fmt: skip
 
 _MAX_SIDECAR_BYTES = 64 * 1024
@@ -58,11 +58,11 @@ def open_dataset(argument: str | Path, gs: Mapping[str, Path] = {}) -> Dataset:
     if not source.exists():
         raise DatasetError(f"{source} does not exist: a dataset is a folder, a .zip or a .csv index.")
     if source.is_dir():
-        examples, lost, problems = _structured(FolderShelf(source))
+        examples, lost, problems = _structured(FolderContainer(source))
     elif source.suffix.lower() == ".csv":
         examples, lost, problems = _indexed(source, gs)
     elif source.suffix.lower() == ".zip":
-        examples, lost, problems = _structured(ZipShelf(source))
+        examples, lost, problems = _structured(ZipContainer(source))
     else:
         raise DatasetError(f"{source} is no dataset: that is a folder, a .zip or a .csv index.")
     if not examples:
@@ -114,7 +114,7 @@ def require_trainable(dataset: Dataset) -> None:
         raise DatasetError(f"{says}: add some, or leave the label out.")
 
 
-def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], set[str | None], list[Problem]]:
+def _structured(shelf: FolderContainer | ZipContainer) -> tuple[list[Example], set[str | None], list[Problem]]:
     """The examples, the labels of pictures that could not be taken, and what was wrong with those."""
     names, problems = shelf.listed()
     beside = dict(sidecars(names))
@@ -141,7 +141,7 @@ def _structured(shelf: FolderShelf | ZipShelf) -> tuple[list[Example], set[str |
 def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], set[str | None], list[Problem]]:
     """As _structured."""
     rows, problems = read_rows(index, gs)
-    shelf = PathShelf()
+    shelf = FileList()
     examples, lost = [], set()
     for row in rows:
         if problem := looked_at(shelf, str(row.path), row.name, is_named=True):
@@ -152,11 +152,11 @@ def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], set[st
     return examples, lost, problems
 
 
-def _guess(shelf: Shelf, key: str) -> Guess | None:
+def _guess(shelf: FileContainer, key: str) -> DevicePrediction | None:
     """The guess in a sidecar as `appliance.collection.collector` writes it; None where it is somebody else's file."""
     try:
         said = json.loads(shelf.read(key, _MAX_SIDECAR_BYTES))
         best, model = said["labels"][0], said["model"]
-        return Guess(str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"]))
+        return DevicePrediction(str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"]))
     except (PictureError, ValueError, TypeError, KeyError, IndexError):
         return None

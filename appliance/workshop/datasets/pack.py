@@ -37,7 +37,7 @@ _SAME_DATE = (1980, 1, 1, 0, 0, 0)  # the least that a zip can say
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackResult:
     """What was written.
 
     Attributes:
@@ -51,7 +51,7 @@ class Packed:
     left_out: tuple[str, ...]
 
 
-class _Sink(Protocol):
+class _FileWriter(Protocol):
     def write(self, name: str, content: bytes) -> None: ...
 
 
@@ -62,7 +62,7 @@ def pack(
     splits: SplitChoice = "keep",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Packed:
+) -> PackResult:
     """Writes the dataset to `out`.
 
     Args:
@@ -91,7 +91,7 @@ def pack(
         write(out, list(_placed(examples, forms, below_splits=form != "csv")))
     except OSError as error:
         raise DatasetError(f"{out} cannot be written: {error.filename or out}: {error.strerror or error}.") from error
-    return Packed(out, len(examples), tuple(left_out))
+    return PackResult(out, len(examples), tuple(left_out))
 
 
 def _chosen(
@@ -169,7 +169,7 @@ def _write_csv(out: Path, placed: list[tuple[str, Example]]) -> None:
     _write_folder(out, placed, text.getvalue().encode())
 
 
-def _copy(placed: list[tuple[str, Example]], sink: _Sink) -> None:
+def _copy(placed: list[tuple[str, Example]], sink: _FileWriter) -> None:
     for path, example in placed:
         sink.write(path, example.read_bytes())
         if example.sidecar:

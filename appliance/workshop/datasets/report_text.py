@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from appliance.workshop.datasets.check import Finding, Report
+from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import LEAST_PICTURES, RECOMMENDED_PICTURES, Example, label_fault
 
 _SHOWN = 5
 _WIDTH = 160
 
 
-def lines(report: Report) -> list[str]:
+def lines(report: DatasetReport) -> list[str]:
     """The whole report."""
     dataset = report.dataset
     said = [f"{dataset.source}", ""]
@@ -24,7 +24,7 @@ def lines(report: Report) -> list[str]:
     return [*said, _verdict(report)]
 
 
-def _table(report: Report) -> list[str]:
+def _table(report: DatasetReport) -> list[str]:
     with_splits = any(count.unassigned < count.pictures for count in report.counts)
     rows = [["label", "pictures", *(["train", "validation", "test", "no split"] if with_splits else [])]]
     for count in report.counts:
@@ -63,7 +63,7 @@ def _unlabeled(examples: Sequence[Example]) -> list[str]:
     return said + _more(len(guessed))
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: DatasetFinding) -> list[str]:
     if finding.kind in ("unlabeled", "few", "too_few"):  # each stands in the table already
         return [f"{finding.level}: {finding.says}"]
     items = [item if isinstance(item, str) else _group(item) for item in finding.items[:_SHOWN]]
@@ -80,7 +80,7 @@ def _more(count: int) -> list[str]:
     return [f"  … and {count - _SHOWN} more (--json lists all)"] if count > _SHOWN else []
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: DatasetReport) -> str:
     if not report.errors and not report.warnings:
         return "ok: nothing to do"
     counts = ((report.errors, "error"), (report.warnings, "warning"))

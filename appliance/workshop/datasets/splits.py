@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from appliance.workshop.datasets.dataset import SPLITS, Dataset, Example, Split
-from appliance.workshop.datasets.duplicates import Look, look, near_groups
+from appliance.workshop.datasets.duplicates import PictureScan, look, near_groups
 
 
 def with_splits(
-    dataset: Dataset, seed: int = 0, shares: tuple[float, float, float] = (0.8, 0.1, 0.1), looks: Sequence[Look] | None = None
+    dataset: Dataset, seed: int = 0, shares: tuple[float, float, float] = (0.8, 0.1, 0.1), looks: Sequence[PictureScan] | None = None
 ) -> Dataset:
     """The dataset with a split for every labeled picture.
 
@@ -37,7 +37,7 @@ def with_splits(
     members: dict[int, list[int]] = {}
     for place, group in enumerate(near_groups(looks)):
         members.setdefault(int(group), []).append(place)
-    dealt = _Dealt(examples, shares)
+    dealt = _SplitAssigner(examples, shares)
     waiting = []
     for places in members.values():
         given = [split for split in SPLITS if any(examples[place].split == split for place in places)]
@@ -50,12 +50,12 @@ def with_splits(
     return dataclasses.replace(dataset, examples=tuple(dealt.examples))
 
 
-def _lot(example: Example, seen: Look, seed: int) -> bytes:
+def _lot(example: Example, seen: PictureScan, seed: int) -> bytes:
     """A picture's place in the shuffled order: by its content, so that its name and its neighbours do not matter."""
     return hashlib.sha256(b"%d " % seed + (seen.sha256 or example.name.encode())).digest()
 
 
-class _Dealt:
+class _SplitAssigner:
     """The pictures dealt out so far, and what each label still lacks in each split."""
 
     def __init__(self, examples: Sequence[Example], shares: tuple[float, float, float]):

@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from appliance.workshop.evaluation.evaluate import Evaluation, Subject
+from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
 from appliance.workshop.evaluation.metrics import passing
 
 REPEATS = 10_000
@@ -166,11 +166,11 @@ def _f1(sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     return np.where(total > 0, 2 * sums[:, [1, 3]] / np.maximum(total, 1), 0.0)
 
 
-def _counts(subject: Subject) -> np.ndarray:
+def _counts(subject: ModelEvaluation) -> np.ndarray:
     """(pictures, 2): labels given, and right ones among them."""
     given = passing(subject.judged, subject.thresholds)
     return np.stack([given.sum(axis=1), (given & subject.judged.own).sum(axis=1)], axis=1)
 
 
-def _false(subject: Subject) -> np.ndarray:
+def _false(subject: ModelEvaluation) -> np.ndarray:
     return passing(subject.background, subject.thresholds).sum(axis=1)

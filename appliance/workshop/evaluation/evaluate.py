@@ -25,15 +25,16 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
-from appliance.workshop.datasets.open import Dataset, Example, open_dataset
-from appliance.workshop.evaluation.metrics import NEVER, Judged
-from appliance.workshop.evaluation.selection import Part, background_pictures, chosen_pictures
+from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.evaluation.metrics import NEVER, Predictions
+from appliance.workshop.evaluation.selection import Subset, background_pictures, chosen_pictures
 
 MAX_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EvaluationRequest:
     """What is to be evaluated.
 
     Attributes:
@@ -50,13 +51,13 @@ class Request:
     dataset: str | Path
     background: str | Path | None = None
     against: Path | None = None
-    part: Part = "auto"
+    part: Subset = "auto"
     seed: int = 0
     gs: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ModelEvaluation:
     """One model and what it said.
 
     Attributes:
@@ -72,8 +73,8 @@ class Subject:
     bundle: Bundle
     threshold: float
     thresholds: np.ndarray
-    judged: Judged
-    background: Judged | None
+    judged: Predictions
+    background: Predictions | None
     lacks: tuple[str, ...]
     unseen: tuple[str, ...]
 
@@ -83,7 +84,7 @@ class Subject:
         own = zip(self.judged.labels, self.thresholds, strict=True)
         return {label: round(float(value), 6) for label, value in own if value != np.float32(self.threshold)}
 
-    def at(self, threshold: float, label_thresholds: Mapping[str, float]) -> "Subject":
+    def at(self, threshold: float, label_thresholds: Mapping[str, float]) -> "ModelEvaluation":
         """The same with other thresholds."""
         thresholds = [label_thresholds.get(label, threshold) for label in self.judged.labels]
         return dataclasses.replace(self, threshold=threshold, thresholds=np.array(thresholds, np.float32))
@@ -104,10 +105,10 @@ class Evaluation:
         notes: What the user should know, a sentence each.
     """
 
-    subject: Subject
-    against: Subject | None
+    subject: ModelEvaluation
+    against: ModelEvaluation | None
     dataset: Path
-    part: Part
+    part: Subset
     options: tuple[str, ...]
     pictures: tuple[Example, ...]
     background: Path | None
@@ -116,7 +117,7 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
-def evaluate(request: Request, progress: Callable[[int, int], None] = lambda done, total: None) -> Evaluation:
+def evaluate(request: EvaluationRequest, progress: Callable[[int, int], None] = lambda done, total: None) -> Evaluation:
     """Evaluates a bundle.
 
     Args:
@@ -178,7 +179,7 @@ def evaluate(request: Request, progress: Callable[[int, int], None] = lambda don
     )
 
 
-def _options(request: Request) -> tuple[str, ...]:
+def _options(request: EvaluationRequest) -> tuple[str, ...]:
     """Those of `request` that choose pictures and are not as they are by themselves."""
     options = ["--split", request.part] if request.part != "auto" else []
     options += ["--seed", str(request.seed)] if request.seed else []
@@ -223,7 +224,7 @@ def look(
     return scores, unreadable
 
 
-def judge(bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothing: set[str], lacks: Sequence[str]) -> Judged:
+def judge(bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothing: set[str], lacks: Sequence[str]) -> Predictions:
     """Puts outputs and labels side by side.
 
     A label that the model has twice (ImageNet has two cranes) is one here, with the higher of its scores.
@@ -245,18 +246,18 @@ def judge(bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothi
             np.maximum(judged[:, place], scores[:, output], out=judged[:, place])
     targets = [-1 if label is None or label in nothing else number[label] for label in shown]
     best = scores.argmax(axis=1)
-    return Judged(tuple(labels), judged, np.array(targets, np.intp), outputs[best], scores[np.arange(len(scores)), best])
+    return Predictions(tuple(labels), judged, np.array(targets, np.intp), outputs[best], scores[np.arange(len(scores)), best])
 
 
 def _subject(
     bundle: Bundle, scores: np.ndarray, background: np.ndarray | None, pictures: Sequence[Example], nothing: set[str]
-) -> Subject:
+) -> ModelEvaluation:
     shown = [example.label for example in pictures]
     lacks = tuple(sorted(set(shown) - set(bundle.labels) - nothing))
     judged = judge(bundle, scores, shown, nothing, lacks)
     in_force = LabelFilter(bundle, LabelerSettings())
     by_label = dict(zip(reversed(bundle.labels), reversed(in_force.thresholds.tolist()), strict=True))
-    return Subject(
+    return ModelEvaluation(
         bundle=bundle,
         threshold=in_force.threshold,
         thresholds=np.array([by_label.get(label, in_force.threshold) for label in judged.labels], np.float32),
@@ -278,7 +279,7 @@ def _require_common(bundle: Bundle, dataset: Dataset, examples: Sequence[Example
 
 
 def _said(
-    subjects: Sequence[Subject], pictures: Sequence[Example], dataset: Dataset, skipped: Sequence[tuple[str, str]]
+    subjects: Sequence[ModelEvaluation], pictures: Sequence[Example], dataset: Dataset, skipped: Sequence[tuple[str, str]]
 ) -> list[str]:
     counts = Counter(example.label for example in pictures)
     notes = []

@@ -19,8 +19,8 @@ from appliance.imaging.files import jpeg, read_picture, small
 from appliance.system.atomic_files import write_durably
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.compare import Comparison
-from appliance.workshop.evaluation.evaluate import Evaluation, Subject
-from appliance.workshop.evaluation.metrics import Judged, area
+from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
+from appliance.workshop.evaluation.metrics import Predictions, area
 from appliance.workshop.evaluation.report_text import as_json, wrong_labels
 
 PAGE = Path(__file__).parent / "report_page"
@@ -111,7 +111,7 @@ def _units(score: float) -> int:
     return int(np.floor(float(np.float32(score)) * _STEPS + _ROUNDING))
 
 
-def _rows(judged: Judged, floor: float) -> list[list[int]]:
+def _rows(judged: Predictions, floor: float) -> list[list[int]]:
     """Each picture as its target, then label and score by turns; a score that is never given is left out."""
     scores = np.floor(judged.scores.astype(np.float64) * _STEPS + _ROUNDING).astype(np.int64)
     kept = judged.scores >= (0 if len(judged.labels) <= _MANY_LABELS else floor)
@@ -140,7 +140,7 @@ def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
     return found
 
 
-def _missed(subject: Subject, shown: set[int]) -> list[int]:
+def _missed(subject: ModelEvaluation, shown: set[int]) -> list[int]:
     """Pictures with content by the score of their own label, lowest first; without those shown as wrong already."""
     judged = subject.judged
     own = np.where(judged.content, judged.scores[np.arange(len(judged.targets)), judged.targets], np.inf)

@@ -17,7 +17,7 @@ NEVER = np.float32(-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Predictions:
     """Pictures with what they show and what a model says of them.
 
     Attributes:
@@ -51,7 +51,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
     """Labels given and pictures to label, counted."""
 
     given: int
@@ -88,33 +88,33 @@ class Calibration:
     bins: tuple[Bin, ...]
 
 
-def accuracy(judged: Judged) -> float | None:
+def accuracy(judged: Predictions) -> float | None:
     """The share of pictures with content whose best label is right (top-1)."""
     content = int(judged.content.sum())
     return int(judged.right.sum()) / content if content else None
 
 
-def tally(judged: Judged, thresholds: np.ndarray) -> Tally:
+def tally(judged: Predictions, thresholds: np.ndarray) -> Counts:
     """Counts all labels together at one threshold for each, (labels,) float32."""
     each = label_tallies(judged, thresholds)
-    return Tally(sum(one.given for one in each), sum(one.right for one in each), int(judged.content.sum()))
+    return Counts(sum(one.given for one in each), sum(one.right for one in each), int(judged.content.sum()))
 
 
-def label_tallies(judged: Judged, thresholds: np.ndarray) -> tuple[Tally, ...]:
+def label_tallies(judged: Predictions, thresholds: np.ndarray) -> tuple[Counts, ...]:
     """Counts each label by itself at its threshold."""
     given = passing(judged, thresholds)
     counts = zip(
         given.sum(axis=0).tolist(), (given & judged.own).sum(axis=0).tolist(), judged.own.sum(axis=0).tolist(), strict=True
     )
-    return tuple(Tally(*count) for count in counts)
+    return tuple(Counts(*count) for count in counts)
 
 
-def passing(judged: Judged, thresholds: np.ndarray) -> np.ndarray:
+def passing(judged: Predictions, thresholds: np.ndarray) -> np.ndarray:
     """(pictures, labels) bool: the labels that are given. NEVER is below every threshold, even 0."""
     return judged.scores >= thresholds.astype(np.float32)
 
 
-def curve(judged: Judged, label: int | None = None) -> tuple[Tally, ...]:
+def curve(judged: Predictions, label: int | None = None) -> tuple[Counts, ...]:
     """The counts at each threshold of GRID, of all labels together or of one."""
     scores, own = (judged.scores, judged.own) if label is None else (judged.scores[:, label], judged.own[:, label])
     # How many thresholds of the grid each score reaches; NEVER reaches none.
@@ -122,10 +122,10 @@ def curve(judged: Judged, label: int | None = None) -> tuple[Tally, ...]:
     given = _at_least(reached, len(GRID))
     right = _at_least(reached[own], len(GRID))
     content = int(judged.content.sum() if label is None else own.sum())
-    return tuple(Tally(int(a), int(b), content) for a, b in zip(given, right, strict=True))
+    return tuple(Counts(int(a), int(b), content) for a, b in zip(given, right, strict=True))
 
 
-def area(judged: Judged, label: int | None = None) -> float | None:
+def area(judged: Predictions, label: int | None = None) -> float | None:
     """The area under the precision-recall curve, of all labels together or of one.
 
     As the mean of the precision over the recall reached, stepwise and without interpolation (average precision), with
@@ -145,7 +145,7 @@ def area(judged: Judged, label: int | None = None) -> float | None:
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
-def confusion(judged: Judged, thresholds: np.ndarray) -> np.ndarray:
+def confusion(judged: Predictions, thresholds: np.ndarray) -> np.ndarray:
     """(labels + 1, labels + 1) int: what pictures show (rows) against the label given with the highest score (columns).
 
     The last row has the pictures that show none of the labels, the last column those that were given none.
@@ -159,7 +159,7 @@ def confusion(judged: Judged, thresholds: np.ndarray) -> np.ndarray:
     return np.bincount(rows * size + columns, minlength=size * size).reshape(size, size)
 
 
-def calibration(judged: Judged, bins: int = 10) -> Calibration:
+def calibration(judged: Predictions, bins: int = 10) -> Calibration:
     """The reliability of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
     confidence, right = judged.confidence[judged.content].astype(np.float64), judged.right[judged.content]
     place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
@@ -174,7 +174,7 @@ def calibration(judged: Judged, bins: int = 10) -> Calibration:
     return Calibration(error / len(confidence) if len(confidence) else None, tuple(filled))
 
 
-def lowest_precise(tallies: Sequence[Tally], precision: float, least_given: int) -> int | None:
+def lowest_precise(tallies: Sequence[Counts], precision: float, least_given: int) -> int | None:
     """The first place of a curve at which so much precision is reached on at least so many labels; None: nowhere."""
     for place, one in enumerate(tallies):
         if one.given >= least_given and one.right >= precision * one.given:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from appliance.workshop.evaluation.compare import Comparison, Difference
-from appliance.workshop.evaluation.evaluate import Evaluation, Subject
+from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
 from appliance.workshop.evaluation.metrics import (
     GRID,
-    Judged,
-    Tally,
+    Counts,
+    Predictions,
     accuracy,
     area,
     calibration,
@@ -98,7 +98,7 @@ def lines(evaluation: Evaluation, comparison: Comparison | None = None) -> list[
     return found + (["", *_compared(evaluation, comparison)] if comparison is not None else [])
 
 
-def wrong_labels(judged: Judged, thresholds: np.ndarray | float = 0.0) -> list[tuple[int, int]]:
+def wrong_labels(judged: Predictions, thresholds: np.ndarray | float = 0.0) -> list[tuple[int, int]]:
     """(picture, label) of each picture's most certain wrong label at or above its threshold, the most certain first."""
     if not len(judged.targets):
         return []
@@ -108,11 +108,11 @@ def wrong_labels(judged: Judged, thresholds: np.ndarray | float = 0.0) -> list[t
     return [(int(place), int(given[place])) for place in np.argsort(-score, kind="stable") if score[place] > 0]
 
 
-def _mistakes(subject: Subject) -> list[tuple[int, int]]:
+def _mistakes(subject: ModelEvaluation) -> list[tuple[int, int]]:
     return wrong_labels(subject.judged, subject.thresholds)
 
 
-def _table(subject: Subject) -> Iterator[str]:
+def _table(subject: ModelEvaluation) -> Iterator[str]:
     """One line a label that pictures have, then those that were given without any, the most frequent first."""
     judged, tallies = subject.judged, label_tallies(subject.judged, subject.thresholds)
     others = sorted(
@@ -143,7 +143,7 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Iterator[str]:
     yield comparison.says
 
 
-def _per_label(subject: Subject) -> Iterator[dict[str, Any]]:
+def _per_label(subject: ModelEvaluation) -> Iterator[dict[str, Any]]:
     tallies = label_tallies(subject.judged, subject.thresholds)
     false = (
         [one.given for one in label_tallies(subject.background, subject.thresholds)] if subject.background is not None else None
@@ -159,7 +159,7 @@ def _per_label(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
-def _confusion(subject: Subject) -> dict[str, Any]:
+def _confusion(subject: ModelEvaluation) -> dict[str, Any]:
     """Rows and columns of the labels that occur in it; null stands for no label."""
     table = confusion(subject.judged, subject.thresholds)
     used = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
@@ -168,7 +168,7 @@ def _confusion(subject: Subject) -> dict[str, Any]:
     return {"labels": [names[number] for number in used], "pictures": table[np.ix_(used, used)].tolist()}
 
 
-def _calibration(subject: Subject) -> dict[str, Any]:
+def _calibration(subject: ModelEvaluation) -> dict[str, Any]:
     found = calibration(subject.judged)
     bins = [
         {
@@ -217,7 +217,7 @@ def _difference(one: Difference) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _figures(one: Tally) -> Mapping[str, float | None]:
+def _figures(one: Counts) -> Mapping[str, float | None]:
     return {"precision": _rounded(one.precision), "recall": _rounded(one.recall)}
 
 

@@ -7,13 +7,14 @@ in a dataset without splits is dealt out as `train` deals it: with the same seed
 from typing import Literal
 
 from appliance.errors import DatasetError
-from appliance.workshop.datasets.open import Dataset, Example, Split, with_splits
+from appliance.workshop.datasets.dataset import Dataset, Example, Split
+from appliance.workshop.datasets.splits import with_splits
 
-Part = Literal["auto", "test", "validation", "train", "all"]
-PARTS: tuple[Part, ...] = ("auto", "test", "validation", "train", "all")
+Subset = Literal["auto", "test", "validation", "train", "all"]
+PARTS: tuple[Subset, ...] = ("auto", "test", "validation", "train", "all")
 
 
-def chosen_pictures(dataset: Dataset, part: Part, seed: int) -> tuple[list[Example], Part, list[str]]:
+def chosen_pictures(dataset: Dataset, part: Subset, seed: int) -> tuple[list[Example], Subset, list[str]]:
     """The pictures to evaluate.
 
     Args:
@@ -49,12 +50,12 @@ def chosen_pictures(dataset: Dataset, part: Part, seed: int) -> tuple[list[Examp
     return examples, part, notes
 
 
-def background_pictures(dataset: Dataset) -> tuple[list[Example], Part]:
+def background_pictures(dataset: Dataset) -> tuple[list[Example], Subset]:
     """The pictures of a background dataset that are looked at, and which part of it they are."""
     pictures = [*dataset.examples, *dataset.unlabeled]
     part = _preferred({example.split for example in pictures})
     return [example for example in pictures if part in ("all", example.split)], part
 
 
-def _preferred(splits: set[Split | None]) -> Part:
+def _preferred(splits: set[Split | None]) -> Subset:
     return next((split for split in ("test", "validation") if split in splits), "all")

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
-from appliance.workshop.evaluation.metrics import GRID, Judged, Tally, curve, lowest_precise
+from appliance.workshop.evaluation.metrics import GRID, Counts, Predictions, curve, lowest_precise
 
 # A precision that fewer labels show is chance.
 LEAST_GIVEN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PrecisionTarget:
     """Thresholds for a precision.
 
     Attributes:
@@ -31,10 +31,10 @@ class Target:
     threshold: float | None
     label_thresholds: Mapping[str, float]
     short_of_it: tuple[str, ...]
-    best: tuple[float, Tally] | None
+    best: tuple[float, Counts] | None
 
 
-def choose(judged: Judged, precision: float) -> Target:
+def choose(judged: Predictions, precision: float) -> PrecisionTarget:
     """Chooses the thresholds that reach a precision with the highest recall, in steps of 0.01 from 0.01 up.
 
     The common one is the lowest at which all labels together reach it. A label that does not reach it there by itself
@@ -45,7 +45,7 @@ def choose(judged: Judged, precision: float) -> Target:
     enough = [(float(at), one) for at, one in zip(GRID.tolist(), points, strict=True) if one.given >= LEAST_GIVEN]
     best = max(enough, key=lambda found: (found[1].precision, found[1].right), default=None)
     if place is None:
-        return Target(None, {}, (), best)
+        return PrecisionTarget(None, {}, (), best)
     common = place + 1
     own, short = {}, []
     for number, label in enumerate(judged.labels):
@@ -57,7 +57,7 @@ def choose(judged: Judged, precision: float) -> Target:
             short.append(label)
         else:
             own[label] = _step(common + higher)
-    return Target(_step(common), own, tuple(short), best)
+    return PrecisionTarget(_step(common), own, tuple(short), best)
 
 
 
@@ -104,7 +104,7 @@ DEFAULT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ThresholdChoice:
     """A threshold and what it gives on the validation pictures; precision is None where no label is given."""
 
     threshold: float
@@ -112,7 +112,7 @@ class Choice:
     recall: float
 
 
-def choose_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> Choice:
+def choose_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> ThresholdChoice:
     """Chooses a threshold.
 
     Args:
@@ -132,12 +132,12 @@ def choose_threshold(scores: np.ndarray, targets: np.ndarray, background: int | 
     return precise[0] if precise else max(choices, key=_f1)
 
 
-def at_threshold(threshold: float, shown: np.ndarray, right: np.ndarray, content: int) -> Choice:
+def at_threshold(threshold: float, shown: np.ndarray, right: np.ndarray, content: int) -> ThresholdChoice:
     """Precision and recall at one threshold; `right` has the score of each picture's own label."""
     given, hits = int((shown >= threshold).sum()), int((right >= threshold).sum())
-    return Choice(threshold, hits / given if given else None, hits / content if content else 0.0)
+    return ThresholdChoice(threshold, hits / given if given else None, hits / content if content else 0.0)
 
 
-def _f1(choice: Choice) -> float:
+def _f1(choice: ThresholdChoice) -> float:
     total = (choice.precision or 0) + choice.recall
     return 2 * (choice.precision or 0) * choice.recall / total if total else 0.0

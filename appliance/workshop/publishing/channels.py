@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from appliance.errors import PublishError
-from appliance.repository.channel import LINE, Channel, Entry, slices
+from appliance.repository.channel import LINE, Channel, ChannelEntry, slices
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RolloutChange:
     """How much of a group of devices gets another bundle. `group` None: the devices of no group that the channel names."""
 
     group: str | None
     percent: float
 
 
-def pushed(channel: Channel, entry: Entry) -> Channel:
+def pushed(channel: Channel, entry: ChannelEntry) -> Channel:
     """A channel with an entry put in.
 
     Raises:
@@ -48,7 +48,7 @@ def pushed(channel: Channel, entry: Entry) -> Channel:
     return changed
 
 
-def promoted(entry: Entry, percent: float | None) -> Entry:
+def promoted(entry: ChannelEntry, percent: float | None) -> ChannelEntry:
     """An entry for more devices: as a wider slice, or for everyone."""
     if percent is None:
         return replace(entry, variant=None, groups=frozenset(), percent=None)
@@ -59,7 +59,7 @@ def promoted(entry: Entry, percent: float | None) -> Entry:
 
 def pick(
     channel: Channel, name: str, version: str | None, variant: str | None, partial: bool, percent: float | None = None
-) -> Entry:
+) -> ChannelEntry:
     """The one entry of a channel that is meant, promoted: several that come to the same are one, as a group's and a slice.
 
     Args:
@@ -92,22 +92,22 @@ def pick(
     raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {held}")
 
 
-def changes(before: Channel, after: Channel) -> list[Change]:
+def changes(before: Channel, after: Channel) -> list[RolloutChange]:
     """How many percent of which devices take another bundle than before; whoever is offered nothing keeps what it has."""
     groups = sorted(set().union(*(entry.groups for channel in (before, after) for entry in channel.entries)))
-    found = [Change(group, _changed(before, after, group)) for group in (None, *groups)]
+    found = [RolloutChange(group, _changed(before, after, group)) for group in (None, *groups)]
     # A group that fares like everybody else needs no line of its own.
     return [change for change in found if change.group is None or change.percent != found[0].percent]
 
 
-def described(entries: Sequence[Entry]) -> str:
+def described(entries: Sequence[ChannelEntry]) -> str:
     """A channel's entries for people."""
     if len(entries) == 1 and entries[0].percent is None and not entries[0].groups:
         return f"{entries[0].version} for everyone" + (f" (variant {entries[0].variant})" if entries[0].variant else "")
     return "; ".join(map(_described, entries)) or "empty"
 
 
-def _described(entry: Entry) -> str:
+def _described(entry: ChannelEntry) -> str:
     whom = f"group {', '.join(sorted(entry.groups))}" if entry.groups else "everyone"
     if entry.percent is not None:
         whom = f"{entry.percent:g} % of {whom}"
@@ -116,7 +116,7 @@ def _described(entry: Entry) -> str:
     return f"{entry.version} for {whom}" + (f" (variant {entry.variant})" if entry.variant else "")
 
 
-def _same_slice(old: Entry, new: Entry) -> bool:
+def _same_slice(old: ChannelEntry, new: ChannelEntry) -> bool:
     return old.variant == new.variant and (new.variant is not None or old.bundle == new.bundle)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from appliance.errors import ChannelError, PublishError
 from appliance.repository.channel import Channel, channel_path, parse_channel
-from appliance.workshop.publishing.signed_site import Held, SignedSite
+from appliance.workshop.publishing.signed_site import SignedSite, SiteTarget
 
 
 def channel_names(site: SignedSite) -> list[str]:
@@ -55,7 +55,7 @@ def read_before(site: SignedSite, name: str, channel: Channel) -> tuple[bytes, C
     return content, parse_channel(content, str(file))
 
 
-def bundle_of_version(site: SignedSite, name: str, channel: Channel, version: str) -> Held:
+def bundle_of_version(site: SignedSite, name: str, channel: Channel, version: str) -> SiteTarget:
     """The bundle that is meant by a version on a channel.
 
     Raises:
@@ -79,12 +79,12 @@ def bundle_of_version(site: SignedSite, name: str, channel: Channel, version: st
     )
 
 
-def shown(held: Held) -> str:
+def shown(held: SiteTarget) -> str:
     """A bundle's name and version, for people."""
     return f"{_name(held)} {held.custom.get('version')}"
 
 
-def _name(held: Held) -> str:
+def _name(held: SiteTarget) -> str:
     return str(held.custom.get("name", held.path))
 
 

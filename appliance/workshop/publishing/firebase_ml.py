@@ -30,7 +30,7 @@ _LABELS_NAME = "labels.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class FirebasePush:
     """What was published.
 
     Attributes:
@@ -62,7 +62,7 @@ def push(
     bucket: str | None = None,
     credentials: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> Pushed:
+) -> FirebasePush:
     """Tries a bundle and publishes it under a name; what was published under it before is replaced.
 
     Args:
@@ -88,7 +88,7 @@ def push(
         tried = probe(file)
         bucket = bucket or f"{app.project_id}.firebasestorage.app"
         model, created = _publish(app, file, bucket, name, list(tags), say)
-        return Pushed(
+        return FirebasePush(
             name, tuple(model.tags or ()), app.project_id, model.model_id, created, tried.identity, file.stat().st_size,
             tried.invoke_ms, _left_behind(bundle),
         )  # fmt: skip

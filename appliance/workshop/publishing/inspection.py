@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import ApplianceError, BundleError, HttpStatusError, PublishError, SourceError, UpdateError
 from appliance.repository.channel import MAX_BYTES, Channel, parse_channel
-from appliance.repository.client import Fetch, Target, TrustedRepository
+from appliance.repository.client import Fetch, RepositoryTarget, TrustedRepository
 from appliance.transport.download import Wanted, download
 from appliance.transport.http import Http
 from appliance.workshop.publishing.channels import described
@@ -42,7 +42,7 @@ class SiteStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SiteFinding:
     """One thing that was looked at."""
 
     good: bool
@@ -60,7 +60,7 @@ def site_status(site: Path, keys: KeyFolder | None = None, now: datetime | None 
         return SiteStatus(now or datetime.now(UTC), tuple(opened.states(keys)), channels)
 
 
-def check_site(site: str, root: Path | None) -> Iterator[Finding]:
+def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
     """Goes through a site as a device would, and says what it finds as it goes.
 
     Args:
@@ -78,7 +78,7 @@ def check_site(site: str, root: Path | None) -> Iterator[Finding]:
         try:
             folder = Path(site)
             if not served:
-                yield from (Finding(False, fault) for fault in hosting_faults(folder))
+                yield from (SiteFinding(False, fault) for fault in hosting_faults(folder))
             trusted = _root(root, folder)
             fetch: Fetch = (lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body) if served else _from_folder(folder)
             base = site if served else "file://site"
@@ -86,19 +86,19 @@ def check_site(site: str, root: Path | None) -> Iterator[Finding]:
             try:
                 repository.refresh()
             except UpdateError as error:
-                yield Finding(False, _in_folder(str(error), folder, served))
+                yield SiteFinding(False, _in_folder(str(error), folder, served))
                 return
-            yield Finding(True, "a device that comes with this root believes the metadata")
+            yield SiteFinding(True, "a device that comes with this root believes the metadata")
             for path in repository.paths():
                 yield _check_target(repository, path, Path(scratch), http if served else None, folder)
         finally:
             http.close()
 
 
-def _check_target(repository: TrustedRepository, path: str, scratch: Path, http: Http | None, site: Path) -> Finding:
+def _check_target(repository: TrustedRepository, path: str, scratch: Path, http: Http | None, site: Path) -> SiteFinding:
     target = repository.open(path)
     if target is None:
-        return Finding(False, f"{path} cannot be found in the metadata")
+        return SiteFinding(False, f"{path} cannot be found in the metadata")
     try:
         if path.startswith("channels/"):
             return _check_channel(repository, target)
@@ -110,21 +110,21 @@ def _check_target(repository: TrustedRepository, path: str, scratch: Path, http:
         target.verify(file)
         if path.startswith("bundles/"):
             read_bundle(file)
-        return Finding(True, f"{path}: {target.size_bytes / 1e6:.1f} MB, as signed")
+        return SiteFinding(True, f"{path}: {target.size_bytes / 1e6:.1f} MB, as signed")
     except FileNotFoundError:
-        return Finding(False, f"{path} is missing: {_local(site, target.url)} is not there")
+        return SiteFinding(False, f"{path} is missing: {_local(site, target.url)} is not there")
     except BundleError as error:
-        return Finding(False, f"{path} is no good bundle: {error}")
+        return SiteFinding(False, f"{path} is no good bundle: {error}")
     except (ApplianceError, OSError) as error:
-        return Finding(False, f"{path}: {_in_folder(str(error), site, http is not None)}")
+        return SiteFinding(False, f"{path}: {_in_folder(str(error), site, http is not None)}")
 
 
-def _check_channel(repository: TrustedRepository, target: Target) -> Finding:
+def _check_channel(repository: TrustedRepository, target: RepositoryTarget) -> SiteFinding:
     channel = parse_channel(repository.read(target, MAX_BYTES), target.path)
     missing = [entry.bundle for entry in channel.entries if repository.open(entry.bundle) is None]
     if missing:
-        return Finding(False, f"{target.path} names {', '.join(missing)}, which the site does not have")
-    return Finding(True, f"{target.path}: {described(channel.entries)}")
+        return SiteFinding(False, f"{target.path} names {', '.join(missing)}, which the site does not have")
+    return SiteFinding(True, f"{target.path}: {described(channel.entries)}")
 
 
 def _root(root: Path | None, site: Path) -> bytes:

@@ -21,7 +21,7 @@ _FILES = ("manifest.json", "model.tflite", "dict.txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedBundle:
     """A bundle that is ready to be published.
 
     Attributes:
@@ -39,7 +39,7 @@ class Packed:
     probed: ProbeResult
 
 
-def pack(source: Path, version: str | None = None) -> Packed:
+def pack(source: Path, version: str | None = None) -> PackedBundle:
     """Reads a bundle, packs it and tries what was packed.
 
     Args:
@@ -61,7 +61,7 @@ def pack(source: Path, version: str | None = None) -> Packed:
         write_bundle(bundle, folder)
         file.write_bytes(_zipped(folder))
         probed = probe(file)
-        return Packed(
+        return PackedBundle(
             path=f"bundles/{_plain(bundle.identity.name)}-{_plain(bundle.identity.version)}.zip",
             content=file.read_bytes(),
             identity=bundle.identity,

@@ -15,12 +15,12 @@ from pathlib import Path
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import PublishError
 from appliance.repository import channel as rollout
-from appliance.repository.channel import Channel, Entry, channel_path, write_channel
-from appliance.workshop.publishing.channels import Change, changes, pick, pushed
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
+from appliance.workshop.publishing.channels import RolloutChange, changes, pick, pushed
 from appliance.workshop.publishing.contents import bundle_of_version, channel_names, read_before, read_channel, shown
 from appliance.workshop.publishing.hosting import refuse_inside, write_hosting
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.packing import Packed, pack
+from appliance.workshop.publishing.packing import PackedBundle, pack
 from appliance.workshop.publishing.signed_site import LIFETIME, ROOT_LIFETIME, SignedSite
 from appliance.workshop.publishing.site_files import Write, failures_said, write_public
 
@@ -39,12 +39,12 @@ class Published:
     """
 
     channel: str
-    entries: tuple[Entry, ...]
-    changes: tuple[Change, ...]
+    entries: tuple[ChannelEntry, ...]
+    changes: tuple[RolloutChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed(Published):
+class PushResult(Published):
     """What was pushed: the model, the size of its zip, whether the site had it before, and its inference time here."""
 
     identity: ModelIdentity
@@ -60,7 +60,7 @@ class RolledBack(Published):
     bundles: tuple[str, ...]
 
 
-class Publisher:
+class SitePublisher:
     """The operator of one site."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Publisher:
         percent: float | None = None,
         variant: str | None = None,
         group: str | None = None,
-    ) -> Pushed:
+    ) -> PushResult:
         """Tries a bundle and puts it on a channel.
 
         Args:
@@ -138,7 +138,7 @@ class Publisher:
             packed = pack(bundle, version)
             known = self._known(site, packed)
             groups = frozenset([group] if group else [])
-            entry = Entry(packed.path, packed.identity.version, variant, groups, percent)
+            entry = ChannelEntry(packed.path, packed.identity.version, variant, groups, percent)
             before = read_channel(site, channel)
             after = pushed(before or Channel(secrets.token_hex(8)), entry)
             if not known:
@@ -149,7 +149,7 @@ class Publisher:
                     {"name": identity.name, "version": identity.version, "model_sha256": identity.sha256},
                 )
             done = self._put(site, channel, before, after)
-            return Pushed(
+            return PushResult(
                 done.channel, done.entries, done.changes, packed.identity, len(packed.content), known, packed.probed.invoke_ms
             )
 
@@ -191,7 +191,7 @@ class Publisher:
             before = self._channel(site, channel)
             if version is not None:
                 held = bundle_of_version(site, channel, before, version)
-                put = self._put(site, channel, before, pushed(before, Entry(held.path, version)))
+                put = self._put(site, channel, before, pushed(before, ChannelEntry(held.path, version)))
                 return RolledBack(put.channel, put.entries, put.changes, (shown(held),))
             content, after = read_before(site, channel, before)
             site.put(channel_path(channel), content)
@@ -253,7 +253,7 @@ class Publisher:
         return found
 
     @staticmethod
-    def _known(site: SignedSite, packed: Packed) -> bool:
+    def _known(site: SignedSite, packed: PackedBundle) -> bool:
         held = site.target(packed.path)
         if held is None:
             return False

@@ -31,7 +31,7 @@ _TYPES: dict[str, type[Signed]] = {ROOT: Root, "targets": Targets, "snapshot": S
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SiteTarget:
     """A target of the site: its path, size, hash, and what was written beside it."""
 
     path: str
@@ -140,12 +140,12 @@ class SignedSite:
             for role in (ROOT, *ROLES)
         ]
 
-    def targets(self) -> list[Held]:
+    def targets(self) -> list[SiteTarget]:
         """Everything that the site vouches for."""
         found = self._signed(Targets).targets.items()
-        return [Held(path, info.length, info.hashes["sha256"], dict(info.custom or {})) for path, info in sorted(found)]
+        return [SiteTarget(path, info.length, info.hashes["sha256"], dict(info.custom or {})) for path, info in sorted(found)]
 
-    def target(self, path: str) -> Held | None:
+    def target(self, path: str) -> SiteTarget | None:
         """One target, None where there is none of this name."""
         return next((held for held in self.targets() if held.path == path), None)
 

@@ -15,7 +15,7 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.dataset import Example
-from appliance.workshop.evaluation.threshold import Choice, choose_threshold
+from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_threshold
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.features import Features, extract
@@ -33,7 +33,7 @@ _TIMED_RUNS, _WARM_RUNS = 7, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class TrainedCandidate:
     """One base's result.
 
     Attributes:
@@ -52,7 +52,7 @@ class Candidate:
     accuracy: float
     invoke_ms: float
     strength: float
-    choice: Choice
+    choice: ThresholdChoice
     model: bytes
     counts: Mapping[str, int]
     warnings: tuple[str, ...]
@@ -60,14 +60,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class TrainingTimer:
     """Until when pictures are looked at, and heads fitted; on the monotonic clock, None: no limit."""
 
     looking_s: float | None = None
     fitting_s: float | None = None
 
     @classmethod
-    def after(cls, seconds: float | None) -> "Deadline":
+    def after(cls, seconds: float | None) -> "TrainingTimer":
         """The deadline of a trial that may take so long from now."""
         if seconds is None:
             return cls()
@@ -80,8 +80,8 @@ class Deadline:
 
 
 def teach(
-    base: Base, pictures: TrainingSet, cache: FeatureCache, deadline: Deadline, seed: int, name: str, progress: Progress
-) -> Candidate:
+    base: Base, pictures: TrainingSet, cache: FeatureCache, deadline: TrainingTimer, seed: int, name: str, progress: Progress
+) -> TrainedCandidate:
     """Teaches one base.
 
     Args:
@@ -114,7 +114,7 @@ def teach(
     strange = pictures.is_background[seen.kept]
     model = write_model(base, head, name)
     some = np.flatnonzero(validates)[:_CHECKED_PICTURES]
-    return Candidate(
+    return TrainedCandidate(
         base=base.shown,
         accuracy=float((scores.argmax(axis=1) == judged[1])[~strange[validates]].mean()),
         invoke_ms=_invoke_ms(model, base.shown),
@@ -127,7 +127,7 @@ def teach(
     )
 
 
-def check(candidate: Candidate, bundle: Bundle) -> None:
+def check(candidate: TrainedCandidate, bundle: Bundle) -> None:
     """Labels a few pictures with a written bundle, as a device would.
 
     Raises:

@@ -44,9 +44,9 @@ class FeatureCache:
         self._max_bytes = max_bytes
 
     @contextlib.contextmanager
-    def opened(self, base: str) -> Iterator["Shelf"]:
+    def opened(self, base: str) -> Iterator["FeatureStore"]:
         """The features that one base gave; what was put there is kept, also when the block is left by Ctrl-C."""
-        shelf = Shelf(self._connect(), base)
+        shelf = FeatureStore(self._connect(), base)
         try:
             yield shelf
         finally:
@@ -69,7 +69,7 @@ class FeatureCache:
         return None
 
 
-class Shelf:
+class FeatureStore:
     """One base's features in an open cache; belongs to the thread that opened it."""
 
     def __init__(self, connection: sqlite3.Connection | None, base: str):

@@ -35,7 +35,7 @@ _DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
+class LogisticCutoff:
     """logistic((limit − value) / softness)."""
 
     limit: float
@@ -47,7 +47,7 @@ class Slope:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class PrincipalSubspace:
     """The space of the training pictures: d of the module's docstring.
 
     Attributes:
@@ -65,7 +65,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Kinds:
+class DiscriminantSpace:
     """Where the labels lie: r of the module's docstring.
 
     Attributes:
@@ -87,13 +87,13 @@ class Kinds:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class RejectionGate:
     """A fitted gate; `kinds` and `near` are None where there is only one label, which lies between nothing."""
 
-    space: Space
-    far: Slope
-    kinds: Kinds | None
-    near: Slope | None
+    space: PrincipalSubspace
+    far: LogisticCutoff
+    kinds: DiscriminantSpace | None
+    near: LogisticCutoff | None
 
     def openness(self, x: np.ndarray) -> np.ndarray:
         """(pictures, size) → (pictures,) from 0 (nothing like the training pictures) to 1."""
@@ -103,7 +103,7 @@ class Gate:
         return openness
 
 
-def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> Gate:
+def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> RejectionGate:
     """Fits a gate.
 
     Args:
@@ -125,7 +125,7 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> Gate:
             near[out] = kinds.distances(left)
     space, kinds = _fit(x, y, sums, products)
     slope = _slope(far, _FAR_QUANTILE, _FAR_SPREAD)
-    return Gate(space, slope, kinds, None if kinds is None else _slope(near, _NEAR_QUANTILE, _NEAR_SPREAD))
+    return RejectionGate(space, slope, kinds, None if kinds is None else _slope(near, _NEAR_QUANTILE, _NEAR_SPREAD))
 
 
 def far_components(pictures: int) -> int:
@@ -133,7 +133,7 @@ def far_components(pictures: int) -> int:
     return max(1, min(FAR_COMPONENTS, pictures // 4))
 
 
-def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | None) -> tuple[Space, Kinds | None]:
+def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | None) -> tuple[PrincipalSubspace, DiscriminantSpace | None]:
     """Space and kinds of (pictures, size) features, whose Σx, and Σxxᵀ unless the pictures are few, are given."""
     pictures, size = x.shape
     mean = sums / pictures
@@ -147,7 +147,7 @@ def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | 
         _, vectors = eigh(spread, subset_by_index=[size - count, size - 1], overwrite_a=True)
     components = _turned(vectors[:, ::-1])
     mean = np.round(mean, _DECIMALS)
-    space = Space(mean, np.round(components[:, : far_components(pictures)], _DECIMALS))
+    space = PrincipalSubspace(mean, np.round(components[:, : far_components(pictures)], _DECIMALS))
     labels = np.unique(y)
     if len(labels) < 2:
         return space, None
@@ -163,7 +163,7 @@ def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | 
     spread, vectors = eigh(between, within, subset_by_index=[count - many, count - 1])
     vectors = _turned(vectors)
     spread = np.maximum(spread, 0)
-    return space, Kinds(
+    return space, DiscriminantSpace(
         mean,
         np.round(components @ vectors, _DECIMALS),
         np.round(means @ vectors, _DECIMALS),
@@ -176,9 +176,9 @@ def _turned(vectors: np.ndarray) -> np.ndarray:
     return vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
 
 
-def _slope(values: np.ndarray, quantile: float, spread: float) -> Slope:
+def _slope(values: np.ndarray, quantile: float, spread: float) -> LogisticCutoff:
     softness = max(float(values.std()) * spread, 1e-3)
-    return Slope(round(float(np.quantile(values, quantile)), _DECIMALS), round(softness, _DECIMALS))
+    return LogisticCutoff(round(float(np.quantile(values, quantile)), _DECIMALS), round(softness, _DECIMALS))
 
 
 def _folds(y: np.ndarray, seed: int) -> np.ndarray:

@@ -21,14 +21,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from appliance.workshop.training.gate import Gate, fit_gate
+from appliance.workshop.training.gate import RejectionGate, fit_gate
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3)
 _DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ClassifierHead:
     """A fitted head.
 
     Attributes:
@@ -42,7 +42,7 @@ class Head:
     labels: tuple[str, ...]
     weights: np.ndarray
     intercepts: np.ndarray
-    gate: Gate | None
+    gate: RejectionGate | None
     strength: float
 
     def scores(self, pooled: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def fit_head(
     background: str | None,
     seed: int,
     enough: Callable[[], bool] = lambda: False,
-) -> Head:
+) -> ClassifierHead:
     """Fits a head.
 
     Args:
@@ -83,7 +83,7 @@ def fit_head(
     with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as beside:
         gate = beside.submit(fit_gate, x[known], y[known], seed)
         weights, intercepts, strength = _fit_softmax(x, y, validation, enough)
-        return Head(tuple(labels), weights, intercepts, gate.result(), strength)
+        return ClassifierHead(tuple(labels), weights, intercepts, gate.result(), strength)
 
 
 def _fit_softmax(

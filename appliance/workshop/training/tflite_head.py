@@ -20,13 +20,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from appliance.workshop.training.base import Base
-from appliance.workshop.training.gate import Kinds, Slope, Space
-from appliance.workshop.training.head import Head
+from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
+from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_metadata import classifier_metadata, with_labels
 
 
-def write_model(base: Base, head: Head, name: str) -> bytes:
+def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
     """The base with the head behind it, as a .tflite file with its labels inside.
 
     Args:
@@ -69,7 +69,7 @@ def _rooted(graph: Graph, base: Base) -> int:
     return graph.add(Op.SQRT, [x], shape, "rooted")
 
 
-def _far(graph: Graph, x: int, space: Space, slope: Slope) -> int:
+def _far(graph: Graph, x: int, space: PrincipalSubspace, slope: LogisticCutoff) -> int:
     size, count = space.components.shape
     squares = graph.add(
         Op.SQUARED_DIFFERENCE,
@@ -84,7 +84,7 @@ def _far(graph: Graph, x: int, space: Space, slope: Slope) -> int:
     return _logistic(graph, whole, inside, "far")
 
 
-def _near(graph: Graph, x: int, kinds: Kinds, slope: Slope) -> int:
+def _near(graph: Graph, x: int, kinds: DiscriminantSpace, slope: LogisticCutoff) -> int:
     count = len(kinds.pulls)
     v = _dense(graph, x, kinds.directions.T, -kinds.mean @ kinds.directions, "near_place")
     spread = _dense(

@@ -21,10 +21,11 @@ from typing import Literal
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import TrainingError
-from appliance.workshop.datasets.open import RECOMMENDED_PICTURES
+from appliance.transport.sockets import Deadline
+from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.bundle_output import new_bundle
-from appliance.workshop.training.candidate import Candidate, Deadline, Progress, check, teach
+from appliance.workshop.training.candidate import Progress, TrainedCandidate, check, teach
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.training_set import TrainingSet, gather
 
@@ -35,7 +36,7 @@ FEW_PICTURES = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TrainingRequest:
     """What is to be trained.
 
     Attributes:
@@ -68,7 +69,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainingResult:
     """What came of a training.
 
     Attributes:
@@ -80,13 +81,13 @@ class Outcome:
     """
 
     bundle: Bundle
-    candidates: tuple[Candidate, ...]
-    chosen: Candidate
+    candidates: tuple[TrainedCandidate, ...]
+    chosen: TrainedCandidate
     warnings: tuple[str, ...]
     seconds: float
 
 
-def train(request: Request, progress: Progress = lambda stage, done, total: None) -> Outcome:
+def train(request: TrainingRequest, progress: Progress = lambda stage, done, total: None) -> TrainingResult:
     """Trains a bundle and puts it at request.out.
 
     Args:
@@ -121,7 +122,7 @@ def train(request: Request, progress: Progress = lambda stage, done, total: None
         progress("writing", 0, 0)
         _write(folder, chosen, pictures, name, request, created)
         check(chosen, read_bundle(folder))
-    return Outcome(
+    return TrainingResult(
         bundle=read_bundle(request.out),
         candidates=tuple(candidates),
         chosen=chosen,
@@ -130,7 +131,7 @@ def train(request: Request, progress: Progress = lambda stage, done, total: None
     )
 
 
-def choose(candidates: Sequence[Candidate], optimize: Literal["accuracy", "latency"]) -> Candidate:
+def choose(candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]) -> TrainedCandidate:
     """The candidate that wins; of equals the one named first."""
     best = max(candidates, key=lambda candidate: candidate.accuracy)
     if optimize == "accuracy":
@@ -140,7 +141,7 @@ def choose(candidates: Sequence[Candidate], optimize: Literal["accuracy", "laten
 
 
 def _write(
-    folder: Path, chosen: Candidate, pictures: TrainingSet, name: str, request: Request, created: str | None
+    folder: Path, chosen: TrainedCandidate, pictures: TrainingSet, name: str, request: TrainingRequest, created: str | None
 ) -> None:
     model_file = folder / "model.tflite"
     model_file.write_bytes(chosen.model)
@@ -169,7 +170,7 @@ def _created() -> str | None:
         raise TrainingError(f"SOURCE_DATE_EPOCH is {shown}, too late for a date: give seconds since 1970.") from None
 
 
-def _warnings(pictures: TrainingSet, chosen: Candidate) -> list[str]:
+def _warnings(pictures: TrainingSet, chosen: TrainedCandidate) -> list[str]:
     said = []
     per_label = Counter(pictures.targets.tolist())
     small = [label for number, label in enumerate(pictures.labels) if per_label[number] < RECOMMENDED_PICTURES]

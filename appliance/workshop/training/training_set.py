@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from appliance.errors import TrainingError
-from appliance.workshop.datasets.open import LEAST_PICTURES, Dataset, Example, open_dataset, require_trainable, with_splits
+from appliance.workshop.datasets.dataset import LEAST_PICTURES, Dataset, Example
+from appliance.workshop.datasets.open import open_dataset, require_trainable
+from appliance.workshop.datasets.splits import with_splits
 
 BACKGROUND = "background"
 _BACKGROUND_VALIDATION = 0.2
