@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broker import Broker, mosquitto
+
+from support.broker import Broker, mosquitto
 
 _ROOT = Path(__file__).resolve().parent.parent
 

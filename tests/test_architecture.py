@@ -1,6 +1,13 @@
-"""The layout holds: imports run downward only, and each large dependency enters at one module."""
+"""The rules of the layout (appliance/docs/contributing.md): tiers, cycles, one package per library, names, sizes.
+
+Each rule is a function that returns the violations below a package folder; it is run on the real package, and on a
+small package with a planted violation.
+"""
 
 import ast
+import importlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,34 +15,67 @@ import pytest
 import appliance
 
 PACKAGE = Path(appliance.__file__).parent
+MAX_MODULE_LINES = 350
+MAX_LOOSE_MODULES = 4
 
-# Upper floors may import lower ones, never the reverse. A module that stands in no row belongs to the ground floor.
-FLOORS = [
+# A package may import only packages of lower tiers (further down in this list), never one of its own tier.
+TIERS = [
     ["cli"],
+    ["demo", "diagnostics"],
     ["daemon"],
-    ["service", "selfcheck", "bench", "demo", "workshop"],
-    ["junction"],
-    ["orders", "status"],
-    ["models"],
-    ["pipeline", "camera", "capture", "collect", "messaging", "updates", "control", "stats"],
+    ["web", "workshop"],
+    ["messaging", "updates", "collection", "history"],
     ["labeling"],
+    ["camera", "bundle", "repository"],
+    ["imaging", "control", "transport"],
+    ["settings"],
+    ["system"],
+    ["errors"],
 ]
-STRANGERS = [{"camera", "capture"}, {"messaging"}, {"updates"}]
-ONE_DOOR = ["picamera2", "av", "paho", "cv2", "requests", "amqtt", "sklearn", "firebase_admin"]
-# tuf has a door on each side, since neither may bring the other along: a device only verifies, an operator only signs.
-TUF_DOORS = {"updates/trusted", "workshop/publishing/metadata"}
-RUNTIMES = ["ai_edge_litert", "tflite_runtime"]
+# Forbidden although the tiers would allow it.
+NEVER = {
+    ("daemon", "workshop"),
+    ("web", "updates"),
+    ("web", "messaging"),
+    ("web", "camera"),
+    ("workshop", "updates"),
+    ("workshop", "camera"),
+    ("workshop", "messaging"),
+}
+# The packages or modules that may import a library. tuf has two: a device only verifies, an operator only signs.
+DOORS = {
+    "picamera2": {"camera.pi"},
+    "libcamera": {"camera.pi"},
+    "av": {"camera.stream"},
+    "cv2": {"labeling"},
+    "ai_edge_litert": {"labeling"},
+    "tflite_runtime": {"labeling"},
+    "PIL": {"imaging"},
+    "paho": {"messaging.mqtt"},
+    "requests": {"transport"},
+    "amqtt": {"demo.broker"},
+    "tuf": {"repository", "workshop.publishing"},
+    "sklearn": {"workshop.training"},
+    "joblib": {"workshop.training"},
+    "torch": {"workshop.models", "workshop.training.finetune"},
+    "firebase_admin": {"workshop.publishing"},
+}
+# The schema of model files that comes with the runtime is used to write them; it runs nothing.
+SCHEMA = "ai_edge_litert.schema_py_generated"
+SCHEMA_DOORS = {"workshop.training", "workshop.models"}
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"), path
+def modules(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (dotted name below the package, file)."""
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imports(path: Path, top_level_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text())
+def imported(path: Path, top_level_only: bool = False) -> set[str]:
+    """Return every module that a file names in an import, those inside functions included; not those for types alone."""
     found = set()
-    for node in tree.body if top_level_only else ast.walk(tree):
+    for node in runtime_nodes(ast.parse(path.read_text()), top_level_only):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -43,59 +83,171 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
     return found
 
 
-def room(module: str) -> str:
-    return module.split("/")[0]
+def runtime_nodes(tree: ast.AST, top_level_only: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        if not (top_level_only and isinstance(node, ast.FunctionDef | ast.ClassDef)):
+            yield from runtime_nodes(node, top_level_only)
 
 
-def floor(name: str) -> int:
-    return next((number for number, rooms in enumerate(FLOORS) if name in rooms), len(FLOORS))
+def imported_modules(root: Path, path: Path) -> set[str]:
+    """Return the modules of the package itself that a file imports."""
+    known = {module for module, _ in modules(root)}
+    prefix = f"{root.name}."
+    return {name.removeprefix(prefix) for name in imported(path) if name.startswith(prefix)} & known
 
 
-def rooms_imported(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("appliance.") and not name.startswith("appliance.__")}
+def upward_imports(root: Path) -> list[str]:
+    tier = {package: number for number, packages in enumerate(TIERS) for package in packages}
+    found = []
+    for module, path in modules(root):
+        own = module.split(".")[0]
+        if own in ("", "__main__", "bundled"):
+            continue
+        if own not in tier:
+            found.append(f"{module} belongs to no tier")
+            continue
+        for other in {name.split(".")[0] for name in imported_modules(root, path)} - {own, ""}:
+            if other in tier and tier[other] <= tier[own]:
+                found.append(f"{module} imports {other}, which is not in a lower tier")
+            if (own, other) in NEVER:
+                found.append(f"{module} imports {other}, which it must never do")
+    return found
 
 
-@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value))
-def test_imports_run_downward(module, path):
-    if module in ("__main__", "cli"):
-        return
-    upward = {other for other in rooms_imported(path) if floor(other) < floor(room(module))}
-    assert not upward, f"{module} imports {upward}, which stand above it"
+def import_cycles(root: Path) -> list[str]:
+    """Cycles between the files of one package; a face (`__init__`) loads lazily and counts only what it imports itself."""
+    graph = {module: imported_modules(root, path) - {module} for module, path in modules(root)}
+    found, done = [], set()
+
+    def visit(module: str, trail: list[str]) -> None:
+        if module in trail:
+            found.append(" → ".join([*trail[trail.index(module) :], module]))
+            return
+        if module in done:
+            return
+        for other in sorted(graph.get(module, ())):
+            visit(other, [*trail, module])
+        done.add(module)
+
+    for module in graph:
+        visit(module, [])
+    return found
 
 
-@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value))
-def test_camera_messaging_and_updates_do_not_know_each_other(module, path):
-    own = next((group for group in STRANGERS if room(module) in group), None)
-    if own is not None:
-        others = set().union(*STRANGERS) - own
-        assert not rooms_imported(path) & others
+def repeated_class_names(root: Path) -> list[str]:
+    homes = defaultdict(list)
+    for module, path in modules(root):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(module)
+    return [f"{name} is defined in {', '.join(where)}" for name, where in homes.items() if len(where) > 1]
 
 
-@pytest.mark.parametrize("library", ONE_DOOR)
-def test_a_large_library_enters_at_one_module(library):
-    doors = [module for module, path in modules() if any(name.split(".")[0] == library for name in imports(path))]
-    assert len(doors) <= 1, f"{library} is imported by {doors}"
+def second_doors(root: Path) -> list[str]:
+    found = []
+    for module, path in modules(root):
+        for name in imported(path):
+            library = name.split(".")[0]
+            doors = SCHEMA_DOORS if name.startswith(SCHEMA) else DOORS.get(library)
+            if name == "ai_edge_litert" and any(each.startswith(SCHEMA) for each in imported(path)):
+                continue  # `from ai_edge_litert import schema_py_generated`
+            if doors and not any(module == door or module.startswith(f"{door}.") for door in doors):
+                found.append(f"{module} imports {library}")
+    return found
 
 
-def test_tuf_enters_at_one_module_on_the_device_and_at_one_where_models_are_published():
-    doors = {module for module, path in modules() if any(name.split(".")[0] == "tuf" for name in imports(path))}
-    assert doors == TUF_DOORS
+def private_imports(root: Path) -> list[str]:
+    found = []
+    for module, path in modules(root):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(root.name):
+                private = [name.name for name in node.names if name.name.startswith("_") and not name.name.endswith("__")]
+                found += [f"{module} imports {name} of {node.module}" for name in private]
+    return found
 
 
-def test_the_tflite_runtime_enters_at_one_module():
-    doors = {
-        module
-        for module, path in modules()
-        for name in imports(path)
-        # The workshop writes model files with the schema that comes with the runtime; it does not run them.
-        if name.split(".")[0] in RUNTIMES and not name.startswith("ai_edge_litert.schema_py_generated")
-        and name != "ai_edge_litert"
-    }
-    assert doors <= {"labeling/interpreter"}
+def long_modules(root: Path) -> list[str]:
+    counted = ((module, len(path.read_text().splitlines())) for module, path in modules(root))
+    return [f"{module} has {lines} lines" for module, lines in counted if lines > MAX_MODULE_LINES]
 
 
-@pytest.mark.parametrize("module", ["run", "label", "model", "check", "publish"])
-def test_a_subcommand_pulls_in_nothing_large_before_it_runs(module):
-    path = PACKAGE / "cli" / f"{module}.py"
-    heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & {"numpy", "PIL", "tuf", *ONE_DOOR}
-    assert not heavy
+def loose_modules(root: Path) -> list[str]:
+    loose = [path.name for path in sorted(root.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+    return loose if len(loose) > MAX_LOOSE_MODULES else []
+
+
+RULES = [
+    upward_imports,
+    import_cycles,
+    repeated_class_names,
+    second_doors,
+    private_imports,
+    long_modules,
+    loose_modules,
+]
+Rule = Callable[[Path], list[str]]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_package_follows(rule: Rule) -> None:
+    assert rule(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "files"),
+    [
+        (upward_imports, {"camera/open.py": "from appliance.daemon import service", "daemon/service.py": ""}),
+        (upward_imports, {"bundle/key.py": "def f():\n    import appliance.camera.open", "camera/open.py": ""}),
+        (upward_imports, {"daemon/service.py": "import appliance.workshop.train", "workshop/train.py": ""}),
+        (upward_imports, {"somewhere/else.py": ""}),
+        (
+            import_cycles,
+            {
+                "camera/open.py": "def f():\n    from appliance.camera.pi import Pi",
+                "camera/pi.py": "import appliance.camera.open",
+            },
+        ),
+        (repeated_class_names, {"camera/a.py": "class Slot: pass", "updates/b.py": "class Slot: pass"}),
+        (second_doors, {"camera/pictures.py": "def f():\n    import cv2"}),
+        (second_doors, {"workshop/train.py": "from tuf.api import metadata"}),
+        (second_doors, {"daemon/service.py": "from ai_edge_litert import interpreter"}),
+        (private_imports, {"camera/a.py": "from appliance.camera.b import _hidden", "camera/b.py": "_hidden = 1"}),
+        (long_modules, {"camera/a.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}),
+        (loose_modules, {f"{letter}.py": "" for letter in "abcde"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_planted_violation_is_found(rule: Rule, files: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "appliance"
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.write_text(text)
+    assert rule(root) != []
+
+
+@pytest.mark.parametrize("face", [module for module, path in modules(PACKAGE) if path.name == "__init__.py" and module])
+def test_face_names_what_it_has(face: str) -> None:
+    module = importlib.import_module(f"appliance.{face}")
+    for name in getattr(module, "__all__", ()):
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("face", ["bundle", "camera", "labeling"])
+def test_device_faces_load_nothing_large(face: str) -> None:
+    """Lazy faces: importing the package loads neither OpenCV nor a runtime."""
+    path = PACKAGE / face / "__init__.py"
+    assert not {name.split(".")[0] for name in imported(path, top_level_only=True)} & set(DOORS)
+
+
+@pytest.mark.parametrize("command", ["run", "label", "model", "check", "publish"])
+def test_subcommand_imports_nothing_large_before_it_runs(command: str) -> None:
+    home = PACKAGE / "cli" / command
+    files = [home.with_suffix(".py")] if home.with_suffix(".py").exists() else sorted(home.glob("*.py"))
+    for path in files:
+        heavy = {name.split(".")[0] for name in imported(path, top_level_only=True)} & {"numpy", *DOORS}
+        assert not heavy, path

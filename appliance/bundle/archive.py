@@ -65,27 +65,37 @@ def unpack(archive_file: Path) -> TemporaryFolder:
                 if error.errno in _BAD_NAMES:
                     says = f"its entry {entry.filename[:80]!r} has a name that no file here can have"
                     raise BundleError(f"{archive_file} is refused: {says} ({error.strerror}).") from error
-                raise ModelError(f"{archive_file} cannot be unpacked into {folder.path}: {error.strerror or error}.") from error
+                raise ModelError(
+                    f"{archive_file} cannot be unpacked into {folder.path}: {error.strerror or error}."
+                ) from error
     return folder
 
 
 def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
-        raise BundleError(f"{archive_file} holds {len(entries)} entries, more than the {MAX_ENTRIES} that are unpacked.")
+        raise BundleError(
+            f"{archive_file} holds {len(entries)} entries, more than the {MAX_ENTRIES} that are unpacked."
+        )
     seen: set[PurePosixPath] = set()
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if not inside(entry.filename) or "\\" in entry.filename:
             raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} leads out of the bundle.")
         if kind == stat.S_IFLNK:
-            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is a link; pack the file itself.")
+            raise BundleError(
+                f"{archive_file} is refused: its entry {entry.filename!r} is a link; pack the file itself."
+            )
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is neither a file nor a folder.")
+            raise BundleError(
+                f"{archive_file} is refused: its entry {entry.filename!r} is neither a file nor a folder."
+            )
         if entry.flag_bits & 1:
             raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is encrypted.")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} is packed neither stored nor deflated.")
+            raise BundleError(
+                f"{archive_file} is refused: its entry {entry.filename!r} is packed neither stored nor deflated."
+            )
         path = PurePosixPath(entry.filename)
         if path in seen:
             raise BundleError(f"{archive_file} is refused: it holds {entry.filename!r} twice.")
@@ -94,7 +104,9 @@ def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:
         raise BundleError(f"{archive_file} is refused: one of its entries is a file and a folder at once.")
     total_bytes = sum(entry.file_size for entry in entries)
     if total_bytes > MAX_UNPACKED_BYTES:
-        raise BundleError(f"{archive_file} would unpack to {total_bytes >> 20} MiB, more than {MAX_UNPACKED_BYTES >> 20} MiB.")
+        raise BundleError(
+            f"{archive_file} would unpack to {total_bytes >> 20} MiB, more than {MAX_UNPACKED_BYTES >> 20} MiB."
+        )
 
 
 def _is_folder(archive: zipfile.ZipFile, path: PurePosixPath) -> bool:
@@ -108,4 +120,6 @@ def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, archiv
             with archive.open(entry) as packed:
                 shutil.copyfileobj(packed, out, 1 << 18)
         except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError) as error:
-            raise BundleError(f"{archive_file} is damaged: its entry {entry.filename!r} cannot be unpacked ({error}).") from error
+            raise BundleError(
+                f"{archive_file} is damaged: its entry {entry.filename!r} cannot be unpacked ({error})."
+            ) from error

@@ -128,8 +128,6 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-
-
 def _read_folder(folder: Path, source: Path, unpacked: TemporaryFolder | None) -> Bundle:
     folder = _innermost(folder)
     found = _manifests(folder, source)
@@ -146,7 +144,9 @@ def _read_folder(folder: Path, source: Path, unpacked: TemporaryFolder | None) -
         raise BundleError(f"{source} is not a model bundle: it holds neither a manifest.json nor a .tflite file.")
     if len(models) > 1:
         names = ", ".join(model.name for model in models[:5])
-        raise BundleError(f"{source} holds {len(models)} models ({names}) and no manifest.json says which one is meant.")
+        raise BundleError(
+            f"{source} holds {len(models)} models ({names}) and no manifest.json says which one is meant."
+        )
     return _assemble(source, models[0], None, unpacked)
 
 
@@ -154,7 +154,9 @@ def _innermost(folder: Path) -> Path:
     """Steps into a folder that holds nothing but one folder: zips are often packed that way."""
     while True:
         try:
-            inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+            inside = [
+                entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != "__MACOSX"
+            ]
         except OSError as error:
             raise BundleError(f"{folder} cannot be read: {error.strerror}.") from error
         if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
@@ -176,7 +178,9 @@ def _manifests(folder: Path, source: Path) -> list[tuple[str, Manifest]]:
     return found
 
 
-def _assemble(source: Path, model_file: Path, found: tuple[str, Manifest] | None, unpacked: TemporaryFolder | None) -> Bundle:
+def _assemble(
+    source: Path, model_file: Path, found: tuple[str, Manifest] | None, unpacked: TemporaryFolder | None
+) -> Bundle:
     """Reads the model and its labels and holds them against the manifest."""
     where, manifest = found or ("", Manifest(model_file.name))
     where = f"{source}: {where}"
@@ -221,7 +225,9 @@ def _check_model(model: bytes, shown: Path | str) -> ModelFacts:
     if model[:512].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise BundleError(f"{shown} is a web page, not a model: the server may have sent an error page in its place.")
     if model[4:8] != b"TFL3":
-        raise BundleError(f"{shown} is not a TFLite model: it does not carry the mark TFL3 that each of them begins with.")
+        raise BundleError(
+            f"{shown} is not a TFLite model: it does not carry the mark TFL3 that each of them begins with."
+        )
     try:
         return read_facts(model)
     except MalformedError as error:
@@ -235,7 +241,9 @@ def _labels(
     if manifest.labels_file is not None:
         if not (folder / manifest.labels_file).is_file():
             raise BundleError(f"{shown}: the label file {manifest.labels_file!r} that its manifest names is not there.")
-        return parse_labels(_read(folder / manifest.labels_file, MAX_LABEL_FILE_BYTES), f"{shown}: {manifest.labels_file}")
+        return parse_labels(
+            _read(folder / manifest.labels_file, MAX_LABEL_FILE_BYTES), f"{shown}: {manifest.labels_file}"
+        )
     try:
         packed = packed_labels(model, facts)
     except MalformedError as error:
@@ -257,7 +265,9 @@ def _labels(
 def _read(file: Path, limit_bytes: int) -> bytes:
     try:
         if file.stat().st_size > limit_bytes:
-            raise BundleError(f"{file} has {file.stat().st_size >> 20} MiB, more than the {limit_bytes >> 20} MiB that are read.")
+            raise BundleError(
+                f"{file} has {file.stat().st_size >> 20} MiB, more than the {limit_bytes >> 20} MiB that are read."
+            )
         return file.read_bytes()
     except OSError as error:
         raise BundleError(f"{file} cannot be read: {error.strerror}.") from error

@@ -135,6 +135,12 @@ def _checked(source: Path, before: Bundle, said: Mapping[str, Any]) -> Bundle:
     now = read_bundle(source)
     same = (now.labels, now.identity.sha256) == (before.labels, before.identity.sha256)
     threshold = said.get("confidenceThreshold", before.confidence_threshold)
-    if not same or now.confidence_threshold != threshold or dict(now.label_thresholds) != (said["labelThresholds"] or {}):
-        raise BundleError(f"{before.source}: the thresholds could not be written so that they are read again; it is as it was.")
+    if (
+        not same
+        or now.confidence_threshold != threshold
+        or dict(now.label_thresholds) != (said["labelThresholds"] or {})
+    ):
+        raise BundleError(
+            f"{before.source}: the thresholds could not be written so that they are read again; it is as it was."
+        )
     return now

@@ -69,7 +69,9 @@ class Table:
         start = at + _unpack(self.data, "I", at)
         length = _unpack(self.data, "I", start)
         if start + 4 + length * item_bytes > len(self.data):
-            raise MalformedError(f"a vector reaches {start + 4 + length * item_bytes - len(self.data)} bytes beyond the end")
+            raise MalformedError(
+                f"a vector reaches {start + 4 + length * item_bytes - len(self.data)} bytes beyond the end"
+            )
         return start + 4, length
 
 

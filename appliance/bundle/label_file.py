@@ -18,7 +18,9 @@ def parse_labels(text: bytes, where: str) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise BundleError(f"{where} is not a label file: it is not UTF-8 text (byte {error.start}).") from error
     if "\0" in decoded or decoded.lstrip().lower().startswith(("<!doctype", "<html")):
-        raise BundleError(f"{where} is not a label file: it holds {'binary data' if chr(0) in decoded else 'a web page'}.")
+        raise BundleError(
+            f"{where} is not a label file: it holds {'binary data' if chr(0) in decoded else 'a web page'}."
+        )
     labels = [line.strip() for line in decoded.split("\n")]
     while labels and not labels[-1]:
         labels.pop()

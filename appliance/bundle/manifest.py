@@ -177,4 +177,6 @@ def _sha256(value: Any, file: str, where: str) -> str:
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {value!r}"
-    return {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}.get(type(value), f"the number {value}")
+    return {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}.get(
+        type(value), f"the number {value}"
+    )

@@ -169,7 +169,9 @@ def packed_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
         if not named and not texts:
             return None
         if not named and len(texts) > 1 and _preference(texts[0]) == _preference(texts[1]):
-            raise MalformedError(f"it holds several text files and nothing says which has the labels: {', '.join(inside)}")
+            raise MalformedError(
+                f"it holds several text files and nothing says which has the labels: {', '.join(inside)}"
+            )
         name = (named or texts)[0].name
         if inside[name].file_size > MAX_LABEL_FILE_BYTES:
             raise MalformedError(f"its label file {name} would unpack to {inside[name].file_size} bytes")

@@ -33,8 +33,6 @@ STEADY_S = 10.0  # frames for so long are a good run: the pauses begin anew, and
 MOST_LINES = 16  # said about one outage, for a camera that words its trouble differently at each try
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
     """How the camera is.

@@ -44,7 +44,9 @@ def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
     try:
         path = Path(source).expanduser()
     except RuntimeError as error:  # ~name, and there is no such account; or this one has no home
-        raise CameraAbsentError(f"camera.source {source}: there is no such home folder; write the path in full") from error
+        raise CameraAbsentError(
+            f"camera.source {source}: there is no such home folder; write the path in full"
+        ) from error
     if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         from appliance.camera.pictures import PictureCamera
 

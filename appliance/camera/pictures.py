@@ -45,7 +45,9 @@ class PictureCamera:
         self._given = False  # a picture, in this round
         self._trouble: PictureError | None = None  # with the last picture that was skipped
         self._last: tuple[tuple[Path, int, int], np.ndarray] | None = None
-        pictures = f"{len(self._round)} picture{'s' if len(self._round) > 1 else ''} in " if self._folder else "the picture "
+        pictures = (
+            f"{len(self._round)} picture{'s' if len(self._round) > 1 else ''} in " if self._folder else "the picture "
+        )
         self.description = f"{pictures}{path}"
 
     def read(self) -> np.ndarray:
@@ -76,15 +78,23 @@ class PictureCamera:
         try:
             entries = sorted(self._path.iterdir(), key=lambda entry: entry.name)
         except OSError as error:
-            raise CameraAbsentError(f"the folder {self._path} cannot be read: {error.strerror}; check camera.source") from error
-        pictures = [entry for entry in entries if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")]
+            raise CameraAbsentError(
+                f"the folder {self._path} cannot be read: {error.strerror}; check camera.source"
+            ) from error
+        pictures = [
+            entry for entry in entries if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+        ]
         if not pictures:
             raise CameraAbsentError(f"the folder {self._path} holds no picture (.jpg, .png, …); put some into it")
         return pictures
 
     def _begin_again(self) -> None:
         if not self._given:
-            which = f"none of the {len(self._round)} pictures in {self._path} can be read; the last: " if self._folder else ""
+            which = (
+                f"none of the {len(self._round)} pictures in {self._path} can be read; the last: "
+                if self._folder
+                else ""
+            )
             raise CameraAbsentError(f"{which}{self._trouble}")
         if not self._loop:
             raise CameraEndedError(f"{self._path} was shown to its end (camera.loop is off)")

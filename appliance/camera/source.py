@@ -9,7 +9,9 @@ READ_LIMIT_S = 5.0
 
 
 # Files with these names are pictures; every other file is taken for a video.
-PICTURE_SUFFIXES = frozenset(".jpg .jpeg .jpe .png .bmp .gif .webp .tif .tiff .ppm .pgm .avif .heic".split())
+PICTURE_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".heic"]
+)
 
 
 class Camera(Protocol):

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from appliance import __version__
-from appliance.system import logs as log
 from appliance.errors import ApplianceError, SettingsError, UsageError
+from appliance.system import logs as log
 
 COMMANDS = {
     "run": "the daemon, in the foreground",
@@ -71,7 +71,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, purpose in COMMANDS.items():
         if name == wanted:
             module = importlib.import_module(f"appliance.cli.{name}")
-            sub = subparsers.add_parser(name, help=purpose, description=module.__doc__.splitlines()[0], epilog=module.EXAMPLE)
+            sub = subparsers.add_parser(
+                name, help=purpose, description=module.__doc__.splitlines()[0], epilog=module.EXAMPLE
+            )
             _add_verbose(sub, argparse.SUPPRESS)
             module.add_arguments(sub)
             for action in _actions(sub):
@@ -84,7 +86,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
     """The parsers of a subcommand's own actions (`model list`); argparse names them only in private."""
-    return (sub for action in parser._actions if isinstance(action, argparse._SubParsersAction) for sub in action.choices.values())
+    return (
+        sub
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for sub in action.choices.values()
+    )
 
 
 def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:

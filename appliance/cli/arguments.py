@@ -8,7 +8,11 @@ from collections.abc import Callable
 def add_gs(parser: argparse.ArgumentParser) -> None:
     """The option that says where the pictures of gs:// addresses lie here."""
     parser.add_argument(
-        "--gs", action="append", default=[], metavar="gs://BUCKET=DIR", help="where a copy of the bucket is; may be given again"
+        "--gs",
+        action="append",
+        default=[],
+        metavar="gs://BUCKET=DIR",
+        help="where a copy of the bucket is; may be given again",
     )
 
 

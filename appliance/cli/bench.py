@@ -14,7 +14,9 @@ EXAMPLE = "example: appliance bench --model my-model.zip"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)")
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -37,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(report, indent=2))
         return DONE
-    print(f"{result.model.name} {result.model.version} on {result.runtime}, one thread, frames of {FRAME_PX[0]}×{FRAME_PX[1]}")
+    print(
+        f"{result.model.name} {result.model.version} on {result.runtime}, one thread, frames of {FRAME_PX[0]}×{FRAME_PX[1]}"
+    )
     for name, cost in result.stages_ms.items():
         print(f"  {name:<12}{cost:8.3f} ms")
     print(f"  {'whole frame':<12}{result.frame_ms:8.3f} ms")

@@ -16,7 +16,9 @@ EXAMPLE = "example: appliance check --config my.toml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON list")
 
 

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     check = actions.add_parser(
-        "check", help="what is in a dataset, and what is wrong with it", epilog="example: appliance dataset check flowers.zip"
+        "check",
+        help="what is in a dataset, and what is wrong with it",
+        epilog="example: appliance dataset check flowers.zip",
     )
     pack = actions.add_parser(
         "pack", help="write a dataset as a zip, a folder or a CSV index",
@@ -27,11 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for action in (check, pack):
         action.add_argument(
-            "dataset", type=Path, metavar="DATASET", help="a folder with one folder a label, a .zip of it, or a .csv index"
+            "dataset",
+            type=Path,
+            metavar="DATASET",
+            help="a folder with one folder a label, a .zip of it, or a .csv index",
         )
         add_gs(action)
     pack.add_argument(
-        "--out", required=True, type=Path, metavar="FILE|FOLDER", help="a .zip for zip, else a folder; must not exist yet"
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="a .zip for zip, else a folder; must not exist yet",
     )
     pack.add_argument("--form", required=True, choices=("zip", "folder", "csv"), help="what to write")
     pack.add_argument(

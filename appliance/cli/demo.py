@@ -13,7 +13,9 @@ EXAMPLE = "example: appliance demo --seconds 20"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
-    parser.add_argument("--seconds", type=float, default=30, metavar="N", help="how long; 0: until Ctrl-C (default: 30)")
+    parser.add_argument(
+        "--seconds", type=float, default=30, metavar="N", help="how long; 0: until Ctrl-C (default: 30)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

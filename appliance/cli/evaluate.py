@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a threshold to move, the mistakes"
     )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
-    parser.add_argument("--against", type=Path, metavar="OLD", help="another model; status 1 where BUNDLE is worse than it")
+    parser.add_argument(
+        "--against", type=Path, metavar="OLD", help="another model; status 1 where BUNDLE is worse than it"
+    )
     thresholds = parser.add_mutually_exclusive_group()
     thresholds.add_argument(
         "--set-threshold", action="append", default=[], type=_threshold, metavar="[LABEL=]T",
@@ -42,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=("auto", "test", "validation", "train", "all"), default="auto",
         help="which pictures of DATASET; where it has no splits they are made as train makes them",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits and of the intervals (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the splits and of the intervals (default: 0)"
+    )
     add_gs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 
@@ -98,7 +102,10 @@ def _with_thresholds(arguments: argparse.Namespace, evaluation: Any) -> tuple[An
         if target.threshold is None:
             return evaluation, False, [_unreached(arguments, target)]
         common, own = target.threshold, dict(target.label_thresholds)
-        says += [f"{label} alone does not reach {arguments.target_precision:g} at any threshold" for label in target.short_of_it]
+        says += [
+            f"{label} alone does not reach {arguments.target_precision:g} at any threshold"
+            for label in target.short_of_it
+        ]
     elif arguments.set_threshold:
         common, own = kept_thresholds(evaluation.subject.bundle, arguments.set_threshold)
     else:
@@ -107,7 +114,9 @@ def _with_thresholds(arguments: argparse.Namespace, evaluation: Any) -> tuple[An
     threshold = evaluation.subject.threshold if common is None else common
     subject = replace(evaluation.subject.at(threshold, bundle.label_thresholds), bundle=bundle)
     others = ", ".join(f"{label} {value:g}" for label, value in bundle.label_thresholds.items())
-    says.append(f"{arguments.bundle} now carries the threshold {threshold:g}{' and of their own: ' + others if others else ''}")
+    says.append(
+        f"{arguments.bundle} now carries the threshold {threshold:g}{' and of their own: ' + others if others else ''}"
+    )
     return replace(evaluation, subject=subject), True, says
 
 
@@ -119,9 +128,7 @@ def _unreached(arguments: argparse.Namespace, target: Any) -> str:
         return f"No precision can be told: no threshold gives even {LEAST_GIVEN} labels on these pictures. {unchanged}"
     threshold, counts = target.best
     best = f"the best is {counts.precision:.3f}, at {threshold:g}, with a recall of {counts.recall or 0:.3f}"
-    return (
-        f"No threshold reaches a precision of {arguments.target_precision:g} on {LEAST_GIVEN} labels or more: {best}. {unchanged}"
-    )
+    return f"No threshold reaches a precision of {arguments.target_precision:g} on {LEAST_GIVEN} labels or more: {best}. {unchanged}"
 
 
 def _threshold(text: str) -> tuple[str | None, float]:

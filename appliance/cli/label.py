@@ -18,11 +18,21 @@ EXAMPLE = "example: appliance label rose.jpg tulip.jpg --threshold 0.3"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)")
-    parser.add_argument("--threshold", type=float, metavar="T", help="only scores of T or more (default: the model's own)")
-    parser.add_argument("--max-results", type=int, default=-1, metavar="N", help="at most N labels a picture (default: all)")
-    parser.add_argument("--allow", action="append", default=[], metavar="LABEL", help="only this label; may be given again")
-    parser.add_argument("--deny", action="append", default=[], metavar="LABEL", help="never this label; may be given again")
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)"
+    )
+    parser.add_argument(
+        "--threshold", type=float, metavar="T", help="only scores of T or more (default: the model's own)"
+    )
+    parser.add_argument(
+        "--max-results", type=int, default=-1, metavar="N", help="at most N labels a picture (default: all)"
+    )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="LABEL", help="only this label; may be given again"
+    )
+    parser.add_argument(
+        "--deny", action="append", default=[], metavar="LABEL", help="never this label; may be given again"
+    )
     parser.add_argument("--region", type=_region, metavar="X,Y,W,H", help="only this part, in fractions of the picture")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
 
@@ -41,7 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     label_filter = LabelFilter(bundle, settings)
     entries = [_entry(picture, labeler, label_filter) for picture in arguments.pictures]
     if arguments.json:
-        json.dump([{k: v for k, v in entry.items() if k != "best"} for entry in entries], sys.stdout, ensure_ascii=False, indent=2)
+        json.dump(
+            [{k: v for k, v in entry.items() if k != "best"} for entry in entries],
+            sys.stdout,
+            ensure_ascii=False,
+            indent=2,
+        )
         print()
     else:
         for entry in entries:

@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carries the action out."""
     actions: dict[str, Callable[[argparse.Namespace], Any]] = {
-        "show": _show, "list": _list, "install": _install, "rollback": _rollback, "check": _check,
+        "show": _show,
+        "list": _list,
+        "install": _install,
+        "rollback": _rollback,
+        "check": _check,
     }
     value, lines = actions[arguments.action](arguments)
     if arguments.json:
@@ -112,7 +116,9 @@ def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
 
     try:
         runs = ask(control_socket(), {"command": "model-rollback"}, 60)
-        return runs | {"daemon": "follows"}, [f"back to {runs['name']} {runs['version']}, and the running daemon labels with it"]
+        return runs | {"daemon": "follows"}, [
+            f"back to {runs['name']} {runs['version']}, and the running daemon labels with it"
+        ]
     except DaemonAbsentError:
         pass
     store = _store()
@@ -157,7 +163,9 @@ def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
     value = {"offered": offered, "current": known, "taken": False, "reason": None, "daemon": "absent"}
     if offer is None:
         return value, [f"{origin} offers nothing"]
-    return value, [f"{origin} offers {offered}{', which is here already' if known else '; no daemon runs that could take it'}"]
+    return value, [
+        f"{origin} offers {offered}{', which is here already' if known else '; no daemon runs that could take it'}"
+    ]
 
 
 def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:
@@ -171,5 +179,7 @@ def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:
         return value | {"daemon": "absent"}, [f"{says}; no daemon is running here, it is used from the next start on"]
     if runs["sha256"] != value["sha256"]:
         other = f"{runs['name']} {runs['version']}"
-        return value | {"daemon": other}, [f"{says}, but the daemon goes on with {other}: its settings name that (labeler.model)"]
+        return value | {"daemon": other}, [
+            f"{says}, but the daemon goes on with {other}: its settings name that (labeler.model)"
+        ]
     return value | {"daemon": "follows"}, [f"{says}, and the running daemon labels with it"]

@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,7 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     logs.set_up("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:
-        log.info("no settings file: /etc/appliance/appliance.toml is not there and --config names none; the defaults hold")
+        log.info(
+            "no settings file: /etc/appliance/appliance.toml is not there and --config names none; the defaults hold"
+        )
     else:
         log.info("settings: %s", settings.path)
     return run_until_stopped(settings)

@@ -31,13 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--background", metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument("--validation", metavar="DATASET", help="pictures to choose by (default: a part of DATASET)")
     parser.add_argument(
-        "--budget", type=_seconds, metavar="TIME", help="such as 60s or 5m: be done by then, with fewer pictures if need be"
+        "--budget",
+        type=_seconds,
+        metavar="TIME",
+        help="such as 60s or 5m: be done by then, with fewer pictures if need be",
     )
     parser.add_argument(
         "--optimize", choices=("accuracy", "latency"), default="accuracy",
         help="of several bases the best, or a fast one that is nearly as good",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)"
+    )
     parser.add_argument("--name", metavar="NAME", help="of the bundle (default: the name of --out)")
     parser.add_argument("--model-version", metavar="VERSION", help="such as 1.2.0 (default: none, its hash tells it)")
     add_gs(parser)

@@ -176,7 +176,9 @@ class Collector:
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - see _run
-            reason = (error.strerror or str(error)) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            reason = (
+                (error.strerror or str(error)) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            )
             trouble = f"frames cannot be collected in {self._folder.path}: {reason}"
             if trouble != self._trouble:
                 log.warning("%s; labeling goes on", trouble)

@@ -68,7 +68,10 @@ class CollectedFolder:
         """
         moment = datetime.fromtimestamp(time_s, UTC)
         stem = f"{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}-{number}"
-        said = guess | {"picture": f"{stem}.jpg", "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        said = guess | {
+            "picture": f"{stem}.jpg",
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
         sidecar = json.dumps(said, ensure_ascii=False, indent=1).encode()
         added_bytes = len(picture) + len(sidecar)
         self.path.mkdir(mode=0o750, parents=True, exist_ok=True)

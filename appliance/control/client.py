@@ -39,14 +39,18 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
         except (TimeoutError, BlockingIOError) as error:
             raise ControlError(f"the daemon takes no more commands at {path}; try again, or see its log") from error
         except OSError as error:
-            raise ControlError(f"the daemon cannot be asked at {path}: {error.strerror or error}; see the path") from error
+            raise ControlError(
+                f"the daemon cannot be asked at {path}: {error.strerror or error}; see the path"
+            ) from error
         try:
             # A refusal can come before all was sent (and close the other end): what it says is still read.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(_packed(request))
             line = _Lines(connection, MAX_ANSWER_BYTES).next(deadline_s)
         except TimeoutError as error:
-            raise ControlError(f"the daemon did not answer within {timeout_s:g} s; it may be at work yet: see its log") from error
+            raise ControlError(
+                f"the daemon did not answer within {timeout_s:g} s; it may be at work yet: see its log"
+            ) from error
         except (OSError, ValueError):
             line = None
     return _understood(line)
@@ -61,7 +65,9 @@ def _understood(line: bytes | None) -> dict[str, Any]:
             return answer["answer"]
         sentence = str(answer["error"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ControlError("the daemon's answer is not understood; are the command and the daemon of one version?") from error
+        raise ControlError(
+            "the daemon's answer is not understood; are the command and the daemon of one version?"
+        ) from error
     raise ControlError(sentence)
 
 

@@ -39,12 +39,11 @@ class ControlServer:
     """Answers on the control socket from `start()` to `stop()`; a context manager does both."""
 
     def __init__(self, path: Path, handle: Handler, request_timeout_s: float = REQUEST_TIMEOUT_S):
-        """
-        Args:
-            path: The socket's path; its folder must exist.
-            handle: Turns a request into an answer. It is called from several threads at a time. An ApplianceError that it
-                raises is the answer; any other error is logged, and the client is told to look there.
-            request_timeout_s: A client that takes longer to send one request, or to take its answer, is dropped.
+        """Args:
+        path: The socket's path; its folder must exist.
+        handle: Turns a request into an answer. It is called from several threads at a time. An ApplianceError that it
+            raises is the answer; any other error is logged, and the client is told to look there.
+        request_timeout_s: A client that takes longer to send one request, or to take its answer, is dropped.
         """
         self.path = path
         self._handle = handle
@@ -72,7 +71,9 @@ class ControlServer:
             self._inode = self.path.lstat().st_ino
         except OSError as error:
             reason = error.strerror or error
-            raise ControlError(f"the control socket {self.path} cannot be made: {reason}; see its folder's rights") from error
+            raise ControlError(
+                f"the control socket {self.path} cannot be made: {reason}; see its folder's rights"
+            ) from error
         threading.Thread(target=self._accept, args=(self._listener,), name="control", daemon=True).start()
 
     def stop(self) -> None:
@@ -142,16 +143,8 @@ class ControlServer:
             return _no("the daemon failed at this request; its log says more")
 
 
-
-
-
-
-
-
 def _no(sentence: str) -> dict[str, Any]:
     return {"ok": False, "error": sentence}
-
-
 
 
 def _tell(client: socket.socket, answer: dict[str, Any]) -> None:
@@ -214,7 +207,3 @@ def _hand_over(path: Path, owner: int, group: int) -> None:
     except PermissionError:
         log.warning("The control socket %s keeps this account's group, as this account is not in the folder's.", path)
     path.chmod(MODE)
-
-
-
-

@@ -55,16 +55,15 @@ class DeviceCommands:
         describe: Callable[[], dict[str, Any]],
         check_limit_s: float = CHECK_LIMIT_S,
     ):
-        """
-        Args:
-            state: The folder where what was set is remembered.
-            models: Which model labels.
-            pipeline: Where another model or threshold is put in.
-            capture: What is switched on and off.
-            reports: What is told of it.
-            restart: Ends the program in good order, to be started again.
-            describe: How the device is doing, for `appliance check`.
-            check_limit_s: How long a command waits for what the update source answers.
+        """Args:
+        state: The folder where what was set is remembered.
+        models: Which model labels.
+        pipeline: Where another model or threshold is put in.
+        capture: What is switched on and off.
+        reports: What is told of it.
+        restart: Ends the program in good order, to be started again.
+        describe: How the device is doing, for `appliance check`.
+        check_limit_s: How long a command waits for what the update source answers.
         """
         self._state = state
         self._models = models
@@ -75,7 +74,9 @@ class DeviceCommands:
         self._describe = describe
         self._check_limit_s = check_limit_s
         self._following = threading.Lock()  # held while a model is loaded and put in
-        self._setting = threading.Lock()  # held for a moment: what is remembered and what the pipeline gets stay in step
+        self._setting = (
+            threading.Lock()
+        )  # held for a moment: what is remembered and what the pipeline gets stay in step
         self.remembered: Overrides = read_remembered(state)
         if self.remembered.threshold is not None:  # the model may have changed while no daemon ran
             self._hold(self._threshold_for(models.current))
@@ -110,7 +111,9 @@ class DeviceCommands:
             return self._updates().status()
         if command == "model-check":
             return self._checked(self._updates().check())
-        raise ControlError(f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?")
+        raise ControlError(
+            f"the daemon knows no command {command!r}; is it of another version than this one ({__version__})?"
+        )
 
     def configure_threshold(self, threshold: float | None) -> None:
         """Remote Config's threshold from the next frame on, in the place of labeler.threshold; MQTT's still beats it."""
@@ -119,7 +122,9 @@ class DeviceCommands:
                 return
             self._pipeline.configured_threshold = threshold
             self._pipeline.set_threshold(self.remembered.threshold)
-        log.info("Remote Config's threshold is %s", "none: the settings' holds" if threshold is None else f"{threshold:g}")
+        log.info(
+            "Remote Config's threshold is %s", "none: the settings' holds" if threshold is None else f"{threshold:g}"
+        )
 
     def use_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, load_model: bool) -> None:
         """Other settings from the next frame on.
@@ -133,6 +138,7 @@ class DeviceCommands:
             SettingsError, ModelError: They do not fit the model, or name one that cannot be used; nothing changes.
         """
         with self._following:
+
             def suits(model: Labeler) -> None:
                 self._pipeline.prepare(model, None, labeler, events)
 
@@ -183,7 +189,9 @@ class DeviceCommands:
         if why := self._models.held:
             raise ControlError(why)
         if self.updater is None:
-            raise ControlError("this device has no update source: put a model in place with: appliance model install BUNDLE")
+            raise ControlError(
+                "this device has no update source: put a model in place with: appliance model install BUNDLE"
+            )
         return self.updater
 
     def _checked(self, answer: Future[dict[str, Any]]) -> dict[str, Any]:
@@ -243,7 +251,11 @@ class DeviceCommands:
         if threshold != self.remembered.threshold:
             own = self.remembered.bundle_threshold
             why = "none itself, and this one does" if own is None else f"{own:g} itself, and this one does not"
-            log.info("the threshold %g set over MQTT no longer holds: it was set for a model that brings %s", self.remembered.threshold, why)
+            log.info(
+                "the threshold %g set over MQTT no longer holds: it was set for a model that brings %s",
+                self.remembered.threshold,
+                why,
+            )
             self._remember(replace(self.remembered, threshold=threshold))
 
     def _remember(self, remembered: Overrides) -> None:

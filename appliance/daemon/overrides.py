@@ -33,13 +33,19 @@ def read_remembered(folder: Path) -> Overrides:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         threshold, running, bundle_threshold = values["threshold"], values["running"], values.get("bundle_threshold")
-        if not isinstance(running, bool) or not all(each is None or 0 <= each <= 1 for each in (threshold, bundle_threshold)):
+        if not isinstance(running, bool) or not all(
+            each is None or 0 <= each <= 1 for each in (threshold, bundle_threshold)
+        ):
             raise ValueError("values out of bounds")
         return Overrides(threshold, running, bundle_threshold)
     except FileNotFoundError:
         return Overrides()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s cannot be used (%s); the threshold is the settings' or the model's again, and running is ON", path, error)
+        log.warning(
+            "%s cannot be used (%s); the threshold is the settings' or the model's again, and running is ON",
+            path,
+            error,
+        )
         return Overrides()
 
 
@@ -48,4 +54,6 @@ def write_remembered(folder: Path, remembered: Overrides) -> None:
     try:
         write_durably(folder / FILE_NAME, json.dumps(asdict(remembered)).encode())
     except OSError as error:
-        log.warning("%s cannot be written (%s); what was set over MQTT holds until the next restart", folder / FILE_NAME, error)
+        log.warning(
+            "%s cannot be written (%s); what was set over MQTT holds until the next restart", folder / FILE_NAME, error
+        )

@@ -125,32 +125,40 @@ class Pipeline:
 
     def set_threshold(self, threshold: float | None) -> None:
         """Another threshold from the next frame on; None for the settings' or the bundle's."""
+
         def act() -> None:
             engine = self._engine
             self._change(replace(engine, filter=self._filter(engine.labeler, self._labeler_settings, threshold)))
+
         self._between_frames(act)
 
     def use_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
         """Swaps in an engine that was prepared with other settings, as `use` does; they hold from then on."""
+
         def act() -> None:
             self._labeler_settings, self._event_settings = labeler_settings, event_settings
             self._swap(engine)
             self._engine.tracker.use_settings(event_settings)
+
         self._between_frames(act)
 
     def end_events(self, reason: str) -> None:
         """Ends what is open, because no more frames will come for a while; one that still lies ready is let go."""
+
         def act() -> None:
             self._end_all(reason)
             self._slot.get(0)
             self._let_go = True
+
         self._between_frames(act)
 
     def stop(self) -> None:
         """Ends what is open and makes run() return."""
+
         def act() -> None:
             self._end_all("stop")
             self._stopped = True
+
         self._between_frames(act)
 
     def run(self) -> None:
@@ -176,7 +184,9 @@ class Pipeline:
         try:
             scores = engine.labeler.scores(frame.pixels)
             if not np.isfinite(scores).all():
-                raise ApplianceError(f"the model {engine.labeler.identity.name} answers with scores that are no numbers")
+                raise ApplianceError(
+                    f"the model {engine.labeler.identity.name} answers with scores that are no numbers"
+                )
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
             self._failed(error, frame, engine)
             return
@@ -184,7 +194,9 @@ class Pipeline:
             log.info("labeling again")
             self._trouble = None
         labels = engine.filter.select(scores)
-        events = engine.tracker.update(engine.filter.masked(scores), engine.filter.thresholds, frame.time, frame.monotonic_s)
+        events = engine.tracker.update(
+            engine.filter.masked(scores), engine.filter.thresholds, frame.time, frame.monotonic_s
+        )
         self._meter.frame(engine.labeler.inference_ms)
         self._results.labeled(frame, engine, scores, labels, events)
         if self.on_outcome:

@@ -127,7 +127,14 @@ class Service:
         self.capture = Capture(self._open_camera, settings.camera.fps, slot, self._camera_changed)
         self.junction = UpdateHost(self.models, self.pipeline, self.reports)
         self._status = Status(
-            self.device, self.models, self.capture, self.pipeline, self.publisher, self._outbox, self.meter, self.collector
+            self.device,
+            self.models,
+            self.capture,
+            self.pipeline,
+            self.publisher,
+            self._outbox,
+            self.meter,
+            self.collector,
         )
         self.orders = DeviceCommands(
             state, self.models, self.pipeline, self.capture, self.reports,
@@ -159,7 +166,13 @@ class Service:
         share_the_interpreter()
         self._control.start()
         model = self.models.current
-        log.info("camera-appliance %s, device %s, %s, model %s", __version__, self.device, model.runtime, _named(model.identity))
+        log.info(
+            "camera-appliance %s, device %s, %s, model %s",
+            __version__,
+            self.device,
+            model.runtime,
+            _named(model.identity),
+        )
         self.pipeline.use(self._engine)
         self.reports.end_unfinished(self._outbox.open_events())
         self.reports.running(self.orders.remembered.running)
@@ -237,7 +250,11 @@ class Service:
     ) -> None:
         """Hands one frame's result to the reports, and to the collector where there is one."""
         self.reports.frame(
-            frame, labels, engine.labeler.inference_ms, events, engine.tracker.open_peaks,
+            frame,
+            labels,
+            engine.labeler.inference_ms,
+            events,
+            engine.tracker.open_peaks,
             lambda: jpeg(upright(frame.pixels, self.view)),
         )
         if self.collector:
@@ -319,7 +336,10 @@ class Service:
             self.updater.store_changed()
         if changes.log:
             set_up(self.settings.log.level, self.settings.log.format)
-        log.info("the settings were read again; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing to change")
+        log.info(
+            "the settings were read again; %s",
+            f"changed: {', '.join(changes.live)}" if changes.live else "nothing to change",
+        )
         if changes.restart:
             log.warning("these take effect after `systemctl restart appliance`: %s", ", ".join(changes.restart))
         self._notifier.ready(f"labeling with {_named(self.models.current.identity)}")

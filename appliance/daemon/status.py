@@ -81,5 +81,9 @@ class Status:
             "frames": self._meter.frames,
             "labeling_trouble": self._pipeline.trouble,
             "broker": {"connected": self._publisher.connected, "trouble": self._publisher.trouble},
-            "outbox": {"waiting": self._outbox.waiting, "dropped": self._outbox.dropped, "trouble": self._outbox.trouble},
+            "outbox": {
+                "waiting": self._outbox.waiting,
+                "dropped": self._outbox.dropped,
+                "trouble": self._outbox.trouble,
+            },
         }

@@ -80,7 +80,9 @@ class UpdateHost:
             raise StoreError(why)
 
         def load() -> Labeler:
-            return warmed if self._models.loaded_under == self._warmed_under else self._models.load_beside(warmed.bundle)
+            return (
+                warmed if self._models.loaded_under == self._warmed_under else self._models.load_beside(warmed.bundle)
+            )
 
         self._orders.put_in(load, change)
         self._wait_for(self._models.current)
@@ -115,7 +117,10 @@ class UpdateHost:
 
     def told(self, step: UpdateStep) -> None:
         """A step, for T/update."""
-        log.info("update: %s", " ".join(filter(None, (step.state, step.version, f"({step.reason})" if step.reason else None))))
+        log.info(
+            "update: %s",
+            " ".join(filter(None, (step.state, step.version, f"({step.reason})" if step.reason else None))),
+        )
         self._reports.update(update_payload(step.state, step.version, step.sha256, step.reason))
 
     def shows(self, shown: UpdateStatus) -> None:
@@ -127,7 +132,9 @@ class UpdateHost:
 
     def _put_back(self, leaving: Bundle, reason: str, to_bundled: bool) -> None:
         self._orders.put_in(
-            lambda: self._models.load_previous(to_bundled), lambda: self._models.roll_back(reason, to_bundled), leaving=leaving
+            lambda: self._models.load_previous(to_bundled),
+            lambda: self._models.roll_back(reason, to_bundled),
+            leaving=leaving,
         )
 
     def _tell(self) -> None:

@@ -15,8 +15,7 @@ class LocalBroker:
     """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, in a thread of its own."""
 
     def __init__(self, topic_filter: str, on_message: Callable[[str, bytes], None]):
-        """
-        Args:
+        """Args:
             topic_filter: What the subscriber listens to.
             on_message: Called on the broker's thread with topic and payload of each message that arrives.
 
@@ -39,7 +38,9 @@ class LocalBroker:
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S) or self._failure:
-            raise ApplianceError(f"the demo's broker did not start on 127.0.0.1:{self.port}: {self._failure or 'no answer'}")
+            raise ApplianceError(
+                f"the demo's broker did not start on 127.0.0.1:{self.port}: {self._failure or 'no answer'}"
+            )
 
     def close(self) -> None:
         """Stops the broker and waits for its end."""
@@ -58,7 +59,9 @@ class LocalBroker:
         self._stop = asyncio.Event()
         address = f"127.0.0.1:{self.port}"
         anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
-        broker = self._amqtt.broker.Broker({"listeners": {"default": {"type": "tcp", "bind": address}}, "plugins": anonymous})
+        broker = self._amqtt.broker.Broker(
+            {"listeners": {"default": {"type": "tcp", "bind": address}}, "plugins": anonymous}
+        )
         await broker.start()
         client = self._amqtt.client.MQTTClient(config={"auto_reconnect": False})
         await client.connect(f"mqtt://{address}")

@@ -20,8 +20,7 @@ class LocalRepository:
     """A signed repository of models, served by a plain static web server on 127.0.0.1."""
 
     def __init__(self, folder: Path):
-        """
-        Args:
+        """Args:
             folder: An empty one, for the site and its keys.
 
         Raises:
@@ -49,7 +48,10 @@ class LocalRepository:
         release = Version(bundle.version or "0").release
         version = ".".join(map(str, (release[0], release[1] + 1 if len(release) > 1 else 1, 0)))
         newer = replace(
-            bundle, identity=replace(bundle.identity, version=version), confidence_threshold=_NEWER_THRESHOLD, label_thresholds={}
+            bundle,
+            identity=replace(bundle.identity, version=version),
+            confidence_threshold=_NEWER_THRESHOLD,
+            label_thresholds={},
         )
         write_bundle(newer, self._folder / version)
         self._publisher.push(self._folder / version)

@@ -16,19 +16,18 @@ from appliance.daemon.service import Service
 from appliance.demo.broker import LocalBroker
 from appliance.demo.repository import LocalRepository
 from appliance.errors import ApplianceError, UsageError
-from appliance.settings.schema import CameraSettings, DeviceSettings, EventSettings, MqttSettings, Settings, UpdateSettings
+from appliance.settings.schema import (
+    CameraSettings,
+    DeviceSettings,
+    EventSettings,
+    MqttSettings,
+    Settings,
+    UpdateSettings,
+)
 
 DEVICE = "demo"
 # When the newer model is pushed: early enough that its probation ends before the demo does.
 _PUSH_AFTER_S, _PUSH_AT, _PROBATION_S = 10.0, 1 / 3, 5.0
-
-
-
-
-
-
-
-
 
 
 def demo_settings(port: int, repository: LocalRepository | None = None) -> Settings:

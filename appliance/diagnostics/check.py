@@ -108,13 +108,17 @@ def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
         camera = open_camera(settings.camera, (640, 480))
         try:
             pixels = camera.read()
-            yield CheckResult("camera", True, f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken")
+            yield CheckResult(
+                "camera", True, f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken"
+            )
         finally:
             camera.close()
     except ApplianceError as error:
         yield CheckResult("camera", False, str(error))
     except Exception as error:  # noqa: BLE001 - camera libraries raise what they like; the daemon would go on trying
-        yield CheckResult("camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source")
+        yield CheckResult(
+            "camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source"
+        )
 
     def label() -> str:
         named = settings.labeler.model
@@ -130,7 +134,9 @@ def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
         seen = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "nothing that it knows"
         on = "" if pixels is not None else " (no frame: tried on grey)"
         identity = labeler.identity
-        return f"{identity.name} {identity.version} on {labeler.runtime}; sees {seen}{on}, {labeler.inference_ms:.1f} ms"
+        return (
+            f"{identity.name} {identity.version} on {labeler.runtime}; sees {seen}{on}, {labeler.inference_ms:.1f} ms"
+        )
 
     yield _found("model", label)
 
@@ -178,5 +184,9 @@ def _clock() -> CheckResult:
     made = Path(appliance.__file__).stat().st_mtime
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     if time.time() < made:
-        return CheckResult("clock", False, f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up")
+        return CheckResult(
+            "clock",
+            False,
+            f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up",
+        )
     return CheckResult("clock", True, f"{now} UTC")

@@ -126,8 +126,10 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise PictureError(f"{name} is not a picture in a known format.") from None
     except Image.DecompressionBombError:
-        raise PictureError(f"{name} has far more pixels than the {MAX_PX // 1_000_000} million that are read.") from None
-    except Exception as error:  # noqa: BLE001 - decoders raise nearly anything on a damaged file (SyntaxError, struct.error, …)
+        raise PictureError(
+            f"{name} has far more pixels than the {MAX_PX // 1_000_000} million that are read."
+        ) from None
+    except Exception as error:
         raise PictureError(f"{name} cannot be read as a picture: {error or type(error).__name__}.") from error
 
 

@@ -37,8 +37,7 @@ class LoadedModel:
     """
 
     def __init__(self, model: bytes, shown: str, runtime: str, threads: int):
-        """
-        Args:
+        """Args:
             model: The bytes of a .tflite file.
             shown: What to call the model in errors.
             runtime: auto (LiteRT where it works, else tflite-runtime), litert or tflite-runtime.

@@ -28,8 +28,7 @@ class LabelFilter:
     """
 
     def __init__(self, bundle: Bundle, settings: LabelerSettings, threshold: float | None = None):
-        """
-        Args:
+        """Args:
             bundle: The model's labels and its own thresholds.
             settings: The labeler section.
             threshold: What was set over MQTT, 0–1; None where nothing was.

@@ -123,15 +123,21 @@ def _check(model: LoadedModel, bundle: Bundle, shown: str) -> tuple[Tensor, Tens
         )
     picture, output = model.inputs[0], model.outputs[0]
     if len(picture.shape) != 4 or picture.shape[0] != 1 or picture.shape[3] != 3:
-        raise BundleError(f"{shown} is not an image classifier: its input is {list(picture.shape)}, not [1, height, width, 3].")
+        raise BundleError(
+            f"{shown} is not an image classifier: its input is {list(picture.shape)}, not [1, height, width, 3]."
+        )
     if picture.resizable:
         raise BundleError(f"{shown} leaves the size of its input open; export it with a fixed height and width.")
     if picture.dtype not in (np.uint8, np.int8, np.float32):
-        raise BundleError(f"{shown} is not an image classifier: its input is {picture.dtype}, not uint8, int8 or float32.")
+        raise BundleError(
+            f"{shown} is not an image classifier: its input is {picture.dtype}, not uint8, int8 or float32."
+        )
     if not output.shape or any(size != 1 for size in output.shape[:-1]):
         raise BundleError(f"{shown} is not an image classifier: its output is {list(output.shape)}, not [1, labels].")
     if output.dtype not in (np.uint8, np.int8, np.float32):
-        raise BundleError(f"{shown} is not an image classifier: its output is {output.dtype}, not uint8, int8 or float32.")
+        raise BundleError(
+            f"{shown} is not an image classifier: its output is {output.dtype}, not uint8, int8 or float32."
+        )
     if output.shape[-1] != len(bundle.labels):
         raise BundleError(
             f"{shown} has {len(bundle.labels)} labels, and its model {output.shape[-1]} outputs: they do not belong together."
@@ -144,7 +150,9 @@ def _normalisation(facts: ModelFacts, shown: str) -> tuple[tuple[float, ...] | N
         if values is None:
             continue
         if len(values) not in (1, 3) or not np.isfinite(values).all() or (name == "std" and 0 in values):
-            raise BundleError(f"{shown}: the {name} in its metadata is {list(values)}; it must be 1 or 3 numbers (std not 0).")
+            raise BundleError(
+                f"{shown}: the {name} in its metadata is {list(values)}; it must be 1 or 3 numbers (std not 0)."
+            )
     return facts.mean, facts.std
 
 

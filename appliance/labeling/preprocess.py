@@ -7,7 +7,6 @@ region is mapped back onto the frame as it lies and cut out as a view, resized, 
 Bilinear interpolation treats both directions and both ends alike, so the result is the same within rounding.
 """
 
-
 import cv2
 import numpy as np
 
@@ -17,8 +16,6 @@ from appliance.imaging.view import View
 cv2.setNumThreads(1)
 
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-
-
 
 
 def upright(pixels: np.ndarray, view: View) -> np.ndarray:
@@ -48,13 +45,12 @@ class Preparer:
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
     ):
-        """
-        Args:
-            view: How frames are to be looked at.
-            size_px: (width, height) of the input.
-            dtype: uint8 takes the pixels as they are, int8 the pixels − 128 (what both quantised forms are trained
-                for: their scale stands for the normalisation), float32 (pixels − mean) / std.
-            mean, std: One value, or one a channel; without them 127.5 (float32 only).
+        """Args:
+        view: How frames are to be looked at.
+        size_px: (width, height) of the input.
+        dtype: uint8 takes the pixels as they are, int8 the pixels − 128 (what both quantised forms are trained
+            for: their scale stands for the normalisation), float32 (pixels − mean) / std.
+        mean, std: One value, or one a channel; without them 127.5 (float32 only).
         """
         width, height = size_px
         turned = view.rotation in (90, 270)

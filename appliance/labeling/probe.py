@@ -89,7 +89,9 @@ def probe(bundle: Path, limits: Limits = Limits(), runtime: str = "auto", thread
             said.seek(0)
             words = said.read(MAX_WRITTEN_BYTES).decode(errors="replace")
     except OSError as error:
-        raise ProbeError(f"{bundle} could not be tried: no process can be started ({error.strerror or error})") from error
+        raise ProbeError(
+            f"{bundle} could not be tried: no process can be started ({error.strerror or error})"
+        ) from error
     if words.strip():
         log.debug("While %s was tried: %s", bundle, words.strip()[-2000:])
     return _judged(bundle, limits, status, answer, words)
@@ -103,7 +105,13 @@ def _run(command: list[str], folder: str, said: IO[bytes], time_s: float) -> tup
     # One thread each: OpenBLAS otherwise takes memory for every core. And its temporary files go with the folder.
     environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder}
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environ, cwd=folder, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        env=environ,
+        cwd=folder,
+        start_new_session=True,
     )
     with child:
         try:
@@ -128,7 +136,9 @@ def _judged(bundle: Path, limits: Limits, status: int | None, answer: bytes, wor
             raise BundleError(memory)
         raise BundleError(f"{bundle} crashed the process that tried it (signal {signal.Signals(-status).name})")
     if status < 0:
-        raise ProbeError(f"{bundle} could not be tried: the process was ended from outside (signal {-status}); try again")
+        raise ProbeError(
+            f"{bundle} could not be tried: the process was ended from outside (signal {-status}); try again"
+        )
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:

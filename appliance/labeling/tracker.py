@@ -57,11 +57,10 @@ class Tracker:
     """Follows every label of one model. Not thread-safe: it belongs to the labeling thread."""
 
     def __init__(self, labels: Sequence[str], settings: EventSettings, new_id: Callable[[], str]):
-        """
-        Args:
-            labels: The model's labels, in the order of its output.
-            settings: The events section.
-            new_id: Called for the id of each start.
+        """Args:
+        labels: The model's labels, in the order of its output.
+        settings: The events section.
+        new_id: Called for the id of each start.
         """
         self._labels = labels
         self._settings = settings

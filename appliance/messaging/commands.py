@@ -45,12 +45,11 @@ class Commands:
     """Carries out the commands for one device."""
 
     def __init__(self, topics: Topics, handlers: Mapping[str, Handler], answer: Callable[[Any, dict[str, Any]], None]):
-        """
-        Args:
-            topics: The device's topics.
-            handlers: One for each name in `topics.commands`. They get a float or None (threshold), a bool (running),
-                `latest` or a version (install), None (the others). They must not block: long work gives a future.
-            answer: Sends the answer to a message, `{"ok": true}` or `{"ok": false, "error"}`; called on any thread.
+        """Args:
+        topics: The device's topics.
+        handlers: One for each name in `topics.commands`. They get a float or None (threshold), a bool (running),
+            `latest` or a version (install), None (the others). They must not block: long work gives a future.
+        answer: Sends the answer to a message, `{"ok": true}` or `{"ok": false, "error"}`; called on any thread.
         """
         self._names = {topic: name for name, topic in topics.commands.items()}
         self._handlers = handlers
@@ -67,7 +66,9 @@ class Commands:
             return
         try:
             value = parse(name, message.payload)
-            log.info("command %s%s", name, "" if value is None and name != "threshold" else f": {_shown(message.payload)}")
+            log.info(
+                "command %s%s", name, "" if value is None and name != "threshold" else f": {_shown(message.payload)}"
+            )
             outcome = self._handlers[name](value)
         except Exception as error:  # noqa: BLE001 - a command must not end the thread that the connection lives on
             self._finish(message, name, error)
@@ -80,7 +81,9 @@ class Commands:
     def _ignore(self, topic: str) -> None:
         if topic not in self._ignored:
             self._ignored.add(topic)
-            log.warning("a retained message on %s is ignored: commands are for now; clear it, and send without retain", topic)
+            log.warning(
+                "a retained message on %s is ignored: commands are for now; clear it, and send without retain", topic
+            )
 
     def _finish(self, message: Command, name: str, error: BaseException | None) -> None:
         if error is None:
@@ -90,7 +93,10 @@ class Commands:
             response = {"ok": False, "error": str(error)}
         else:
             log.error("command %s failed", name, exc_info=error)
-            response = {"ok": False, "error": f"{name} failed for a reason that the device's log tells ({type(error).__name__})"}
+            response = {
+                "ok": False,
+                "error": f"{name} failed for a reason that the device's log tells ({type(error).__name__})",
+            }
         self._answer(message, response)
 
 

@@ -34,19 +34,14 @@ _FETCH = 200
 _OVERHEAD_BYTES = 64  # of a PUBLISH packet, generously
 
 
-
-
-
-
 class Delivery:
     """The order of messages, the window, and the acknowledgements. Belongs to the publisher's thread."""
 
     def __init__(self, outbox: Outbox, say: Say, refused_s: float):
-        """
-        Args:
-            outbox: Where events wait.
-            say: Told of a trouble: its key, and the sentence or None when it is over.
-            refused_s: How long a topic that the broker refused is left alone.
+        """Args:
+        outbox: Where events wait.
+        say: Told of a trouble: its key, and the sentence or None when it is over.
+        refused_s: How long a topic that the broker refused is left alone.
         """
         self._outbox = outbox
         self._say = say

@@ -101,7 +101,20 @@ def restart_payload(
         "boot": boot,
         "seq": seq,
     }
-    order = ("id", "type", "label", "score", "peak_score", "started", "ended", "reason", "model", "device", "boot", "seq")
+    order = (
+        "id",
+        "type",
+        "label",
+        "score",
+        "peak_score",
+        "started",
+        "ended",
+        "reason",
+        "model",
+        "device",
+        "boot",
+        "seq",
+    )
     whole = {**started, **end}
     return {key: whole[key] for key in order}
 

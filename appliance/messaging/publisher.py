@@ -40,8 +40,6 @@ _DELETE_S = 1.0  # acknowledged events wait this long for new ones to share thei
 _TURN_LIMIT_S = 30.0  # one turn of the thread: an fsync on a bad card takes seconds
 
 
-
-
 class MqttPublisher:
     """Keeps one connection to the broker, and everything durable or retained going through it."""
 
@@ -57,16 +55,15 @@ class MqttPublisher:
         *,
         patience: ConnectionTimeouts = ConnectionTimeouts(),
     ):
-        """
-        Args:
-            settings: The mqtt section.
-            password: Of the account; never logged.
-            topics: Of this device.
-            outbox: Where events wait; the caller closes it after `run` has returned.
-            subscriptions: Topics to listen to, QoS 1.
-            on_message: Gets what arrives, on the publisher's thread; must not block.
-            client_id: Sent to the broker; two clients with the same throw each other out.
-            patience: The waiting times.
+        """Args:
+        settings: The mqtt section.
+        password: Of the account; never logged.
+        topics: Of this device.
+        outbox: Where events wait; the caller closes it after `run` has returned.
+        subscriptions: Topics to listen to, QoS 1.
+        on_message: Gets what arrives, on the publisher's thread; must not block.
+        client_id: Sent to the broker; two clients with the same throw each other out.
+        patience: The waiting times.
         """
         self.pulse = Heartbeat("publisher")
         self._settings, self._password, self._topics, self._outbox = settings, password, topics, outbox
@@ -212,7 +209,9 @@ class MqttPublisher:
             self._delivery.more_events()
 
     def _opened(self) -> Connection:
-        return open_connection(self._settings, self._password, self._client_id, self._topics.availability, self._patience.answer_s)
+        return open_connection(
+            self._settings, self._password, self._client_id, self._topics.availability, self._patience.answer_s
+        )
 
     def _handle(self, connection: Connection, what: tuple[Any, ...], now_s: float) -> None:
         match what:
@@ -232,7 +231,10 @@ class MqttPublisher:
 
     def _receive(self, message: Any) -> None:
         properties = message.properties
-        response_topic, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
+        response_topic, correlation = (
+            getattr(properties, "ResponseTopic", None),
+            getattr(properties, "CorrelationData", None),
+        )
         try:
             self._on_message(Message(message.topic, message.payload, message.retain, response_topic, correlation))
         except Exception:
@@ -240,7 +242,10 @@ class MqttPublisher:
 
     def _accepted(self, connection: Connection, properties: Any) -> None:
         connection.accept(self._subscriptions)
-        window, limit_bytes = getattr(properties, "ReceiveMaximum", None), getattr(properties, "MaximumPacketSize", None)
+        window, limit_bytes = (
+            getattr(properties, "ReceiveMaximum", None),
+            getattr(properties, "MaximumPacketSize", None),
+        )
         self._delivery.connected(window, limit_bytes, self._link.careful)
         # Last among what is retained: whoever sees the device come online finds its values in place.
         self._delivery.retain(Outgoing(self._topics.availability, ONLINE.encode(), 1, retain=True))

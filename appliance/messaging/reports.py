@@ -59,15 +59,14 @@ class Reports:
         clock: Callable[[], float] = time.time,
         start_timer: Callable[[float, Callable[[], None]], Timer] = start_timer,
     ):
-        """
-        Args:
-            sink: The publisher.
-            topics: The device's topics.
-            settings: All settings; the mqtt section, the allowed labels and the device's name count here.
-            boot: The id of this start of the program.
-            state_dir: Where the last frame and what stands on the broker are remembered.
-            clock: Seconds since 1970 UTC.
-            start_timer: Calls a function after a delay.
+        """Args:
+        sink: The publisher.
+        topics: The device's topics.
+        settings: All settings; the mqtt section, the allowed labels and the device's name count here.
+        boot: The id of this start of the program.
+        state_dir: Where the last frame and what stands on the broker are remembered.
+        clock: Seconds since 1970 UTC.
+        start_timer: Calls a function after a delay.
         """
         self._sink = sink
         self._topics = topics
@@ -257,13 +256,17 @@ class Reports:
     def _tell_events(self, events: Sequence[Event]) -> None:
         for event in events:
             self._seq += 1
-            self._offer(self._topics.event, said.event_payload(event, self._model, self._topics.device, self._boot, self._seq))
+            self._offer(
+                self._topics.event, said.event_payload(event, self._model, self._topics.device, self._boot, self._seq)
+            )
             (self._on.add if event.type == "started" else self._on.discard)(event.label)
             if event.label in self._watched:
                 self._switch(event.label)
 
     def _offer(self, topic: str, payload: Mapping[str, Any], time_s: float | None = None) -> None:
-        self._sink.offer({"topic": topic, "time": self._clock() if time_s is None else time_s, "payload": dict(payload)})
+        self._sink.offer(
+            {"topic": topic, "time": self._clock() if time_s is None else time_s, "payload": dict(payload)}
+        )
 
     def _switch(self, label: str) -> None:
         self._sink.retain(self._topics.label(self._watched[label]), ON if label in self._on else OFF)
@@ -311,7 +314,9 @@ class Reports:
             if self._snapshot is None or self._snapshot[0] is not asked:
                 return
             self._snapshot = None
-        asked.set_exception(MessagingError(f"no frame came within {_SNAPSHOT_LIMIT_S:g} s: see the camera's state in T/stats"))
+        asked.set_exception(
+            MessagingError(f"no frame came within {_SNAPSHOT_LIMIT_S:g} s: see the camera's state in T/stats")
+        )
 
     def _announce(self) -> None:
         with self._lock:

@@ -18,7 +18,9 @@ from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 
 
-def round_trip(settings: MqttSettings, password: str | None, topics: Topics, client_id: str, limit_s: float = 10.0) -> float:
+def round_trip(
+    settings: MqttSettings, password: str | None, topics: Topics, client_id: str, limit_s: float = 10.0
+) -> float:
     """Sends a message to a topic of the device and waits until it comes back.
 
     Args:
@@ -37,7 +39,7 @@ def round_trip(settings: MqttSettings, password: str | None, topics: Topics, cli
     broker = f"{settings.host}:{broker_port(settings)}"
     try:
         connection = open_connection(settings, password, client_id, None, limit_s)
-    except Exception as error:  # noqa: BLE001 - the network has many; faults has a sentence for each
+    except Exception as error:
         raise MessagingError(faults.connecting(error, broker, settings)) from error
     topic = f"{topics.root}/check/{secrets.token_hex(4)}"
     sent_s = 0.0

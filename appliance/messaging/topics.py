@@ -15,6 +15,7 @@ ON, OFF = "ON", "OFF"
 SLUG_CHARACTERS = 48
 """The length of a slug at the most."""
 
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """The topics of one device.

@@ -42,7 +42,10 @@ Fetch = Callable[[str, int], bytes]
 
 # Metadata is small; what is larger is no metadata. In bytes.
 _LIMITS = UpdaterConfig(
-    root_max_length=128 * 1024, timestamp_max_length=16 * 1024, snapshot_max_length=64 * 1024, targets_max_length=2 * 1024 * 1024
+    root_max_length=128 * 1024,
+    timestamp_max_length=16 * 1024,
+    snapshot_max_length=64 * 1024,
+    targets_max_length=2 * 1024 * 1024,
 )
 MAX_METADATA_BYTES = _LIMITS.targets_max_length
 SIGNED_AT = "signed_at"
@@ -90,12 +93,11 @@ class TrustedRepository:
     """The newest state of a repository that can be trusted. Not safe to use from two threads or processes at a time."""
 
     def __init__(self, folder: Path, root: bytes, url: str, fetch: Fetch):
-        """
-        Args:
-            folder: Where trusted metadata is kept for ever; made where it is missing.
-            root: The root metadata that came with the device.
-            url: The repository: `metadata/` and `targets/` are below it.
-            fetch: Gets the small files.
+        """Args:
+        folder: Where trusted metadata is kept for ever; made where it is missing.
+        root: The root metadata that came with the device.
+        url: The repository: `metadata/` and `targets/` are below it.
+        fetch: Gets the small files.
         """
         self._folder, self._root, self._fetch = folder, root, fetch
         self._url = url.rstrip("/")
@@ -113,9 +115,13 @@ class TrustedRepository:
         self._folder.mkdir(parents=True, exist_ok=True)
         fetcher = _Fetcher(self._fetch)
         try:
-            updater = Updater(str(self._folder), f"{self._url}/metadata/", fetcher=fetcher, config=_LIMITS, bootstrap=self._root)
+            updater = Updater(
+                str(self._folder), f"{self._url}/metadata/", fetcher=fetcher, config=_LIMITS, bootstrap=self._root
+            )
         except RepositoryError as error:
-            raise SourceSettingsError(f"the root metadata that came with this device cannot be used: {error}") from error
+            raise SourceSettingsError(
+                f"the root metadata that came with this device cannot be used: {error}"
+            ) from error
         before = self._kept_timestamp()
         try:
             updater.refresh()
@@ -223,7 +229,9 @@ class TrustedRepository:
                     "labeling goes on, but nothing is updated until its operator signs it again (appliance publish refresh)"
                 )
             case BadVersionNumberError():
-                return SourceError(f"{where} is refused: it is older than what was seen before, or of another state ({error})")
+                return SourceError(
+                    f"{where} is refused: it is older than what was seen before, or of another state ({error})"
+                )
             case UnsignedMetadataError():
                 return SourceError(f"{where} is refused: it is not signed with the keys that the root names")
             case DeserializationError():

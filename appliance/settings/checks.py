@@ -89,8 +89,6 @@ def web_address_fault(value: str) -> str | None:
     return None
 
 
-
-
 def _plain_name(value: str) -> str | None:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         return None

@@ -23,7 +23,9 @@ def credential(name: str, environ: Mapping[str, str] = os.environ, folder: Path 
     return path if os.access(path, os.R_OK) else None
 
 
-def with_credentials(settings: Settings, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS) -> Settings:
+def with_credentials(
+    settings: Settings, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS
+) -> Settings:
     """The settings, with systemd's credentials in place of the files in /etc/appliance/credentials.
 
     An account that names no password file takes `mqtt_password` and `camera_password` from there. A setting that names a

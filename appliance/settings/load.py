@@ -56,7 +56,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
             if not isinstance(table, dict):
                 needs = "stands outside all sections: put it below the line of its own, such as [camera]"
                 raise SettingsError(f"{where.of(name)}: {name} {needs}")
-            raise SettingsError(f"{where.of(name)}: there is no section [{name}]{_nearest(name, [n for n in hints if n != 'path'])}")
+            raise SettingsError(
+                f"{where.of(name)}: there is no section [{name}]{_nearest(name, [n for n in hints if n != 'path'])}"
+            )
         if not isinstance(table, dict):
             raise SettingsError(f"{where.of(name)}: {name} must be a section: write [{name}] on a line of its own")
         sections[name] = _section(hints[name], name, table, where)
@@ -64,12 +66,6 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     if wrong := contradiction(settings):
         raise SettingsError(f"{where.of(wrong[0])}: {wrong[0]} {wrong[1]}")
     return settings
-
-
-
-
-
-
 
 
 def _section(kind: type, section: str, table: dict[str, Any], where: "_Where") -> Any:
@@ -121,7 +117,13 @@ def _convert(hint: Any, value: Any) -> Any:
         return Path(value)
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)) and value == value:
         return value
-    names = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false", Path: "a path in quotes"}
+    names = {
+        str: "a text in quotes",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Path: "a path in quotes",
+    }
     raise ValueError(names[hint])
 
 
@@ -171,8 +173,6 @@ def _from_text(text: str, kind: Any) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
 
 
 def _nearest(word: str, known: Any, prefix: str = "") -> str:

@@ -34,8 +34,8 @@ class _Where:
                     opened = opened or number
                     if key and (current == f"{section}.{key}"):
                         return number
-            elif key and current == section and re.match(rf"\s*{quoted}\s*[.=]", line):
-                return number
-            elif not current and re.match(rf"\s*{re.escape(section)}\s*(\.\s*{quoted}\s*)?[.=]", line):
+            elif (key and current == section and re.match(rf"\s*{quoted}\s*[.=]", line)) or (
+                not current and re.match(rf"\s*{re.escape(section)}\s*(\.\s*{quoted}\s*)?[.=]", line)
+            ):
                 return number
         return opened

@@ -36,41 +36,13 @@ def option(default: Any, description: str, check: Check | None = None) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """Who this device is."""
 
-    id: str | None = option(None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", _device_id)
+    id: str | None = option(
+        None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", _device_id
+    )
     name: str | None = option(None, "Its name for people; without it, Camera and the id.")
 
 
@@ -78,10 +50,14 @@ class DeviceSettings:
 class CameraSettings:
     """Where frames come from."""
 
-    source: str = option("pi", "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…", _source)
+    source: str = option(
+        "pi", "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…", _source
+    )
     username: str | None = option(None, "For a network camera that asks for one.")
     password_file: Path | None = option(None, "A file that holds the network camera's password.")
-    size: tuple[int, int] | None = option(None, "[width, height] to ask the camera for; without it, what suits the model.", _size)
+    size: tuple[int, int] | None = option(
+        None, "[width, height] to ask the camera for; without it, what suits the model.", _size
+    )
     fps: float = option(5.0, "Frames a second at the most.", within(0.01, 240))
     rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise degrees that turn the picture upright.")
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
@@ -98,13 +74,17 @@ class LabelerSettings:
     """Which model labels the frames, and which of its labels count."""
 
     model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the delivered or bundled model.")
-    threshold: float | None = option(None, "Scores below it are not reported; without it, the model's own, else 0.5.", within(0, 1))
+    threshold: float | None = option(
+        None, "Scores below it are not reported; without it, the model's own, else 0.5.", within(0, 1)
+    )
     thresholds: dict[str, float] = option({}, "A threshold of its own for a label.", _thresholds)
     max_results: int = option(-1, "Labels reported for a frame at the most; -1 for all.", _max_results)
     allow: tuple[str, ...] = option((), "Only these labels are reported.")
     deny: tuple[str, ...] = option((), "These labels are never reported (not together with allow).")
     threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", within(1, 16))
-    runtime: Literal["auto", "litert", "tflite-runtime"] = option("auto", "auto takes LiteRT where it is installed, else tflite-runtime.")
+    runtime: Literal["auto", "litert", "tflite-runtime"] = option(
+        "auto", "auto takes LiteRT where it is installed, else tflite-runtime."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +115,16 @@ class MqttSettings:
     base_topic: str = option("appliance", "The first part of every topic.", _topic)
     discovery: bool = option(True, "Announce the device to Home Assistant.")
     discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", _topic)
-    labels_per_s: float = option(1.0, "Messages a second on the topic labels at the most; 0 sends none.", within(0, 100))
+    labels_per_s: float = option(
+        1.0, "Messages a second on the topic labels at the most; 0 sends none.", within(0, 100)
+    )
     snapshots: bool = option(False, "Send the picture that started an event (others on the broker can see it).")
-    outbox_max_events: int = option(100_000, "Undelivered events kept at the most; the oldest goes first.", at_least(100))
-    outbox_max_age_s: float = option(604_800, "Undelivered events older than this are dropped (a week).", at_least(60, " s"))
+    outbox_max_events: int = option(
+        100_000, "Undelivered events kept at the most; the oldest goes first.", at_least(100)
+    )
+    outbox_max_age_s: float = option(
+        604_800, "Undelivered events older than this are dropped (a week).", at_least(60, " s")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +146,28 @@ class UpdateSettings:
     """Where newer models come from, and when they are taken."""
 
     source: Literal["none", "url", "repository", "firebase-ml"] = option(
-        "none", "none, url (a file on any static host), repository (signed, with channels) or firebase-ml (until 2027-06-15)."
+        "none",
+        "none, url (a file on any static host), repository (signed, with channels) or firebase-ml (until 2027-06-15).",
     )
     install: Literal["auto", "ask"] = option("auto", "ask waits for a command on the topic model/install.")
     url: str | None = option(
-        None, "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.", web_address_fault
+        None,
+        "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.",
+        web_address_fault,
     )
     root: Path | None = option(None, "For repository: the root.json that came with the device.")
     channel: str = option("stable", "For repository: which channel to follow.", _plain_name)
-    group: str | None = option(None, "The group of devices this one belongs to, for repository and Remote Config.", _plain_name)
+    group: str | None = option(
+        None, "The group of devices this one belongs to, for repository and Remote Config.", _plain_name
+    )
     interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", _interval)
-    probation_s: float = option(600.0, "Seconds with frames in which a new model must prove itself.", within(0, 7 * 86400))
+    probation_s: float = option(
+        600.0, "Seconds with frames in which a new model must prove itself.", within(0, 7 * 86400)
+    )
     max_latency_ms: float | None = option(
-        None, "How long a new model may take for a frame (p95); without it, 3 times the old or 0.8 of a frame's time.", within(1, 600_000)
+        None,
+        "How long a new model may take for a frame (p95); without it, 3 times the old or 0.8 of a frame's time.",
+        within(1, 600_000),
     )
     allow_downgrade: bool = option(False, "For url: take an older version too.")
     max_bytes: int = option(256 * 1024 * 1024, "The largest download.", within(1024, 1024 * 1024 * 1024))
@@ -187,11 +182,17 @@ class CollectSettings:
     dir: Path | None = option(None, "The folder for them; without it, collected in the state folder.")
     score_min: float = option(0.3, "A frame is kept when its best score lies from here …", within(0, 1))
     score_max: float = option(0.7, "… to here; 0 turns this off.", within(0, 1))
-    margin_max: float = option(0.1, "And when its two best labels are this close and the better has score_min; 0 turns this off.", within(0, 1))
+    margin_max: float = option(
+        0.1, "And when its two best labels are this close and the better has score_min; 0 turns this off.", within(0, 1)
+    )
     on_start: bool = option(True, "And when a label starts.")
     every_s: float = option(3600.0, "And one so often, whatever it shows; 0 turns this off.", within(0, 31_536_000))
-    max_bytes: int = option(500_000_000, "The folder's size at the most; the oldest frames go first.", at_least(1_000_000))
-    max_per_hour: int = option(60, "Frames an hour at the most; all but those of on_start are spread over it.", within(1, 3600))
+    max_bytes: int = option(
+        500_000_000, "The folder's size at the most; the oldest frames go first.", at_least(1_000_000)
+    )
+    max_per_hour: int = option(
+        60, "Frames an hour at the most; all but those of on_start are spread over it.", within(1, 3600)
+    )
 
 
 @dataclass(frozen=True, slots=True)

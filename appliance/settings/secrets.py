@@ -30,9 +30,7 @@ def read_secret(path: Path, key: str) -> tuple[str, str | None]:
     return secret, warning
 
 
-
-
 def _is_credential(path: Path) -> bool:
-    """systemd's credentials folder is closed to others as a whole; the modes inside it say nothing."""
+    """Systemd's credentials folder is closed to others as a whole; the modes inside it say nothing."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return bool(folder) and path.is_relative_to(folder)

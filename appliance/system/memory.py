@@ -52,7 +52,9 @@ def memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _ME
             return number
         if 0 < number <= 100:
             return number / 100 * _total_mb(meminfo)
-    raise SettingsError(f"{VARIABLE} must be a part of the machine's memory such as 60%, or megabytes such as 250M, not {text!r}")
+    raise SettingsError(
+        f"{VARIABLE} must be a part of the machine's memory such as 60%, or megabytes such as 250M, not {text!r}"
+    )
 
 
 def _total_mb(meminfo: Path) -> float:

@@ -6,10 +6,6 @@ from pathlib import Path
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
-
-
-
-
 def rss_mb() -> float:
     """This process's resident memory in MB (1e6 bytes)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

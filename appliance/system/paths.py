@@ -34,7 +34,9 @@ def state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STA
     return _made(_state_path(environ, system), STATE_MODE, "APPLIANCE_STATE_DIR")
 
 
-def runtime_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME) -> Path:
+def runtime_dir(
+    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
+) -> Path:
     """The folder for what lives as long as a run; it is made where it is missing.
 
     It is $RUNTIME_DIRECTORY, else /run/appliance where that can be written to and the state is the installed
@@ -46,7 +48,9 @@ def runtime_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_S
     return _made(_runtime_path(environ, system, runtime), RUNTIME_MODE, "RUNTIME_DIRECTORY")
 
 
-def control_socket(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME) -> Path:
+def control_socket(
+    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
+) -> Path:
     """The socket on which a command finds the daemon; nothing is made.
 
     An account that may talk to the installed service need not be one that may write its folders, so a socket that is there
@@ -113,7 +117,9 @@ def _made(folder: Path, mode: int, variable: str) -> Path:
             _make(folder, mode)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StatePathError(f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}") from error
+        raise StatePathError(
+            f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}"
+        ) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise StatePathError(
             f"{folder} cannot be written to by this account; run the command as its owner or as root, "

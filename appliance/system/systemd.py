@@ -13,7 +13,6 @@ from collections.abc import Mapping
 log = logging.getLogger(__name__)
 
 
-
 class Notifier:
     """Tells systemd how the service is doing."""
 
@@ -66,9 +65,3 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
 def is_managed(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether systemd started this process and will start it again."""
     return "NOTIFY_SOCKET" in environ
-
-
-
-
-
-

@@ -41,4 +41,6 @@ def see_that_there_is_room(folder: Path, size_bytes: int | None, have_bytes: int
 
 def is_full(error: Exception) -> bool:
     """Whether an error says that the disk is full, or this account's share of it."""
-    return isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+    return isinstance(error, DiskFullError) or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    )

@@ -78,7 +78,9 @@ def download(
     """
     part = _Part(target)
     if wanted.exact_bytes is not None and wanted.exact_bytes > wanted.max_bytes:
-        raise SourceError(f"{shown(url)} has {wanted.exact_bytes} bytes, more than the {wanted.max_bytes} that are fetched")
+        raise SourceError(
+            f"{shown(url)} has {wanted.exact_bytes} bytes, more than the {wanted.max_bytes} that are fetched"
+        )
     deadline_s = time.monotonic() + http.limits.download_s
     for attempt in range(MAX_RESUMPTIONS + 1):
         before = part.size
@@ -144,7 +146,12 @@ class _Part:
         """Begins anew, with nothing."""
         self.drop()
         # Without the query: that of a signed link changes although the file does not, and is nobody else's business.
-        self._facts = {"url": shown(url), "boot": boot_id(), "etag": validators.etag, "last_modified": validators.last_modified}
+        self._facts = {
+            "url": shown(url),
+            "boot": boot_id(),
+            "etag": validators.etag,
+            "last_modified": validators.last_modified,
+        }
         self._facts_path.write_text(json.dumps(self._facts), encoding="utf-8")
         self.path.touch()
 
@@ -197,7 +204,9 @@ def _once(
             raise SourceChangedError(f"{shown(where)} was replaced while it was fetched")
         if have and not wanted.immutable and found and not _same(found, part.validators):  # RFC 9110, 15.3.7.3
             part.drop()
-            raise _UselessPartError(f"{shown(where)} sends the rest of another file than was begun, in spite of If-Range")
+            raise _UselessPartError(
+                f"{shown(where)} sends the rest of another file than was begun, in spite of If-Range"
+            )
         if total is not None and total > wanted.max_bytes:
             raise SourceError(f"{shown(where)} has {total} bytes, more than the {wanted.max_bytes} that are fetched")
         if total is not None and wanted.exact_bytes is not None and total != wanted.exact_bytes:
@@ -244,7 +253,9 @@ def _receive(
                 if (have - window_bytes) / (now_s - window_s) < limits.slow_bytes_per_s:
                     part.hopeless = True
                     rate = (have - window_bytes) / (now_s - window_s)
-                    raise SourceError(f"{shown(where)} sends only {rate:.0f} bytes a second; the download is given up for now")
+                    raise SourceError(
+                        f"{shown(where)} sends only {rate:.0f} bytes a second; the download is given up for now"
+                    )
                 window_s, window_bytes = now_s, have
     if total is not None and have < total:
         raise SourceError(f"{shown(where)} sent {have} of {total} bytes, then the connection ended")

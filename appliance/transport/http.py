@@ -28,11 +28,27 @@ from requests.adapters import HTTPAdapter
 import appliance
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.urls import is_loopback
-from appliance.transport.responses import Answer, Validators, length_of, retry_after_s, shown, status_error, validators_of
+from appliance.transport.responses import (
+    Answer,
+    Validators,
+    length_of,
+    retry_after_s,
+    shown,
+    status_error,
+    validators_of,
+)
 from appliance.transport.sockets import OpenSockets
 
 __all__ = [
-    "Answer", "Http", "HttpLimits", "Validators", "length_of", "retry_after_s", "shown", "status_error", "validators_of",
+    "Answer",
+    "Http",
+    "HttpLimits",
+    "Validators",
+    "length_of",
+    "retry_after_s",
+    "shown",
+    "status_error",
+    "validators_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -78,7 +94,9 @@ class Http:
         self._session.trust_env = False  # else it sends what .netrc holds; proxies are taken below
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(self._sockets))
-        self._session.headers.update({"User-Agent": f"camera-appliance/{appliance.__version__}", "Accept-Encoding": "identity"})
+        self._session.headers.update(
+            {"User-Agent": f"camera-appliance/{appliance.__version__}", "Accept-Encoding": "identity"}
+        )
 
     def get(
         self,
@@ -204,7 +222,14 @@ class Http:
         proxies = {} if is_loopback(urlsplit(url).hostname or "") else requests.utils.get_environ_proxies(url)
         timeout = (self.limits.connect_s, self.limits.silence_s)
         return self._session.request(
-            method, url, headers=dict(headers), json=body, stream=True, timeout=timeout, allow_redirects=False, proxies=proxies
+            method,
+            url,
+            headers=dict(headers),
+            json=body,
+            stream=True,
+            timeout=timeout,
+            allow_redirects=False,
+            proxies=proxies,
         )
 
     def _check_address(self, url: str, asked: str) -> None:
@@ -238,7 +263,9 @@ class Http:
         self, method: str, response: requests.Response, url: str, content: bytes, accepted: tuple[int, ...]
     ) -> Answer:
         if response.status_code in accepted:
-            return Answer(url, response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
+            return Answer(
+                url, response.status_code, {name.lower(): value for name, value in response.headers.items()}, content
+            )
         raise status_error(response, url, content)
 
     def _words(self, error: Exception, url: str) -> str:
@@ -257,7 +284,9 @@ class Http:
             return f"{where} refuses the connection: is the server running?"
         if any(isinstance(each, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError) for each in causes):
             return f"{where} was not reached within {self.limits.connect_s:g} s"
-        if any(isinstance(each, TimeoutError | urllib3.exceptions.ReadTimeoutError | requests.Timeout) for each in causes):
+        if any(
+            isinstance(each, TimeoutError | urllib3.exceptions.ReadTimeoutError | requests.Timeout) for each in causes
+        ):
             return f"{where} sent nothing for {self.limits.silence_s:g} s"
         if any(isinstance(each, urllib3.exceptions.IncompleteRead) for each in causes):
             return f"{where} ended the connection before all was sent"
@@ -287,7 +316,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _is_disk(error: OSError) -> bool:
     """Whether it came from a file, not from a connection: only files have names or these numbers."""
-    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+    return error.filename is not None or error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EIO,
+    )
 
 
 class _Adapter(HTTPAdapter):

@@ -49,8 +49,6 @@ class ShutdownError(UpdateError):
     """The program stops; the candidate's way goes on at the next start."""
 
 
-
-
 class Candidate:
     """An offer on its way."""
 
@@ -68,17 +66,16 @@ class Candidate:
         p95_ms: Callable[[], float | None],
         stopping: Callable[[], bool],
     ):
-        """
-        Args:
-            offer: What the source offers.
-            asked: The owner asked for it: an earlier refusal of the same bundle does not count.
-            source: Who offers it.
-            store, journal, device: Where it goes, what is remembered, what is told.
-            probe: Tries a bundle out (updates.probe).
-            rules: What the settings say.
-            downloads: The folder for what is being fetched.
-            p95_ms: What the running model takes for a frame.
-            stopping: Whether the program stops.
+        """Args:
+        offer: What the source offers.
+        asked: The owner asked for it: an earlier refusal of the same bundle does not count.
+        source: Who offers it.
+        store, journal, device: Where it goes, what is remembered, what is told.
+        probe: Tries a bundle out (updates.probe).
+        rules: What the settings say.
+        downloads: The folder for what is being fetched.
+        p95_ms: What the running model takes for a frame.
+        stopping: Whether the program stops.
         """
         self.offer = offer
         self.asked = asked

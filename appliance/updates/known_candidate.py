@@ -1,5 +1,6 @@
 """What the way of a candidate showed that its offer did not say: for as long as the program runs, so that it is not fetched
-again at each check only to find the same."""
+again at each check only to find the same.
+"""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,9 @@ class UpdatePolicy:
     max_bytes: int
     allow_downgrade: bool
 
-    def against(self, offer: Offer, version: str | None, name: str | None, running: Bundle, bundled: bool) -> str | None:
+    def against(
+        self, offer: Offer, version: str | None, name: str | None, running: Bundle, bundled: bool
+    ) -> str | None:
         """Why a version is not taken in the place of the running one; None where it may be.
 
         What the operator named (`offer.chosen`) may be older. Otherwise, where both have a version, it must be the

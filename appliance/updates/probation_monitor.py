@@ -37,12 +37,11 @@ class ProbationMonitor:
         device: Host,
         clock: Callable[[], float],
     ):
-        """
-        Args:
-            settings: Its terms.
-            fps: Frames a second, as the settings have it.
-            store, journal, verdicts, device: Where the outcome goes.
-            clock: Monotonic time in seconds.
+        """Args:
+        settings: Its terms.
+        fps: Frames a second, as the settings have it.
+        store, journal, verdicts, device: Where the outcome goes.
+        clock: Monotonic time in seconds.
         """
         self._settings = settings
         self._fps = fps
@@ -89,10 +88,14 @@ class ProbationMonitor:
         self._forget()
         self._running = slot, Probation(limits)
         try:
-            self._journal.write(JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms))
+            self._journal.write(
+                JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms)
+            )
         except OSError as error:  # it is watched all the same; the store says after a restart that it is on probation
             log.warning("that %s is on probation cannot be written down: %s", shown(slot), error)
-        log.info("%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms)
+        log.info(
+            "%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms
+        )
         self._device.told(UpdateStep("probation", slot.version, slot.sha256))
 
     def resume(self) -> float | None:
@@ -158,7 +161,9 @@ class ProbationMonitor:
             return True
         if state.current is None or state.current.key != slot.key:
             if not self._store.refusal(slot.key):  # who rolls back tells it
-                self._device.told(UpdateStep("rolled_back", slot.version, slot.sha256, "another model was put in its place"))
+                self._device.told(
+                    UpdateStep("rolled_back", slot.version, slot.sha256, "another model was put in its place")
+                )
             self._journal.write(None)
             return True
         if (limits := self._terms()) != watched.terms:

@@ -16,11 +16,10 @@ class Schedule:
     """The time of the next check."""
 
     def __init__(self, interval_s: float, clock: Callable[[], float], chance: Callable[[], float]):
-        """
-        Args:
-            interval_s: Between checks; 0: only on command.
-            clock: Monotonic time in seconds.
-            chance: A number from 0 to 1.
+        """Args:
+        interval_s: Between checks; 0: only on command.
+        clock: Monotonic time in seconds.
+        chance: A number from 0 to 1.
         """
         self._interval_s = interval_s
         self._clock = clock

@@ -21,7 +21,14 @@ from typing import Any
 from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
 from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.candidate import Candidate, CandidateRejectedError, NotApplicableError, Probe, ShutdownError, adopt
+from appliance.updates.candidate import (
+    Candidate,
+    CandidateRejectedError,
+    NotApplicableError,
+    Probe,
+    ShutdownError,
+    adopt,
+)
 from appliance.updates.host import Host, RevertedModel, UpdateStatus, UpdateStep
 from appliance.updates.journal import Journal
 from appliance.updates.known_candidate import KnownCandidate
@@ -59,18 +66,17 @@ class Updater:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ):
-        """
-        Args:
-            settings: The section update. With the source `none` nobody is asked; a probation under way goes on.
-            fps: Frames a second, as the settings have it: what a new model must keep up with.
-            store: The models of this device.
-            state: The state folder.
-            device: The rest of the program.
-            open_source: Opens the source; called on the machine's thread, since it imports much and may raise.
-            taken_back: What this start of the program found it could not keep, to be told.
-            probe: Tries a bundle out.
-            clock: Monotonic time in seconds: no wrong clock can hold updates back.
-            chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """Args:
+        settings: The section update. With the source `none` nobody is asked; a probation under way goes on.
+        fps: Frames a second, as the settings have it: what a new model must keep up with.
+        store: The models of this device.
+        state: The state folder.
+        device: The rest of the program.
+        open_source: Opens the source; called on the machine's thread, since it imports much and may raise.
+        taken_back: What this start of the program found it could not keep, to be told.
+        probe: Tries a bundle out.
+        clock: Monotonic time in seconds: no wrong clock can hold updates back.
+        chance: A number from 0 to 1, by which many devices do not ask at one moment.
         """
         self._settings = settings
         self._store = store
@@ -167,7 +173,7 @@ class Updater:
                     self._look(order)
             except ShutdownError:
                 break
-            except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
+            except Exception as error:
                 log.error("an update failed", exc_info=error)
                 self._failed(f"a fault in the program, which the log tells ({type(error).__name__})", order)
         self._orders.refuse_all(ShutdownError(_STOPS))
@@ -219,7 +225,11 @@ class Updater:
                 order.fail(error)
             raise
         except (ApplianceError, OSError) as error:
-            disk = None if isinstance(error, ApplianceError) else f"{error.filename or self._state}: {error.strerror or error}"
+            disk = (
+                None
+                if isinstance(error, ApplianceError)
+                else f"{error.filename or self._state}: {error.strerror or error}"
+            )
             self._failed(disk or str(error), order, offer, error)
         else:
             self._schedule.went_well()
@@ -343,14 +353,18 @@ class Updater:
         if order and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
             order.fail(error)
             return
-        entry = self._journal.entry if offer and self._journal.entry and self._journal.entry.hash == offer.hash else None
+        entry = (
+            self._journal.entry if offer and self._journal.entry and self._journal.entry.hash == offer.hash else None
+        )
         after_s = self._schedule.failed(getattr(error, "retry_after_s", None), entry is not None)
         self._show(self._latest)
         if reason != self._said_failed or entry:
             self._said_failed = reason
             when = f"tried again in {after_s:.0f} s" if after_s is not None else "tried again on command"
             log.warning("no update: %s (%s)", reason, when)
-            self._device.told(UpdateStep("failed", entry.version if entry else None, entry.sha256 if entry else None, reason))
+            self._device.told(
+                UpdateStep("failed", entry.version if entry else None, entry.sha256 if entry else None, reason)
+            )
         if order:
             order.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
 
@@ -376,4 +390,9 @@ class Updater:
 def _found(offer: Offer | None, taken: bool, reason: str | None = None) -> dict[str, Any]:
     """The answer to an order: what is offered, whether it is (being) put in, and why not; `current`: it runs already."""
     offered = shown_version(offer) if offer else None
-    return {"offered": offered, "taken": taken, "current": bool(offer) and not taken and reason is None, "reason": reason}
+    return {
+        "offered": offered,
+        "taken": taken,
+        "current": bool(offer) and not taken and reason is None,
+        "reason": reason,
+    }

@@ -53,7 +53,9 @@ class Scores:
         flowers = [(LABELS.index(label), self._score(pixels)) for label, _, pixels in photos("flowers", "val")]
         self.truth = np.array([label for label, _ in flowers])
         self.flowers = np.stack([scores for _, scores in flowers])
-        self.others = {name: np.stack([self._score(pixels) for _, _, pixels in photos(name, "val")]) for name in OTHER_SETS}
+        self.others = {
+            name: np.stack([self._score(pixels) for _, _, pixels in photos(name, "val")]) for name in OTHER_SETS
+        }
         self.images = {file.name: self._score(read_picture(file)) for file in sorted((DATA / "images").iterdir())}
 
     def _score(self, pixels: Array) -> Array:
@@ -97,20 +99,31 @@ def evaluate(shipped: Path, seeds: Sequence[Path], unseen: Sequence[tuple[str, s
     threshold = ours.bundle.confidence_threshold
     mine, theirs = Scores(ours), Scores(automl)
     their_threshold = next(step / 100 for step in range(101) if theirs.precision(step / 100) >= PRECISION)
-    print(f"{ours.identity.name} {ours.identity.version}, {ours.runtime}; its threshold is {threshold:.2f}; AutoML's export is")
+    print(
+        f"{ours.identity.name} {ours.identity.version}, {ours.runtime}; its threshold is {threshold:.2f}; AutoML's export is"
+    )
     print(f"given {their_threshold:.2f}, the lowest at which its precision on flowers val is {PRECISION:.2f}\n")
     print(f"{'':52}{'bundled':>9}{'AutoML':>9}")
     both = ((mine, threshold), (theirs, their_threshold))
     _row("(1) flowers val, top-1 among the five (0.87)", [f"{scores.top_1():.3f}" for scores in (mine, theirs)])
     _row("(2) flowers val, precision (0.90)", [f"{scores.precision(cut):.3f}" for scores, cut in both])
     _row("    flowers val, recall (0.75)", [f"{scores.recall(cut):.3f}" for scores, cut in both])
-    _row("(3) without flowers, images/: labeled of 18 (2)", [str(len(scores.labeled_images(cut))) for scores, cut in both])
+    _row(
+        "(3) without flowers, images/: labeled of 18 (2)",
+        [str(len(scores.labeled_images(cut))) for scores, cut in both],
+    )
     for name in OTHER_SETS:
         _row(f"    {name} val: labeled (2 %)", [f"{scores.labeled(name, cut):.1%}" for scores, cut in both])
     _row("(4) size, bytes (1,300,000)", [f"{labeler.bundle.model_file.stat().st_size:,}" for labeler in (ours, automl)])
     ours_ms, automl_ms = invoke_ms(ours, automl)
-    _row(f"    invoke, ms, median of the same run ({ours_ms / automl_ms:.2f} ×, of 0.6)", [f"{ours_ms:.2f}", f"{automl_ms:.2f}"])
-    _row("    resident memory of a process that labels, MB", [f"{_resident_mb(folder):.1f}" for folder in (shipped, AUTOML)])
+    _row(
+        f"    invoke, ms, median of the same run ({ours_ms / automl_ms:.2f} ×, of 0.6)",
+        [f"{ours_ms:.2f}", f"{automl_ms:.2f}"],
+    )
+    _row(
+        "    resident memory of a process that labels, MB",
+        [f"{_resident_mb(folder):.1f}" for folder in (shipped, AUTOML)],
+    )
     print_details(mine, threshold)
     print_scenes(ours)
     if seeds:
@@ -168,8 +181,12 @@ def print_scenes(labeler: Labeler) -> None:
     empty = [draw_scene(None, rng) for _ in range(EMPTY_SCENES)] + plain_frames()
     quiet = sum(not labels.select(labeler.scores(pixels)) for pixels in empty) / len(empty)
     print(f"drawn scenes named right: {', '.join(named)}; empty ones quiet: {quiet:.1%}")
-    true, missed, wrong = (sum(values) for values in zip(*(_run(labeler, labels, seed) for seed in RUN_SEEDS), strict=True))
-    print(f"scene cameras, {len(RUN_SEEDS)} × {ROUNDS_S} s: {true} events right, {missed} flowers missed, {wrong} events wrong")
+    true, missed, wrong = (
+        sum(values) for values in zip(*(_run(labeler, labels, seed) for seed in RUN_SEEDS), strict=True)
+    )
+    print(
+        f"scene cameras, {len(RUN_SEEDS)} × {ROUNDS_S} s: {true} events right, {missed} flowers missed, {wrong} events wrong"
+    )
 
 
 def plain_frames() -> list[Array]:

@@ -8,7 +8,7 @@ The bias is set as high as precision on flowers val allows; what it lets in is t
 
 import numpy as np
 
-BIASES = tuple(step / 10 for step in range(0, 31))
+BIASES = tuple(step / 10 for step in range(31))
 # The threshold is the highest, in hundredths, at which recall on flowers val is at least this; there precision must be
 # at least that.
 THRESHOLD_RECALL, LEAST_PRECISION = 0.78, 0.92

@@ -52,7 +52,9 @@ def _logits_of_val(model: bytes) -> tuple[Array, Array]:
     """What a model without its gate says of flowers val: logits (n, labels + 1), and the labels' indices (n,)."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
-    place, output = (details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details))
+    place, output = (
+        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
+    )
     logits, truth = [], []
     for label, _, pixels in photos("flowers", "val"):
         interpreter.set_tensor(place, plain(pixels, SIDE_PX)[None])
@@ -109,7 +111,10 @@ def _write(network: Network, ranges: list[tuple[float, float]], bias: float | No
     writer, left = Writer(), iter(ranges)
     picture = writer.tensor("picture", (1, SIDE_PX, SIDE_PX, 3), UINT8, 1 / 128, 128)
     signal = writer.operator(
-        "QUANTIZE", [picture], writer.tensor("centred", (1, SIDE_PX, SIDE_PX, 3), INT8, 1 / 128), schema.QuantizeOptionsT()
+        "QUANTIZE",
+        [picture],
+        writer.tensor("centred", (1, SIDE_PX, SIDE_PX, 3), INT8, 1 / 128),
+        schema.QuantizeOptionsT(),
     )
     stored = _Stored(signal, 1 / 128, SIDE_PX)
     for number, part in enumerate(network.body):
@@ -121,7 +126,9 @@ def _write(network: Network, ranges: list[tuple[float, float]], bias: float | No
             options.fusedActivationFunction = _RELU
             shape = (1, stored.side_px, stored.side_px, part.first.weights.out_channels)
             total = writer.tensor(f"{number}", shape, INT8, scale, zero_point)
-            stored = _Stored(writer.operator("ADD", [stored.tensor, inner.tensor], total, options), scale, stored.side_px)
+            stored = _Stored(
+                writer.operator("ADD", [stored.tensor, inner.tensor], total, options), scale, stored.side_px
+            )
         else:
             stored = _convolve(writer, stored, part, next(left), f"{number}", _RELU)
     last = writer.tensor("features", (1, stored.side_px, stored.side_px, FEATURES))

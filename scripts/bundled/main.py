@@ -95,7 +95,11 @@ def evaluate_all() -> None:
 
     there = [name for name in runs() if (WORK / name / "manifest.json").is_file()]
     seeds = [WORK / name for name in there if name.startswith("seed-")]
-    unseen = [(name, other, WORK / f"only-{name}") for name, other in (OTHER_SETS, OTHER_SETS[::-1]) if f"only-{name}" in there]
+    unseen = [
+        (name, other, WORK / f"only-{name}")
+        for name, other in (OTHER_SETS, OTHER_SETS[::-1])
+        if f"only-{name}" in there
+    ]
     evaluate(CHOSEN if (CHOSEN / "manifest.json").is_file() else BUNDLE, seeds, unseen)
     if len(there) < len(runs()):
         print(f"\nRuns that are not trained here are not printed: {WORK} has {len(there)} of {len(runs())} runs.")
@@ -103,7 +107,9 @@ def evaluate_all() -> None:
 
 def main() -> None:
     """Runs the stages that are asked for and says how long each took."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog=NEEDED, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=NEEDED, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("stage", nargs="?", choices=(*STAGES, "ship"), help="without it: all but ship")
     parser.add_argument("--run", choices=list(runs()), help="train this run alone")
     options = parser.parse_args()

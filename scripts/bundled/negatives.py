@@ -146,7 +146,9 @@ def _heap(rng: np.random.Generator) -> Array:
             mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 3))
         y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
         light = 1 + (x - 0.5) * rng.normal(0, 0.4) + (y - 0.5) * rng.normal(0, 0.4)
-        shade = light[:, :, None] * (1 + (np.roll(texture, rng.integers(SIDE, size=2), (0, 1)) - 0.5) * rng.uniform(0, 0.9))
+        shade = light[:, :, None] * (
+            1 + (np.roll(texture, rng.integers(SIDE, size=2), (0, 1)) - 0.5) * rng.uniform(0, 0.9)
+        )
         frame += (shade * _colour(rng) - frame) * mask[:, :, None]
     return np.clip(frame, 0, 255).astype(np.uint8)
 
@@ -159,7 +161,9 @@ def _blob(mask: Array, rng: np.random.Generator, value: float, radius: float) ->
         cv2.ellipse(mask, ((x, y), (2 * radius, 2 * radius * rng.uniform(0.25, 1)), rng.uniform(0, 180)), value, -1)
         return
     corners = int(rng.integers(3, 8)) if kind == 2 else 4
-    turns = np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind == 2 else rng.uniform(0, 6) + np.array((0.5, 2.6, 3.7, 5.8))
+    turns = (
+        np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind == 2 else rng.uniform(0, 6) + np.array((0.5, 2.6, 3.7, 5.8))
+    )
     points = np.stack((x + radius * np.cos(turns), y + radius * np.sin(turns)), axis=1)
     cv2.fillPoly(mask, [points.astype(np.int32)], value)
 

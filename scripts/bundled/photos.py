@@ -43,7 +43,9 @@ def copy_of(pixels: Array, rng: np.random.Generator, least: float = 0.45) -> Arr
     if rng.random() < 0.4:
         middle = (STORED_PX / 2, STORED_PX / 2)
         turn = cv2.getRotationMatrix2D(middle, rng.uniform(-20, 20), rng.uniform(1.0, 1.15))
-        small = cv2.warpAffine(small, turn, (STORED_PX, STORED_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        small = cv2.warpAffine(
+            small, turn, (STORED_PX, STORED_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
     return lit(small, rng)
 
 

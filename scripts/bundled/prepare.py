@@ -46,7 +46,9 @@ class Pictures:
 def load() -> Pictures:
     """What prepare() wrote; the pixels stay on the disk until they are read."""
     facts = np.load(WORK / "facts.npz")
-    return Pictures(np.load(WORK / "pixels.npy", mmap_mode="r"), *(facts[name] for name in ("label", "group", "photo", "whole")))
+    return Pictures(
+        np.load(WORK / "pixels.npy", mmap_mode="r"), *(facts[name] for name in ("label", "group", "photo", "whole"))
+    )
 
 
 def prepare() -> None:
@@ -62,11 +64,14 @@ def prepare() -> None:
     entries = [*_photographs(rng), *_drawn(rng), *_pasted(rng)]
     np.save(WORK / "pixels.npy", np.stack([entry[0] for entry in entries]))
     columns = {
-        name: np.array([entry[place] for entry in entries]) for place, name in enumerate(("label", "group", "photo", "whole"), 1)
+        name: np.array([entry[place] for entry in entries])
+        for place, name in enumerate(("label", "group", "photo", "whole"), 1)
     }
     np.savez(WORK / "facts.npz", **columns)
     counts = {name: int((columns["group"] == index).sum()) for index, name in enumerate(GROUPS)}
-    print(f"prepared {len(entries):,} pictures of {STORED_PX}×{STORED_PX}: {json.dumps(counts)}; background is {BACKGROUND}")
+    print(
+        f"prepared {len(entries):,} pictures of {STORED_PX}×{STORED_PX}: {json.dumps(counts)}; background is {BACKGROUND}"
+    )
 
 
 def _photographs(rng: np.random.Generator) -> Iterator[tuple[Array, int, int, int, bool]]:

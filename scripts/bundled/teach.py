@@ -176,7 +176,9 @@ def _cross_fitted(features: Array, pictures: Pictures) -> Array:
     opened = 1 / (1 + np.exp((far[flowers] - cut) / width))
     targets[flowers, :-1] *= opened[:, None]
     targets[flowers, -1] = 1 - opened
-    print(f"teachers' head, cross-fitted with C={best}: {right:.3f} of the training flowers named right; of their copies")
+    print(
+        f"teachers' head, cross-fitted with C={best}: {right:.3f} of the training flowers named right; of their copies"
+    )
     print(f"  {(opened < 0.5).mean():.1%} show too little of a flower")
     return targets
 

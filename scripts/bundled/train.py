@@ -137,11 +137,15 @@ def _mix(rng: np.random.Generator, side_px: int) -> Mix:
     return Mix(share, patch)
 
 
-def _losses(outputs: tuple[Tensor, ...], chosen: Array, cut: Cut, mix: Mix, label: Array, taught: Taught) -> list[Tensor]:
+def _losses(
+    outputs: tuple[Tensor, ...], chosen: Array, cut: Cut, mix: Mix, label: Array, taught: Taught
+) -> list[Tensor]:
     """Of the labels, the pooled features, the last layer and the middle one; of mixed pictures of the labels alone."""
     logits, pooled, last, middle = outputs
     hard = F.one_hot(torch.from_numpy(label[chosen]), len(LABELS) + 1).float()
-    wanted = OF_TEACHER * taught.targets[chosen] + (1 - OF_TEACHER) * (hard * (1 - SMOOTHING) + SMOOTHING / hard.shape[1])
+    wanted = OF_TEACHER * taught.targets[chosen] + (1 - OF_TEACHER) * (
+        hard * (1 - SMOOTHING) + SMOOTHING / hard.shape[1]
+    )
     wanted = wanted.lerp(wanted.roll(1, 0), torch.from_numpy(mix.share)[:, None])
     known = np.flatnonzero((taught.row[chosen] >= 0) & (mix.share == 0))
     row = taught.row[chosen][known]
@@ -206,7 +210,9 @@ def _signal(pixels: Array, chosen: Array, cut: Cut, mix: Mix, side_px: int, rng:
     batch = np.empty((len(chosen), side_px, side_px, 3), np.float32)
     for number, index in enumerate(chosen):
         (y, x), side = cut.corner[number], cut.side[number]
-        square = cv2.resize(pixels[index, y : y + side, x : x + side], (side_px, side_px), interpolation=cv2.INTER_LINEAR)
+        square = cv2.resize(
+            pixels[index, y : y + side, x : x + side], (side_px, side_px), interpolation=cv2.INTER_LINEAR
+        )
         batch[number] = square[:, ::-1] if cut.mirrored[number] else square
         if rng.random() < COVERED:
             height, width = rng.integers(side_px // 8, side_px // 2, 2)

@@ -80,7 +80,9 @@ class Writer:
         if labels:
             file.seek(0, io.SEEK_END)
             with zipfile.ZipFile(file, "a") as archive:
-                archive.writestr(zipfile.ZipInfo("labels.txt", (1980, 1, 1, 0, 0, 0)), "".join(f"{label}\n" for label in labels))
+                archive.writestr(
+                    zipfile.ZipInfo("labels.txt", (1980, 1, 1, 0, 0, 0)), "".join(f"{label}\n" for label in labels)
+                )
         return file.getvalue()
 
     def _add(

@@ -27,7 +27,9 @@ try:  # pip's own copies: a fresh virtual environment holds nothing but pip
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
 except ImportError:
-    sys.exit(f"fetch_wheels: {sys.executable} has no pip; install python3-venv, or take the Python of a virtual environment")
+    sys.exit(
+        f"fetch_wheels: {sys.executable} has no pip; install python3-venv, or take the Python of a virtual environment"
+    )
 
 ROOT = Path(__file__).resolve().parents[2]
 # The C library of Bookworm, the oldest system that is supported; a wheel for an older one runs on it too.
@@ -40,9 +42,13 @@ def main() -> int:
     parser.add_argument("lock", help="py311, py311-numpy1 or py313")
     parser.add_argument("folder", type=Path, help="where the wheels go")
     parser.add_argument("--without", action="append", default=[], metavar="PACKAGE", help="the system has it already")
-    parser.add_argument("--machine", choices=["x86_64", "aarch64"], help="the device's processor (default: this machine's)")
+    parser.add_argument(
+        "--machine", choices=["x86_64", "aarch64"], help="the device's processor (default: this machine's)"
+    )
     parser.add_argument("--python", metavar="3.X", help="the device's Python (default: this one)")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="download nothing: write what is needed of the folder to FILE")
+    parser.add_argument(
+        "--list", type=Path, metavar="FILE", help="download nothing: write what is needed of the folder to FILE"
+    )
     arguments = parser.parse_args()
     lock = locked(ROOT / "scripts/locks" / f"{arguments.lock}.txt")
     environment, target = target_of(arguments.machine, arguments.python)
@@ -121,12 +127,23 @@ def download(lines: list[str], folder: Path, target: list[str]) -> None:
     plain = [re.sub(r"^([^;\n\\]+?)\s*;[^\\\n]*", r"\1 ", line) for line in lines]
     listed = folder / "wanted.txt"
     listed.write_text("".join(plain), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
     command += ["--only-binary", ":all:", "--dest", str(folder), *target, "-r", str(listed)]
     done = subprocess.run(command, check=False)
     listed.unlink()
     if done.returncode:
-        raise SystemExit("fetch_wheels: the packages could not be downloaded; see pip's message above. Is there a network?")
+        raise SystemExit(
+            "fetch_wheels: the packages could not be downloaded; see pip's message above. Is there a network?"
+        )
 
 
 def wheels(folder: Path, names: set[str]) -> list[Path]:

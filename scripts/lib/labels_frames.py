@@ -20,7 +20,11 @@ def main() -> int:
             connection.sendall(b'{"command": "status"}\n')
             with connection.makefile("rb") as lines:
                 status = json.loads(lines.readline())["answer"]
-        return 0 if status["frames"] > 0 and not status["labeling_trouble"] and status["camera"]["state"] == "streaming" else 1
+        return (
+            0
+            if status["frames"] > 0 and not status["labeling_trouble"] and status["camera"]["state"] == "streaming"
+            else 1
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return 1
 

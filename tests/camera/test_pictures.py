@@ -5,11 +5,11 @@ import os
 
 import numpy as np
 import pytest
-from stream_helpers import BLUE, DATA, GREEN, RED, is_colour, jpeg, plain
 
 from appliance.camera.pictures import PictureCamera
 from appliance.errors import CameraAbsentError, CameraEndedError
 from appliance.imaging.files import read_picture
+from support.streams import BLUE, DATA, GREEN, RED, is_colour, jpeg, plain
 
 
 @pytest.fixture
@@ -56,7 +56,11 @@ def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
     (folder / "bb.png").write_bytes(jpeg(plain(RED))[:200])
     camera = PictureCamera(folder, loop=True)
     assert colours(camera, 6) == ["red", "green", "blue"] * 2
-    assert colours(PictureCamera(folder, loop=True), 3) == ["red", "green", "blue"]  # as after a failure of something else
+    assert colours(PictureCamera(folder, loop=True), 3) == [
+        "red",
+        "green",
+        "blue",
+    ]  # as after a failure of something else
     assert [record.message.count("aa.jpg") for record in caplog.records].count(1) == 1
     assert len(caplog.records) == 2
 
@@ -77,7 +81,9 @@ def test_an_empty_folder_is_an_absent_camera(tmp_path):
 def test_a_folder_of_unreadable_pictures_is_an_absent_camera_and_does_not_turn_for_ever(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text("no")
-    with pytest.raises(CameraAbsentError, match=r"none of the 2 pictures in .* can be read; the last: .*b.jpg is not a picture"):
+    with pytest.raises(
+        CameraAbsentError, match=r"none of the 2 pictures in .* can be read; the last: .*b.jpg is not a picture"
+    ):
         PictureCamera(tmp_path, loop=True).read()
 
 
@@ -127,4 +133,6 @@ def test_real_pictures_come_as_they_are():
     with pytest.raises(CameraEndedError):
         while camera.read().size:
             count += 1
-    assert count == len([path for path in (DATA / "data/images").iterdir() if path.suffix in (".jpg", ".jpeg", ".png", ".bmp")])
+    assert count == len(
+        [path for path in (DATA / "data/images").iterdir() if path.suffix in (".jpg", ".jpeg", ".png", ".bmp")]
+    )

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tiny_models import COLOURS, RUNTIMES, metadata, tiny_model, with_files, write_tiny
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, RuntimeMissingError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
+from support.tiny_models import COLOURS, RUNTIMES, metadata, tiny_model, with_files, write_tiny
 
 # 200 of 255 red, 100 green, no blue: what the tiny models take the mean of.
 PIXELS = np.full((30, 40, 3), (200, 100, 0), np.uint8)
@@ -117,7 +117,11 @@ def test_scores_of_one_frame_outlive_the_next(labeler):
         (tiny_model(), "red\ngreen\n", "2 labels, and its model 3 outputs"),
         (tiny_model(input_shape=(1, 8, 8, 1)), "grey", "not an image classifier: its input is"),
         (tiny_model(input_shape=(1, 3, 8, 8)), "\n".join("abcdefgh"), "not an image classifier: its input is"),
-        (tiny_model(input_shape=(1, 8, 6, 3), signature=(1, -1, -1, 3)), "red\ngreen\nblue", "leaves the size of its input open"),
+        (
+            tiny_model(input_shape=(1, 8, 6, 3), signature=(1, -1, -1, 3)),
+            "red\ngreen\nblue",
+            "leaves the size of its input open",
+        ),
         (tiny_model("int32", None), "red\ngreen\nblue", "int32, not uint8, int8 or float32"),
         (tiny_model(outputs=2), "red\ngreen\nblue", "1 inputs and 2 outputs"),
         (tiny_model(ending="custom"), "red\ngreen\nblue", "nobody-knows-this"),

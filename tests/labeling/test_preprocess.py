@@ -39,7 +39,9 @@ def test_prepared_as_if_turned_first(view, frame_px):
     whole = np.ascontiguousarray(turned_by_numpy(pixels, view))
     height, width = whole.shape[:2]
     x, y, part_width, part_height = view.region or (0, 0, 1, 1)
-    part = whole[round(y * height) : round((y + part_height) * height), round(x * width) : round((x + part_width) * width)]
+    part = whole[
+        round(y * height) : round((y + part_height) * height), round(x * width) : round((x + part_width) * width)
+    ]
     expected = cv2.resize(part, (32, 24), interpolation=cv2.INTER_LINEAR)
     prepared = Preparer(view, (32, 24), np.dtype(np.uint8)).prepare(pixels)
     assert prepared.shape == (1, 24, 32, 3)
@@ -88,7 +90,9 @@ def test_normalisation_of_each_dtype():
     assert first(np.float32, (1.0, 2.0, 3.0), (2.0, 4.0, 8.0)) == pytest.approx([-0.5, 31.25, 31.5])
 
 
-@pytest.mark.parametrize("view", [View(rotation, region=(0.999, 0.999, 0.001, 0.001)) for rotation in (0, 90, 180, 270)])
+@pytest.mark.parametrize(
+    "view", [View(rotation, region=(0.999, 0.999, 0.001, 0.001)) for rotation in (0, 90, 180, 270)]
+)
 def test_the_smallest_region_is_one_pixel_inside_the_frame(view):
     rows, columns = region_in_frame(view, (10, 20))
     assert rows.stop - rows.start == columns.stop - columns.start == 1

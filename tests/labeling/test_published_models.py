@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import RUNTIMES
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.errors import BundleError
@@ -14,6 +13,7 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
+from support.tiny_models import RUNTIMES
 
 # MODELS.md: kernels differ by up to 0.089 in the score of the first label; where that score is at most 0.30 they may
 # disagree about which label is first.
@@ -34,7 +34,16 @@ MODELS = [
     "tfls_mobilenet_v2_1.0_224_quant.tflite",
     "mlkit_object_labeler.tflite",
 ]
-PICTURES = ["bird.bmp", "burger.jpg", "cat_720p.jpg", "face.jpg", "mlkit_daisy.jpeg", "owl.jpg", "sparrow.png", "sunflower.bmp"]
+PICTURES = [
+    "bird.bmp",
+    "burger.jpg",
+    "cat_720p.jpg",
+    "face.jpg",
+    "mlkit_daisy.jpeg",
+    "owl.jpg",
+    "sparrow.png",
+    "sunflower.bmp",
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,9 @@ def test_labels_agree_with_the_reference(data, reference, pictures, tmp_path, mo
         assert scores.argmax() == index or score <= UNSURE or score - scores.max() < TOLERANCE, name
 
 
-@pytest.mark.parametrize("name", ["automl_mlkit_android", "automl_mlkit_ios", "automl_mlkit_ios/automl_labeler_model.tflite"])
+@pytest.mark.parametrize(
+    "name", ["automl_mlkit_android", "automl_mlkit_ios", "automl_mlkit_ios/automl_labeler_model.tflite"]
+)
 def test_both_automl_exports_are_the_same_model(data, pictures, name):
     labeler = Labeler(read_bundle(data / "models" / name))
     assert labeler.labels == ("daisy", "dandelion", "roses", "sunflowers", "tulips")

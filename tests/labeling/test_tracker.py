@@ -131,7 +131,10 @@ def test_end_all_says_why_and_leaves_no_cooldown():
     film = Film(start_frames=2, cooldown_s=60.0)
     film.show((0.7, 0.7), (0.7, 0.7))
     ended = film.tracker.end_all("swap")
-    assert [(event.type, event.label, event.reason) for event in ended] == [("ended", "a", "swap"), ("ended", "b", "swap")]
+    assert [(event.type, event.label, event.reason) for event in ended] == [
+        ("ended", "a", "swap"),
+        ("ended", "b", "swap"),
+    ]
     assert ended[0].ended == WALL_S + 0.5
     assert film.tracker.open_labels == [] and film.tracker.end_all("stop") == []
     assert film.show(0.7) == []

@@ -5,12 +5,12 @@ import threading
 import time
 
 import pytest
-from broker import wait_until
-from publisher_helpers import TOPICS, device, event, said
 
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.settings.schema import MqttSettings
+from support.broker import wait_until
+from support.publisher import TOPICS, device, event, said
 
 
 def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):
@@ -55,7 +55,10 @@ def test_the_last_retained_value_is_sent_again_to_a_broker_that_forgot_it(tmp_pa
             observer.wait_for(TOPICS.stats, b"{}")
             observer.wait_for(TOPICS.availability, b"online")
             order = [message.topic for message in observer.messages]
-            assert order.index(TOPICS.threshold) < order.index(TOPICS.availability) or observer.on(TOPICS.threshold)[0].retained
+            assert (
+                order.index(TOPICS.threshold) < order.index(TOPICS.availability)
+                or observer.on(TOPICS.threshold)[0].retained
+            )
 
 
 def test_none_clears_a_retained_value(tmp_path, broker):
@@ -116,7 +119,11 @@ def test_answers_go_below_response_only_with_the_correlation_of_the_question(tmp
         for message in pi.messages:
             pi.publisher.answer(message, {"ok": False, "error": "no"})
         answer = observer.wait_for(below)[0]
-        assert (json.loads(answer.payload), answer.correlation, answer.retained) == ({"ok": False, "error": "no"}, b"42", False)
+        assert (json.loads(answer.payload), answer.correlation, answer.retained) == (
+            {"ok": False, "error": "no"},
+            b"42",
+            False,
+        )
         assert observer.on(elsewhere) == []
 
 

@@ -8,14 +8,14 @@ import textwrap
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from broker import Certificates, Tls, wait_until
-from publisher_helpers import TOPICS, Device, device, event, said
 
 from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
+from support.broker import Certificates, Tls, wait_until
+from support.paths import CHILD_ENVIRONMENT
+from support.publisher import TOPICS, Device, device, event, said
 
 EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
 EVERYTHING = f"user cam\ntopic readwrite {TOPICS.root}/#\n"
@@ -93,7 +93,9 @@ def test_refused_credentials_are_said_once_and_never_shown(tmp_path, new_broker,
         pi.publisher.offer(event(1))
         wait_until(lambda: pi.publisher.trouble, "refused")
         assert "refuses the account cam" in pi.publisher.trouble and "mqtt.password_file" in pi.publisher.trouble
-        wait_until(lambda: broker.log().count("not authorised") + broker.log().count("Not authorized") >= 3, "three attempts")
+        wait_until(
+            lambda: broker.log().count("not authorised") + broker.log().count("Not authorized") >= 3, "three attempts"
+        )
         broker.write_passwords({"cam": "s3cret-and-wrong"})
         wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
     assert len(said(caplog, "refuses the account")) == 1
@@ -103,7 +105,10 @@ def test_refused_credentials_are_said_once_and_never_shown(tmp_path, new_broker,
 @pytest.mark.parametrize("topic_allowed_later", [True, False])
 def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, caplog, topic_allowed_later):
     broker = new_broker(passwords={"cam": "x", "eye": "x"}, acl=EVERYTHING_BUT_EVENTS + "user eye\ntopic read #\n")
-    with broker.observer(username="eye", password="x") as observer, device(tmp_path, broker, username="cam", password="x") as pi:
+    with (
+        broker.observer(username="eye", password="x") as observer,
+        device(tmp_path, broker, username="cam", password="x") as pi,
+    ):
         for number in range(100):
             pi.publisher.offer(event(number))
         denied = f"does not take what is written to {TOPICS.event} (Not authorized); events wait in the outbox"
@@ -382,8 +387,7 @@ WRITER = textwrap.dedent(
     """
     import sys, threading, time
     from pathlib import Path
-    sys.path.insert(0, sys.argv[4])
-    from publisher_helpers import Device, event, HASTY
+    from support.publisher import Device, event, HASTY
 
     class Where:
         host, port = "127.0.0.1", int(sys.argv[2])
@@ -407,8 +411,8 @@ def test_every_event_written_before_kill_9_is_delivered_after_the_restart(tmp_pa
     with broker.observer() as observer:
         written = 0
         for life in range(3):
-            command = [sys.executable, "-c", WRITER, str(tmp_path), str(broker.port), str(written), str(Path(__file__).parent)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+            command = [sys.executable, "-c", WRITER, str(tmp_path), str(broker.port), str(written)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=CHILD_ENVIRONMENT) as process:
                 while written < 40 * (life + 1):
                     written = int(process.stdout.readline())
                 process.kill()

@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from messaging_helpers import (
+
+from appliance.bundle.identity import ModelIdentity
+from appliance.errors import MessagingError, PictureError
+from appliance.messaging.payloads import model_payload, unix, update_payload
+from appliance.messaging.reports import Reports
+from appliance.messaging.topics import Topics
+from appliance.settings.schema import DeviceSettings, LabelerSettings, MqttSettings, Settings
+from support.messaging import (
     FLOWERS,
     NOON,
     ManualTimers,
@@ -13,13 +20,6 @@ from messaging_helpers import (
     seen,
     started,
 )
-
-from appliance.bundle.identity import ModelIdentity
-from appliance.errors import MessagingError, PictureError
-from appliance.messaging.payloads import model_payload, unix, update_payload
-from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics
-from appliance.settings.schema import DeviceSettings, LabelerSettings, MqttSettings, Settings
 
 T = Topics("appliance", "pi-1")
 OTHER = ModelIdentity("birds", "2.0", "cd" * 32)
@@ -50,7 +50,9 @@ class Device:
 
     def label_topics(self):
         prefix = T.label("")
-        return {topic.removeprefix(prefix): value for topic, value in self.sink.retained.items() if topic.startswith(prefix)}
+        return {
+            topic.removeprefix(prefix): value for topic, value in self.sink.retained.items() if topic.startswith(prefix)
+        }
 
     def components(self):
         self.timers.advance(10)
@@ -68,7 +70,8 @@ def device(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fps", "rate", "expected"), [(5, 1.0, 10), (30, 1.0, 10), (7, 2.0, 20), (0.5, 1.0, 5), (5, 0.25, 3), (5, 100.0, 50)]
+    ("fps", "rate", "expected"),
+    [(5, 1.0, 10), (30, 1.0, 10), (7, 2.0, 20), (0.5, 1.0, 5), (5, 0.25, 3), (5, 100.0, 50)],
 )
 def test_labels_come_at_the_rate_that_was_asked_for_at_the_most(tmp_path, fps, rate, expected):
     device = Device(tmp_path, labels_per_s=rate)

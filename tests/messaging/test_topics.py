@@ -4,11 +4,11 @@ import json
 import re
 
 import pytest
-from messaging_helpers import FLOWERS, NOON, ended, seen, started
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.messaging import payloads as said
 from appliance.messaging.topics import Topics, slugs
+from support.messaging import FLOWERS, NOON, ended, seen, started
 
 T = Topics("appliance", "pi-1")
 
@@ -19,11 +19,19 @@ def test_the_topics_are_those_of_the_contract():
         T.running,
     ] == [
         f"appliance/pi-1/{name}"
-        for name in "availability labels state label/cat event snapshot stats model update threshold running".split()
+        for name in ["availability", "labels", "state", "label/cat", "event", "snapshot", "stats", "model", "update", "threshold", "running"]
     ]  # fmt: skip
     assert sorted(T.commands.values()) == sorted(
         f"appliance/pi-1/{name}"
-        for name in "threshold/set running/set model/check model/rollback model/install snapshot/get restart".split()
+        for name in [
+            "threshold/set",
+            "running/set",
+            "model/check",
+            "model/rollback",
+            "model/install",
+            "snapshot/get",
+            "restart",
+        ]
     )
     assert T.responses == "appliance/pi-1/response/"
     assert T.discovery == "homeassistant/device/pi-1/config"
@@ -114,7 +122,12 @@ def test_a_start_and_its_end_as_the_contract_has_them():
         "seq": 4,
     }
     end = said.event_payload(ended("rose", reason="stop"), model, "pi-1", "boot-9", 5)
-    assert (end["id"], end["ended"], end["peak_score"], end["reason"]) == ("id-1", "2026-01-01T12:00:05.000Z", 0.95, "stop")
+    assert (end["id"], end["ended"], end["peak_score"], end["reason"]) == (
+        "id-1",
+        "2026-01-01T12:00:05.000Z",
+        0.95,
+        "stop",
+    )
     assert "reason" not in said.event_payload(ended("rose"), model, "pi-1", "boot-9", 5)
 
 

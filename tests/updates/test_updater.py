@@ -7,17 +7,29 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
-import made_models
 import pytest
-from broker import wait_until
-from bundle_helpers import bundle_folder, zipped
-from machine_helpers import Rig, publish
-from model_server import Body, Drip, Endless, Longer, ModelServer, NoHead, Plain, Redirect, Stall, Status, Truncate
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import LabelOptionError, SourceError, UpdateError
+from support import made_models
+from support.broker import wait_until
+from support.bundles import bundle_folder, zipped
+from support.model_server import (
+    Body,
+    Drip,
+    Endless,
+    Longer,
+    ModelServer,
+    NoHead,
+    Plain,
+    Redirect,
+    Stall,
+    Status,
+    Truncate,
+)
+from support.paths import CHILD_ENVIRONMENT
+from support.rig import Rig, publish
 
 WAY = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
 
@@ -61,7 +73,9 @@ def test_progress_is_shown_while_it_is_fetched(rig, server, tmp_path):
     rig.until("swapped")
     percentages = [shown.percentage for shown in rig.shown if shown.percentage is not None]
     assert percentages == sorted(percentages) and percentages[-1] == 100 and len(percentages) > 2
-    assert all(shown.latest_version == "2.0" and shown.in_progress for shown in rig.shown if shown.percentage is not None)
+    assert all(
+        shown.latest_version == "2.0" and shown.in_progress for shown in rig.shown if shown.percentage is not None
+    )
     rig.until("committed")
     assert (rig.shown[-1].latest_version, rig.shown[-1].in_progress) == (None, False)
 
@@ -341,7 +355,9 @@ def test_a_model_that_hangs_or_wants_too_much_is_refused(tmp_path, server, make,
     from appliance.labeling.probe import Limits, probe
 
     publish(server, tmp_path / "bad", version="2.0", model=make())
-    with Rig(tmp_path / "device", server.url("/manifest.json"), probe=lambda path: probe(path, Limits(**limits))) as rig:
+    with Rig(
+        tmp_path / "device", server.url("/manifest.json"), probe=lambda path: probe(path, Limits(**limits))
+    ) as rig:
         rig.check()
         assert reason in rig.until("refused").reason
         assert rig.runs == "shipped 1.0"
@@ -532,7 +548,9 @@ def test_a_model_that_its_owner_installs_during_its_own_probation_is_not_called_
 
 
 @pytest.mark.parametrize("came_so_far", [False, True])
-def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_before_labels(rig, server, tmp_path, came_so_far):
+def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_before_labels(
+    rig, server, tmp_path, came_so_far
+):
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)
     trial(rig, server, tmp_path)
@@ -552,7 +570,9 @@ def test_a_verdict_that_cannot_be_carried_out_is_tried_again_until_what_was_befo
     assert "was refused" in rig.check()["reason"]
 
 
-def test_a_model_that_proved_itself_stays_committed_though_the_disk_refuses_to_note_that_it_was_told(rig, server, tmp_path):
+def test_a_model_that_proved_itself_stays_committed_though_the_disk_refuses_to_note_that_it_was_told(
+    rig, server, tmp_path
+):
     """A folder in the place of the journal, from the moment at which the store has it."""
     rig.restart(probation_s=0.5)
     rig.outcome = (5.0,)
@@ -672,7 +692,6 @@ def test_a_server_that_packs_what_it_sends_is_at_fault_and_not_the_model(tmp_pat
         rig.until("committed")
 
 
-
 def test_a_broken_download_goes_on_where_it_was_after_a_restart(rig, server, tmp_path):
     two(server, tmp_path)
     server.fault("/model.tflite", Truncate(600), times=1)
@@ -726,19 +745,18 @@ def test_errors_are_told_once_and_tried_again_later_each_time(rig, server):
 
 def on_a_small_disk(folder, size, script):
     """What a program prints that runs on a file system of this size, in a namespace of its own."""
-    prepared = f"""
-import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent), str(Path(__file__).parents[2])]!r}
+    prepared = """
 import shutil
 from pathlib import Path
-import made_models
-from machine_helpers import Rig, publish
-from model_server import Longer, ModelServer, Status, Truncate
+from support import made_models
+from support.rig import Rig, publish
+from support.model_server import Longer, ModelServer, Status, Truncate
 """
     if os.geteuid() != 0:
         pytest.skip("a small file system can be mounted by root only")
     mounted = f"mount -t tmpfs -o size={size} tmpfs '{folder}' && cd '{folder}' && exec '{sys.executable}' -c \"$0\""
     command = ["unshare", "-m", "sh", "-c", mounted, prepared + script]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=CHILD_ENVIRONMENT)
     if "unshare:" in found.stderr or "mount:" in found.stderr:
         pytest.skip(f"no mount namespace here: {found.stderr.strip()}")
     assert found.returncode == 0, found.stderr
@@ -747,20 +765,27 @@ from model_server import Longer, ModelServer, Status, Truncate
 
 def test_a_full_disk_is_seen_before_the_download(tmp_path):
     """On a file system that has less room than is kept free beside a model."""
-    said = on_a_small_disk(tmp_path, "8m", """
+    said = on_a_small_disk(
+        tmp_path,
+        "8m",
+        """
 with ModelServer() as server:
     publish(server, Path("made"), version="2.0", model=made_models.good(2))
     with Rig(Path("device"), server.url("/manifest.json")) as rig:
         rig.check()
         print(rig.until("failed").reason, rig.runs, len(server.asked("/model.tflite", "GET")))
-""")
+""",
+    )
     assert "make room" in said and said.endswith("shipped 1.0 0")
 
 
 @pytest.mark.parametrize(("announced", "most_bytes"), [(True, 1_000_000), (False, 12_000_000)])
 def test_a_model_of_unknown_size_does_not_fill_the_disk(tmp_path, announced, most_bytes):
     """The manifest gives a hash and no size; the server says at the download how much it sends, or not even then."""
-    said = on_a_small_disk(tmp_path, "24m", f"""
+    said = on_a_small_disk(
+        tmp_path,
+        "24m",
+        f"""
 with ModelServer() as server:
     publish(server, Path("made"), version="2.0", model=made_models.good(2))
     server.fault("/model.tflite", Longer(40_000_000, announced={announced}))
@@ -773,7 +798,8 @@ with ModelServer() as server:
         print(rig.until("failed").reason)
         print(before - min(least) < {most_bytes}, before - shutil.disk_usage(".").free < 1_000_000)
         print(rig.store.state().refused)
-""")
+""",
+    )
     assert "make room" in said and said.endswith("True True\n()"), said
 
 
@@ -799,7 +825,10 @@ def test_what_came_goes_where_the_disk_is_full_in_the_middle(rig, server, tmp_pa
 
 def test_what_came_already_counts_when_a_download_goes_on(tmp_path):
     """The disk has room for the rest, not for all once more."""
-    said = on_a_small_disk(tmp_path, "40m", """
+    said = on_a_small_disk(
+        tmp_path,
+        "40m",
+        """
 with ModelServer() as server:
     publish(server, Path("made"), version="2.0", hashes=False)
     server.put("/model.tflite", bytes(7_000_000))
@@ -811,7 +840,8 @@ with ModelServer() as server:
         rig.check()
         print(rig.until("refused").reason)
         print([request.headers.get("range") for request in server.asked("/model.tflite", "GET")])
-""")
+""",
+    )
     assert "make room" not in said and said.endswith("[None, 'bytes=6000000-', 'bytes=6000000-']"), said
 
 
@@ -870,7 +900,9 @@ def test_what_the_owner_asked_for_goes_on_after_a_restart(tmp_path, server):
 
 
 @pytest.mark.parametrize("verdict", ["refused", "committed"])
-def test_a_verdict_that_was_only_written_down_is_carried_out_at_the_start_without_asking_anybody(rig, server, tmp_path, verdict):
+def test_a_verdict_that_was_only_written_down_is_carried_out_at_the_start_without_asking_anybody(
+    rig, server, tmp_path, verdict
+):
     rig.restart(probation_s=60.0)
     if verdict == "committed":
         rig.outcome = (5.0,)

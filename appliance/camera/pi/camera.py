@@ -52,7 +52,9 @@ def open_pi(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
     """
     named = re.fullmatch(r"pi(?::(\d+))?", settings.source)
     if not named:
-        raise SettingsError(f"camera.source = {settings.source!r}: a Pi's camera is named pi, or pi:1 for the second one")
+        raise SettingsError(
+            f"camera.source = {settings.source!r}: a Pi's camera is named pi, or pi:1 for the second one"
+        )
     number = int(named[1] or 0)
     picamera2, libcamera = _load()
     info = _find(picamera2, number)
@@ -93,7 +95,9 @@ class PiCamera:
         device.configure(configuration)
         stream = device.camera_configuration()["main"]
         if stream["format"] != RGB:
-            raise CameraAbsentError(f"the camera {model} gives {stream['format']} pictures; a USB camera is named /dev/video0")
+            raise CameraAbsentError(
+                f"the camera {model} gives {stream['format']} pictures; a USB camera is named /dev/video0"
+            )
 
         controls = _checked_controls(device, settings.controls)
         rate = _rate(device, settings.fps)
@@ -181,7 +185,9 @@ def _load() -> tuple[ModuleType, ModuleType]:
                 f" {os.path.dirname(np.__file__)} ({error}); take a numpy that suits it:"
                 f" {sys.executable} -m pip install 'numpy<2', or pip uninstall numpy where apt's is seen"
             ) from error
-        raise CameraAbsentError(f"picamera2 cannot be loaded: {error}; sudo apt full-upgrade brings its parts in step") from error
+        raise CameraAbsentError(
+            f"picamera2 cannot be loaded: {error}; sudo apt full-upgrade brings its parts in step"
+        ) from error
     return picamera2, libcamera
 
 
@@ -191,7 +197,7 @@ def _find(picamera2: ModuleType, number: int) -> dict[str, Any]:
     if not cameras:
         raise CameraAbsentError(
             "no Pi camera is found: check its ribbon cable (power off first), what rpicam-hello --list-cameras says, and that"
-            " this user is in the group video; a USB camera is named by camera.source = \"/dev/video0\""
+            ' this user is in the group video; a USB camera is named by camera.source = "/dev/video0"'
         )
     if number >= len(cameras):
         there = ", ".join(f"pi:{place} ({info.get('Model', 'unknown')})" for place, info in enumerate(cameras))
@@ -211,7 +217,9 @@ def _make_sure_it_is_free(libcamera: ModuleType, info: dict[str, Any]) -> None:
         if "busy" not in str(error).lower():
             raise CameraError(f"the Pi's camera cannot be taken: {error}") from error
         holder = holder_of("/dev/media*") or "another program"
-        raise CameraBusyError(f"the Pi's camera is in use by {holder}; stop that, one program at a time can have it") from error
+        raise CameraBusyError(
+            f"the Pi's camera is in use by {holder}; stop that, one program at a time can have it"
+        ) from error
 
 
 def _rate(device: Any, fps: float) -> float | None:
@@ -228,7 +236,9 @@ def _checked_controls(device: Any, controls: dict[str, Any]) -> dict[str, Any]:
     limits = device.camera_controls
     kinds = {}
     for name, (control, _) in device.camera_ctrl_info.items():
-        count = 0 if not control.isArray else control.size if control.size < 1000 else -1  # libcamera's "any" is 2⁶⁴ − 1
+        count = (
+            0 if not control.isArray else control.size if control.size < 1000 else -1
+        )  # libcamera's "any" is 2⁶⁴ − 1
         kinds[name] = Kind(control.type.name, count, *limits[name][:2])
     if "FrameDurationLimits" in limits:  # picamera2's own name for it
         shortest_us, longest_us, _ = limits["FrameDurationLimits"]

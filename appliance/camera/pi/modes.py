@@ -33,7 +33,9 @@ def _up(value: float | Fraction, step: int) -> int:
     return int(-(-value // step) * step)
 
 
-def full_view_mode(modes: Sequence[Mapping[str, Any]], size_px: tuple[int, int], fps: float) -> Mapping[str, Any] | None:
+def full_view_mode(
+    modes: Sequence[Mapping[str, Any]], size_px: tuple[int, int], fps: float
+) -> Mapping[str, Any] | None:
     """The cheapest of a sensor's modes that shows all the sensor sees; None when the modes say nothing of that.
 
     Args:

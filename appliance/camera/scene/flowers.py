@@ -10,12 +10,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from appliance.camera.scene.sprites import Colour, Pen, Shape, Sprite, any_tilt, disc, draw, leaf, petal, shade, turned, vary
+from appliance.camera.scene.sprites import (
+    Colour,
+    Pen,
+    Shape,
+    Sprite,
+    any_tilt,
+    disc,
+    draw,
+    leaf,
+    petal,
+    shade,
+    turned,
+    vary,
+)
 
 LABELS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 
 
-def draw_flower(label: str, rng: np.random.Generator, radius_px: int, stem_px: int, light: Colour = (1, 1, 1)) -> Sprite:
+def draw_flower(
+    label: str, rng: np.random.Generator, radius_px: int, stem_px: int, light: Colour = (1, 1, 1)
+) -> Sprite:
     """A flower of the kind `label` (one of LABELS).
 
     Args:
@@ -97,7 +112,9 @@ def _dandelion(pen: Pen) -> None:
         for index in range(count):
             angle = 2 * np.pi * (index + rng.uniform(-0.3, 0.3)) / count + layer
             length = reach * rng.uniform(0.86, 1.04)
-            tone = shade(yellow, -0.2 + 0.24 * min(1, layer / 4) - 0.12 * max(0, layer - 5) / 2 + rng.uniform(-0.05, 0.05))
+            tone = shade(
+                yellow, -0.2 + 0.24 * min(1, layer / 4) - 0.12 * max(0, layer - 5) / 2 + rng.uniform(-0.05, 0.05)
+            )
             strip = np.array([[-0.02, 0], [-0.05, -length], [-0.02, -length * 0.96], [0.01, -length * 1.02],
                               [0.05, -length], [0.02, 0]])  # fmt: skip
             strip = tilt(turned(strip, angle))
@@ -132,7 +149,13 @@ def _roses(pen: Pen) -> None:
     for angle in np.linspace(0, 2 * np.pi, 5, endpoint=False) + rng.uniform(0, 6):
         pen.fill(turned(petal(1.12, 0.16, blunt=1.3), angle), green)
     turn = rng.uniform(0, 2 * np.pi)
-    layers = ((0.56, 0.46, 6, -0.2), (0.46, 0.42, 5, -0.08), (0.34, 0.36, 5, 0.0), (0.23, 0.29, 4, -0.06), (0.13, 0.2, 3, -0.14))
+    layers = (
+        (0.56, 0.46, 6, -0.2),
+        (0.46, 0.42, 5, -0.08),
+        (0.34, 0.36, 5, 0.0),
+        (0.23, 0.29, 4, -0.06),
+        (0.13, 0.2, 3, -0.14),
+    )
     for number, (far, size, count, tone) in enumerate(layers):
         for index in range(count):
             angle = turn + 0.55 * number + 2 * np.pi * index / count + rng.normal(0, 0.05)
@@ -160,7 +183,9 @@ def _sunflowers(pen: Pen) -> None:
     for layer, length, tone in ((0.5, 1.0, -0.16), (0.0, 0.93, 0.0)):
         for index in range(count):
             angle = 2 * np.pi * (index + layer + turn) / count + rng.normal(0, 0.05)
-            shape = petal(length * rng.uniform(0.92, 1.02) - 0.3, 0.15, 0.3, belly=0.75, blunt=1.0, bend=rng.normal(0, 0.03))
+            shape = petal(
+                length * rng.uniform(0.92, 1.02) - 0.3, 0.15, 0.3, belly=0.75, blunt=1.0, bend=rng.normal(0, 0.03)
+            )
             pen.petal(tilt(turned(shape, angle)), shade(gold, tone), 0.16)
             pen.line(tilt(turned(np.array([[0, -0.45], [0, -0.8]]), angle)), shade(gold, tone - 0.15), 0.015)
     brown = vary(rng, (92, 54, 24), 8)

@@ -5,7 +5,6 @@ the light falls on the sprites as well. The things that pass have the flowers' c
 make a flower.
 """
 
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -95,7 +94,15 @@ def _boards(image: Image.Image, rng: np.random.Generator, edge: float, wood: Col
 
 def _ball(pen: Pen) -> None:
     rng = pen.rng
-    colours = ((220, 50, 40), (245, 200, 40), (60, 110, 200), (240, 240, 235), (240, 130, 40), (70, 160, 90), (150, 70, 160))
+    colours = (
+        (220, 50, 40),
+        (245, 200, 40),
+        (60, 110, 200),
+        (240, 240, 235),
+        (240, 130, 40),
+        (70, 160, 90),
+        (150, 70, 160),
+    )
     first, second = (colours[index] for index in rng.choice(len(colours), 2, replace=False))
     turn = rng.uniform(0, np.pi)
     pen.fill(disc(0.72), first)

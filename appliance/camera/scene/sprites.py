@@ -72,7 +72,9 @@ class Pen:
         self.fill((shape - middle) * 0.45 + middle, shade(colour, 0.5 * depth))
 
 
-def draw(paint: Callable[[Pen], None], rng: np.random.Generator, radius_px: int, below_px: int, light: Colour) -> Sprite:
+def draw(
+    paint: Callable[[Pen], None], rng: np.random.Generator, radius_px: int, below_px: int, light: Colour
+) -> Sprite:
     """Lets `paint` draw and makes a sprite of it.
 
     Args:
@@ -133,7 +135,9 @@ def disc(radius: float, squash: float = 1.0) -> Shape:
     return np.stack([np.cos(angle) * radius, np.sin(angle) * radius * squash], axis=1)
 
 
-def petal(length: float, width: float, start: float = 0.0, belly: float = 1.0, blunt: float = 1.0, bend: float = 0.0) -> Shape:
+def petal(
+    length: float, width: float, start: float = 0.0, belly: float = 1.0, blunt: float = 1.0, bend: float = 0.0
+) -> Shape:
     """The outline of a petal along −y (upwards), its foot at distance `start` from the origin.
 
     Args:

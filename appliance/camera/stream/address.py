@@ -90,9 +90,13 @@ def look_up(where: CameraAddress) -> None:
     asking.start()
     asking.join(LOOK_UP_LIMIT_S)
     if asking.is_alive():
-        raise CameraAbsentError(f"{where.shown}: the name {where.host} could not be looked up in time; check the network")
+        raise CameraAbsentError(
+            f"{where.shown}: the name {where.host} could not be looked up in time; check the network"
+        )
     if failure:
-        raise CameraAbsentError(f"{where.shown}: no host of the name {where.host} is known; check the name and the network")
+        raise CameraAbsentError(
+            f"{where.shown}: no host of the name {where.host} is known; check the name and the network"
+        )
 
 
 def authorities() -> str | None:

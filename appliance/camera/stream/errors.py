@@ -40,10 +40,14 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
     """What is wrong with a V4L2 device."""
     code = getattr(error, "errno", None)
     if isinstance(error, FileNotFoundError):
-        return CameraAbsentError(f"{path} is not there; plug the camera in, or correct camera.source ({device.present()})")
+        return CameraAbsentError(
+            f"{path} is not there; plug the camera in, or correct camera.source ({device.present()})"
+        )
     if isinstance(error, PermissionError):
         user = _user()
-        return CameraAbsentError(f"{path} may not be opened by {user}; give it the right: sudo usermod -aG video {user}")
+        return CameraAbsentError(
+            f"{path} may not be opened by {user}; give it the right: sudo usermod -aG video {user}"
+        )
     if code == errno.EBUSY:
         by = holder_of(str(path.resolve())) or "another program"
         return CameraBusyError(f"{path} is in use by {by}; stop that, or use another camera")
@@ -52,7 +56,9 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
     if opening and code == errno.EINVAL:
         return UnsuitableError(f"{path} offers no picture that can be used; try another camera ({device.present()})")
     if opening and code in (errno.ENOTTY, errno.ENODEV):
-        return CameraAbsentError(f"{path} is not a camera, or its second device, which gives no pictures ({device.present()})")
+        return CameraAbsentError(
+            f"{path} is not a camera, or its second device, which gives no pictures ({device.present()})"
+        )
     if code in (errno.ENODEV, errno.ENXIO, errno.EIO):
         return CameraAbsentError(f"{path} went away; check its plug and its power")
     return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general(error)}")
@@ -81,7 +87,9 @@ def of_address(error: Exception, where: CameraAddress, opening: bool) -> CameraE
     if not opening:
         return CameraAbsentError(f"{shown} broke the stream off; check the camera and the network")
     if kind in NOT_VIDEO or code == errno.EIO:
-        return CameraAbsentError(f"{shown} answers, but not with a stream, a video or a picture; check the path in camera.source")
+        return CameraAbsentError(
+            f"{shown} answers, but not with a stream, a video or a picture; check the path in camera.source"
+        )
     return CameraAbsentError(f"{shown} could not be opened: {_general(error)}")
 
 

@@ -124,7 +124,9 @@ class LiveCamera:
         with self._changed:
             self._waited_for = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._newest is not None or self._failure is not None, until_s - time.monotonic())
+            self._changed.wait_for(
+                lambda: self._newest is not None or self._failure is not None, until_s - time.monotonic()
+            )
             self._waited_for = False
             if self._failure is not None:
                 raise self._failure
@@ -241,7 +243,9 @@ class RecordedCamera:
             elif passed:
                 return passed[0], self._show(passed[1])
             else:
-                raise CameraStalledError(f"{self._source.shown} comes too slowly to be played; check the disk or the network")
+                raise CameraStalledError(
+                    f"{self._source.shown} comes too slowly to be played; check the disk or the network"
+                )
 
     def _look(self, frame: Any) -> tuple[Any, float]:
         moment_s = self._source.time_s(frame)
@@ -255,7 +259,9 @@ class RecordedCamera:
     def _show(self, moment_s: float) -> float:
         gap_s = self._source.frame_s if self._shown_s is None else max(moment_s - self._shown_s, 0.0)
         # Wanted moments lie on a grid, so that 24 frames a second are thinned to 5 and not to 4.8.
-        self._wanted_s = moment_s + self._step_s if self._wanted_s is None else max(self._wanted_s + self._step_s, moment_s)
+        self._wanted_s = (
+            moment_s + self._step_s if self._wanted_s is None else max(self._wanted_s + self._step_s, moment_s)
+        )
         self._shown_s = moment_s
         return gap_s
 

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommand's own arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, purpose in _ACTIONS.items():
-        example = " ".join(filter(None, ("example: appliance publish", name, _EXAMPLES.get(name), "--site site --keys keys")))
+        example = " ".join(
+            filter(None, ("example: appliance publish", name, _EXAMPLES.get(name), "--site site --keys keys"))
+        )
         action = actions.add_parser(name, help=purpose, description=purpose.capitalize() + ".", epilog=example)
         if name == "push":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
@@ -56,10 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--site", required=name != "push", metavar="SITE", help=site)
         needed = name not in (*_LOOKS, "push")
         action.add_argument("--keys", type=Path, required=needed, metavar="DIR", help="the folder of this site's keys")
-        action.add_argument("--root-keys", type=Path, metavar="DIR", help="the folder of the root key (default: root in --keys)")
+        action.add_argument(
+            "--root-keys", type=Path, metavar="DIR", help="the folder of the root key (default: root in --keys)"
+        )
         if name not in _LOOKS:
-            action.add_argument("--passphrase-file", type=Path, metavar="FILE", help="holds the keys' passphrase (default: ask)")
-            action.add_argument("--days", type=int, default=90, metavar="N", help="how long the signatures hold (default: 90)")
+            action.add_argument(
+                "--passphrase-file", type=Path, metavar="FILE", help="holds the keys' passphrase (default: ask)"
+            )
+            action.add_argument(
+                "--days", type=int, default=90, metavar="N", help="how long the signatures hold (default: 90)"
+            )
         if name == "init":
             action.add_argument("--encrypt", action="store_true", help="encrypt the keys with a passphrase")
         if name not in ("init", "refresh", "rotate"):
@@ -86,8 +94,14 @@ def _add_channel_arguments(action: argparse.ArgumentParser, name: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carries the action out."""
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "init": _init, "push": _push, "promote": _promote, "rollback": _rollback,
-        "refresh": _refresh, "rotate": _rotate, "status": _status, "check": _check,
+        "init": _init,
+        "push": _push,
+        "promote": _promote,
+        "rollback": _rollback,
+        "refresh": _refresh,
+        "rotate": _rotate,
+        "status": _status,
+        "check": _check,
     }
     return actions[arguments.action](arguments)
 
@@ -98,7 +112,9 @@ def _init(arguments: argparse.Namespace) -> int:
     keys = publisher.keys
     print(f"{arguments.site} holds an empty repository.")
     print(f"  {keys.device_root}  goes onto each device (update.root); it is no secret")
-    print(f"  {keys.root_folder}  holds the root key: take it to a safe place, it is needed only to rotate keys and once a year")
+    print(
+        f"  {keys.root_folder}  holds the root key: take it to a safe place, it is needed only to rotate keys and once a year"
+    )
     print(f"  {keys.folder}  holds the keys for each push: keep them, and never put them into the site")
     return DONE
 
@@ -110,13 +126,19 @@ def _push(arguments: argparse.Namespace) -> int:
     if not arguments.site or not arguments.keys:
         raise UsageError("push needs --site SITE and --keys DIR, or --firebase-ml")
     pushed = _publisher(arguments).push(
-        arguments.bundle, arguments.channel, version=arguments.version, percent=_percent(arguments), variant=arguments.variant,
+        arguments.bundle,
+        arguments.channel,
+        version=arguments.version,
+        percent=_percent(arguments),
+        variant=arguments.variant,
         group=arguments.group,
     )
     identity = pushed.identity
     model = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
     if arguments.json:
-        return _print_json({"model": model, "size_bytes": pushed.size_bytes, "known": pushed.known, **_as_values(pushed)})
+        return _print_json(
+            {"model": model, "size_bytes": pushed.size_bytes, "known": pushed.known, **_as_values(pushed)}
+        )
     there = "was there already" if pushed.known else f"{pushed.size_bytes / 1e6:.1f} MB"
     print(f"{identity.name} {identity.version} ({there}) labels a picture in {pushed.invoke_ms:.1f} ms here.")
     return _print_published(pushed, arguments)
@@ -149,7 +171,9 @@ def _refresh(arguments: argparse.Namespace) -> int:
     until = min(role.expires for role in site_status(publisher.site).roles)
     print(f"{arguments.site} is signed until {until:%Y-%m-%d}.")
     if root_due:
-        print("appliance: the root expires soon and its key is not here: refresh again with --root-keys", file=sys.stderr)
+        print(
+            "appliance: the root expires soon and its key is not here: refresh again with --root-keys", file=sys.stderr
+        )
     _print_upload(arguments)
     return DONE
 
@@ -178,14 +202,18 @@ def _status(arguments: argparse.Namespace) -> int:
             }
             for role in status.roles
         ]
-        channels = {name: [_entry_values(entry) for entry in channel.entries] for name, channel in status.channels.items()}
+        channels = {
+            name: [_entry_values(entry) for entry in channel.entries] for name, channel in status.channels.items()
+        }
         _print_json({"soon": status.soon, "roles": roles, "channels": channels})
     else:
         for role in status.roles:
             left = (role.expires - status.now).days
             when = f"in {left} days" if left >= 0 else "EXPIRED"
             here = {None: "", True: "key here", False: "key not here"}[role.have_keys]
-            print(f"{role.role:<10} version {role.version:<4} expires {role.expires:%Y-%m-%d}, {when:<12} {here}".rstrip())
+            print(
+                f"{role.role:<10} version {role.version:<4} expires {role.expires:%Y-%m-%d}, {when:<12} {here}".rstrip()
+            )
         for name, channel in status.channels.items():
             print(f"channel {name}: {described(channel.entries)}")
     if status.soon:
@@ -223,12 +251,17 @@ def _keys(arguments: argparse.Namespace) -> Any:
     file = getattr(arguments, "passphrase_file", None)
     ask: Callable[[], str] | None = None
     if file is not None:
+
         def ask() -> str:
             return _first_line(file)
     elif sys.stdin.isatty():
+
         def ask() -> str:
             return _asked(twice=encrypt)
-    return KeyFolder(arguments.keys, arguments.root_keys, ask, encrypt or (arguments.action == "init" and file is not None))
+
+    return KeyFolder(
+        arguments.keys, arguments.root_keys, ask, encrypt or (arguments.action == "init" and file is not None)
+    )
 
 
 def _first_line(file: Path) -> str:
@@ -279,7 +312,10 @@ def _as_values(published: Any) -> dict[str, Any]:
 
 def _entry_values(entry: Any) -> dict[str, Any]:
     return {
-        "bundle": entry.bundle, "version": entry.version, "variant": entry.variant, "groups": sorted(entry.groups),
+        "bundle": entry.bundle,
+        "version": entry.version,
+        "variant": entry.variant,
+        "groups": sorted(entry.groups),
         "percent": entry.percent,
     }
 

@@ -40,11 +40,10 @@ class Announcer:
         start_timer: Callable[[float, Callable[[], None]], Timer] = start_timer,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """
-        Args:
-            announce: Makes the message from what is so by then and hands it to the publisher.
-            start_timer: Starts a timer.
-            clock: Monotonic seconds.
+        """Args:
+        announce: Makes the message from what is so by then and hands it to the publisher.
+        start_timer: Starts a timer.
+        clock: Monotonic seconds.
         """
         self._announce = announce
         self._start_timer = start_timer

@@ -39,9 +39,16 @@ def discovery(topics: Topics, name: str, watched: Mapping[str, str], gone: Mappi
     """
     entities = _components(topics) | {"top_label": _top_label(topics, watched)}
     for label, slug in watched.items():
-        sensor = {"platform": "binary_sensor", "name": label, "device_class": "occupancy", "state_topic": topics.label(slug)}
+        sensor = {
+            "platform": "binary_sensor",
+            "name": label,
+            "device_class": "occupancy",
+            "state_topic": topics.label(slug),
+        }
         entities[f"label_{slug}"] = sensor
-    whole = {key: {**entity, "unique_id": f"appliance_{topics.device}_{key}", "qos": 1} for key, entity in entities.items()}
+    whole = {
+        key: {**entity, "unique_id": f"appliance_{topics.device}_{key}", "qos": 1} for key, entity in entities.items()
+    }
     whole |= {key: {"platform": platform} for key, platform in gone.items() if key not in whole}
     return {
         "device": {
@@ -85,7 +92,12 @@ def _components(topics: Topics) -> dict[str, dict[str, Any]]:
             "event_types": ["started", "ended"],
             "value_template": _EVENT_TEMPLATE,
         },
-        "snapshot": {"platform": "image", "name": "Snapshot", "image_topic": topics.snapshot, "content_type": "image/jpeg"},
+        "snapshot": {
+            "platform": "image",
+            "name": "Snapshot",
+            "image_topic": topics.snapshot,
+            "content_type": "image/jpeg",
+        },
         "threshold": {
             "platform": "number",
             "name": "Threshold",
@@ -137,9 +149,3 @@ def _diagnostic(topics: Topics, name: str, value: str, device_class: str, unit: 
         "entity_category": "diagnostic",
     }
     return sensor | ({"unit_of_measurement": unit, "state_class": "measurement"} if unit else {})
-
-
-
-
-
-

@@ -31,7 +31,9 @@ def read_announced(path: Path) -> PublishedTopics:
     """What was announced before; nothing where the file is missing or cannot be read."""
     try:
         content = json.loads(path.read_bytes())
-        return PublishedTopics(frozenset(map(str, content["topics"])), {str(k): str(v) for k, v in content["components"].items()})
+        return PublishedTopics(
+            frozenset(map(str, content["topics"])), {str(k): str(v) for k, v in content["components"].items()}
+        )
     except FileNotFoundError:
         return PublishedTopics()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

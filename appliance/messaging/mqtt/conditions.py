@@ -32,5 +32,3 @@ class ConditionLog:
 
     def _join(self) -> None:
         self.sentence = "; ".join(self._current.values()) or None
-
-

@@ -67,7 +67,9 @@ def connecting(error: Exception, broker: str, settings: MqttSettings) -> str:
     return f"the broker {broker} cannot be reached ({reason}): check the network"
 
 
-def refused_connection(code: int, name: str, broker: str, settings: MqttSettings, client_id: str, will: str | None) -> str:
+def refused_connection(
+    code: int, name: str, broker: str, settings: MqttSettings, client_id: str, will: str | None
+) -> str:
     """Why the broker answered CONNECT with no.
 
     Args:
@@ -88,7 +90,9 @@ def refused_connection(code: int, name: str, broker: str, settings: MqttSettings
         return f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file"
     if code == NOT_AUTHORIZED:
         right = f", or give it the right to write {will}" if will else ""
-        return f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file{right}"
+        return (
+            f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file{right}"
+        )
     return f"the broker {broker} refuses the connection ({name})"
 
 

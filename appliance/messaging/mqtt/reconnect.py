@@ -81,17 +81,16 @@ class BrokerLink:
         dropped: Callable[[int], bool],
         settled: Callable[[], None],
     ):
-        """
-        Args:
-            open_connection: Called on a thread of its own; may block and raise.
-            address: Whom to connect to.
-            patience: The waiting times.
-            troubles: Where troubles are said.
-            wake: Wakes the publisher's thread; called from any.
-            waiting: How many events wait, for the log.
-            dropped: Called when a connection is gone, with the reason code of its end (0: the device's own); says whether
-                it is known, and said, what ended it.
-            settled: Called when a connection has lasted.
+        """Args:
+        open_connection: Called on a thread of its own; may block and raise.
+        address: Whom to connect to.
+        patience: The waiting times.
+        troubles: Where troubles are said.
+        wake: Wakes the publisher's thread; called from any.
+        waiting: How many events wait, for the log.
+        dropped: Called when a connection is gone, with the reason code of its end (0: the device's own); says whether
+            it is known, and said, what ended it.
+        settled: Called when a connection has lasted.
         """
         self.connection: Any = None
         self.connected = False

@@ -230,7 +230,11 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _with_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     version, tables = _content(db)
-    foreign = f"was written by a newer version of this program ({version})" if version > VERSION else "is another program's file"
+    foreign = (
+        f"was written by a newer version of this program ({version})"
+        if version > VERSION
+        else "is another program's file"
+    )
     if version > VERSION or (version < VERSION and tables):
         db.close()
         set_aside(path, foreign)
@@ -255,7 +259,9 @@ def _connected(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         db.close()
         if _primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise OutboxError(f"{path} is in use by another process: only one appliance can run in a state folder") from error
+            raise OutboxError(
+                f"{path} is in use by another process: only one appliance can run in a state folder"
+            ) from error
         raise
     return db
 

@@ -68,8 +68,7 @@ class Outbox:
         since_boot_s: Callable[[], float] = _since_boot_s,
         boot_id: str | None = None,
     ):
-        """
-        Args:
+        """Args:
             path: The database file; its WAL lies beside it. The folder is made where it is missing.
             max_events: Events kept at the most.
             max_age_s: Older events are dropped.
@@ -265,7 +264,9 @@ class Outbox:
                 return
             if is_full(error) and self._made_room():
                 self._retry_at_s = 0.0
-                self._say(f"the disk under {self.path} is full: the oldest events make room for new ones until there is space")
+                self._say(
+                    f"the disk under {self.path} is full: the oldest events make room for new ones until there is space"
+                )
                 return
         self._say_unwritable(error)
         if self._file and not (isinstance(error, sqlite3.Error) and is_full(error)):

@@ -96,14 +96,13 @@ class Installation:
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ):
-        """
-        Args:
-            settings: With project_id, api_key and app_id.
-            folder: Where the identity is kept; made where it is missing.
-            http: Makes the requests.
-            endpoints: None: the usual ones.
-            clock, monotonic: Unix time and monotonic time in seconds.
-            chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """Args:
+        settings: With project_id, api_key and app_id.
+        folder: Where the identity is kept; made where it is missing.
+        http: Makes the requests.
+        endpoints: None: the usual ones.
+        clock, monotonic: Unix time and monotonic time in seconds.
+        chance: A number from 0 to 1, by which many devices do not ask at one moment.
         """
         self.settings = settings
         self.endpoints = endpoints or Endpoints.usual()
@@ -190,7 +189,9 @@ class Installation:
         except HttpStatusError as error:
             if error.status not in (401, 404):
                 raise self._refused(error) from error
-            log.warning("Firebase does not know installation %s any more (%d): registering anew", identity.fid, error.status)
+            log.warning(
+                "Firebase does not know installation %s any more (%d): registering anew", identity.fid, error.status
+            )
             return None
         return self._with_token(said, identity.fid, identity.refresh_token)
 
@@ -202,7 +203,13 @@ class Installation:
         self._failures, self._why_quiet = 0, None
         settings = self.settings
         return Identity(
-            settings.project_id or "", settings.app_id or "", fid, refresh_token, token, self._clock(), float(lifetime[1])
+            settings.project_id or "",
+            settings.app_id or "",
+            fid,
+            refresh_token,
+            token,
+            self._clock(),
+            float(lifetime[1]),
         )
 
     def _post(self, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
@@ -263,7 +270,9 @@ class Installation:
             identity = Identity(**values)
             texts = (identity.project_id, identity.app_id, identity.fid, identity.refresh_token, identity.token)
             numbers = (identity.made_s, identity.lasts_s)
-            good = all(isinstance(text, str) and text for text in texts) and all(isinstance(each, int | float) for each in numbers)
+            good = all(isinstance(text, str) and text for text in texts) and all(
+                isinstance(each, int | float) for each in numbers
+            )
             if not good:
                 raise ValueError("a value is of a wrong type")
         except FileNotFoundError:

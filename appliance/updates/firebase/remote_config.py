@@ -98,7 +98,9 @@ def kept_config(folder: Path, settings: FirebaseSettings) -> Config:
     try:
         config = Config(**json.loads(path.read_bytes()))
         texts = (config.experiment, config.variant, config.etag, config.template)
-        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(config.fetched_s, int | float):
+        if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(
+            config.fetched_s, int | float
+        ):
             raise ValueError("a value is of a wrong type")
         if not all(isinstance(value, str) for value in config.entries.values()):
             raise ValueError("a parameter is not a text")
@@ -124,14 +126,13 @@ class RemoteConfig:
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ):
-        """
-        Args:
-            installation: Who asks.
-            http: Makes the requests.
-            folder: Where what was fetched is kept.
-            group: Sent as the custom signal `group`, for conditions in the template.
-            clock, monotonic: Unix time and monotonic time in seconds.
-            chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """Args:
+        installation: Who asks.
+        http: Makes the requests.
+        folder: Where what was fetched is kept.
+        group: Sent as the custom signal `group`, for conditions in the template.
+        clock, monotonic: Unix time and monotonic time in seconds.
+        chance: A number from 0 to 1, by which many devices do not ask at one moment.
         """
         self._installation = installation
         self._http = http
@@ -225,7 +226,12 @@ class RemoteConfig:
         found = [(name, config.entries[name]) for name in (CHANNEL, MODEL_NAME, THRESHOLD) if name in config.entries]
         ours = ", ".join(f"{name} = {value!r}" for name, value in found)
         branch = f"; experiment {config.experiment}, variant {config.variant}" if config.experiment else ""
-        log.info("Remote Config (template %s) says: %s%s", config.template or "none", ours or "nothing for this device", branch)
+        log.info(
+            "Remote Config (template %s) says: %s%s",
+            config.template or "none",
+            ours or "nothing for this device",
+            branch,
+        )
         for name in config.senseless:
             log.warning("Remote Config's %s = %r cannot be used: the setting holds", name, config.entries[name])
 
@@ -235,7 +241,9 @@ class RemoteConfig:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_durably(path, json.dumps(asdict(config)).encode())
         except OSError as error:
-            log.warning("%s cannot be written (%s): Remote Config is fetched anew after a restart", path, error.strerror)
+            log.warning(
+                "%s cannot be written (%s): Remote Config is fetched anew after a restart", path, error.strerror
+            )
 
 
 def _parsed(said: Any, before: Config, etag: str | None) -> Config:

@@ -68,8 +68,7 @@ class FirebaseMlSource:
         running: Callable[[], Bundle] | None,
         clock: Callable[[], float] = time.time,
     ):
-        """
-        Args:
+        """Args:
             settings: With firebase.project_id, api_key and app_id, and model_name.
             installation: Who asks.
             http: Makes the requests; closed with this source.
@@ -81,7 +80,9 @@ class FirebaseMlSource:
         """
         name = settings.firebase.model_name
         if not name:
-            raise SourceSettingsError("neither update.firebase.model_name nor Remote Config's model_name says which model")
+            raise SourceSettingsError(
+                "neither update.firebase.model_name nor Remote Config's model_name says which model"
+            )
         self._name, self._project = name, settings.firebase.project_id or ""
         self._settings = settings
         self._installation = installation
@@ -104,7 +105,9 @@ class FirebaseMlSource:
             raise SourceSettingsError(f"{notice(self._settings, today)}; its last answer: {error}") from error
         if info.size_bytes > self._settings.max_bytes:
             limit = self._settings.max_bytes
-            raise SourceSettingsError(f"{self.origin} has {info.size_bytes} bytes, more than the {limit} of update.max_bytes")
+            raise SourceSettingsError(
+                f"{self.origin} has {info.size_bytes} bytes, more than the {limit} of update.max_bytes"
+            )
         return Offer(hash=self._hash(info), name=self._name, size_bytes=info.size_bytes, private=info)
 
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
@@ -156,14 +159,18 @@ class FirebaseMlSource:
     def _meaning(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
         said = said_by(error)
         if error.status == 400:
-            return SourceSettingsError(f"Firebase ML does not take {self.origin} (400{said}): check update.firebase.model_name")
+            return SourceSettingsError(
+                f"Firebase ML does not take {self.origin} (400{said}): check update.firebase.model_name"
+            )
         if error.status in (401, 403):
             return SourceSettingsError(
                 f"Firebase ML does not let this device have {self.origin} ({error.status}{said}): enable the Firebase ML API "
                 "for the project and allow it for update.firebase.api_key in the Google Cloud console, then run: appliance model check"
             )
         if error.status == 404:
-            return SourceError(f"there is no published model {self._name} in the Firebase project {self._project} (404{said})")
+            return SourceError(
+                f"there is no published model {self._name} in the Firebase project {self._project} (404{said})"
+            )
         if error.status == 429:
             return SourceError(f"the quota of Firebase ML is used up (429{said})", error.retry_after_s)
         return SourceError(f"Firebase ML answers {error.status}{said}", error.retry_after_s)

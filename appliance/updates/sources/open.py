@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 """Told while bytes arrive: how many there are, and how many there will be (None: not known)."""
 
 
-
-
-
-
-
-
-
-
 def open_source(
     settings: UpdateSettings, device: str, state: Path, rest: "Host | None" = None, limits: "HttpLimits | None" = None
 ) -> Source:

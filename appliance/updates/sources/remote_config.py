@@ -30,13 +30,12 @@ class ConfiguredSource:
         make: Callable[[UpdateSettings], Source],
         threshold: Callable[[float | None], None],
     ):
-        """
-        Args:
-            settings: What holds where Remote Config does not say otherwise.
-            config: Remote Config.
-            http: Of all sources; closed with this one.
-            make: Makes the source for other settings.
-            threshold: Told the threshold that Remote Config chose, None where it chose none.
+        """Args:
+        settings: What holds where Remote Config does not say otherwise.
+        config: Remote Config.
+        http: Of all sources; closed with this one.
+        make: Makes the source for other settings.
+        threshold: Told the threshold that Remote Config chose, None where it chose none.
         """
         self._settings = settings
         self._config = config

@@ -24,8 +24,7 @@ class RepositorySource:
     """One channel of one repository, for one device."""
 
     def __init__(self, settings: UpdateSettings, device: str, folder: Path, http: Http):
-        """
-        Args:
+        """Args:
             settings: With url and root.
             device: The device's id: its place in a rollout.
             folder: Where trusted metadata is kept for ever.
@@ -47,16 +46,22 @@ class RepositorySource:
         path = rollout.channel_path(channel)
         target = repository.open(path)
         if target is None:
-            names = [found[1] for each in repository.paths() if (found := re.fullmatch(r"channels/([^/]+)\.json", each))]
+            names = [
+                found[1] for each in repository.paths() if (found := re.fullmatch(r"channels/([^/]+)\.json", each))
+            ]
             there = f"it has {', '.join(names)}" if names else "it has none yet"
-            raise SourceSettingsError(f"{shown(self._settings.url or '')} has no channel {channel!r} (update.channel): {there}")
+            raise SourceSettingsError(
+                f"{shown(self._settings.url or '')} has no channel {channel!r} (update.channel): {there}"
+            )
         content = repository.read(target, rollout.MAX_BYTES)
         entry = rollout.choose(rollout.parse_channel(content, target.url), self._device, self._settings.group)
         if entry is None:
             return None
         bundle = repository.open(entry.bundle)
         if bundle is None:
-            raise SourceError(f"{target.url} names {entry.bundle}, which the repository does not have; its operator must push it")
+            raise SourceError(
+                f"{target.url} names {entry.bundle}, which the repository does not have; its operator must push it"
+            )
         if bundle.size_bytes > self._settings.max_bytes:
             raise SourceSettingsError(
                 f"{bundle.path} has {bundle.size_bytes} bytes, more than the {self._settings.max_bytes} of update.max_bytes"
@@ -76,7 +81,9 @@ class RepositorySource:
         """As Source.fetch: the bundle's zip."""
         bundle: RepositoryTarget = offer.private
         file = folder / "bundle.zip"
-        wanted = Wanted(max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True, watch_disk=True)
+        wanted = Wanted(
+            max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True, watch_disk=True
+        )
         download(self._http, bundle.url, file, wanted, progress)
         try:
             bundle.verify(file)

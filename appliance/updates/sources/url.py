@@ -98,7 +98,9 @@ class UrlSource:
         manifest = found.manifest
         lengths = [found.states[name].length if name in found.states else None for name in found.files]
         return Offer(
-            hash=_hashed(hashlib.sha256(found.text).hexdigest(), *(found.states[name].token for name in sorted(found.states))),
+            hash=_hashed(
+                hashlib.sha256(found.text).hexdigest(), *(found.states[name].token for name in sorted(found.states))
+            ),
             version=manifest.version,
             name=manifest.name,
             size_bytes=None if None in lengths else sum(lengths),
@@ -130,7 +132,9 @@ class UrlSource:
                 raise SourceError(f"what is offered is not a bundle: {str(error).rstrip('.')}") from error
             url, text, validators = answer.url, answer.body, answer.validators
         if len(_files(manifest)) > MAX_FILES:
-            raise SourceError(f"{self.origin} names {len(_files(manifest))} files, more than the {MAX_FILES} that are fetched")
+            raise SourceError(
+                f"{self.origin} names {len(_files(manifest))} files, more than the {MAX_FILES} that are fetched"
+            )
         states = {
             name: self._state_of(urljoin(url, quote(name)), before.states.get(name) if before else None)
             for name in _files(manifest)

@@ -37,8 +37,6 @@ _NEW_PREFIX = ".new-"
 _OURS = re.compile(r"[0-9a-f]{64}|\.new-.*")
 
 
-
-
 class ModelFolder:
     """The folder and what is in it."""
 
@@ -79,7 +77,9 @@ class ModelFolder:
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
-            raise StoreError(f"{file} cannot be read: {error.strerror}; run the command as root or as its owner") from error
+            raise StoreError(
+                f"{file} cannot be read: {error.strerror}; run the command as root or as its owner"
+            ) from error
         except StateFileError as error:
             trouble = f"the store's memory {file} is damaged ({error}): the bundled model is used until one is delivered again"
             return StoreState(), trouble
@@ -130,7 +130,9 @@ class ModelFolder:
         try:
             write_bundle(bundle, new)
             if bundle_key(read_bundle(new)) != key:
-                raise BundleError(f"{bundle.source} cannot be kept as it is: its name or a label changes when it is written")
+                raise BundleError(
+                    f"{bundle.source} cannot be kept as it is: its name or a label changes when it is written"
+                )
             new.chmod(0o755)
             give_to_owner(new, self.folder)
             sync_tree(new)
@@ -159,7 +161,9 @@ class ModelFolder:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 if time.monotonic() >= deadline_s:
-                    raise StoreError(f"another command is changing the models in {self.folder}; try again when it is done")
+                    raise StoreError(
+                        f"another command is changing the models in {self.folder}; try again when it is done"
+                    )
                 time.sleep(0.02)
             give_to_owner(path, self.folder)
             yield

@@ -28,11 +28,10 @@ class Store:
     """The models of one device. Safe to use from several threads and several processes at a time."""
 
     def __init__(self, state: Path, bundled: Path, lock_wait_s: float = 10.0):
-        """
-        Args:
-            state: The state folder (places.state_dir()); the store is `models` in it, made at the first change.
-            bundled: The bundle that came with the program.
-            lock_wait_s: How long to wait for another command that is changing the store.
+        """Args:
+        state: The state folder (places.state_dir()); the store is `models` in it, made at the first change.
+        bundled: The bundle that came with the program.
+        lock_wait_s: How long to wait for another command that is changing the store.
         """
         self.bundled = bundled
         self._shelf = ModelFolder(state / "models", lock_wait_s)
@@ -142,7 +141,9 @@ class Store:
 
         def swapped(state: StoreState) -> StoreState:
             if not self._shelf.holds(slot.key):
-                raise StoreError(f"the files of {transitions.shown(slot)} are gone from {self._shelf.folder}; deliver it again")
+                raise StoreError(
+                    f"the files of {transitions.shown(slot)} are gone from {self._shelf.folder}; deliver it again"
+                )
             return transitions.swapped(state, slot, probation)
 
         self.change(swapped)
@@ -339,4 +340,9 @@ class Store:
 
 
 def _roles(state: StoreState) -> tuple[tuple[str, InstalledModel | None], ...]:
-    return ("current", state.current), ("previous", state.previous), ("earlier", state.earlier), ("waiting", state.waiting)
+    return (
+        ("current", state.current),
+        ("previous", state.previous),
+        ("earlier", state.earlier),
+        ("waiting", state.waiting),
+    )

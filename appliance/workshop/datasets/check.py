@@ -141,7 +141,9 @@ def _of_opening(dataset: Dataset, looks: Sequence[PictureScan]) -> list[DatasetF
     findings = []
     for fault, items in sentences.items():
         level, one, many = _FAULTS[fault]
-        findings.append(DatasetFinding(level, fault, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items)))
+        findings.append(
+            DatasetFinding(level, fault, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items))
+        )
     return findings
 
 
@@ -150,10 +152,14 @@ def _of_counts(dataset: Dataset) -> list[DatasetFinding]:
     findings = []
     if few := [label for label in dataset.labels if counts[label] < LEAST_PICTURES]:
         says = f"{_labels(len(few))} fewer than {LEAST_PICTURES} pictures, too few to train on"
-        findings.append(DatasetFinding("error", "too_few", says, tuple(f"{label} has {counts[label]}" for label in few)))
+        findings.append(
+            DatasetFinding("error", "too_few", says, tuple(f"{label} has {counts[label]}" for label in few))
+        )
     if short := [label for label in dataset.labels if LEAST_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         says = f"{_labels(len(short))} fewer than the {RECOMMENDED_PICTURES} pictures that are recommended"
-        findings.append(DatasetFinding("warning", "few", says, tuple(f"{label} has {counts[label]}" for label in short)))
+        findings.append(
+            DatasetFinding("warning", "few", says, tuple(f"{label} has {counts[label]}" for label in short))
+        )
     if len(dataset.labels) == 1:
         says = "there is one label alone: a model needs two or more to tell apart"
         findings.append(DatasetFinding("warning", "one_label", says, (dataset.labels[0],)))
@@ -183,6 +189,7 @@ def _of_copies(examples: Sequence[Example], looks: Sequence[PictureScan]) -> lis
     def differ(groups: Sequence[Sequence[int]], attribute: str) -> list[Sequence[int]]:
         def values(places: Sequence[int]) -> set[str]:
             return {value for place in places if (value := getattr(examples[place], attribute)) is not None}
+
         return [places for places in groups if len(values(places)) > 1]
 
     found: list[tuple[Level, str, str, Sequence[Sequence[int]]]] = [

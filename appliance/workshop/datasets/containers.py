@@ -153,10 +153,14 @@ class ZipContainer:
                 try:
                     if (names_bytes := _directory_bytes(self.path)) > MAX_DIRECTORY_BYTES:
                         limit = f"the {MAX_DIRECTORY_BYTES >> 20} MiB that are read: pack fewer pictures into one zip"
-                        raise DatasetError(f"{self.path} has a list of names of {names_bytes >> 20} MiB, more than {limit}.")
+                        raise DatasetError(
+                            f"{self.path} has a list of names of {names_bytes >> 20} MiB, more than {limit}."
+                        )
                     self._opened = os.getpid(), zipfile.ZipFile(self.path)
                 except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
-                    raise DatasetError(f"{self.path} is not a zip file, or it is cut short: copy or make it again.") from error
+                    raise DatasetError(
+                        f"{self.path} is not a zip file, or it is cut short: copy or make it again."
+                    ) from error
                 except OSError as error:
                     raise DatasetError(f"{self.path} cannot be read: {error.strerror or error}.") from error
             return self._opened[1]
@@ -183,7 +187,7 @@ def _directory_bytes(path: Path) -> int:
 
 def is_litter(name: str) -> bool:
     """Whether a system left this file or folder there, or hides it."""
-    return name.startswith(".") and name not in (".", "..") or name in _LITTER
+    return (name.startswith(".") and name not in (".", "..")) or name in _LITTER
 
 
 def climbs(name: str) -> bool:

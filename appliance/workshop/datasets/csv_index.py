@@ -107,7 +107,9 @@ def read_rows(index: Path, gs: Mapping[str, Path]) -> tuple[list[Row], list[Prob
             continue
         except (OSError, RuntimeError) as error:  # a name too long for a file, a closed folder; a loop of links
             reason = getattr(error, "strerror", None) or "its links lead in a circle"
-            problems.append(Problem("refused", name, f"Row {number} of {index.name}: {name} cannot be looked up: {reason}."))
+            problems.append(
+                Problem("refused", name, f"Row {number} of {index.name}: {name} cannot be looked up: {reason}.")
+            )
             continue
         if (path, label) in seen:
             says = f"Row {number} of {index.name} repeats {seen[path, label]} and was passed over."
@@ -149,7 +151,9 @@ def _header(cells: list[str]) -> _Columns | None:
     if path is None or len(set(named)) < len(named) or ("label" not in words and not _SET_WORDS & set(words)):
         return None
     label = words.index("label") if "label" in words else None
-    return _Columns(path, label, next((place for place, word in enumerate(words) if word in _SET_WORDS), None), named=True)
+    return _Columns(
+        path, label, next((place for place, word in enumerate(words) if word in _SET_WORDS), None), named=True
+    )
 
 
 def _understood(cells: list[str], columns: _Columns) -> tuple[str, str | None, Split | None] | str:

@@ -89,7 +89,9 @@ class Example:
         """
         content = self.shelf.read(self.key, MAX_PICTURE_BYTES + 1)
         if len(content) > MAX_PICTURE_BYTES:
-            raise PictureError(f"{self.name} is larger than the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have.")
+            raise PictureError(
+                f"{self.name} is larger than the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have."
+            )
         return content
 
 

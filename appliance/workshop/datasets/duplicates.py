@@ -37,7 +37,9 @@ class PictureScan:
     fault: str | None = None
 
 
-def look(examples: Sequence[Example], progress: Callable[[int, int], None] = lambda done, total: None) -> list[PictureScan]:
+def look(
+    examples: Sequence[Example], progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[PictureScan]:
     """Reads and decodes every picture once, on all processors.
 
     Args:
@@ -64,7 +66,9 @@ def near_groups(looks: Sequence[PictureScan]) -> np.ndarray:
     if readable:
         thumbnails = np.stack([looks[place].thumbnail for place in readable])
         # Equal thumbnails first, so that a thousand copies of one picture are not half a million pairs.
-        unique, first, of = np.unique(thumbnails.reshape(len(readable), -1), axis=0, return_index=True, return_inverse=True)
+        unique, first, of = np.unique(
+            thumbnails.reshape(len(readable), -1), axis=0, return_index=True, return_inverse=True
+        )
         for place, group in zip(readable, of.reshape(-1), strict=True):
             numbers.join(place, readable[first[group]])
         for one, other in _near_pairs(unique.reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX, 3)):

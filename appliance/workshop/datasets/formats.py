@@ -47,7 +47,9 @@ def looked_at(shelf: FileContainer, key: str, name: str, is_named: bool = False)
     if found is None and named is not None:
         return Problem("unreadable", name, f"{name} is no picture, though its name says {named}.")
     if found not in SUFFIXES:
-        return Problem("wrong_format", name, f"{name} is {found or suffix[1:].upper()}: JPEG, PNG, GIF, BMP and ICO are taken.")
+        return Problem(
+            "wrong_format", name, f"{name} is {found or suffix[1:].upper()}: JPEG, PNG, GIF, BMP and ICO are taken."
+        )
     if named is not None and named != found:
         says = f"{name} is {found} inside, though its name says {named}: rename it to {SUFFIXES[found]}."
         return Problem("wrong_format", name, says)

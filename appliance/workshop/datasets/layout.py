@@ -50,7 +50,10 @@ def places(names: Sequence[str], lost: Sequence[str] = ()) -> list[PathMeaning]:
     as_splits = _are_splits(folders)
     folders += more
     if as_splits:
-        return [PathMeaning(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None) for parts in folders]
+        return [
+            PathMeaning(parts[1] if len(parts) > 1 else None, split_word(parts[0]) if parts else None)
+            for parts in folders
+        ]
     return [PathMeaning(parts[0] if parts else None, None) for parts in folders]
 
 
@@ -61,4 +64,6 @@ def _are_splits(folders: Sequence[tuple[str, ...]]) -> bool:
     if len({word.lower() for word in words}) == 1:
         # A label may be called train, but hardly TRAIN with nothing but folders in it.
         return words <= {split.upper() for split in SPLITS} and all(len(parts) > 1 for parts in below)
-    return all(split_word(word) or word.lower() == UNASSIGNED for word in words) and any(len(parts) > 1 for parts in below)
+    return all(split_word(word) or word.lower() == UNASSIGNED for word in words) and any(
+        len(parts) > 1 for parts in below
+    )

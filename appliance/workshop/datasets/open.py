@@ -31,8 +31,21 @@ from appliance.workshop.datasets.layout import places
 from appliance.workshop.datasets.splits import with_splits
 
 __all__ = [
-    "LEAST_PICTURES", "MAX_PICTURE_BYTES", "RECOMMENDED_PICTURES", "SPLITS", "Dataset", "Example", "DevicePrediction", "Problem",
-    "FileContainer", "Split", "gs_folders", "label_fault", "open_dataset", "require_trainable", "with_splits",
+    "LEAST_PICTURES",
+    "MAX_PICTURE_BYTES",
+    "RECOMMENDED_PICTURES",
+    "SPLITS",
+    "Dataset",
+    "DevicePrediction",
+    "Example",
+    "FileContainer",
+    "Problem",
+    "Split",
+    "gs_folders",
+    "label_fault",
+    "open_dataset",
+    "require_trainable",
+    "with_splits",
 ]  # fmt: skip
 
 _MAX_SIDECAR_BYTES = 64 * 1024
@@ -69,7 +82,9 @@ def open_dataset(argument: str | Path, gs: Mapping[str, Path] = {}) -> Dataset:
         reason = f" {problems[0].says}" if problems else ""
         raise DatasetError(f"{source} holds no picture that can be taken (JPEG, PNG, GIF, BMP, ICO).{reason}")
     labels = tuple(sorted({label for label in (*(example.label for example in examples), *lost) if label is not None}))
-    problems += [Problem("wrong_name", label, fault[0].upper() + fault[1:]) for label in labels if (fault := label_fault(label))]
+    problems += [
+        Problem("wrong_name", label, fault[0].upper() + fault[1:]) for label in labels if (fault := label_fault(label))
+    ]
     return Dataset(
         source,
         labels,
@@ -108,7 +123,9 @@ def require_trainable(dataset: Dataset) -> None:
             raise DatasetError(f"{dataset.source}: {fault}")
     if len(dataset.labels) < 2:
         found = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
-        raise DatasetError(f"{dataset.source} has {found}: put the pictures into a folder for each label, at least two.")
+        raise DatasetError(
+            f"{dataset.source} has {found}: put the pictures into a folder for each label, at least two."
+        )
     if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < LEAST_PICTURES]:
         says = f"{dataset.source} has fewer than {LEAST_PICTURES} pictures of {', '.join(few)}"
         raise DatasetError(f"{says}: add some, or leave the label out.")
@@ -157,6 +174,8 @@ def _guess(shelf: FileContainer, key: str) -> DevicePrediction | None:
     try:
         said = json.loads(shelf.read(key, _MAX_SIDECAR_BYTES))
         best, model = said["labels"][0], said["model"]
-        return DevicePrediction(str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"]))
+        return DevicePrediction(
+            str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"])
+        )
     except (PictureError, ValueError, TypeError, KeyError, IndexError):
         return None

@@ -123,7 +123,10 @@ def _placed(examples: list[Example], forms: list[str], below_splits: bool) -> It
         if example.label is not None:
             folders = [(example.split or UNASSIGNED).upper(), example.label] if with_split_folders else [example.label]
         own = PurePosixPath(PurePosixPath(example.key).name)
-        stem, suffix = own.stem.lstrip(".") or "picture", own.suffix or SUFFIXES[form]  # a name that begins with a dot is hidden
+        stem, suffix = (
+            own.stem.lstrip(".") or "picture",
+            own.suffix or SUFFIXES[form],
+        )  # a name that begins with a dot is hidden
         stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
         path, number = "/".join((*folders, stem + suffix)), 1
         # Without regard to case and suffix: other file systems know no case, and a sidecar goes by the stem.
@@ -165,7 +168,9 @@ def _write_csv(out: Path, placed: list[tuple[str, Example]]) -> None:
     rows = csv.writer(text, lineterminator="\n")
     with_sets = any(example.split for _, example in placed)
     for path, example in placed:
-        rows.writerow([*([(example.split or UNASSIGNED).upper()] if with_sets else []), path, *filter(None, [example.label])])
+        rows.writerow(
+            [*([(example.split or UNASSIGNED).upper()] if with_sets else []), path, *filter(None, [example.label])]
+        )
     _write_folder(out, placed, text.getvalue().encode())
 
 

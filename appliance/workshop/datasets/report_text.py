@@ -28,7 +28,10 @@ def _table(report: DatasetReport) -> list[str]:
     with_splits = any(count.unassigned < count.pictures for count in report.counts)
     rows = [["label", "pictures", *(["train", "validation", "test", "no split"] if with_splits else [])]]
     for count in report.counts:
-        numbers = [count.pictures, *([count.train, count.validation, count.test, count.unassigned] if with_splits else [])]
+        numbers = [
+            count.pictures,
+            *([count.train, count.validation, count.test, count.unassigned] if with_splits else []),
+        ]
         rows.append([count.label, *(str(number) if number else "–" for number in numbers)])
     totals = [
         sum(getattr(count, name) for count in report.counts)

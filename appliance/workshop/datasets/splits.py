@@ -14,7 +14,10 @@ from appliance.workshop.datasets.duplicates import PictureScan, look, near_group
 
 
 def with_splits(
-    dataset: Dataset, seed: int = 0, shares: tuple[float, float, float] = (0.8, 0.1, 0.1), looks: Sequence[PictureScan] | None = None
+    dataset: Dataset,
+    seed: int = 0,
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    looks: Sequence[PictureScan] | None = None,
 ) -> Dataset:
     """The dataset with a split for every labeled picture.
 
@@ -62,7 +65,9 @@ class _SplitAssigner:
         self.examples = list(examples)
         totals = Counter(example.label for example in examples)
         self._lacks = {
-            (label, split): total * share for label, total in totals.items() for split, share in zip(SPLITS, shares, strict=True)
+            (label, split): total * share
+            for label, total in totals.items()
+            for split, share in zip(SPLITS, shares, strict=True)
         }
 
     def neediest(self, places: Sequence[int]) -> Split:

@@ -98,7 +98,9 @@ def compare(evaluation: Evaluation, seed: int = 0) -> Comparison:
         name = "false labels per 1,000 background pictures"
         measures.append(_measure(name, false, _per_thousand, _differ_enough, random, less_is_better=True))
     shown = np.array([example.label for example in evaluation.pictures])[content]
-    labels = [_measure(str(label), right[shown == label], _mean, _is_beyond_a_coin, random) for label in np.unique(shown)]
+    labels = [
+        _measure(str(label), right[shown == label], _mean, _is_beyond_a_coin, random) for label in np.unique(shown)
+    ]
     verdicts = {one.verdict for one in measures}
     verdict = "worse" if "worse" in verdicts else "better" if "better" in verdicts else "same"
     return Comparison(tuple(measures), tuple(labels), verdict)

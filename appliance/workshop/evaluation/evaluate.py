@@ -224,7 +224,9 @@ def look(
     return scores, unreadable
 
 
-def judge(bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothing: set[str], lacks: Sequence[str]) -> Predictions:
+def judge(
+    bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothing: set[str], lacks: Sequence[str]
+) -> Predictions:
     """Puts outputs and labels side by side.
 
     A label that the model has twice (ImageNet has two cranes) is one here, with the higher of its scores.
@@ -246,7 +248,9 @@ def judge(bundle: Bundle, scores: np.ndarray, shown: Sequence[str | None], nothi
             np.maximum(judged[:, place], scores[:, output], out=judged[:, place])
     targets = [-1 if label is None or label in nothing else number[label] for label in shown]
     best = scores.argmax(axis=1)
-    return Predictions(tuple(labels), judged, np.array(targets, np.intp), outputs[best], scores[np.arange(len(scores)), best])
+    return Predictions(
+        tuple(labels), judged, np.array(targets, np.intp), outputs[best], scores[np.arange(len(scores)), best]
+    )
 
 
 def _subject(
@@ -271,7 +275,9 @@ def _subject(
 def _require_common(bundle: Bundle, dataset: Dataset, examples: Sequence[Example]) -> None:
     shown = sorted({example.label for example in examples if example.label is not None})
     if not set(shown) & (set(bundle.labels) - {bundle.background_label}):
-        ours, theirs = (", ".join(labels[:5]) + (", …" if len(labels) > 5 else "") for labels in (shown, list(bundle.labels)))
+        ours, theirs = (
+            ", ".join(labels[:5]) + (", …" if len(labels) > 5 else "") for labels in (shown, list(bundle.labels))
+        )
         raise DatasetError(
             f"{dataset.source} and {bundle.source} have no label in common: the pictures show {ours}, the model knows {theirs}. "
             "Label names must be the same, upper and lower case included."
@@ -279,7 +285,10 @@ def _require_common(bundle: Bundle, dataset: Dataset, examples: Sequence[Example
 
 
 def _said(
-    subjects: Sequence[ModelEvaluation], pictures: Sequence[Example], dataset: Dataset, skipped: Sequence[tuple[str, str]]
+    subjects: Sequence[ModelEvaluation],
+    pictures: Sequence[Example],
+    dataset: Dataset,
+    skipped: Sequence[tuple[str, str]],
 ) -> list[str]:
     counts = Counter(example.label for example in pictures)
     notes = []
@@ -287,7 +296,9 @@ def _said(
         name = subject.bundle.source
         if subject.lacks:
             lost = sum(counts[label] for label in subject.lacks)
-            notes.append(f"{name} lacks {_some(subject.lacks)}: {lost} pictures of {dataset.source}, which count as missed.")
+            notes.append(
+                f"{name} lacks {_some(subject.lacks)}: {lost} pictures of {dataset.source}, which count as missed."
+            )
         if subject.unseen:
             notes.append(
                 f"{dataset.source} has no picture of {_some(subject.unseen)}, which {name} knows: nothing is said of those."

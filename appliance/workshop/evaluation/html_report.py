@@ -63,7 +63,9 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
 def render(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
     """The page as text; the same evaluation gives the same page."""
     # Inside a script element only "<" could end it.
-    packed = json.dumps(_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    packed = json.dumps(_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
     page = (PAGE / "page.html").read_text(encoding="utf-8")
     page = page.replace("{{css}}", (PAGE / "page.css").read_text(encoding="utf-8"))
     before, after = page.split("{{data}}")
@@ -77,7 +79,9 @@ def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, An
     said = as_json(evaluation, comparison)
     floor = min(_LOWEST, float(subject.thresholds.min(initial=1)), subject.threshold)
     part = "" if evaluation.part == "all" else f"{evaluation.part} "
-    about = f"{subject.bundle.identity.version} on {len(evaluation.pictures)} {part}pictures of {evaluation.dataset.name}"
+    about = (
+        f"{subject.bundle.identity.version} on {len(evaluation.pictures)} {part}pictures of {evaluation.dataset.name}"
+    )
     if evaluation.background:
         about += f", and {len(evaluation.background_pictures)} of {evaluation.background.name}, which show none of its labels"
     own = [[subject.judged.labels.index(label), _units(value)] for label, value in subject.label_thresholds.items()]
@@ -93,7 +97,8 @@ def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, An
         "labels": list(subject.judged.labels),
         "inModel": [label not in subject.lacks for label in subject.judged.labels],
         "areas": [
-            None if found is None else round(found, 4) for found in (area(subject.judged, label) for label in range(number))
+            None if found is None else round(found, 4)
+            for found in (area(subject.judged, label) for label in range(number))
         ],
         "area": said["area_under_curve"],
         "accuracy": said["accuracy"],
@@ -144,7 +149,9 @@ def _missed(subject: ModelEvaluation, shown: set[int]) -> list[int]:
     """Pictures with content by the score of their own label, lowest first; without those shown as wrong already."""
     judged = subject.judged
     own = np.where(judged.content, judged.scores[np.arange(len(judged.targets)), judged.targets], np.inf)
-    return [int(place) for place in np.argsort(own, kind="stable") if np.isfinite(own[place]) and int(place) not in shown]
+    return [
+        int(place) for place in np.argsort(own, kind="stable") if np.isfinite(own[place]) and int(place) not in shown
+    ]
 
 
 def _thumbnail(example: Example) -> str:

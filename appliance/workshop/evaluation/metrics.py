@@ -104,7 +104,10 @@ def label_tallies(judged: Predictions, thresholds: np.ndarray) -> tuple[Counts, 
     """Counts each label by itself at its threshold."""
     given = passing(judged, thresholds)
     counts = zip(
-        given.sum(axis=0).tolist(), (given & judged.own).sum(axis=0).tolist(), judged.own.sum(axis=0).tolist(), strict=True
+        given.sum(axis=0).tolist(),
+        (given & judged.own).sum(axis=0).tolist(),
+        judged.own.sum(axis=0).tolist(),
+        strict=True,
     )
     return tuple(Counts(*count) for count in counts)
 

@@ -45,7 +45,8 @@ def as_json(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
             **_figures(tally(subject.judged, subject.thresholds)),
         },
         "curve": [
-            {"threshold": threshold, **_figures(one)} for threshold, one in zip(_grid(), curve(subject.judged), strict=True)
+            {"threshold": threshold, **_figures(one)}
+            for threshold, one in zip(_grid(), curve(subject.judged), strict=True)
         ],
         "per_label": list(_per_label(subject)),
         "confusion": _confusion(subject),
@@ -146,7 +147,9 @@ def _compared(evaluation: Evaluation, comparison: Comparison) -> Iterator[str]:
 def _per_label(subject: ModelEvaluation) -> Iterator[dict[str, Any]]:
     tallies = label_tallies(subject.judged, subject.thresholds)
     false = (
-        [one.given for one in label_tallies(subject.background, subject.thresholds)] if subject.background is not None else None
+        [one.given for one in label_tallies(subject.background, subject.thresholds)]
+        if subject.background is not None
+        else None
     )
     for number, one in enumerate(tallies):
         yield {

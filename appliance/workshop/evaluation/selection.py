@@ -29,7 +29,9 @@ def chosen_pictures(dataset: Dataset, part: Subset, seed: int) -> tuple[list[Exa
         DatasetError: There are no such pictures.
     """
     if not dataset.examples:
-        raise DatasetError(f"{dataset.source} has no picture with a label: put the pictures into a folder for each label.")
+        raise DatasetError(
+            f"{dataset.source} has no picture with a label: put the pictures into a folder for each label."
+        )
     notes = []
     if dataset.unlabeled:
         notes.append(f"{len(dataset.unlabeled)} pictures have no label and were left aside.")

@@ -60,23 +60,13 @@ def choose(judged: Predictions, precision: float) -> PrecisionTarget:
     return PrecisionTarget(_step(common), own, tuple(short), best)
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 def _step(place: int) -> float:
     return place / 100
 
 
-def kept_thresholds(bundle: Bundle, wanted: Sequence[tuple[str | None, float]]) -> tuple[float | None, dict[str, float]]:
+def kept_thresholds(
+    bundle: Bundle, wanted: Sequence[tuple[str | None, float]]
+) -> tuple[float | None, dict[str, float]]:
     """What a bundle is to say after `--set-threshold` options.
 
     A common threshold replaces all that the bundle says; labels alone are added to it.

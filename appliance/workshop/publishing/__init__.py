@@ -7,9 +7,19 @@ never needs this; what it believes of it is in appliance/repository/client.py.
 from appliance.workshop.publishing.channels import described
 from appliance.workshop.publishing.inspection import SiteFinding, SiteStatus, check_site, site_status
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.publisher import Published, SitePublisher, PushResult, RolledBack
+from appliance.workshop.publishing.publisher import Published, PushResult, RolledBack, SitePublisher
 
 __all__ = [
-    "ROLES", "ROOT", "SiteFinding", "KeyFolder", "Published", "SitePublisher", "PushResult", "RolledBack", "SiteStatus", "check_site",
-    "described", "site_status",
+    "ROLES",
+    "ROOT",
+    "KeyFolder",
+    "Published",
+    "PushResult",
+    "RolledBack",
+    "SiteFinding",
+    "SitePublisher",
+    "SiteStatus",
+    "check_site",
+    "described",
+    "site_status",
 ]

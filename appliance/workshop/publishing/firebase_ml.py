@@ -81,7 +81,9 @@ def push(
     name = name or bundle.identity.name
     for what, text in (("name of a model", name), *(("tag", tag) for tag in tags)):
         if not _NAME.fullmatch(text):
-            raise PublishError(f"{text!r} cannot be the {what} in Firebase ML: use 1 to 32 letters, digits, hyphens, underscores")
+            raise PublishError(
+                f"{text!r} cannot be the {what} in Firebase ML: use 1 to 32 letters, digits, hyphens, underscores"
+            )
     with tempfile.TemporaryDirectory(prefix="appliance-publish-") as scratch, _google(credentials) as app:
         file = Path(scratch, f"{name}.tflite")
         file.write_bytes(with_labels(bundle))
@@ -176,7 +178,9 @@ def _google(key: Path | None) -> Iterator[Any]:
     app = firebase_admin.initialize_app(found)
     try:
         if not app.project_id:
-            raise PublishError("nothing says which Firebase project is meant: name a service account's key with --credentials")
+            raise PublishError(
+                "nothing says which Firebase project is meant: name a service account's key with --credentials"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield app

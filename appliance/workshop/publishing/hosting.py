@@ -22,7 +22,10 @@ FIREBASE_JSON = {
                 "source": "/metadata/*.@(targets|snapshot).json",
                 "headers": [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}],
             },
-            {"source": "/targets/**", "headers": [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}]},
+            {
+                "source": "/targets/**",
+                "headers": [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}],
+            },
         ],
     }
 }
@@ -32,7 +35,10 @@ NOT_FOUND = b"<!doctype html><title>404</title>Not here.\n"
 
 def write_hosting(site: Path, write: Write) -> None:
     """Writes firebase.json and 404.html, where they are not there yet: they are the operator's to change."""
-    for name, content in (("firebase.json", json.dumps(FIREBASE_JSON, indent=2).encode() + b"\n"), ("404.html", NOT_FOUND)):
+    for name, content in (
+        ("firebase.json", json.dumps(FIREBASE_JSON, indent=2).encode() + b"\n"),
+        ("404.html", NOT_FOUND),
+    ):
         if not (site / name).exists():
             write(site / name, content)
 
@@ -52,11 +58,15 @@ def hosting_faults(site: Path) -> list[str]:
         return [*faults, f"firebase.json cannot be read: {error}"]
     for one in hosting if isinstance(hosting, list) else [hosting]:
         if isinstance(one, dict) and one.get("rewrites"):
-            faults.append("firebase.json has rewrites: they answer for the next root, which is not there, and stop updates")
+            faults.append(
+                "firebase.json has rewrites: they answer for the next root, which is not there, and stop updates"
+            )
     return faults
 
 
 def refuse_inside(site: Path, keys: Path) -> None:
     """Raises PublishError where keys would lie in the folder that is uploaded."""
     if keys.resolve().is_relative_to(site.resolve()):
-        raise PublishError(f"{keys} lies inside {site}, which is uploaded as it stands: keep the keys in another folder")
+        raise PublishError(
+            f"{keys} lies inside {site}, which is uploaded as it stands: keep the keys in another folder"
+        )

@@ -56,7 +56,9 @@ def site_status(site: Path, keys: KeyFolder | None = None, now: datetime | None 
         PublishError: It is none, or not whole.
     """
     with SignedSite(site) as opened:
-        channels = {name: channel for name in channel_names(opened) if (channel := read_channel(opened, name)) is not None}
+        channels = {
+            name: channel for name in channel_names(opened) if (channel := read_channel(opened, name)) is not None
+        }
         return SiteStatus(now or datetime.now(UTC), tuple(opened.states(keys)), channels)
 
 
@@ -72,7 +74,9 @@ def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
     """
     served = "://" in site
     if served and root is None:
-        raise PublishError("a site that is served is held against the root that devices have: name the keys' folder with --keys")
+        raise PublishError(
+            "a site that is served is held against the root that devices have: name the keys' folder with --keys"
+        )
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as scratch:
         http = Http()
         try:
@@ -80,7 +84,9 @@ def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
             if not served:
                 yield from (SiteFinding(False, fault) for fault in hosting_faults(folder))
             trusted = _root(root, folder)
-            fetch: Fetch = (lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body) if served else _from_folder(folder)
+            fetch: Fetch = (
+                (lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body) if served else _from_folder(folder)
+            )
             base = site if served else "file://site"
             repository = TrustedRepository(Path(scratch, "trusted"), trusted, base, fetch)
             try:
@@ -95,7 +101,9 @@ def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
             http.close()
 
 
-def _check_target(repository: TrustedRepository, path: str, scratch: Path, http: Http | None, site: Path) -> SiteFinding:
+def _check_target(
+    repository: TrustedRepository, path: str, scratch: Path, http: Http | None, site: Path
+) -> SiteFinding:
     target = repository.open(path)
     if target is None:
         return SiteFinding(False, f"{path} cannot be found in the metadata")

@@ -41,12 +41,11 @@ class KeyFolder:
     def __init__(
         self, folder: Path, root_folder: Path | None = None, passphrase: Passphrase | None = None, encrypt: bool = False
     ):
-        """
-        Args:
-            folder: Of the keys for every push.
-            root_folder: Of the root key; None: `root` in `folder`.
-            passphrase: Asked once, when a key is encrypted or is to be; None: there is nobody to ask.
-            encrypt: Whether new keys are encrypted; they also are where an old one was.
+        """Args:
+        folder: Of the keys for every push.
+        root_folder: Of the root key; None: `root` in `folder`.
+        passphrase: Asked once, when a key is encrypted or is to be; None: there is nobody to ask.
+        encrypt: Whether new keys are encrypted; they also are where an old one was.
         """
         self.folder = folder
         self.root_folder = root_folder or folder / ROOT
@@ -148,7 +147,9 @@ class KeyFolder:
             )
         if role == ROOT:
             return PublishError(f"{file} is not there: bring the folder with the root key and name it with --root-keys")
-        return PublishError(f"{file} is not there: name the folder that `publish init` put this site's keys into with --keys")
+        return PublishError(
+            f"{file} is not there: name the folder that `publish init` put this site's keys into with --keys"
+        )
 
     def _folder(self, role: str) -> Path:
         return self.root_folder if role == ROOT else self.folder

@@ -71,8 +71,7 @@ class SitePublisher:
         lifetime: timedelta = LIFETIME,
         write: Write = write_public,
     ):
-        """
-        Args:
+        """Args:
             site: The folder that is uploaded.
             keys: Its keys.
             now: The time of the signatures, aware; None: the clock's.
@@ -100,7 +99,9 @@ class SitePublisher:
         """
         with failures_said(self.site):
             if any(self.keys.folder.glob("*.pem")) or any(self.keys.root_folder.glob("*.pem")):
-                raise PublishError(f"{self.keys.folder} holds keys already: take another folder, one site has its own keys")
+                raise PublishError(
+                    f"{self.keys.folder} holds keys already: take another folder, one site has its own keys"
+                )
             with SignedSite.create(self.site, self.keys, self.now, self.lifetime, self._write):
                 write_hosting(self.site, self._write)
 
@@ -150,7 +151,13 @@ class SitePublisher:
                 )
             done = self._put(site, channel, before, after)
             return PushResult(
-                done.channel, done.entries, done.changes, packed.identity, len(packed.content), known, packed.probed.invoke_ms
+                done.channel,
+                done.entries,
+                done.changes,
+                packed.identity,
+                len(packed.content),
+                known,
+                packed.probed.invoke_ms,
             )
 
     def promote(
@@ -175,7 +182,9 @@ class SitePublisher:
         """
         with self._open() as site:
             origin = source or channel
-            entry = pick(self._channel(site, origin), origin, version, variant, partial=origin == channel, percent=percent)
+            entry = pick(
+                self._channel(site, origin), origin, version, variant, partial=origin == channel, percent=percent
+            )
             before = read_channel(site, channel)
             return self._put(site, channel, before, pushed(before or Channel(secrets.token_hex(8)), entry))
 
@@ -209,7 +218,9 @@ class SitePublisher:
         with self._open() as site:
             root = site.states(self.keys)[0]
             site.publish(self.keys, self.now, self.lifetime)
-            due = root.expires - self.now < max(_ROOT_RENEWED_UNDER, min(self.lifetime, ROOT_LIFETIME - timedelta(days=1)))
+            due = root.expires - self.now < max(
+                _ROOT_RENEWED_UNDER, min(self.lifetime, ROOT_LIFETIME - timedelta(days=1))
+            )
             if due and root.have_keys:
                 site.renew_root(self.keys, self.now)
             return due and not root.have_keys
@@ -249,7 +260,9 @@ class SitePublisher:
     def _channel(self, site: SignedSite, name: str) -> Channel:
         found = read_channel(site, name)
         if found is None:
-            raise PublishError(f"the site has no channel {name!r}; it has {', '.join(channel_names(site)) or 'none yet'}")
+            raise PublishError(
+                f"the site has no channel {name!r}; it has {', '.join(channel_names(site)) or 'none yet'}"
+            )
         return found
 
     @staticmethod

@@ -143,7 +143,10 @@ class SignedSite:
     def targets(self) -> list[SiteTarget]:
         """Everything that the site vouches for."""
         found = self._signed(Targets).targets.items()
-        return [SiteTarget(path, info.length, info.hashes["sha256"], dict(info.custom or {})) for path, info in sorted(found)]
+        return [
+            SiteTarget(path, info.length, info.hashes["sha256"], dict(info.custom or {}))
+            for path, info in sorted(found)
+        ]
 
     def target(self, path: str) -> SiteTarget | None:
         """One target, None where there is none of this name."""
@@ -184,7 +187,9 @@ class SignedSite:
         self._roles[ROOT] = root
         self._write_root(keys)
 
-    def rotate(self, roles: Iterable[str], keys: KeyFolder, now: datetime, lifetime: timedelta = LIFETIME) -> list[Path]:
+    def rotate(
+        self, roles: Iterable[str], keys: KeyFolder, now: datetime, lifetime: timedelta = LIFETIME
+    ) -> list[Path]:
         """Gives roles new keys; devices follow because the old root key signs for the new ones.
 
         Returns:
@@ -271,7 +276,9 @@ class SignedSite:
             try:
                 root.verify_delegate(role, found.signed_bytes, found.signatures)
             except RepositoryError as error:
-                raise PublishError(f"{self._metadata}: the {role} metadata is not signed with its keys: {error}") from error
+                raise PublishError(
+                    f"{self._metadata}: the {role} metadata is not signed with its keys: {error}"
+                ) from error
         return roles
 
     def _load(self, role: str, file: Path) -> Metadata[Any]:
@@ -289,7 +296,9 @@ class SignedSite:
         return self._metadata / f"{version}.{role}.json"
 
     def _versions(self, role: str) -> list[int]:
-        names = (re.fullmatch(rf"([1-9][0-9]{{0,8}})\.{role}\.json", file.name) for file in self._metadata.glob("*.json"))
+        names = (
+            re.fullmatch(rf"([1-9][0-9]{{0,8}})\.{role}\.json", file.name) for file in self._metadata.glob("*.json")
+        )
         return [int(name[1]) for name in names if name]
 
     def _next_version(self, role: str) -> int:

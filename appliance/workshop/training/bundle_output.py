@@ -62,7 +62,9 @@ def _require_free(out: Path) -> None:
     if out.name.removesuffix(".zip") in ("", ".."):
         raise TrainingError(f"{out} names no bundle: give the folder or the .zip a name, such as my-model.")
     if out.suffix == ".tflite":
-        raise TrainingError(f"{out} is the name of a model file: name a folder or a .zip, which holds the model and its labels.")
+        raise TrainingError(
+            f"{out} is the name of a model file: name a folder or a .zip, which holds the model and its labels."
+        )
     if out.suffix == ".zip":
         if out.is_dir():
             raise TrainingError(f"{out} is a folder: name another .zip.")

@@ -80,7 +80,13 @@ class TrainingTimer:
 
 
 def teach(
-    base: Base, pictures: TrainingSet, cache: FeatureCache, deadline: TrainingTimer, seed: int, name: str, progress: Progress
+    base: Base,
+    pictures: TrainingSet,
+    cache: FeatureCache,
+    deadline: TrainingTimer,
+    seed: int,
+    name: str,
+    progress: Progress,
 ) -> TrainedCandidate:
     """Teaches one base.
 
@@ -100,7 +106,9 @@ def teach(
     """
     shown = Path(base.shown).name
     looking = f"looking at the pictures with {shown}"
-    seen = extract(base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s)
+    seen = extract(
+        base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s
+    )
     targets, validates = pictures.targets[seen.kept], pictures.validates[seen.kept]
     require_enough(pictures, seen.kept, len(seen.unreadable), seen.left_out)
     if not np.isfinite(seen.values).all():

@@ -35,10 +35,9 @@ class FeatureCache:
     """The cache file; `max_bytes` bounds it."""
 
     def __init__(self, file: Path | None, max_bytes: int = MAX_BYTES):
-        """
-        Args:
-            file: Made where it is missing; None: nothing is remembered.
-            max_bytes: Of the features kept.
+        """Args:
+        file: Made where it is missing; None: nothing is remembered.
+        max_bytes: Of the features kept.
         """
         self._file = file
         self._max_bytes = max_bytes
@@ -83,7 +82,9 @@ class FeatureStore:
 
         def ask(connection: sqlite3.Connection) -> None:
             for picture in set(pictures):
-                row = connection.execute("SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture))
+                row = connection.execute(
+                    "SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture)
+                )
                 stored = row.fetchone()
                 if stored is not None and len(stored[0]) == size * dtype.itemsize:
                     found[picture] = np.frombuffer(stored[0], dtype)
@@ -154,7 +155,9 @@ def _make_room(connection: sqlite3.Connection, max_bytes: int) -> None:
     # Down to four fifths, so that not every training has to do this.
     surplus = total - max_bytes * 4 // 5
     rows = []
-    for base, picture, size in connection.execute("SELECT base, picture, length(stored) + 128 FROM features ORDER BY used"):
+    for base, picture, size in connection.execute(
+        "SELECT base, picture, length(stored) + 128 FROM features ORDER BY used"
+    ):
         if surplus <= 0:
             break
         rows.append((base, picture))

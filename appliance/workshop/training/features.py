@@ -118,7 +118,11 @@ def extract(
         for place, digest in enumerate(hashes)
         if digest in bad and place not in unreadable
     }
-    stored = np.stack([found[hashes[place]] for place in kept]) if kept else np.empty((0, base.pooled.size), base.pooled.dtype)
+    stored = (
+        np.stack([found[hashes[place]] for place in kept])
+        if kept
+        else np.empty((0, base.pooled.size), base.pooled.dtype)
+    )
     return Features(
         values=base.pooled.values(stored),
         kept=np.array(kept, np.intp),
@@ -164,7 +168,9 @@ class _Workers:
             try:
                 while True:
                     # A few more than threads, so that none waits for this one.
-                    while len(running) < 2 * threads and not (deadline_s is not None and time.monotonic() >= deadline_s):
+                    while len(running) < 2 * threads and not (
+                        deadline_s is not None and time.monotonic() >= deadline_s
+                    ):
                         if (place := next(waiting, None)) is None:
                             break
                         running[pool.submit(self._look, place)] = place

@@ -119,7 +119,9 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> RejectionGate:
         out = fold == number
         left = x[out]
         # Taking a fold's part away from the sums of all costs a fifth of adding the others up.
-        space, kinds = _fit(x[~out], y[~out], sums - left.sum(axis=0), None if products is None else products - left.T @ left)
+        space, kinds = _fit(
+            x[~out], y[~out], sums - left.sum(axis=0), None if products is None else products - left.T @ left
+        )
         far[out] = space.distances(left)
         if kinds is not None:
             near[out] = kinds.distances(left)
@@ -133,7 +135,9 @@ def far_components(pictures: int) -> int:
     return max(1, min(FAR_COMPONENTS, pictures // 4))
 
 
-def _fit(x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | None) -> tuple[PrincipalSubspace, DiscriminantSpace | None]:
+def _fit(
+    x: np.ndarray, y: np.ndarray, sums: np.ndarray, products: np.ndarray | None
+) -> tuple[PrincipalSubspace, DiscriminantSpace | None]:
     """Space and kinds of (pictures, size) features, whose Σx, and Σxxᵀ unless the pictures are few, are given."""
     pictures, size = x.shape
     mean = sums / pictures

@@ -60,8 +60,7 @@ class Graph:
     """The one graph of a .tflite file, to be changed in place."""
 
     def __init__(self, model: bytes, shown: str):
-        """
-        Args:
+        """Args:
             model: The bytes of a .tflite file.
             shown: What to call it in errors.
 
@@ -72,8 +71,10 @@ class Graph:
         try:
             self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
             graphs = self._model.subgraphs or []
-            self._codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in self._model.operatorCodes or []]
-        except Exception as error:  # noqa: BLE001 - the generated readers follow any offset and raise nearly anything
+            self._codes = [
+                max(code.builtinCode, code.deprecatedBuiltinCode) for code in self._model.operatorCodes or []
+            ]
+        except Exception as error:
             raise BaseModelError(f"{shown} is damaged: its graph cannot be read.") from error
         if len(graphs) != 1 or not graphs[0].operators or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
             raise BaseModelError(
@@ -149,7 +150,9 @@ class Graph:
     def constant(self, values: np.ndarray, name: str) -> int:
         """Adds a constant tensor (float32 or int32); returns its index."""
         buffer = schema.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), np.uint8)
+        buffer.data = np.frombuffer(
+            np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), np.uint8
+        )
         self._model.buffers.append(buffer)
         return self._tensor(values.shape, values.dtype, name, len(self._model.buffers) - 1)
 
@@ -200,7 +203,9 @@ class Graph:
             buffers.append(holder)
         kept, model.buffers = model.buffers, [_AlignedBuffer(buffer.data) for buffer in buffers]
         try:
-            builder = flatbuffers.Builder(sum(0 if buffer.data is None else len(buffer.data) for buffer in buffers) + (1 << 16))
+            builder = flatbuffers.Builder(
+                sum(0 if buffer.data is None else len(buffer.data) for buffer in buffers) + (1 << 16)
+            )
             builder.Finish(model.Pack(builder), b"TFL3")
             return bytes(builder.Output())
         finally:
@@ -230,7 +235,12 @@ class Graph:
 
     def _tensor(self, shape: Sequence[int], dtype: np.dtype, name: str, buffer: int) -> int:
         tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, [int(size) for size in shape], _TYPES[dtype], buffer
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = (
+            name,
+            [int(size) for size in shape],
+            _TYPES[dtype],
+            buffer,
+        )
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
@@ -265,7 +275,12 @@ class _AlignedBuffer(schema.BufferT):
 
 def _quantisation(tensor: Any) -> tuple[float, int]:
     parameters = tensor.quantization
-    if tensor.type == schema.TensorType.FLOAT32 or parameters is None or parameters.scale is None or not len(parameters.scale):
+    if (
+        tensor.type == schema.TensorType.FLOAT32
+        or parameters is None
+        or parameters.scale is None
+        or not len(parameters.scale)
+    ):
         return 0.0, 0
     zero_points = parameters.zeroPoint
     return float(parameters.scale[0]), int(zero_points[0]) if zero_points is not None and len(zero_points) else 0

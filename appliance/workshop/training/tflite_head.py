@@ -88,13 +88,19 @@ def _near(graph: Graph, x: int, kinds: DiscriminantSpace, slope: LogisticCutoff)
     count = len(kinds.pulls)
     v = _dense(graph, x, kinds.directions.T, -kinds.mean @ kinds.directions, "near_place")
     spread = _dense(
-        graph, _squares(graph, v, count), -kinds.pulls[np.newaxis] / slope.softness, [slope.limit / slope.softness], "near_spread"
+        graph,
+        _squares(graph, v, count),
+        -kinds.pulls[np.newaxis] / slope.softness,
+        [slope.limit / slope.softness],
+        "near_spread",
     )
     norms = np.square(kinds.centres).sum(axis=1)
     pulls = _dense(graph, v, 2 * kinds.centres / slope.softness, -norms / slope.softness, "near_kinds")
     options = schema.ReducerOptionsT()
     options.keepDims = True
-    nearest = graph.add(Op.REDUCE_MAX, [pulls, graph.constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options)
+    nearest = graph.add(
+        Op.REDUCE_MAX, [pulls, graph.constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options
+    )
     return _logistic(graph, spread, nearest, "near")
 
 
@@ -103,7 +109,9 @@ def _squares(graph: Graph, values: int, count: int) -> int:
 
 
 def _logistic(graph: Graph, one: int, other: int, name: str) -> int:
-    return graph.add(Op.LOGISTIC, [graph.add(Op.ADD, [one, other], (1, 1), f"{name}_sum", schema.AddOptionsT())], (1, 1), name)
+    return graph.add(
+        Op.LOGISTIC, [graph.add(Op.ADD, [one, other], (1, 1), f"{name}_sum", schema.AddOptionsT())], (1, 1), name
+    )
 
 
 def _dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray | Sequence[float], name: str) -> int:

@@ -21,11 +21,10 @@ from typing import Literal
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import TrainingError
-from appliance.transport.sockets import Deadline
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.bundle_output import new_bundle
-from appliance.workshop.training.candidate import Progress, TrainedCandidate, check, teach
+from appliance.workshop.training.candidate import Progress, TrainedCandidate, TrainingTimer, check, teach
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.training_set import TrainingSet, gather
 
@@ -109,7 +108,7 @@ def train(request: TrainingRequest, progress: Progress = lambda stage, done, tot
         for number, base in enumerate(bases):
             left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
             # Each base has its share of what is left.
-            deadline = Deadline.after(None if left_s is None else left_s / (len(bases) - number))
+            deadline = TrainingTimer.after(None if left_s is None else left_s / (len(bases) - number))
             try:
                 candidates.append(teach(base, pictures, request.cache, deadline, request.seed, name, progress))
             except TrainingError as error:
@@ -141,7 +140,12 @@ def choose(candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy",
 
 
 def _write(
-    folder: Path, chosen: TrainedCandidate, pictures: TrainingSet, name: str, request: TrainingRequest, created: str | None
+    folder: Path,
+    chosen: TrainedCandidate,
+    pictures: TrainingSet,
+    name: str,
+    request: TrainingRequest,
+    created: str | None,
 ) -> None:
     model_file = folder / "model.tflite"
     model_file.write_bytes(chosen.model)
@@ -186,4 +190,3 @@ def _warnings(pictures: TrainingSet, chosen: TrainedCandidate) -> list[str]:
     if pictures.unlabeled:
         said.append(f"{pictures.unlabeled} pictures have no label and were left aside.")
     return said
-

@@ -49,7 +49,9 @@ class TrainingSet:
     @property
     def is_background(self) -> np.ndarray:
         """(pictures,) bool."""
-        return self.targets == self.labels.index(self.background) if self.background else np.zeros(len(self.targets), bool)
+        return (
+            self.targets == self.labels.index(self.background) if self.background else np.zeros(len(self.targets), bool)
+        )
 
 
 def gather(
@@ -82,7 +84,8 @@ def gather(
         others = open_dataset(background, gs)
         opened.append(others)
         chosen += [
-            (example, BACKGROUND, example.split or _lot(example.name, seed)) for example in (*others.examples, *others.unlabeled)
+            (example, BACKGROUND, example.split or _lot(example.name, seed))
+            for example in (*others.examples, *others.unlabeled)
         ]
         labels = (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [(example, label, split == "validation") for example, label, split in chosen if split != "test"]
@@ -97,7 +100,9 @@ def gather(
         unlabeled=sum(len(one.unlabeled) for one in opened[: 2 if validation is not None else 1]),
         tests=Counter(labels.index(label) for _, label, split in chosen if split == "test"),
         # Of background pictures the labels do not matter, however they are called.
-        problems=sum(1 for one in opened for problem in one.problems if problem.fault not in ("passed_over", "wrong_name")),
+        problems=sum(
+            1 for one in opened for problem in one.problems if problem.fault not in ("passed_over", "wrong_name")
+        ),
     )
 
 
@@ -118,12 +123,16 @@ def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, lef
     judged = validates & ~pictures.is_background[kept]
     lacking = any(learned[number] < 2 for number in range(len(pictures.labels))) or not judged.any()
     if left_out and lacking:
-        raise TrainingError(f"The budget is too short: {left_out} pictures were not looked at in time; allow more seconds.")
+        raise TrainingError(
+            f"The budget is too short: {left_out} pictures were not looked at in time; allow more seconds."
+        )
     if left_out:
         return
     lost = f"{unreadable} pictures could not be read, and " if unreadable else ""
     if few := [f"{label} ({counts[n]})" for n, label in enumerate(pictures.labels) if counts[n] < LEAST_PICTURES]:
-        raise TrainingError(f"{lost}fewer than {LEAST_PICTURES} are left of {', '.join(few)}: add some, or leave the label out.")
+        raise TrainingError(
+            f"{lost}fewer than {LEAST_PICTURES} are left of {', '.join(few)}: add some, or leave the label out."
+        )
     if lacking:
         raise TrainingError(f"{lost}the others do not suffice to learn and to validate: add some.")
 
@@ -131,7 +140,9 @@ def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, lef
 def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
     for label in second.labels:
         if label not in learned.labels:
-            raise TrainingError(f"{second.source} has the label {label!r}, which {learned.source} does not teach: leave it out.")
+            raise TrainingError(
+                f"{second.source} has the label {label!r}, which {learned.source} does not teach: leave it out."
+            )
     first = [(example, example.label, example.split or "train") for example in learned.examples]
     # All of it validates, however it was split itself, except what is kept for a test.
     return first + [
@@ -139,15 +150,21 @@ def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
     ]
 
 
-def _require_both(labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str, background: str) -> None:
+def _require_both(
+    labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str, background: str
+) -> None:
     learned = Counter(label for _, label, validates in used if not validates)
     if lacking := [label for label in labels if learned[label] < 2]:
         if lacking == [BACKGROUND]:
             few = f"{background} has fewer than 2 pictures to learn as background"
             raise TrainingError(f"{few}: add some, {LEAST_PICTURES} at least.")
-        raise TrainingError(f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more.")
+        raise TrainingError(
+            f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more."
+        )
     if not any(validates and label != BACKGROUND for _, label, validates in used):
-        raise TrainingError(f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation.")
+        raise TrainingError(
+            f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation."
+        )
 
 
 def _lot(name: str, seed: int) -> str:

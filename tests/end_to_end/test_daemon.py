@@ -1,0 +1,258 @@
+"""The daemon against a real broker, from the outside."""
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from support.broker import wait_until
+from support.daemon import Daemon, payloads, run_command, settings
+
+AUTOML = "models/automl_mlkit_android"
+
+
+@pytest.fixture
+def flowers(data, tmp_path) -> Path:
+    """Three pictures of tulips, then three without a flower that the model would call none: a label comes and goes."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(5):
+        shutil.copy(data / "images" / "mlkit_tulips.jpeg", folder / f"a{number}.jpeg")
+        Image.new("RGB", (320, 240), (127, 127, 127)).save(folder / f"b{number}.png")
+    return folder
+
+
+def test_every_topic_appears_while_a_folder_of_pictures_is_labeled(broker, data, flowers, tmp_path):
+    more = "snapshots = true"
+    with (
+        broker.observer() as seen,
+        Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML, more=more)) as daemon,
+    ):
+        started, ended = payloads([message.payload for message in seen.wait_for("appliance/t/event", count=2)[:2]])
+        assert (started["type"], started["label"], ended["type"]) == ("started", "tulips", "ended")
+        assert started["id"] == ended["id"]
+        assert ended["peak_score"] >= started["score"] >= 0.5
+        assert (started["device"], started["seq"], ended["seq"]) == ("t", 1, 2)
+        assert started["boot"] == ended["boot"]
+        seen.wait_for("appliance/t/stats")
+        for topic in ("availability", "labels", "state", "label/tulips", "snapshot", "threshold", "running", "model"):
+            seen.wait_for(f"appliance/t/{topic}")
+        discovery = json.loads(seen.wait_for("homeassistant/device/t/config")[0].payload)
+        assert discovery["components"]["top_label"]["options"] == [
+            "daisy",
+            "dandelion",
+            "roses",
+            "sunflowers",
+            "tulips",
+            "none",
+        ]
+        snapshots = [payload for payload in seen.payloads("appliance/t/snapshot") if payload]
+        assert snapshots[0].startswith(b"\xff\xd8")
+        assert daemon.stop() == 0
+        seen.wait_for("appliance/t/availability", b"offline")
+    assert seen.payloads("appliance/t/label/tulips")[-1] == b"OFF"
+    starts = [e["id"] for e in payloads(seen.payloads("appliance/t/event")) if e["type"] == "started"]
+    ends = [e["id"] for e in payloads(seen.payloads("appliance/t/event")) if e["type"] == "ended"]
+    assert sorted(starts) == sorted(ends)
+
+
+def test_a_video_file_is_labeled(broker, data, tmp_path):
+    path = tmp_path / "tulips.mp4"
+    picture = Image.open(data / "images" / "mlkit_tulips.jpeg").resize((320, 240))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode())
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, path, model=data / AUTOML)):
+        event = json.loads(seen.wait_for("appliance/t/event")[0].payload)
+    assert event["label"] == "tulips"
+
+
+def test_the_process_killed_in_the_middle_of_an_event_ends_it_at_the_next_start(broker, data, tmp_path):
+    picture = data / "images" / "mlkit_tulips.jpeg"
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, picture, model=data / AUTOML)) as daemon:
+        seen.wait_for("appliance/t/label/tulips", b"ON")
+        started = json.loads(seen.wait_for("appliance/t/event")[0].payload)
+        daemon.kill()
+        seen.wait_for("appliance/t/availability", b"offline")
+        daemon.start()
+        ended = []
+        # The start may come twice: the process was killed before it noted that it was delivered.
+        wait_until(
+            lambda: (
+                ended.extend(e for e in payloads(seen.payloads("appliance/t/event")) if e["type"] == "ended") or ended
+            ),
+            "the end of the event",
+        )
+    ended = ended[0]
+    assert (ended["id"], ended["reason"]) == (started["id"], "restart")
+    assert ended["boot"] != started["boot"]
+    assert started["started"] <= ended["ended"]
+
+
+def test_a_broker_that_is_away_holds_up_nothing_and_loses_nothing(new_broker, data, flowers, tmp_path):
+    broker = new_broker(start=False)
+    with Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML)) as daemon:
+        daemon.says("camera: streaming")
+        wait_until(lambda: json.loads(daemon.run("check", "--json").stdout)[2]["ok"], "labels while the broker is away")
+        # The settings that were checked need not be those that the daemon runs with.
+        assert f"runs as t with {tmp_path / 'd' / 'appliance.toml'}" in daemon.run("check").stdout
+        broker.start()
+        with broker.observer() as seen:
+            seen.wait_for("appliance/t/event", count=4)
+            daemon.stop()
+            events = payloads(seen.payloads("appliance/t/event"))
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert daemon.said(f"127.0.0.1:{broker.port}") == 2  # once that it is away, once that it is there
+
+
+def test_commands_over_mqtt(broker, data, flowers, tmp_path):
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML)) as daemon:
+        seen.wait_for("appliance/t/threshold", b"0.5")
+
+        def command(topic: str, payload: str) -> dict:
+            before = seen.count("appliance/t/response/me")
+            seen.publish(f"appliance/t/{topic}", payload, response_topic="appliance/t/response/me", correlation=b"1")
+            return json.loads(seen.wait_for("appliance/t/response/me", count=before + 1)[-1].payload)
+
+        assert command("threshold/set", "0.99") == {"ok": True}
+        seen.wait_for("appliance/t/threshold", b"0.99")
+        assert command("threshold/set", "2")["ok"] is False
+        assert command("snapshot/get", "") == {"ok": True}
+        assert command("running/set", "OFF") == {"ok": True}
+        seen.wait_for("appliance/t/running", b"OFF")
+        daemon.says("camera: off")
+        assert "running is OFF" in command("snapshot/get", "PRESS")["error"]
+        assert command("model/install", "http://evil/model")["ok"] is False
+        # Both are kept over a restart, which the program carries out by itself.
+        assert command("restart", "PRESS") == {"ok": True}
+        daemon.says("starting again")
+        seen.wait_for("appliance/t/availability", b"online", count=2)
+        seen.wait_for("appliance/t/running", b"OFF", count=2)
+        assert seen.last("appliance/t/threshold") == b"0.99"
+        assert command("threshold/set", "default") == {"ok": True}
+        seen.wait_for("appliance/t/threshold", b"0.5", count=2)
+
+
+def test_a_model_put_in_place_is_followed_at_once(broker, data, flowers, tmp_path):
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, flowers)) as daemon:
+        bundled = json.loads(seen.wait_for("appliance/t/model")[0].payload)
+        done = daemon.run("model", "install", str(data / AUTOML))
+        assert done.returncode == 0, done.stderr
+        assert "the running daemon labels with it" in done.stdout
+        wait_until(
+            lambda: any(
+                event["model"]["version"].startswith("sha256:")
+                for event in payloads(seen.payloads("appliance/t/event"))
+            ),
+            "events carry the delivered model",
+        )
+        assert daemon.run("model", "rollback").returncode == 0
+        wait_until(lambda: json.loads(seen.last("appliance/t/model")) == bundled, "the bundled model is back")
+        assert daemon.process.poll() is None
+
+
+def test_a_model_that_does_not_fit_the_settings_is_taken_back(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers).replace("[events]", 'allow = ["roses"]\n[events]')
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        seen.wait_for("appliance/t/model")
+        done = daemon.run("model", "install", str(data / "models" / "mobilenet_v1_0.25_128_quant.tflite"))
+        assert done.returncode == 1
+        assert "'roses'" in done.stderr and "taken back" in done.stderr
+        assert "bundled" in daemon.run("model", "show").stdout
+        daemon.kill()
+        daemon.start()
+        seen.wait_for("appliance/t/availability", b"online", count=2)
+
+
+def test_no_button_goes_back_to_a_model_that_does_not_fit_the_settings(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        seen.wait_for("appliance/t/model")
+        assert (
+            daemon.run("model", "install", str(data / "models" / "mobilenet_v1_0.25_128_quant.tflite")).returncode == 0
+        )
+        daemon.stop()
+        (tmp_path / "d" / "appliance.toml").write_text(
+            text.replace("[events]", 'allow = ["tabby, tabby cat"]\n[events]')
+        )
+        daemon.start()
+        seen.wait_for("appliance/t/availability", b"online", count=2)
+        seen.publish("appliance/t/model/rollback", "", response_topic="appliance/t/response/me", correlation=b"1")
+        answer = json.loads(seen.wait_for("appliance/t/response/me")[0].payload)
+        assert not answer["ok"] and "'tabby, tabby cat'" in answer["error"]
+        # The store still names the model that fits, so the device comes up again.
+        assert "mobilenet" in daemon.run("model", "show").stdout
+        assert daemon.stop() == 0
+        daemon.start()
+        seen.wait_for("appliance/t/availability", b"online", count=3)
+
+
+def test_starts_that_end_with_a_sentence_do_not_count_against_the_delivered_model(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        seen.wait_for("appliance/t/model")
+        assert daemon.run("model", "install", str(data / AUTOML)).returncode == 0
+        daemon.stop()
+        config = tmp_path / "d" / "appliance.toml"
+        for _ in range(3):
+            config.write_text(text.replace("[events]", 'allow = ["rosse"]\n[events]'))
+            assert daemon.run("run", "--config", str(config)).returncode == 78
+        config.write_text(text)
+        runtime = daemon.state / "run"
+        shutil.rmtree(runtime)
+        (runtime / "control.sock").mkdir(parents=True)
+        for _ in range(3):
+            done = daemon.run("run", "--config", str(config))
+            assert done.returncode == 1 and "is in the way of the control socket" in done.stderr
+        shutil.rmtree(runtime)
+        daemon.start()
+        daemon.says("model automl_mlkit_android")
+
+
+def test_readiness_and_the_watchdog_are_told_to_systemd(broker, data, flowers, tmp_path):
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(address))
+        notify.settimeout(20)
+        environ = {"NOTIFY_SOCKET": str(address)}
+        with Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML), environ) as daemon:
+            assert notify.recv(1000).startswith(b"READY=1\n")
+            assert notify.recv(1000) == b"WATCHDOG=1"
+            daemon.process.terminate()
+            message = b""
+            while message != b"STOPPING=1":
+                message = notify.recv(1000)
+            assert daemon.wait() == 0
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(broker, data, flowers, tmp_path):
+    text = settings(broker, flowers, model=data / AUTOML)
+    with Daemon(tmp_path / "d", text) as daemon:
+        daemon.says("connected")
+        second = daemon.run("run", "--config", str(tmp_path / "d" / "appliance.toml"))
+        assert second.returncode == 1
+        assert daemon.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("fps = 10", "fsp = 10"), "did you mean camera.fps?"),
+        (('model = ""', 'model = "/nowhere"'), "labeler.model: /nowhere"),
+        (("[events]", 'allow = ["rosse"]\n[events]'), "'roses'"),
+    ],
+)
+def test_wrong_settings_end_with_78_and_a_sentence(tmp_path, change, sentence):
+    path = tmp_path / "appliance.toml"
+    path.write_text(settings(None, "scene").replace(*change))
+    done = run_command("run", "--config", str(path), environ={"APPLIANCE_STATE_DIR": str(tmp_path)})
+    assert done.returncode == 78, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,45 @@
+"""The daemon with `source = "pi"`: the real picamera2 on a camera made of software, against a real broker."""
+
+import json
+
+import pytest
+
+from appliance.imaging.files import jpeg, read_picture
+from support.broker import wait_until
+from support.daemon import ROOT, Daemon, payloads, settings
+from support.virtual_camera import PYTHON, RUNNER, missing
+
+
+def test_labels_come_from_the_pis_camera_and_come_back_after_it_fell_silent(broker, data, tmp_path):
+    if reason := missing():
+        pytest.skip(reason)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    # The software camera shows pictures of one even size.
+    picture = read_picture(data / "images" / "mlkit_tulips.jpeg")
+    (frames / "0.jpg").write_bytes(jpeg(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2], 95))
+    stall = tmp_path / "stall"
+    environ = {
+        "VIRTUAL_CAMERA_FRAMES": str(frames),
+        "LIBCAMERA_VIRTUAL_STALL_FILE": str(stall),
+        "PYTHONPATH": str(ROOT),
+    }
+    text = settings(broker, "pi", model=data / "models" / "automl_mlkit_android", fps=5)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text, environ, (RUNNER, PYTHON)) as daemon:
+        seen.wait_for("appliance/t/label/tulips", b"ON")
+        stall.touch()
+        daemon.says("camera: stalled")
+        seen.wait_for("appliance/t/label/tulips", b"OFF", count=2)  # once at the start, once now
+        ended = [event for event in payloads(seen.payloads("appliance/t/event")) if event["type"] == "ended"]
+        assert ended[0]["reason"] == "camera"
+        stall.unlink()
+        daemon.says("camera: streaming again")
+        seen.wait_for("appliance/t/label/tulips", b"ON", count=2)
+        wait_until(
+            lambda: (
+                json.loads(seen.last("appliance/t/stats") or b"{}").get("camera")
+                == {"state": "streaming", "restarts": 1}
+            ),
+            "the stats tell the restart",
+        )
+        assert daemon.stop() == 0

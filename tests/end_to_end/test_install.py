@@ -1,0 +1,206 @@
+"""The installer, tried on machines with a real systemd as a new user would: install, again, upgrade, fail, remove."""
+
+import re
+import shutil
+
+import pytest
+
+from support.broker import wait_until
+from support.machine import BASE, CLONE, Machine, put_clone
+
+pytestmark = pytest.mark.slow
+
+INSTALL = "scripts/install.sh --wheels /wheels"
+CONFIG = "/etc/appliance/appliance.toml"
+UNIT = "/etc/systemd/system/appliance.service"
+PACKAGE = f"{CLONE}/appliance"
+
+
+def releases(machine: Machine) -> list[str]:
+    return sorted(path.name for path in (machine.root / "opt/appliance/releases").iterdir())
+
+
+def current(machine: Machine) -> str:
+    return machine.run("basename $(readlink /opt/appliance/current)").stdout.strip()
+
+
+def labels(machine: Machine) -> str:
+    """The version of the daemon that labels frames at this moment."""
+    assert "roses" in machine.topic("appliance/t/state") or machine.topic("appliance/t/labels")
+    return re.search(r"version (\S+) runs as t", machine.run("appliance check").stdout)[1]
+
+
+def new_version(machine: Machine, version: str, *changes: tuple[str, str]) -> None:
+    """A newer clone; `changes` are (file in the package, text for its end)."""
+    text = machine.read(f"{PACKAGE}/__init__.py")
+    machine.write(f"{PACKAGE}/__init__.py", re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', text))
+    for file, more in changes:
+        machine.write(f"{PACKAGE}/{file}", machine.read(f"{PACKAGE}/{file}") + more)
+
+
+def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(installed_layer, machine):
+    first = (installed_layer / "first.txt").read_text()
+    for step in (
+        "make the account appliance",
+        "install the packages",
+        "start the service",
+        "ready after",
+        "appliance check",
+    ):
+        assert step in first
+    assert "!!" not in first and "ok      model" in first
+    assert "apt has no python3-picamera2" in first
+    machine.run("systemctl is-active appliance; systemctl is-enabled appliance; appliance --version")
+    assert labels(machine) == "0.1.0"
+    assert machine.run(f"stat -c '%a %U' /etc/appliance/credentials {CONFIG} /var/lib/appliance").stdout.split("\n")[:3] == [
+        "700 root", "644 root", "750 appliance",
+    ]  # fmt: skip
+    assert "appliance : appliance video" in machine.run("groups appliance").stdout
+
+    files = "find /opt/appliance /etc /usr/local -printf '%p %T@ %i\\n' | sort"
+    before = machine.property("MainPID"), machine.run(files).stdout
+    again = machine.run(INSTALL).stdout
+    assert [line for line in again.splitlines() if line.startswith(("->", "!!"))] == ["-> appliance check"]
+    assert "Nothing was to be done" in again
+    assert before == (machine.property("MainPID"), machine.run(files).stdout)
+
+
+def test_an_upgrade_keeps_the_settings_and_two_releases(machine):
+    old = current(machine)
+    machine.edit(CONFIG, ("threshold = 0.5", "threshold = 0.55"), ("#threshold", "threshold"))
+    settings = machine.read(CONFIG)
+    machine.write("/root/root.json", '{"signed": {"_type": "root", "keys": {"a": {}}}, "signatures": []}')
+    new_version(machine, "0.2.0")
+    dry = machine.run(f"{INSTALL} --root /root/root.json --dry-run").stdout
+    assert f"instead of {old}" in dry and "would trust" in dry and "->" not in dry and current(machine) == old
+
+    said = machine.run(f"{INSTALL} --root /root/root.json").stdout
+    assert "labels frames" in said and f"{CONFIG} is kept" in said
+    assert machine.read(CONFIG) == settings and machine.read("/etc/appliance/root.json") == machine.read(
+        "/root/root.json"
+    )
+    assert labels(machine) == "0.2.0" and machine.topic("appliance/t/threshold") == "0.55\n"
+
+    second = current(machine)
+    new_version(machine, "0.3.0")
+    assert f"remove the old release {old}" in machine.run(INSTALL).stdout
+    assert releases(machine) == sorted([second, current(machine)]) and labels(machine) == "0.3.0"
+
+
+def test_a_release_that_does_not_start_is_taken_back_unit_and_all(machine):
+    labels(machine)
+    old, unit = current(machine), machine.read(UNIT)
+    new_version(machine, "0.2.0", ("service.py", "\nraise RuntimeError('this release is broken')\n"))
+    machine.edit(f"{CLONE}/systemd/appliance.service", ("RestartSec=5", "RestartSec=1\n# a changed unit"))
+    failed = machine.run(INSTALL, check=False)
+    assert failed.returncode == 1
+    assert "is not ready after" in failed.stdout and "this release is broken" in failed.stdout
+    assert f"was taken back, and {old} runs as before" in failed.stdout
+    assert current(machine) == old and machine.read(UNIT) == unit and labels(machine) == "0.1.0"
+
+
+def test_a_release_that_labels_nothing_is_taken_back(machine):
+    labels(machine)
+    old = current(machine)
+    new_version(machine, "0.2.0", ("capture.py", "\nSlot.put = lambda self, frame: None\n"))
+    failed = machine.run(f"{INSTALL} --wait 8", check=False)
+    assert failed.returncode == 1 and f"labels no frame within 8 s, and {old} did" in failed.stdout
+    assert current(machine) == old and labels(machine) == "0.1.0"
+
+
+def test_what_was_cut_short_is_finished_by_the_next_run(machine):
+    old = current(machine)
+    new_version(machine, "0.2.0", ("capture.py", "\nSlot.put = lambda self, frame: None\n"))
+    # Killed while it waits for the new release's first frame: as far as a power cut can come.
+    machine.run(
+        f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; kill -9 $!"
+    )
+    half = current(machine)
+    assert half != old
+    machine.run(f"rm /opt/appliance/releases/{half}/.complete")
+    said = machine.run(f"{INSTALL} --wait 8", check=False).stdout
+    assert f"an earlier upgrade was cut short; the release before it was {old}" in said
+    assert "what an installation that was cut short left of" in said
+    assert f"{old} runs as before" in said and current(machine) == old and labels(machine) == "0.1.0"
+
+
+def test_removing_it_leaves_the_settings_and_purging_nothing(machine):
+    assert "would remove /opt/appliance" in machine.run("scripts/uninstall.sh --dry-run").stdout
+    said = machine.run("scripts/uninstall.sh").stdout
+    assert "kept: /etc/appliance, /var/lib/appliance" in said
+    for gone in ("/opt/appliance", UNIT, "/usr/local/bin/appliance"):
+        assert machine.run(f"test ! -e {gone} -a ! -L {gone}")
+    machine.run(f"test -e {CONFIG} -a -e /var/lib/appliance/outbox.sqlite3")
+    assert "offline" in machine.topic("appliance/t/availability")
+    machine.run("! systemctl cat appliance 2>/dev/null")
+    machine.run("scripts/uninstall.sh --purge")
+    machine.run(
+        "test ! -e /etc/appliance -a ! -e /var/lib/appliance; ! getent passwd appliance; ! getent group appliance"
+    )
+    assert "there is no /opt/appliance" in machine.run("scripts/uninstall.sh --purge").stdout
+
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+  *version_info*) echo {version} ;;
+  *calcsize*) echo {bits} ;;
+  *) exec /usr/bin/python3.11 "$@" ;;
+esac
+"""
+
+
+def test_what_cannot_be_installed_on_gets_a_sentence(new_machine):
+    machine = new_machine()
+    put_clone(machine)
+    machine.run("rm -rf /usr/bin/python3.real; mv /usr/bin/python3 /usr/bin/python3.real")
+
+    def refused(command: str = "scripts/install.sh", *, version: str = "3.11", bits: int = 64, before: str = "") -> str:
+        machine.write("/usr/bin/python3", FAKE_PYTHON.format(version=version, bits=bits), 0o755)
+        done = machine.run(f"{before}\n{command}", check=False)
+        assert done.returncode == 1, done.stdout
+        machine.run("test ! -e /opt/appliance")
+        return done.stdout.strip().splitlines()[-1]
+
+    machine.run(f"chmod 755 /root && chmod -R a+rX {CLONE}")
+    assert "this needs root: sudo" in refused("setpriv --reuid 65534 --clear-groups scripts/install.sh")
+    assert "Python 3.9 is too old" in refused(version="3.9")
+    assert "Python 3.14 is newer than" in refused(version="3.14")
+    assert "32-bit system under a 64-bit kernel" in refused(bits=32)
+    assert "is there a network?" in refused()
+    assert "was not made by scripts/wheels" in refused("scripts/install.sh --wheels /tmp")
+    assert "made for py313" in refused("scripts/install.sh --wheels /w", before="mkdir -p /w; echo py313 >/w/lock")
+    assert "MB are free for /opt/appliance" in refused(
+        "scripts/install.sh --wheels /w", before="echo py311 >/w/lock; mount -t tmpfs -o size=100M none /opt"
+    )
+    machine.run("umount /opt")
+    assert "not the root.json of an update repository" in refused(f"scripts/install.sh --root {CLONE}/pyproject.toml")
+    machine.run("rm /usr/bin/python3; mv /usr/bin/python3.real /usr/bin/python3")
+
+
+def test_without_systemd_it_says_so_and_an_image_can_still_be_made(new_machine, installed_layer):
+    machine = new_machine(boot=False)
+    put_clone(machine)
+    refused = machine.run_unbooted("scripts/install.sh")
+    assert refused.returncode == 1 and "systemd does not run here" in refused.stdout and "--no-start" in refused.stdout
+
+    shutil.copytree(installed_layer / "wheels", machine.root / "wheels")
+    made = machine.run_unbooted(f"{INSTALL} --no-start")
+    assert made.returncode == 0 and "starts with the system" in made.stdout, made.stdout
+    machine.edit(CONFIG, ('source = "pi"', 'source = "scene"'))
+    machine.boot()
+    machine.says("camera: streaming")
+
+
+def test_settings_for_a_newer_version_stop_the_service_with_a_sentence(machine):
+    machine.edit(CONFIG, ("[camera]\n", "[camera]\nhdr_bracket = 3\n"))
+    machine.run("systemctl restart appliance", check=False)
+    wait_until(lambda: machine.property("ActiveState") == "failed", "systemd gives up on wrong settings")
+    assert machine.property("ExecMainStatus") == "78"
+    assert re.search(
+        r"appliance.toml, line \d+: there is no setting camera.hdr_bracket.*may be for a newer", machine.journal()
+    )
+
+
+def test_the_base_is_as_it_was():
+    """The machines of all tests lie over it: none may have written there."""
+    assert not (BASE / "opt/appliance").exists() and not (BASE / "root/camera-appliance").exists()

@@ -1,0 +1,237 @@
+"""The installed service under a real systemd: it comes back, it is watched, it says goodbye, and it is shut in."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support.broker import wait_until
+from support.machine import Machine
+
+pytestmark = pytest.mark.slow
+
+CONFIG = "/etc/appliance/appliance.toml"
+UNIT = "/etc/systemd/system/appliance.service"
+PYTHON = "/opt/appliance/current/venv/bin/python"
+
+
+def drop_in(machine: Machine, text: str) -> None:
+    """Settings of the unit for a test, as `systemctl edit` writes them."""
+    machine.write("/etc/systemd/system/appliance.service.d/test.conf", text)
+    machine.run("systemctl daemon-reload")
+
+
+def pid_after(machine: Machine, before: str) -> str:
+    """The service's process, once it is another one and ready."""
+
+    def ready() -> bool:
+        return machine.property("MainPID") not in (before, "0") and machine.property("ActiveState") == "active"
+
+    wait_until(ready, f"the service is started again: {machine.journal()}", 60)
+    return machine.property("MainPID")
+
+
+def test_killed_crashed_or_hanging_it_is_started_again_and_never_given_up(machine):
+    drop_in(machine, "[Service]\nRestartSec=200ms\nWatchdogSec=3\nTimeoutAbortSec=3\n")
+    machine.run("systemctl restart appliance")
+    pid = machine.property("MainPID")
+    for _ in range(8):  # systemd's own limit would be 5 in 10 s
+        machine.run(f"kill -9 {pid}")
+        pid = pid_after(machine, pid)
+    machine.run(f"kill -STOP {pid}")
+    pid = pid_after(machine, pid)
+    assert "Watchdog timeout" in machine.journal()
+    # An exception where nobody catches it: the labeling thread's.
+    drop_in(machine, "[Service]\nRestartSec=200ms\nEnvironment=APPLIANCE_MEMORY_LIMIT=20M\n")
+    machine.run("systemctl restart appliance")
+    wait_until(lambda: int(machine.property("NRestarts")) >= 3, "it ends and is started again")
+    assert "the program has grown to" in machine.journal() and "stopped" in machine.journal()
+    assert machine.property("ActiveState") != "failed"
+
+
+def test_a_thread_that_hangs_ends_in_a_restart_and_the_log_says_where(machine):
+    """The labeling thread is given something that never returns; the program itself stays as it is."""
+    site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
+    machine.write(
+        f"{site}/hang.pth",
+        "import os, sys; exec(\"class F:\\n def find_spec(s, n, p=None, t=None):\\n  if n == 'appliance.service' and"
+        " os.path.exists('/etc/hang'):\\n   import threading, appliance.pipeline as q; q.LABELING_LIMIT_S = 1;"
+        ' q.Pipeline._label = lambda *a: threading.Event().wait()\\nsys.meta_path.insert(0, F())")\n',
+    )
+    machine.write("/etc/hang", "")
+    drop_in(machine, "[Service]\nRestartSec=200ms\nWatchdogSec=3\nTimeoutAbortSec=3\n")
+    machine.run("systemctl restart appliance")
+    pid = machine.property("MainPID")
+    machine.says("the labeling thread is stuck in labeling a frame; the watchdog is no longer fed")
+    machine.run("rm /etc/hang")
+    pid_after(machine, pid)
+    journal = machine.journal()
+    assert "Watchdog timeout" in journal and "Fatal Python error: Aborted" in journal and "threading.py" in journal
+    assert machine.topic("appliance/t/labels")
+
+
+def test_an_exception_that_nobody_catches(machine):
+    site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
+    machine.write(
+        f"{site}/appliance/system/metrics.py", machine.read(f"{site}/appliance/system/metrics.py") + "\n\ndel os\n"
+    )
+    drop_in(machine, "[Service]\nRestartSec=200ms\n")
+    machine.run("systemctl restart appliance", check=False)
+    wait_until(lambda: int(machine.property("NRestarts")) >= 2, "it is started again")
+    assert "NameError" in machine.journal() and "code=exited, status=1" in machine.journal()
+
+
+def test_stopping_ends_the_events_and_says_offline(machine):
+    machine.write("/srv/seen", "")
+    machine.run("setsid mosquitto_sub -t 'appliance/t/#' -F '%r %t %p' >/srv/seen 2>/dev/null &")
+    seen = "/srv/seen"
+    wait_until(lambda: '"type":"started"' in machine.read(seen), "an event begins")
+
+    def one_is_open() -> bool:
+        text = machine.read(seen)
+        return text.count('"type":"started"') > text.count('"type":"ended"')
+
+    wait_until(one_is_open, "one is open", 60)
+    machine.run("systemctl stop appliance")
+    lines = machine.read(seen).splitlines()
+    ends = [line for line in lines if '"type":"ended"' in line]
+    assert '"reason":"stop"' in ends[-1]
+    assert lines[-1] == "0 appliance/t/availability offline"
+    assert "stopped" in machine.journal() and machine.property("Result") == "success"
+
+
+def test_reload_takes_new_settings_and_keeps_the_old_ones_where_they_are_wrong(machine):
+    pid = machine.property("MainPID")
+    machine.edit(CONFIG, ("#threshold = 0.5", "threshold = 0.42"))
+    machine.run("systemctl reload appliance")
+    wait_until(lambda: machine.topic("appliance/t/threshold") == "0.42\n", "the new threshold holds")
+    machine.edit(CONFIG, ("threshold = 0.42", "threshold = 42"))
+    machine.run("systemctl reload appliance")
+    machine.says("labeler.threshold must be from 0 to 1")
+    assert "those from before hold" in machine.run("systemctl status appliance").stdout
+    assert machine.property("MainPID") == pid and machine.topic("appliance/t/threshold") == "0.42\n"
+
+
+def test_it_starts_without_a_broker_and_without_a_camera_and_takes_both_when_they_come(installed_layer, new_machine):
+    machine = new_machine(installed_layer, boot=False)
+    machine.run_unbooted("systemctl disable mosquitto")
+    machine.edit(CONFIG, ('source = "scene"', 'source = "/srv/pictures"'))
+    machine.boot()
+    wait_until(lambda: machine.property("ActiveState") == "active", "ready")
+    machine.says("camera: absent: camera.source /srv/pictures does not exist")
+    machine.says("warning: no broker listens at localhost:1883")
+    machine.run("systemctl start mosquitto")
+    machine.edit(CONFIG, ('source = "/srv/pictures"', 'source = "scene"'))
+    machine.run("systemctl reload appliance")
+    assert json.loads(machine.topic("appliance/t/labels", 60))["model"]["name"]
+    assert machine.property("NRestarts") == "0"
+
+
+def test_secrets_are_handed_over_and_cannot_be_read_otherwise(machine):
+    passwords = "/etc/mosquitto/passwords"
+    machine.write(
+        "/etc/mosquitto/conf.d/closed.conf", f"listener 1883\nallow_anonymous false\npassword_file {passwords}\n"
+    )
+    machine.run(f"mosquitto_passwd -c -b {passwords} t s3cret; chmod 644 {passwords}; systemctl restart mosquitto")
+    machine.says("refuses")
+    machine.edit(CONFIG, ('#username = "pi-kitchen"', 'username = "t"'))
+    machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
+    machine.run("systemctl restart appliance")
+    machine.says("connected to localhost", 2)
+    assert "made the round trip" in machine.run("appliance check").stdout
+    assert "s3cret" not in machine.journal()
+
+
+PROBE = r"""
+import json, os, socket, sys
+def tries(what):
+    try: what(); return "ok"
+    except OSError as error: return os.strerror(error.errno)
+def write(path): return lambda: open(path, "w").close()
+def read(path): return lambda: open(path, "rb").read(1)
+def device(path): return lambda: os.close(os.open(path, os.O_RDWR))
+found = {name: tries(what) for name, what in {
+    "state": write(os.environ["STATE_DIRECTORY"] + "/probe"), "runtime": write("/run/appliance/probe"), "tmp": write("/tmp/probe"),
+    "opt": write("/opt/appliance/probe"), "etc": write("/etc/appliance/probe"), "var": write("/var/tmp-probe"),
+    "own program": write(sys.prefix + "/probe"),
+    "root": read("/root/.profile"), "home": read("/home/somebody/note"), "shadow": read("/etc/shadow"),
+    "credentials": read("/etc/appliance/credentials/mqtt_password"), "other's": read("/run/other-secret"),
+    "handed over": read(os.environ["CREDENTIALS_DIRECTORY"] + "/secrets_mqtt_password"),
+    "pid 1": read("/proc/1/environ"), "kernel log": read("/dev/kmsg"), "cpuinfo": read("/proc/cpuinfo"),
+    "memory": device("/dev/open-mem"), "disk": device("/dev/open-disk"), "console": device("/dev/open-tty"),
+    "camera": device("/dev/video0"), "null": device("/dev/null"),
+    "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
+    "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15).close(),
+    "mknod": lambda: os.mknod("/tmp/node", 0o20600, os.makedev(1, 1)), "chown": lambda: os.chown("/tmp/probe", 0, 0),
+}.items()}
+found["uid"], found["sees pid 1"] = os.getuid(), "1" in os.listdir("/proc")
+print(json.dumps(found))
+"""
+
+
+def in_the_unit(machine: Machine, command: str, more: str = "") -> str:
+    """Runs a command once, shut in as the service is, and returns what it printed."""
+    unit = machine.read(UNIT)
+    left_out = r"^(Type|NotifyAccess|ExecStart|ExecReload|Restart\w*|WatchdogSec|RuntimeDirectory|MemoryMax)=.*\n"
+    unit = re.sub(left_out, "", unit, flags=re.MULTILINE)
+    unit = unit.replace(
+        "[Service]\n", f"[Service]\nType=oneshot\nExecStart={command}\nStandardOutput=file:/srv/said\n{more}"
+    )
+    machine.write("/srv/said", "")
+    machine.write(
+        "/etc/systemd/system/probe.service",
+        unit.replace("RuntimeDirectoryMode=0750\n", "ReadWritePaths=-/run/appliance\n"),
+    )
+    machine.run("systemctl daemon-reload; systemctl start probe || { journalctl -u probe -o cat --no-pager; false; }")
+    return machine.read("/srv/said")
+
+
+def test_the_sandbox_holds(machine):
+    machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
+    machine.write("/run-probe.py", PROBE)
+    machine.write("/home/somebody/note", "private")
+    # Open to everybody by their modes, so that only the sandbox can keep them shut.
+    machine.run("""
+        mv /run-probe.py /opt/probe.py; touch /root/.profile; install -m 600 /dev/null /run/other-secret
+        mknod -m 666 /dev/open-mem c 1 1; mknod -m 666 /dev/open-disk b 7 0; mknod -m 666 /dev/open-tty c 4 1
+        mknod -m 660 /dev/video0 c 81 0; chgrp video /dev/video0""")
+    # Where the kernel knows no cameras at all, another class of devices stands in for them.
+    cameras = "video4linux" in Path("/proc/devices").read_text()
+    if not cameras:
+        machine.run("rm /dev/video0; mknod -m 660 /dev/video0 c 10 229; chgrp video /dev/video0")  # misc: fuse
+        machine.edit(UNIT, ("DeviceAllow=char-video4linux", "DeviceAllow=char-misc"))
+    found = json.loads(in_the_unit(machine, f"{PYTHON} /opt/probe.py"))
+    allowed = {name for name, answer in found.items() if answer == "ok"} - {"camera"}
+    assert allowed == {"state", "runtime", "tmp", "null", "cpuinfo", "handed over", "netlink"}, found
+    for name in ("opt", "etc", "var", "own program"):
+        assert found[name] == "Read-only file system", found
+    for name in ("memory", "disk", "console"):
+        assert found[name] == "Operation not permitted", found
+    # The unit may open it; where no driver is behind it, the kernel's answer is another one than the sandbox's.
+    assert found["camera"] in ("ok", "No such device or address", "No such device"), found
+    assert found["uid"] != 0 and not found["sees pid 1"]
+
+
+def test_it_is_as_fast_in_the_unit_as_outside(machine):
+    """Invoke times as processor time, in turns; the least of each, so that a busy machine does not count."""
+    machine.run("systemctl stop appliance")
+    bench = "/opt/appliance/current/bin/appliance bench --json"
+
+    def outside() -> float:
+        return json.loads(machine.run(f"{bench} 2>/dev/null").stdout)["stages_ms"]["invoke"]
+
+    def inside(more: str = "") -> float:
+        said = in_the_unit(machine, bench, more)  # without /proc/cpuinfo the runtime complains here too
+        return json.loads(said[said.index("{") :])["stages_ms"]["invoke"]
+
+    within, without = [], []
+    while len(within) < 4 or (min(within) > 1.1 * min(without) and len(within) < 12):
+        without.append(outside())
+        within.append(inside())
+    ratio = min(within) / min(without)
+    print(f"in the unit {min(within):.3f} ms, outside {min(without):.3f} ms: {ratio:.3f}")
+    assert ratio <= 1.1
+    # And what the unit leaves out would be seen here.
+    assert inside("ProcSubset=pid\n") > 1.5 * min(without)

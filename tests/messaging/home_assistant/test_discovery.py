@@ -1,0 +1,136 @@
+"""The announcement to Home Assistant: what its MQTT integration demands, as it was found by trying."""
+
+import json
+
+from appliance.messaging.home_assistant.announcer import Announcer
+from appliance.messaging.home_assistant.discovery import discovery
+from appliance.messaging.topics import Topics, slugs
+from support.messaging import ManualTimers
+
+T = Topics("appliance", "pi-1")
+FEW = ["cat", "dog"]
+
+
+def announced(labels=FEW, gone=None):
+    return discovery(T, "Camera pi-1", dict(zip(labels, slugs(labels), strict=True)), gone or {})
+
+
+def test_the_whole_message_has_what_home_assistant_refuses_it_without():
+    message = announced()
+    assert message["origin"]["name"]
+    assert message["device"]["identifiers"] == ["appliance_pi-1"]
+    assert message["device"]["name"] == "Camera pi-1"
+    assert message["availability_topic"] == T.availability
+    assert "~" not in message and "qos" not in message
+    ids = [component["unique_id"] for component in message["components"].values()]
+    assert len(set(ids)) == len(ids)
+    assert all(component["qos"] == 1 and component["platform"] for component in message["components"].values())
+
+
+def test_every_entity_of_the_reference_is_there():
+    components = announced()["components"]
+    platforms = {key: component["platform"] for key, component in components.items()}
+    assert platforms | {
+        "top_label": "sensor", "score": "sensor", "label_cat": "binary_sensor", "label_dog": "binary_sensor", "event": "event",
+        "snapshot": "image", "threshold": "number", "running": "switch", "check": "button", "rollback": "button",
+        "restart": "button", "take_snapshot": "button", "model": "update", "inference_ms": "sensor", "cpu_temp": "sensor", "started": "sensor",
+    } == platforms  # fmt: skip
+    assert components["event"]["event_types"] == ["started", "ended"]
+    assert components["snapshot"] | {"image_topic": T.snapshot, "content_type": "image/jpeg"} == components["snapshot"]
+    number = components["threshold"]
+    assert (number["min"], number["max"], number["step"], number["mode"]) == (0.05, 0.99, 0.01, "slider")
+    update = components["model"]
+    assert (update["state_topic"], update["command_topic"], update["payload_install"]) == (
+        T.model,
+        T.model_install,
+        "latest",
+    )
+
+
+def test_every_command_topic_is_one_that_the_device_listens_to():
+    components = announced()["components"].values()
+    asked = {component["command_topic"] for component in components if "command_topic" in component}
+    assert asked == set(T.commands.values())
+
+
+def test_a_few_labels_are_an_enum_with_a_sensor_each():
+    components = announced(["cat", "Tête d'or"])["components"]
+    assert components["top_label"]["device_class"] == "enum"
+    assert components["top_label"]["options"] == ["cat", "Tête d'or", "none"]
+    sensor = components["label_tete_d_or"]
+    assert (sensor["name"], sensor["device_class"], sensor["state_topic"]) == (
+        "Tête d'or",
+        "occupancy",
+        T.label("tete_d_or"),
+    )
+
+
+def test_a_label_called_none_is_no_second_option():
+    assert announced(["none", "cat"])["components"]["top_label"]["options"] == ["none", "cat"]
+
+
+def test_without_watched_labels_the_top_label_is_plain_text():
+    components = announced([])["components"]
+    assert "options" not in components["top_label"] and "device_class" not in components["top_label"]
+    assert not [key for key in components if key.startswith("label_")]
+
+
+def test_components_that_are_gone_hold_their_platform_alone():
+    components = announced(gone={"label_bird": "binary_sensor", "label_cat": "binary_sensor"})["components"]
+    assert components["label_bird"] == {"platform": "binary_sensor"}
+    assert components["label_cat"]["state_topic"] == T.label("cat")
+
+
+def test_the_message_is_small_enough_for_any_broker():
+    labels = [f"a label of ordinary length {number}" for number in range(32)]
+    assert len(json.dumps(announced(labels))) < 20_000
+
+
+def announcer():
+    timers, times = ManualTimers(), []
+    made = Announcer(lambda: times.append(timers.now_s), timers.start, timers.clock)
+    return made, timers, times
+
+
+def test_changes_in_a_row_are_announced_once():
+    made, timers, times = announcer()
+    made.changed()
+    made.changed()
+    timers.advance(1)
+    made.changed()
+    assert len(times) == 1
+    timers.advance(10)
+    assert len(times) == 2
+    assert times[1] - times[0] >= 5
+    timers.advance(1000)
+    assert len(times) == 2
+
+
+def test_home_assistant_starting_is_answered_after_a_random_delay():
+    delays = set()
+    for _ in range(20):
+        made, timers, times = announcer()
+        made.homeassistant_started()
+        timers.advance(60)
+        delays.add(round(times[0] - 1000, 3))
+    assert len(delays) > 10
+    assert min(delays) >= 1 and max(delays) <= 8
+
+
+def test_a_change_does_not_wait_for_home_assistants_turn():
+    made, timers, times = announcer()
+    made.homeassistant_started()
+    made.changed()
+    timers.advance(0.9)
+    assert len(times) == 1
+    timers.advance(60)
+    assert len(times) == 1
+
+
+def test_after_the_stop_nothing_is_announced():
+    made, timers, times = announcer()
+    made.changed()
+    made.stop()
+    made.changed()
+    timers.advance(60)
+    assert times == []

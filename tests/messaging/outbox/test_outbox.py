@@ -1,0 +1,461 @@
+"""The outbox on real disks: full, read-only, damaged, killed; and its bounds."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from appliance.messaging.outbox.file import VERSION
+from appliance.messaging.outbox.outbox import MEMORY_EVENTS, RETRY_S, Outbox
+from support.paths import ROOT
+
+TOPIC = "appliance/pi-test/event"
+WEEK_S = 604_800.0
+
+
+class Clock:
+    """A wall clock and the time since boot, both moved by hand."""
+
+    def __init__(self):
+        self.wall_s, self.boot_s, self.boot_id = 1_800_000_000.0, 100.0, "boot-1"
+
+    def pass_s(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.boot_s += seconds
+
+    def outbox(self, path: Path, max_events: int = 100_000, max_age_s: float = WEEK_S) -> Outbox:
+        return Outbox(
+            path,
+            max_events,
+            max_age_s,
+            wall_s=lambda: self.wall_s,
+            since_boot_s=lambda: self.boot_s,
+            boot_id=self.boot_id,
+        )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+def events(first: int, last: int, **payload) -> list[dict]:
+    return [{"topic": TOPIC, "payload": {"seq": number, **payload}} for number in range(first, last)]
+
+
+def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
+    return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in outbox.next_batch(limit)]
+
+
+def deliver_all(outbox: Outbox) -> list[int]:
+    batch = outbox.next_batch(1_000_000)
+    outbox.acknowledge(entry.id for entry in batch)
+    outbox.commit()
+    return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in batch]
+
+
+def said(caplog, part: str) -> int:
+    return sum(part in record.getMessage() for record in caplog.records)
+
+
+def test_events_come_back_in_order_from_the_next_process(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 5))
+    outbox.append(events(5, 8))
+    outbox.close()
+    again = Outbox(path, 100, WEEK_S)
+    assert again.waiting == 8
+    entry = again.next_batch(1)[0]
+    assert (entry.topic, entry.payload) == (TOPIC, '{"seq":0}')
+    assert seqs(again) == list(range(1, 8))
+
+
+def test_an_event_is_given_out_once_until_released_and_not_after_its_acknowledgement(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 6))
+    first = outbox.next_batch(4)
+    outbox.acknowledge([first[0].id, first[2].id])
+    assert seqs(outbox) == [4, 5]
+    outbox.release()
+    assert seqs(outbox) == [1, 3, 4, 5]
+    outbox.commit()
+    outbox.release(except_ids=[first[1].id])
+    assert seqs(outbox) == [3, 4, 5]
+    assert outbox.waiting == 4
+
+
+def test_topics_can_be_left_out(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append([*events(0, 3), {"topic": "other", "payload": {"seq": 3}}])
+    assert seqs_of(outbox.next_batch(10, without_topics=[TOPIC])) == ["other"]
+    outbox.release()
+    assert seqs_of(outbox.next_batch(10)) == [TOPIC] * 3 + ["other"]
+
+
+def seqs_of(batch) -> list[str]:
+    return [entry.topic for entry in batch]
+
+
+def test_the_oldest_are_dropped_beyond_the_number_and_counted(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 90))
+    outbox.append(events(90, 130))
+    assert (outbox.waiting, outbox.dropped) == (100, 30)
+    assert seqs(outbox) == list(range(30, 130))
+    outbox.append(events(130, 400))
+    outbox.release()
+    assert (outbox.waiting, outbox.dropped) == (100, 300)
+    assert seqs(outbox) == list(range(300, 400))
+
+
+def test_events_that_are_too_old_are_dropped_and_counted(path, clock):
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 3))
+    clock.pass_s(WEEK_S - 60)
+    outbox.append(events(3, 5))
+    clock.pass_s(120)
+    outbox.commit()
+    assert (outbox.waiting, outbox.dropped) == (2, 3)
+
+
+def test_a_clock_that_is_set_right_makes_nothing_old_or_late(path, clock):
+    clock.wall_s = 1_700_000_000.0  # a board without a battery, before the network came
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 3))
+    clock.wall_s += 3 * WEEK_S
+    clock.boot_s += 20
+    outbox.commit()
+    batch = outbox.next_batch(10)
+    assert outbox.dropped == 0
+    assert [round(outbox.age_s(entry)) for entry in batch] == [20, 20, 20]
+
+
+def test_age_goes_on_over_a_reboot(path, clock):
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 1))
+    outbox.close()
+    clock.wall_s += 3600
+    clock.boot_s, clock.boot_id = 10.0, "boot-2"
+    again = clock.outbox(path)
+    assert round(again.age_s(again.next_batch(1)[0])) == 3600
+    again.append(events(1, 2))
+    clock.pass_s(30)
+    assert round(again.age_s(again.next_batch(1)[0])) == 30
+
+
+def test_events_without_an_end_are_open_also_for_the_next_process(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 1, id="a", type="started") + events(1, 2, id="b", type="started"))
+    outbox.append(events(2, 3, id="a", type="ended"))
+    deliver_all(outbox)
+    outbox.close()
+    again = Outbox(path, 100, WEEK_S)
+    assert again.open_events() == [{"seq": 1, "id": "b", "type": "started"}]
+    again.append(events(3, 4, id="b", type="ended", reason="restart"))
+    assert again.open_events() == []
+    again.close()
+    assert Outbox(path, 100, WEEK_S).open_events() == []
+
+
+def test_one_transaction_for_new_and_acknowledged_events(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 10))
+    batch = outbox.next_batch(10)
+    wal = Path(f"{path}-wal")
+    before = wal.stat().st_size
+    outbox.acknowledge(entry.id for entry in batch)
+    assert wal.stat().st_size == before
+    outbox.append(events(10, 20))
+    assert outbox.waiting == 10
+
+
+@pytest.mark.parametrize("damage", ["not a database", "header", "pages"])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, caplog, damage):
+    outbox = Outbox(path, 10_000, WEEK_S)
+    outbox.append(events(0, 2000))
+    outbox.close()
+    content = bytearray(path.read_bytes())
+    if damage == "not a database":
+        content = bytearray(b"to be, or not to be\n" * 500)
+    elif damage == "header":
+        content[:100] = bytes(100)
+    else:
+        content[4096:] = random.Random(1).randbytes(len(content) - 4096)
+    path.write_bytes(content)
+    caplog.clear()
+    again = Outbox(path, 10_000, WEEK_S)
+    again.append(events(1, 3))
+    assert seqs(again) == [1, 2]
+    again.close()
+    assert said(caplog, "it was set aside as outbox.db.set-aside-") == 1
+    aside = [file for file in path.parent.iterdir() if "set-aside" in file.name]
+    assert [file.read_bytes() for file in aside] == [bytes(content)]
+    assert Outbox(path, 10_000, WEEK_S).waiting == 2
+
+
+def test_a_file_that_turns_out_damaged_in_use_is_set_aside_and_open_events_are_kept(path, caplog):
+    outbox = Outbox(path, 10_000, WEEK_S)
+    # More than SQLite keeps in memory.
+    outbox.append(events(0, 1, id="a", type="started") + events(1, 9000, filler="x" * 600))
+    outbox.close()
+    outbox = Outbox(path, 10_000, WEEK_S)
+    with path.open("r+b") as file:  # the card loses its content under the running process
+        file.seek(4096)
+        file.write(random.Random(1).randbytes(path.stat().st_size - 4096))
+    caplog.clear()
+    while outbox.next_batch(1000):
+        pass
+    outbox.append(events(5000, 5002))
+    assert said(caplog, "it was set aside") == 1
+    outbox.release()
+    assert seqs(outbox) == [5000, 5001]
+    outbox.close()
+    assert [event["id"] for event in Outbox(path, 100, WEEK_S).open_events()] == ["a"]
+
+
+def test_files_of_other_programs_and_newer_versions_are_set_aside_unharmed(path, caplog):
+    for number, (script, why) in enumerate(
+        [
+            ("CREATE TABLE diary (text)", "another program's file"),
+            (f"PRAGMA user_version = {VERSION + 1}", "a newer version"),
+        ]
+    ):
+        with sqlite3.connect(path) as other:
+            other.execute(script)
+        other.close()
+        outbox = Outbox(path, 100, WEEK_S)
+        outbox.append(events(0, 1))
+        assert outbox.waiting == 1
+        outbox.close()
+        assert said(caplog, why) == 1
+        assert len([file for file in path.parent.iterdir() if "set-aside" in file.name]) == number + 1
+        path.unlink()
+
+
+def test_only_the_last_few_set_aside_files_are_kept(path):
+    for _ in range(6):
+        path.write_bytes(b"rubbish" * 1000)
+        Outbox(path, 100, WEEK_S).close()
+    assert len(list(path.parent.glob("*set-aside*"))) == 3
+
+
+def test_a_second_process_is_told_that_the_file_is_in_use(path):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 1))
+    other = f"from pathlib import Path; from appliance.messaging.outbox.outbox import Outbox; Outbox(Path({str(path)!r}), 100, 100)"
+    done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode != 0
+    assert f"{path} is in use by another process: only one appliance can run in a state folder" in done.stderr
+
+
+def test_a_folder_in_the_way_is_an_outbox_in_memory_that_says_so(path, caplog, clock):
+    path.mkdir()
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 3))
+    assert "cannot be written" in outbox.trouble
+    outbox.append(events(3, 4))
+    assert said(caplog, "cannot be written") == 1
+    path.rmdir()
+    clock.pass_s(RETRY_S)
+    outbox.commit()
+    assert outbox.trouble is None
+    assert seqs(outbox) == [0, 1, 2, 3]
+    outbox.close()
+    assert Outbox(path, 100, WEEK_S).waiting == 4
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 3 MB; needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path, name: str) -> Path:
+    """A file that takes all the room there is."""
+    filler = disk / name
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, caplog, clock):
+    path = small_disk / "outbox.db"
+    outbox = clock.outbox(path)
+    for first in range(0, 20_000, 20):
+        outbox.append(events(first, first + 20, filler="x" * 200))
+        clock.pass_s(0.2)
+    assert (
+        outbox.trouble
+        == f"the disk under {path} is full: the oldest events make room for new ones until there is space"
+    )
+    assert said(caplog, "is full") == 1 and said(caplog, "cannot be written") == 0
+    assert outbox.dropped > 0 and outbox.waiting + outbox.dropped == 20_000
+    assert outbox.waiting > 3000
+    outbox.close()
+    # All of it is in the file, not in memory: what is left are the newest, without gaps.
+    again = clock.outbox(path)
+    assert seqs(again) == list(range(outbox.dropped, 20_000))
+
+
+def test_a_disk_that_others_fill_up_costs_none_of_the_few_events_that_wait(small_disk, caplog, clock):
+    outbox = clock.outbox(small_disk / "outbox.db")
+    outbox.append(events(0, 1))
+    fill(small_disk, "filler")
+    for number in range(1, 200):
+        outbox.append(events(number, number + 1, filler="x" * 200))
+        clock.pass_s(0.2)
+    assert said(caplog, "is full") == 1
+    assert outbox.dropped == 0
+    outbox.close()
+    assert seqs(clock.outbox(small_disk / "outbox.db")) == list(range(200))
+
+
+def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_some(small_disk, caplog, clock):
+    caplog.set_level("INFO")
+    path = small_disk / "outbox.db"
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 100))
+    fillers = []
+    for number in range(100, 600):
+        fillers.append(fill(small_disk, f"filler-{number}"))  # somebody else takes what the reserve gives
+        outbox.append(events(number, number + 1, filler="y" * 1000))
+        clock.pass_s(0.2)
+    assert "cannot be written (database or disk is full)" in outbox.trouble
+    assert said(caplog, "cannot be written") == 1
+    waiting = seqs(outbox)
+    assert waiting == list(range(outbox.dropped, 600))
+    outbox.release()
+    half = outbox.next_batch(len(waiting) // 2)
+    outbox.acknowledge(entry.id for entry in half)
+    outbox.release()
+    assert seqs(outbox) == waiting[len(half) :]
+    for filler in fillers:
+        filler.unlink()
+    clock.pass_s(RETRY_S)
+    outbox.commit()
+    assert outbox.trouble is None and said(caplog, "is written again") == 1
+    outbox.close()
+    assert seqs(clock.outbox(path)) == waiting[len(half) :]
+
+
+def test_memory_is_bounded_while_nothing_can_be_written(path, clock):
+    path.mkdir()
+    outbox = clock.outbox(path)
+    outbox.append(events(0, MEMORY_EVENTS))
+    outbox.append(events(MEMORY_EVENTS, MEMORY_EVENTS + 500))
+    assert (outbox.waiting, outbox.dropped) == (MEMORY_EVENTS, 500)
+    assert seqs(outbox, 1) == [500]
+
+
+def test_what_the_file_is_to_forget_is_bounded_while_nothing_can_be_written(path, clock):
+    path.mkdir()  # for months: a card that has turned read-only, and a broker that takes everything
+    outbox = clock.outbox(path, max_events=100)
+
+    def live_through(first: int, last: int) -> int:
+        for number in range(first, last):
+            pair = [
+                {"topic": TOPIC, "payload": {"seq": number, "id": f"id-{number}", "type": kind}}
+                for kind in ("started", "ended")
+            ]
+            outbox.append(pair)
+            outbox.acknowledge(entry.id for entry in outbox.next_batch(10))
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before_bytes = live_through(0, 2 * MEMORY_EVENTS)
+        assert live_through(2 * MEMORY_EVENTS, 3 * MEMORY_EVENTS) - before_bytes < 500_000
+    finally:
+        tracemalloc.stop()
+    path.rmdir()
+    clock.pass_s(RETRY_S)
+    outbox.append(events(7, 8))
+    assert outbox.trouble is None and seqs(outbox) == [7]
+    assert outbox.open_events() == []
+
+
+WRITER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from appliance.messaging.outbox.outbox import Outbox
+
+    outbox = Outbox(Path(sys.argv[1]), 100_000, 604_800)
+    for number in range(int(sys.argv[2])):
+        outbox.append([{"topic": "t", "payload": {"seq": number}}])
+        print(number, outbox.trouble or "", flush=True)
+    outbox.close()
+    """
+)
+
+
+def run_writer(path: Path, count: int, *wrapper: str) -> subprocess.CompletedProcess:
+    command = [*wrapper, sys.executable, "-c", WRITER, str(path), str(count)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+def test_killed_at_any_write_what_was_reported_as_written_is_there(tmp_path, call):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed (apt-get install strace)")
+    for when in (3, 9, 14):
+        path = tmp_path / f"{call}-{when}" / "outbox.db"
+        wal = f"{path}-wal"
+        inject = f"inject={call}:signal=SIGKILL:when={when}"
+        done = run_writer(path, 200, "strace", "-f", "-qq", "-o", "/dev/null", "-P", str(path), "-P", wal, "-e", inject)
+        if done.returncode not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            pytest.skip(f"strace cannot inject here: {done.stderr.strip()[-200:]}")
+        written = len(done.stdout.splitlines())
+        outbox = Outbox(path, 1000, WEEK_S)
+        assert seqs(outbox)[:written] == list(range(written))
+
+
+def test_errors_of_the_disk_reach_no_caller_and_lose_nothing_once_they_end(tmp_path):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed (apt-get install strace)")
+    path = tmp_path / "outbox.db"
+    inject = "inject=fdatasync:error=EIO:when=20..22"
+    done = run_writer(path, 60, "strace", "-f", "-qq", "-o", "/dev/null", "-e", inject)
+    lines = done.stdout.splitlines()
+    if not any("cannot be written" in line for line in lines):
+        pytest.skip(f"strace cannot inject here: {done.stderr.strip()[-200:]}")
+    assert len(lines) == 60, "every append returned"
+    assert done.stderr.count("cannot be written (disk I/O error)") == 1
+    assert seqs(Outbox(path, 1000, WEEK_S)) == list(range(60))
+
+
+def test_every_commit_is_synced_and_a_batch_is_one(tmp_path):
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed (apt-get install strace)")
+    trace = tmp_path / "trace"
+    done = run_writer(
+        tmp_path / "outbox.db", 50, "strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fdatasync,fsync"
+    )
+    if done.returncode:
+        pytest.skip(f"strace does not work here: {done.stderr.strip()[-200:]}")
+    syncs = trace.read_text().count("sync(")
+    assert 50 <= syncs < 65  # one for each of 50 transactions, and those that begin and end the file

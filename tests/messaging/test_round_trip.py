@@ -1,0 +1,49 @@
+"""The round trip of `appliance check`, against a real broker."""
+
+import pytest
+
+from appliance.errors import MessagingError
+from appliance.messaging.round_trip import round_trip
+from appliance.messaging.topics import Topics
+from appliance.settings.schema import MqttSettings
+
+T = Topics("appliance", "pi-1")
+
+
+def trip(broker, password=None, **settings):
+    return round_trip(
+        MqttSettings(host=broker.host, port=broker.port, **settings), password, T, "appliance-pi-1-check", 5
+    )
+
+
+def refused(broker, password=None, **settings):
+    with pytest.raises(MessagingError) as caught:
+        trip(broker, password, **settings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_message_comes_back_and_leaves_nothing_behind(broker, protocol):
+    assert 0 < trip(broker, protocol=protocol) < 5
+    with broker.observer() as later:
+        later.publish("done")
+        later.wait_for("done")
+        assert [message.topic for message in later.messages] == ["done"]
+
+
+def test_no_broker_is_said(new_broker):
+    broker = new_broker(start=False)
+    assert f"no broker listens at {broker.host}:{broker.port}" in refused(broker)
+
+
+def test_a_wrong_password_is_said_and_not_shown(new_broker):
+    broker = new_broker(passwords={"pi-1": "right"})
+    assert trip(broker, "right", username="pi-1") > 0
+    sentence = refused(broker, "wr0ng", username="pi-1")
+    assert "the account pi-1" in sentence and "mqtt.password_file" in sentence
+    assert "wr0ng" not in sentence and T.root not in sentence
+
+
+def test_an_account_that_may_not_write_there_is_said(new_broker):
+    broker = new_broker(passwords={"pi-1": "p"}, acl="user pi-1\ntopic readwrite appliance/other/#\n")
+    assert f"{T.root}/check/" in refused(broker, "p", username="pi-1")

@@ -1,0 +1,149 @@
+"""Who takes what: slices of a channel, drawn from a seed and the device's id."""
+
+import hashlib
+import json
+
+import pytest
+
+from appliance.errors import ChannelError
+from appliance.repository.channel import LINE, Channel, ChannelEntry, choose, parse_channel, place, write_channel
+
+DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
+
+
+def slice_(version, percent=None, groups=(), variant=None):
+    return ChannelEntry(f"bundles/flowers-{version}.zip", version, variant, frozenset(groups), percent)
+
+
+def takers(channel, group=None):
+    """Which devices take which version."""
+    chosen = ((device, choose(channel, device, group)) for device in DEVICES)
+    return {device: entry.version if entry else None for device, entry in chosen}
+
+
+def test_a_place_is_firebase_s():
+    expected = int(hashlib.sha256(b"seed.pi-1234abcd").hexdigest(), 16) % 100_000_000
+    assert place("seed", "pi-1234abcd") == expected
+    assert all(0 <= place("seed", device) < LINE for device in DEVICES[:1000])
+
+
+def test_ten_thousand_devices_take_their_shares_and_raising_the_last_slice_moves_no_other():
+    """Figure (4): each share within 1 point; `pytest -s` prints them."""
+    first, second = slice_("2.0", 10, variant="a"), slice_("3.0", 25, variant="b")
+    before = takers(Channel("f00d", (first, second, slice_("4.0", 15), slice_("1.0"))))
+    after = takers(Channel("f00d", (first, second, slice_("4.0", 40), slice_("1.0"))))
+    for when, taken, wanted in (
+        ("before", before, {"2.0": 10, "3.0": 25, "4.0": 15, "1.0": 50}),
+        ("after", after, {"2.0": 10, "3.0": 25, "4.0": 40, "1.0": 25}),
+    ):
+        shares = {version: 100 * list(taken.values()).count(version) / len(DEVICES) for version in wanted}
+        print(f"{when} raising the last slice: " + ", ".join(f"{v} {shares[v]:.2f} % of {wanted[v]} %" for v in wanted))
+        assert all(abs(shares[version] - wanted[version]) <= 1 for version in wanted)
+    moved = [device for device in DEVICES if before[device] != after[device]]
+    print(f"moved: {len(moved)}, of them from another slice: {sum(before[device] != '1.0' for device in moved)}")
+    assert moved and all((before[device], after[device]) == ("1.0", "4.0") for device in moved)
+
+
+def test_another_seed_deals_anew():
+    one, other = (takers(Channel(seed, (slice_("2.0", 50), slice_("1.0")))) for seed in ("a", "b"))
+    same = sum(one[device] == other[device] for device in DEVICES)
+    assert 4700 < same < 5300
+
+
+def test_slices_of_the_same_groups_lie_side_by_side_and_those_of_others_do_not_count():
+    entries = (slice_("2.0", 30, ["canary"]), slice_("3.0", 30), slice_("4.0", 70, ["canary"]), slice_("1.0"))
+    channel = Channel("f00d", entries)
+    canary, others = takers(channel, "canary"), takers(channel)
+    assert set(canary.values()) == {"2.0", "4.0"} and set(others.values()) == {"3.0", "1.0"}
+    for device in DEVICES:
+        where = place("f00d", device) / LINE * 100
+        assert canary[device] == ("2.0" if where <= 30 else "4.0")
+        assert others[device] == ("3.0" if where <= 30 else "1.0")
+
+
+def test_a_device_takes_what_is_for_its_group_or_for_everybody_and_else_nothing():
+    channel = Channel("f00d", (slice_("2.0", groups=["canary", "lab"]), slice_("1.0", groups=["shop"])))
+    assert [
+        getattr(choose(channel, "pi", group), "version", None) for group in ("canary", "lab", "shop", "other", None)
+    ] == [
+        "2.0",
+        "2.0",
+        "1.0",
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(("percent", "version"), [(0, "1.0"), (0.000001, "2.0"), (100, "2.0")])
+def test_the_beginning_of_the_line_belongs_to_the_first_slice_unless_that_is_empty(percent, version):
+    first = "pi-48153115"  # the one device in a hundred million with this place
+    assert place("f00d", first) == 0
+    assert choose(Channel("f00d", (slice_("2.0", percent), slice_("1.0"))), first).version == version
+
+
+def test_a_slice_of_everybody_leaves_nobody_and_one_of_nothing_takes_nobody():
+    for percent, version in ((100, "2.0"), (0, "1.0")):
+        assert set(takers(Channel("f00d", (slice_("2.0", percent), slice_("1.0")))).values()) == {version}
+
+
+def test_three_slices_of_a_third_are_not_more_than_everybody():
+    thirds = tuple(slice_(str(number), 33.333333) for number in range(3))
+    assert parse_channel(write_channel(Channel("f00d", thirds)), "x").entries == thirds
+
+
+def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
+    channel = Channel("f00d", (slice_("2.0", 12.5, ["canary"], "b"), slice_("1.0")), before="0" * 64)
+    assert parse_channel(write_channel(channel), "x") == channel
+    values = json.loads(write_channel(channel)) | {"later": 1}
+    values["entries"][0]["later"] = {}
+    assert parse_channel(json.dumps(values).encode(), "x") == channel
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ("<!doctype html>", "not JSON"),
+        ([], "not a JSON object"),
+        ({"seed": "x"}, "no list of entries"),
+        ({"entries": []}, "seed is missing"),
+        ({"seed": "x", "entries": [3]}, "entry is not a JSON object"),
+        ({"seed": "x", "entries": [{"version": "1"}]}, "bundle is missing"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": 1}]}, "version is not a text"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": "5"}]}, "percent is not a number"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": True}]}, "percent is not a number"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": -1}]}, "from 0 to 100"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": 101}]}, "from 0 to 100"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": "canary"}]}, "not a list of names"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": []}]}, "no group at all"),
+        (
+            {
+                "seed": "x",
+                "entries": [
+                    {"bundle": "b", "version": "1", "percent": 60},
+                    {"bundle": "c", "version": "2", "percent": 41},
+                ],
+            },
+            "101 percent together",
+        ),
+        (
+            {
+                "seed": "x",
+                "entries": [
+                    {"bundle": "b", "version": "1", "percent": 99, "groups": ["a", "b"]},
+                    {"bundle": "c", "version": "2", "percent": 2, "groups": ["b", "a"]},
+                ],
+            },
+            "groups a, b are 101 percent",
+        ),
+    ],
+)
+def test_what_is_no_good_channel_is_said(values, sentence):
+    text = values if isinstance(values, str) else json.dumps(values)
+    with pytest.raises(ChannelError, match=sentence) as caught:
+        parse_channel(text.encode(), "channels/stable.json")
+    assert "channels/stable.json" in str(caught.value)
+
+
+def test_percent_that_is_no_number_at_all_is_refused():
+    with pytest.raises(ChannelError, match="percent is not a number"):
+        parse_channel(b'{"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": NaN}]}', "x")

@@ -1,0 +1,66 @@
+"""config/appliance.toml: every setting, at its default, with what it is for."""
+
+import dataclasses
+import re
+from operator import attrgetter
+from typing import get_type_hints
+
+from appliance.settings.load import load
+from appliance.settings.schema import Settings
+from support.paths import ROOT
+
+CONFIG = ROOT / "config" / "appliance.toml"
+
+
+def fields(kind=Settings, prefix=""):
+    """Every setting with the section it stands in; a nested section is named like update.firebase."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from fields(hints[field.name], f"{prefix}.{field.name}".lstrip("."))
+        elif field.name != "path":
+            yield prefix, field
+
+
+def keys_in_file():
+    """(section, key) → (the comment above it, whether it is commented out)"""
+    found, section, comment = {}, None, ""
+    for line in CONFIG.read_text().splitlines():
+        if header := re.fullmatch(r"\[([\w.]+)\]", line):
+            section = header[1]
+        elif key := re.match(r"(#?)(\w+) = ", line):
+            found[section, key[2]] = (comment, bool(key[1]))
+        elif line.startswith("# "):
+            comment = line[2:]
+    return found
+
+
+def test_the_file_as_it_ships_says_the_defaults():
+    assert dataclasses.replace(load(CONFIG, {}), path=None) == Settings()
+
+
+def test_every_setting_stands_there_with_its_description_and_no_other():
+    expected = {(section, field.name): field.metadata["description"] for section, field in fields()}
+    assert {key: comment for key, (comment, _) in keys_in_file().items()} == expected
+
+
+def test_only_keys_without_a_default_are_commented_out():
+    def has_default(field):
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        return default is not None and default != {}
+
+    expected = {(section, field.name) for section, field in fields() if not has_default(field)}
+    assert {key for key, (_, commented_out) in keys_in_file().items() if commented_out} == expected
+
+
+def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
+    for (section, key), (_, commented_out) in keys_in_file().items():
+        if not commented_out:
+            continue
+        line = next(line for line in CONFIG.read_text().splitlines() if line.startswith(f"#{key} = "))
+        extra = {"password_file": 'username = "me"\n', "cert_file": 'key_file = "k"\n', "key_file": 'cert_file = "c"\n'}
+        extra |= {"android_package": f'android_cert = "{"0" * 40}"\n', "android_cert": 'android_package = "p"\n'}
+        extra = extra.get(key, "")
+        path = tmp_path / "one.toml"
+        path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
+        assert attrgetter(f"{section}.{key}")(load(path, {})) is not None

@@ -1,0 +1,1 @@
+"""Helpers shared by the tests: small real servers, cameras, models and machines."""

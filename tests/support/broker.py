@@ -1,0 +1,340 @@
+"""A real mosquitto for tests, and a client that writes down everything it receives.
+
+Each broker has a folder and a free port on 127.0.0.1 of its own; it can be killed, stopped and started again on the
+same port. Where mosquitto is not installed, tests that ask for one are skipped and say so.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+DEADLINE_S = 20.0
+"""How long tests wait for what must happen."""
+
+
+def mosquitto() -> str | None:
+    """The program, or None where it is not installed."""
+    return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Waits until a condition holds; fails with `what` when it does not within the deadline."""
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end_s:
+            raise AssertionError(f"not within {deadline_s:g} s: {what}")
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Certificates:
+    """An authority, and certificates that it signs, made with openssl into a folder."""
+
+    def __init__(self, folder: Path, name: str = "ca"):
+        self.folder = folder
+        self.ca_file, self._ca_key = folder / f"{name}.crt", folder / f"{name}.key"
+        folder.mkdir(parents=True, exist_ok=True)
+        _openssl(
+            "req",
+            "-x509",
+            "-subj",
+            f"/CN=Test {name}",
+            "-days",
+            "30",
+            *_new_key(self._ca_key),
+            "-out",
+            str(self.ca_file),
+        )
+
+    def sign(
+        self, name: str, hosts: Sequence[str] = ("DNS:localhost", "IP:127.0.0.1"), days: int = 30
+    ) -> tuple[Path, Path]:
+        """A certificate with `name` as its CN and its key; with `days` below 0 it has expired already."""
+        cert, key, request = (self.folder / f"{name}.{suffix}" for suffix in ("crt", "key", "csr"))
+        _openssl("req", "-subj", f"/CN={name}", *_new_key(key), "-out", str(request))
+        names = self.folder / f"{name}.ext"
+        names.write_text(f"subjectAltName={','.join(hosts)}\n")
+        signed_by = ["-CA", str(self.ca_file), "-CAkey", str(self._ca_key), "-CAcreateserial"]
+        # `openssl x509` cannot date back; a negative number of days gives an end in the past, and that is what counts.
+        _openssl(
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            *signed_by,
+            "-days",
+            str(days),
+            "-extfile",
+            str(names),
+            "-out",
+            str(cert),
+        )
+        return cert, key
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a broker with TLS needs; with `client_certificates` it asks clients for theirs and takes the CN as user name."""
+
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+    client_certificates: bool = False
+
+
+class Broker:
+    """A mosquitto on a free port of 127.0.0.1."""
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: Tls | None = None,
+        passwords: dict[str, str] | None = None,
+        acl: str | None = None,
+        options: Sequence[str] = (),
+        start: bool = True,
+    ):
+        """
+        Args:
+            folder: For its files.
+            tls: Speak TLS.
+            passwords: Account → password; without them everybody may connect.
+            acl: The text of an ACL file.
+            options: Further lines for its configuration.
+            start: Start it at once.
+        """
+        program = mosquitto()
+        assert program, "mosquitto is not installed"
+        self._program = program
+        self.port = free_port()
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "mosquitto.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._observer: Observer | None = None
+        self._tls, self._passwords = tls, passwords
+        lines = [f"listener {self.port} {self.host}", "persistence false", "max_queued_messages 0", *options]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        lines += self._rights(passwords, acl) + self._encryption(tls)
+        self._config.write_text("\n".join(lines) + "\n")
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Starts it and returns when it accepts connections."""
+        with (self._folder / "mosquitto.log").open("ab") as output:
+            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=output, stderr=output)
+        wait_until(self._listens, f"mosquitto starts: {self.log()}")
+
+    def kill(self) -> None:
+        """Ends it with -9: nothing is said to the clients, and what it held in memory is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ends it in good order."""
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """Stops it in its tracks: connections stay open and nothing answers."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on after `freeze`."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def write_acl(self, acl: str) -> None:
+        """Gives it another ACL, which it reads at once; its connections stay."""
+        assert self._process
+        (self._folder / "acl").write_text(acl)
+        self._process.send_signal(signal.SIGHUP)
+
+    def write_passwords(self, passwords: dict[str, str]) -> None:
+        """Gives it other accounts, which it reads at once."""
+        assert self._process
+        self._rights(passwords, None)
+        self._process.send_signal(signal.SIGHUP)
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self._folder / "mosquitto.log").read_text(errors="replace")
+
+    def observer(self, topic: str = "#", *, username: str | None = None, password: str | None = None) -> "Observer":
+        """A client that is subscribed to `topic` and writes down what it receives. Close it, or use it in a `with`."""
+        return Observer(self, topic, username, password, self._tls)
+
+    def _rights(self, passwords: dict[str, str] | None, acl: str | None) -> list[str]:
+        lines = ["allow_anonymous " + ("false" if passwords else "true")]
+        if passwords:
+            file = self._folder / "passwords"
+            file.write_text("".join(f"{account}:{password}\n" for account, password in passwords.items()))
+            subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True, capture_output=True)
+            lines.append(f"password_file {file}")
+        if acl is not None:
+            (self._folder / "acl").write_text(acl)
+            lines.append(f"acl_file {self._folder / 'acl'}")
+        return lines
+
+    def _encryption(self, tls: Tls | None) -> list[str]:
+        if tls is None:
+            return []
+        lines = [f"cafile {tls.ca_file}", f"certfile {tls.cert_file}", f"keyfile {tls.key_file}"]
+        return lines + (
+            ["require_certificate true", "use_identity_as_username true"] if tls.client_certificates else []
+        )
+
+    def _listens(self) -> bool:
+        assert self._process
+        if self._process.poll() is not None:
+            raise AssertionError(f"mosquitto ended: {self.log()}")
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+            self._process.wait(DEADLINE_S)
+        self._process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as the broker delivered it."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retained: bool
+    correlation: bytes | None = None
+
+
+class Observer:
+    """A subscribed MQTT 5 client that writes down what it receives, and can publish."""
+
+    def __init__(self, broker: Broker, topic: str, username: str | None, password: str | None, tls: Tls | None):
+        self._lock = threading.Lock()
+        self._messages: list[Received] = []
+        self._by_topic: dict[str, list[Received]] = {}
+        self._subscribed = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        if username:
+            self._client.username_pw_set(username, password)
+        if tls:
+            context = ssl.create_default_context(cafile=tls.ca_file)
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as the program does (messaging/tls.py)
+            if tls.client_certificates:
+                context.load_cert_chain(tls.cert_file, tls.key_file)
+            self._client.tls_set_context(context)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._note
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect(broker.host, broker.port)
+        self._client.loop_start()
+        if not self._subscribed.wait(DEADLINE_S):
+            raise AssertionError(f"the observer could not subscribe: {broker.log()}")
+
+    def __enter__(self) -> "Observer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the client."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    @property
+    def messages(self) -> list[Received]:
+        """Everything received so far, in order."""
+        with self._lock:
+            return list(self._messages)
+
+    def on(self, topic: str) -> list[Received]:
+        """What was received on one topic, in order."""
+        with self._lock:
+            return list(self._by_topic.get(topic, ()))
+
+    def count(self, topic: str) -> int:
+        """How many messages were received on one topic."""
+        return len(self._by_topic.get(topic, ()))
+
+    def payloads(self, topic: str) -> list[bytes]:
+        """The payloads received on one topic, in order."""
+        return [message.payload for message in self.on(topic)]
+
+    def last(self, topic: str) -> bytes | None:
+        """The last payload received on a topic, None before there was one."""
+        payloads = self.payloads(topic)
+        return payloads[-1] if payloads else None
+
+    def wait_for(
+        self, topic: str, payload: bytes | None = None, count: int = 1, deadline_s: float = DEADLINE_S
+    ) -> list[Received]:
+        """Waits for `count` messages on a topic (with this payload, where it is given) and returns them."""
+
+        def found() -> list[Received]:
+            return [message for message in self.on(topic) if payload is None or message.payload == payload]
+
+        wanted = topic if payload is None else f"{topic} {payload!r}"
+        wait_until(
+            lambda: self.count(topic) >= count and (payload is None or len(found()) >= count),
+            f"{count} × {wanted}",
+            deadline_s,
+        )
+        return found()
+
+    def publish(
+        self, topic: str, payload: str | bytes = b"", *, qos: int = 1, retain: bool = False,
+        response_topic: str | None = None, correlation: bytes | None = None,
+    ) -> None:  # fmt: skip
+        """Publishes a message and waits until the broker has it."""
+        properties = mqtt.Properties(mqtt.PacketTypes.PUBLISH)
+        if response_topic:
+            properties.ResponseTopic = response_topic
+        if correlation:
+            properties.CorrelationData = correlation
+        self._client.publish(topic, payload, qos, retain, properties).wait_for_publish(DEADLINE_S)
+
+    def _note(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        correlation = getattr(message.properties, "CorrelationData", None)
+        received = Received(message.topic, message.payload, message.qos, bool(message.retain), correlation)
+        with self._lock:
+            self._messages.append(received)
+            self._by_topic.setdefault(message.topic, []).append(received)
+
+
+def _new_key(file: Path) -> list[str]:
+    return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(file)]
+
+
+def _openssl(*arguments: str) -> None:
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,137 @@
+"""The program as its users start it: a process of its own, a settings file, a state folder, a log."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from support.broker import Broker, wait_until
+from support.paths import ROOT
+
+
+class Daemon:
+    """`appliance run` on a state folder of its own; started at once, killed at the end of the `with`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str,
+        environ: Mapping[str, str] = {},
+        python: tuple[str | Path, ...] = (sys.executable,),
+    ):
+        """
+        Args:
+            folder: For its settings and its state.
+            settings: The settings file's text.
+            environ: Variables on top of the test's own.
+            python: The interpreter, or what runs it.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.state = folder / "state"
+        self._config = folder / "appliance.toml"
+        self._config.write_text(settings)
+        self._environ = {**clean_environment(), "APPLIANCE_STATE_DIR": str(self.state), **environ}
+        self._command = [*map(str, python), "-m", "appliance"]
+        self.lines: list[str] = []
+        self.start()
+
+    def __enter__(self) -> "Daemon":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Starts it, on what an earlier process left there."""
+        self.process = subprocess.Popen(
+            [*self._command, "run", "--config", str(self._config)],
+            cwd=ROOT, env=self._environ, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+
+    def stop(self) -> int:
+        """Ends it in good order; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """Ends it with -9."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+
+    def wait(self, deadline_s: float = 30) -> int:
+        """Waits for its end; returns the exit status."""
+        status = self.process.wait(deadline_s)
+        self._reader.join(deadline_s)
+        return status
+
+    def says(self, text: str, count: int = 1) -> None:
+        """Waits until `text` stands in `count` lines of its log."""
+        wait_until(lambda: self.said(text) >= count, f"the daemon says {text!r}; it said: {self.log}")
+
+    def said(self, text: str) -> int:
+        """How many lines of its log hold `text`."""
+        return sum(text in line for line in list(self.lines))
+
+    @property
+    def log(self) -> str:
+        """All that it said."""
+        return "".join(self.lines)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the same program on the same state."""
+        return run_command(*arguments, environ=self._environ)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stderr:
+            self.lines.append(line)
+
+
+def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+    """`appliance ARGUMENTS`, as a person would type it."""
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", *arguments],
+        cwd=ROOT, env={**clean_environment(), **environ}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would reach into the test from outside."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APPLIANCE_", "XDG_", "NOTIFY_", "WATCHDOG_"))
+    }
+
+
+def settings(broker: Broker | None, source: object, *, model: object = "", fps: float = 10, more: str = "") -> str:
+    """A settings file for tests: device `t`, events that come and go quickly. `more` is TOML to append."""
+    return f"""
+[device]
+id = "t"
+[camera]
+source = "{source}"
+fps = {fps}
+[labeler]
+model = "{model}"
+[events]
+start_frames = 2
+end_after_s = 0.3
+cooldown_s = 0
+[mqtt]
+host = "127.0.0.1"
+port = {broker.port if broker else 1}
+{more}
+"""
+
+
+def payloads(messages: list[bytes]) -> list[dict[str, Any]]:
+    """JSON payloads as dicts."""
+    return [json.loads(message) for message in messages]

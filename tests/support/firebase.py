@@ -1,0 +1,70 @@
+"""A device whose models come from Firebase, for the tests of that source, and .tflite files that carry their labels."""
+
+import io
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from appliance.settings.schema import FirebaseSettings
+from appliance.transport.http import Http
+from appliance.updates.firebase.installation import Endpoints, Installation
+from appliance.updates.sources.open import open_source
+from appliance.updates.updater import Updater
+from support.firebase_server import APP, KEY, PROJECT, FirebaseServer
+from support.rig import FPS, QUICK, Rig
+
+PROJECT_SETTINGS = {"project_id": PROJECT, "api_key": KEY, "app_id": APP}
+
+
+class Clock:
+    """Wall clock and monotonic clock that move when the test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def __iadd__(self, seconds: float) -> "Clock":
+        self.now_s += seconds
+        return self
+
+
+def installation(server: FirebaseServer, folder: Path, clock: Clock, **settings: Any) -> Installation:
+    """This device's identity, as if the program had just started; the same folder holds the same device."""
+    url = server.url().rstrip("/")
+    return Installation(
+        FirebaseSettings(**(PROJECT_SETTINGS | settings)), folder, Http(QUICK), Endpoints(url, url, url),
+        clock=clock, monotonic=clock, chance=lambda: 0.5,
+    )  # fmt: skip
+
+
+class FirebaseRig(Rig):
+    """As Rig; `configured` holds the thresholds that Remote Config chose."""
+
+    def __init__(self, folder: Path, firebase: dict[str, Any], **more: Any):
+        self.thresholds: list[float | None] = []
+        settings = FirebaseSettings(**(PROJECT_SETTINGS | firebase))
+        super().__init__(folder, **({"url": None, "source": "firebase-ml", "firebase": settings} | more))
+
+    def start(self, *arguments: Any, **options: Any) -> None:
+        self.labeler = self._load()
+        self.updater = Updater(
+            self._settings, FPS, self.store, self.state, self,
+            lambda: open_source(self._settings, "test", self.state, self, QUICK), None, self._probe, **options,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self.updater.run, daemon=True)
+        self._thread.start()
+
+    def configured(self, threshold: float | None) -> None:
+        self.thresholds.append(threshold)
+
+
+def with_labels(model: bytes, *labels: str) -> bytes:
+    """The model with a label file and a card packed into it, as TFLite metadata does: a zip behind its end."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("labels.txt", "\n".join(labels))
+        archive.writestr("card.bin", bytes(4000))
+    return model + packed.getvalue()

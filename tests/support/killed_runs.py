@@ -1,0 +1,197 @@
+"""A process that runs an update many times, and is killed -9 before each change on disk that the update makes, in turn.
+
+    python killed_runs.py kill SCENARIO FOLDER URL
+    unshare -m python killed_runs.py cut SCENARIO FOLDER URL
+
+Python tells an audit hook of every file that is opened for writing, renamed, removed or made; the run is killed at the
+n-th of them below its state folder, then run again to its end, for n = 1, 2, … until a run comes to its end by itself.
+Runs are forks of a process that has loaded everything and has no threads. The output has four JSON lines for each n: the
+killed run, what a start would run then, the next run, and what a start would run after that.
+
+`cut` does so on a file system of its own for each n, and after the kill cuts its power: what was not synced is gone, and
+what the journal of the file system wrote within six seconds is there, as after a real power cut. An immediate cut would
+pass code that does not sync.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import appliance.updates.sources.url  # noqa: F401 - loaded once, before the forks
+from appliance.labeling.labeler import Labeler  # noqa: F401
+from support.rig import Rig
+
+LAST = {"good": "committed", "broken": "refused", "fails": "rolled_back"}
+_LIMIT_S = 30.0
+_CHANGES = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.chmod": 0, "os.link": 1}
+
+
+def told_file(folder: Path) -> Path:
+    """Where a run writes what it told: never on the disk whose power is cut."""
+    return folder.parent.parent / f"told-{folder.parent.name}-{folder.name}"
+
+
+class Told(Rig):
+    """Writes each step to a file outside of the state folder."""
+
+    def __init__(self, folder, url):
+        self.told_file = told_file(folder)
+        super().__init__(folder, url)
+
+    @property
+    def all_told(self):
+        """In every life so far."""
+        return self.told_file.read_text().split()
+
+    def told(self, step):
+        super().told(step)
+        with self.told_file.open("a") as file:
+            file.write(step.state + "\n")
+
+
+def life(scenario: str, folder: Path, url: str, kill_at: int) -> None:
+    """One life of the program, to the end of the update."""
+    rig = Told(folder, url)
+    if kill_at:
+        _kill_at(kill_at, str(rig.state))
+    rig.start()
+    rig.updater.check()
+    end_s = time.monotonic() + _LIMIT_S
+    trouble = "scores that are no numbers" if scenario == "fails" else None
+    while time.monotonic() < end_s:
+        second = rig.runs == "colours 2.0"
+        rig.frames(1, 1.0, trouble if second else None)
+        if LAST[scenario] in rig.all_told and rig.updater._journal.entry is None:
+            break
+        time.sleep(0.002)
+    rig.stop()
+
+
+def _kill_at(number: int, below: str) -> None:
+    seen, lock = 0, threading.Lock()
+
+    def hook(event: str, arguments: tuple) -> None:
+        nonlocal seen
+        if event == "open":
+            path, mode, flags = arguments
+            if not (flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+                return
+        elif event in _CHANGES:
+            path = arguments[_CHANGES[event]]
+        else:
+            return
+        if isinstance(path, (str, os.PathLike)) and not os.fspath(path).startswith(below):
+            return  # descriptors and bare names count: both belong to what is being changed
+        with lock:
+            seen += 1
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+def forked(work) -> int:
+    """Carries `work` out in a fork; how it ended, below 0 for a signal."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def look(folder: Path, url: str) -> None:
+    """What a start would run, and what the store says: on standard output."""
+    rig = Rig(folder, url)
+    state = rig.store.state()
+    print(json.dumps({
+        "runs": rig.would_run, "probation": state.probation, "refused": [each.version for each in state.refused],
+        "left": sorted(path.name for path in (rig.state / "downloads").glob("*")) if (rig.state / "downloads").exists() else [],
+    }), flush=True)  # fmt: skip
+
+
+def tell_of(number: int, ended: int, folder: Path) -> None:
+    """One run, on standard output."""
+    told = told_file(folder).read_text().split()
+    print(json.dumps({"number": number, "ended": ended, "told": told}), flush=True)
+
+
+def killed(scenario: str, folder: Path, url: str, number: int) -> bool:
+    """A run that is killed before its change `number`; False where it has fewer."""
+    told_file(folder).write_text("")
+    ended = forked(lambda: life(scenario, folder, url, number))
+    if ended != 0:
+        tell_of(number, ended, folder)
+    return ended != 0
+
+
+def continued(scenario: str, folder: Path, url: str, number: int) -> None:
+    """What a start finds there, the run after it, and what the next start finds."""
+    forked(lambda: look(folder, url))
+    tell_of(number, forked(lambda: life(scenario, folder, url, 0)), folder)
+    forked(lambda: look(folder, url))
+
+
+def kills(scenario: str, base: Path, url: str) -> None:
+    """kill -9 before each change in turn."""
+    folder = base / "run"
+    for number in range(1, 1000):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(base / "before", folder)
+        if not killed(scenario, folder, url, number):
+            break
+        continued(scenario, folder, url, number)
+
+
+def cuts(scenario: str, base: Path, url: str) -> None:
+    """The same, and the power goes six seconds later: for all at once, since each has its own file system."""
+    image = base / "before.img"
+    with image.open("wb") as file:
+        file.truncate(48 * 1024 * 1024)
+    _run("mkfs.ext4", "-q", str(image))
+    _mount(image, base / "mnt")
+    shutil.copytree(base / "before", base / "mnt" / "run")
+    _run("umount", str(base / "mnt"))
+    cut = []
+    for number in range(1, 1000):
+        own, mounted = base / f"{number}.img", base / f"mnt-{number}"
+        _run("cp", "--sparse=always", str(image), str(own))
+        _mount(own, mounted)
+        cut.append((number, own, mounted))
+        shutil.copy(mounted / "run" / "bundled" / "manifest.json", base / "read")  # the file system is awake
+        if not killed(scenario, mounted / "run", url, number):
+            _run("umount", str(mounted))
+            cut.pop()
+            break
+    time.sleep(6)
+    for _, _, mounted in cut:
+        _run("xfs_io", "-x", "-c", "shutdown", str(mounted))
+    for number, own, mounted in cut:
+        _run("umount", str(mounted))
+        _mount(own, mounted)
+        continued(scenario, mounted / "run", url, number)
+        _run("umount", str(mounted))
+        own.unlink()
+
+
+def _mount(image: Path, where: Path) -> None:
+    where.mkdir(exist_ok=True)
+    # Without the guess by which ext4 hides that a program did not sync before it renamed.
+    _run("mount", "-o", "loop,noauto_da_alloc", str(image), str(where))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    {"kill": kills, "cut": cuts}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,77 @@
+"""A device for tests: an outbox and a publisher on a thread, against a real broker; and what it logged."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.messaging.mqtt.message import Message
+from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
+from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.publisher import MqttPublisher
+from appliance.messaging.topics import Topics
+from appliance.settings.schema import MqttSettings
+
+TOPICS = Topics("appliance", "pi-test")
+HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, settled_s=1.5, refused_s=0.5)
+"""Waiting times for tests, in the proportions of the real ones."""
+
+
+def event(number: int, **more: Any) -> dict[str, Any]:
+    """A durable event as the rest of the program offers it; `more` goes into the payload."""
+    return {
+        "topic": TOPICS.event,
+        "payload": {"id": f"event-{number}", "type": "started", "label": "daisy", "seq": number, **more},
+    }
+
+
+class Device:
+    """A publisher on its thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        broker: Any,
+        *,
+        password: str | None = None,
+        subscriptions: Sequence[str] = (),
+        client_id: str = "appliance-pi-test",
+        patience: ConnectionTimeouts = HASTY,
+        outbox: Outbox | None = None,
+        **settings: Any,
+    ):
+        self.messages: list[Message] = []
+        self.outbox = outbox or Outbox(folder / "outbox.db", 100_000, 604_800)
+        mqtt = MqttSettings(**(({"host": broker.host, "port": broker.port} if broker else {}) | settings))
+        self.publisher = MqttPublisher(
+            mqtt, password, TOPICS, self.outbox, subscriptions, self.messages.append, client_id, patience=patience
+        )
+        self.thread = threading.Thread(target=self.publisher.run, daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        """Stops it as the service does."""
+        self.publisher.stop(5.0)
+        self.thread.join(5.0)
+        self.outbox.close()
+
+
+@contextmanager
+def device(folder: Path, broker: Any, **options: Any) -> Iterator[Device]:
+    """A device that is stopped at the end of the block."""
+    made = Device(folder, broker, **options)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def said(caplog: Any, part: str) -> list[str]:
+    """The log's sentences that hold `part`, warnings and above, and the announcements of connections."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.INFO and part in record.getMessage()
+    ]

@@ -1,0 +1,194 @@
+"""A device without camera and broker: the real machine, store, probe and labeler; frames come when the test says so."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.errors import BundleError
+from appliance.labeling.labeler import Labeler
+from appliance.labeling.probe import ProbeResult
+from appliance.settings.schema import UpdateSettings
+from appliance.transport.http import HttpLimits
+from appliance.updates.host import RevertedModel, UpdateStatus, UpdateStep
+from appliance.updates.sources.open import open_source
+from appliance.updates.store.store import Store
+from appliance.updates.updater import Updater
+from support.broker import wait_until
+from support.bundles import bundle_folder
+from support.model_server import ModelServer
+
+QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)
+GREY = np.full((8, 8, 3), 127, np.uint8)
+FPS = 50.0
+
+
+def probe_here(bundle: Path) -> ProbeResult:
+    """Tries a bundle in this process: for tests that are about something else than bad native code."""
+    labeler = Labeler(read_bundle(bundle))
+    if not np.isfinite(labeler.scores(GREY)).all():
+        raise BundleError("its scores are not numbers")
+    return ProbeResult(labeler.identity, labeler.inference_ms, labeler.runtime)
+
+
+class Rig:
+    """One device. Use it in a `with`: the machine runs from `start` (or the beginning of the `with`) to its end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None,
+        *,
+        installed: Path | None = None,
+        probe: Callable[[Path], ProbeResult] = probe_here,
+        **settings: Any,
+    ):
+        self.state = folder / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
+        bundled = folder / "bundled"
+        if not bundled.exists():
+            bundle_folder(bundled, name="shipped", version="1.0")
+        self.store = Store(self.state, bundled)
+        if installed:
+            self.store.install(read_bundle(installed), "a test")
+        self._settings = UpdateSettings(
+            **{"source": "url", "url": url, "interval_s": 0.0, "probation_s": 0.0, **settings}
+        )
+        self._probe = probe
+        self.steps: list[UpdateStep] = []
+        self.shown: list[UpdateStatus] = []
+        self.stuck_in: str | None = None
+        self.held_by: str | None = None
+        self.outcome: tuple[float, str | None] | None = None
+        self.warming: Callable[[], None] = lambda: None
+        self.labeler = self._load()
+        self.updater: Updater | None = None
+
+    def __enter__(self) -> "Rig":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, taken_back: RevertedModel | None = None, **options: Any) -> None:
+        """The machine's thread begins, as at a start of the program."""
+        self.labeler = self._load()
+        self.updater = Updater(
+            self._settings, FPS, self.store, self.state, self,
+            lambda: open_source(self._settings, "test", self.state, limits=QUICK),
+            taken_back, self._probe, **options,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    def _live(self) -> None:
+        with contextlib.suppress(SystemExit):  # how a test lets the process die in a place of its choice
+            self.updater.run()
+
+    def stop(self) -> None:
+        """The program stops in good order."""
+        self.updater.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def restart(self, **settings: Any) -> None:
+        """The next start of the program, on what this one left."""
+        self.stop()
+        self._settings = replace(self._settings, **settings)
+        self.start()
+
+    def check(self) -> dict[str, Any]:
+        """T/model/check; waits for the answer."""
+        return self.updater.check().result(20)
+
+    def install(self, version: str = "latest") -> dict[str, Any]:
+        """T/model/install; waits for the answer."""
+        return self.updater.install(version).result(30)
+
+    def frames(self, count: int = 30, ms: float | None = None, trouble: str | None = None) -> None:
+        """Labels grey pictures with the running model, and hands the outcomes on."""
+        for _ in range(count):
+            self.labeler.scores(GREY)
+            self.updater.outcome(self.labeler.inference_ms if ms is None else ms, trouble)
+
+    def until(self, state: str, count: int = 1) -> UpdateStep:
+        """Waits for a step; frames keep coming."""
+
+        def come() -> bool:
+            self.frames(1, *(self.outcome or ()))
+            return sum(step.state == state for step in list(self.steps)) >= count
+
+        wait_until(come, f"{count} × {state}; the steps were {[step.state for step in self.steps]} {self.steps[-1:]}")
+        return [step for step in self.steps if step.state == state][count - 1]
+
+    @property
+    def states(self) -> list[str]:
+        """The steps so far."""
+        return [step.state for step in self.steps]
+
+    @property
+    def runs(self) -> str:
+        """Name and version of what labels."""
+        return f"{self.labeler.identity.name} {self.labeler.identity.version}"
+
+    @property
+    def would_run(self) -> str:
+        """What the next start would run."""
+        identity = Store(self.state, self.store.bundled).current(Labeler).bundle.identity
+        return f"{identity.name} {identity.version}"
+
+    # updates.device.Device
+
+    def running(self) -> Bundle:
+        return self.labeler.bundle
+
+    def held(self) -> str | None:
+        return self.held_by
+
+    def warm(self, bundle: Bundle) -> Labeler:
+        self.warming()
+        return Labeler(bundle)
+
+    def swap(self, warmed: Labeler, change: Callable[[], None]) -> None:
+        change()
+        self.labeler = warmed
+
+    def go_back(self, change: Callable[[], None]) -> None:
+        change()
+        self.labeler = self._load()
+
+    def roll_back(self, reason: str) -> None:
+        self.store.rollback(reason)
+        self.labeler = self._load()
+
+    def stuck(self) -> str | None:
+        return self.stuck_in
+
+    def told(self, step: UpdateStep) -> None:
+        self.steps.append(step)
+
+    def shows(self, shown: UpdateStatus) -> None:
+        self.shown.append(shown)
+
+    def _load(self) -> Labeler:
+        return self.store.current(Labeler).loaded
+
+
+def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool = True, **bundle: Any) -> None:
+    """Puts a bundle up as a folder of files; with `hashes` its manifest gives them."""
+    made = bundle_folder(folder, **bundle)
+    if hashes:
+        manifest = json.loads((made / "manifest.json").read_text())
+        manifest["sha256"] = {
+            name: sha256((made / name).read_bytes()).hexdigest() for name in ("model.tflite", "dict.txt")
+        }
+        (made / "manifest.json").write_text(json.dumps(manifest))
+    server.put_folder(made, path)

@@ -1,0 +1,308 @@
+"""Real sources for the tests of cameras: videos written by PyAV, and servers on loopback that misbehave on request."""
+
+import base64
+import contextlib
+import hashlib
+import http.server
+import io
+import re
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from support.paths import SHARED
+
+DATA = SHARED
+RED, GREEN, BLUE, GREY = (230, 20, 20), (20, 200, 30), (20, 30, 220), (128, 128, 128)
+
+
+def plain(colour: Sequence[int], width: int = 320, height: int = 240) -> np.ndarray:
+    """A picture of one colour."""
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def level(value: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A grey picture; its brightness says which one it is."""
+    return plain((value, value, value), width, height)
+
+
+def is_colour(pixels: np.ndarray, colour: Sequence[int], within: int = 12) -> bool:
+    """Whether the picture has about this colour in its middle."""
+    middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2].astype(int)
+    return bool(np.abs(middle - np.asarray(colour)).max() <= within)
+
+
+def write_video(
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    codec: str = "libx264",
+    fps: int = 30,
+    form: str | None = None,
+    options: dict[str, str] | None = None,
+) -> None:
+    """Encodes the pictures into a video file."""
+    with av.open(str(path), "w", format=form) as out:
+        stream = out.add_stream(codec, rate=fps, options=options or {})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = {"mjpeg": "yuvj420p", "rawvideo": "rgb24"}.get(codec, "yuv420p")
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """A JPEG, as a camera would send it."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = pixels.shape[:2]
+    encoder.pix_fmt = "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    return bytes(encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))[0])
+
+
+def noise(seed: int = 0, width: int = 320, height: int = 240) -> np.ndarray:
+    """A picture that takes many bytes."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def eventually(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
+    """Waits for a condition, up to a limit."""
+    until_s = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def basic(name: str, password: str) -> str:
+    """The header that Basic authentication sends."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+class WebCamera(http.server.ThreadingHTTPServer):
+    """An HTTP server; `pages` maps a path to what answers it: a function of the request's handler."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _WebHandler)
+        self.pages: dict[str, Callable[[_WebHandler], None]] = {}
+        self.requests: list[str] = []
+        self.over = threading.Event()  # what a page that stalls waits for
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is no news."""
+
+
+class _WebHandler(http.server.BaseHTTPRequestHandler):
+    server: WebCamera
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        page = self.server.pages.get(self.path.partition("?")[0])
+        if page:
+            page(self)
+        else:
+            self.send_error(404)
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+    def give(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def begin_multipart(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=shot")
+        self.end_headers()
+
+    def part(self, picture: bytes) -> None:
+        self.wfile.write(
+            b"--shot\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(picture), picture)
+        )
+
+
+@contextlib.contextmanager
+def web_camera() -> Iterator[WebCamera]:
+    """A web camera that is there for as long as the block."""
+    with WebCamera() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()
+
+
+class RtspCamera(socketserver.ThreadingTCPServer):
+    """A small RTSP server with real H.264 in RTP, packed by libav's own muxer, over TCP or (tcp = False) UDP.
+
+    `colour` is what it sees; `silent` and `drop()` are its faults; `password` makes it ask for Digest credentials.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+    user = "viewer"
+
+    def __init__(self, tcp: bool = True, password: str | None = None):
+        super().__init__(("127.0.0.1", 0), _RtspHandler)
+        self.tcp = tcp
+        self.password = password
+        self.colour: Sequence[int] = RED
+        self.silent = threading.Event()
+        self.over = threading.Event()
+        self.transports: list[str] = []
+        self.sessions: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.server_address[1]}/cam"
+
+    def drop(self) -> None:
+        """Cuts every connection, as a camera that loses its power does."""
+        for session in self.sessions:
+            with contextlib.suppress(OSError):
+                session.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is no news."""
+
+
+class _RtspHandler(socketserver.StreamRequestHandler):
+    server: RtspCamera
+
+    def handle(self) -> None:
+        self.server.sessions.append(self.connection)
+        self.sending = threading.Lock()
+        self.over = threading.Event()
+        self.udp_port: int | None = None
+        try:
+            while request := self._request():
+                self._answer(*request)
+        finally:
+            self.over.set()
+
+    def _request(self) -> tuple[str, str, dict[str, str]] | None:
+        while (first := self.rfile.read(1)) == b"$":  # the client's RTCP
+            self.rfile.read(int.from_bytes(self.rfile.read(3)[1:]))
+        lines = [first + self.rfile.readline()]
+        while lines[-1].strip():
+            lines.append(self.rfile.readline())
+        if not lines[0].strip():
+            return None
+        method, url, _ = lines[0].decode().split(" ", 2)
+        return method, url, {k.lower(): v.strip() for k, _, v in (line.decode().partition(":") for line in lines[1:-1])}
+
+    def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
+        reply, body, status = {"CSeq": headers["cseq"]}, b"", "200 OK"
+        if method == "OPTIONS":
+            reply["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
+        elif not self._allowed(method, headers.get("authorization", "")):
+            status, reply["WWW-Authenticate"] = "401 Unauthorized", 'Digest realm="cam", nonce="8b1f0d"'
+        elif not url.startswith(self.server.url):
+            status = "404 Not Found"
+        elif method == "DESCRIBE":
+            body = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            body += b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+            reply |= {"Content-Type": "application/sdp", "Content-Base": self.server.url + "/"}
+        elif method == "SETUP":
+            transport = headers["transport"]
+            self.server.transports.append(transport)
+            if ("TCP" in transport) != self.server.tcp:
+                status = "461 Unsupported Transport"
+            else:
+                port = re.search(r"client_port=(\d+)", transport)
+                self.udp_port = int(port[1]) if port else None
+                reply |= {"Transport": transport + (";server_port=6970-6971" if port else ""), "Session": "1"}
+        elif method == "PLAY":
+            reply["Session"] = "1"
+            threading.Thread(target=self._play, daemon=True).start()
+        lines = [f"RTSP/1.0 {status}", *(f"{k}: {v}" for k, v in reply.items()), f"Content-Length: {len(body)}", "", ""]
+        with self.sending:
+            self.wfile.write("\r\n".join(lines).encode() + body)
+
+    def _allowed(self, method: str, sent: str) -> bool:
+        if self.server.password is None:
+            return True
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', sent))
+        if not fields:
+            return False
+
+        def digest(text: str) -> str:
+            return hashlib.md5(text.encode()).hexdigest()
+
+        secret = digest(f"{self.server.user}:cam:{self.server.password}")
+        return fields.get("response") == digest(f"{secret}:8b1f0d:{digest(method + ':' + fields['uri'])}")
+
+    def _play(self) -> None:
+        """Has libav pack RTP for a local socket, and passes each packet on."""
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
+        ):
+            relay.bind(("127.0.0.1", 0))
+            relay.setblocking(False)
+            rtp = av.open(f"rtp://127.0.0.1:{relay.getsockname()[1]}?pkt_size=1200", "w", format="rtp")
+            options = {"tune": "zerolatency", "g": "10", "x264-params": "repeat-headers=1"}
+            stream = rtp.add_stream("libx264", rate=20, options=options)
+            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+            with contextlib.suppress(OSError):
+                while not (self.over.wait(0.05) or self.server.over.is_set()):
+                    if self.server.silent.is_set():
+                        continue
+                    rtp.mux(stream.encode(av.VideoFrame.from_ndarray(plain(self.server.colour), format="rgb24")))
+                    with contextlib.suppress(BlockingIOError):
+                        while packet := relay.recv(2048):
+                            self._pass_on(packet, out)
+
+    def _pass_on(self, packet: bytes, out: socket.socket) -> None:
+        if self.udp_port:
+            out.sendto(packet, ("127.0.0.1", self.udp_port))
+        else:
+            with self.sending:
+                self.wfile.write(b"$\x00" + len(packet).to_bytes(2) + packet)
+
+
+@contextlib.contextmanager
+def rtsp_camera(**faults) -> Iterator[RtspCamera]:
+    """An RTSP camera that is there for as long as the block."""
+    with RtspCamera(**faults) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.drop()
+            server.shutdown()
+            thread.join()
+
+
+def video_bytes(pictures: Sequence[np.ndarray], codec: str, form: str, fps: int = 30) -> bytes:
+    """A video in memory."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=form) as out:
+        stream = out.add_stream(codec, rate=fps)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    return buffer.getvalue()

@@ -1,0 +1,173 @@
+"""`appliance publish push --firebase-ml` with Google's own Admin SDK against a server on this machine.
+
+The SDK and what it needs are many packages that nothing else here uses, so they are in no lock; scripts/install-test-tools
+puts them into an environment of their own. Without them these tests are skipped and say so.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.bundle.bundle import read_bundle
+from appliance.cli import main
+from appliance.errors import PublishError
+from appliance.workshop.publishing import firebase_ml
+from support import made_models
+from support.bundles import bundle_folder
+from support.firebase import FirebaseRig, with_labels
+from support.firebase_admin_server import BUCKET, MODELS, FirebaseAdminServer, upload_path
+from support.firebase_server import PROJECT, error
+from support.model_server import Status, answer_json
+from support.paths import PYTHON_PATH, ROOT
+
+RUN = ROOT / "tests/support/firebase_admin_run.py"
+
+
+def python_with_sdk() -> Path:
+    """The interpreter that has the Admin SDK."""
+    imports = "import firebase_admin, google.cloud.storage, appliance"
+    for python in (ROOT / ".venv-firebase/bin/python", Path(sys.executable)):
+        if python.exists() and not subprocess.run([python, "-c", imports], cwd=ROOT, capture_output=True).returncode:
+            return python
+    pytest.skip("Google's Admin SDK is not installed: scripts/install-test-tools")
+
+
+@pytest.fixture(scope="module")
+def python():
+    return python_with_sdk()
+
+
+@pytest.fixture
+def server():
+    with FirebaseAdminServer() as server:
+        yield server
+
+
+@pytest.fixture
+def push(python, server, tmp_path):
+    """Runs the command as an operator with a service account's key."""
+    key = server.account(tmp_path / "key.json")
+
+    def run(bundle, *words):
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "APPLIANCE_"))}
+        return subprocess.run(
+            [python, RUN, server.url(), "publish", "push", bundle, "--firebase-ml", "--credentials", key, *words],
+            cwd=ROOT, env={**environ, "STORAGE_EMULATOR_HOST": server.url().rstrip("/"), "PYTHONPATH": PYTHON_PATH},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_bundle_is_created_published_and_taken_by_a_device(push, server, tmp_path, monkeypatch):
+    labels = ("day", "none", "night")
+    bundle = bundle_folder(tmp_path / "mine", name="kitchen", version="2.0", labels=labels, backgroundLabel="none")
+    done = push(bundle, "--tag", "flowers", "--tag", "beta")
+    assert done.returncode == 0, done.stderr
+    assert "Firebase project demo-project, model 1, tags flowers, beta" in done.stdout
+    assert (
+        "left behind: version 2.0, backgroundLabel 'none'" in done.stderr and "shut down on 2027-06-15" in done.stderr
+    )
+    assert "Deprecat" not in done.stderr
+    (model,) = server.published.values()
+    assert model["state"] == {"published": True} and model["tags"] == ["flowers", "beta"]
+    assert [*server.uploaded] == [f"{BUCKET}/Firebase/ML/Models/kitchen.tflite"]
+
+    monkeypatch.setenv("APPLIANCE_FIREBASE_URL", server.url())
+    with FirebaseRig(tmp_path / "device", {"model_name": "kitchen"}) as rig:
+        rig.check()
+        rig.until("committed")
+        assert rig.labeler.labels == labels and rig.labeler.identity.name == "kitchen"
+
+
+def test_a_second_push_replaces_what_was_there_and_keeps_its_tags(push, server, tmp_path):
+    server.published["1"] = {
+        "name": f"projects/{PROJECT}/models/1",
+        "displayName": "hall",
+        "state": {"published": True},
+    }
+    assert push(bundle_folder(tmp_path / "old"), "--name", "kitchen", "--tag", "first").returncode == 0
+    done = push(bundle_folder(tmp_path / "new", model=made_models.good(7)), "--name", "kitchen", "--json")
+    told = json.loads(done.stdout)
+    assert (told["created"], told["model_id"], told["tags"]) == (False, "2", ["first"]) and len(server.published) == 2
+    assert server.uploaded[f"{BUCKET}/Firebase/ML/Models/kitchen.tflite"].startswith(made_models.good(7))
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "says"),
+    [
+        (MODELS, error(403, "Firebase ML API is disabled."), "Firebase ML API is disabled"),
+        (
+            upload_path(),
+            Status(404, b"The specified bucket does not exist."),
+            "--bucket (older projects: PROJECT.appspot.com)",
+        ),
+        (
+            "/token",
+            answer_json({"error": "invalid_grant", "error_description": "Bad signature."}, 400),
+            "Bad signature",
+        ),
+    ],
+)
+def test_what_google_says_no_to_is_one_sentence(push, server, tmp_path, path, answer, says):
+    server.fault(path, answer)
+    done = push(bundle_folder(tmp_path / "mine"))
+    assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("appliance: ")
+
+
+def test_what_firebase_finds_wrong_is_told_and_nothing_is_published(push, server, tmp_path):
+    server.invalid = "Unsupported operator."
+    done = push(bundle_folder(tmp_path / "mine"))
+    assert done.returncode == 1 and "does not take colours: Unsupported operator." in done.stderr
+    assert not any(model["state"].get("published") for model in server.published.values())
+
+
+def test_a_key_that_is_none_is_told(push, tmp_path):
+    (tmp_path / "no.json").write_text("{}")
+    done = push(bundle_folder(tmp_path / "mine"), "--credentials", tmp_path / "no.json")
+    assert done.returncode == 1 and "is not a service account's key" in done.stderr
+
+
+def test_a_bundle_that_crashes_is_not_pushed(push, server, tmp_path):
+    done = push(bundle_folder(tmp_path / "mine", model=made_models.crashes()))
+    assert done.returncode == 1 and not server.uploaded
+
+
+# Without the SDK
+
+
+def test_the_labels_of_the_bundle_travel_in_the_file(tmp_path):
+    bundle = read_bundle(bundle_folder(tmp_path / "mine", labels=("a", "b", "c")))
+    file = tmp_path / "out.tflite"
+    file.write_bytes(firebase_ml.with_labels(bundle))
+    assert read_bundle(file).labels == ("a", "b", "c")
+    assert firebase_ml.with_labels(read_bundle(file)) == file.read_bytes(), "what carries its labels stays as it is"
+
+
+def test_a_model_with_other_labels_inside_is_not_pushed(tmp_path):
+    folder = bundle_folder(
+        tmp_path / "mine", model=with_labels(made_models.good(), "x", "y", "z"), labels=("a", "b", "c")
+    )
+    with pytest.raises(PublishError, match="not those of its label file"):
+        firebase_ml.with_labels(read_bundle(folder))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--firebase-ml", "--name", "two words"], "'two words' cannot be the name of a model"),
+        (["--firebase-ml", "--tag", "a/b"], "'a/b' cannot be the tag"),
+        (["--firebase-ml", "--site", "site"], "--site does not go with --firebase-ml"),
+        (["--firebase-ml", "--channel", "beta"], "--channel does not go with --firebase-ml"),
+        (["--tag", "a"], "belong to --firebase-ml"),
+        ([], "push needs --site SITE and --keys DIR, or --firebase-ml"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_told(tmp_path, capsys, words, says):
+    assert main(["publish", "push", str(bundle_folder(tmp_path / "mine")), *words]) in (1, 2)
+    assert says in capsys.readouterr().err
