@@ -18,7 +18,7 @@ LOOK_EVERY_BYTES = 1024 * 1024
 _COPIES = 3
 
 
-def see_that_there_is_room(folder: Path, size_bytes: int | None, have_bytes: int = 0) -> None:
+def require_free_space(folder: Path, size_bytes: int | None, have_bytes: int = 0) -> None:
     """Whether a file may be fetched, or fetched on.
 
     Args:

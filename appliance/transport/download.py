@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appliance.errors import DiskFullError, HttpStatusError, SourceChangedError, SourceError
 from appliance.system.device_id import boot_id
-from appliance.transport.disk_space import LOOK_EVERY_BYTES, see_that_there_is_room
+from appliance.transport.disk_space import LOOK_EVERY_BYTES, require_free_space
 from appliance.transport.http import Http
 from appliance.transport.responses import Answer, Validators, length_of, shown, status_error, validators_of
 
@@ -213,7 +213,7 @@ def _once(
             part.drop()
             raise SourceError(f"{shown(where)} has {total} bytes where {wanted.exact_bytes} were announced")
         if wanted.watch_disk:
-            see_that_there_is_room(part.path.parent, total, have)
+            require_free_space(part.path.parent, total, have)
         if not have:
             part.begin(url, found)
         _receive(http, response, where, part, have, wanted, total, progress)
@@ -247,7 +247,7 @@ def _receive(
             progress(have, total)
             if wanted.watch_disk and have - looked_bytes >= LOOK_EVERY_BYTES:
                 looked_bytes = have
-                see_that_there_is_room(part.path.parent, None)
+                require_free_space(part.path.parent, None)
             now_s = time.monotonic()
             if now_s - window_s >= limits.slow_window_s:
                 if (have - window_bytes) / (now_s - window_s) < limits.slow_bytes_per_s:

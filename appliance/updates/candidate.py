@@ -18,7 +18,7 @@ from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, DiskFullError, LabelOptionError, SourceError, UpdateError
 from appliance.labeling.probe import ProbeResult
 from appliance.system.device_id import boot_id
-from appliance.transport.disk_space import is_full, see_that_there_is_room
+from appliance.transport.disk_space import is_full, require_free_space
 from appliance.updates.host import Host, UpdateStatus, UpdateStep
 from appliance.updates.journal import Journal, JournalEntry
 from appliance.updates.known_candidate import KnownCandidate
@@ -146,7 +146,7 @@ class Candidate:
         folder.mkdir(parents=True, exist_ok=True)
         have_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         try:
-            see_that_there_is_room(folder, min(self.offer.size_bytes or 0, self._rules.max_bytes), have_bytes)
+            require_free_space(folder, min(self.offer.size_bytes or 0, self._rules.max_bytes), have_bytes)
             return self._source.fetch(self.offer, folder, self._progress)
         except BundleError as error:
             raise CandidateRejectedError(_plain(error)) from error
