@@ -16,7 +16,7 @@ from photos import photos
 from places import DATA, LABELS, OTHER_SETS
 
 from appliance.bundle.bundle import read_bundle
-from appliance.camera.scene.camera import DEFAULT_SIZE_PX, SceneCamera, draw_scene, timeline
+from appliance.camera.scene.camera import DEFAULT_SIZE_PX, SceneCamera, draw_scene, generate_appearances
 from appliance.imaging.files import read_picture
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
@@ -234,7 +234,7 @@ def _run(labeler: Labeler, labels: LabelFilter, seed: int) -> tuple[int, int, in
         scores = labels.masked(labeler.scores(camera.read()))
         events = tracker.update(scores, labels.thresholds, frame / FPS, frame / FPS)
         started += [(event.label, event.started) for event in events if event.type == "started"]
-    shown = [entry for entry in islice(timeline(seed), 100) if entry.label and entry.leaves_s <= ROUNDS_S]
+    shown = [entry for entry in islice(generate_appearances(seed), 100) if entry.label and entry.leaves_s <= ROUNDS_S]
     expected = [(entry.label, entry.begins_s, entry.ends_s) for entry in shown]
     true = 0
     for label, at_s in list(started):

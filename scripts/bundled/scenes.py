@@ -4,7 +4,7 @@ import numpy as np
 from photos import plain
 from places import LABELS
 
-from appliance.camera.scene.camera import draw_scene, place
+from appliance.camera.scene.camera import draw_scene, draw_subject
 from appliance.camera.scene.scenery import draw_background
 from appliance.camera.scene.sprites import paste
 
@@ -33,7 +33,7 @@ def _any_size(rng: np.random.Generator) -> tuple[int, int]:
 def _partly(label: str, rng: np.random.Generator, size_px: tuple[int, int], least: float, most: float) -> np.ndarray:
     """A scene whose flower has only a share of its head, from `least` to `most`, inside the picture."""
     frame, light = draw_background(rng, size_px)
-    sprite, x, y = place(label, rng, size_px, light)
+    sprite, x, y = draw_subject(label, rng, size_px, light)
     inside = round(rng.uniform(least, most) * 2 * sprite.radius_px)
     side = int(rng.integers(3))
     if side == 0:
