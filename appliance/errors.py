@@ -56,9 +56,7 @@ class PictureError(ApplianceError):
 
 
 class CameraError(ApplianceError):
-    """No frame, for now. `state` is the word that T/stats shows for it."""
-
-    state = "absent"
+    """The camera cannot deliver a frame now; appliance.camera.source.CameraState names the resulting state."""
 
 
 class CameraAbsentError(CameraError):
@@ -68,19 +66,13 @@ class CameraAbsentError(CameraError):
 class CameraBusyError(CameraError):
     """Somebody else holds the camera."""
 
-    state = "busy"
-
 
 class CameraStalledError(CameraError):
     """The camera is open and gives no frames."""
 
-    state = "stalled"
-
 
 class CameraEndedError(CameraError):
     """A recording came to its end and does not loop; not a fault."""
-
-    state = "ended"
 
 
 class ModelError(ApplianceError):
@@ -194,3 +186,8 @@ class PublishError(WorkshopError):
 def how_to_install(extra: str) -> str:
     """The end of a sentence about what an extra would bring; from the sources, since the program is on no package index."""
     return f"install it in the folder of this program's sources: pip install '.[{extra}]'"
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return the system's words for an error, for example "No such file or directory", without number and path."""
+    return error.strerror or str(error) or type(error).__name__

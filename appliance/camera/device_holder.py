@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 
-def holder_of(pattern: str) -> str | None:
+def find_device_holder(pattern: str) -> str | None:
     """The program that holds one of the devices, as "NAME (process PID)"; None when it cannot be seen.
 
     Args:

@@ -1,45 +1,73 @@
-"""Protocol and constants shared by all frame sources."""
+"""Protocol, states and constants shared by all frame sources."""
 
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 
-# No call into a camera takes longer than this: a read that has no frame by then raises CameraStalledError.
+from appliance.errors import CameraBusyError, CameraEndedError, CameraError, CameraStalledError
+
+# No camera call takes longer: a read without a frame by then raises CameraStalledError.
 READ_LIMIT_S = 5.0
 
 
-# Files with these names are pictures; every other file is taken for a video.
+# Files with these suffixes are pictures; every other file is treated as a video.
 PICTURE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".heic"]
 )
 
 
+class CameraState(StrEnum):
+    """State of the camera, as published in T/stats and shown by `appliance status`."""
+
+    OPENING = "opening"
+    STREAMING = "streaming"
+    ABSENT = "absent"
+    BUSY = "busy"
+    STALLED = "stalled"
+    ENDED = "ended"
+    OFF = "off"
+
+    @staticmethod
+    def from_error(error: CameraError) -> "CameraState":
+        """Return the state that follows from a camera error; `absent` unless its class is more specific."""
+        if isinstance(error, CameraBusyError):
+            return CameraState.BUSY
+        if isinstance(error, CameraStalledError):
+            return CameraState.STALLED
+        if isinstance(error, CameraEndedError):
+            return CameraState.ENDED
+        return CameraState.ABSENT
+
+
 class Camera(Protocol):
-    """An open source of pictures.
+    """An open frame source.
 
     Attributes:
-        description: What it is, for people: the model, the size, the rate.
-        live: Whether time goes on without us (a device, a stream), so that unread frames are lost and the newest
-            counts. A recording (pictures, a video file, scenes) waits until it is read.
-        dropped: Frames that came and were replaced by a newer one before they were read.
+        description: Model, size and rate, for display.
+        live: True if time passes independently of reads (a device, a stream), so that unread frames are lost and only
+            the newest counts. A recording (pictures, a video file, scenes) waits until it is read.
+        dropped: Number of frames that a newer frame replaced before they were read.
     """
 
     description: str
     live: bool
-    dropped: int
+
+    @property
+    def dropped(self) -> int: ...
 
     def read(self) -> np.ndarray:
-        """The newest frame that was not read yet, waiting for one if need be: (height, width, 3) uint8 RGB.
+        """Return the newest unread frame, (height, width, 3) uint8 RGB; wait for one if necessary.
 
-        The array is the caller's own: the camera never writes to it again.
+        The array belongs to the caller: the camera never writes to it again.
 
         Raises:
-            CameraStalledError: No frame within READ_LIMIT_S.
-            CameraEndedError: A recording that does not loop has come to its end.
-            CameraAbsentError: The source went away.
+            CameraStalledError: No frame arrived within READ_LIMIT_S.
+            CameraEndedError: A recording that does not loop has ended.
+            CameraAbsentError: The source disappeared.
         """
         ...
 
     def close(self) -> None:
-        """Gives the device or connection back; may be called twice, and after any error."""
+        """Release the device or connection; may be called twice and after any error."""
         ...

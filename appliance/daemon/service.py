@@ -20,7 +20,7 @@ import numpy as np
 from appliance import __version__
 from appliance.camera.capture import CameraStatus, Capture
 from appliance.camera.open import open_camera
-from appliance.camera.source import Camera
+from appliance.camera.source import Camera, CameraState
 from appliance.collection.collector import Collector
 from appliance.control.server import ControlServer
 from appliance.daemon.active_model import ActiveModel
@@ -308,8 +308,8 @@ class Service:
             self._commands.handle(message)
 
     def _camera_changed(self, status: CameraStatus) -> None:
-        if status.state not in ("streaming", "opening"):
-            self.pipeline.end_events("running" if status.state == "off" else "camera")
+        if status.state not in (CameraState.STREAMING, CameraState.OPENING):
+            self.pipeline.end_events("running" if status.state == CameraState.OFF else "camera")
             self.reports.nothing_seen()
         self._stats_due_s = min(self._stats_due_s, time.monotonic() + 1.0)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import appliance
 from appliance.camera.open import open_camera
+from appliance.camera.source import CameraState
 from appliance.control.client import ask
 from appliance.daemon import active_model as models
 from appliance.errors import ApplianceError, BundleError, DaemonAbsentError, UpdateError
@@ -84,9 +85,9 @@ def _found(part: str, look: Callable[[], str]) -> CheckResult:
 def _camera_of(daemon: dict[str, Any]) -> CheckResult:
     camera = daemon["camera"]
     age_s = camera["last_frame_age_s"]
-    if camera["state"] == "streaming" and age_s is not None and age_s <= _FRESH_S:
+    if camera["state"] == CameraState.STREAMING and age_s is not None and age_s <= _FRESH_S:
         return CheckResult("camera", True, f"{camera['description']}; the daemon's last frame is {age_s:.1f} s old")
-    if camera["state"] == "off":
+    if camera["state"] == CameraState.OFF:
         return CheckResult("camera", True, "switched off (running is OFF)")
     return CheckResult("camera", False, camera["reason"] or f"{camera['state']}: no frame in the last {_FRESH_S:g} s")
 

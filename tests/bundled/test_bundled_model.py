@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import appliance.bundled
 from appliance.bundle.bundle import read_bundle
-from appliance.camera.scene.camera import SceneCamera, draw_scene, timeline
+from appliance.camera.scene.camera import SceneCamera, draw_scene, generate_appearances
 from appliance.camera.scene.flowers import LABELS
 from appliance.imaging.files import read_picture
 from appliance.labeling.label_filter import LabelFilter
@@ -152,7 +152,7 @@ def test_it_reports_nothing_on_a_covered_or_broken_camera(labeler, labels):
 def test_a_running_scene_camera_gives_exactly_the_events_it_shows(labeler, labels):
     """The demo's promise: each flower one event, in the order shown, and none from what passes in between."""
     camera, numbers = SceneCamera(CameraSettings(source="scene", fps=FPS), seed=1), count()
-    shown = [entry for entry in islice(timeline(1), 20) if entry.label][:6]
+    shown = [entry for entry in islice(generate_appearances(1), 20) if entry.label][:6]
     tracker = Tracker(labeler.labels, EventSettings(), lambda: str(next(numbers)))
     events = []
     for frame in range(round((shown[-1].ends_s + 2.8) * FPS)):

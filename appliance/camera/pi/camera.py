@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from appliance.camera.device_holder import holder_of
-from appliance.camera.pi.controls import Kind, check_controls
-from appliance.camera.pi.modes import full_view_mode, stream_size
+from appliance.camera.device_holder import find_device_holder
+from appliance.camera.pi.controls import ControlSpec, check_controls
+from appliance.camera.pi.modes import choose_full_view_mode, choose_stream_size
 from appliance.camera.source import READ_LIMIT_S, Camera
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError, SettingsError
 from appliance.settings.schema import CameraSettings
@@ -79,9 +79,9 @@ class PiCamera:
 
     def __init__(self, device: Any, settings: CameraSettings, wanted_px: tuple[int, int], model: str):
         """Configures and starts `device`, a Picamera2 that was just opened; the caller releases it on an error."""
-        size_px = settings.size or stream_size(wanted_px, device.sensor_resolution)
+        size_px = settings.size or choose_stream_size(wanted_px, device.sensor_resolution)
         # Reading the modes configures the camera anew for each, so this comes first. Without a Pi's sensor there are none.
-        mode = full_view_mode(device.sensor_modes, size_px, settings.fps)
+        mode = choose_full_view_mode(device.sensor_modes, size_px, settings.fps)
         configuration = device.create_preview_configuration(
             main={"size": tuple(size_px), "format": RGB},
             lores=None,
@@ -216,7 +216,7 @@ def _make_sure_it_is_free(libcamera: ModuleType, info: dict[str, Any]) -> None:
     except RuntimeError as error:
         if "busy" not in str(error).lower():
             raise CameraError(f"the Pi's camera cannot be taken: {error}") from error
-        holder = holder_of("/dev/media*") or "another program"
+        holder = find_device_holder("/dev/media*") or "another program"
         raise CameraBusyError(
             f"the Pi's camera is in use by {holder}; stop that, one program at a time can have it"
         ) from error
@@ -239,10 +239,10 @@ def _checked_controls(device: Any, controls: dict[str, Any]) -> dict[str, Any]:
         count = (
             0 if not control.isArray else control.size if control.size < 1000 else -1
         )  # libcamera's "any" is 2⁶⁴ − 1
-        kinds[name] = Kind(control.type.name, count, *limits[name][:2])
+        kinds[name] = ControlSpec(control.type.name, count, *limits[name][:2])
     if "FrameDurationLimits" in limits:  # picamera2's own name for it
         shortest_us, longest_us, _ = limits["FrameDurationLimits"]
-        kinds["FrameRate"] = Kind("Float", 0, 1e6 / max(longest_us, 1), 1e6 / max(shortest_us, 1))
+        kinds["FrameRate"] = ControlSpec("Float", 0, 1e6 / max(longest_us, 1), 1e6 / max(shortest_us, 1))
     checked = check_controls(controls, kinds)
     if checked.get("FrameRate") == 0:
         raise SettingsError("camera.controls.FrameRate must be more than 0")

@@ -16,7 +16,7 @@ _NUMBERS = {"Byte": 1, "Integer32": 1, "Integer64": 1, "Float": 1, "Point": 2, "
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ControlSpec:
     """What a control takes.
 
     Attributes:
@@ -32,7 +32,7 @@ class Kind:
     high: Any = None
 
 
-def check_controls(controls: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def check_controls(controls: Mapping[str, Any], kinds: Mapping[str, ControlSpec]) -> dict[str, Any]:
     """The controls as libcamera takes them.
 
     Args:
@@ -45,7 +45,7 @@ def check_controls(controls: Mapping[str, Any], kinds: Mapping[str, Kind]) -> di
     return {name: _checked(name, value, _kind(name, kinds)) for name, value in controls.items()}
 
 
-def _kind(name: str, kinds: Mapping[str, Kind]) -> Kind:
+def _kind(name: str, kinds: Mapping[str, ControlSpec]) -> ControlSpec:
     if name in kinds:
         return kinds[name]
     lowered = {known.lower(): known for known in kinds}
@@ -54,7 +54,7 @@ def _kind(name: str, kinds: Mapping[str, Kind]) -> Kind:
     raise SettingsError(f"camera.controls.{name}: this camera has no such control; {hint}")
 
 
-def _checked(name: str, value: Any, kind: Kind) -> Any:
+def _checked(name: str, value: Any, kind: ControlSpec) -> Any:
     if kind.count == 0:
         return _element(name, value, kind, kind.low, kind.high)
     if not isinstance(value, (list, tuple)) or not value or (kind.count > 0 and len(value) != kind.count):
@@ -70,7 +70,7 @@ def _at(bound: Any, place: int, count: int) -> Any:
     return bound[place] if isinstance(bound, (list, tuple)) and len(bound) == count else bound
 
 
-def _element(name: str, value: Any, kind: Kind, low: Any, high: Any) -> Any:
+def _element(name: str, value: Any, kind: ControlSpec, low: Any, high: Any) -> Any:
     numbers = _NUMBERS.get(kind.type)
     if kind.type in ("Bool", "String"):
         python, words = (bool, "true or false") if kind.type == "Bool" else (str, "a text")

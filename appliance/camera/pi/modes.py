@@ -13,7 +13,7 @@ ALIGN_PX = 64  # a width that every Pi's image processor writes without padding 
 SMALLEST_PX = 192  # below it the image processor's scaler has its limits, and nothing is saved
 
 
-def stream_size(wanted_px: tuple[int, int], sensor_px: tuple[int, int]) -> tuple[int, int]:
+def choose_stream_size(wanted_px: tuple[int, int], sensor_px: tuple[int, int]) -> tuple[int, int]:
     """The smallest aligned size in the sensor's shape whose sides are at least the wanted ones.
 
     The sensor's shape, because any other would cut off part of what it sees.
@@ -33,7 +33,7 @@ def _up(value: float | Fraction, step: int) -> int:
     return int(-(-value // step) * step)
 
 
-def full_view_mode(
+def choose_full_view_mode(
     modes: Sequence[Mapping[str, Any]], size_px: tuple[int, int], fps: float
 ) -> Mapping[str, Any] | None:
     """The cheapest of a sensor's modes that shows all the sensor sees; None when the modes say nothing of that.

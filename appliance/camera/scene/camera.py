@@ -18,7 +18,7 @@ import numpy as np
 
 from appliance.camera.scene.flowers import LABELS, draw_flower
 from appliance.camera.scene.scenery import DISTRACTORS, draw_background, draw_distractor
-from appliance.camera.scene.sprites import Colour, Sprite, paste
+from appliance.camera.scene.sprites import Color, Sprite, paste
 from appliance.settings.schema import CameraSettings
 
 DEFAULT_SIZE_PX = (640, 480)
@@ -54,7 +54,7 @@ class Appearance:
     leaves_s: float
     ends_s: float
     number: int
-    place: int
+    draw_subject: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class Showing:
     whole: bool
 
 
-def timeline(seed: int) -> Iterator[Appearance]:
+def generate_appearances(seed: int) -> Iterator[Appearance]:
     """What appears when, without end; the flowers of a round come in any order, never one twice in a row."""
     rng = np.random.default_rng((seed, 0))
-    now_s, number, place, last = _FIRST_S, 0, 0, None
+    now_s, number, draw_subject, last = _FIRST_S, 0, 0, None
     while True:
         order = [str(label) for label in rng.permutation(LABELS)]
         if order[0] == last:
@@ -76,7 +76,7 @@ def timeline(seed: int) -> Iterator[Appearance]:
         for label in order:
             arrived_s = now_s + _MOVE_S
             leaves_s = arrived_s + rng.uniform(3.6, 4.4)
-            yield Appearance(label, label, now_s, arrived_s, leaves_s, leaves_s + _MOVE_S, number, place)
+            yield Appearance(label, label, now_s, arrived_s, leaves_s, leaves_s + _MOVE_S, number, draw_subject)
             ends_s = leaves_s + _MOVE_S
             now_s, number, last = ends_s + _EMPTY_S, number + 1, label
             if label != order[-1] and rng.random() < 0.5:
@@ -84,12 +84,12 @@ def timeline(seed: int) -> Iterator[Appearance]:
                 # What passes is in view, but never stays.
                 middle_s = begins_s + 0.5 * _PASS_S
                 kind = str(rng.choice(DISTRACTORS))
-                yield Appearance(kind, None, begins_s, middle_s, middle_s, begins_s + _PASS_S, number, place)
+                yield Appearance(kind, None, begins_s, middle_s, middle_s, begins_s + _PASS_S, number, draw_subject)
                 number += 1
-        place += 1
+        draw_subject += 1
 
 
-def place(kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Colour) -> tuple[Sprite, int, int]:
+def draw_subject(kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Color) -> tuple[Sprite, int, int]:
     """Draws a flower or a thing and gives it a place (x, y) in the frame where all of its head is inside."""
     width, height = size_px
     radius = round(min(width, height) * rng.uniform(0.12 if kind in DISTRACTORS else 0.2, 0.34))
@@ -118,7 +118,7 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
     frame, light = draw_background(rng, size_px)
     if label is not None or rng.random() < 0.5:
         kind = label or str(rng.choice(DISTRACTORS))
-        sprite, x, y = place(kind, rng, size_px, light)
+        sprite, x, y = draw_subject(kind, rng, size_px, light)
         paste(frame, sprite, x, y)
     return frame
 
@@ -127,9 +127,9 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
 class _Drawn:
     """What one appearance needs: background (h, w, 3) uint8, its light, the sprite and its place."""
 
-    place: int
+    draw_subject: int
     background: np.ndarray
-    light: Colour
+    light: Color
     sprite: Sprite
     x: int
     y: int
@@ -152,7 +152,7 @@ class SceneCamera:
         self._fps = settings.fps
         self._seed = seed
         self._frames = 0
-        self._timeline = timeline(seed)
+        self._timeline = generate_appearances(seed)
         self._now = next(self._timeline)
         self._next = next(self._timeline)
         self._drawn = self._draw(self._now, None)
@@ -189,7 +189,7 @@ class SceneCamera:
         else:
             background, light = draw_background(self._random(1, appearance.place), self.size_px)
         rng = self._random(2, appearance.number)
-        return _Drawn(appearance.place, background, light, *place(appearance.kind, rng, self.size_px, light))
+        return _Drawn(appearance.place, background, light, *draw_subject(appearance.kind, rng, self.size_px, light))
 
     def _offset(self, second: float) -> tuple[int, int]:
         """How far from its place the sprite is: it comes in from a side or from below, sways, and goes again."""

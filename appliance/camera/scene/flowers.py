@@ -11,17 +11,17 @@ from collections.abc import Callable
 import numpy as np
 
 from appliance.camera.scene.sprites import (
-    Colour,
+    Color,
     Pen,
     Shape,
     Sprite,
-    any_tilt,
-    disc,
-    draw,
-    leaf,
-    petal,
+    choose_tilt,
+    make_disc,
+    draw_sprite,
+    draw_leaf,
+    make_petal,
     shade,
-    turned,
+    rotate,
     vary,
 )
 
@@ -29,7 +29,7 @@ LABELS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 
 
 def draw_flower(
-    label: str, rng: np.random.Generator, radius_px: int, stem_px: int, light: Colour = (1, 1, 1)
+    label: str, rng: np.random.Generator, radius_px: int, stem_px: int, light: Color = (1, 1, 1)
 ) -> Sprite:
     """A flower of the kind `label` (one of LABELS).
 
@@ -39,10 +39,10 @@ def draw_flower(
         stem_px: From the head's centre to the lower edge of the sprite.
         light: What each of red, green and blue is multiplied with.
     """
-    return draw(_FLOWERS[label], rng, radius_px, stem_px, light)
+    return draw_sprite(_FLOWERS[label], rng, radius_px, stem_px, light)
 
 
-def _stem(pen: Pen, thickness: float, colour: Colour, sway: float) -> Callable[[float], np.ndarray]:
+def _stem(pen: Pen, thickness: float, colour: Color, sway: float) -> Callable[[float], np.ndarray]:
     """A bent stem from the head to the lower edge; gives back where it is at 0 (head) to 1 (edge)."""
     foot = pen.rng.uniform(-sway, sway)
     along = np.linspace(0, 1, 24)
@@ -55,16 +55,16 @@ def _stem(pen: Pen, thickness: float, colour: Colour, sway: float) -> Callable[[
     return lambda at: np.array([foot * at**2, at * (pen.bottom + 0.1)])
 
 
-def _green(rng: np.random.Generator) -> Colour:
+def _green(rng: np.random.Generator) -> Color:
     return vary(rng, (78, 140, 62), 18)
 
 
 def _daisy(pen: Pen) -> None:
     rng = pen.rng
-    green, tilt = _green(rng), any_tilt(rng)
+    green, tilt = _green(rng), choose_tilt(rng)
     stem = _stem(pen, 0.06, green, 0.5)
     for at, side in ((0.62, 1), (0.8, -1)):
-        leaf(pen, stem(at), side * rng.uniform(0.7, 1.1), rng.uniform(0.7, 1.0), 0.17, green, belly=1.5)
+        draw_leaf(pen, stem(at), side * rng.uniform(0.7, 1.1), rng.uniform(0.7, 1.0), 0.17, green, belly=1.5)
     white = vary(rng, (248, 247, 243), 6)
     count, turn = int(rng.integers(15, 23)), rng.uniform(0, 1)
     width = 2.1 / count
@@ -72,20 +72,20 @@ def _daisy(pen: Pen) -> None:
         for index in range(count):
             angle = 2 * np.pi * (index + layer + turn) / count + rng.normal(0, 0.03)
             long = length * rng.uniform(0.93, 1.0)
-            shape = petal(long - 0.15, width, 0.15, belly=1.25, blunt=0.55)
+            shape = make_petal(long - 0.15, width, 0.15, belly=1.25, blunt=0.55)
             tone = shade(white, -0.13 if layer == 0 else -0.02)
-            pen.petal(tilt(turned(shape, angle)), tone, 0.1)
+            pen.petal(tilt(rotate(shape, angle)), tone, 0.1)
             groove = np.array([[0, -0.3], [0, -0.8 * long]])
-            pen.line(tilt(turned(groove, angle)), shade(tone, -0.09), 0.012)
+            pen.line(tilt(rotate(groove, angle)), shade(tone, -0.09), 0.012)
     yellow = vary(rng, (245, 190, 35), 12)
     radius = rng.uniform(0.25, 0.33)
-    pen.fill(tilt(disc(radius)), shade(yellow, -0.25))
-    pen.fill(tilt(disc(radius * 0.92)), yellow)
+    pen.fill(tilt(make_disc(radius)), shade(yellow, -0.25))
+    pen.fill(tilt(make_disc(radius * 0.92)), yellow)
     _seeds(pen, tilt, radius * 0.85, 70, 0.028, shade(yellow, -0.16), shade(yellow, 0.3))
 
 
 def _seeds(
-    pen: Pen, tilt: Callable[[Shape], Shape], radius: float, count: int, size: float, outer: Colour, inner: Colour
+    pen: Pen, tilt: Callable[[Shape], Shape], radius: float, count: int, size: float, outer: Color, inner: Color
 ) -> None:
     """Seeds on Vogel's spiral (angle n × 137.5°, distance √n), as flowers set them."""
     for index in range(count):
@@ -98,12 +98,12 @@ def _seeds(
 
 def _dandelion(pen: Pen) -> None:
     rng = pen.rng
-    green, tilt = _green(rng), any_tilt(rng)
+    green, tilt = _green(rng), choose_tilt(rng)
     stem = _stem(pen, 0.07, shade(green, 0.15), 0.4)
     for side in (-1, 1):
         _toothed_leaf(pen, stem(1.0), side * rng.uniform(0.35, 0.7), rng.uniform(1.2, 1.7), green)
     for angle in np.linspace(0, 2 * np.pi, 14, endpoint=False):
-        pen.fill(tilt(turned(petal(0.98, 0.09, blunt=1.2), angle)), shade(green, -0.15))
+        pen.fill(tilt(rotate(make_petal(0.98, 0.09, blunt=1.2), angle)), shade(green, -0.15))
     yellow = vary(rng, (252, 206, 22), 10)
     layers = 8
     for layer in range(layers):
@@ -117,18 +117,18 @@ def _dandelion(pen: Pen) -> None:
             )
             strip = np.array([[-0.02, 0], [-0.05, -length], [-0.02, -length * 0.96], [0.01, -length * 1.02],
                               [0.05, -length], [0.02, 0]])  # fmt: skip
-            strip = tilt(turned(strip, angle))
+            strip = tilt(rotate(strip, angle))
             pen.fill(strip, shade(tone, -0.18))
-            pen.fill(strip * 0.97 + tilt(turned(np.array([[-0.012, 0.0]]), angle)), tone)
+            pen.fill(strip * 0.97 + tilt(rotate(np.array([[-0.012, 0.0]]), angle)), tone)
 
 
-def _toothed_leaf(pen: Pen, foot: np.ndarray, angle: float, length: float, colour: Colour) -> None:
+def _toothed_leaf(pen: Pen, foot: np.ndarray, angle: float, length: float, colour: Color) -> None:
     along = np.linspace(0, 1, 13)
     half = 0.26 * np.sin(np.pi * along**1.3) ** 0.8 * np.where(np.arange(13) % 2, 1.0, 0.45)
     shape = np.concatenate([np.stack([half, -length * along], 1), np.stack([-half, -length * along], 1)[::-1]])
-    pen.fill(turned(shape, angle) + foot, shade(colour, -0.2))
-    pen.fill(turned(shape * (0.85, 0.98), angle) + foot, colour)
-    pen.line(turned(np.array([[0, 0], [0, -length * 0.95]]), angle) + foot, shade(colour, 0.35), 0.03)
+    pen.fill(rotate(shape, angle) + foot, shade(colour, -0.2))
+    pen.fill(rotate(shape * (0.85, 0.98), angle) + foot, colour)
+    pen.line(rotate(np.array([[0, 0], [0, -length * 0.95]]), angle) + foot, shade(colour, 0.35), 0.03)
 
 
 def _roses(pen: Pen) -> None:
@@ -143,11 +143,11 @@ def _roses(pen: Pen) -> None:
         joint = stem(at) + (side * 0.3, -0.1)
         pen.line(np.stack([stem(at), joint]), shade(green, -0.2), 0.06)
         for fan in (-0.5, 0.0, 0.5):
-            leaf(pen, joint, side * 1.2 + fan * 1.5, 0.62, 0.2, green, belly=0.85)
+            draw_leaf(pen, joint, side * 1.2 + fan * 1.5, 0.62, 0.2, green, belly=0.85)
     hues = ((200, 22, 44), (214, 40, 70), (235, 110, 140), (246, 170, 180), (160, 12, 40))
     red = vary(rng, hues[int(rng.integers(len(hues)))], 10)
     for angle in np.linspace(0, 2 * np.pi, 5, endpoint=False) + rng.uniform(0, 6):
-        pen.fill(turned(petal(1.12, 0.16, blunt=1.3), angle), green)
+        pen.fill(rotate(make_petal(1.12, 0.16, blunt=1.3), angle), green)
     turn = rng.uniform(0, 2 * np.pi)
     layers = (
         (0.56, 0.46, 6, -0.2),
@@ -159,12 +159,12 @@ def _roses(pen: Pen) -> None:
     for number, (far, size, count, tone) in enumerate(layers):
         for index in range(count):
             angle = turn + 0.55 * number + 2 * np.pi * index / count + rng.normal(0, 0.05)
-            blob = turned(disc(size, 0.8) + (0, -far), angle)
-            inward = turned(np.array([[0.02, 0.075 * (1 - 0.1 * number)]]), angle)
+            blob = rotate(make_disc(size, 0.8) + (0, -far), angle)
+            inward = rotate(np.array([[0.02, 0.075 * (1 - 0.1 * number)]]), angle)
             pen.fill(blob * 1.03, shade(red, tone - 0.3))
             pen.fill(blob, shade(red, max(-0.05, tone + 0.22)))
             pen.fill(blob * 0.97 + inward, shade(red, tone))
-            pen.fill(turned(disc(size * 0.75, 0.7) + (0.03, -far + 0.16 * size), angle), shade(red, tone - 0.07))
+            pen.fill(rotate(make_disc(size * 0.75, 0.7) + (0.03, -far + 0.16 * size), angle), shade(red, tone - 0.07))
     pen.dot(0, 0, 0.2, shade(red, -0.22))
     at = np.linspace(0, 1, 50)
     spiral = np.stack([np.cos(turn + 13 * at), np.sin(turn + 13 * at)], axis=1) * (0.02 + 0.2 * at[:, None])
@@ -174,23 +174,23 @@ def _roses(pen: Pen) -> None:
 
 def _sunflowers(pen: Pen) -> None:
     rng = pen.rng
-    green, tilt = _green(rng), any_tilt(rng)
+    green, tilt = _green(rng), choose_tilt(rng)
     stem = _stem(pen, 0.1, green, 0.4)
     for at, side in ((0.6, -1), (0.78, 1)):
-        leaf(pen, stem(at), side * rng.uniform(1.0, 1.35), rng.uniform(0.95, 1.25), 0.36, green, belly=0.7)
+        draw_leaf(pen, stem(at), side * rng.uniform(1.0, 1.35), rng.uniform(0.95, 1.25), 0.36, green, belly=0.7)
     gold = vary(rng, (250, 178, 18), 12)
     count, turn = int(rng.integers(15, 21)), rng.uniform(0, 1)
     for layer, length, tone in ((0.5, 1.0, -0.16), (0.0, 0.93, 0.0)):
         for index in range(count):
             angle = 2 * np.pi * (index + layer + turn) / count + rng.normal(0, 0.05)
-            shape = petal(
+            shape = make_petal(
                 length * rng.uniform(0.92, 1.02) - 0.3, 0.15, 0.3, belly=0.75, blunt=1.0, bend=rng.normal(0, 0.03)
             )
-            pen.petal(tilt(turned(shape, angle)), shade(gold, tone), 0.16)
-            pen.line(tilt(turned(np.array([[0, -0.45], [0, -0.8]]), angle)), shade(gold, tone - 0.15), 0.015)
+            pen.petal(tilt(rotate(shape, angle)), shade(gold, tone), 0.16)
+            pen.line(tilt(rotate(np.array([[0, -0.45], [0, -0.8]]), angle)), shade(gold, tone - 0.15), 0.015)
     brown = vary(rng, (92, 54, 24), 8)
     radius = rng.uniform(0.44, 0.54)
-    pen.fill(tilt(disc(radius)), shade(brown, -0.45))
+    pen.fill(tilt(make_disc(radius)), shade(brown, -0.45))
     _seeds(pen, tilt, radius * 0.95, 230, 0.026, shade(brown, 0.22), shade(brown, -0.35))
 
 
@@ -200,7 +200,7 @@ def _tulips(pen: Pen) -> None:
     stem = _stem(pen, 0.085, shade(green, 0.1), 0.35)
     for side in (-1, 1):
         length = min(2.6, 0.85 * pen.bottom) * rng.uniform(0.8, 1.0)
-        leaf(pen, stem(1.0), side * rng.uniform(0.22, 0.42), length, 0.21, green, belly=0.8, bend=side * 0.12)
+        draw_leaf(pen, stem(1.0), side * rng.uniform(0.22, 0.42), length, 0.21, green, belly=0.8, bend=side * 0.12)
     hues = ((214, 30, 48), (238, 92, 142), (250, 200, 40), (126, 52, 150), (246, 128, 40), (236, 60, 90))
     colour = vary(rng, hues[int(rng.integers(len(hues)))], 10)
     lean, spread, wide = rng.uniform(-0.22, 0.22), rng.uniform(0.75, 1.1), rng.uniform(0.36, 0.44)
@@ -215,8 +215,8 @@ def _tulips(pen: Pen) -> None:
     )
     for angle, bend, length, tone in petals:
         form = {"belly": 0.72, "blunt": 0.75, "bend": bend * spread}
-        shape = petal(length * rng.uniform(0.97, 1.03), wide, **form)
-        shape = turned(turned(shape, angle * spread) + foot, lean)
+        shape = make_petal(length * rng.uniform(0.97, 1.03), wide, **form)
+        shape = rotate(rotate(shape, angle * spread) + foot, lean)
         pen.petal(shape, shade(colour, tone), 0.12)
         for share in (-0.5, 0.0, 0.5):
             edge, other = shape[2:12], shape[16:26][::-1]

@@ -8,12 +8,12 @@ make a flower.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from appliance.camera.scene.sprites import Colour, Pen, Sprite, bands, disc, draw, leaf, petal, shade, turned, vary
+from appliance.camera.scene.sprites import Color, Pen, Sprite, iterate_bands, make_disc, draw_sprite, draw_leaf, make_petal, shade, rotate, vary
 
 DISTRACTORS = ("ball", "leaf", "butterfly", "mug", "stone")
 
 # Upper, middle and lower colour of each place.
-_PLACES: dict[str, tuple[tuple[Colour, Colour, Colour], ...]] = {
+_PLACES: dict[str, tuple[tuple[Color, Color, Color], ...]] = {
     "meadow": (((150, 196, 226), (124, 164, 92), (72, 122, 48)), ((206, 220, 196), (132, 160, 84), (86, 120, 50))),
     "hedge": (((64, 92, 52), (52, 86, 44), (76, 108, 58)), ((96, 124, 84), (66, 100, 58), (44, 74, 40))),
     "bed": (((120, 150, 104), (96, 110, 70), (98, 72, 50)), ((150, 170, 150), (110, 120, 84), (84, 64, 48))),
@@ -22,7 +22,7 @@ _PLACES: dict[str, tuple[tuple[Colour, Colour, Colour], ...]] = {
 }
 
 
-def draw_background(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple[np.ndarray, Colour]:
+def draw_background(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple[np.ndarray, Color]:
     """A place without anything in it, and its light.
 
     Returns:
@@ -50,14 +50,14 @@ def draw_background(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple
     # A little grain, as a sensor adds it; it also hides the steps of the gradient.
     grain = rng.standard_normal((height, width, 1), np.float32)
     grain *= np.float32(rng.uniform(0.5, 3.0))
-    for band in bands(height):
+    for band in iterate_bands(height):
         pixels[band] = np.clip(pixels[band] * np.asarray(light, np.float32) + grain[band], 0, 255)
     return pixels, light
 
 
-def draw_distractor(kind: str, rng: np.random.Generator, radius_px: int, light: Colour = (1, 1, 1)) -> Sprite:
+def draw_distractor(kind: str, rng: np.random.Generator, radius_px: int, light: Color = (1, 1, 1)) -> Sprite:
     """Something that is none of the flowers (one of DISTRACTORS)."""
-    return draw(_THINGS[kind], rng, radius_px, round(1.3 * radius_px), light)
+    return draw_sprite(_THINGS[kind], rng, radius_px, round(1.3 * radius_px), light)
 
 
 def _spots(image: Image.Image, rng: np.random.Generator, place: str, edge: float) -> None:
@@ -79,7 +79,7 @@ def _spots(image: Image.Image, rng: np.random.Generator, place: str, edge: float
         pen.ellipse(box, fill=(*(round(value) for value in colour), int(rng.integers(60, 190))))
 
 
-def _boards(image: Image.Image, rng: np.random.Generator, edge: float, wood: Colour) -> None:
+def _boards(image: Image.Image, rng: np.random.Generator, edge: float, wood: Color) -> None:
     """Lines between the boards of the table, which run towards the eye."""
     pen = ImageDraw.Draw(image, "RGBA")
     width, height = image.size
@@ -105,13 +105,13 @@ def _ball(pen: Pen) -> None:
     )
     first, second = (colours[index] for index in rng.choice(len(colours), 2, replace=False))
     turn = rng.uniform(0, np.pi)
-    pen.fill(disc(0.72), first)
+    pen.fill(make_disc(0.72), first)
     if rng.random() < 0.6:
         for low, high in ((-0.95, -0.35), (0.1, 0.65)):
             # A band between two latitudes of the ball, its ends on the ball's edge.
             angle = np.concatenate([np.linspace(low, high, 9), np.pi - np.linspace(high, low, 9)])
-            pen.fill(turned(np.stack([np.cos(angle), np.sin(angle)], axis=1) * 0.72, turn), second)
-    pen.fill(disc(0.16, 0.7) + (-0.28, -0.34), shade(first, 0.6))
+            pen.fill(rotate(np.stack([np.cos(angle), np.sin(angle)], axis=1) * 0.72, turn), second)
+    pen.fill(make_disc(0.16, 0.7) + (-0.28, -0.34), shade(first, 0.6))
 
 
 def _loose_leaf(pen: Pen) -> None:
@@ -119,12 +119,12 @@ def _loose_leaf(pen: Pen) -> None:
     colours = ((86, 140, 50), (190, 150, 40), (200, 90, 40), (130, 90, 50), (60, 110, 60))
     colour = vary(rng, colours[int(rng.integers(len(colours)))], 12)
     angle = rng.uniform(0, 2 * np.pi)
-    foot = turned(np.array([[0.0, 0.9]]), angle)[0]
-    leaf(pen, foot, angle, 1.8, rng.uniform(0.35, 0.6), colour, belly=rng.uniform(0.7, 1))
+    foot = rotate(np.array([[0.0, 0.9]]), angle)[0]
+    draw_leaf(pen, foot, angle, 1.8, rng.uniform(0.35, 0.6), colour, belly=rng.uniform(0.7, 1))
     for at in (-0.35, 0.0, 0.35):
         for side in (-1, 1):
             vein = np.array([[0, at + 0.2], [side * 0.2, at]])
-            pen.line(turned(vein, angle), shade(colour, 0.2), 0.02)
+            pen.line(rotate(vein, angle), shade(colour, 0.2), 0.02)
 
 
 def _butterfly(pen: Pen) -> None:
@@ -134,14 +134,14 @@ def _butterfly(pen: Pen) -> None:
     turn, fold = rng.uniform(-0.7, 0.7), rng.uniform(0.55, 1)
     for side in (-1, 1):
         for angle, length, width in ((2.2, 0.75, 0.26), (0.95, 1.0, 0.34)):
-            wing = turned(petal(length, width, belly=1.3, blunt=0.7), angle) * (side * fold, 1)
-            pen.fill(turned(wing, turn), shade(colour, -0.6))
-            pen.fill(turned(wing * 0.88, turn), colour)
-            tip = turned(np.array([[0.0, -length * 0.68]]), angle)[0] * (side * fold, 1)
-            x, y = turned(tip[None], turn)[0]
+            wing = rotate(make_petal(length, width, belly=1.3, blunt=0.7), angle) * (side * fold, 1)
+            pen.fill(rotate(wing, turn), shade(colour, -0.6))
+            pen.fill(rotate(wing * 0.88, turn), colour)
+            tip = rotate(np.array([[0.0, -length * 0.68]]), angle)[0] * (side * fold, 1)
+            x, y = rotate(tip[None], turn)[0]
             pen.dot(x, y, 0.09, shade(colour, 0.45))
-        pen.line(turned(np.array([[0, -0.4], [side * 0.18, -0.75]]), turn), (40, 30, 25), 0.025)
-    pen.fill(turned(disc(0.07) * (1, 6.5), turn), (50, 38, 30))
+        pen.line(rotate(np.array([[0, -0.4], [side * 0.18, -0.75]]), turn), (40, 30, 25), 0.025)
+    pen.fill(rotate(make_disc(0.07) * (1, 6.5), turn), (50, 38, 30))
 
 
 def _mug(pen: Pen) -> None:
@@ -149,13 +149,13 @@ def _mug(pen: Pen) -> None:
     colours = ((200, 60, 50), (235, 230, 220), (60, 100, 150), (230, 180, 60), (80, 130, 110))
     colour = vary(rng, colours[int(rng.integers(len(colours)))], 12)
     side = rng.choice((-1, 1))
-    handle = np.concatenate([disc(0.32), disc(0.32)[:2]]) + (0.62, 0.05)
+    handle = np.concatenate([make_disc(0.32), make_disc(0.32)[:2]]) + (0.62, 0.05)
     pen.line(handle * (side, 1), shade(colour, -0.2), 0.13)
     body = np.array([[-0.62, -0.75], [0.62, -0.75], [0.55, 0.8], [0.4, 0.9], [-0.4, 0.9], [-0.55, 0.8]])
     pen.fill(body, colour)
     pen.fill(np.array([[-0.5, -0.7], [-0.3, -0.7], [-0.28, 0.85], [-0.42, 0.8]]), shade(colour, 0.35))
-    pen.fill(disc(0.62, 0.2) + (0, -0.75), shade(colour, -0.25))
-    pen.fill(disc(0.54, 0.15) + (0, -0.73), (70, 42, 26))
+    pen.fill(make_disc(0.62, 0.2) + (0, -0.75), shade(colour, -0.25))
+    pen.fill(make_disc(0.54, 0.15) + (0, -0.73), (70, 42, 26))
 
 
 def _stone(pen: Pen) -> None:

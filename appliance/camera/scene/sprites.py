@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 # Red, green and blue from 0 to 255; brighter ones are cut off when they are painted.
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 # An outline or a line: (n, 2) points, in radii.
 Shape = np.ndarray
 
@@ -51,20 +51,20 @@ class Pen:
         self.image = Image.new("RGBA", self.size, (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self.image)
 
-    def fill(self, shape: Shape, colour: Colour) -> None:
+    def fill(self, shape: Shape, colour: Color) -> None:
         """Fills a closed outline, (n, 2) in radii."""
         self._draw.polygon((shape * self.scale + self.origin).ravel().tolist(), fill=_bytes(colour))
 
-    def line(self, shape: Shape, colour: Colour, width: float) -> None:
+    def line(self, shape: Shape, colour: Color, width: float) -> None:
         """Draws an open line, `width` in radii."""
         points = (shape * self.scale + self.origin).ravel().tolist()
         self._draw.line(points, fill=_bytes(colour), width=max(1, round(width * self.scale)), joint="curve")
 
-    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+    def dot(self, x: float, y: float, radius: float, colour: Color) -> None:
         """A filled circle."""
-        self.fill(disc(radius) + (x, y), colour)
+        self.fill(make_disc(radius) + (x, y), colour)
 
-    def petal(self, shape: Shape, colour: Colour, depth: float = 0.12) -> None:
+    def make_petal(self, shape: Shape, colour: Color, depth: float = 0.12) -> None:
         """A petal whose outline is darker and whose middle is lighter, so that neighbours stand apart."""
         middle = shape.mean(axis=0)
         self.fill(shape, shade(colour, -1.6 * depth))
@@ -72,8 +72,8 @@ class Pen:
         self.fill((shape - middle) * 0.45 + middle, shade(colour, 0.5 * depth))
 
 
-def draw(
-    paint: Callable[[Pen], None], rng: np.random.Generator, radius_px: int, below_px: int, light: Colour
+def draw_sprite(
+    paint: Callable[[Pen], None], rng: np.random.Generator, radius_px: int, below_px: int, light: Color
 ) -> Sprite:
     """Lets `paint` draw and makes a sprite of it.
 
@@ -99,7 +99,7 @@ def draw(
     # Light falls from the upper left: that alone turns flat shapes into round ones.
     x, y = np.arange(width, dtype=np.float32) - centre[0], np.arange(height, dtype=np.float32) - centre[1]
     colour = np.empty((height, width, 3), np.uint8)
-    for band in bands(height):
+    for band in iterate_bands(height):
         slope = np.clip(-(x[None, :] * 0.6 + y[band, None]) / (1.6 * radius_px), -1, 1)
         shading = (1 + 0.13 * slope)[:, :, None] * np.asarray(light, np.float32)
         colour[band] = np.rint(np.minimum(pixels[band, :, :3] * shading, pixels[band, :, 3:]))
@@ -107,35 +107,35 @@ def draw(
     return Sprite(colour, see_through, centre, radius_px)
 
 
-def bands(height: int) -> Iterator[slice]:
+def iterate_bands(height: int) -> Iterator[slice]:
     """The rows of a picture, some at a time: floats of a whole picture would stay with the process as memory."""
     return (slice(top, top + 32) for top in range(0, height, 32))
 
 
-def _bytes(colour: Colour) -> tuple[int, int, int, int]:
+def _bytes(colour: Color) -> tuple[int, int, int, int]:
     red, green, blue = (min(255, max(0, round(value))) for value in colour)
     return red, green, blue, 255
 
 
-def shade(colour: Colour, by: float) -> Colour:
+def shade(colour: Color, by: float) -> Color:
     """Lighter towards white for `by` > 0, darker for `by` < 0."""
     red, green, blue = ((value + (255 - value) * by) if by > 0 else value * (1 + by) for value in colour)
     return red, green, blue
 
 
-def vary(rng: np.random.Generator, colour: Colour, by: float) -> Colour:
+def vary(rng: np.random.Generator, colour: Color, by: float) -> Color:
     """The colour with each of its three values moved by up to `by`."""
     red, green, blue = (value + rng.uniform(-by, by) for value in colour)
     return red, green, blue
 
 
-def disc(radius: float, squash: float = 1.0) -> Shape:
+def make_disc(radius: float, squash: float = 1.0) -> Shape:
     """A circle about the origin, or an ellipse of `squash` times its height."""
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     return np.stack([np.cos(angle) * radius, np.sin(angle) * radius * squash], axis=1)
 
 
-def petal(
+def make_petal(
     length: float, width: float, start: float = 0.0, belly: float = 1.0, blunt: float = 1.0, bend: float = 0.0
 ) -> Shape:
     """The outline of a petal along −y (upwards), its foot at distance `start` from the origin.
@@ -154,25 +154,25 @@ def petal(
     return np.stack([x, y], axis=1)
 
 
-def turned(shape: Shape, angle: float) -> Shape:
+def rotate(shape: Shape, angle: float) -> Shape:
     """Turned clockwise about the origin, in radians."""
     cos, sin = math.cos(angle), math.sin(angle)
     return shape @ np.array([[cos, sin], [-sin, cos]])
 
 
-def any_tilt(rng: np.random.Generator) -> Callable[[Shape], Shape]:
+def choose_tilt(rng: np.random.Generator) -> Callable[[Shape], Shape]:
     """A head seen a little from the side: squeezed along a random direction."""
     direction, squeeze = rng.uniform(0, np.pi), rng.uniform(0.8, 1)
-    return lambda shape: turned(turned(shape, -direction) * (1, squeeze), direction)
+    return lambda shape: rotate(rotate(shape, -direction) * (1, squeeze), direction)
 
 
-def leaf(pen: Pen, foot: np.ndarray, angle: float, length: float, width: float, colour: Colour, **form: float) -> None:
+def draw_leaf(pen: Pen, foot: np.ndarray, angle: float, length: float, width: float, colour: Color, **form: float) -> None:
     """A leaf with a vein, from its foot in the direction `angle` (radians from upwards); `form` goes to petal()."""
-    shape = petal(length, width, **form)
+    shape = make_petal(length, width, **form)
     vein = shape[:14] * 0.5 + shape[14:][::-1] * 0.5
-    pen.fill(turned(shape, angle) + foot, shade(colour, -0.3))
-    pen.fill(turned((shape - (0, shape[:, 1].mean())) * (0.86, 0.95) + (0, shape[:, 1].mean()), angle) + foot, colour)
-    pen.line(turned(vein, angle) + foot, shade(colour, 0.25), 0.03)
+    pen.fill(rotate(shape, angle) + foot, shade(colour, -0.3))
+    pen.fill(rotate((shape - (0, shape[:, 1].mean())) * (0.86, 0.95) + (0, shape[:, 1].mean()), angle) + foot, colour)
+    pen.line(rotate(vein, angle) + foot, shade(colour, 0.25), 0.03)
 
 
 def paste(frame: np.ndarray, sprite: Sprite, x_px: int, y_px: int) -> None:

@@ -43,7 +43,7 @@ class CameraAddress:
     has_credentials: bool
 
 
-def address(settings: CameraSettings) -> CameraAddress:
+def parse_address(settings: CameraSettings) -> CameraAddress:
     """The address that the settings give, with the credentials put in.
 
     Raises:
@@ -71,7 +71,7 @@ def _credentials(settings: CameraSettings) -> str:
     return f"{quote(settings.username, safe='')}:{quote(password, safe='')}@"
 
 
-def look_up(where: CameraAddress) -> None:
+def resolve_host(where: CameraAddress) -> None:
     """Makes sure that the host has an address, within LOOK_UP_LIMIT_S.
 
     Raises:
@@ -99,7 +99,7 @@ def look_up(where: CameraAddress) -> None:
         )
 
 
-def authorities() -> str | None:
+def find_ca_file() -> str | None:
     """The file of certificate authorities that this system trusts, None where there is none."""
     paths = ssl.get_default_verify_paths()
     for path in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
@@ -108,7 +108,7 @@ def authorities() -> str | None:
     return None
 
 
-def distrust(where: CameraAddress, limit_s: float = 3.0) -> str | None:
+def find_certificate_fault(where: CameraAddress, limit_s: float = 3.0) -> str | None:
     """Why the server's certificate is not trusted, in words, or None where that is not the trouble.
 
     libav says only that something went wrong; so the handshake is done once more by Python, which knows what.
@@ -117,7 +117,7 @@ def distrust(where: CameraAddress, limit_s: float = 3.0) -> str | None:
         return None
     try:
         with socket.create_connection((where.host, where.port), timeout=limit_s) as plain:
-            context = ssl.create_default_context(cafile=authorities())
+            context = ssl.create_default_context(cafile=find_ca_file())
             with context.wrap_socket(plain, server_hostname=where.host):
                 return None
     except ssl.SSLCertVerificationError as error:

@@ -9,20 +9,20 @@ import errno
 import getpass
 from pathlib import Path
 
-from appliance.camera.device_holder import holder_of
+from appliance.camera.device_holder import find_device_holder
 from appliance.camera.stream import v4l2 as device
-from appliance.camera.stream.address import CameraAddress, distrust
+from appliance.camera.stream.address import CameraAddress, find_certificate_fault
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
 SILENCE = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
 NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "EOFError"}
 
 
-class UnsuitableError(CameraAbsentError):
+class UnsupportedOptionsError(CameraAbsentError):
     """The device cannot do what was asked for; something else may do."""
 
 
-def of_file(error: Exception, path: Path, opening: bool) -> CameraError:
+def convert_file_error(error: Exception, path: Path, opening: bool) -> CameraError:
     """What is wrong with a video file."""
     kind = type(error).__name__
     if isinstance(error, FileNotFoundError):
@@ -36,7 +36,7 @@ def of_file(error: Exception, path: Path, opening: bool) -> CameraError:
     return CameraAbsentError(f"{path} could not be read: {_general(error)}")
 
 
-def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
+def convert_device_error(error: Exception, path: Path, opening: bool) -> CameraError:
     """What is wrong with a V4L2 device."""
     code = getattr(error, "errno", None)
     if isinstance(error, FileNotFoundError):
@@ -49,12 +49,12 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
             f"{path} may not be opened by {user}; give it the right: sudo usermod -aG video {user}"
         )
     if code == errno.EBUSY:
-        by = holder_of(str(path.resolve())) or "another program"
+        by = find_device_holder(str(path.resolve())) or "another program"
         return CameraBusyError(f"{path} is in use by {by}; stop that, or use another camera")
     if type(error).__name__ in SILENCE:
         return CameraStalledError(f"{path} gives no frames; unplug the camera and plug it in again")
     if opening and code == errno.EINVAL:
-        return UnsuitableError(f"{path} offers no picture that can be used; try another camera ({device.present()})")
+        return UnsupportedOptionsError(f"{path} offers no picture that can be used; try another camera ({device.present()})")
     if opening and code in (errno.ENOTTY, errno.ENODEV):
         return CameraAbsentError(
             f"{path} is not a camera, or its second device, which gives no pictures ({device.present()})"
@@ -64,7 +64,7 @@ def of_device(error: Exception, path: Path, opening: bool) -> CameraError:
     return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general(error)}")
 
 
-def of_address(error: Exception, where: CameraAddress, opening: bool) -> CameraError:
+def convert_address_error(error: Exception, where: CameraAddress, opening: bool) -> CameraError:
     """What is wrong with a network camera or its server."""
     kind, code, shown = type(error).__name__, getattr(error, "errno", None), where.shown
     if kind in SILENCE:
@@ -81,7 +81,7 @@ def of_address(error: Exception, where: CameraAddress, opening: bool) -> CameraE
         return CameraAbsentError(f"{shown}: {what}; is the camera on, and the port right?")
     if code in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return CameraAbsentError(f"{shown}: {where.host} cannot be reached; check the camera's cable and the network")
-    if opening and (why := distrust(where)):
+    if opening and (why := find_certificate_fault(where)):
         remedy = "put its authority into /usr/local/share/ca-certificates and run update-ca-certificates"
         return CameraAbsentError(f"{shown}: the certificate is not trusted ({why}); {remedy}")
     if not opening:

@@ -75,7 +75,7 @@ def open_stream(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
 
 def _open_file(path: Path, settings: CameraSettings) -> Camera:
     def explain(error: Exception, opening: bool) -> CameraError:
-        return troubles.of_file(error, path, opening)
+        return troubles.convert_file_error(error, path, opening)
 
     def reopen() -> LibavInput:
         # "file:" keeps libav from taking a name with a colon for an address.
@@ -86,30 +86,30 @@ def _open_file(path: Path, settings: CameraSettings) -> Camera:
 
 def _open_device(path: Path, settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
     def explain(error: Exception, opening: bool) -> CameraError:
-        return troubles.of_device(error, path, opening)
+        return troubles.convert_device_error(error, path, opening)
 
     def attempt(wish: dict[str, str]) -> Camera:
         options = {**DEVICE_OPTIONS, **wish}
         source = LibavInput(str(path), options, str(path), explain, form="v4l2", open_limit_s=DEVICE_OPEN_LIMIT_S)
         return LiveCamera(source, READ_LIMIT_S)
 
-    *wishes, least = device.wishes(settings, wanted_px)
+    *wishes, least = device.list_capture_options(settings, wanted_px)
     for wish in wishes:
-        with contextlib.suppress(troubles.UnsuitableError):
+        with contextlib.suppress(troubles.UnsupportedOptionsError):
             return attempt(wish)
     return attempt(least)
 
 
 def _open_address(settings: CameraSettings) -> Camera:
-    where = network.address(settings)
+    where = network.parse_address(settings)
 
     def explain(error: Exception, opening: bool) -> CameraError:
-        return troubles.of_address(error, where, opening)
+        return troubles.convert_address_error(error, where, opening)
 
-    network.look_up(where)
+    network.resolve_host(where)
     options = dict(RTSP_OPTIONS if where.scheme.startswith("rtsp") else HTTP_OPTIONS)
     if where.scheme in ("https", "rtsps"):
-        options |= {"tls_verify": "1"} | ({"ca_file": path} if (path := network.authorities()) else {})
+        options |= {"tls_verify": "1"} | ({"ca_file": path} if (path := network.find_ca_file()) else {})
 
     def reopen() -> LibavInput:
         return LibavInput(where.url, options, where.shown, explain, size=settings.size)

@@ -20,7 +20,7 @@ def is_device(path: Path) -> bool:
     return path.is_char_device() or path.parts[:2] == ("/", "dev")
 
 
-def wishes(settings: CameraSettings, wanted_px: tuple[int, int]) -> list[dict[str, str]]:
+def list_capture_options(settings: CameraSettings, wanted_px: tuple[int, int]) -> list[dict[str, str]]:
     """Options for libav's v4l2 input, the best first; the last one leaves everything to the device.
 
     Args:
@@ -35,7 +35,7 @@ def wishes(settings: CameraSettings, wanted_px: tuple[int, int]) -> list[dict[st
     return [plain, {**plain, "input_format": "mjpeg"}, {}]
 
 
-def present() -> str:
+def describe_devices() -> str:
     """The video devices that there are, in words."""
     names = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
     return "there are " + ", ".join(map(str, names)) if names else "there is no /dev/video device at all"

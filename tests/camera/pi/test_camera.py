@@ -13,10 +13,10 @@ import sys
 import numpy as np
 import pytest
 
-from appliance.camera.device_holder import holder_of
+from appliance.camera.device_holder import find_device_holder
 from appliance.camera.pi.camera import open_pi
-from appliance.camera.pi.controls import Kind, check_controls
-from appliance.camera.pi.modes import full_view_mode, stream_size
+from appliance.camera.pi.controls import ControlSpec, check_controls
+from appliance.camera.pi.modes import choose_full_view_mode, choose_stream_size
 from appliance.errors import CameraAbsentError, SettingsError
 from appliance.settings.schema import CameraSettings
 from support import virtual_camera as virtual
@@ -300,10 +300,10 @@ def test_the_holder_of_a_device_is_named(tmp_path, lock):
         [sys.executable, "-c", code, device, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()
-        holder = holder_of(str(tmp_path / "media*"))
+        holder = find_device_holder(str(tmp_path / "media*"))
         other.communicate(b"\n")
     assert holder is not None and holder.startswith("python") and holder.endswith(f"(process {other.pid})")
-    assert holder_of(str(tmp_path / "media*")) is None
+    assert find_device_holder(str(tmp_path / "media*")) is None
 
 
 # Sizes and modes, as real cameras list them (the Picamera2 manual, chapter 4)
@@ -341,7 +341,7 @@ IMX477 = [
     ],
 )
 def test_the_sensor_mode_shows_the_whole_view(modes, size, fps, expected):
-    mode = full_view_mode(modes, size, fps)
+    mode = choose_full_view_mode(modes, size, fps)
     assert (mode and mode["size"]) == expected
 
 
@@ -356,7 +356,7 @@ def test_the_sensor_mode_shows_the_whole_view(modes, size, fps, expected):
     ],
 )
 def test_the_size_has_the_sensors_shape_and_is_enough(wanted, sensor, expected):
-    width, height = stream_size(wanted, sensor)
+    width, height = choose_stream_size(wanted, sensor)
     assert (width, height) == expected
     assert width >= min(wanted[0], sensor[0]) and height >= min(wanted[1], sensor[1])
     assert width % 2 == height % 2 == 0
@@ -366,14 +366,14 @@ def test_the_size_has_the_sensors_shape_and_is_enough(wanted, sensor, expected):
 # Controls, as a Camera Module 3 has them
 
 MODULE_3 = {
-    "AeEnable": Kind("Bool", 0, False, True),
-    "AwbMode": Kind("Integer32", 0, 0, 7),
-    "AfMode": Kind("Integer32", 0, 0, 2),
-    "AfWindows": Kind("Rectangle", -1),
-    "Brightness": Kind("Float", 0, -1.0, 1.0),
-    "ColourGains": Kind("Float", 2, 0.0, 32.0),
-    "ExposureTime": Kind("Integer32", 0, 26, 112015096),
-    "ScalerCrop": Kind("Rectangle", 0, (768, 432, 64, 64), (768, 432, 3072, 1728)),
+    "AeEnable": ControlSpec("Bool", 0, False, True),
+    "AwbMode": ControlSpec("Integer32", 0, 0, 7),
+    "AfMode": ControlSpec("Integer32", 0, 0, 2),
+    "AfWindows": ControlSpec("Rectangle", -1),
+    "Brightness": ControlSpec("Float", 0, -1.0, 1.0),
+    "ColourGains": ControlSpec("Float", 2, 0.0, 32.0),
+    "ExposureTime": ControlSpec("Integer32", 0, 26, 112015096),
+    "ScalerCrop": ControlSpec("Rectangle", 0, (768, 432, 64, 64), (768, 432, 3072, 1728)),
 }
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from appliance.camera.scene.camera import ROUND_S, SceneCamera, Showing, draw_scene, timeline
+from appliance.camera.scene.camera import ROUND_S, SceneCamera, Showing, draw_scene, generate_appearances
 from appliance.camera.scene.flowers import LABELS
 from appliance.settings.schema import CameraSettings
 
@@ -79,7 +79,7 @@ def test_the_first_flower_is_there_in_less_than_two_seconds():
 
 def test_what_a_frame_shows_follows_the_timeline():
     scenes = camera(seed=2, size=(64, 48))
-    entries = list(islice(timeline(2), 8))
+    entries = list(islice(generate_appearances(2), 8))
     for frame in range(round(entries[-1].begins_s * FPS)):
         second = frame / FPS
         scenes.read()
@@ -89,7 +89,7 @@ def test_what_a_frame_shows_follows_the_timeline():
 
 
 def test_flowers_stay_long_enough_and_leave_gaps_that_end_their_events():
-    flowers = [entry for entry in islice(timeline(5), 60) if entry.label]
+    flowers = [entry for entry in islice(generate_appearances(5), 60) if entry.label]
     for flower, following in zip(flowers, flowers[1:], strict=False):
         assert flower.leaves_s - flower.arrived_s >= 3
         assert following.begins_s - flower.ends_s >= 2.5
@@ -97,14 +97,14 @@ def test_flowers_stay_long_enough_and_leave_gaps_that_end_their_events():
 
 
 def test_things_that_are_no_flowers_pass_too_and_never_count_as_one():
-    things = [entry for entry in islice(timeline(5), 60) if not entry.label]
+    things = [entry for entry in islice(generate_appearances(5), 60) if not entry.label]
     assert {thing.kind for thing in things} >= {"ball", "leaf"}
     assert all(thing.arrived_s == thing.leaves_s for thing in things)
 
 
 def test_where_nothing_is_shown_nothing_is_drawn():
     """Between the flowers the picture is exactly the empty background, so that nothing is there to be labeled."""
-    scenes, entries = camera(seed=2), list(islice(timeline(2), 2))
+    scenes, entries = camera(seed=2), list(islice(generate_appearances(2), 2))
     empty = scenes.read()
     after = round((entries[0].ends_s + 0.1) * FPS)
     during = round((entries[0].arrived_s + 0.5) * FPS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.camera.open import open_camera
-from appliance.camera.stream.v4l2 import wishes
+from appliance.camera.stream.v4l2 import list_capture_options
 from appliance.errors import CameraAbsentError
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
@@ -186,9 +186,9 @@ def test_a_device_that_may_not_be_opened_names_the_group():
 
 
 def test_what_a_device_is_asked_for():
-    small = wishes(CameraSettings(fps=5.0), (224, 224))
+    small = list_capture_options(CameraSettings(fps=5.0), (224, 224))
     assert small[0] == {"video_size": "640x480", "framerate": "5"} and small[-1] == {}
-    assert wishes(CameraSettings(), (1280, 720))[0]["video_size"] == "1280x720"  # enough for a snapshot
-    assert wishes(CameraSettings(), (4000, 3000))[0]["video_size"] == "1920x1080"
-    assert wishes(CameraSettings(size=(1280, 720)), (224, 224))[0]["input_format"] == "mjpeg"
-    assert wishes(CameraSettings(fps=0.01), (224, 224))[0]["framerate"] == "5"  # never a frame that is minutes old
+    assert list_capture_options(CameraSettings(), (1280, 720))[0]["video_size"] == "1280x720"  # enough for a snapshot
+    assert list_capture_options(CameraSettings(), (4000, 3000))[0]["video_size"] == "1920x1080"
+    assert list_capture_options(CameraSettings(size=(1280, 720)), (224, 224))[0]["input_format"] == "mjpeg"
+    assert list_capture_options(CameraSettings(fps=0.01), (224, 224))[0]["framerate"] == "5"  # never a frame that is minutes old
