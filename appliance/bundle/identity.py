@@ -23,6 +23,10 @@ class ModelIdentity:
     variant: str | None = None
     experiment: str | None = None
 
+    def as_dict(self) -> dict[str, str]:
+        """Return the name, version and SHA-256 as every JSON output and payload reports them."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
 
 def unknown_label(name: str, labels: Sequence[str]) -> str:
     """What to say of a name that is no label: which ones are near it, else which ones there are."""

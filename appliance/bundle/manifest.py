@@ -13,19 +13,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from appliance.bundle.version import is_version
 from appliance.errors import BundleError
 
 MAX_BYTES = 1024 * 1024
 
-# PEP 440, appendix B.
-_VERSION = re.compile(
-    r"v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*"
-    r"(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?[0-9]*)?"
-    r"(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?"
-    r"(?:[-_.]?dev[-_.]?[0-9]*)?"
-    r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
-    re.IGNORECASE,
-)
 # A string as a whole (so that commas inside it stay), or a comma that only a closing bracket follows. What begins as a
 # string always matches, to the end of the text where it has none: each byte is looked at once, whatever is sent.
 _STRING_OR_TRAILING_COMMA = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|,(?=\s*+[}\]])', re.DOTALL)
@@ -118,11 +110,6 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         sha256={file: _sha256(value, file, where) for file, value in _object(values, "sha256", where)},
         created=_text(values, "created", where),
     )
-
-
-def is_version(text: str) -> bool:
-    """Whether a text may stand as a manifest's version: by PEP 440, and with nothing around it."""
-    return bool(_VERSION.fullmatch(text))
 
 
 def inside(path: str) -> bool:

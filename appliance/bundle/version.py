@@ -1,11 +1,23 @@
-"""Which of two model versions is the greater: by PEP 440, where 1.10 comes after 1.9 and 2.0rc1 before 2.0."""
+"""Check and order model versions by PEP 440: 1.10 is newer than 1.9, and 2.0rc1 is older than 2.0."""
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
+
+
+def is_version(text: str) -> bool:
+    """Return whether a text is a PEP 440 version without surrounding white space, such as 1.2.0 or 2.0rc1."""
+    return _parse(text) is not None and text == text.strip()
 
 
 def is_newer(version: str | None, than: str | None) -> bool:
-    """Whether both are versions and the first is the greater; a model without a version is never newer or older."""
+    """Return whether both are versions and the first is the newer one; a model without a version is neither."""
+    first, second = _parse(version), _parse(than)
+    return first is not None and second is not None and first > second
+
+
+def _parse(text: str | None) -> Version | None:
+    if text is None:
+        return None
     try:
-        return version is not None and than is not None and Version(version) > Version(than)
-    except InvalidVersion:
-        return False
+        return Version(text)
+    except ValueError:  # InvalidVersion, or an integer with more digits than Python converts
+        return None

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
             "frame_ms": round(result.frame_ms, 4),
             "invoke_ms": round(result.invoke_ms, 4),
             "runtime": result.runtime,
-            "model": {"name": result.model.name, "version": result.model.version, "sha256": result.model.sha256},
+            "model": result.model.as_dict(),
             "rss_mb": result.rss_mb,
         }
         print(json.dumps(report, indent=2))

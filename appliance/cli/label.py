@@ -87,7 +87,7 @@ def _entry(picture: Path, labeler: Any, label_filter: Any) -> dict[str, Any]:
     identity = labeler.identity
     entry: dict[str, Any] = {
         "picture": str(picture),
-        "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
+        "model": identity.as_dict(),
     }
     try:
         scores = labeler.scores(read_picture(picture))

@@ -67,9 +67,7 @@ def _show(_: argparse.Namespace) -> tuple[Any, list[str]]:
     choice = _store().current()
     bundle, identity = choice.bundle, choice.bundle.identity
     value = {
-        "name": identity.name,
-        "version": identity.version,
-        "sha256": identity.sha256,
+        **identity.as_dict(),
         "labels": list(bundle.labels),
         "confidence_threshold": bundle.confidence_threshold,
         "background_label": bundle.background_label,
@@ -124,7 +122,7 @@ def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
     store = _store()
     store.rollback("its owner went back to the one before it")
     identity = store.current().bundle.identity
-    value = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+    value = identity.as_dict()
     return _followed(value, f"back to {identity.name} {identity.version}")
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.bundle.manifest import is_version
+from appliance.bundle.version import is_version
 from appliance.cli import DONE
 from appliance.cli.arguments import add_gs
 from appliance.errors import ApplianceError, UsageError, how_to_install
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model_version is not None and not is_version(arguments.model_version):
         raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
-        from appliance.workshop.datasets.open import gs_folders
+        from appliance.workshop.datasets.open import parse_gs_folders
         from appliance.workshop.training.train import TrainingRequest, train
     except ImportError as error:
         lacking = f"Training needs what this installation lacks ({error})"
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         name=arguments.name,
         version=arguments.model_version,
-        gs=gs_folders(arguments.gs),
+        gs=parse_gs_folders(arguments.gs),
     )
     line = _ProgressLine()
     try:
@@ -124,7 +124,7 @@ def _value(arguments: argparse.Namespace, outcome: Any) -> dict[str, Any]:
     bundle, chosen = outcome.bundle, outcome.chosen
     return {
         "out": str(arguments.out),
-        "model": {"name": bundle.identity.name, "version": bundle.identity.version, "sha256": bundle.identity.sha256},
+        "model": bundle.identity.as_dict(),
         "labels": list(bundle.labels),
         "background_label": bundle.background_label,
         "base": chosen.base,

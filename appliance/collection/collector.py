@@ -28,7 +28,7 @@ from appliance.imaging.files import jpeg, small
 from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, signatures
 from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
-from appliance.labeling.preprocess import upright
+from appliance.labeling.preprocess import crop
 from appliance.labeling.tracker import Event
 from appliance.settings.schema import CollectSettings
 
@@ -192,7 +192,7 @@ class Collector:
 
     def _keep(self, kept: _Kept) -> bool:
         """Writes the frame, unless one like it was written before; whether it did."""
-        pixels = _looked_at(kept.frame.pixels, self._view)
+        pixels = crop(kept.frame.pixels, self._view)
         signature = _signature(pixels)
         if any(float(signature @ other) >= NEAR for other in self._seen):
             self._duplicates += 1
@@ -201,7 +201,7 @@ class Collector:
             "time": kept.frame.time,
             "reason": kept.reason,
             "labels": [{"label": label, "score": score} for label, score in kept.guesses],
-            "model": {"name": kept.model.name, "version": kept.model.version, "sha256": kept.model.sha256},
+            "model": kept.model.as_dict(),
         }
         self._folder.add(kept.frame.time, kept.frame.number, jpeg(pixels, _QUALITY), guess)
         self._seen.append(signature)
@@ -221,17 +221,6 @@ class Collector:
         ]
         words = ", ".join(words for holds, words in reasons if holds) or "for no reason, since every one is turned off"
         return f"{words}; at most {settings.max_per_hour} an hour and {settings.max_bytes / 1e6:g} MB"
-
-
-def _looked_at(pixels: np.ndarray, view: View) -> np.ndarray:
-    """What the model saw of a frame: upright, the region alone."""
-    pixels = upright(pixels, view)
-    if view.region is None:
-        return pixels
-    height, width = pixels.shape[:2]
-    x, y, w, h = view.region
-    left, top = int(x * width), int(y * height)
-    return pixels[top : max(top + 1, round((y + h) * height)), left : max(left + 1, round((x + w) * width))]
 
 
 def _signature(pixels: np.ndarray) -> np.ndarray:

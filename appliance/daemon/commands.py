@@ -239,7 +239,7 @@ class DeviceCommands:
                 self._pipeline.use(engine)
         identity = labeler.identity
         log.info("the model is now %s %s", identity.name, identity.version)
-        return {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+        return identity.as_dict()
 
     def _threshold_for(self, labeler: Labeler) -> float | None:
         """The threshold set over MQTT, unless it was set for a model whose own one is another."""

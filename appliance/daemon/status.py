@@ -76,7 +76,7 @@ class Status:
                 "last_frame_age_s": None if last_s is None else round(time.monotonic() - last_s, 2),
             },
             "labels": engine.tracker.open_labels if engine else [],
-            "model": {"name": identity.name, "version": identity.version, "sha256": identity.sha256},
+            "model": identity.as_dict(),
             "runtime": self._models.current.runtime,
             "frames": self._meter.frames,
             "labeling_trouble": self._pipeline.trouble,

@@ -34,6 +34,19 @@ def upright(pixels: np.ndarray, view: View) -> np.ndarray:
     return pixels if flip is None else cv2.flip(pixels, flip)
 
 
+def crop(pixels: np.ndarray, view: View) -> np.ndarray:
+    """Return the upright region of a frame: exactly the pixels that the model receives before the resize.
+
+    Args:
+        pixels: (height, width, 3) uint8, as the camera delivered it.
+        view: Orientation and region.
+
+    Returns:
+        (height, width, 3) uint8; a view of `pixels` if nothing is turned.
+    """
+    return upright(pixels[region_in_frame(view, pixels.shape[:2])], view)
+
+
 class Preparer:
     """Makes inputs of one shape from frames seen in one way; each call reuses the buffers of the last."""
 

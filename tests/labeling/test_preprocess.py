@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from appliance.imaging.view import View
-from appliance.labeling.preprocess import Preparer, region_in_frame, upright
+from appliance.labeling.preprocess import Preparer, crop, region_in_frame, upright
 
 VIEWS = [
     View(rotation, hflip, vflip, region)
@@ -46,6 +46,22 @@ def test_prepared_as_if_turned_first(view, frame_px):
     prepared = Preparer(view, (32, 24), np.dtype(np.uint8)).prepare(pixels)
     assert prepared.shape == (1, 24, 32, 3)
     assert np.abs(prepared[0].astype(int) - expected.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("region", [None, (1 / 3, 1 / 3, 1 / 3, 1 / 3), (0.1, 0.25, 0.5, 0.6), (0.995, 0.0, 0.005, 1.0)])
+@pytest.mark.parametrize("frame_px", [(720, 1280), (480, 640), (1080, 1920), (37, 23), (1, 1), (101, 7)])
+def test_crop_is_what_the_model_receives(frame_px, region):
+    pixels = noise(*frame_px)
+    for rotation, hflip, vflip in itertools.product((0, 90, 180, 270), (False, True), (False, True)):
+        view = View(rotation, hflip, vflip, region)
+        cropped = crop(pixels, view)
+        height, width = cropped.shape[:2]
+        # A resize to the same size changes no pixel, so the input holds the cropped pixels themselves.
+        assert np.array_equal(Preparer(view, (width, height), np.dtype(np.uint8)).prepare(pixels)[0], cropped)
+
+
+def test_crop_rounds_both_edges_of_a_region():
+    assert crop(noise(720, 1280), View(region=(1 / 3, 0.0, 1 / 3, 1.0))).shape == (720, 426, 3)
 
 
 def test_resize_is_bilinear_with_half_pixel_centres_and_no_antialiasing():

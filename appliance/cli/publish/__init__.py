@@ -134,12 +134,12 @@ def _push(arguments: argparse.Namespace) -> int:
         group=arguments.group,
     )
     identity = pushed.identity
-    model = {"name": identity.name, "version": identity.version, "sha256": identity.sha256}
+    model = identity.as_dict()
     if arguments.json:
         return _print_json(
-            {"model": model, "size_bytes": pushed.size_bytes, "known": pushed.known, **_as_values(pushed)}
+            {"model": model, "size_bytes": pushed.size_bytes, "known": pushed.was_published, **_as_values(pushed)}
         )
-    there = "was there already" if pushed.known else f"{pushed.size_bytes / 1e6:.1f} MB"
+    there = "was there already" if pushed.was_published else f"{pushed.size_bytes / 1e6:.1f} MB"
     print(f"{identity.name} {identity.version} ({there}) labels a picture in {pushed.invoke_ms:.1f} ms here.")
     return _print_published(pushed, arguments)
 
@@ -164,11 +164,11 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing.inspection import site_status
+    from appliance.workshop.publishing.inspection import read_site_status
 
     publisher = _publisher(arguments)
     root_due = publisher.refresh()
-    until = min(role.expires for role in site_status(publisher.site).roles)
+    until = min(role.expires for role in read_site_status(publisher.site).roles)
     print(f"{arguments.site} is signed until {until:%Y-%m-%d}.")
     if root_due:
         print(
@@ -188,10 +188,10 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing.channels import described
-    from appliance.workshop.publishing.inspection import site_status
+    from appliance.workshop.publishing.channels import describe_entries
+    from appliance.workshop.publishing.inspection import read_site_status
 
-    status = site_status(Path(arguments.site), _keys(arguments) if arguments.keys else None)
+    status = read_site_status(Path(arguments.site), _keys(arguments) if arguments.keys else None)
     if arguments.json:
         roles = [
             {
@@ -205,7 +205,7 @@ def _status(arguments: argparse.Namespace) -> int:
         channels = {
             name: [_entry_values(entry) for entry in channel.entries] for name, channel in status.channels.items()
         }
-        _print_json({"soon": status.soon, "roles": roles, "channels": channels})
+        _print_json({"soon": status.expires_soon, "roles": roles, "channels": channels})
     else:
         for role in status.roles:
             left = (role.expires - status.now).days
@@ -216,9 +216,9 @@ def _status(arguments: argparse.Namespace) -> int:
             )
         for name, channel in status.channels.items():
             print(f"channel {name}: {described(channel.entries)}")
-    if status.soon:
+    if status.expires_soon:
         print("appliance: something expires within 14 days: `publish refresh`, then upload the site", file=sys.stderr)
-    return FAILED if status.soon else DONE
+    return FAILED if status.expires_soon else DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -230,8 +230,8 @@ def _check(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(f"{'ok' if finding.good else 'NOT OK':<7} {finding.what}", flush=True)
     if arguments.json:
-        _print_json([{"ok": finding.good, "what": finding.what} for finding in findings])
-    return DONE if all(finding.good for finding in findings) else FAILED
+        _print_json([{"ok": finding.is_ok, "what": finding.message} for finding in findings])
+    return DONE if all(finding.is_ok for finding in findings) else FAILED
 
 
 def _publisher(arguments: argparse.Namespace) -> Any:
@@ -285,7 +285,7 @@ def _percent(arguments: argparse.Namespace) -> float | None:
 
 
 def _print_published(published: Any, arguments: argparse.Namespace) -> int:
-    from appliance.workshop.publishing.channels import described
+    from appliance.workshop.publishing.channels import describe_entries
 
     if arguments.json:
         return _print_json(_as_values(published))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
-from appliance.bundle.manifest import is_version
+from appliance.bundle.version import is_version
 from appliance.errors import PublishError
 from appliance.labeling.probe import ProbeResult, probe
 
@@ -39,7 +39,7 @@ class PackedBundle:
     probed: ProbeResult
 
 
-def pack(source: Path, version: str | None = None) -> PackedBundle:
+def pack_bundle(source: Path, version: str | None = None) -> PackedBundle:
     """Reads a bundle, packs it and tries what was packed.
 
     Args:
