@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from appliance.settings.schema import CameraSettings
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -17,3 +19,8 @@ class View:
     hflip: bool = False
     vflip: bool = False
     region: tuple[float, float, float, float] | None = None
+
+    @classmethod
+    def from_settings(cls, camera: CameraSettings) -> "View":
+        """Return the view that the camera section of the settings describes."""
+        return cls(camera.rotation, camera.hflip, camera.vflip, camera.region)
