@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs this clone as the service `appliance`, or upgrades the one that is there. As root, on Raspberry Pi OS or
-# Debian (Bookworm, Trixie), 64-bit. Running it again changes nothing where nothing is new.
-#   --wheels DIR   take the Python packages from this folder instead of the network (scripts/wheels makes it)
-#   --root FILE    trust this root.json of an update repository (put as /etc/appliance/root.json)
-#   --dry-run      say what would be done, and do nothing
-#   --no-start     for an image that is not running: put everything in place, start and ask nothing
-#   --wait S       how long a release may take to be ready, and to label its first frame (default 60)
-# A release that is not ready in time, or labels nothing where the one before it did, is taken back.
+# Installs this clone as the service appliance, or upgrades the installed one. Run it as root on Raspberry Pi OS or
+# Debian (Bookworm or Trixie), 64-bit. Running it again changes nothing unless something is new.
+#   --wheels DIR   install Python packages from this folder instead of the network (create it with scripts/wheels)
+#   --root FILE    trust this root.json of an update repository (copied to /etc/appliance/root.json)
+#   --dry-run      print what would be done, and change nothing
+#   --no-start     for an image that is not running: install everything, start and check nothing
+#   --wait S       seconds that a release may take to become ready, and to label its first frame (default 60)
+# If a release does not become ready in time, or labels nothing although the previous one did, the previous one returns.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -39,19 +39,19 @@ make_account
 make_folders
 make_release
 write_configuration
-say_interrupted_upgrade
-OLD=$(release_before)
-OLD_LABELED=$(old_labels)
+report_interrupted_upgrade
+OLD=$(previous_release)
+OLD_LABELED=$(previous_labeled)
 switch_to_release
 if [ -n "$START" ]; then
   if ! start_service; then
-    take_back
+    switch_back
     exit 1
   fi
-  upgrade_is_done
+  finish_upgrade
   show_check
 else
-  upgrade_is_done
+  finish_upgrade
 fi
 prune_releases
-finished
+report_result

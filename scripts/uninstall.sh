@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Removes the appliance: the service, the program, the command. Settings (/etc/appliance), what was learnt and not yet
-# delivered (/var/lib/appliance) and the account stay, for another installation.
-#   --purge     removes those too
-#   --dry-run   says what would be removed
+# Removes the appliance: the service, the program, the command. Settings (/etc/appliance), state such as models and
+# undelivered events (/var/lib/appliance) and the account are kept for another installation.
+#   --purge     remove those too
+#   --dry-run   print what would be removed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/install-steps.sh
@@ -15,27 +15,29 @@ for argument in "$@"; do
     *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "$(id -u)" = 0 ] || die "this needs root: sudo $0"
+[ "$(id -u)" = 0 ] || die "this needs root; run: sudo $0"
 take_lock
-RUNNING=''
-[ ! -d /run/systemd/system ] || RUNNING=yes
+HAVE_SYSTEMD=''
+[ ! -d /run/systemd/system ] || HAVE_SYSTEMD=yes
 
-if [ -e $UNIT ]; then
-  [ -z "$RUNNING" ] || step "stop the service" systemctl stop $SERVICE
-  step "do not start it with the system any more" systemctl disable -q $SERVICE
-  step "remove $UNIT" rm -f $UNIT
-  if [ -n "$RUNNING" ]; then
-    step "let systemd forget it" systemctl daemon-reload
-    [ -n "$DRY_RUN" ] || systemctl reset-failed $SERVICE 2>/dev/null || true
+if [ -e "$UNIT" ]; then
+  [ -z "$HAVE_SYSTEMD" ] || step "stop the service" systemctl stop "$SERVICE"
+  step "stop starting it with the system" systemctl disable -q "$SERVICE"
+  step "remove $UNIT" rm -f "$UNIT"
+  if [ -n "$HAVE_SYSTEMD" ]; then
+    step "reload systemd" systemctl daemon-reload
+    [ -n "$DRY_RUN" ] || systemctl reset-failed "$SERVICE" 2>/dev/null || true
   fi
 else
   already "there is no $UNIT"
 fi
-if [ "$(readlink $COMMAND 2>/dev/null)" = $CURRENT/bin/appliance ]; then step "remove the command appliance" rm -f $COMMAND; fi
-if [ -e $PREFIX ]; then step "remove $PREFIX" rm -rf $PREFIX; else already "there is no $PREFIX"; fi
+if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$CURRENT/bin/appliance" ]; then
+  step "remove the command appliance" rm -f "$COMMAND"
+fi
+if [ -e "$PREFIX" ]; then step "remove $PREFIX" rm -rf "$PREFIX"; else already "there is no $PREFIX"; fi
 if [ -n "$PURGE" ]; then
-  for folder in $ETC $STATE $UNIT.d; do
-    [ ! -e $folder ] || step "remove $folder" rm -rf $folder
+  for folder in "$ETC" "$STATE" "$UNIT.d"; do
+    [ ! -e "$folder" ] || step "remove $folder" rm -rf "$folder"
   done
   if getent passwd appliance >/dev/null; then step "remove the account appliance" userdel appliance; fi
   if getent group appliance >/dev/null; then step "remove the group appliance" groupdel appliance; fi

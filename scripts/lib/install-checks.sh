@@ -1,49 +1,51 @@
-# Sourced by install.sh: what must hold before anything is changed, each with a sentence where it does not.
+# shellcheck shell=bash
+# Sourced by install.sh: the conditions that must hold before anything is changed. Each failure prints one sentence.
 
 PYTHON=/usr/bin/python3
-RELEASE_MB=700  # a release and the wheels it is made from, with some room
+RELEASE_MB=700 # a release, the wheels it is made from, and some reserve
 
 check_machine() {
-  [ "$(uname -s)" = Linux ] || die "this is $(uname -s): the appliance runs on Linux"
-  [ "$(id -u)" = 0 ] || die "this needs root: sudo $0"
-  command -v apt-get >/dev/null || die "there is no apt-get: Raspberry Pi OS or Debian is needed (Bookworm or Trixie)"
+  [ "$(uname -s)" = Linux ] || die "this system is $(uname -s), and the appliance runs on Linux only"
+  [ "$(id -u)" = 0 ] || die "this needs root; run: sudo $0"
+  command -v apt-get >/dev/null || die "apt-get is missing; use Raspberry Pi OS or Debian (Bookworm or Trixie)"
   if [ -n "$START" ] && [ ! -d /run/systemd/system ]; then
-    die "systemd does not run here, and the appliance is a systemd service; in a container or an image use --no-start, or run it yourself: appliance run"
+    die "systemd is not running, and the appliance is a systemd service; in a container or an image use --no-start, or run it directly (appliance run)"
   fi
-  command -v systemctl >/dev/null || die "systemctl is missing: the appliance is a systemd service; install systemd"
-  [ -x "$PYTHON" ] || step "install from apt: python3" apt_install python3 || die "Python is missing and could not be installed: apt-get install python3 python3-venv"
-  check_bits
+  command -v systemctl >/dev/null || die "systemctl is missing, and the appliance is a systemd service; install systemd"
+  [ -x "$PYTHON" ] || step "install from apt: python3" apt_install python3 ||
+    die "Python is missing and could not be installed; run: apt-get install python3 python3-venv"
+  check_word_size
   local version
   version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   case $version in
     3.11 | 3.12 | 3.13) ;;
-    2.* | 3.? | 3.10) die "Python $version is too old: 3.11 or 3.13 is needed, as in Raspberry Pi OS Bookworm or Trixie; upgrade the system" ;;
-    *) die "Python $version is newer than this version of the appliance knows: 3.11 to 3.13 will do; see whether there is a newer version" ;;
+    2.* | 3.? | 3.10) die "Python $version is too old; upgrade to Raspberry Pi OS Bookworm or Trixie (Python 3.11 or 3.13)" ;;
+    *) die "Python $version is newer than this release supports (3.11 to 3.13); look for a newer release" ;;
   esac
   PYTHON_VERSION=$version
-  [ -z "$WHEELS" ] || [ -d "$WHEELS" ] || die "$WHEELS is not a folder; scripts/wheels makes it"
+  [ -z "$WHEELS" ] || [ -d "$WHEELS" ] || die "$WHEELS is not a folder; create it with scripts/wheels"
   [ -z "$ROOT_FILE" ] || check_root_file
 }
 
-# A 64-bit kernel says nothing: Raspberry Pi OS (32-bit) runs on one too, with programs of 32 bits.
-check_bits() {
-  local system machine
-  system=$("$PYTHON" -c 'import struct; print(8 * struct.calcsize("P"))')
+# The kernel alone proves nothing: Raspberry Pi OS (32-bit) runs 32-bit programs on a 64-bit kernel.
+check_word_size() {
+  local bits machine
+  bits=$("$PYTHON" -c 'import struct; print(8 * struct.calcsize("P"))')
   machine=$(uname -m)
-  if [ "$system" != 64 ]; then
+  if [ "$bits" != 64 ]; then
     case $machine in
-      aarch64 | x86_64) die "this is a 32-bit system under a 64-bit kernel ($machine): the TFLite runtime exists for 64-bit systems only; write Raspberry Pi OS (64-bit) onto the card" ;;
-      *) die "this is a 32-bit system ($machine): the TFLite runtime exists for 64-bit systems only; take a Pi 3, Zero 2 W or newer with Raspberry Pi OS (64-bit)" ;;
+      aarch64 | x86_64) die "this is a 32-bit system under a 64-bit kernel ($machine), and the TFLite runtime exists for 64-bit systems only; install Raspberry Pi OS (64-bit)" ;;
+      *) die "this is a 32-bit system ($machine), and the TFLite runtime exists for 64-bit systems only; use a Pi 3, Zero 2 W or newer with Raspberry Pi OS (64-bit)" ;;
     esac
   fi
   case $machine in
     aarch64 | x86_64) ;;
-    *) die "this machine is a $machine: the appliance runs on aarch64 and x86_64" ;;
+    *) die "this processor is $machine, and the appliance runs on aarch64 and x86_64 only" ;;
   esac
 }
 
 check_root_file() {
-  "$PYTHON" - "$ROOT_FILE" <<'PYTHON' || die "$ROOT_FILE is not the root.json of an update repository; \`appliance publish init\` makes one (metadata/1.root.json)"
+  "$PYTHON" - "$ROOT_FILE" <<'PYTHON' || die "$ROOT_FILE is not the root.json of an update repository; create one with: appliance publish init (metadata/1.root.json)"
 import json, sys
 try:
     signed = json.load(open(sys.argv[1], encoding="utf-8"))["signed"]
@@ -55,15 +57,16 @@ PYTHON
 
 check_space() {
   [ ! -e "$RELEASES/$RELEASE/.complete" ] || return 0
-  local folder=$PREFIX free
+  local folder=$PREFIX free_mb
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-  free=$(df -Pm "$folder" | awk 'NR == 2 {print $4}')
-  [ "$free" -ge "$RELEASE_MB" ] || die "only $free MB are free for $PREFIX, and a release needs $RELEASE_MB MB; make room (for example: sudo apt-get clean), then run this again"
+  free_mb=$(df -Pm "$folder" | awk 'NR == 2 {print $4}')
+  [ "$free_mb" -ge "$RELEASE_MB" ] ||
+    die "only $free_mb MB are free for $PREFIX, and a release needs $RELEASE_MB MB; free some space (sudo apt-get clean) and run this again"
 }
 
-installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
-# Not grep -q: it ends at the first match, and with pipefail the one that is still writing would count as failed.
-available() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
+is_installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+# Not grep -q: it exits at the first match, and with pipefail the writer that is cut off would count as a failure.
+is_available() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
 
 apt_install() {
   local log
@@ -79,37 +82,40 @@ apt_install() {
 install_packages() {
   local needed=() package
   for package in python3-venv ca-certificates; do
-    if installed "$package"; then already "the package $package is installed"; else needed+=("$package"); fi
+    if is_installed "$package"; then already "the package $package is installed"; else needed+=("$package"); fi
   done
-  # With wheels from a folder there is no network to count on, so apt's lists are taken as they are.
-  if [ -z "$WHEELS" ] && { [ ${#needed[@]} -gt 0 ] || ! installed python3-picamera2; } && lists_are_old; then
-    step "fetch apt's lists of packages" apt-get update -qq --error-on=any ||
-      die "apt's lists could not be fetched: is there a network? (ping deb.debian.org; without one, give a folder of wheels: --wheels DIR)"
+  # With wheels from a folder there may be no network, so apt's lists are used as they are.
+  if [ -z "$WHEELS" ] && { [ ${#needed[@]} -gt 0 ] || ! is_installed python3-picamera2; } && are_lists_old; then
+    step "fetch apt's package lists" apt-get update -qq --error-on=any ||
+      die "apt's package lists could not be fetched; is there a network? (ping deb.debian.org; without one, use a folder of wheels: --wheels DIR)"
   fi
-  if installed python3-picamera2; then
+  if is_installed python3-picamera2; then
     already "the package python3-picamera2 is installed"
-  elif available python3-picamera2; then
+  elif is_available python3-picamera2; then
     needed+=(python3-picamera2)
   else
-    note "apt has no python3-picamera2 here: only Raspberry Pi OS has it. The source \"pi\" (the Pi's own camera) is therefore"
-    note "not available; USB and network cameras are (camera.source = \"/dev/video0\", \"rtsp://…\")."
+    note "apt has no python3-picamera2; only Raspberry Pi OS provides it. The source \"pi\" (the Pi's own camera) is"
+    note "unavailable; USB and network cameras work (camera.source = \"/dev/video0\", \"rtsp://…\")."
   fi
   [ ${#needed[@]} -eq 0 ] || step "install from apt: ${needed[*]}" apt_install "${needed[@]}" ||
-    die "apt could not install ${needed[*]}; see its message above. Is there a network?"
+    die "apt could not install ${needed[*]}; see its message above and check the network"
 }
 
-lists_are_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -7 2>/dev/null | head -n 1)" ]; }
+are_lists_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -7 2>/dev/null | head -n 1)" ]; }
 
-# Which lock, and whether apt's picamera2 (with apt's numpy, which it was built for) is to be seen from the release.
+# Choose the lock, and whether the release sees apt's picamera2 (with apt's numpy, which picamera2 was built for).
 choose_lock() {
   PICAMERA2=''
-  if "$PYTHON" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("picamera2") is None)' 2>/dev/null; then PICAMERA2=yes; fi
+  if "$PYTHON" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("picamera2") is None)' 2>/dev/null; then
+    PICAMERA2=yes
+  fi
   case $PYTHON_VERSION in
     3.13) LOCK=py313 ;;
     *) LOCK=py311 ;;
   esac
   if [ -n "$PICAMERA2" ] && [ "$("$PYTHON" -c 'import numpy; print(numpy.__version__.split(".")[0])' 2>/dev/null)" = 1 ]; then
-    [ "$LOCK" = py311 ] || die "apt's numpy is version 1 and Python is $PYTHON_VERSION: there is no lock for both; upgrade the system (sudo apt full-upgrade)"
+    [ "$LOCK" = py311 ] ||
+      die "apt's numpy is version 1 and Python is $PYTHON_VERSION, and no lock fits both; upgrade the system (sudo apt full-upgrade)"
     LOCK=py311-numpy1
   fi
   [ -z "$WHEELS" ] || check_wheels
@@ -117,8 +123,9 @@ choose_lock() {
 
 check_wheels() {
   local made_for
-  made_for=$(cat "$WHEELS/lock" 2>/dev/null) || die "$WHEELS was not made by scripts/wheels, or not to the end; make it anew"
-  # What runs beside apt's numpy 1 runs without it too: the wheels for a Pi serve any device with that Python.
+  made_for=$(cat "$WHEELS/lock" 2>/dev/null) || die "$WHEELS was not made by scripts/wheels, or is incomplete; create it again"
+  # Packages that run with apt's numpy 1 run without it too, so wheels for a Pi fit any device with that Python.
   if [ "$made_for $LOCK" = "py311-numpy1 py311" ]; then LOCK=py311-numpy1; fi
-  [ "$made_for" = "$LOCK" ] || die "$WHEELS was made for $made_for, and this device needs $LOCK; make it with scripts/wheels (on a Pi's behalf: --device bookworm or trixie)"
+  [ "$made_for" = "$LOCK" ] ||
+    die "$WHEELS was made for $made_for, and this device needs $LOCK; create it with scripts/wheels (for a Pi: --device bookworm or trixie)"
 }

@@ -1,7 +1,8 @@
-# Sourced by install.sh: a release is a folder with its own virtual environment, made once and never changed.
-# `.complete` is written last, so a release without it is what is left of an installation that was cut short.
+# shellcheck shell=bash
+# Sourced by install.sh: a release is a folder with its own virtual environment, created once and never changed.
+# `.complete` is written last, so a release without it is the remainder of an interrupted installation.
 
-# The version, and 8 digits of everything that a release is made from: another commit of the same version is another release.
+# The version and 8 hex digits of everything a release is made from: another commit of one version is another release.
 release_name() {
   local version made_from
   version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' appliance/__init__.py)
@@ -15,16 +16,16 @@ release_name() {
 
 make_account() {
   if getent passwd appliance >/dev/null && id -nG appliance | grep -w video >/dev/null; then
-    already "the account appliance is there"
+    already "the account appliance exists"
   else
-    step "make the account appliance, in the group video" systemd-sysusers "$PWD/systemd/appliance.sysusers.conf"
+    step "create the account appliance, in the group video" systemd-sysusers "$PWD/systemd/appliance.sysusers.conf"
   fi
 }
 
 make_folders() {
   local folder mode
   while read -r folder mode; do
-    [ -d "$folder" ] || step "make $folder" install -d -m "$mode" "$folder"
+    [ -d "$folder" ] || step "create $folder" install -d -m "$mode" "$folder"
   done <<<"$PREFIX 0755
 $RELEASES 0755
 $ETC 0755
@@ -32,10 +33,11 @@ $ETC/credentials 0700"
 }
 
 make_release() {
+  # shellcheck disable=SC2153 # set by install.sh
   local release=$RELEASES/$RELEASE
   if [ -e "$release/.complete" ]; then already "the release $RELEASE is complete"; return; fi
-  [ ! -e "$release" ] || step "remove what an installation that was cut short left of $RELEASE" rm -rf "$release"
-  step "make the virtual environment of $RELEASE${PICAMERA2:+, which sees picamera2 and numpy from apt}" make_environment "$release"
+  [ ! -e "$release" ] || step "remove the incomplete release $RELEASE" rm -rf "$release"
+  step "create the virtual environment of $RELEASE${PICAMERA2:+, which sees picamera2 and numpy from apt}" make_environment "$release"
   [ -n "$WHEELS" ] || step "fetch the packages (about 140 MB)" get_wheels "$release"
   step "install the packages${WHEELS:+ from $WHEELS}, each checked against its hash" install_wheels "$release"
   step "copy the program" copy_program "$release"
@@ -44,21 +46,21 @@ make_release() {
 make_environment() {
   mkdir -p "$1"
   "$PYTHON" -m venv ${PICAMERA2:+--system-site-packages} "$1/venv" >"$1/venv.log" 2>&1 || {
-    tail -n 3 "$1/venv.log" >&2; die "the virtual environment could not be made; sudo apt install python3-venv"; }
+    tail -n 3 "$1/venv.log" >&2; die "the virtual environment could not be created; run: sudo apt install python3-venv"; }
   rm "$1/venv.log"
 }
 
 get_wheels() {
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$1/wheels" ${PICAMERA2:+--without numpy} || die "nothing was installed, and what was there runs on"
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$1/wheels" ${PICAMERA2:+--without numpy} || die "nothing was installed, and the previous release keeps running"
 }
 
 install_wheels() {
   local wheels=${WHEELS:-$1/wheels} requirements=$1/requirements.txt log=$1/pip.log
   "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" ${PICAMERA2:+--without numpy} ||
-    die "$wheels does not fit this clone on Python $PYTHON_VERSION; make it anew with scripts/wheels"
+    die "$wheels does not fit this clone on Python $PYTHON_VERSION; create it again with scripts/wheels"
   "$1/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index --find-links "$wheels" --ignore-installed --no-deps \
     --require-hashes -r "$requirements" >"$log" 2>&1 || {
-    tail -n 8 "$log" >&2; die "the packages could not be installed; see pip's message above. Are the wheels for this system (scripts/wheels)?"; }
+    tail -n 8 "$log" >&2; die "the packages could not be installed; see pip's message above, and check that the wheels are for this system (scripts/wheels)"; }
   rm -rf "$log" "$1/wheels"
 }
 
@@ -66,6 +68,8 @@ copy_program() {
   local site
   site=$("$1/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   cp -R appliance "$site/"
+  # Readable in the repository, not needed on a device.
+  rm -rf "$site/appliance/docs/decisions" "$site/appliance/docs/changelog.md"
   find "$site/appliance" -name __pycache__ -prune -exec rm -rf {} +
   "$1/venv/bin/python" -m compileall -q "$site/appliance"
   mkdir -p "$1/bin"
@@ -78,16 +82,17 @@ copy_program() {
 }
 
 write_configuration() {
-  if [ -e $ETC/appliance.toml ]; then
-    already "$ETC/appliance.toml is kept as it is"
+  if [ -e "$ETC/appliance.toml" ]; then
+    already "$ETC/appliance.toml is kept"
   else
-    step "write $ETC/appliance.toml" put config/appliance.toml $ETC/appliance.toml 0644
+    step "write $ETC/appliance.toml" put config/appliance.toml "$ETC/appliance.toml" 0644
   fi
   [ -n "$ROOT_FILE" ] || return 0
-  if same "$ROOT_FILE" $ETC/root.json; then
+  if is_same "$ROOT_FILE" "$ETC/root.json"; then
     already "$ETC/root.json is this root"
   else
-    step "trust $ROOT_FILE as the update repository's root ($ETC/root.json)" put "$ROOT_FILE" $ETC/root.json 0644
+    step "trust $ROOT_FILE as the update repository's root ($ETC/root.json)" put "$ROOT_FILE" "$ETC/root.json" 0644
+    # shellcheck disable=SC2034 # read by start_service
     ROOT_CHANGED=yes
   fi
 }

@@ -1,75 +1,85 @@
-# Sourced by install.sh: the switch from one release to the next, whether the new one does well, and the way back.
-# While a switch is being tried, $PREFIX/upgrading names the release that was good before (and in its second line says
-# whether that one labeled frames); the unit file of that time lies beside it. An installation that is cut short there is finished by the next one, with the same release to go back to.
+# shellcheck shell=bash
+# Sourced by install.sh: switch from one release to the next, check the new one, and switch back when it fails.
+# While a switch is on trial, $PREFIX/upgrading holds the previous release (line 1) and whether it labeled frames
+# (line 2), and the previous unit file is kept beside it. The next installation finishes one that was interrupted, with
+# the same release to return to.
 
 UPGRADING=$PREFIX/upgrading
 UNIT_BEFORE=$PREFIX/unit-before
 
-current_release() { local path; path=$(readlink "$CURRENT" 2>/dev/null) && basename "$path"; }
-
-say_interrupted_upgrade() {
-  [ ! -e $UPGRADING ] || note "an earlier upgrade was cut short; the release before it was $(head -n 1 $UPGRADING)"
+current_release() {
+  local path
+  # shellcheck disable=SC2153 # set by install-steps.sh
+  path=$(readlink "$CURRENT" 2>/dev/null) && basename "$path"
 }
 
-# The release to go back to; nothing at a first installation.
-release_before() {
+report_interrupted_upgrade() {
+  [ ! -e "$UPGRADING" ] || note "an earlier upgrade was interrupted; the release before it was $(head -n 1 "$UPGRADING")"
+}
+
+# The release to return to; empty at a first installation.
+previous_release() {
   local old
-  if [ -e $UPGRADING ]; then old=$(head -n 1 $UPGRADING); else old=$(current_release || true); fi
+  if [ -e "$UPGRADING" ]; then old=$(head -n 1 "$UPGRADING"); else old=$(current_release || true); fi
   [ -z "$old" ] || [ ! -e "$RELEASES/$old/.complete" ] || echo "$old"
 }
 
-labels_frames() { "$PYTHON" scripts/lib/labels_frames.py; }
+is_labeling() { "$PYTHON" scripts/lib/labels_frames.py; }
 
-old_labels() { if [ -e $UPGRADING ]; then sed -n 2p $UPGRADING; elif labels_frames; then echo yes; fi; }
+# "yes" when the previous release labels frames, or did before the interrupted upgrade.
+previous_labeled() { if [ -e "$UPGRADING" ]; then sed -n 2p "$UPGRADING"; elif is_labeling; then echo yes; fi; }
 
 switch_to_release() {
   local current
   current=$(current_release || true)
-  if [ "$current" != "$RELEASE" ] || ! same systemd/appliance.service $UNIT; then
-    [ -n "$DRY_RUN" ] || remember_before
+  if [ "$current" != "$RELEASE" ] || ! is_same systemd/appliance.service "$UNIT"; then
+    [ -n "$DRY_RUN" ] || record_previous
   fi
-  if same systemd/appliance.service $UNIT; then
-    already "$UNIT is this one"
+  if is_same systemd/appliance.service "$UNIT"; then
+    already "$UNIT is up to date"
   else
-    step "write $UNIT" put systemd/appliance.service $UNIT 0644
-    [ -z "$START" ] || step "let systemd read it" systemctl daemon-reload
+    step "write $UNIT" put systemd/appliance.service "$UNIT" 0644
+    [ -z "$START" ] || step "reload systemd" systemctl daemon-reload
   fi
   if [ "$current" = "$RELEASE" ]; then
     already "the current release is $RELEASE"
   else
-    step "make $RELEASE the current release${current:+, instead of $current}" link "releases/$RELEASE" $CURRENT
+    step "make $RELEASE the current release${current:+, instead of $current}" link "releases/$RELEASE" "$CURRENT"
   fi
-  if [ "$(readlink $COMMAND 2>/dev/null)" = $CURRENT/bin/appliance ]; then
-    already "the command appliance is there"
-  elif [ -e $COMMAND ] && [ ! -L $COMMAND ]; then
-    warn "$COMMAND is a file of somebody else and is left alone; the command is $CURRENT/bin/appliance"
+  if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$CURRENT/bin/appliance" ]; then
+    already "the command appliance is installed"
+  elif [ -e "$COMMAND" ] && [ ! -L "$COMMAND" ]; then
+    warn "$COMMAND is a file that this installer did not create, so it is left alone; use $CURRENT/bin/appliance"
   else
-    step "make the command appliance" link $CURRENT/bin/appliance $COMMAND
+    step "install the command appliance" link "$CURRENT/bin/appliance" "$COMMAND"
   fi
-  if systemctl is-enabled -q $SERVICE 2>/dev/null; then
+  if systemctl is-enabled -q "$SERVICE" 2>/dev/null; then
     already "the service starts with the system"
   else
-    step "let the service start with the system" systemctl enable -q $SERVICE
+    step "start the service with the system" systemctl enable -q "$SERVICE"
   fi
 }
 
-remember_before() {
-  [ ! -e $UPGRADING ] || return 0
-  if [ -e $UNIT ]; then cp -p $UNIT $UNIT_BEFORE; else rm -f $UNIT_BEFORE; fi
-  printf '%s\n' "$OLD" "$OLD_LABELED" >$UPGRADING.new
-  mv -T $UPGRADING.new $UPGRADING
+record_previous() {
+  [ ! -e "$UPGRADING" ] || return 0
+  if [ -e "$UNIT" ]; then cp -p "$UNIT" "$UNIT_BEFORE"; else rm -f "$UNIT_BEFORE"; fi
+  printf '%s\n' "$OLD" "$OLD_LABELED" >"$UPGRADING.new"
+  mv -T "$UPGRADING.new" "$UPGRADING"
 }
 
-upgrade_is_done() { [ -n "$DRY_RUN" ] || rm -f $UPGRADING $UNIT_BEFORE; }
+finish_upgrade() { [ -n "$DRY_RUN" ] || rm -f "$UPGRADING" "$UNIT_BEFORE"; }
 
-# Starts the service where something is new or it does not run; fails when the release does not do well.
+# Start the service if something is new or it does not run; fail if the release does not become ready and label.
 start_service() {
-  if [ ! -e $UPGRADING ] && [ -z "$DRY_RUN$ROOT_CHANGED" ] && systemctl is-active -q $SERVICE; then
+  if [ ! -e "$UPGRADING" ] && [ -z "$DRY_RUN$ROOT_CHANGED" ] && systemctl is-active -q "$SERVICE"; then
     already "the service runs"
     return
   fi
-  step "start the service" systemctl restart --no-block $SERVICE
-  [ -z "$DRY_RUN" ] || { echo "would wait up to $WAIT_S s until it is ready${OLD_LABELED:+, and $WAIT_S s for its first frame}, and else go back${OLD:+ to $OLD}"; return; }
+  step "start the service" systemctl restart --no-block "$SERVICE"
+  [ -z "$DRY_RUN" ] || {
+    echo "would wait up to $WAIT_S s until it is ready${OLD_LABELED:+, and $WAIT_S s for its first frame}, and otherwise switch back${OLD:+ to $OLD}"
+    return
+  }
   local began=$SECONDS
   if ! is_ready; then
     warn "$RELEASE is not ready after $((SECONDS - began)) s"
@@ -78,7 +88,7 @@ start_service() {
   note "ready after $((SECONDS - began)) s"
   [ -n "$OLD_LABELED" ] || return 0
   began=$SECONDS
-  while ! labels_frames; do
+  while ! is_labeling; do
     if [ $((SECONDS - began)) -ge "$WAIT_S" ]; then
       warn "$RELEASE labels no frame within $WAIT_S s, and $OLD did"
       return 1
@@ -88,9 +98,9 @@ start_service() {
   note "labels frames"
 }
 
-property() { systemctl show -P "$1" $SERVICE; }
+property() { systemctl show -P "$1" "$SERVICE"; }
 
-# Ready, and still the same process a little later: a release that ends soon after its start is none.
+# Ready, and still the same process a little later: a release that exits soon after its start does not count.
 is_ready() {
   local until=$((SECONDS + WAIT_S)) restarts pid
   restarts=$(property NRestarts)
@@ -98,65 +108,79 @@ is_ready() {
   while [ $SECONDS -lt $until ]; do
     case $(property ActiveState) in
       active)
-        [ -n "$(systemctl list-jobs --no-legend $SERVICE)" ] || {
+        [ -n "$(systemctl list-jobs --no-legend "$SERVICE")" ] || {
           pid=$(property MainPID)
           sleep 3
           [ "$(property ActiveState) $(property MainPID)" != "active $pid" ] || return 0
-        } ;;
+        }
+        ;;
       failed) return 1 ;;
     esac
-    # Restart=always tries for ever; three ends are answer enough.
+    # Restart=always retries forever; three exits are enough to decide.
     [ $(($(property NRestarts) - restarts)) -lt 3 ] || return 1
     sleep 0.3
   done
   return 1
 }
 
-take_back() {
-  note "its last words:"
-  journalctl -u $SERVICE -n 12 -o cat --no-pager 2>/dev/null | sed 's/^/   | /'
-  if [ -z "$OLD" ] || { [ "$OLD" = "$RELEASE" ] && [ ! -e $UNIT_BEFORE ]; }; then
-    warn "there is no earlier release to go back to; what is wrong stands above. Correct it, then run this again"
+switch_back() {
+  note "the last lines of its log:"
+  journalctl -u "$SERVICE" -n 12 -o cat --no-pager 2>/dev/null | sed 's/^/   | /'
+  if [ -z "$OLD" ] || { [ "$OLD" = "$RELEASE" ] && [ ! -e "$UNIT_BEFORE" ]; }; then
+    warn "there is no earlier release to return to; fix the problem reported above and run the installer again"
     return
   fi
-  echo "-> take $RELEASE back: $OLD runs again"
-  if [ -e $UNIT_BEFORE ]; then cp -p $UNIT_BEFORE $UNIT.new && mv -T $UNIT.new $UNIT; fi
-  link "releases/$OLD" $CURRENT
+  echo "-> switch back from $RELEASE to $OLD"
+  if [ -e "$UNIT_BEFORE" ]; then cp -p "$UNIT_BEFORE" "$UNIT.new" && mv -T "$UNIT.new" "$UNIT"; fi
+  link "releases/$OLD" "$CURRENT"
   systemctl daemon-reload
-  systemctl reset-failed $SERVICE 2>/dev/null || true
-  systemctl restart --no-block $SERVICE
+  systemctl reset-failed "$SERVICE" 2>/dev/null || true
+  systemctl restart --no-block "$SERVICE"
   if is_ready; then
-    upgrade_is_done
-    warn "$RELEASE was taken back, and $OLD runs as before; its files are kept in $RELEASES/$RELEASE"
+    finish_upgrade
+    warn "$RELEASE failed, and $OLD runs again; the files of $RELEASE are kept in $RELEASES/$RELEASE"
   else
-    warn "$RELEASE was taken back, but $OLD does not start either: journalctl -u appliance"
+    warn "$RELEASE failed, and $OLD does not start either; see: journalctl -u appliance"
   fi
 }
 
 show_check() {
-  if [ -n "$DRY_RUN" ]; then echo "would run: appliance check"; return; fi
+  if [ -n "$DRY_RUN" ]; then
+    echo "would run: appliance check"
+    return
+  fi
   echo "-> appliance check"
   "$CURRENT/bin/appliance" check 2>&1 | sed 's/^/   /' || true
 }
 
-# The current release and the newest other complete one stay.
+# Keep the current release and the newest other complete one.
 prune_releases() {
   local keep name
+  [ -d "$RELEASES" ] || return 0
   keep=$(current_release || true)
   [ -z "$OLD" ] || [ "$OLD" = "$keep" ] || keep="$keep $OLD"
-  for name in $(ls -1t "$RELEASES" 2>/dev/null); do
+  while read -r name; do
     case " $keep " in *" $name "*) continue ;; esac
     if [ -e "$RELEASES/$name/.complete" ] && [ "$(wc -w <<<"$keep")" -lt 2 ]; then
       keep="$keep $name"
     else
       step "remove the old release $name" rm -rf "${RELEASES:?}/$name"
     fi
-  done
+  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -printf '%T@ %f\n' | sort -rn | cut -d' ' -f2-)
 }
 
-finished() {
-  [ -z "$DRY_RUN" ] || { echo "Nothing was changed."; return; }
-  if [ -z "$CHANGED" ]; then echo "Nothing was to be done: $RELEASE runs."; return; fi
-  [ -n "$START" ] || { echo "$RELEASE is in place and starts with the system."; return; }
+report_result() {
+  [ -z "$DRY_RUN" ] || {
+    echo "Nothing was changed."
+    return
+  }
+  if [ -z "$CHANGED" ]; then
+    echo "Nothing to do: $RELEASE runs."
+    return
+  fi
+  [ -n "$START" ] || {
+    echo "$RELEASE is installed and starts with the system."
+    return
+  }
   echo "$RELEASE runs. Settings: $ETC/appliance.toml, then: sudo systemctl reload appliance. Log: journalctl -u appliance -f"
 }

@@ -1,5 +1,7 @@
-# Sourced by install.sh and uninstall.sh: where everything is, and how a step is said, done, or only said (DRY_RUN).
-# Every line of output begins with one of: "==" (so already), "->" (done now), "would" (with --dry-run), "!!" (a fault).
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # these constants are read by the scripts that source this file
+# Sourced by install.sh and uninstall.sh: paths, and how a step is printed and executed (or only printed, with DRY_RUN).
+# Every line of output begins with "==" (already so), "->" (done now), "would" (--dry-run) or "!!" (an error).
 
 PREFIX=/opt/appliance
 RELEASES=$PREFIX/releases
@@ -15,29 +17,36 @@ CHANGED=''
 already() { echo "== $*"; }
 note() { echo "   $*"; }
 warn() { echo "!! $*" >&2; }
-die() { warn "$*"; exit 1; }
+die() {
+  warn "$*"
+  exit 1
+}
 
-# step WHAT COMMAND...: says WHAT and runs the command, or says what would be done.
+# step DESCRIPTION COMMAND...: print the description and run the command; with DRY_RUN print only.
 step() {
-  local what=$1; shift
-  if [ -n "$DRY_RUN" ]; then echo "would $what"; return; fi
-  echo "-> $what"
+  local description=$1
+  shift
+  if [ -n "$DRY_RUN" ]; then
+    echo "would $description"
+    return
+  fi
+  echo "-> $description"
   CHANGED=yes
   "$@"
 }
 
-# same FILE FILE: whether both are there and alike.
-same() { [ -e "$1" ] && [ -e "$2" ] && cmp -s "$1" "$2"; }
+# is_same FILE FILE: both exist and have the same contents.
+is_same() { [ -e "$1" ] && [ -e "$2" ] && cmp -s "$1" "$2"; }
 
-# put FILE TARGET MODE: replaces the target in one step, so that a power cut leaves the old or the new one.
+# put FILE TARGET MODE: replace the target in one step, so that a power cut leaves the old or the new file.
 put() { install -D -m "$3" "$1" "$2.new" && mv -T "$2.new" "$2"; }
 
-# link TARGET NAME: the same for a link.
+# link TARGET NAME: replace a symbolic link in one step.
 link() { ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"; }
 
 take_lock() {
   [ -z "$DRY_RUN" ] || return 0
   exec 9>/run/appliance-install.lock
-  # What one that was ended just now had started may still hold it for a moment.
-  flock -w 10 9 || die "another installation is under way; wait until it is done"
+  # A child of an installer that was just killed may hold the lock for a moment longer.
+  flock -w 10 9 || die "another installation is running; wait until it has finished"
 }

@@ -41,7 +41,7 @@ def new_version(machine: Machine, version: str, *changes: tuple[str, str]) -> No
 def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(installed_layer, machine):
     first = (installed_layer / "first.txt").read_text()
     for step in (
-        "make the account appliance",
+        "create the account appliance",
         "install the packages",
         "start the service",
         "ready after",
@@ -61,7 +61,7 @@ def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(insta
     before = machine.property("MainPID"), machine.run(files).stdout
     again = machine.run(INSTALL).stdout
     assert [line for line in again.splitlines() if line.startswith(("->", "!!"))] == ["-> appliance check"]
-    assert "Nothing was to be done" in again
+    assert "Nothing to do" in again
     assert before == (machine.property("MainPID"), machine.run(files).stdout)
 
 
@@ -90,19 +90,19 @@ def test_an_upgrade_keeps_the_settings_and_two_releases(machine):
 def test_a_release_that_does_not_start_is_taken_back_unit_and_all(machine):
     labels(machine)
     old, unit = current(machine), machine.read(UNIT)
-    new_version(machine, "0.2.0", ("service.py", "\nraise RuntimeError('this release is broken')\n"))
+    new_version(machine, "0.2.0", ("daemon/service.py", "\nraise RuntimeError('this release is broken')\n"))
     machine.edit(f"{CLONE}/systemd/appliance.service", ("RestartSec=5", "RestartSec=1\n# a changed unit"))
     failed = machine.run(INSTALL, check=False)
     assert failed.returncode == 1
     assert "is not ready after" in failed.stdout and "this release is broken" in failed.stdout
-    assert f"was taken back, and {old} runs as before" in failed.stdout
+    assert f"failed, and {old} runs again" in failed.stdout
     assert current(machine) == old and machine.read(UNIT) == unit and labels(machine) == "0.1.0"
 
 
 def test_a_release_that_labels_nothing_is_taken_back(machine):
     labels(machine)
     old = current(machine)
-    new_version(machine, "0.2.0", ("capture.py", "\nSlot.put = lambda self, frame: None\n"))
+    new_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
     failed = machine.run(f"{INSTALL} --wait 8", check=False)
     assert failed.returncode == 1 and f"labels no frame within 8 s, and {old} did" in failed.stdout
     assert current(machine) == old and labels(machine) == "0.1.0"
@@ -110,7 +110,7 @@ def test_a_release_that_labels_nothing_is_taken_back(machine):
 
 def test_what_was_cut_short_is_finished_by_the_next_run(machine):
     old = current(machine)
-    new_version(machine, "0.2.0", ("capture.py", "\nSlot.put = lambda self, frame: None\n"))
+    new_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
     # Killed while it waits for the new release's first frame: as far as a power cut can come.
     machine.run(
         f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; kill -9 $!"
@@ -119,9 +119,9 @@ def test_what_was_cut_short_is_finished_by_the_next_run(machine):
     assert half != old
     machine.run(f"rm /opt/appliance/releases/{half}/.complete")
     said = machine.run(f"{INSTALL} --wait 8", check=False).stdout
-    assert f"an earlier upgrade was cut short; the release before it was {old}" in said
-    assert "what an installation that was cut short left of" in said
-    assert f"{old} runs as before" in said and current(machine) == old and labels(machine) == "0.1.0"
+    assert f"an earlier upgrade was interrupted; the release before it was {old}" in said
+    assert "remove the incomplete release" in said
+    assert f"{old} runs again" in said and current(machine) == old and labels(machine) == "0.1.0"
 
 
 def test_removing_it_leaves_the_settings_and_purging_nothing(machine):
@@ -181,7 +181,7 @@ def test_without_systemd_it_says_so_and_an_image_can_still_be_made(new_machine, 
     machine = new_machine(boot=False)
     put_clone(machine)
     refused = machine.run_unbooted("scripts/install.sh")
-    assert refused.returncode == 1 and "systemd does not run here" in refused.stdout and "--no-start" in refused.stdout
+    assert refused.returncode == 1 and "systemd is not running" in refused.stdout and "--no-start" in refused.stdout
 
     shutil.copytree(installed_layer / "wheels", machine.root / "wheels")
     made = machine.run_unbooted(f"{INSTALL} --no-start")
