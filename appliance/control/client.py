@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.control.wire import MAX_ANSWER_BYTES, _address, _Lines, _packed
+from appliance.control.wire import MAX_ANSWER_BYTES, open_socket_address, LineReader, encode_message
 from appliance.errors import ControlError, DaemonAbsentError
 
 
@@ -28,7 +28,7 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
-            with _address(path) as address:
+            with open_socket_address(path) as address:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
             raise DaemonAbsentError(
@@ -45,8 +45,8 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
         try:
             # A refusal can come before all was sent (and close the other end): what it says is still read.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(_packed(request))
-            line = _Lines(connection, MAX_ANSWER_BYTES).next(deadline_s)
+                connection.sendall(encode_message(request))
+            line = LineReader(connection, MAX_ANSWER_BYTES).next(deadline_s)
         except TimeoutError as error:
             raise ControlError(
                 f"the daemon did not answer within {timeout_s:g} s; it may be at work yet: see its log"

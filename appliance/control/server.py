@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control.wire import MAX_REQUEST_BYTES, _address, _Lines, _packed
+from appliance.control.wire import MAX_REQUEST_BYTES, open_socket_address, LineReader, encode_message
 from appliance.errors import ApplianceError, ControlError
 
 log = logging.getLogger(__name__)
@@ -114,10 +114,10 @@ class ControlServer:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            lines = _Lines(client, MAX_REQUEST_BYTES)
+            lines = LineReader(client, MAX_REQUEST_BYTES)
             while (line := lines.next(time.monotonic() + self._request_timeout_s)) is not None:
                 client.settimeout(self._request_timeout_s)
-                client.sendall(_packed(self._answer(line)))
+                client.sendall(encode_message(self._answer(line)))
         except ValueError:
             _tell(client, _no(f"the request is longer than {MAX_REQUEST_BYTES} bytes"))
         except OSError:
@@ -150,7 +150,7 @@ def _no(sentence: str) -> dict[str, Any]:
 def _tell(client: socket.socket, answer: dict[str, Any]) -> None:
     """Sends a last word to a client that may be gone."""
     with contextlib.suppress(OSError):
-        client.sendall(_packed(answer))
+        client.sendall(encode_message(answer))
 
 
 def _listen(path: Path) -> socket.socket:
@@ -162,7 +162,7 @@ def _listen(path: Path) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             os.fchmod(listener.fileno(), MODE)  # Linux makes the file with the socket's mode: never wider than this
-            with _address(path) as address:
+            with open_socket_address(path) as address:
                 listener.bind(address)
             owner = os.fstat(folder)
             _hand_over(path, owner.st_uid, owner.st_gid)
@@ -185,7 +185,7 @@ def _clear(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(1.0)
         try:
-            with _address(path) as address:
+            with open_socket_address(path) as address:
                 connection.connect(address)
         except ConnectionRefusedError:
             path.unlink()

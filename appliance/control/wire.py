@@ -18,7 +18,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_PATH_BYTES = 107  # sun_path holds 108 with the closing zero, unix(7)
 
 
-class _Lines:
+class LineReader:
     """Reads lines from a connection, each bounded in length and in time."""
 
     def __init__(self, connection: socket.socket, max_bytes: int):
@@ -44,12 +44,12 @@ class _Lines:
         return line
 
 
-def _packed(value: dict[str, Any]) -> bytes:
+def encode_message(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
 @contextlib.contextmanager
-def _address(path: Path) -> Iterator[str]:
+def open_socket_address(path: Path) -> Iterator[str]:
     """The path as a socket address; a long one goes through a descriptor of its folder, which is short."""
     if len(os.fsencode(path)) <= MAX_PATH_BYTES:
         yield str(path)

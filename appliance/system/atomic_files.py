@@ -1,60 +1,103 @@
-"""Small files that a power cut leaves whole: either the old content or the new, never half of one.
+"""Replace files as a whole: after a crash or a power cut a file has its old content or the new one, never a part.
 
-Written beside, synced, renamed over, and the folder synced: without the last step ext4 may forget the rename itself.
+New content is written to a temporary file in the same folder, synced, and renamed over the old one; then the folder is
+synced, because ext4 may otherwise lose the rename itself in a power cut.
 """
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o640) -> None:
-    """Replaces `path` by `content`; when it returns, the content survives a power cut.
+    """Replace `path` by `content`; when this returns, the content survives a power cut.
 
-    The file belongs to the owner of its folder, also where root writes it.
+    The file belongs to the owner of its folder, even if root writes it.
 
     Raises:
-        OSError: It could not be written; the old content is still there.
+        OSError: The file cannot be written; the old content is still there.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+    write_atomically(path, content, mode)
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o640, *, durable: bool = True) -> None:
+    """Replace `path` by `content`.
+
+    Args:
+        path: The file to replace or create.
+        content: All of its new content.
+        mode: Its permissions.
+        durable: Whether the content must survive a power cut; False saves the syncs.
+
+    Raises:
+        OSError: The file cannot be written; the old content is still there.
+    """
+    with open_replacement(path, mode, durable=durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_replacement(path: Path, mode: int = 0o640, *, durable: bool = True, suffix: str = "") -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the block ends, and is removed if the block raises.
+
+    The file belongs to the owner of its folder, even if root writes it.
+
+    Args:
+        path: The file to replace or create.
+        mode: Its permissions.
+        durable: Whether the content must survive a power cut; False saves the syncs.
+        suffix: The end of the temporary file's name, for readers that look at it. The file's `name` is its path.
+
+    Yields:
+        The temporary file, open for binary writing.
+
+    Raises:
+        OSError: The file cannot be written; the old content is still there.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            yield cast("BinaryIO", file)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            owner = os.stat(path.parent)
+            owner = path.parent.stat()
             if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
                 os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+            if durable:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    if durable:
+        sync_folder(path.parent)
 
 
 def rename_durably(source: Path, target: Path) -> None:
-    """Renames a file or a folder within one file system, so that the new name survives a power cut."""
-    os.rename(source, target)
+    """Rename a file or a folder within one file system, so that the new name survives a power cut."""
+    source.rename(target)
     sync_folder(target.parent)
     if source.parent != target.parent:
         sync_folder(source.parent)
 
 
 def sync_tree(folder: Path) -> None:
-    """Syncs every file and folder below `folder`, and itself: what is renamed after that is never found empty."""
-    for _, _, files, below in os.fwalk(folder, topdown=False):
+    """Sync every file and folder below `folder`, and `folder` itself, so that it can be renamed without losing content."""
+    for _, _, files, descriptor in os.fwalk(folder, topdown=False):
         for name in files:
-            _sync(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=below))
-        os.fsync(below)
+            _sync_and_close(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor))
+        os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` survive a power cut."""
-    _sync(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    """Sync the names in `folder`, so that files created or renamed in it survive a power cut."""
+    _sync_and_close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
 
 
-def _sync(descriptor: int) -> None:
+def _sync_and_close(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     finally:

@@ -1,23 +1,46 @@
-"""Exponential back-off with jitter."""
+"""Exponential back-off with jitter: the one rule by which this program waits before it tries again."""
 
-import random
+import random as random_numbers
+from collections.abc import Callable
 
 
 class BackOff:
-    """The wait before the next attempt: doubling from `first_s` to `longest_s`, with jitter.
+    """The wait before the next attempt: it doubles from `first_s` to `longest_s` and is spread by jitter.
 
-    The jitter of a quarter either way keeps devices that lost the same broker from coming back in one wave.
+    Jitter keeps devices that lost the same server from returning in one wave. Not safe for use by several threads.
     """
 
-    def __init__(self, first_s: float, longest_s: float):
-        self._first_s, self._longest_s = first_s, longest_s
-        self._next_s = first_s
+    def __init__(
+        self,
+        first_s: float,
+        longest_s: float,
+        jitter: tuple[float, float] = (0.75, 1.25),
+        random: Callable[[], float] = random_numbers.random,
+    ):
+        """Create a back-off whose next wait is the first one.
 
-    def next_s(self) -> float:
-        """How long to wait now."""
-        wait_s, self._next_s = self._next_s, min(self._longest_s, self._next_s * 2)
-        return min(self._longest_s, wait_s * random.uniform(0.75, 1.25))
+        Args:
+            first_s: The first wait in seconds, before jitter.
+            longest_s: The longest wait in seconds; jitter does not exceed it.
+            jitter: The lowest and the highest factor; each wait is multiplied by a random one of them.
+            random: Returns a number from 0 to 1.
+        """
+        self._first_s, self._longest_s = first_s, longest_s
+        self._jitter = jitter
+        self._random = random
+        self._next_s = min(first_s, longest_s)
+
+    def next_s(self, retry_after_s: float | None = None) -> float:
+        """Return the seconds to wait before the next attempt, and double the wait after it.
+
+        Args:
+            retry_after_s: The shortest wait that the server asks for; it may exceed `longest_s`.
+        """
+        low, high = self._jitter
+        wait_s = min(self._longest_s, self._next_s * (low + (high - low) * self._random()))
+        self._next_s = min(self._longest_s, self._next_s * 2)
+        return max(wait_s, retry_after_s or 0.0)
 
     def reset(self) -> None:
-        """An attempt has proved itself: the next wait is the first again."""
-        self._next_s = self._first_s
+        """Start over with the first wait, because an attempt succeeded."""
+        self._next_s = min(self._first_s, self._longest_s)

@@ -1,7 +1,8 @@
-"""Who this device is when the settings do not say: a name that stays with the board, and the number of this boot.
+"""The identity of this device when the settings give none, and the identity of this boot.
 
-The name must survive a reinstallation, so it comes from the board's serial number, and only where there is none from the
-machine id, which cloned SD cards share. Both are hashed: neither is meant to be shown (machine-id(5)), and topics are.
+The device id must survive a reinstallation, so it comes from the board's serial number, and from the machine id, which
+cloned SD cards share, only if there is no serial number. Both are hashed: neither is meant to be published
+(machine-id(5)), and topics are public.
 """
 
 import hashlib
@@ -9,55 +10,64 @@ import hmac
 import uuid
 from pathlib import Path
 
-from appliance.errors import StatePathError
+from appliance.errors import StatePathError, describe_os_error
 from appliance.system.atomic_files import write_durably
 from appliance.system.paths import state_dir
 
 SERIAL_FILES = ("proc/device-tree/serial-number", "sys/firmware/devicetree/base/serial-number")
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 BOOT_ID_FILE = "proc/sys/kernel/random/boot_id"
-KEPT_NAME = "device-id"
+FILE_NAME = "device-id"
+
+# Stands in for the kernel's boot id: it changes more often than the boot, so nothing of an earlier boot is trusted.
+_PROCESS_ID = uuid.uuid4().hex
 
 
 def device_id(configured: str | None, state: Path | None = None, root: Path = Path("/")) -> str:
-    """The device's id in MQTT topics: as configured, else `pi-` and 8 hex digits that belong to this board.
+    """Return the device's id in MQTT topics: the configured one, else `pi-` and 8 hex digits derived from this board.
 
     Args:
         configured: The setting device.id.
-        state: Where a machine that has neither number (a container) keeps a drawn one; None takes the state folder.
-        root: Where the system's files are.
+        state: The folder for a random number, used if the machine has no number of its own (a container); None takes
+            the state folder.
+        root: The root of the file system.
 
     Raises:
-        PlacesError: The drawn number cannot be kept.
+        StatePathError: The random number cannot be stored.
     """
     if configured:
         return configured
     for name in (*SERIAL_FILES, *MACHINE_ID_FILES):
-        if number := _number(root / name):
-            return _name(number)
-    kept = (state or state_dir()) / KEPT_NAME
-    if not (number := _number(kept)):
+        if number := _read_number(root / name):
+            return _derive_id(number)
+    file = (state or state_dir()) / FILE_NAME
+    number = _read_number(file)
+    if not number:
         number = uuid.uuid4().hex
         try:
-            write_durably(kept, number.encode() + b"\n")
+            write_durably(file, number.encode() + b"\n")
         except OSError as error:
+            reason = describe_os_error(error)
             raise StatePathError(
-                f"{kept}, the device's number, cannot be written: {error.strerror or error}; give the disk room, or set device.id"
+                f"{file}, the device's number, cannot be written: {reason}; free disk space, or set device.id"
             ) from error
-    return _name(number)
+    return _derive_id(number)
 
 
 def boot_id(root: Path = Path("/")) -> str:
-    """The kernel's id of this boot: the same for every process until the power goes, new after it."""
-    return _number(root / BOOT_ID_FILE) or uuid.uuid4().hex
+    """Return the kernel's id of this boot: the same for every process until the power goes, new after it.
+
+    Without the kernel's id, each process has an id of its own.
+    """
+    return _read_number(root / BOOT_ID_FILE) or _PROCESS_ID
 
 
-def _name(number: str) -> str:
+def _derive_id(number: str) -> str:
     return "pi-" + hmac.new(b"camera-appliance", number.encode(), hashlib.sha256).hexdigest()[:8]
 
 
-def _number(file: Path) -> str | None:
-    """What a file of one line says; None where it is missing, all zeros, or not yet set."""
+def _read_number(file: Path) -> str | None:
+    """Return the content of a file of one line; None if it is missing, all zeros, or not set yet."""
     try:
         text = file.read_text(encoding="ascii", errors="replace").strip("\x00 \r\n\t")
     except OSError:

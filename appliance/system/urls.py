@@ -1,13 +1,21 @@
-"""URLs without credentials, loopback addresses."""
+"""URLs: loopback hosts, and forms without secrets for logs and messages."""
 
 import re
+from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name of a URL means this machine."""
-    return host == "localhost" or host == "::1" or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
+    """Return whether a URL's host name means this machine."""
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
 def without_credentials(text: str) -> str:
-    """The text with the user name and password of each URL in it blotted out."""
+    """Return `text` with the user name and password of each URL in it replaced by `…`."""
     return re.sub(r"(\w://)[^/@\s]*@", r"\1…@", text)
+
+
+def redact(url: str) -> str:
+    """Return the URL without credentials and without its query and fragment, which may hold a key."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

@@ -1,0 +1,27 @@
+"""What a request and an answer on the control socket consist of; wire.py writes them, one JSON object a line.
+
+A request is `{"command": …}`. An answer is `{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
+scripts/lib/labels_frames.py speaks this protocol without the package, and a test compares the two.
+"""
+
+from enum import StrEnum
+
+COMMAND_KEY = "command"
+OK_KEY = "ok"
+ANSWER_KEY = "answer"
+ERROR_KEY = "error"
+
+
+class ControlCommand(StrEnum):
+    """What a command on this machine may ask of the daemon."""
+
+    STATUS = "status"
+    MODELS_CHANGED = "models-changed"
+    MODEL_ROLLBACK = "model-rollback"
+    UPDATE_STATUS = "update-status"
+    MODEL_CHECK = "model-check"
+
+
+def make_request(command: ControlCommand) -> dict[str, str]:
+    """Return the request that asks for `command`."""
+    return {COMMAND_KEY: command.value}

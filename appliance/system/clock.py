@@ -1,0 +1,15 @@
+"""A check of the system clock: a Raspberry Pi has no battery, and its clock starts in the past until the network is up."""
+
+import time
+from pathlib import Path
+
+import appliance
+
+
+def is_clock_before_build(now_s: float | None = None) -> bool:
+    """Return whether the clock shows a time before this program's own files were written, which cannot be right.
+
+    Args:
+        now_s: The time to check, in seconds since 1970-01-01 UTC; None takes the system clock.
+    """
+    return (time.time() if now_s is None else now_s) < Path(appliance.__file__).stat().st_mtime

@@ -1,0 +1,74 @@
+"""Small JSON files in the state folder: read as a value, replaced as a whole."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from appliance.errors import describe_os_error
+from appliance.system.atomic_files import write_atomically
+
+T = TypeVar("T")
+
+
+class StateFile(Generic[T]):
+    """One JSON file that holds one value. A missing file is the default; a file that cannot be used is logged as well."""
+
+    def __init__(
+        self,
+        path: Path,
+        decode: Callable[[Any], T],
+        encode: Callable[[T], Any],
+        default: T,
+        *,
+        mode: int = 0o600,
+        durable: bool = True,
+        if_unreadable: str = "the defaults are used",
+        log: logging.Logger = logging.getLogger("appliance"),
+    ):
+        """Describe the file; nothing is read yet.
+
+        Args:
+            path: The file; its folder must exist when it is written.
+            decode: Builds the value from parsed JSON. A ValueError, KeyError, TypeError or AttributeError means that the
+                file cannot be used.
+            encode: Turns the value into what `json.dumps` takes. The keys are the file's format: spell them out.
+            default: The value of a missing or unusable file.
+            mode: The file's permissions.
+            durable: Whether a written value must survive a power cut.
+            if_unreadable: What follows from an unusable file, for the log.
+            log: Receives the warning about an unusable file.
+        """
+        self.path = path
+        self._decode = decode
+        self._encode = encode
+        self._default = default
+        self._mode = mode
+        self._durable = durable
+        self._if_unreadable = if_unreadable
+        self._log = log
+
+    def read(self) -> T:
+        """Return the value in the file, else the default; log why a file that exists cannot be used."""
+        try:
+            return self._decode(json.loads(self.path.read_bytes()))
+        except FileNotFoundError:
+            return self._default
+        except OSError as error:
+            reason = describe_os_error(error)
+        except KeyError as error:
+            reason = f"{error} is missing"
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            reason = str(error)
+        self._log.warning("%s cannot be used (%s); %s", self.path, reason, self._if_unreadable)
+        return self._default
+
+    def write(self, value: T) -> None:
+        """Replace the file.
+
+        Raises:
+            OSError: The file cannot be written; the old one is still there.
+        """
+        content = json.dumps(self._encode(value)).encode() + b"\n"
+        write_atomically(self.path, content, self._mode, durable=self._durable)

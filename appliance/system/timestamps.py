@@ -1,0 +1,35 @@
+"""Times as text: RFC 3339 in UTC with `Z`, the form of every payload, log entry and file that people read."""
+
+import time
+from datetime import UTC, datetime
+from typing import Literal
+
+
+def to_rfc3339(unix_s: float, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
+    """Format a Unix time, for example `2026-01-31T12:00:00.123Z`; smaller fractions are cut off, not rounded.
+
+    Args:
+        unix_s: Seconds since 1970-01-01 UTC.
+        precision: The smallest unit to write.
+
+    Raises:
+        ValueError, OverflowError, OSError: The time is outside the years 1 to 9999.
+    """
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def now_rfc3339() -> str:
+    """Return the current time with milliseconds."""
+    return to_rfc3339(time.time())
+
+
+def parse_rfc3339(text: str) -> float:
+    """Return the Unix time in seconds of an RFC 3339 text with any offset.
+
+    Raises:
+        ValueError: The text is not a time, or has no offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return moment.timestamp()

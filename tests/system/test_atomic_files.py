@@ -1,0 +1,55 @@
+"""Files that are replaced as a whole."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.system.atomic_files import open_replacement, rename_durably, sync_tree, write_atomically, write_durably
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_content_and_mode_are_replaced(tmp_path, durable):
+    write_durably(tmp_path / "f", b"old")
+    write_atomically(tmp_path / "f", b"new", 0o600, durable=durable)
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == ["f"]
+
+
+def test_block_that_raises_leaves_the_old_content_alone(tmp_path):
+    write_durably(tmp_path / "f", b"old")
+    with pytest.raises(KeyError), open_replacement(tmp_path / "f") as file:
+        file.write(b"new")
+        raise KeyError
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+def test_new_content_can_be_checked_before_it_counts(tmp_path):
+    with open_replacement(tmp_path / "f.zip", suffix=".zip") as file:
+        file.write(b"new")
+        file.flush()
+        assert file.name.endswith(".zip")
+        assert not (tmp_path / "f.zip").exists()
+        assert Path(file.name).read_bytes() == b"new"
+    assert (tmp_path / "f.zip").read_bytes() == b"new"
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_durably(tmp_path / "none" / "f", b"x")
+
+
+def test_tree_is_renamed_as_a_whole(tmp_path):
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    (tmp_path / "a" / "below" / "f").write_bytes(b"x")
+    (tmp_path / "a" / "link").symlink_to("below")
+    (tmp_path / "other").mkdir()
+    sync_tree(tmp_path / "a")
+    rename_durably(tmp_path / "a", tmp_path / "other" / "b")
+    assert (tmp_path / "other" / "b" / "below" / "f").read_bytes() == b"x"
+    assert names(tmp_path) == ["other"]
