@@ -12,7 +12,9 @@ import tempfile
 import weakref
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from appliance.bundle.manifest import inside
 from appliance.errors import BundleError, ModelError
@@ -24,6 +26,10 @@ MAX_ENTRIES = 1000
 
 # What a system says to a name that is too long, or that it does not take.
 _BAD_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+
+
+# The earliest date that a zip can hold.
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class TemporaryFolder:
@@ -69,6 +75,34 @@ def unpack(archive_file: Path) -> TemporaryFolder:
                     f"{archive_file} cannot be unpacked into {folder.path}: {error.strerror or error}."
                 ) from error
     return folder
+
+
+def write_zip(
+    file: IO[bytes],
+    entries: Iterable[tuple[str | zipfile.ZipInfo, bytes]],
+    *,
+    compress: bool = False,
+    mode: int = stat.S_IFREG | 0o644,
+) -> None:
+    """Write a zip with fixed dates: the same entries give the same bytes, at any time and under any account.
+
+    Args:
+        file: A binary file open for writing; the zip starts at its current position.
+        entries: The name and the content of each file; an entry of another zip is written with its own attributes.
+        compress: Deflate the entries; models and pictures hardly get smaller.
+        mode: The st_mode of the entries that are given by name.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries:
+            entry = name
+            if isinstance(entry, str):
+                entry = zipfile.ZipInfo(entry, _ZIP_DATE)
+                entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+                entry.create_system, entry.external_attr = 3, mode << 16  # 3: Unix
+            archive.writestr(entry, content)
 
 
 def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:

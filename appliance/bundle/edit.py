@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from appliance.bundle.archive import write_zip
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.identity import unknown_label
 from appliance.bundle.manifest import MAX_BYTES, load_json
@@ -89,12 +90,7 @@ def _into_zip(bundle: Bundle, source: Path, said: Mapping[str, Any]) -> Bundle:
         temporary = Path(made)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                with zipfile.ZipFile(file, "w") as new:
-                    for entry in entries:
-                        content = changed if entry.filename == name else archive.read(entry)
-                        new.writestr(copy.copy(entry), content)
-                    if name not in texts:
-                        new.writestr(zipfile.ZipInfo(name, entries[0].date_time), changed)
+                write_zip(file, _edited_entries(archive, name, changed))
                 file.flush()
                 os.fsync(file.fileno())
             _checked(temporary, bundle, said)
@@ -106,6 +102,13 @@ def _into_zip(bundle: Bundle, source: Path, said: Mapping[str, Any]) -> Bundle:
             temporary.unlink(missing_ok=True)
     sync_folder(source.resolve().parent)
     return read_bundle(source)
+
+
+def _edited_entries(archive: zipfile.ZipFile, manifest: str, content: bytes) -> Iterator[tuple[zipfile.ZipInfo | str, bytes]]:
+    for entry in archive.infolist():
+        yield copy.copy(entry), content if entry.filename == manifest else archive.read(entry)
+    if manifest not in archive.namelist():
+        yield manifest, content
 
 
 def _manifest(texts: Mapping[str, bytes], model: str) -> str | None:

@@ -14,12 +14,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from appliance.bundle.archive import write_zip
 from appliance.bundle.manifest import MAX_BYTES, load_json
 from appliance.errors import BundleError, TrainingError
 from appliance.system.atomic_files import sync_tree
 
 MANIFEST = "manifest.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @contextlib.contextmanager
@@ -122,10 +122,7 @@ def _put(made: Path, out: Path, aside: Path) -> None:
 
 
 def _zip(folder: Path, file: Path) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.iterdir()):
-            entry = zipfile.ZipInfo(path.name, _EPOCH)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            archive.writestr(entry, path.read_bytes())
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
+    with file.open("wb") as out:
+        write_zip(out, ((path.name, path.read_bytes()) for path in sorted(folder.iterdir())), compress=True)
+        out.flush()
+        os.fsync(out.fileno())

@@ -6,10 +6,11 @@ the label file is a zip appended to the model, as the TFLite metadata specificat
 """
 
 import io
-import zipfile
 from collections.abc import Mapping, Sequence
 
 import flatbuffers
+
+from appliance.bundle.archive import write_zip
 
 LABEL_FILE = "labels.txt"
 _FEATURE, _IMAGE = 1, 2  # ContentProperties
@@ -22,8 +23,8 @@ _OLDEST_PARSER = "1.0.0"
 def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
     """Appends the label file, stored and with a fixed date, so that the same labels give the same bytes."""
     file = io.BytesIO(model)
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(LABEL_FILE), "".join(f"{label}\n" for label in labels))
+    file.seek(0, io.SEEK_END)
+    write_zip(file, [(LABEL_FILE, "".join(f"{label}\n" for label in labels).encode())], mode=0o600)
     return file.getvalue()
 
 
