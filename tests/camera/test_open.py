@@ -10,7 +10,7 @@ from appliance.camera.open import open_camera
 from appliance.errors import CameraAbsentError, SettingsError
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
-from support.streams import RED, is_colour, jpeg, plain, write_video
+from support.streams import RED, has_color, jpeg, plain, write_video
 
 WANTED_PX = (224, 224)
 
@@ -26,14 +26,14 @@ def test_a_picture_a_folder_and_a_video_are_told_apart(tmp_path):
     for source, words in sources.items():
         camera = opened(source)
         assert words in camera.description and not camera.live
-        assert is_colour(camera.read(), RED)
+        assert has_color(camera.read(), RED)
         camera.close()
 
 
 def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.jpg").write_bytes(jpeg(plain(RED)))
-    assert is_colour(opened("~/a.jpg").read(), RED)
+    assert has_color(opened("~/a.jpg").read(), RED)
 
 
 def test_the_home_of_somebody_who_does_not_exist_is_said():

@@ -9,27 +9,27 @@ import pytest
 from appliance.camera.pictures import PictureCamera
 from appliance.errors import CameraAbsentError, CameraEndedError
 from appliance.imaging.files import read_picture
-from support.streams import BLUE, DATA, GREEN, RED, is_colour, jpeg, plain
+from support.streams import BLUE, DATA, GREEN, RED, has_color, jpeg, plain
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Red, green, blue by name, and files that are no pictures."""
-    for name, colour in (("b.jpg", GREEN), ("a.JPG", RED), ("c.jpeg", BLUE)):
-        (tmp_path / name).write_bytes(jpeg(plain(colour)))
+    for name, color in (("b.jpg", GREEN), ("a.JPG", RED), ("c.jpeg", BLUE)):
+        (tmp_path / name).write_bytes(jpeg(plain(color)))
     (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden.jpg").write_text("not a picture either")
     (tmp_path / "folder.jpg.d").mkdir()
     return tmp_path
 
 
-def colours(camera, count):
+def colors(camera, count):
     names = []
     for _ in range(count):
         picture = camera.read()
         assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.flags.c_contiguous
         known = {"red": RED, "green": GREEN, "blue": BLUE}
-        names.append(next(name for name, colour in known.items() if is_colour(picture, colour)))
+        names.append(next(name for name, color in known.items() if has_color(picture, color)))
     return names
 
 
@@ -37,14 +37,14 @@ def test_a_folder_is_shown_in_the_order_of_names_over_and_over(folder):
     camera = PictureCamera(folder, loop=True)
     assert not camera.live and camera.dropped == 0
     assert camera.description == f"3 pictures in {folder}"
-    assert colours(camera, 7) == ["red", "green", "blue"] * 2 + ["red"]
+    assert colors(camera, 7) == ["red", "green", "blue"] * 2 + ["red"]
     camera.close()
     camera.close()
 
 
 def test_without_loop_a_folder_ends(folder):
     camera = PictureCamera(folder, loop=False)
-    assert colours(camera, 3) == ["red", "green", "blue"]
+    assert colors(camera, 3) == ["red", "green", "blue"]
     for _ in range(2):
         with pytest.raises(CameraEndedError, match="was shown to its end"):
             camera.read()
@@ -55,8 +55,8 @@ def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
     (folder / "aa.jpg").write_text("not a JPEG")
     (folder / "bb.png").write_bytes(jpeg(plain(RED))[:200])
     camera = PictureCamera(folder, loop=True)
-    assert colours(camera, 6) == ["red", "green", "blue"] * 2
-    assert colours(PictureCamera(folder, loop=True), 3) == [
+    assert colors(camera, 6) == ["red", "green", "blue"] * 2
+    assert colors(PictureCamera(folder, loop=True), 3) == [
         "red",
         "green",
         "blue",
@@ -67,10 +67,10 @@ def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
 
 def test_pictures_may_come_and_go_between_two_rounds(folder):
     camera = PictureCamera(folder, loop=True)
-    assert colours(camera, 3) == ["red", "green", "blue"]
+    assert colors(camera, 3) == ["red", "green", "blue"]
     (folder / "b.jpg").unlink()
     (folder / "d.jpg").write_bytes(jpeg(plain(RED)))
-    assert colours(camera, 3) == ["red", "blue", "red"]
+    assert colors(camera, 3) == ["red", "blue", "red"]
 
 
 def test_an_empty_folder_is_an_absent_camera(tmp_path):
@@ -91,7 +91,7 @@ def test_a_lone_picture_is_given_over_and_over_and_is_the_callers_own(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(plain(GREEN)))
     camera = PictureCamera(tmp_path / "a.jpg", loop=True)
     camera.read()[:] = 0
-    assert colours(camera, 3) == ["green"] * 3
+    assert colors(camera, 3) == ["green"] * 3
 
 
 def test_a_lone_picture_is_decoded_once_until_it_changes(tmp_path):
@@ -102,10 +102,10 @@ def test_a_lone_picture_is_decoded_once_until_it_changes(tmp_path):
     status = path.stat()
     path.write_bytes(bytes(status.st_size))  # the same size and time: it is not looked into again
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert colours(camera, 2) == ["red"] * 2
+    assert colors(camera, 2) == ["red"] * 2
     path.write_bytes(jpeg(plain(BLUE)))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
-    assert colours(camera, 1) == ["blue"]
+    assert colors(camera, 1) == ["blue"]
 
 
 def test_a_lone_picture_without_loop_is_one_frame(tmp_path):

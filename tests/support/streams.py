@@ -20,12 +20,12 @@ import numpy as np
 from support.paths import SHARED
 
 DATA = SHARED
-RED, GREEN, BLUE, GREY = (230, 20, 20), (20, 200, 30), (20, 30, 220), (128, 128, 128)
+RED, GREEN, BLUE, GRAY = (230, 20, 20), (20, 200, 30), (20, 30, 220), (128, 128, 128)
 
 
-def plain(colour: Sequence[int], width: int = 320, height: int = 240) -> np.ndarray:
+def plain(color: Sequence[int], width: int = 320, height: int = 240) -> np.ndarray:
     """A picture of one colour."""
-    return np.full((height, width, 3), colour, np.uint8)
+    return np.full((height, width, 3), color, np.uint8)
 
 
 def level(value: int, width: int = 64, height: int = 48) -> np.ndarray:
@@ -33,10 +33,10 @@ def level(value: int, width: int = 64, height: int = 48) -> np.ndarray:
     return plain((value, value, value), width, height)
 
 
-def is_colour(pixels: np.ndarray, colour: Sequence[int], within: int = 12) -> bool:
+def has_color(pixels: np.ndarray, color: Sequence[int], within: int = 12) -> bool:
     """Whether the picture has about this colour in its middle."""
     middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2].astype(int)
-    return bool(np.abs(middle - np.asarray(colour)).max() <= within)
+    return bool(np.abs(middle - np.asarray(color)).max() <= within)
 
 
 def write_video(
@@ -165,7 +165,7 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _RtspHandler)
         self.tcp = tcp
         self.password = password
-        self.colour: Sequence[int] = RED
+        self.color: Sequence[int] = RED
         self.silent = threading.Event()
         self.over = threading.Event()
         self.transports: list[str] = []
@@ -267,7 +267,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
                 while not (self.over.wait(0.05) or self.server.over.is_set()):
                     if self.server.silent.is_set():
                         continue
-                    rtp.mux(stream.encode(av.VideoFrame.from_ndarray(plain(self.server.colour), format="rgb24")))
+                    rtp.mux(stream.encode(av.VideoFrame.from_ndarray(plain(self.server.color), format="rgb24")))
                     with contextlib.suppress(BlockingIOError):
                         while packet := relay.recv(2048):
                             self._pass_on(packet, out)

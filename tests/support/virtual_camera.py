@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.imaging.files import jpeg
+from appliance.imaging.files import encode_jpeg
 from support.paths import ROOT
 
 PYTHON = ROOT / ".venv-camera/bin/python"
@@ -100,9 +100,9 @@ def picture(folder: Path, *stripes: tuple[int, int, int]) -> str:
     """A folder with one picture for the virtual camera: vertical stripes of these colours (red, green, blue)."""
     pixels = np.zeros((720, 1280, 3), np.uint8)
     width = 1280 // len(stripes)
-    for place, colour in enumerate(stripes):
-        pixels[:, place * width :] = colour
+    for place, color in enumerate(stripes):
+        pixels[:, place * width :] = color
     frames = folder / "frames"
     frames.mkdir()
-    (frames / "0.jpg").write_bytes(jpeg(pixels, 95))
+    (frames / "0.jpg").write_bytes(encode_jpeg(pixels, 95))
     return str(frames)

@@ -1,0 +1,1 @@
+"""The Raspberry Pi camera, through picamera2."""

@@ -1,12 +1,12 @@
-"""Drawn scenes: the camera of the demo and of the tests, for when there is no other.
+"""Drawn scenes: the camera of the demo and of the tests when no other camera is available.
 
-Flowers come into a garden or onto a table one after the other, stay some seconds, swaying a little, and go; in
-between there is nothing, or something that is no flower passes. What is to be seen at which time follows from the
-seed alone, and time is counted in frames (one is 1/fps seconds), so nobody has to wait for it: whoever reads faster
-sees the same scenes sooner. Scenes never end, whatever `camera.loop` says.
+Flowers appear in a garden or on a table one after the other, stay for some seconds, swaying slightly, and leave; in
+between the scene is empty, or an object that is not a flower passes. The seed alone determines what is visible at which
+time. Time is counted in frames (one frame is 1/fps seconds), so a faster reader sees the same scenes sooner. Scenes
+never end, regardless of `camera.loop`.
 
-A background and a sprite are drawn once, on a thread beside and one appearance ahead, because drawing takes as long as
-several frames and no real camera pauses for it; a frame is the background with the sprite laid over it.
+Drawing takes as long as several frames, and no real camera pauses for it. So each background and sprite is drawn once,
+in a separate thread and one appearance ahead; a frame is the background with the sprite pasted onto it.
 """
 
 import math
@@ -22,7 +22,7 @@ from appliance.camera.scene.sprites import Color, Sprite, paste
 from appliance.settings.schema import CameraSettings
 
 DEFAULT_SIZE_PX = (640, 480)
-# Every label has been fully in view once within so many seconds of scenes.
+# Within this time every label has been fully in view once.
 ROUND_S = 48.0
 
 _FIRST_S = 0.4
@@ -34,17 +34,17 @@ _EMPTY_S = 3.2
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """One thing that comes and goes. Times are seconds since the first frame.
+    """One object that comes and goes. Times are seconds since the first frame.
 
     Attributes:
         kind: A label of flowers.LABELS, or one of scenery.DISTRACTORS.
-        label: The kind where it is a flower, else None.
-        begins_s: When it begins to move in.
-        arrived_s: From here on it is fully in view …
-        leaves_s: … until here.
-        ends_s: When it has gone.
-        number: Counts all appearances, from 0.
-        place: Counts the backgrounds, from 0: each round of five flowers has its own.
+        label: The kind if it is a flower, else None.
+        begins_s: Time at which it begins to move in.
+        arrived_s: Time from which it is fully in view …
+        leaves_s: … until this time.
+        ends_s: Time at which it has left.
+        index: Index among all appearances, from 0.
+        background_index: Index of the background, from 0; each round of five flowers has its own.
     """
 
     kind: str
@@ -53,22 +53,22 @@ class Appearance:
     arrived_s: float
     leaves_s: float
     ends_s: float
-    number: int
-    draw_subject: int
+    index: int
+    background_index: int
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """What a frame truly shows: the label of the flower (None: no flower), and whether it is fully in view."""
+    """Ground truth of a frame: the label of the flower (None: no flower), and whether it is fully in view."""
 
     label: str | None
     whole: bool
 
 
 def generate_appearances(seed: int) -> Iterator[Appearance]:
-    """What appears when, without end; the flowers of a round come in any order, never one twice in a row."""
+    """Yield appearances endlessly; each round has all flowers in random order, never one twice in succession."""
     rng = np.random.default_rng((seed, 0))
-    now_s, number, draw_subject, last = _FIRST_S, 0, 0, None
+    now_s, index, background_index, last = _FIRST_S, 0, 0, None
     while True:
         order = [str(label) for label in rng.permutation(LABELS)]
         if order[0] == last:
@@ -76,40 +76,47 @@ def generate_appearances(seed: int) -> Iterator[Appearance]:
         for label in order:
             arrived_s = now_s + _MOVE_S
             leaves_s = arrived_s + rng.uniform(3.6, 4.4)
-            yield Appearance(label, label, now_s, arrived_s, leaves_s, leaves_s + _MOVE_S, number, draw_subject)
             ends_s = leaves_s + _MOVE_S
-            now_s, number, last = ends_s + _EMPTY_S, number + 1, label
+            yield Appearance(label, label, now_s, arrived_s, leaves_s, ends_s, index, background_index)
+            now_s, index, last = ends_s + _EMPTY_S, index + 1, label
             if label != order[-1] and rng.random() < 0.5:
                 begins_s = ends_s + 0.5 * (_EMPTY_S - _PASS_S)
-                # What passes is in view, but never stays.
+                # A distractor crosses the view without resting.
                 middle_s = begins_s + 0.5 * _PASS_S
                 kind = str(rng.choice(DISTRACTORS))
-                yield Appearance(kind, None, begins_s, middle_s, middle_s, begins_s + _PASS_S, number, draw_subject)
-                number += 1
-        draw_subject += 1
+                yield Appearance(kind, None, begins_s, middle_s, middle_s, begins_s + _PASS_S, index, background_index)
+                index += 1
+        background_index += 1
 
 
-def draw_subject(kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Color) -> tuple[Sprite, int, int]:
-    """Draws a flower or a thing and gives it a place (x, y) in the frame where all of its head is inside."""
+def draw_subject(
+    kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Color
+) -> tuple[Sprite, int, int]:
+    """Draw a flower or a distractor and choose its position (x, y) in a frame with the whole head inside.
+
+    Returns:
+        The sprite, and x and y of its center in pixels.
+    """
     width, height = size_px
     radius = round(min(width, height) * rng.uniform(0.12 if kind in DISTRACTORS else 0.2, 0.34))
     margin = 1.08 * radius
     x = round(rng.uniform(max(margin, 0.2 * width), width - max(margin, 0.2 * width)))
     y = round(rng.uniform(margin, max(margin, 0.62 * height)))
     if kind in DISTRACTORS:
-        # What cannot fly lies or stands low.
+        # Objects that cannot fly rest in the lower part.
         highest = margin if kind in ("leaf", "butterfly") else max(margin, 0.7 * height)
         y = round(rng.uniform(highest, max(highest, height - margin)))
         return draw_distractor(kind, rng, radius, light), x, y
-    # The stem reaches a little below the frame, so that its end never shows while the flower sways.
+    # The stem extends below the frame, so that its end never shows while the flower sways.
     return draw_flower(kind, rng, radius, round(1.05 * height) - y, light), x, y
 
 
 def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, int] = DEFAULT_SIZE_PX) -> np.ndarray:
-    """One scene on its own, with a flower fully in view or, for None, with no flower (but perhaps something else).
+    """Draw a single scene.
 
     Args:
-        rng: Decides everything else: the place, the light, the flower's looks and where it stands.
+        label: The flower that is fully in view; None draws no flower, but in half of the scenes a distractor.
+        rng: Decides everything else: setting, light, appearance and position of the flower.
         size_px: (width, height).
 
     Returns:
@@ -124,10 +131,10 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
-    """What one appearance needs: background (h, w, 3) uint8, its light, the sprite and its place."""
+class _DrawnAppearance:
+    """Everything that the frames of one appearance need: background (h, w, 3) uint8, light, sprite and its position."""
 
-    draw_subject: int
+    background_index: int
     background: np.ndarray
     light: Color
     sprite: Sprite
@@ -136,10 +143,10 @@ class _Drawn:
 
 
 class SceneCamera:
-    """Drawn scenes as a camera. Each read is the next frame, 1/fps seconds of the scenes later.
+    """Drawn scenes as a camera. Each read returns the next frame, 1/fps seconds of the scenes later.
 
     Attributes:
-        showing: What the frame that was read last truly shows.
+        showing: Ground truth of the frame that was read last.
     """
 
     live = False
@@ -152,58 +159,60 @@ class SceneCamera:
         self._fps = settings.fps
         self._seed = seed
         self._frames = 0
-        self._timeline = generate_appearances(seed)
-        self._now = next(self._timeline)
-        self._next = next(self._timeline)
-        self._drawn = self._draw(self._now, None)
-        self._beside = ThreadPoolExecutor(1, "scenes")
-        self._ahead = self._beside.submit(self._draw, self._next, self._drawn)
+        self._appearances = generate_appearances(seed)
+        self._current = next(self._appearances)
+        self._next = next(self._appearances)
+        self._drawn = self._draw(self._current, None)
+        self._executor = ThreadPoolExecutor(1, "scenes")
+        self._next_drawn = self._executor.submit(self._draw, self._next, self._drawn)
 
     def read(self) -> np.ndarray:
-        """The next frame, (h, w, 3) uint8 RGB; never ends, and waits only for a reader that outruns the drawing."""
-        second = self._frames / self._fps
+        """Return the next frame, (h, w, 3) uint8 RGB; wait only if the reader is faster than the drawing."""
+        time_s = self._frames / self._fps
         self._frames += 1
-        while second >= self._next.begins_s:
-            self._drawn = self._ahead.result()
-            self._now, self._next = self._next, next(self._timeline)
-            self._ahead = self._beside.submit(self._draw, self._next, self._drawn)
-        now, drawn = self._now, self._drawn
+        while time_s >= self._next.begins_s:
+            self._drawn = self._next_drawn.result()
+            self._current, self._next = self._next, next(self._appearances)
+            self._next_drawn = self._executor.submit(self._draw, self._next, self._drawn)
+        current, drawn = self._current, self._drawn
         frame = drawn.background.copy()
-        visible = now.begins_s <= second < now.ends_s
+        visible = current.begins_s <= time_s < current.ends_s
         if visible:
-            dx, dy = self._offset(second)
+            dx, dy = self._compute_offset(time_s)
             paste(frame, drawn.sprite, drawn.x + dx, drawn.y + dy)
-        self.showing = Showing(now.label if visible else None, now.arrived_s <= second < now.leaves_s)
+        whole = current.arrived_s <= time_s < current.leaves_s
+        self.showing = Showing(current.label if visible else None, whole)
         return frame
 
     def close(self) -> None:
-        """Draws no further ahead."""
-        self._beside.shutdown(wait=False, cancel_futures=True)
+        """Stop drawing ahead."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _random(self, *what: int) -> np.random.Generator:
-        return np.random.default_rng((self._seed, *what))
+    def _make_rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, *stream))
 
-    def _draw(self, appearance: Appearance, before: _Drawn | None) -> _Drawn:
-        if before is not None and before.place == appearance.place:
+    def _draw(self, appearance: Appearance, before: _DrawnAppearance | None) -> _DrawnAppearance:
+        index = appearance.background_index
+        if before is not None and before.background_index == index:
             background, light = before.background, before.light
         else:
-            background, light = draw_background(self._random(1, appearance.place), self.size_px)
-        rng = self._random(2, appearance.number)
-        return _Drawn(appearance.place, background, light, *draw_subject(appearance.kind, rng, self.size_px, light))
+            background, light = draw_background(self._make_rng(1, index), self.size_px)
+        rng = self._make_rng(2, appearance.index)
+        return _DrawnAppearance(index, background, light, *draw_subject(appearance.kind, rng, self.size_px, light))
 
-    def _offset(self, second: float) -> tuple[int, int]:
-        """How far from its place the sprite is: it comes in from a side or from below, sways, and goes again."""
-        now = self._now
+    def _compute_offset(self, time_s: float) -> tuple[int, int]:
+        """Return the sprite's offset from its position: it enters from a side or from below, sways, and leaves."""
+        current = self._current
         width, height = self.size_px
-        # A thing that passes crosses the picture; a flower goes back to where it came from, or on to the other side.
-        side, onward = self._random(3, now.number).integers((3, 2))
-        came = (second - now.begins_s) / max(now.arrived_s - now.begins_s, 1e-9) - 1
-        goes = (second - now.leaves_s) / max(now.ends_s - now.leaves_s, 1e-9)
-        away = min(came, 0.0) + max(goes, 0.0)
-        sway = math.sin(2.1 * second + now.number) * 0.006 * width
-        bob = math.sin(1.3 * second) * 0.004 * height
-        if now.label is not None:
-            # Slowly at the place of rest, quickly outside.
+        # A distractor crosses the picture; a flower leaves to where it came from or to the other side.
+        side, onward = self._make_rng(3, current.index).integers((3, 2))
+        entering = (time_s - current.begins_s) / max(current.arrived_s - current.begins_s, 1e-9) - 1
+        leaving = (time_s - current.leaves_s) / max(current.ends_s - current.leaves_s, 1e-9)
+        away = min(entering, 0.0) + max(leaving, 0.0)
+        sway = math.sin(2.1 * time_s + current.index) * 0.006 * width
+        bob = math.sin(1.3 * time_s) * 0.004 * height
+        if current.label is not None:
+            # Slow near the resting position, fast outside.
             away = math.copysign(away * away, away)
             if side == 2:
                 return round(sway), round(bob + abs(away) * height)

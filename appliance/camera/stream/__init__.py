@@ -1,0 +1,1 @@
+"""USB cameras, network cameras and video files, through PyAV."""

@@ -25,7 +25,7 @@ from support.streams import (
     RED,
     basic,
     eventually,
-    is_colour,
+    has_color,
     jpeg,
     level,
     noise,
@@ -81,8 +81,8 @@ def test_a_video_has_the_right_colours(tmp_path, codec, name):
     camera = opened(tmp_path / name, fps=100)
     pictures = [camera.read() for _ in range(6)]
     camera.close()
-    assert all(is_colour(picture, RED) for picture in pictures[:3])
-    assert all(is_colour(picture, BLUE) for picture in pictures[3:])
+    assert all(has_color(picture, RED) for picture in pictures[:3])
+    assert all(has_color(picture, BLUE) for picture in pictures[3:])
     for picture in pictures:
         assert picture.shape == (240, 320, 3) and picture.dtype == np.uint8 and picture.flags.c_contiguous
         picture[:] = 0  # the caller's own
@@ -142,9 +142,9 @@ def test_a_video_without_timestamps_is_played(tmp_path):
 def test_a_video_begins_again_at_its_end(tmp_path):
     write_video(tmp_path / "a.mp4", [plain(RED), plain(BLUE)], fps=50)
     camera = opened(tmp_path / "a.mp4", fps=50)
-    colours = [is_colour(camera.read(), RED) for _ in range(5)]
+    colors = [has_color(camera.read(), RED) for _ in range(5)]
     camera.close()
-    assert colours == [True, False, True, False, True]
+    assert colors == [True, False, True, False, True]
 
 
 def test_without_loop_the_end_is_said_and_stays(tmp_path):
@@ -205,7 +205,7 @@ def test_a_video_may_have_a_colon_in_its_name(tmp_path, monkeypatch):
     write_video(tmp_path / "http:12:30.mp4", [plain(RED)] * 2)
     monkeypatch.chdir(tmp_path)
     camera = opened("http:12:30.mp4")
-    assert is_colour(camera.read(), RED)
+    assert has_color(camera.read(), RED)
     camera.close()
 
 
@@ -352,15 +352,15 @@ def test_a_camera_that_never_writes_a_jpeg_to_the_letter_is_shown_all_the_same(w
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream"])
 def test_a_snapshot_is_fetched_for_each_read_and_not_before(web, kind):
-    colours = [RED]
-    web.pages["/shot.jpg"] = lambda handler: handler.give(jpeg(plain(colours[0])), kind)
+    colors = [RED]
+    web.pages["/shot.jpg"] = lambda handler: handler.give(jpeg(plain(colors[0])), kind)
     camera = opened(web.url + "/shot.jpg")
-    assert camera.live and is_colour(camera.read(), RED)
+    assert camera.live and has_color(camera.read(), RED)
     requests = len(web.requests)
-    colours[0] = BLUE
-    assert is_colour(camera.read(), BLUE)
-    colours[0] = GREEN
-    assert is_colour(camera.read(), GREEN)
+    colors[0] = BLUE
+    assert has_color(camera.read(), BLUE)
+    colors[0] = GREEN
+    assert has_color(camera.read(), GREEN)
     assert len(web.requests) == requests + 2
     camera.close()
 
@@ -400,7 +400,7 @@ def test_a_video_behind_an_address_is_a_recording(web):
     web.pages["/a.avi"] = lambda handler: handler.give(body, "video/x-msvideo")
     camera = opened(web.url + "/a.avi", fps=50)
     assert not camera.live
-    assert [is_colour(camera.read(), RED) for _ in range(3)] == [True, False, True]
+    assert [has_color(camera.read(), RED) for _ in range(3)] == [True, False, True]
     camera.close()
 
 
@@ -460,7 +460,7 @@ def test_the_password_reaches_the_camera_and_nothing_else(web, password_file, ca
     web.pages["/shot.jpg"] = guarded(basic("vie wer", PASSWORD), jpeg(plain(RED)))
     secret = {"username": "vie wer", "password_file": password_file}
     camera = opened(web.url + "/shot.jpg?key=hidden", **secret)
-    assert is_colour(camera.read(), RED)
+    assert has_color(camera.read(), RED)
     shown = [camera.description]
     web.pages["/shot.jpg"] = guarded("another", b"")
     with pytest.raises(CameraAbsentError, match="refuses the name or the password; check camera.username") as caught:
@@ -530,7 +530,7 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(web, tmp_path):
         [sys.executable, "-c", script, address], env=trusting, capture_output=True, text=True, timeout=30
     )
     assert done.returncode == 0, done.stderr
-    assert is_colour(np.full((2, 2, 3), json.loads(done.stdout)), RED)
+    assert has_color(np.full((2, 2, 3), json.loads(done.stdout)), RED)
 
 
 # RTSP
@@ -540,9 +540,9 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(web, tmp_path):
 def test_an_rtsp_stream_gives_its_newest_frame(tcp):
     with rtsp_camera(tcp=tcp) as server:
         camera = opened(server.url)
-        assert camera.live and is_colour(camera.read(), RED)
-        server.colour = BLUE
-        assert eventually(lambda: is_colour(camera.read(), BLUE), 3)
+        assert camera.live and has_color(camera.read(), RED)
+        server.color = BLUE
+        assert eventually(lambda: has_color(camera.read(), BLUE), 3)
         dropped = camera.dropped
         assert eventually(lambda: camera.dropped > dropped + 5)  # nobody reads
         camera.close()
@@ -560,7 +560,7 @@ def test_an_rtsp_stream_that_drops_and_comes_back():
                 camera.read()
         camera.close()
         camera = opened(server.url)
-        assert is_colour(camera.read(), RED)
+        assert has_color(camera.read(), RED)
         camera.close()
 
 
@@ -580,7 +580,7 @@ def test_an_rtsp_stream_that_falls_silent_is_stalled():
 def test_rtsp_credentials(password_file, caplog):
     with rtsp_camera(password=PASSWORD) as server:
         camera = opened(server.url, username="viewer", password_file=password_file)
-        assert is_colour(camera.read(), RED)
+        assert has_color(camera.read(), RED)
         camera.close()
         assert "set camera.username and camera.password_file" in str(refusal(server.url))
         error = refusal(server.url, username="another", password_file=password_file)

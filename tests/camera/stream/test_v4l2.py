@@ -14,7 +14,7 @@ from appliance.camera.stream.v4l2 import list_capture_options
 from appliance.errors import CameraAbsentError
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
-from support.streams import GREEN, is_colour, jpeg, plain
+from support.streams import GREEN, has_color, jpeg, plain
 
 # What runs beside the fake device: opens, reads, does as the fault asks, and tells what it saw.
 STORY = """
@@ -114,7 +114,7 @@ def test_a_usb_camera_gives_small_pictures_raw(story):
 def test_a_usb_camera_gives_large_pictures_as_jpeg(story):
     seen, asked = story(picture=jpeg(plain(GREEN, 1280, 720)), size=(1280, 720), fps=15.0)
     assert seen["shape"] == [720, 1280, 3]
-    assert is_colour(plain(seen["middle"]), GREEN)
+    assert has_color(plain(seen["middle"]), GREEN)
     assert "format MJPG 1280x720" in asked and "rate 15" in asked
 
 
