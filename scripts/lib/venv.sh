@@ -57,3 +57,14 @@ add_check_tools() {
 install_locked() { # install_locked VENV LOCK
   "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "scripts/locks/$2.txt"
 }
+
+# run_python SCRIPT ARGUMENT...: run a Python file of the project in .venv, in the caller's folder, with the test helpers.
+run_python() {
+  local root script=$1
+  shift
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+  (cd "$root" && make_venv)
+  local venv=${VENV:-.venv}
+  [[ $venv = /* ]] || venv=$root/$venv
+  PYTHONPATH=$root:$root/tests exec "$venv/bin/python" "$root/$script" "$@"
+}

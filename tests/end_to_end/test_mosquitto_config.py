@@ -213,7 +213,7 @@ def test_the_appliance_itself_with_a_certificate(shipped, client, tmp_path):
 def test_certificates_are_kept_and_keys_are_closed(tmp_path):
     make("server", "broker.local", "192.168.1.5", folder=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert "is there already" in make("server", "broker.local", folder=tmp_path)
+    assert "exists and is kept" in make("server", "broker.local", folder=tmp_path)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.key"))
     show = ["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"]

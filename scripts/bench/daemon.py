@@ -1,0 +1,96 @@
+"""Measure what the daemon costs on drawn scenes: start to first published label, resident memory, CPU share.
+
+    scripts/bench-daemon [--model BUNDLE] [--seconds 30]
+
+The CPU share is compared with the cost of the frames themselves, measured on the same model before and after, in two
+ways: frames in a tight loop (as `appliance bench` does), and frames that arrive at the daemon's rate, for which the
+caches have gone cold. The ratios are share / (fps × frame cost). Uses the demo's broker.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from appliance.demo.broker import LocalBroker
+
+ROOT = Path(__file__).resolve().parents[2]
+FPS = 5
+# Runs in a process of its own, so that the memory of this one does not matter.
+FRAME_COST = f"""
+import pathlib, sys
+from appliance.daemon.active_model import device_bundle, read_bundle
+from appliance.diagnostics.bench import measure
+bundle = read_bundle(pathlib.Path(sys.argv[1])) if sys.argv[1:] else device_bundle()
+print([measure(bundle).frame_ms, measure(bundle, 50, 1 / {FPS}).frame_ms])
+"""
+
+
+def cpu_s(pid: int) -> float:
+    """Return the user and system time of a process so far, in seconds (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int, name: str) -> float:
+    """Return VmRSS or VmHWM of a process in MB."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def measure_frames_ms(model: str | None) -> list[float]:
+    """Return the CPU milliseconds of a whole frame: in a tight loop, and at the daemon's rate."""
+    command = [sys.executable, "-c", FRAME_COST, *([model] if model else [])]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="scripts/bench-daemon", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="a bundle (default: the bundled one)")
+    parser.add_argument("--seconds", type=float, default=30, help="how long to measure")
+    arguments = parser.parse_args()
+    model = str(Path(arguments.model).absolute()) if arguments.model else None
+    first_label = threading.Event()
+    broker = LocalBroker("appliance/bench/labels", lambda topic, payload: first_label.set())
+    before_ms = measure_frames_ms(model)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder, "bench.toml")
+        settings.write_text(
+            f'[device]\nid = "bench"\n[camera]\nsource = "scene"\nfps = {FPS}\n'
+            f'[labeler]\nmodel = "{model or ""}"\n'
+            f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\nprotocol = "3.1.1"\n'
+        )
+        environ = {**os.environ, "APPLIANCE_STATE_DIR": folder}
+        begin_s = time.monotonic()
+        command = [sys.executable, "-m", "appliance", "run", "--config", settings]
+        daemon = subprocess.Popen(command, cwd=ROOT, env=environ)
+        try:
+            if not first_label.wait(60):
+                sys.exit("no label was published within 60 s")
+            start_s = time.monotonic() - begin_s
+            time.sleep(3)  # until the work of the start itself is over
+            cpu_before_s, time_before_s = cpu_s(daemon.pid), time.monotonic()
+            time.sleep(arguments.seconds)
+            share = (cpu_s(daemon.pid) - cpu_before_s) / (time.monotonic() - time_before_s)
+            rss_mb, peak_mb = memory_mb(daemon.pid, "VmRSS"), memory_mb(daemon.pid, "VmHWM")
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+            broker.close()
+    after_ms = measure_frames_ms(model)
+    print(f"start to first published label  {start_s:.2f} s")
+    print(f"resident memory                 {rss_mb:.0f} MB (peak {peak_mb:.0f} MB)")
+    print(f"CPU share at {FPS} fps              {share * 100:.2f} %")
+    for rate, before, after in zip(("tight loop", f"at {FPS} fps"), before_ms, after_ms, strict=True):
+        cost_ms = (before + after) / 2
+        print(f"a frame, {rate:<10} {cost_ms:.2f} ms; share / (fps × frame cost) = {share / (FPS * cost_ms / 1000):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What the outbox costs and how fast a backlog is delivered, on this machine and its disk.
+
+    scripts/bench-outbox [--events N] [--folder DIR]
+
+Prints, for events written one at a time and in batches, events a second and bytes written to the disk for each event
+(as the kernel counts them for this process, /proc/self/io), then how fast N events that were offered while the broker
+was down are delivered to a mosquitto after it is back. Choose a folder on the disk in question: a RAM disk writes nothing.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+
+from appliance.bundle.identity import ModelIdentity
+from appliance.labeling.tracker import Event
+from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.payloads import EventPayload
+from appliance.messaging.publisher import MqttPublisher
+from appliance.messaging.topics import Topics
+from appliance.settings.schema import MqttSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TOPICS = Topics("appliance", "pi-1a2b3c4d")
+MODEL = ModelIdentity("flowers", "1.2.0", "0" * 64)
+
+
+def event(number: int) -> dict:
+    """An event as the daemon writes it: starts and ends in turn."""
+    started = Event(f"{number // 2:032x}", "started", "sunflower", 0.93, 0.93, time.time())
+    ended = Event(started.id, "ended", "sunflower", 0.41, 0.97, started.started, started.started + 5)
+    payload = EventPayload.from_event(ended if number % 2 else started, MODEL, TOPICS.device, "0" * 32, number)
+    return {"topic": TOPICS.event, "time": time.time(), "payload": payload.as_dict()}
+
+
+def written_bytes() -> int:
+    """What this process has sent to the disk so far."""
+    for line in Path("/proc/self/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    return 0
+
+
+def bench_writing(folder: Path, count: int, batch: int) -> None:
+    """Writes events in batches; each batch also deletes the one before, as with a broker that keeps up."""
+    outbox = Outbox(folder / f"batches-of-{batch}.db", 1_000_000, 604_800)
+    made = [event(number) for number in range(count)]
+    os.sync()
+    before, began_s = written_bytes(), time.perf_counter()
+    for first in range(0, count, batch):
+        outbox.append(made[first : first + batch])
+        outbox.acknowledge([entry.id for entry in outbox.take_batch(batch)])
+    outbox.commit()
+    took_s = time.perf_counter() - began_s
+    outbox.close()
+    size = (written_bytes() - before) / count
+    print(
+        f"written and deleted, batches of {batch:>5}: {count / took_s:>9,.0f} events/s  {size:>8,.0f} bytes/event",
+        flush=True,
+    )
+
+
+@contextmanager
+def mosquitto(folder: Path, port: int) -> Iterator[None]:
+    """A broker on a port of 127.0.0.1."""
+    program = which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not program:
+        raise SystemExit("mosquitto is not installed, so delivery was not measured (apt-get install mosquitto)")
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n")
+    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def bench_delivery(folder: Path, count: int) -> None:
+    """Offers events while nothing listens, then starts a broker and waits until it has acknowledged them all."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    outbox = Outbox(folder / "backlog.db", 1_000_000, 604_800)
+    settings = MqttSettings(host="127.0.0.1", port=port)
+    publisher = MqttPublisher(settings, None, TOPICS, outbox, [], lambda message: None, "bench-outbox")
+    thread = threading.Thread(target=publisher.run, daemon=True)
+    os.sync()
+    before = written_bytes()
+    thread.start()
+    for number in range(count):
+        publisher.offer(event(number))
+    while outbox.waiting < count:
+        time.sleep(0.01)
+    with mosquitto(folder, port):
+        while not publisher.connected:
+            time.sleep(0.001)
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        while outbox.waiting:
+            time.sleep(0.002)
+        took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        publisher.stop(5)
+        thread.join()
+        outbox.close()
+    size = (written_bytes() - before) / count
+    print(
+        f"{count:,} events offered while the broker was down: delivered at {count / took_s:,.0f} events/s"
+        f" ({cpu_s / count * 1e6:.0f} µs of CPU each), {size:,.0f} bytes/event written to disk in all"
+    )
+
+
+def main() -> None:
+    """Runs the measurements."""
+    parser = argparse.ArgumentParser(description="What the outbox costs, and how fast a backlog is delivered.")
+    parser.add_argument("--events", type=int, default=10_000, help="events in the backlog (default 10000)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to write (default: the folder for temporary files)"
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        for batch, count in ((1, 500), (2, 1000), (20, 4000), (1000, 20_000)):
+            bench_writing(Path(folder), count, batch)
+        bench_delivery(Path(folder), arguments.events)
+
+
+if __name__ == "__main__":
+    main()

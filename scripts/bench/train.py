@@ -1,0 +1,268 @@
+"""Measures what the README says of training: scripts/bench-train FIGURE [--data FOLDER]
+
+    time        1,000 flowers pictures, and all of them: seconds, processor seconds, peak memory
+    accuracy    flowers, on the validation pictures, for several bases and for the published AutoML export
+    background  what heads for flowers and for clothing say of pictures of something else
+    near        a label left out of the training: how many of its pictures are called one of the others
+    latency     a trained model beside its base, per invoke
+    small       10 labels with 10 pictures each
+
+The data are the published models and pictures of the tests (APPLIANCE_TEST_DATA); nothing is tuned here, and no test
+picture is read. Runs in the project's environment.
+"""
+
+import argparse
+import io
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from appliance.bundle.bundle import read_bundle
+from appliance.imaging.files import read_picture
+from appliance.labeling.interpreter import LoadedModel
+from appliance.labeling.labeler import Labeler
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.training.base import Base, open_base
+from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
+from appliance.workshop.training.features import extract
+from appliance.workshop.training.head import ClassifierHead, fit_head
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EXTRACTOR = "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
+BASES = (EXTRACTOR, "tf2_mobilenet_v2_1.0_224_ptq.tflite", "mobilenet_v2_1.0_224_quant.tflite", "automl_mlkit_android")
+FLOWERS_IN_IMAGES = ("daisy", "dandelion", "roses", "sunflower", "tulips")
+RECALL = 0.85
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    figures = {
+        "time": show_time, "accuracy": accuracy, "background": background, "near": near, "latency": latency, "small": small,
+    }  # fmt: skip
+    parser.add_argument("figure", choices=figures)
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
+    )
+    parser.add_argument("--base", default=EXTRACTOR, help="for background, near and latency")
+    arguments = parser.parse_args()
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    figures[arguments.figure](arguments.data, arguments.base)
+
+
+# time, small: the command itself, in a process of its own, with nothing remembered
+
+
+def run_train(*arguments: object) -> tuple[float, float, float, str]:
+    """Seconds, processor seconds, peak MB and what was printed."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance", "train", *map(str, arguments)],
+            env={**os.environ, "XDG_CACHE_HOME": cache}, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, used, after.ru_maxrss / 1024, done.stdout
+
+
+def some(source: Path, target: Path, each: dict[str, int]) -> Path:
+    """The first pictures of each label of a zip, as a zip."""
+    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
+        left = dict(each)
+        for name in sorted(whole.namelist()):
+            label = name.split("/")[0]
+            if not name.endswith("/") and left.get(label, 0) > 0:
+                left[label] -= 1
+                part.writestr(name, whole.read(name))
+    return target
+
+
+def show_time(data: Path, _: str) -> None:
+    flowers, base = data / "flowers", data / "models" / EXTRACTOR
+    with tempfile.TemporaryDirectory() as folder:
+        thousand = some(flowers / "flowers_train.zip", Path(folder) / "flowers.zip",
+                        dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 200))  # fmt: skip
+        runs = {
+            "1,000 pictures": [thousand],
+            "2,919 pictures": [flowers / "flowers_train.zip", "--validation", flowers / "flowers_val.zip"],
+        }
+        for name, arguments in runs.items():
+            seconds, used, peak_mb, said = run_train(*arguments, "--base", base, "--out", Path(folder) / "out")
+            print(
+                f"{name}: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most; {said.splitlines()[1]}"
+            )
+
+
+def small(data: Path, _: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        few = some(
+            data / "sign_digits" / "sign_digits_train.zip",
+            Path(folder) / "few.zip",
+            {f"digit_{n}": 10 for n in range(10)},
+        )
+        seconds, used, peak_mb, _ = run_train(few, "--base", data / "models" / EXTRACTOR, "--out", Path(folder) / "out")
+        print(f"10 labels with 10 pictures: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most")
+
+
+# accuracy, background, near: heads on features that are remembered between runs
+
+
+class Set:
+    """The features of a dataset's pictures, and their labels as numbers."""
+
+    def __init__(self, base: Base, source: Path):
+        dataset = open_dataset(source)
+        self.labels = dataset.labels
+        self.examples = dataset.examples
+        seen = extract(base, dataset.examples, FeatureCache(default_cache_file()))
+        self.values = seen.values
+        self.targets = np.array([dataset.labels.index(dataset.examples[place].label) for place in seen.kept])
+
+
+def both(base: Base, data: Path, name: str) -> tuple[Set, Set]:
+    return Set(base, data / name / f"{name}_train.zip"), Set(base, data / name / f"{name}_val.zip")
+
+
+def images(base: Base, data: Path) -> np.ndarray:
+    """The features of the pictures without flowers in images/."""
+
+    class Picture:
+        def __init__(self, path: Path):
+            self.name, self.read_bytes = path.name, path.read_bytes
+
+    paths = sorted((data / "images").iterdir())
+    without = [Picture(path) for path in paths if not any(word in path.name for word in FLOWERS_IN_IMAGES)]
+    return extract(base, without, FeatureCache(None)).values
+
+
+def accuracy(data: Path, _: str) -> None:
+    for name in BASES:
+        base = open_base(data / "models" / name)
+        learned, judged = both(base, data, "flowers")
+        head = fit_head(learned.labels, (learned.values, learned.targets), (judged.values, judged.targets), None, 0)
+        print(f"{(head.scores(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
+    scores, targets = automl(data, judged)
+    print(f"{(scores.argmax(axis=1) == targets).mean():.3f}  the published AutoML export as it is")
+
+
+def automl(data: Path, judged: Set) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the published AutoML export of flowers, and targets in its own order of labels."""
+    labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
+    scores = [labeler.scores(read_picture(io.BytesIO(example.read_bytes()))) for example in judged.examples]
+    return np.stack(scores), np.array([labeler.labels.index(example.label) for example in judged.examples])
+
+
+def threshold_at(scores: np.ndarray, targets: np.ndarray, recall: float = RECALL) -> float:
+    """The highest threshold at which this share of all pictures gets its own label as the best one."""
+    right = np.where(scores.argmax(axis=1) == targets, scores.max(axis=1), -1.0)
+    place = int(np.ceil(recall * len(targets))) - 1
+    # Where fewer are right at all, it is the score of the last right one.
+    return float(max(np.sort(right)[::-1][place], right[right >= 0].min()))
+
+
+def background(data: Path, base_name: str) -> None:
+    base = open_base(data / "models" / base_name)
+    sets = {name: both(base, data, name) for name in ("flowers", "clothing", "sign_digits")}
+    without_flowers = images(base, data)
+    print(f"shares that get a label, at the threshold where recall on validation is {RECALL} ({base_name})")
+    for name, other in (("flowers", "clothing"), ("clothing", "flowers"), ("sign_digits", "clothing")):
+        learned, judged = sets[name]
+        for given in (None, other):
+            x, y, labels = learned.values, learned.targets, learned.labels
+            if given is not None:
+                extra = sets[given][0].values
+                x, y, labels = np.vstack([x, extra]), np.append(y, [len(labels)] * len(extra)), (*labels, "background")
+            head = fit_head(labels, (x, y), (judged.values, judged.targets), given and "background", 0)
+            ways = {"as trained": head}
+            if given is None:
+                ways["softmax alone"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
+            for way, tried in ways.items():
+                kinds = len(learned.labels)
+                threshold = threshold_at(tried.scores(judged.values)[:, :kinds], judged.targets)
+                shares = [f"{there} {share(tried, there_sets[1].values, threshold, kinds):.1%}"
+                          for there, there_sets in sets.items() if there != name]  # fmt: skip
+                count = share(tried, without_flowers, threshold, kinds) * len(without_flowers)
+                shown = f"{way}, {'without background' if given is None else given + ' as background'}"
+                print(f"  {name} head, {shown}: {', '.join(shares)}, images {count:.0f} of {len(without_flowers)}")
+    show_automl(data, sets["flowers"][1])
+
+
+def share(head: ClassifierHead, features: np.ndarray, threshold: float, kinds: int) -> float:
+    return float((head.scores(features)[:, :kinds].max(axis=1) >= threshold).mean())
+
+
+def show_automl(data: Path, judged: Set) -> None:
+    scores, targets = automl(data, judged)
+    threshold = threshold_at(scores, targets)
+    labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
+    shares = []
+    for name in ("clothing", "sign_digits"):
+        others = open_dataset(data / name / f"{name}_val.zip").examples
+        passed = [labeler.scores(read_picture(io.BytesIO(one.read_bytes()))).max() >= threshold for one in others]
+        shares.append(f"{name} {np.mean(passed):.1%}")
+    print(f"  the published AutoML export, at all the recall it has: {', '.join(shares)}")
+
+
+def near(data: Path, base_name: str) -> None:
+    base = open_base(data / "models" / base_name)
+    for name, recall in (("flowers", 0.85), ("clothing", 0.75), ("sign_digits", 0.80)):
+        learned, judged = both(base, data, name)
+        results: dict[str, list[float]] = {"as trained": [], "far gate alone": [], "softmax alone": []}
+        for left in range(len(learned.labels)):
+            labels = tuple(label for label in learned.labels if label != learned.labels[left])
+            rest, known = learned.targets != left, judged.targets != left
+            move = np.array([number - (number > left) for number in range(len(learned.labels))])
+            head = fit_head(labels, (learned.values[rest], move[learned.targets[rest]]),
+                            (judged.values[known], move[judged.targets[known]]), None, 0)  # fmt: skip
+            far_alone = type(head.gate)(head.gate.space, head.gate.far, None, None)
+            for way, gate in (("as trained", head.gate), ("far gate alone", far_alone), ("softmax alone", None)):
+                tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
+                threshold = threshold_at(tried.scores(judged.values[known]), move[judged.targets[known]], recall)
+                results[way].append(share(tried, judged.values[~known], threshold, len(labels)))
+        print(f"{name}, one label left out at a time, where recall on the others is {recall} ({base_name})")
+        for way, shares in results.items():
+            each = ", ".join(f"{label} {value:.0%}" for label, value in zip(learned.labels, shares, strict=True))
+            print(f"  {way}: {np.mean(shares):.1%} get another label ({each})")
+
+
+# latency
+
+
+def latency(data: Path, base_name: str) -> None:
+    path = data / "models" / base_name
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        run_train(data / "sign_digits" / "sign_digits_val.zip", "--base", path, "--out", out)
+        files = [path if path.is_file() else read_bundle(path).model_file, out / "model.tflite"]
+        models = [LoadedModel(file.read_bytes(), str(file), "auto", 1) for file in files]
+        random = np.random.default_rng(0)
+        for model in models:
+            picture = model.inputs[0]
+            values = (
+                random.integers(0, 255, picture.shape) if picture.dtype != np.float32 else random.random(picture.shape)
+            )
+            model.write(values.astype(picture.dtype))
+        times: list[list[float]] = [[], []]
+        for _ in range(120):
+            for model, measured in zip(models, times, strict=True):
+                before = time.thread_time()
+                model.invoke()
+                measured.append((time.thread_time() - before) * 1000)
+        old, new = (statistics.median(measured[20:]) for measured in times)
+        sizes = [f"{file.stat().st_size:,} bytes" for file in files]
+        print(
+            f"{base_name}: {old:.2f} ms, {sizes[0]}; with its new head {new:.2f} ms, {sizes[1]}: {new / old:.3f} times"
+        )
+
+
+if __name__ == "__main__":
+    main()
