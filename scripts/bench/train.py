@@ -149,7 +149,7 @@ def accuracy(data: Path, _: str) -> None:
         base = open_base(data / "models" / name)
         learned, judged = both(base, data, "flowers")
         head = fit_head(learned.labels, (learned.values, learned.targets), (judged.values, judged.targets), None, 0)
-        print(f"{(head.scores(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
+        print(f"{(head.score(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
     scores, targets = automl(data, judged)
     print(f"{(scores.argmax(axis=1) == targets).mean():.3f}  the published AutoML export as it is")
 
@@ -157,7 +157,7 @@ def accuracy(data: Path, _: str) -> None:
 def automl(data: Path, judged: Set) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the published AutoML export of flowers, and targets in its own order of labels."""
     labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
-    scores = [labeler.scores(read_picture(io.BytesIO(example.read_bytes()))) for example in judged.examples]
+    scores = [labeler.score(read_picture(io.BytesIO(example.read_bytes()))) for example in judged.examples]
     return np.stack(scores), np.array([labeler.labels.index(example.label) for example in judged.examples])
 
 
@@ -187,7 +187,7 @@ def background(data: Path, base_name: str) -> None:
                 ways["softmax alone"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
             for way, tried in ways.items():
                 kinds = len(learned.labels)
-                threshold = threshold_at(tried.scores(judged.values)[:, :kinds], judged.targets)
+                threshold = threshold_at(tried.score(judged.values)[:, :kinds], judged.targets)
                 shares = [f"{there} {share(tried, there_sets[1].values, threshold, kinds):.1%}"
                           for there, there_sets in sets.items() if there != name]  # fmt: skip
                 count = share(tried, without_flowers, threshold, kinds) * len(without_flowers)
@@ -197,7 +197,7 @@ def background(data: Path, base_name: str) -> None:
 
 
 def share(head: ClassifierHead, features: np.ndarray, threshold: float, kinds: int) -> float:
-    return float((head.scores(features)[:, :kinds].max(axis=1) >= threshold).mean())
+    return float((head.score(features)[:, :kinds].max(axis=1) >= threshold).mean())
 
 
 def show_automl(data: Path, judged: Set) -> None:
@@ -207,7 +207,7 @@ def show_automl(data: Path, judged: Set) -> None:
     shares = []
     for name in ("clothing", "sign_digits"):
         others = open_dataset(data / name / f"{name}_val.zip").examples
-        passed = [labeler.scores(read_picture(io.BytesIO(one.read_bytes()))).max() >= threshold for one in others]
+        passed = [labeler.score(read_picture(io.BytesIO(one.read_bytes()))).max() >= threshold for one in others]
         shares.append(f"{name} {np.mean(passed):.1%}")
     print(f"  the published AutoML export, at all the recall it has: {', '.join(shares)}")
 
@@ -226,7 +226,7 @@ def near(data: Path, base_name: str) -> None:
             far_alone = type(head.gate)(head.gate.space, head.gate.far, None, None)
             for way, gate in (("as trained", head.gate), ("far gate alone", far_alone), ("softmax alone", None)):
                 tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
-                threshold = threshold_at(tried.scores(judged.values[known]), move[judged.targets[known]], recall)
+                threshold = threshold_at(tried.score(judged.values[known]), move[judged.targets[known]], recall)
                 results[way].append(share(tried, judged.values[~known], threshold, len(labels)))
         print(f"{name}, one label left out at a time, where recall on the others is {recall} ({base_name})")
         for way, shares in results.items():

@@ -59,7 +59,7 @@ class Scores:
         self.images = {file.name: self._score(read_picture(file)) for file in sorted((DATA / "images").iterdir())}
 
     def _score(self, pixels: Array) -> Array:
-        return self.labeler.scores(pixels)[self.columns]
+        return self.labeler.score(pixels)[self.columns]
 
     def top_1(self) -> float:
         """The share of flowers val that is named right among the five, whatever the score."""
@@ -175,11 +175,11 @@ def print_scenes(labeler: Labeler) -> None:
     rng = np.random.default_rng(7)
     named = []
     for label in LABELS:
-        said = [labels.select(labeler.scores(draw_scene(label, rng))) for _ in range(SCENES_OF_A_LABEL)]
+        said = [labels.select(labeler.score(draw_scene(label, rng))) for _ in range(SCENES_OF_A_LABEL)]
         right = sum([found.label for found in given] == [label] for given in said)
         named.append(f"{label} {right / SCENES_OF_A_LABEL:.0%}")
     empty = [draw_scene(None, rng) for _ in range(EMPTY_SCENES)] + plain_frames()
-    quiet = sum(not labels.select(labeler.scores(pixels)) for pixels in empty) / len(empty)
+    quiet = sum(not labels.select(labeler.score(pixels)) for pixels in empty) / len(empty)
     print(f"drawn scenes named right: {', '.join(named)}; empty ones quiet: {quiet:.1%}")
     true, missed, wrong = (
         sum(values) for values in zip(*(_run(labeler, labels, seed) for seed in RUN_SEEDS), strict=True)
@@ -219,7 +219,7 @@ def _resident_mb(folder: Path) -> float:
 
 
 def _resident_mb_here(folder: Path) -> float:
-    Labeler(read_bundle(folder)).scores(_GREY)
+    Labeler(read_bundle(folder)).score(_GREY)
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
@@ -231,7 +231,7 @@ def _run(labeler: Labeler, labels: LabelFilter, seed: int) -> tuple[int, int, in
     tracker = Tracker(labeler.labels, EventSettings(), lambda: str(next(numbers)))
     started = []
     for frame in range(round(ROUNDS_S * FPS)):
-        scores = labels.masked(labeler.scores(camera.read()))
+        scores = labels.mask(labeler.score(camera.read()))
         events = tracker.update(scores, labels.thresholds, frame / FPS, frame / FPS)
         started += [(event.label, event.started) for event in events if event.type == "started"]
     shown = [entry for entry in islice(generate_appearances(seed), 100) if entry.label and entry.leaves_s <= ROUNDS_S]

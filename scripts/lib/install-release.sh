@@ -68,8 +68,6 @@ copy_program() {
   local site
   site=$("$1/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   cp -R appliance "$site/"
-  # As in the wheel: the changelog and the decision records are for readers of the repository.
-  rm -rf "$site/appliance/docs/changelog.md" "$site/appliance/docs/decisions"
   # Readable in the repository, not needed on a device.
   rm -rf "$site/appliance/docs/decisions" "$site/appliance/docs/changelog.md"
   find "$site/appliance" -name __pycache__ -prune -exec rm -rf {} +
