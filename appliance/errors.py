@@ -183,7 +183,7 @@ class PublishError(WorkshopError):
     """A repository of models cannot be published, or what was published is not whole; says what to do."""
 
 
-def how_to_install(extra: str) -> str:
+def suggest_install(extra: str) -> str:
     """The end of a sentence about what an extra would bring; from the sources, since the program is on no package index."""
     return f"install it in the folder of this program's sources: pip install '.[{extra}]'"
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.control.wire import MAX_ANSWER_BYTES, open_socket_address, LineReader, encode_message
+from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
 from appliance.errors import ControlError, DaemonAbsentError
 
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control.wire import MAX_REQUEST_BYTES, open_socket_address, LineReader, encode_message
+from appliance.control.wire import MAX_REQUEST_BYTES, LineReader, encode_message, open_socket_address
 from appliance.errors import ApplianceError, ControlError
 
 log = logging.getLogger(__name__)

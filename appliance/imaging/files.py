@@ -60,7 +60,7 @@ def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int
         return _rgb(image)
 
 
-def thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
+def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
     """A small square of the whole picture, stretched to it, for comparing pictures with each other.
 
     The whole file is decoded, so damage shows.
@@ -77,15 +77,15 @@ def thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
         PictureError: As read_picture.
     """
     # Four times the size is left for the filter below, so that it makes no difference at which size a JPEG came out.
-    return small(read_picture(io.BytesIO(content), name, 4 * side_px), side_px)
+    return resize_to_square(read_picture(io.BytesIO(content), name, 4 * side_px), side_px)
 
 
-def small(pixels: np.ndarray, side_px: int) -> np.ndarray:
+def resize_to_square(pixels: np.ndarray, side_px: int) -> np.ndarray:
     """(height, width, 3) uint8 shrunk or stretched to (side_px, side_px, 3), every pixel counted."""
     return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.BOX))
 
 
-def picture_format(head: bytes) -> str | None:
+def detect_picture_format(head: bytes) -> str | None:
     """The picture format that a file's first bytes (16 are enough) stand for, or None.
 
     JPEG, PNG, GIF, BMP and ICO are told for sure enough to be tried; others are named so that people can be told.
@@ -141,7 +141,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.array(upright.convert("RGB"))
 
 
-def jpeg(pixels: np.ndarray, quality: int = 85) -> bytes:
+def encode_jpeg(pixels: np.ndarray, quality: int = 85) -> bytes:
     """Packs pixels as JPEG.
 
     Args:

@@ -21,7 +21,7 @@ _QUIET_LEVELS = 1.0
 _COLOUR_WEIGHT = 0.5
 
 
-def signatures(thumbnails: np.ndarray) -> np.ndarray:
+def compute_signatures(thumbnails: np.ndarray) -> np.ndarray:
     """Describes pictures for comparison.
 
     Args:

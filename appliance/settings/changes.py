@@ -39,7 +39,7 @@ class Changes:
     log: bool
 
 
-def compare(old: Settings, new: Settings) -> Changes:
+def compare_settings(old: Settings, new: Settings) -> Changes:
     """What must be done so that `new` holds.
 
     While frames are collected the view is woven into what lies on disk: it then waits for a restart too.

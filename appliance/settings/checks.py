@@ -10,23 +10,23 @@ from appliance.system.urls import is_loopback
 Check = Callable[[Any], str | None]
 
 
-def within(low: float, high: float, unit: str = "") -> Check:
+def check_range(low: float, high: float, unit: str = "") -> Check:
     """A number from `low` to `high`, both included."""
     return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}{unit}"
 
 
-def at_least(low: float, unit: str = "") -> Check:
+def check_minimum(low: float, unit: str = "") -> Check:
     """A number of `low` or more."""
     return lambda value: None if value >= low else f"must be {low:g}{unit} or more"
 
 
-def _device_id(value: str) -> str | None:
+def check_device_id(value: str) -> str | None:
     if re.fullmatch(r"[a-z0-9_-]{1,32}", value):
         return None
     return "must be 1 to 32 of a–z, 0–9, _ and - (it becomes part of MQTT topics)"
 
 
-def _source(value: str) -> str | None:
+def check_camera_source(value: str) -> str | None:
     if not value:
         return "must not be empty"
     if "://" not in value:
@@ -39,7 +39,7 @@ def _source(value: str) -> str | None:
     return None if url.hostname else "names no host"
 
 
-def region_fault(value: tuple[float, ...]) -> str | None:
+def check_region(value: tuple[float, ...]) -> str | None:
     """What is wrong with a region (x, y, width, height in fractions), or None."""
     x, y, width, height = value
     if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
@@ -47,33 +47,33 @@ def region_fault(value: tuple[float, ...]) -> str | None:
     return "must lie inside the picture: [x, y, width, height] in fractions from 0 to 1"
 
 
-def _size(value: tuple[int, ...]) -> str | None:
+def check_size(value: tuple[int, ...]) -> str | None:
     return None if all(16 <= side <= 8192 for side in value) else "must be [width, height], each from 16 to 8192 px"
 
 
-def _max_results(value: int) -> str | None:
+def check_max_results(value: int) -> str | None:
     return None if value == -1 or value >= 1 else "must be 1 or more, or -1 for all"
 
 
-def _thresholds(value: dict[str, float]) -> str | None:
+def check_thresholds(value: dict[str, float]) -> str | None:
     wrong = [label for label, score in value.items() if not 0 <= score <= 1]
     return f"must be from 0 to 1 (see {wrong[0]})" if wrong else None
 
 
-def _host(value: str) -> str | None:
+def check_broker_host(value: str) -> str | None:
     port = value.count(":") == 1 or "[" in value  # an IPv6 address alone has two colons and more
     if port or "://" in value or "@" in value or "/" in value:
         return "must be a host name or an address alone; the port goes into mqtt.port, the password into the file that mqtt.password_file names"
     return None if value else "must not be empty"
 
 
-def _topic(value: str) -> str | None:
+def check_topic(value: str) -> str | None:
     if value and not re.search(r"[+#\x00]", value) and not value.startswith(("/", "$")) and not value.endswith("/"):
         return None
     return "must be a topic without wildcards (+, #) and without a slash at either end"
 
 
-def web_address_fault(value: str) -> str | None:
+def check_web_address(value: str) -> str | None:
     """What is wrong with an address that models or keys come from, or None: https only, but for this machine itself."""
     try:
         url = urlsplit(value)
@@ -89,17 +89,17 @@ def web_address_fault(value: str) -> str | None:
     return None
 
 
-def _plain_name(value: str) -> str | None:
+def check_plain_name(value: str) -> str | None:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         return None
     return "must be 1 to 64 letters, digits, dots, hyphens and underscores"
 
 
-def _sha1(value: str) -> str | None:
+def check_sha1(value: str) -> str | None:
     return None if re.fullmatch(r"[0-9A-Fa-f]{40}", value) else "must be 40 hex digits without colons"
 
 
-def _interval(value: float) -> str | None:
+def check_interval(value: float) -> str | None:
     if value == 0 or 1 <= value <= 31 * 86400:
         return None
     return "must be from 1 to 2678400 s (31 days), or 0 to check only on command"

@@ -16,14 +16,14 @@ _CREDENTIAL_PREFIX = "secrets_"
 CREDENTIALS = Path("/etc/appliance/credentials")
 
 
-def credential(name: str, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS) -> Path | None:
+def find_credential(name: str, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS) -> Path | None:
     """The file of the credential that was put as `name` into /etc/appliance/credentials, or None."""
     given = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(given, _CREDENTIAL_PREFIX + name) if given else folder / name
     return path if os.access(path, os.R_OK) else None
 
 
-def with_credentials(
+def apply_credentials(
     settings: Settings, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS
 ) -> Settings:
     """The settings, with systemd's credentials in place of the files in /etc/appliance/credentials.
@@ -33,9 +33,9 @@ def with_credentials(
     """
     mqtt, camera = settings.mqtt, settings.camera
     if mqtt.username and not mqtt.password_file:
-        mqtt = replace(mqtt, password_file=credential("mqtt_password", environ, folder))
+        mqtt = replace(mqtt, password_file=find_credential("mqtt_password", environ, folder))
     if camera.username and not camera.password_file:
-        camera = replace(camera, password_file=credential("camera_password", environ, folder))
+        camera = replace(camera, password_file=find_credential("camera_password", environ, folder))
     return replace(settings, mqtt=_handed_over(mqtt, environ, folder), camera=_handed_over(camera, environ, folder))
 
 
@@ -44,6 +44,6 @@ def _handed_over(section: Any, environ: Mapping[str, str], folder: Path) -> Any:
     copies = {}
     for field in fields(section):
         file = getattr(section, field.name)
-        if isinstance(file, Path) and file.parent == folder and (copy := credential(file.name, environ, folder)):
+        if isinstance(file, Path) and file.parent == folder and (copy := find_credential(file.name, environ, folder)):
             copies[field.name] = copy
     return replace(section, **copies)

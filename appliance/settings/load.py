@@ -16,15 +16,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from appliance import __version__
 from appliance.errors import SettingsError
-from appliance.settings.origin import _Where
-from appliance.settings.schema import Settings, contradiction
+from appliance.settings.origin import SettingOrigin
+from appliance.settings.schema import Settings, find_contradiction
 from appliance.system.urls import without_credentials
 
 ENVIRONMENT_PREFIX = "APPLIANCE_"
 SYSTEM_PATH = Path("/etc/appliance/appliance.toml")
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Reads the settings.
 
     Args:
@@ -47,7 +47,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
             raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(_not_toml(path, str(error))) from error
-    where = _Where(path, text)
+    where = SettingOrigin(path, text)
     _override(tables, environ, where)
     sections = {}
     hints = get_type_hints(Settings)
@@ -63,12 +63,12 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
             raise SettingsError(f"{where.of(name)}: {name} must be a section: write [{name}] on a line of its own")
         sections[name] = _section(hints[name], name, table, where)
     settings = Settings(**sections, path=path)
-    if wrong := contradiction(settings):
+    if wrong := find_contradiction(settings):
         raise SettingsError(f"{where.of(wrong[0])}: {wrong[0]} {wrong[1]}")
     return settings
 
 
-def _section(kind: type, section: str, table: dict[str, Any], where: "_Where") -> Any:
+def _section(kind: type, section: str, table: dict[str, Any], where: "SettingOrigin") -> Any:
     hints, values = get_type_hints(kind), {}
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in table.items():
@@ -138,7 +138,7 @@ def _not_toml(path: Path, fault: str) -> str:
     return f"{path}, line {place[2]}: is not valid TOML ({place[1]}, column {place[3]}); {hint}"
 
 
-def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "_Where") -> None:
+def _override(tables: dict[str, Any], environ: Mapping[str, str], where: "SettingOrigin") -> None:
     """Lays APPLIANCE_SECTION__KEY (and __LABEL for a table's entry) over what the file says."""
     hints = get_type_hints(Settings)
     for variable, text in environ.items():

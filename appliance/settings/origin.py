@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 
-class _Where:
+class SettingOrigin:
     """Says where a key stands: a variable's name, or the file and the line."""
 
     def __init__(self, path: Path | None, text: str):

@@ -11,20 +11,20 @@ from typing import Any, Literal
 
 from appliance.settings.checks import (
     Check,
-    _device_id,
-    _host,
-    _interval,
-    _max_results,
-    _plain_name,
-    _sha1,
-    _size,
-    _source,
-    _thresholds,
-    _topic,
-    at_least,
-    region_fault,
-    web_address_fault,
-    within,
+    check_broker_host,
+    check_camera_source,
+    check_device_id,
+    check_interval,
+    check_max_results,
+    check_minimum,
+    check_plain_name,
+    check_range,
+    check_region,
+    check_sha1,
+    check_size,
+    check_thresholds,
+    check_topic,
+    check_web_address,
 )
 
 
@@ -41,7 +41,7 @@ class DeviceSettings:
     """Who this device is."""
 
     id: str | None = option(
-        None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", _device_id
+        None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", check_device_id
     )
     name: str | None = option(None, "Its name for people; without it, Camera and the id.")
 
@@ -51,19 +51,21 @@ class CameraSettings:
     """Where frames come from."""
 
     source: str = option(
-        "pi", "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…", _source
+        "pi",
+        "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…",
+        check_camera_source,
     )
     username: str | None = option(None, "For a network camera that asks for one.")
     password_file: Path | None = option(None, "A file that holds the network camera's password.")
     size: tuple[int, int] | None = option(
-        None, "[width, height] to ask the camera for; without it, what suits the model.", _size
+        None, "[width, height] to ask the camera for; without it, what suits the model.", check_size
     )
-    fps: float = option(5.0, "Frames a second at the most.", within(0.01, 240))
+    fps: float = option(5.0, "Frames a second at the most.", check_range(0.01, 240))
     rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise degrees that turn the picture upright.")
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
     vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
     region: tuple[float, float, float, float] | None = option(
-        None, "[x, y, width, height], fractions of the upright picture: label only this part.", region_fault
+        None, "[x, y, width, height], fractions of the upright picture: label only this part.", check_region
     )
     loop: bool = option(True, "Begin again at the end of a folder or a video file.")
     controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")
@@ -75,13 +77,13 @@ class LabelerSettings:
 
     model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the delivered or bundled model.")
     threshold: float | None = option(
-        None, "Scores below it are not reported; without it, the model's own, else 0.5.", within(0, 1)
+        None, "Scores below it are not reported; without it, the model's own, else 0.5.", check_range(0, 1)
     )
-    thresholds: dict[str, float] = option({}, "A threshold of its own for a label.", _thresholds)
-    max_results: int = option(-1, "Labels reported for a frame at the most; -1 for all.", _max_results)
+    thresholds: dict[str, float] = option({}, "A threshold of its own for a label.", check_thresholds)
+    max_results: int = option(-1, "Labels reported for a frame at the most; -1 for all.", check_max_results)
     allow: tuple[str, ...] = option((), "Only these labels are reported.")
     deny: tuple[str, ...] = option((), "These labels are never reported (not together with allow).")
-    threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", within(1, 16))
+    threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", check_range(1, 16))
     runtime: Literal["auto", "litert", "tflite-runtime"] = option(
         "auto", "auto takes LiteRT where it is installed, else tflite-runtime."
     )
@@ -91,18 +93,22 @@ class LabelerSettings:
 class EventSettings:
     """When a label counts as started and as ended."""
 
-    start_frames: int = option(3, "Frames in a row at or above the threshold that start a label.", within(1, 1000))
-    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end it.", within(0, 3600))
-    hysteresis: float = option(0.05, "How far below the threshold a score must fall to count as gone.", within(0, 1))
-    cooldown_s: float = option(5.0, "Seconds after its end in which the label does not start again.", within(0, 86400))
+    start_frames: int = option(3, "Frames in a row at or above the threshold that start a label.", check_range(1, 1000))
+    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end it.", check_range(0, 3600))
+    hysteresis: float = option(
+        0.05, "How far below the threshold a score must fall to count as gone.", check_range(0, 1)
+    )
+    cooldown_s: float = option(
+        5.0, "Seconds after its end in which the label does not start again.", check_range(0, 86400)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
     """The broker, and what is sent to it."""
 
-    host: str = option("localhost", "The broker's name or address.", _host)
-    port: int | None = option(None, "Its port; without it 1883, with TLS 8883.", within(1, 65535))
+    host: str = option("localhost", "The broker's name or address.", check_broker_host)
+    port: int | None = option(None, "Its port; without it 1883, with TLS 8883.", check_range(1, 65535))
     protocol: Literal["5", "3.1.1"] = option("5", "The version of MQTT that the broker speaks.")
     username: str | None = option(None, "The account at the broker.")
     password_file: Path | None = option(None, "A file that holds the account's password.")
@@ -111,19 +117,21 @@ class MqttSettings:
     ca_file: Path | None = option(None, "The authority that signed the broker's certificate; without it, the system's.")
     cert_file: Path | None = option(None, "This device's certificate.")
     key_file: Path | None = option(None, "The certificate's key.")
-    keepalive_s: int = option(30, "The broker calls the device offline after 1.5 times this silence.", within(5, 3600))
-    base_topic: str = option("appliance", "The first part of every topic.", _topic)
+    keepalive_s: int = option(
+        30, "The broker calls the device offline after 1.5 times this silence.", check_range(5, 3600)
+    )
+    base_topic: str = option("appliance", "The first part of every topic.", check_topic)
     discovery: bool = option(True, "Announce the device to Home Assistant.")
-    discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", _topic)
+    discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", check_topic)
     labels_per_s: float = option(
-        1.0, "Messages a second on the topic labels at the most; 0 sends none.", within(0, 100)
+        1.0, "Messages a second on the topic labels at the most; 0 sends none.", check_range(0, 100)
     )
     snapshots: bool = option(False, "Send the picture that started an event (others on the broker can see it).")
     outbox_max_events: int = option(
-        100_000, "Undelivered events kept at the most; the oldest goes first.", at_least(100)
+        100_000, "Undelivered events kept at the most; the oldest goes first.", check_minimum(100)
     )
     outbox_max_age_s: float = option(
-        604_800, "Undelivered events older than this are dropped (a week).", at_least(60, " s")
+        604_800, "Undelivered events older than this are dropped (a week).", check_minimum(60, " s")
     )
 
 
@@ -131,13 +139,13 @@ class MqttSettings:
 class FirebaseSettings:
     """The Firebase project, for the source firebase-ml and for Remote Config."""
 
-    project_id: str | None = option(None, "The project's id.", _plain_name)
+    project_id: str | None = option(None, "The project's id.", check_plain_name)
     api_key: str | None = option(None, "The web app's API key; it names the project and is not a secret.")
     app_id: str | None = option(None, "The web app's id, 1:…:web:….")
-    model_name: str | None = option(None, "The custom model to download.", _plain_name)
+    model_name: str | None = option(None, "The custom model to download.", check_plain_name)
     remote_config: bool = option(False, "Let Remote Config choose channel or model name and threshold for each device.")
     android_package: str | None = option(None, "Where the key is restricted to an Android app: its package name …")
-    android_cert: str | None = option(None, "… and the SHA-1 of its signing certificate.", _sha1)
+    android_cert: str | None = option(None, "… and the SHA-1 of its signing certificate.", check_sha1)
     ios_bundle_id: str | None = option(None, "Where the key is restricted to an iOS app: its bundle id.")
 
 
@@ -153,24 +161,24 @@ class UpdateSettings:
     url: str | None = option(
         None,
         "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.",
-        web_address_fault,
+        check_web_address,
     )
     root: Path | None = option(None, "For repository: the root.json that came with the device.")
-    channel: str = option("stable", "For repository: which channel to follow.", _plain_name)
+    channel: str = option("stable", "For repository: which channel to follow.", check_plain_name)
     group: str | None = option(
-        None, "The group of devices this one belongs to, for repository and Remote Config.", _plain_name
+        None, "The group of devices this one belongs to, for repository and Remote Config.", check_plain_name
     )
-    interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", _interval)
+    interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", check_interval)
     probation_s: float = option(
-        600.0, "Seconds with frames in which a new model must prove itself.", within(0, 7 * 86400)
+        600.0, "Seconds with frames in which a new model must prove itself.", check_range(0, 7 * 86400)
     )
     max_latency_ms: float | None = option(
         None,
         "How long a new model may take for a frame (p95); without it, 3 times the old or 0.8 of a frame's time.",
-        within(1, 600_000),
+        check_range(1, 600_000),
     )
     allow_downgrade: bool = option(False, "For url: take an older version too.")
-    max_bytes: int = option(256 * 1024 * 1024, "The largest download.", within(1024, 1024 * 1024 * 1024))
+    max_bytes: int = option(256 * 1024 * 1024, "The largest download.", check_range(1024, 1024 * 1024 * 1024))
     firebase: FirebaseSettings = FirebaseSettings()
 
 
@@ -180,18 +188,22 @@ class CollectSettings:
 
     enabled: bool = option(False, "Keep frames worth a label (whoever can read the folder sees what the camera saw).")
     dir: Path | None = option(None, "The folder for them; without it, collected in the state folder.")
-    score_min: float = option(0.3, "A frame is kept when its best score lies from here …", within(0, 1))
-    score_max: float = option(0.7, "… to here; 0 turns this off.", within(0, 1))
+    score_min: float = option(0.3, "A frame is kept when its best score lies from here …", check_range(0, 1))
+    score_max: float = option(0.7, "… to here; 0 turns this off.", check_range(0, 1))
     margin_max: float = option(
-        0.1, "And when its two best labels are this close and the better has score_min; 0 turns this off.", within(0, 1)
+        0.1,
+        "And when its two best labels are this close and the better has score_min; 0 turns this off.",
+        check_range(0, 1),
     )
     on_start: bool = option(True, "And when a label starts.")
-    every_s: float = option(3600.0, "And one so often, whatever it shows; 0 turns this off.", within(0, 31_536_000))
+    every_s: float = option(
+        3600.0, "And one so often, whatever it shows; 0 turns this off.", check_range(0, 31_536_000)
+    )
     max_bytes: int = option(
-        500_000_000, "The folder's size at the most; the oldest frames go first.", at_least(1_000_000)
+        500_000_000, "The folder's size at the most; the oldest frames go first.", check_minimum(1_000_000)
     )
     max_per_hour: int = option(
-        60, "Frames an hour at the most; all but those of on_start are spread over it.", within(1, 3600)
+        60, "Frames an hour at the most; all but those of on_start are spread over it.", check_range(1, 3600)
     )
 
 
@@ -218,7 +230,7 @@ class Settings:
     path: Path | None = None
 
 
-def contradiction(settings: Settings) -> tuple[str, str] | None:
+def find_contradiction(settings: Settings) -> tuple[str, str] | None:
     """What two keys cannot both say: the key to point at and the sentence, or None."""
     labeler, mqtt, camera = settings.labeler, settings.mqtt, settings.camera
     if labeler.allow and labeler.deny:

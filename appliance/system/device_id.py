@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.errors import StatePathError, describe_os_error
 from appliance.system.atomic_files import write_durably
-from appliance.system.paths import state_dir
+from appliance.system.paths import ensure_state_dir
 
 SERIAL_FILES = ("proc/device-tree/serial-number", "sys/firmware/devicetree/base/serial-number")
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
@@ -23,7 +23,7 @@ FILE_NAME = "device-id"
 _PROCESS_ID = uuid.uuid4().hex
 
 
-def device_id(configured: str | None, state: Path | None = None, root: Path = Path("/")) -> str:
+def resolve_device_id(configured: str | None, state: Path | None = None, root: Path = Path("/")) -> str:
     """Return the device's id in MQTT topics: the configured one, else `pi-` and 8 hex digits derived from this board.
 
     Args:
@@ -40,7 +40,7 @@ def device_id(configured: str | None, state: Path | None = None, root: Path = Pa
     for name in (*SERIAL_FILES, *MACHINE_ID_FILES):
         if number := _read_number(root / name):
             return _derive_id(number)
-    file = (state or state_dir()) / FILE_NAME
+    file = (state or ensure_state_dir()) / FILE_NAME
     number = _read_number(file)
     if not number:
         number = uuid.uuid4().hex

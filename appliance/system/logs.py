@@ -35,7 +35,7 @@ class _Json(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def set_up(level: str = "info", form: str = "text") -> None:
+def configure_logging(level: str = "info", form: str = "text") -> None:
     """Sends every log record of `level` and above to standard error; may be called again to change either."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text(with_time="JOURNAL_STREAM" not in os.environ))

@@ -23,7 +23,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 4 << 20
 
 
-def give_large_blocks_back() -> None:
+def configure_malloc() -> None:
     """Lets the allocator hand blocks above 4 MiB back to the system as soon as they are freed.
 
     glibc raises that line by itself with each large block that is freed, up to 32 MiB, and then keeps what large passing
@@ -37,7 +37,7 @@ def give_large_blocks_back() -> None:
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
-def memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
+def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
     """The bound in MB (1e6 bytes), from APPLIANCE_MEMORY_LIMIT: `60%` of the machine's memory, or `250M`; None for no bound.
 
     Raises:

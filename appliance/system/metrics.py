@@ -6,13 +6,13 @@ from pathlib import Path
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
-def rss_mb() -> float:
+def measure_rss_mb() -> float:
     """This process's resident memory in MB (1e6 bytes)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
-def cpu_temp_c() -> float | None:
+def read_cpu_temp_c() -> float | None:
     """The processor's temperature, or None where the machine does not tell it."""
     try:
         return round(int(_THERMAL.read_text(encoding="ascii")) / 1000, 1)

@@ -21,7 +21,7 @@ STATE_MODE = 0o750  # the state holds what the camera saw: not for every account
 RUNTIME_MODE = 0o750
 
 
-def state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE) -> Path:
+def ensure_state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE) -> Path:
     """The folder for what lasts; it is made where it is missing.
 
     Args:
@@ -34,7 +34,7 @@ def state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STA
     return _made(_state_path(environ, system), STATE_MODE, "APPLIANCE_STATE_DIR")
 
 
-def runtime_dir(
+def ensure_runtime_dir(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
     """The folder for what lives as long as a run; it is made where it is missing.
@@ -48,7 +48,7 @@ def runtime_dir(
     return _made(_runtime_path(environ, system, runtime), RUNTIME_MODE, "RUNTIME_DIRECTORY")
 
 
-def control_socket(
+def find_control_socket(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
     """The socket on which a command finds the daemon; nothing is made.

@@ -1,7 +1,7 @@
-"""What systemd and a service say to each other: readiness, the watchdog, credentials.
+"""Messages from the service to systemd: readiness, the watchdog, reload and stop.
 
-The protocol is sd_notify(3)'s: datagrams on the socket that NOTIFY_SOCKET names. Without that variable (in a
-terminal) nothing is sent and nothing is missed.
+The protocol is sd_notify(3): datagrams on the socket that NOTIFY_SOCKET names. Without that variable (in a terminal)
+nothing is sent.
 """
 
 import logging
@@ -10,36 +10,31 @@ import socket
 import time
 from collections.abc import Mapping
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance")
 
 
 class Notifier:
-    """Tells systemd how the service is doing."""
+    """Sends the state of the service to systemd."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ):
         self._address = environ.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):  # an abstract socket
             self._address = "\0" + self._address[1:]
-        self.watchdog_s = _watchdog_s(environ)
 
-    def ready(self, status: str) -> None:
-        """Start-up is done; `status` is shown by `systemctl status`."""
+    def notify_ready(self, status: str) -> None:
+        """Report that start-up or a reload is complete; `systemctl status` shows `status`."""
         self._send(f"READY=1\nSTATUS={status}")
 
-    def status(self, status: str) -> None:
-        """One line for `systemctl status`."""
-        self._send(f"STATUS={status}")
-
-    def alive(self) -> None:
-        """Feeds the watchdog."""
+    def feed_watchdog(self) -> None:
+        """Report that the service is alive."""
         self._send("WATCHDOG=1")
 
-    def reloading(self) -> None:
-        """The settings are being read again; `ready` ends that."""
+    def notify_reloading(self) -> None:
+        """Report that the settings are being read again; `notify_ready` ends that."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self) -> None:
-        """The service begins to stop."""
+    def notify_stopping(self) -> None:
+        """Report that the service begins to stop."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
@@ -49,19 +44,9 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 sock.sendto(message.encode(), self._address)
         except OSError as error:
-            log.debug("systemd could not be told %r: %s", message, error)
-
-
-def _watchdog_s(environ: Mapping[str, str]) -> float | None:
-    """Seconds after which systemd ends a silent service, or None where it does not watch this process."""
-    if environ.get("WATCHDOG_PID") not in (None, str(os.getpid())):
-        return None
-    try:
-        return int(environ["WATCHDOG_USEC"]) / 1e6
-    except (KeyError, ValueError):
-        return None
+            log.debug("systemd did not receive %r: %s", message, error)
 
 
 def is_managed(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether systemd started this process and will start it again."""
+    """Return whether systemd started this process and will start it again."""
     return "NOTIFY_SOCKET" in environ

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 _SWITCH_INTERVAL_S = 0.0005
 
 
-def share_the_interpreter() -> None:
+def set_switch_interval() -> None:
     """Makes busy threads of this process hand the interpreter over ten times as soon as Python has it."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
@@ -30,7 +30,7 @@ class Heartbeat:
         self._lock = threading.Lock()
 
     @contextmanager
-    def within(self, limit_s: float, doing: str) -> Iterator[None]:
+    def deadline(self, limit_s: float, doing: str) -> Iterator[None]:
         """Announces work that ends within `limit_s` seconds; outside of it the thread may wait for ever."""
         with self._lock:
             before, self._doing = self._doing, (doing, time.monotonic() + limit_s)
@@ -52,9 +52,9 @@ class Heartbeat:
 class WatchedThread(threading.Thread):
     """A daemon thread with a pulse; an exception that escapes it is kept in `failure`."""
 
-    def __init__(self, name: str, target, pulse: Heartbeat | None = None):
+    def __init__(self, name: str, target, heartbeat: Heartbeat | None = None):
         super().__init__(name=name, daemon=True)
-        self.pulse = pulse or Heartbeat(name)
+        self.heartbeat = heartbeat or Heartbeat(name)
         self.failure: BaseException | None = None
         self._work = target
 
@@ -65,6 +65,6 @@ class WatchedThread(threading.Thread):
             self.failure = error
 
 
-def first_overdue(pulses: Iterable[Heartbeat]) -> str | None:
+def find_overdue(pulses: Iterable[Heartbeat]) -> str | None:
     """The first thread past its deadline, in words, or None."""
-    return next((stuck for pulse in pulses if (stuck := pulse.overdue())), None)
+    return next((stuck for heartbeat in pulses if (stuck := heartbeat.overdue())), None)

@@ -39,7 +39,7 @@ def require_free_space(folder: Path, size_bytes: int | None, have_bytes: int = 0
         )
 
 
-def is_full(error: Exception) -> bool:
+def is_disk_full(error: Exception) -> bool:
     """Whether an error says that the disk is full, or this account's share of it."""
     return isinstance(error, DiskFullError) or (
         isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

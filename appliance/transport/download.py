@@ -17,9 +17,16 @@ from pathlib import Path
 
 from appliance.errors import DiskFullError, HttpStatusError, SourceChangedError, SourceError
 from appliance.system.device_id import boot_id
+from appliance.system.urls import redact
 from appliance.transport.disk_space import LOOK_EVERY_BYTES, require_free_space
 from appliance.transport.http import Http
-from appliance.transport.responses import Answer, Validators, length_of, shown, status_error, validators_of
+from appliance.transport.responses import (
+    HttpResponse,
+    Validators,
+    make_status_error,
+    read_content_length,
+    read_validators,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +35,7 @@ MAX_RESUMPTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DownloadSpec:
     """What a download must be.
 
     Attributes:
@@ -51,10 +58,10 @@ def download(
     http: Http,
     url: str,
     target: Path,
-    wanted: Wanted,
+    wanted: DownloadSpec,
     progress: Callable[[int, int | None], None] = lambda got, of: None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> HttpResponse:
     """Fetches `url` into `target`, going on with what is there of an earlier try.
 
     Args:
@@ -79,7 +86,7 @@ def download(
     part = _Part(target)
     if wanted.exact_bytes is not None and wanted.exact_bytes > wanted.max_bytes:
         raise SourceError(
-            f"{shown(url)} has {wanted.exact_bytes} bytes, more than the {wanted.max_bytes} that are fetched"
+            f"{redact(url)} has {wanted.exact_bytes} bytes, more than the {wanted.max_bytes} that are fetched"
         )
     deadline_s = time.monotonic() + http.limits.download_s
     for attempt in range(MAX_RESUMPTIONS + 1):
@@ -132,11 +139,11 @@ class _Part:
         """The state of the file that the part is of."""
         return Validators(self._facts.get("etag"), self._facts.get("last_modified"))
 
-    def goes_on(self, url: str, wanted: Wanted) -> bool:
+    def goes_on(self, url: str, wanted: DownloadSpec) -> bool:
         """Whether the rest may be asked for."""
         return (
             self.size > 0
-            and self._facts.get("url") == shown(url)
+            and self._facts.get("url") == redact(url)
             and self._facts.get("boot") == boot_id()
             and (wanted.immutable or self.validators.for_range is not None)
             and (not wanted.validators or self.validators == wanted.validators)
@@ -147,7 +154,7 @@ class _Part:
         self.drop()
         # Without the query: that of a signed link changes although the file does not, and is nobody else's business.
         self._facts = {
-            "url": shown(url),
+            "url": redact(url),
             "boot": boot_id(),
             "etag": validators.etag,
             "last_modified": validators.last_modified,
@@ -172,52 +179,52 @@ def _once(
     http: Http,
     url: str,
     part: _Part,
-    wanted: Wanted,
+    wanted: DownloadSpec,
     progress: Callable[[int, int | None], None],
     headers: dict[str, str],
     deadline_s: float,
-) -> Answer:
+) -> HttpResponse:
     """One request for the file or for its rest."""
     have = part.size if part.goes_on(url, wanted) else 0
     if have:
         headers["Range"] = f"bytes={have}-"
         if validator := part.validators.for_range:
             headers["If-Range"] = validator
-    with http.streaming(url, headers, max(0.1, deadline_s - time.monotonic())) as (response, where):
+    with http.stream(url, headers, max(0.1, deadline_s - time.monotonic())) as (response, where):
         total = None
         if response.status_code == 206 and have:
             start, total = _range(response.headers.get("content-range", ""))
             if start != have:
                 part.drop()
-                raise SourceError(f"{shown(where)} sends another part of the file than was asked for")
+                raise SourceError(f"{redact(where)} sends another part of the file than was asked for")
         elif response.status_code == 416 and have:
             if response.headers.get("content-range") == f"bytes */{have}":
-                return Answer(where, 200, {})  # all had come already
+                return HttpResponse(where, 200, {})  # all had come already
             part.drop()
-            raise _UselessPartError(f"{shown(where)} has fewer bytes than were fetched of it before")
+            raise _UselessPartError(f"{redact(where)} has fewer bytes than were fetched of it before")
         elif response.status_code == 200:
-            have, total = 0, length_of(response.headers)
+            have, total = 0, read_content_length(response.headers)
         else:
-            raise status_error(response, where, b"")
-        found = validators_of(response.headers)
+            raise make_status_error(response, where, b"")
+        found = read_validators(response.headers)
         if wanted.validators and found and not _same(found, wanted.validators):
-            raise SourceChangedError(f"{shown(where)} was replaced while it was fetched")
+            raise SourceChangedError(f"{redact(where)} was replaced while it was fetched")
         if have and not wanted.immutable and found and not _same(found, part.validators):  # RFC 9110, 15.3.7.3
             part.drop()
             raise _UselessPartError(
-                f"{shown(where)} sends the rest of another file than was begun, in spite of If-Range"
+                f"{redact(where)} sends the rest of another file than was begun, in spite of If-Range"
             )
         if total is not None and total > wanted.max_bytes:
-            raise SourceError(f"{shown(where)} has {total} bytes, more than the {wanted.max_bytes} that are fetched")
+            raise SourceError(f"{redact(where)} has {total} bytes, more than the {wanted.max_bytes} that are fetched")
         if total is not None and wanted.exact_bytes is not None and total != wanted.exact_bytes:
             part.drop()
-            raise SourceError(f"{shown(where)} has {total} bytes where {wanted.exact_bytes} were announced")
+            raise SourceError(f"{redact(where)} has {total} bytes where {wanted.exact_bytes} were announced")
         if wanted.watch_disk:
             require_free_space(part.path.parent, total, have)
         if not have:
             part.begin(url, found)
         _receive(http, response, where, part, have, wanted, total, progress)
-        return Answer(where, 200, {name.lower(): value for name, value in response.headers.items()})
+        return HttpResponse(where, 200, {name.lower(): value for name, value in response.headers.items()})
 
 
 def _receive(
@@ -226,7 +233,7 @@ def _receive(
     where: str,
     part: _Part,
     have: int,
-    wanted: Wanted,
+    wanted: DownloadSpec,
     total: int | None,
     progress: Callable[[int, int | None], None],
 ) -> None:
@@ -235,14 +242,14 @@ def _receive(
     window_s, window_bytes, looked_bytes = time.monotonic(), have, have
     with part.path.open("ab", buffering=0) as file:  # what came is there after a kill too
         progress(have, total)
-        for piece in http.chunks(response):
+        for piece in http.iterate_chunks(response):
             have += len(piece)
             if have > most:
                 part.hopeless = True
                 file.close()
                 part.drop()
                 announced = "" if wanted.exact_bytes is None else " that were announced"
-                raise SourceError(f"{shown(where)} sends more than the {most} bytes{announced or ' that are fetched'}")
+                raise SourceError(f"{redact(where)} sends more than the {most} bytes{announced or ' that are fetched'}")
             file.write(piece)
             progress(have, total)
             if wanted.watch_disk and have - looked_bytes >= LOOK_EVERY_BYTES:
@@ -254,11 +261,11 @@ def _receive(
                     part.hopeless = True
                     rate = (have - window_bytes) / (now_s - window_s)
                     raise SourceError(
-                        f"{shown(where)} sends only {rate:.0f} bytes a second; the download is given up for now"
+                        f"{redact(where)} sends only {rate:.0f} bytes a second; the download is given up for now"
                     )
                 window_s, window_bytes = now_s, have
     if total is not None and have < total:
-        raise SourceError(f"{shown(where)} sent {have} of {total} bytes, then the connection ended")
+        raise SourceError(f"{redact(where)} sent {have} of {total} bytes, then the connection ended")
 
 
 def _same(found: Validators, announced: Validators) -> bool:

@@ -27,29 +27,14 @@ from requests.adapters import HTTPAdapter
 
 import appliance
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
-from appliance.system.urls import is_loopback
+from appliance.system.urls import is_loopback, redact
 from appliance.transport.responses import (
-    Answer,
+    HttpResponse,
     Validators,
-    length_of,
-    retry_after_s,
-    shown,
-    status_error,
-    validators_of,
+    make_status_error,
+    read_content_length,
 )
 from appliance.transport.sockets import OpenSockets
-
-__all__ = [
-    "Answer",
-    "Http",
-    "HttpLimits",
-    "Validators",
-    "length_of",
-    "retry_after_s",
-    "shown",
-    "status_error",
-    "validators_of",
-]
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +91,7 @@ class Http:
         known: Validators | None = None,
         max_bytes: int = MIB,
         statuses: tuple[int, ...] = (),
-    ) -> Answer:
+    ) -> HttpResponse:
         """A small file.
 
         Args:
@@ -122,14 +107,14 @@ class Http:
         """
         return self.request("GET", url, headers=headers, known=known, max_bytes=max_bytes, statuses=statuses)
 
-    def head(self, url: str, *, known: Validators | None = None, statuses: tuple[int, ...] = ()) -> Answer:
+    def head(self, url: str, *, known: Validators | None = None, statuses: tuple[int, ...] = ()) -> HttpResponse:
         """The head of a file; as `get`. Where the server does not take HEAD, a GET whose body is not read."""
         try:
             return self.request("HEAD", url, known=known, statuses=statuses)
         except HttpStatusError as error:
             if error.status not in (400, 403, 405, 501):
                 raise
-        with self.streaming(url, known.conditions if known else {}, self.limits.answer_s) as (response, where):
+        with self.stream(url, known.conditions if known else {}, self.limits.answer_s) as (response, where):
             return self._judged("GET", response, where, b"", _accepted(known, statuses))
 
     def post(
@@ -140,7 +125,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MIB,
         statuses: tuple[int, ...] = (),
-    ) -> Answer:
+    ) -> HttpResponse:
         """Sends JSON; as `get`. No redirect is followed."""
         return self.request("POST", url, headers=headers, body=body, max_bytes=max_bytes, statuses=statuses)
 
@@ -154,15 +139,15 @@ class Http:
         body: Any = None,
         max_bytes: int = MIB,
         statuses: tuple[int, ...] = (),
-    ) -> Answer:
+    ) -> HttpResponse:
         """As `get`, with any method."""
         headers = {**(headers or {}), **(known.conditions if known else {})}
-        with self.streaming(url, headers, self.limits.answer_s, method, body) as (response, where):
+        with self.stream(url, headers, self.limits.answer_s, method, body) as (response, where):
             content = b"" if method == "HEAD" else self._read_small(response, where, max_bytes)
             return self._judged(method, response, where, content, _accepted(known, statuses))
 
     @contextlib.contextmanager
-    def streaming(
+    def stream(
         self, url: str, headers: Mapping[str, str], limit_s: float, method: str = "GET", body: Any = None
     ) -> Iterator[tuple[requests.Response, str]]:
         """An answer whose body is still to be read with `chunks`, and where it came from; ends after `limit_s` seconds.
@@ -174,7 +159,7 @@ class Http:
         """
         address = url
         try:
-            with self._sockets.until(limit_s) as clock, contextlib.ExitStack() as stack:
+            with self._sockets.deadline(limit_s) as clock, contextlib.ExitStack() as stack:
                 try:
                     for _ in range(MAX_REDIRECTS + 1):
                         self._check_address(address, url)
@@ -189,18 +174,20 @@ class Http:
                         if _place(address) != _place(before):
                             headers = {name: value for name, value in headers.items() if _FOR_ANYBODY.fullmatch(name)}
                     else:
-                        raise SourceError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
+                        raise SourceError(f"{redact(url)} redirects more than {MAX_REDIRECTS} times")
                     yield response, address
                 except (*_TRANSPORT_ERRORS, SourceError) as error:
                     if clock.expired:
-                        raise SourceError(f"{shown(address)} did not finish its answer within {limit_s:g} s") from error
+                        raise SourceError(
+                            f"{redact(address)} did not finish its answer within {limit_s:g} s"
+                        ) from error
                     raise
         except _TRANSPORT_ERRORS as error:
             if isinstance(error, OSError) and not isinstance(error, requests.RequestException) and _is_disk(error):
                 raise
             raise SourceError(self._words(error, address)) from error
 
-    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+    def iterate_chunks(self, response: requests.Response) -> Iterator[bytes]:
         """The body as it arrives; each piece is what was there, so that a slow server is noticed.
 
         Raises:
@@ -208,14 +195,14 @@ class Http:
         """
         packed = response.headers.get("content-encoding", "").strip().lower()
         if response.status_code in (200, 206) and packed not in ("", "identity"):
-            raise SourceError(f"{shown(response.url)} sends the file packed ({packed}), though it was asked not to")
+            raise SourceError(f"{redact(response.url)} sends the file packed ({packed}), though it was asked not to")
         while piece := response.raw.read1(_CHUNK_BYTES, decode_content=False):
             yield piece
 
     def close(self) -> None:
         """Ends a request under way; further ones fail."""
         self._closed = True
-        self._sockets.cut()
+        self._sockets.shut_down()
         self._session.close()
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> requests.Response:
@@ -234,43 +221,43 @@ class Http:
 
     def _check_address(self, url: str, asked: str) -> None:
         if self._closed:
-            raise SourceError(f"{shown(url)} is not asked: the program stops")
+            raise SourceError(f"{redact(url)} is not asked: the program stops")
         parts = urlsplit(url)
         if parts.scheme == "https" and parts.hostname:
             return
         if parts.scheme == "http" and is_loopback(parts.hostname or "") and is_loopback(urlsplit(asked).hostname or ""):
             return
         if url != asked:
-            raise SourceError(f"{shown(asked)} redirects to {shown(url)}, which is not https: it is not followed")
-        raise SourceSettingsError(f"{shown(url)} is not an https address; plain http is for this machine alone")
+            raise SourceError(f"{redact(asked)} redirects to {redact(url)}, which is not https: it is not followed")
+        raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is for this machine alone")
 
     def _read_small(self, response: requests.Response, url: str, max_bytes: int) -> bytes:
-        announced = length_of(response.headers)
+        announced = read_content_length(response.headers)
         if announced is not None and announced > max_bytes and response.status_code == 200:
-            raise SourceError(f"{shown(url)} announces {announced} bytes, more than the {max_bytes} that are read")
+            raise SourceError(f"{redact(url)} announces {announced} bytes, more than the {max_bytes} that are read")
         content = bytearray()
-        for piece in self.chunks(response):
+        for piece in self.iterate_chunks(response):
             content += piece
             if len(content) > max_bytes:
                 if response.status_code == 200:
-                    raise SourceError(f"{shown(url)} sends more than the {max_bytes} bytes that are read")
+                    raise SourceError(f"{redact(url)} sends more than the {max_bytes} bytes that are read")
                 break
         if announced is not None and len(content) < min(announced, max_bytes) and response.status_code == 200:
-            raise SourceError(f"{shown(url)} sent {len(content)} of {announced} bytes, then the connection ended")
+            raise SourceError(f"{redact(url)} sent {len(content)} of {announced} bytes, then the connection ended")
         return bytes(content)
 
     def _judged(
         self, method: str, response: requests.Response, url: str, content: bytes, accepted: tuple[int, ...]
-    ) -> Answer:
+    ) -> HttpResponse:
         if response.status_code in accepted:
-            return Answer(
+            return HttpResponse(
                 url, response.status_code, {name.lower(): value for name, value in response.headers.items()}, content
             )
-        raise status_error(response, url, content)
+        raise make_status_error(response, url, content)
 
     def _words(self, error: Exception, url: str) -> str:
         """A failure of the connection in one sentence."""
-        where, causes = shown(url), list(_causes(error))
+        where, causes = redact(url), list(_causes(error))
         if self._closed:
             return f"{where} was given up: the program stops"
         if tls := next((each for each in causes if isinstance(each, ssl.SSLError)), None):

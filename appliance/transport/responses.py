@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from appliance.errors import HttpStatusError, SourceError
+from appliance.system.urls import redact
 
 MAX_RETRY_AFTER_S = 86_400.0
 _SHOWN_BODY_BYTES = 4096
@@ -51,7 +51,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A server's answer. `url` is where it came from in the end; header names are in lower case."""
 
     url: str
@@ -62,7 +62,7 @@ class Answer:
     @property
     def validators(self) -> Validators:
         """What the server calls this state of the file."""
-        return validators_of(self.headers)
+        return read_validators(self.headers)
 
     @property
     def unchanged(self) -> bool:
@@ -72,7 +72,7 @@ class Answer:
     @property
     def length(self) -> int | None:
         """Content-Length, None where it is not given."""
-        return length_of(self.headers)
+        return read_content_length(self.headers)
 
     def json(self) -> Any:
         """The body as JSON.
@@ -83,28 +83,21 @@ class Answer:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise SourceError(f"what {shown(self.url)} answers is not JSON{_guess(self.body)}") from None
+            raise SourceError(f"what {redact(self.url)} answers is not JSON{_guess(self.body)}") from None
 
 
-def shown(url: str) -> str:
-    """An address for people: without credentials and without the query, which may be a key."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
-
-
-def validators_of(headers: Mapping[str, str]) -> Validators:
+def read_validators(headers: Mapping[str, str]) -> Validators:
     """The validators among an answer's headers (names in lower case, or case-insensitive)."""
     return Validators(headers.get("etag"), headers.get("last-modified"))
 
 
-def length_of(headers: Mapping[str, str]) -> int | None:
+def read_content_length(headers: Mapping[str, str]) -> int | None:
     """Content-Length as a number, None where it is missing or none."""
     text = headers.get("content-length", "").strip()
     return int(text) if text.isdecimal() and len(text) < 18 else None
 
 
-def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
+def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
     """Retry-After (RFC 9110, 10.2.3) in seconds, at most a day; None where it is missing or makes no sense."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal() and len(text) < 10:
@@ -115,9 +108,9 @@ def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> flo
     return None
 
 
-def status_error(response: ResponseHead, url: str, content: bytes) -> HttpStatusError:
+def make_status_error(response: ResponseHead, url: str, content: bytes) -> HttpStatusError:
     """What an answer without success says."""
-    status, where = response.status_code, shown(url)
+    status, where = response.status_code, redact(url)
     meaning = {
         401: "it asks for an account",
         403: "it does not let this device have it (403)",
@@ -125,7 +118,9 @@ def status_error(response: ResponseHead, url: str, content: bytes) -> HttpStatus
         410: "it is gone for good (410)",
         429: "it was asked too often (429)",
     }.get(status, f"the server answers {status} {response.reason or ''}".rstrip())
-    return HttpStatusError(f"{where}: {meaning}", status, retry_after_s(response.headers), content[:_SHOWN_BODY_BYTES])
+    return HttpStatusError(
+        f"{where}: {meaning}", status, parse_retry_after_s(response.headers), content[:_SHOWN_BODY_BYTES]
+    )
 
 
 def _guess(body: bytes) -> str:

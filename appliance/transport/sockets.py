@@ -31,7 +31,7 @@ class OpenSockets:
         with self._lock:
             self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
 
-    def cut(self) -> None:
+    def shut_down(self) -> None:
         with self._lock:
             for sock in self._open:
                 with contextlib.suppress(OSError):
@@ -39,12 +39,12 @@ class OpenSockets:
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def until(self, limit_s: float) -> Iterator[Deadline]:
+    def deadline(self, limit_s: float) -> Iterator[Deadline]:
         clock = Deadline()
 
         def expire() -> None:
             clock.expired = True
-            self.cut()
+            self.shut_down()
 
         timer = threading.Timer(limit_s, expire)
         timer.daemon = True

@@ -10,7 +10,7 @@ from PIL import Image
 
 from appliance.errors import PictureError
 from appliance.imaging import files as picture
-from appliance.imaging.files import jpeg, picture_format, read_picture, thumbnail
+from appliance.imaging.files import detect_picture_format, encode_jpeg, make_thumbnail, read_picture
 
 
 def corners() -> np.ndarray:
@@ -71,7 +71,7 @@ def test_first_frame_of_an_animation(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "page.jpg").write_text("<html>404</html>")
-    (tmp_path / "cut.jpg").write_bytes(jpeg(corners())[:200])
+    (tmp_path / "cut.jpg").write_bytes(encode_jpeg(corners())[:200])
     whole = io.BytesIO()
     Image.effect_noise((300, 300), 50).save(whole, "PNG")
     (tmp_path / "cut.png").write_bytes(whole.getvalue()[:2000])
@@ -97,14 +97,14 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, recwarn):
 
 
 def test_jpeg_keeps_size_and_colour():
-    with Image.open(io.BytesIO(jpeg(corners()[:, ::-1]))) as image:
+    with Image.open(io.BytesIO(encode_jpeg(corners()[:, ::-1]))) as image:
         assert image.size == (40, 24)
         red, _, blue = image.convert("RGB").getpixel((35, 4))
     assert red > 200 and blue < 80
 
 
 def test_a_stream_is_read_like_a_file_and_named_in_errors():
-    content = jpeg(corners())
+    content = encode_jpeg(corners())
     assert read_picture(io.BytesIO(content), "a/1.jpg").shape == (24, 40, 3)
     with pytest.raises(PictureError, match="^a/1.jpg cannot be read"):
         read_picture(io.BytesIO(content[:300]), "a/1.jpg")
@@ -112,7 +112,7 @@ def test_a_stream_is_read_like_a_file_and_named_in_errors():
 
 def test_a_picture_that_is_wanted_small_is_decoded_small(tmp_path):
     whole = np.asarray(Image.fromarray(corners()).resize((1600, 1200)))
-    pixels = read_picture(io.BytesIO(jpeg(whole)), "big.jpg", least_px=100)
+    pixels = read_picture(io.BytesIO(encode_jpeg(whole)), "big.jpg", least_px=100)
     assert 100 <= pixels.shape[0] < 300
     assert pixels[5, 5, 0] > 200 > 80 > pixels[5, 5, 2]
 
@@ -122,7 +122,7 @@ def test_a_thumbnail_is_a_square_of_the_whole_upright_picture():
     exif[0x0112] = 6  # to be turned clockwise
     out = io.BytesIO()
     Image.fromarray(corners()).resize((400, 240)).save(out, "JPEG", exif=exif)
-    square = thumbnail(out.getvalue(), "phone.jpg", 16)
+    square = make_thumbnail(out.getvalue(), "phone.jpg", 16)
     assert square.shape == (16, 16, 3)
     assert square[2, 13, 0] > 200 and square[2, 2, 2] > 200  # red was left above, and is right above
 
@@ -131,7 +131,7 @@ def test_a_thumbnail_is_a_square_of_the_whole_upright_picture():
 def test_a_format_is_told_by_the_first_bytes(form):
     out = io.BytesIO()
     Image.fromarray(corners()).save(out, form)
-    assert picture_format(out.getvalue()[:16]) == form
+    assert detect_picture_format(out.getvalue()[:16]) == form
 
 
 def test_what_pillow_only_warns_of_is_not_said(tmp_path):
@@ -149,5 +149,5 @@ def test_what_pillow_only_warns_of_is_not_said(tmp_path):
 
 
 def test_what_is_no_picture_has_no_format():
-    assert picture_format(b"<html>") is None and picture_format(b"") is None
-    assert picture_format(b"BMW\nAudi\nVolkswagen\n") is None and picture_format(b"BM") is None
+    assert detect_picture_format(b"<html>") is None and detect_picture_format(b"") is None
+    assert detect_picture_format(b"BMW\nAudi\nVolkswagen\n") is None and detect_picture_format(b"BM") is None

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from appliance.imaging.files import small
-from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, signatures
+from appliance.imaging.files import resize_to_square
+from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, compute_signatures
 
 
 def seen(pixels: np.ndarray) -> np.ndarray:
-    return signatures(small(pixels, THUMBNAIL_PX)[np.newaxis])[0]
+    return compute_signatures(resize_to_square(pixels, THUMBNAIL_PX)[np.newaxis])[0]
 
 
 def plain(*levels: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import re
 from operator import attrgetter
 from typing import get_type_hints
 
-from appliance.settings.load import load
+from appliance.settings.load import load_settings
 from appliance.settings.schema import Settings
 from support.paths import ROOT
 
@@ -36,7 +36,7 @@ def keys_in_file():
 
 
 def test_the_file_as_it_ships_says_the_defaults():
-    assert dataclasses.replace(load(CONFIG, {}), path=None) == Settings()
+    assert dataclasses.replace(load_settings(CONFIG, {}), path=None) == Settings()
 
 
 def test_every_setting_stands_there_with_its_description_and_no_other():
@@ -63,4 +63,4 @@ def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
         extra = extra.get(key, "")
         path = tmp_path / "one.toml"
         path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
-        assert attrgetter(f"{section}.{key}")(load(path, {})) is not None
+        assert attrgetter(f"{section}.{key}")(load_settings(path, {})) is not None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.settings.credentials import with_credentials
+from appliance.settings.credentials import apply_credentials
 from appliance.settings.schema import CameraSettings, MqttSettings, Settings
 
 
@@ -18,11 +18,11 @@ def given(folder: Path, **files: str) -> dict[str, str]:
 def test_an_account_takes_the_password_that_systemd_hands_over(tmp_path):
     environ = given(tmp_path / "run", mqtt_password="m", camera_password="c")
     settings = Settings(mqtt=MqttSettings(username="pi"), camera=CameraSettings(username="viewer"))
-    found = with_credentials(settings, environ, tmp_path / "etc")
+    found = apply_credentials(settings, environ, tmp_path / "etc")
     assert found.mqtt.password_file == tmp_path / "run/secrets_mqtt_password"
     assert found.camera.password_file == tmp_path / "run/secrets_camera_password"
     named = replace(settings, mqtt=replace(settings.mqtt, password_file=Path("/elsewhere")))
-    assert with_credentials(named, environ, tmp_path / "etc").mqtt.password_file == Path("/elsewhere")
+    assert apply_credentials(named, environ, tmp_path / "etc").mqtt.password_file == Path("/elsewhere")
 
 
 def test_files_in_the_folder_become_the_copies(tmp_path):
@@ -31,7 +31,7 @@ def test_files_in_the_folder_become_the_copies(tmp_path):
     mqtt = MqttSettings(
         key_file=etc / "device.key", cert_file=etc / "device.crt", ca_file=Path("/etc/appliance/ca.crt")
     )
-    found = with_credentials(Settings(mqtt=mqtt), environ, etc).mqtt
+    found = apply_credentials(Settings(mqtt=mqtt), environ, etc).mqtt
     assert (found.key_file, found.cert_file) == (
         tmp_path / "run/secrets_device.key",
         tmp_path / "run/secrets_device.crt",
@@ -42,5 +42,5 @@ def test_files_in_the_folder_become_the_copies(tmp_path):
 def test_without_systemd_they_are_read_where_they_are(tmp_path):
     (tmp_path / "mqtt_password").write_text("m")
     settings = Settings(mqtt=MqttSettings(username="pi"))
-    assert with_credentials(settings, {}, tmp_path).mqtt.password_file == tmp_path / "mqtt_password"
-    assert with_credentials(settings, {}, tmp_path / "none").mqtt.password_file is None
+    assert apply_credentials(settings, {}, tmp_path).mqtt.password_file == tmp_path / "mqtt_password"
+    assert apply_credentials(settings, {}, tmp_path / "none").mqtt.password_file is None

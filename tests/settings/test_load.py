@@ -5,14 +5,14 @@ import os
 import pytest
 
 from appliance.errors import SettingsError
-from appliance.settings.load import load
+from appliance.settings.load import load_settings
 from appliance.settings.secrets import read_secret
 
 
 def loaded(tmp_path, text, environ=None):
     path = tmp_path / "appliance.toml"
     path.write_text(text)
-    return load(path, environ or {})
+    return load_settings(path, environ or {})
 
 
 def refused(tmp_path, text, environ=None):
@@ -148,7 +148,7 @@ def test_a_variable_for_what_the_file_has_wrong_leaves_the_fault_to_be_said(tmp_
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(SettingsError, match=r"nowhere\.toml.*--config"):
-        load(tmp_path / "nowhere.toml", {})
+        load_settings(tmp_path / "nowhere.toml", {})
 
 
 def test_a_secret_that_others_can_read_is_used_with_a_warning(tmp_path):
@@ -185,6 +185,6 @@ def test_a_band_of_scores_that_holds_none_is_said(tmp_path):
     with pytest.raises(
         SettingsError, match=r"line 2: collect.score_min must not be more than collect.score_max, which is 0.7"
     ):
-        load(path, {})
+        load_settings(path, {})
     path.write_text("[collect]\nscore_min = 0.8\nscore_max = 0\n")
-    assert load(path, {}).collect.score_max == 0
+    assert load_settings(path, {}).collect.score_max == 0

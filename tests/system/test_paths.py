@@ -11,8 +11,8 @@ import pytest
 
 from appliance.errors import StatePathError
 from appliance.system.atomic_files import rename_durably, write_durably
-from appliance.system.device_id import boot_id, device_id
-from appliance.system.paths import control_socket, give_to_owner, runtime_dir, state_dir
+from appliance.system.device_id import boot_id, resolve_device_id
+from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_control_socket, give_to_owner
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
@@ -54,18 +54,18 @@ def mode(path):
 
 def test_own_variable_beats_systemds_and_the_folder_is_made_closed_to_others(tmp_path):
     environ = {"APPLIANCE_STATE_DIR": str(tmp_path / "own/state"), "STATE_DIRECTORY": str(tmp_path / "systemd")}
-    assert state_dir(environ) == tmp_path / "own/state"
+    assert ensure_state_dir(environ) == tmp_path / "own/state"
     assert mode(tmp_path / "own/state") == 0o750
     assert not (tmp_path / "systemd").exists()
 
 
 def test_the_first_of_systemds_folders_is_taken(tmp_path):
-    assert state_dir({"STATE_DIRECTORY": f"{tmp_path}/a:{tmp_path}/b"}) == tmp_path / "a"
-    assert runtime_dir({"RUNTIME_DIRECTORY": f"{tmp_path}/r:{tmp_path}/q"}) == tmp_path / "r"
+    assert ensure_state_dir({"STATE_DIRECTORY": f"{tmp_path}/a:{tmp_path}/b"}) == tmp_path / "a"
+    assert ensure_runtime_dir({"RUNTIME_DIRECTORY": f"{tmp_path}/r:{tmp_path}/q"}) == tmp_path / "r"
 
 
 def test_the_installed_appliances_folder_where_it_can_be_written(tmp_path):
-    assert state_dir({"HOME": str(tmp_path)}, system=tmp_path / "lib") == tmp_path / "lib"
+    assert ensure_state_dir({"HOME": str(tmp_path)}, system=tmp_path / "lib") == tmp_path / "lib"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_otherwise_the_accounts_own_state_folder(tmp_path, xdg, expected):
         environ["XDG_STATE_HOME"], expected = "not/absolute", "home/.local/state/appliance"
     elif xdg:
         environ["XDG_STATE_HOME"] = str(tmp_path / xdg)
-    assert state_dir(environ, system=tmp_path / "missing/lib/appliance") == tmp_path / expected
+    assert ensure_state_dir(environ, system=tmp_path / "missing/lib/appliance") == tmp_path / expected
 
 
 @needs_root
@@ -86,7 +86,7 @@ def test_an_account_that_may_not_write_the_installed_state_uses_its_own(open_fol
     system.mkdir()
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
-    assert as_nobody(lambda: state_dir({"HOME": str(home)}, system=system)) == home / ".local/state/appliance"
+    assert as_nobody(lambda: ensure_state_dir({"HOME": str(home)}, system=system)) == home / ".local/state/appliance"
     assert (home / ".local/state/appliance").stat().st_uid == NOBODY
 
 
@@ -94,7 +94,7 @@ def test_an_account_that_may_not_write_the_installed_state_uses_its_own(open_fol
 def test_a_folder_that_cannot_be_used_gets_a_sentence_that_names_the_variable(open_folder):
     (open_folder / "closed").mkdir()
     for place in ("new", "closed"):
-        error = as_nobody(lambda place=place: state_dir({"APPLIANCE_STATE_DIR": str(open_folder / place)}))
+        error = as_nobody(lambda place=place: ensure_state_dir({"APPLIANCE_STATE_DIR": str(open_folder / place)}))
         assert isinstance(error, StatePathError)
         assert str(open_folder / place) in str(error) and "APPLIANCE_STATE_DIR" in str(error)
 
@@ -102,33 +102,33 @@ def test_a_folder_that_cannot_be_used_gets_a_sentence_that_names_the_variable(op
 def test_a_file_in_the_way_gets_a_sentence(tmp_path):
     (tmp_path / "state").write_text("")
     with pytest.raises(StatePathError, match="state cannot be made"):
-        state_dir({"APPLIANCE_STATE_DIR": str(tmp_path / "state")})
+        ensure_state_dir({"APPLIANCE_STATE_DIR": str(tmp_path / "state")})
 
 
 def test_run_time_belongs_to_the_state(tmp_path):
     system, runtime = tmp_path / "lib", tmp_path / "run"
-    assert runtime_dir({}, system, runtime) == runtime
+    assert ensure_runtime_dir({}, system, runtime) == runtime
     own = {"APPLIANCE_STATE_DIR": str(tmp_path / "own")}
-    assert runtime_dir(own, system, runtime) == tmp_path / "own/run"
+    assert ensure_runtime_dir(own, system, runtime) == tmp_path / "own/run"
 
 
 def test_a_command_finds_the_installed_daemon_unless_the_environment_names_another(tmp_path):
     system, runtime = tmp_path / "no/lib", tmp_path / "run"
     runtime.mkdir()
     home = {"HOME": str(tmp_path / "home")}
-    assert control_socket(home, system, runtime) == tmp_path / "home/.local/state/appliance/run/control.sock"
+    assert find_control_socket(home, system, runtime) == tmp_path / "home/.local/state/appliance/run/control.sock"
     assert not (tmp_path / "home").exists(), "looking for a daemon makes no folders"
     (runtime / "control.sock").touch()
-    assert control_socket(home, system, runtime) == runtime / "control.sock"
+    assert find_control_socket(home, system, runtime) == runtime / "control.sock"
     own = {"APPLIANCE_STATE_DIR": str(tmp_path / "own")}
-    assert control_socket(own, system, runtime) == tmp_path / "own/run/control.sock"
+    assert find_control_socket(own, system, runtime) == tmp_path / "own/run/control.sock"
 
 
 def test_daemon_and_command_meet_at_the_same_socket(tmp_path):
     for variable in ("APPLIANCE_STATE_DIR", "RUNTIME_DIRECTORY", "HOME"):
         environ = {variable: str(tmp_path / variable)}
         places = {"system": tmp_path / "no/lib", "runtime": tmp_path / "no/run"}
-        assert control_socket(environ, **places).parent == runtime_dir(environ, **places)
+        assert find_control_socket(environ, **places).parent == ensure_runtime_dir(environ, **places)
 
 
 @needs_root
@@ -137,7 +137,7 @@ def test_what_root_writes_belongs_to_the_folders_owner(open_folder):
     outside = open_folder.parent / f"{open_folder.name}-outside"
     outside.touch()
     try:
-        made = state_dir({"APPLIANCE_STATE_DIR": str(open_folder / "state")})
+        made = ensure_state_dir({"APPLIANCE_STATE_DIR": str(open_folder / "state")})
         write_durably(made / "file", b"x")
         (made / "tree").mkdir()
         (made / "tree/leaf").touch()
@@ -179,24 +179,24 @@ def system_files(root, **numbers):
 
 def test_the_id_stays_with_the_board_and_does_not_show_its_number(tmp_path):
     system_files(tmp_path, serial=b"10000000abcd1234\x00", machine=b"0123456789abcdef0123456789abcdef\n")
-    name = device_id(None, tmp_path, tmp_path)
+    name = resolve_device_id(None, tmp_path, tmp_path)
     assert re.fullmatch(r"pi-[0-9a-f]{8}", name) and name[3:] not in "10000000abcd1234"
     (tmp_path / "etc/machine-id").write_text("f" * 32)  # a new installation
-    assert device_id(None, tmp_path, tmp_path) == name
-    assert device_id("porch", tmp_path, tmp_path) == "porch"
+    assert resolve_device_id(None, tmp_path, tmp_path) == name
+    assert resolve_device_id("porch", tmp_path, tmp_path) == "porch"
 
 
 def test_the_machine_id_where_the_board_has_no_serial(tmp_path):
     system_files(tmp_path, serial=b"0000000000000000\x00", machine=b"0123456789abcdef0123456789abcdef\n")
-    first = device_id(None, tmp_path, tmp_path)
+    first = resolve_device_id(None, tmp_path, tmp_path)
     (tmp_path / "etc/machine-id").write_text("f" * 32)
-    assert device_id(None, tmp_path, tmp_path) != first
+    assert resolve_device_id(None, tmp_path, tmp_path) != first
 
 
 def test_a_machine_without_numbers_keeps_a_drawn_one(tmp_path):
     system_files(tmp_path, machine=b"uninitialized\n")
-    first = device_id(None, tmp_path, tmp_path)
-    assert re.fullmatch(r"pi-[0-9a-f]{8}", first) and device_id(None, tmp_path, tmp_path) == first
+    first = resolve_device_id(None, tmp_path, tmp_path)
+    assert re.fullmatch(r"pi-[0-9a-f]{8}", first) and resolve_device_id(None, tmp_path, tmp_path) == first
 
 
 def test_a_drawn_number_that_cannot_be_kept_is_said(tmp_path):
@@ -204,7 +204,7 @@ def test_a_drawn_number_that_cannot_be_kept_is_said(tmp_path):
     with pytest.raises(
         StatePathError, match="nowhere/device-id, the device's number, cannot be written: .*set device.id"
     ):
-        device_id(None, tmp_path / "nowhere", tmp_path)
+        resolve_device_id(None, tmp_path / "nowhere", tmp_path)
 
 
 def test_this_machines_own_numbers():

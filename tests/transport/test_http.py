@@ -10,9 +10,10 @@ import time
 import pytest
 
 from appliance.errors import HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
-from appliance.transport.download import Wanted, download
+from appliance.system.urls import redact
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http, HttpLimits
-from appliance.transport.responses import Validators, retry_after_s, shown
+from appliance.transport.responses import Validators, parse_retry_after_s
 from support.broker import Certificates
 from support.model_server import Body, Drip, Endless, Longer, ModelServer, Plain, Redirect, Stall, Status, Truncate
 from support.paths import CHILD_ENVIRONMENT
@@ -38,7 +39,7 @@ def http():
 
 def fetch(http, server, folder, path="/m", **wanted):
     target = folder / "file"
-    download(http, server.url(path), target, Wanted(**{"max_bytes": BIG, **wanted}))
+    download(http, server.url(path), target, DownloadSpec(**{"max_bytes": BIG, **wanted}))
     return target.read_bytes()
 
 
@@ -79,11 +80,11 @@ def test_a_status_without_success_is_said(http, server, status, word):
 
 
 def test_retry_after_is_read_in_both_forms_and_bounded():
-    assert retry_after_s({"retry-after": "7"}) == 7
-    assert retry_after_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, now_s=1445412420) == pytest.approx(60)
-    assert retry_after_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, now_s=2e9) == 0
-    assert retry_after_s({"retry-after": "999999999"}) == 86400
-    assert retry_after_s({"retry-after": "soon"}) is None and retry_after_s({}) is None
+    assert parse_retry_after_s({"retry-after": "7"}) == 7
+    assert parse_retry_after_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, now_s=1445412420) == pytest.approx(60)
+    assert parse_retry_after_s({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, now_s=2e9) == 0
+    assert parse_retry_after_s({"retry-after": "999999999"}) == 86400
+    assert parse_retry_after_s({"retry-after": "soon"}) is None and parse_retry_after_s({}) is None
 
 
 @pytest.mark.parametrize("fault", [Endless(), Longer(BIG), Longer(BIG, announced=False)])
@@ -181,7 +182,7 @@ def test_a_request_under_way_ends_when_the_program_stops(server):
 
 
 def test_an_address_is_shown_without_its_secrets():
-    assert shown("https://me:pw@host:1/a/b?token=x#y") == "https://host:1/a/b"
+    assert redact("https://me:pw@host:1/a/b?token=x#y") == "https://host:1/a/b"
 
 
 # Downloads
@@ -189,7 +190,9 @@ def test_an_address_is_shown_without_its_secrets():
 
 def test_a_download_arrives_whole_and_tells_its_progress(http, server, tmp_path):
     told = []
-    answer = download(http, server.url("/m"), tmp_path / "file", Wanted(BIG), lambda got, of: told.append((got, of)))
+    answer = download(
+        http, server.url("/m"), tmp_path / "file", DownloadSpec(BIG), lambda got, of: told.append((got, of))
+    )
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert told[0] == (0, len(CONTENT)) and told[-1] == (len(CONTENT), len(CONTENT))
     assert answer.validators.etag and os.listdir(tmp_path) == ["file"]
@@ -353,12 +356,12 @@ def test_a_full_disk_is_the_disks_fault(tmp_path):
     script = """
 import errno, pathlib
 from support.model_server import ModelServer
-from appliance.transport.download import Wanted, download
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
 with ModelServer() as server:
     server.put("/m", bytes(2_000_000))
     try:
-        download(Http(), server.url("/m"), pathlib.Path("file"), Wanted(10_000_000))
+        download(Http(), server.url("/m"), pathlib.Path("file"), DownloadSpec(10_000_000))
     except OSError as error:
         print(errno.errorcode[error.errno])
 """
