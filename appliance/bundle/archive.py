@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from appliance.bundle.manifest import inside
+from appliance.bundle.manifest import is_inside
 from appliance.errors import BundleError, ModelError
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
@@ -114,7 +114,7 @@ def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:
     seen: set[PurePosixPath] = set()
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        if not inside(entry.filename) or "\\" in entry.filename:
+        if not is_inside(entry.filename) or "\\" in entry.filename:
             raise BundleError(f"{archive_file} is refused: its entry {entry.filename!r} leads out of the bundle.")
         if kind == stat.S_IFLNK:
             raise BundleError(

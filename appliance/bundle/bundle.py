@@ -16,10 +16,10 @@ from pathlib import Path
 from appliance.bundle import manifest as manifests
 from appliance.bundle.archive import MAX_UNPACKED_BYTES, TemporaryFolder, unpack
 from appliance.bundle.flatbuffer import MalformedError
-from appliance.bundle.identity import ModelIdentity, unknown_label
+from appliance.bundle.identity import ModelIdentity, describe_unknown_label
 from appliance.bundle.label_file import parse_labels
 from appliance.bundle.manifest import Manifest
-from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, ModelFacts, packed_labels, read_facts
+from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, ModelFacts, extract_labels, read_facts
 from appliance.errors import BundleError
 
 MAX_MODEL_BYTES = MAX_UNPACKED_BYTES
@@ -55,7 +55,7 @@ class Bundle:
         """The version its manifest gives (PEP 440), None where it gives none."""
         return None if self.identity.version.startswith("sha256:") else self.identity.version
 
-    def model_bytes(self) -> bytes:
+    def read_model(self) -> bytes:
         """The .tflite file's bytes, as they were when the bundle was read.
 
         Raises:
@@ -108,7 +108,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
         BundleError: The bundle's model file is gone or was changed.
         OSError: The folder cannot be written to.
     """
-    model, labels = bundle.model_bytes(), "".join(f"{label}\n" for label in bundle.labels).encode()
+    model, labels = bundle.read_model(), "".join(f"{label}\n" for label in bundle.labels).encode()
     values = {
         "modelType": "IMAGE_LABELING",
         "modelFile": "model.tflite",
@@ -245,7 +245,7 @@ def _labels(
             _read(folder / manifest.labels_file, MAX_LABEL_FILE_BYTES), f"{shown}: {manifest.labels_file}"
         )
     try:
-        packed = packed_labels(model, facts)
+        packed = extract_labels(model, facts)
     except MalformedError as error:
         raise BundleError(f"{shown} has no labels that can be read: {error}.") from error
     if packed is not None:

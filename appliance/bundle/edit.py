@@ -12,7 +12,7 @@ from typing import Any
 
 from appliance.bundle.archive import write_zip
 from appliance.bundle.bundle import Bundle, read_bundle
-from appliance.bundle.identity import unknown_label
+from appliance.bundle.identity import describe_unknown_label
 from appliance.bundle.manifest import MAX_BYTES, load_json
 from appliance.errors import BundleError
 from appliance.system.atomic_files import sync_folder, write_durably

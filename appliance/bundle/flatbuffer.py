@@ -25,12 +25,12 @@ class Table:
     data: bytes | memoryview
     position: int
 
-    def scalar(self, slot: int, code: str, default: float = 0) -> float:
+    def read_scalar(self, slot: int, code: str, default: float = 0) -> float:
         """A number; `code` is its struct format: b, B, h, H, i, I, q, Q, f, d."""
         at = self._field(slot)
         return default if at is None else _unpack(self.data, code, at)
 
-    def text(self, slot: int) -> str | None:
+    def read_text(self, slot: int) -> str | None:
         """A string, None where the field is absent."""
         vector = self._vector(slot, 1)
         if vector is None:
@@ -38,18 +38,18 @@ class Table:
         start, length = vector
         return bytes(self.data[start : start + length]).decode("utf-8", "replace")
 
-    def numbers(self, slot: int, dtype: str) -> np.ndarray:
+    def read_numbers(self, slot: int, dtype: str) -> np.ndarray:
         """A vector of numbers of a little-endian numpy dtype (such as "<i4"); a view on the data."""
         vector = self._vector(slot, np.dtype(dtype).itemsize)
         start, length = vector or (0, 0)
         return np.frombuffer(self.data, dtype, length, start) if length else np.empty(0, dtype)
 
-    def table(self, slot: int) -> "Table | None":
+    def read_table(self, slot: int) -> "Table | None":
         """A table, None where the field is absent."""
         at = self._field(slot)
         return None if at is None else _follow(self.data, at)
 
-    def tables(self, slot: int) -> list["Table"]:
+    def read_tables(self, slot: int) -> list["Table"]:
         """A vector of tables."""
         start, length = self._vector(slot, 4) or (0, 0)
         return [_follow(self.data, start + 4 * place) for place in range(length)]
@@ -75,7 +75,7 @@ class Table:
         return start + 4, length
 
 
-def root(data: bytes | memoryview, identifier: bytes) -> Table:
+def read_root(data: bytes | memoryview, identifier: bytes) -> Table:
     """The outermost table of a flatbuffer whose file identifier must be `identifier` (4 bytes at offset 4).
 
     Raises:

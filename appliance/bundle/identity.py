@@ -28,7 +28,7 @@ class ModelIdentity:
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 
-def unknown_label(name: str, labels: Sequence[str]) -> str:
+def describe_unknown_label(name: str, labels: Sequence[str]) -> str:
     """What to say of a name that is no label: which ones are near it, else which ones there are."""
     by_lower = {label.lower(): label for label in labels}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]

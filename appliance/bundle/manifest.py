@@ -112,7 +112,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
     )
 
 
-def inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
     """Whether a path as written in a manifest or a zip stays inside its folder, on any system."""
     parts = PurePosixPath(path.replace("\\", "/"))
     plain = bool(path) and "\0" not in path and not re.match(r"[A-Za-z]:", path)
@@ -121,7 +121,7 @@ def inside(path: str) -> bool:
 
 def _file_inside(values: dict, key: str, where: str) -> str | None:
     path = _text(values, key, where)
-    if path is not None and not inside(path):
+    if path is not None and not is_inside(path):
         raise BundleError(f"{where}: {key} {path!r} leads out of the bundle; it must name a file inside it.")
     return path
 
@@ -156,7 +156,7 @@ def _score(value: Any, what: str, where: str) -> float:
 def _sha256(value: Any, file: str, where: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise BundleError(f"{where}: sha256 of {file!r} must be 64 hex digits.")
-    if not inside(file):
+    if not is_inside(file):
         raise BundleError(f"{where}: sha256 names {file!r}, which leads out of the bundle.")
     return value.lower()
 

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
-from appliance.bundle.flatbuffer import MalformedError, Table, root
+from appliance.bundle.flatbuffer import MalformedError, Table, read_root
 
 log = logging.getLogger(__name__)
 
@@ -67,22 +67,22 @@ def read_facts(model: bytes) -> ModelFacts:
     Raises:
         MalformedError: It is not a .tflite file, or it is damaged or cut short.
     """
-    table = root(model, b"TFL3")
+    table = read_root(model, b"TFL3")
     # Model: 1 operator_codes, 2 subgraphs, 4 buffers, 6 metadata. Buffer: 0 data. SubGraph: 0 tensors, 2 outputs.
-    subgraphs = table.tables(2)
+    subgraphs = table.read_tables(2)
     if not subgraphs:
         raise MalformedError("it holds no graph")
-    buffers = [buffer.numbers(0, "<u1") for buffer in table.tables(4)]
-    tensors, outputs = subgraphs[0].tables(0), subgraphs[0].numbers(2, "<i4").tolist()
+    buffers = [buffer.read_numbers(0, "<u1") for buffer in table.read_tables(4)]
+    tensors, outputs = subgraphs[0].read_tables(0), subgraphs[0].read_numbers(2, "<i4").tolist()
     if not outputs or not all(0 <= output < len(tensors) for output in outputs):
         raise MalformedError("its graph has no output")
     # Tensor: 0 shape, 3 name. All are read, not the outputs' alone: a file that was cut short shows it anywhere.
-    read = [(tuple(tensor.numbers(0, "<i4").tolist()), tensor.text(3)) for tensor in tensors]
+    read = [(tuple(tensor.read_numbers(0, "<i4").tolist()), tensor.read_text(3)) for tensor in tensors]
     shapes = tuple(read[output][0] for output in outputs)
     probabilities = _gives_probabilities(table, subgraphs[0], outputs[0])
-    for entry in table.tables(6):  # Metadata: 0 name, 1 buffer
-        place = entry.scalar(1, "I")
-        if entry.text(0) == "TFLITE_METADATA" and place < len(buffers):
+    for entry in table.read_tables(6):  # Metadata: 0 name, 1 buffer
+        place = entry.read_scalar(1, "I")
+        if entry.read_text(0) == "TFLITE_METADATA" and place < len(buffers):
             try:
                 return ModelFacts(shapes, probabilities, *_read_metadata(buffers[place].tobytes()))
             except MalformedError as error:
@@ -96,14 +96,14 @@ def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
     A product is how a head lowers its scores for what it has not been taught.
     """
     # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater counts (schema.fbs).
-    codes = [max(code.scalar(0, "b"), code.scalar(3, "i")) for code in model.tables(1)]
+    codes = [max(code.read_scalar(0, "b"), code.read_scalar(3, "i")) for code in model.read_tables(1)]
     makers: dict[int, tuple[int, list[int]]] = {}
     # SubGraph: 3 operators. Operator: 0 opcode_index, 1 inputs, 2 outputs.
-    for operator in graph.tables(3):
-        index, inputs = int(operator.scalar(0, "I")), operator.numbers(1, "<i4").tolist()
+    for operator in graph.read_tables(3):
+        index, inputs = int(operator.read_scalar(0, "I")), operator.read_numbers(1, "<i4").tolist()
         if index >= len(codes):
             raise MalformedError("an operator of its graph is not declared")
-        makers.update((made, (codes[index], inputs)) for made in operator.numbers(2, "<i4").tolist())
+        makers.update((made, (codes[index], inputs)) for made in operator.read_numbers(2, "<i4").tolist())
     waiting = [output]
     while waiting:
         # Each step forgets the operator it took, so that a graph that bites its tail comes to an end too.
@@ -120,31 +120,31 @@ def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
 def _read_metadata(data: bytes) -> tuple:
     """The last four fields of ModelFacts."""
     # ModelMetadata: 3 subgraph_metadata. SubGraphMetadata: 2 input_tensor_metadata, 3 output_tensor_metadata.
-    subgraphs = root(data, b"M001").tables(3)
-    inputs, outputs = (subgraphs[0].tables(2), subgraphs[0].tables(3)) if subgraphs else ([], [])
+    subgraphs = read_root(data, b"M001").read_tables(3)
+    inputs, outputs = (subgraphs[0].read_tables(2), subgraphs[0].read_tables(3)) if subgraphs else ([], [])
     mean = std = threshold = None
     files: list[LabelFile] = []
     for unit, options in _process_units(inputs[:1]):
         if unit == _NORMALIZATION:  # NormalizationOptions: 0 mean, 1 std
-            mean, std = (tuple(options.numbers(slot, "<f4").tolist()) or None for slot in (0, 1))
+            mean, std = (tuple(options.read_numbers(slot, "<f4").tolist()) or None for slot in (0, 1))
     for unit, options in _process_units(outputs[:1]):
         if unit == _SCORE_THRESHOLDING:  # ScoreThresholdingOptions: 0 global_score_threshold
             # Written as a 32-bit float: 0.35 comes back as 0.3499999940395355.
-            threshold = round(options.scalar(0, "f"), 6)
+            threshold = round(options.read_scalar(0, "f"), 6)
     for tensor in outputs[:1]:  # TensorMetadata: 6 associated_files. AssociatedFile: 0 name, 2 type, 3 locale
-        for file in tensor.tables(6):
-            if file.scalar(2, "b") == _TENSOR_AXIS_LABELS:
-                files.append(LabelFile(file.text(0) or "", file.text(3) or ""))
+        for file in tensor.read_tables(6):
+            if file.read_scalar(2, "b") == _TENSOR_AXIS_LABELS:
+                files.append(LabelFile(file.read_text(0) or "", file.read_text(3) or ""))
     return mean, std, threshold, tuple(files)
 
 
 def _process_units(tensors: list[Table]) -> list[tuple[int, Table]]:
     # TensorMetadata: 4 process_units. ProcessUnit: 0 options_type, 1 options.
-    units = [unit for tensor in tensors for unit in tensor.tables(4)]
-    return [(int(unit.scalar(0, "B")), options) for unit in units if (options := unit.table(1)) is not None]
+    units = [unit for tensor in tensors for unit in tensor.read_tables(4)]
+    return [(int(unit.read_scalar(0, "B")), options) for unit in units if (options := unit.read_table(1)) is not None]
 
 
-def packed_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
+def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
     """The label file inside a .tflite file.
 
     Of several, the English one is taken (that is what people and dashboards read), by the metadata's locale and else

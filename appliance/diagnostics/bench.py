@@ -18,7 +18,7 @@ from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.tracker import Tracker
 from appliance.settings.schema import EventSettings, LabelerSettings
-from appliance.system.metrics import rss_mb
+from appliance.system.metrics import measure_rss_mb
 
 FRAME_PX = (1280, 720)
 # A region, so that cropping is part of what is measured.
@@ -46,7 +46,7 @@ class BenchResult:
     invoke_ms: float
     runtime: str
     model: ModelIdentity
-    rss_mb: float
+    measure_rss_mb: float
 
 
 def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchResult:
@@ -76,7 +76,7 @@ def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchRes
         scores = labeler.read_scores()
         marks.append(time.process_time_ns())
         label_filter.select(scores)
-        masked = label_filter.masked(scores)
+        masked = label_filter.mask(scores)
         marks.append(time.process_time_ns())
         tracker.update(masked, label_filter.thresholds, float(number), float(number))
         marks.append(time.process_time_ns())
@@ -101,5 +101,5 @@ def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchRes
         invoke_ms=invoke_ms,
         runtime=labeler.runtime,
         model=labeler.identity,
-        rss_mb=rss_mb(),
+        measure_rss_mb=measure_rss_mb(),
     )

@@ -23,14 +23,14 @@ from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.round_trip import round_trip
 from appliance.messaging.topics import Topics
-from appliance.settings.credentials import with_credentials
+from appliance.settings.credentials import apply_credentials
 from appliance.settings.schema import Settings
 from appliance.settings.secrets import read_secret
-from appliance.system.device_id import device_id
-from appliance.system.paths import control_socket, state_dir
-from appliance.updates.sources.open import notice
-from appliance.updates.sources.peek import glance
-from appliance.updates.sources.source import shown_version
+from appliance.system.device_id import resolve_device_id
+from appliance.system.paths import find_control_socket, ensure_state_dir
+from appliance.updates.sources.open import shutdown_notice
+from appliance.updates.sources.peek import peek
+from appliance.updates.sources.source import display_version
 
 # A model update of some size and a day of events fit in; below it updates begin to fail.
 LEAST_FREE_BYTES = 100_000_000
@@ -49,10 +49,10 @@ class CheckResult:
 
 def check(settings: Settings) -> Iterator[CheckResult]:
     """Looks at each part in turn; yields as soon as each is known."""
-    settings = with_credentials(settings)
+    settings = apply_credentials(settings)
     yield CheckResult("settings", True, f"{settings.path} is valid" if settings.path else "the defaults hold")
     try:
-        daemon = ask(control_socket(), {"command": "status"}, 5)
+        daemon = ask(find_control_socket(), {"command": "status"}, 5)
     except DaemonAbsentError:
         daemon = None
     except ApplianceError as error:
@@ -69,7 +69,7 @@ def check(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("broker", False, daemon["broker"]["trouble"])
     else:
         yield _found("broker", lambda: _broker(settings))
-    said = notice(settings.update, date.today())
+    said = shutdown_notice(settings.update, date.today())
     yield _found("update source", lambda: _update(settings, bool(daemon)) + (f"; {said}" if said else ""))
     yield _disk()
     yield _clock()
@@ -130,7 +130,7 @@ def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
         view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
         labeler = Labeler(bundle, runtime=settings.labeler.runtime, threads=settings.labeler.threads, view=view)
         label_filter = LabelFilter(bundle, settings.labeler)
-        scores = labeler.scores(np.full((480, 640, 3), 127, np.uint8) if pixels is None else pixels)
+        scores = labeler.score(np.full((480, 640, 3), 127, np.uint8) if pixels is None else pixels)
         labels = label_filter.select(scores)
         seen = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "nothing that it knows"
         on = "" if pixels is not None else " (no frame: tried on grey)"
@@ -143,7 +143,7 @@ def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _broker(settings: Settings) -> str:
-    device = device_id(settings.device.id)
+    device = resolve_device_id(settings.device.id)
     password, warning = None, None
     if settings.mqtt.password_file:
         password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
@@ -156,7 +156,7 @@ def _update(settings: Settings, daemon: bool) -> str:
     if settings.update.source == "none":
         return "none: models are put in place with: appliance model install BUNDLE"
     if daemon:
-        found = ask(control_socket(), {"command": "update-status"}, 5)
+        found = ask(find_control_socket(), {"command": "update-status"}, 5)
         if found["trouble"]:
             raise UpdateError(found["trouble"])
         if not found["asked"]:
@@ -164,13 +164,13 @@ def _update(settings: Settings, daemon: bool) -> str:
         if found["latest"]:
             return f"{found['origin']}: {found['latest']} is offered"
         return f"{found['origin']}: nothing newer{': ' + found['passed_over'] if found['passed_over'] else ''}"
-    origin, offer = glance(settings.update, device_id(settings.device.id), state_dir())
+    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
     return f"{origin} offers {shown_version(offer) if offer else 'nothing'}"
 
 
 def _disk() -> CheckResult:
     try:
-        folder = state_dir()
+        folder = ensure_state_dir()
         free = shutil.disk_usage(folder).free
     except (ApplianceError, OSError) as error:
         return CheckResult("disk", False, str(error))

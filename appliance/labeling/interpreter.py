@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from appliance.errors import BundleError, RuntimeMissingError, how_to_install
+from appliance.errors import BundleError, RuntimeMissingError, suggest_install
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,6 @@ def _tflite_runtime() -> tuple[type, str]:
         from tflite_runtime.interpreter import Interpreter
     except (ImportError, OSError) as error:
         raise RuntimeMissingError(
-            f"tflite-runtime is not installed ({error}); with Python 3.11, {how_to_install('tflite-runtime')}"
+            f"tflite-runtime is not installed ({error}); with Python 3.11, {suggest_install('tflite-runtime')}"
         ) from error
     return Interpreter, f"tflite-runtime {getattr(tflite_runtime, '__version__', '')}".strip()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
-from appliance.bundle.identity import unknown_label
+from appliance.bundle.identity import describe_unknown_label
 from appliance.errors import LabelOptionError
 from appliance.labeling.labels import Label
 from appliance.settings.schema import LabelerSettings
@@ -84,7 +84,7 @@ class LabelFilter:
             passing = passing[: self._max_results]
         return [Label(self._labels[index], float(scores[index]), index) for index in passing.tolist()]
 
-    def masked(self, scores: np.ndarray) -> np.ndarray:
+    def mask(self, scores: np.ndarray) -> np.ndarray:
         """The scores with −inf where a label is not reportable, which is below any threshold, even 0.
 
         Args:

@@ -56,7 +56,7 @@ class Labeler:
         self.identity: ModelIdentity = bundle.identity
         self.labels = bundle.labels
         shown = str(bundle.source)
-        model = bundle.model_bytes()
+        model = bundle.read_model()
         try:
             facts = read_facts(model)
         except MalformedError as error:
@@ -70,10 +70,10 @@ class Labeler:
         self._table = _dequantisation(output)
         self._logits = False
         self.inference_ms = 0.0
-        trial = self.scores(np.full((*picture.shape[1:3], 3), 127, np.uint8))
+        trial = self.score(np.full((*picture.shape[1:3], 3), 127, np.uint8))
         self._logits = not (facts.gives_probabilities or _stores_probabilities(self._table, trial))
 
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
+    def score(self, pixels: np.ndarray) -> np.ndarray:
         """Labels one picture.
 
         Args:

@@ -18,7 +18,7 @@ cv2.setNumThreads(1)
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-def upright(pixels: np.ndarray, view: View) -> np.ndarray:
+def turn_upright(pixels: np.ndarray, view: View) -> np.ndarray:
     """The whole picture turned upright (rotation and flips, no region), for people.
 
     Args:
@@ -44,7 +44,7 @@ def crop(pixels: np.ndarray, view: View) -> np.ndarray:
     Returns:
         (height, width, 3) uint8; a view of `pixels` if nothing is turned.
     """
-    return upright(pixels[region_in_frame(view, pixels.shape[:2])], view)
+    return turn_upright(pixels[map_region(view, pixels.shape[:2])], view)
 
 
 class Preparer:
@@ -87,7 +87,7 @@ class Preparer:
         """
         frame_px = pixels.shape[:2]
         if self._cut is None or self._cut[0] != frame_px:
-            self._cut = frame_px, region_in_frame(self._view, frame_px)
+            self._cut = frame_px, map_region(self._view, frame_px)
         small = self._resized
         cv2.resize(pixels[self._cut[1]], (small.shape[1], small.shape[0]), dst=small, interpolation=cv2.INTER_LINEAR)
         if self._view.rotation:
@@ -104,7 +104,7 @@ class Preparer:
         return self._input
 
 
-def region_in_frame(view: View, frame_px: tuple[int, int]) -> tuple[slice, slice]:
+def map_region(view: View, frame_px: tuple[int, int]) -> tuple[slice, slice]:
     """Where the region of the upright picture lies in the frame as the camera gave it.
 
     Args:

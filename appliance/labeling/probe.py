@@ -195,7 +195,7 @@ def _labels_pictures(labeler: Any, shown: str) -> float:
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     plain = {kind: np.full_like(noise, level) for kind, level in (("grey", 127), ("black", 0), ("white", 255))}
     for kind, pixels in {"noisy": noise, **plain}.items():
-        scores = labeler.scores(pixels)
+        scores = labeler.score(pixels)
         if scores.shape != (len(labeler.labels),):
             raise BundleError(f"{shown} gives {scores.size} scores for {len(labeler.labels)} labels")
         if not np.isfinite(scores).all():
@@ -205,7 +205,7 @@ def _labels_pictures(labeler: Any, shown: str) -> float:
             raise BundleError(f"{shown} gives a score of {wrong:.3g} for a {kind} picture; scores lie from 0 to 1")
     times_ms = []
     for _ in range(RUNS):
-        labeler.scores(noise)
+        labeler.score(noise)
         times_ms.append(labeler.inference_ms)
     return float(np.median(times_ms))
 

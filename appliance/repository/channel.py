@@ -12,7 +12,6 @@ A device's place is Firebase's percent rule (Remote Config's server templates, i
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,6 @@ LINE = 100_000_000
 """The length of the line, in millionths of a percent."""
 
 MAX_BYTES = 256 * 1024
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +62,22 @@ class Channel:
     before: str | None = None
 
 
-def place(seed: str, device: str) -> int:
+def compute_position(seed: str, device: str) -> int:
     """A device's place on the line, 0 to LINE − 1, in millionths of a percent."""
     return int(hashlib.sha256(f"{seed}.{device}".encode()).hexdigest(), 16) % LINE
 
 
-def choose(channel: Channel, device: str, group: str | None = None) -> ChannelEntry | None:
+def choose_entry(channel: Channel, device: str, group: str | None = None) -> ChannelEntry | None:
     """The entry this device takes, None where none is for it."""
-    where = place(channel.seed, device)
-    for entry, lower, upper in slices(channel):
+    where = compute_position(channel.seed, device)
+    for entry, lower, upper in compute_slices(channel):
         # Place 0 lies on the line's beginning, which no slice would hold otherwise.
         if entry.is_for(group) and (lower < where <= upper or where == lower == 0 < upper):
             return entry
     return None
 
 
-def slices(channel: Channel) -> Iterator[tuple[ChannelEntry, int, int]]:
+def compute_slices(channel: Channel) -> Iterator[tuple[ChannelEntry, int, int]]:
     """Each entry with the part of the line it holds for its groups, (lower, upper] in millionths of a percent.
 
     Without percent an entry holds the whole line: whoever took an earlier entry does not come as far.
@@ -124,7 +122,7 @@ def parse_channel(text: bytes, where: str) -> Channel:
             entries=tuple(_entry(entry) for entry in entries),
             before=_text(values, "before"),
         )
-        list(slices(channel))
+        list(compute_slices(channel))
         return channel
     except (ValueError, RecursionError) as error:
         raise ChannelError(f"{where} is not a channel's file: it is not JSON ({error})") from error
@@ -132,7 +130,7 @@ def parse_channel(text: bytes, where: str) -> Channel:
         raise ChannelError(f"{where} is not a good channel's file: {error}") from None
 
 
-def write_channel(channel: Channel) -> bytes:
+def encode_channel(channel: Channel) -> bytes:
     """A channel as the file that `parse_channel` reads."""
     entries = []
     for entry in channel.entries:
@@ -148,11 +146,6 @@ def write_channel(channel: Channel) -> bytes:
     if channel.before is not None:
         values["before"] = channel.before
     return json.dumps(values, indent=1, ensure_ascii=False).encode() + b"\n"
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether this may be the name of a channel, a group or a variant: 1 to 64 letters, digits, dots, hyphens, underscores."""
-    return _NAME.fullmatch(name) is not None
 
 
 def channel_path(name: str) -> str:

@@ -135,7 +135,7 @@ class TrustedRepository:
         self._check_clock(after)
         self._updater = updater
 
-    def open(self, path: str) -> RepositoryTarget | None:
+    def find_target(self, path: str) -> RepositoryTarget | None:
         """What the repository says of a target, None where it has none of this name; `refresh` succeeded before.
 
         Raises:
@@ -149,12 +149,12 @@ class TrustedRepository:
             raise self._refused(error, path) from error
         return None if info is None else self._target(path, info)
 
-    def paths(self) -> list[str]:
+    def list_targets(self) -> list[str]:
         """The names of all targets that the repository signs itself; `refresh` succeeded before."""
         content = (self._folder / "targets.json").read_bytes()
         return sorted(Metadata[Targets].from_bytes(content).signed.targets)
 
-    def read(self, target: RepositoryTarget, max_bytes: int) -> bytes:
+    def read_target(self, target: RepositoryTarget, max_bytes: int) -> bytes:
         """The bytes of a small target; what was read before is kept in the folder and not fetched again.
 
         Raises:

@@ -32,7 +32,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
-from appliance.workshop.training.features import extract
+from appliance.workshop.training.features import extract_features
 from appliance.workshop.training.head import ClassifierHead, fit_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ class Set:
         dataset = open_dataset(source)
         self.labels = dataset.labels
         self.examples = dataset.examples
-        seen = extract(base, dataset.examples, FeatureCache(default_cache_file()))
+        seen = extract_features(base, dataset.examples, FeatureCache(default_cache_file()))
         self.values = seen.values
         self.targets = np.array([dataset.labels.index(dataset.examples[place].label) for place in seen.kept])
 
@@ -141,7 +141,7 @@ def images(base: Base, data: Path) -> np.ndarray:
 
     paths = sorted((data / "images").iterdir())
     without = [Picture(path) for path in paths if not any(word in path.name for word in FLOWERS_IN_IMAGES)]
-    return extract(base, without, FeatureCache(None)).values
+    return extract_features(base, without, FeatureCache(None)).values
 
 
 def accuracy(data: Path, _: str) -> None:

@@ -5,7 +5,7 @@ import struct
 import flatbuffers
 import pytest
 
-from appliance.bundle.flatbuffer import MalformedError, root
+from appliance.bundle.flatbuffer import MalformedError, read_root
 
 
 def example() -> bytes:
@@ -25,17 +25,17 @@ def example() -> bytes:
 
 
 def test_fields_and_defaults():
-    table = root(example(), b"TEST")
-    assert table.scalar(0, "i") == 42 and table.text(1) == "größe"
-    assert table.numbers(2, "<f4").tolist() == [1.5, 2.5]
-    assert table.scalar(3, "i", 7) == 7 and table.text(3) is None and table.table(3) is None
-    assert table.tables(3) == [] and table.numbers(3, "<f4").size == 0
-    assert table.text(9) is None
+    table = read_root(example(), b"TEST")
+    assert table.read_scalar(0, "i") == 42 and table.read_text(1) == "größe"
+    assert table.read_numbers(2, "<f4").tolist() == [1.5, 2.5]
+    assert table.read_scalar(3, "i", 7) == 7 and table.read_text(3) is None and table.read_table(3) is None
+    assert table.read_tables(3) == [] and table.read_numbers(3, "<f4").size == 0
+    assert table.read_text(9) is None
 
 
 def test_another_kind_of_file():
     with pytest.raises(MalformedError, match="identifier is not M001"):
-        root(example(), b"M001")
+        read_root(example(), b"M001")
 
 
 def test_an_offset_before_the_beginning_is_not_followed():
@@ -44,13 +44,13 @@ def test_an_offset_before_the_beginning_is_not_followed():
     position = struct.unpack_from("<I", data)[0]
     struct.pack_into("<i", data, position, position + 4)
     with pytest.raises(MalformedError, match="leads out"):
-        root(bytes(data), b"TEST").text(1)
+        read_root(bytes(data), b"TEST").read_text(1)
 
 
 def test_an_offset_and_a_length_beyond_the_end_are_not_followed():
     with pytest.raises(MalformedError, match="leads out"):
-        root(b"\xff\xff\xff\x7fTEST", b"TEST").text(1)
+        read_root(b"\xff\xff\xff\x7fTEST", b"TEST").read_text(1)
     data = bytearray(example())
     data[data.index("größe".encode()) - 4] = 0xFF
     with pytest.raises(MalformedError, match="beyond the end"):
-        root(bytes(data), b"TEST").text(1)
+        read_root(bytes(data), b"TEST").read_text(1)

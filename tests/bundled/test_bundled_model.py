@@ -44,7 +44,7 @@ def labels(bundle):
 
 
 def named(labeler, labels, pixels) -> list[str]:
-    return [label.label for label in labels.select(labeler.scores(pixels))]
+    return [label.label for label in labels.select(labeler.score(pixels))]
 
 
 def test_the_bundle_says_what_it_is(bundle):
@@ -156,7 +156,7 @@ def test_a_running_scene_camera_gives_exactly_the_events_it_shows(labeler, label
     tracker = Tracker(labeler.labels, EventSettings(), lambda: str(next(numbers)))
     events = []
     for frame in range(round((shown[-1].ends_s + 2.8) * FPS)):
-        scores = labels.masked(labeler.scores(camera.read()))
+        scores = labels.mask(labeler.score(camera.read()))
         events += tracker.update(scores, labels.thresholds, frame / FPS, frame / FPS)
     assert [event.label for event in events if event.type == "started"] == [entry.label for entry in shown]
     for entry, started in zip(shown, (event for event in events if event.type == "started"), strict=True):

@@ -63,13 +63,13 @@ def test_a_threshold_of_0_reports_only_what_is_reportable():
     chosen = LabelFilter(bundle(), LabelerSettings(threshold=0.0, deny=("roses",)))
     scores = np.zeros(5, np.float32)
     assert [label.label for label in chosen.select(scores)] == ["daisy", "dandelion", "sunflowers", "tulips"]
-    assert (chosen.masked(scores) >= chosen.thresholds).tolist() == [True, True, False, True, True]
+    assert (chosen.mask(scores) >= chosen.thresholds).tolist() == [True, True, False, True, True]
 
 
 def test_masked_leaves_reportable_scores_alone():
     scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5], np.float32)
-    assert np.array_equal(LabelFilter(bundle(), LabelerSettings()).masked(scores), scores)
-    masked = LabelFilter(bundle(), LabelerSettings(allow=("roses",))).masked(scores)
+    assert np.array_equal(LabelFilter(bundle(), LabelerSettings()).mask(scores), scores)
+    masked = LabelFilter(bundle(), LabelerSettings(allow=("roses",))).mask(scores)
     assert masked.tolist() == [-np.inf, -np.inf, scores[2], -np.inf, -np.inf]
     assert scores[0] == np.float32(0.1)
 

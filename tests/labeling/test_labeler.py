@@ -30,7 +30,7 @@ def labeler(request, tmp_path):
 
 def test_a_float_model_with_softmax(labeler):
     made = labeler(tiny_model())
-    scores = made.scores(PIXELS)
+    scores = made.score(PIXELS)
     assert scores.dtype == np.float32
     assert scores == pytest.approx(softmax([(value - 127.5) / 127.5 for value in (200, 100, 0)]), abs=1e-5)
     assert made.labels == COLOURS and made.input_px == (6, 8)
@@ -42,26 +42,26 @@ def test_a_float_model_with_softmax(labeler):
 def test_float_inputs_are_normalised_as_the_metadata_says(labeler, mean, std):
     made = labeler(tiny_model(metadata=metadata(mean, std)))
     values = (np.array([200, 100, 0]) - np.array(mean)) / np.array(std)
-    assert made.scores(PIXELS) == pytest.approx(softmax(values), abs=1e-5)
+    assert made.score(PIXELS) == pytest.approx(softmax(values), abs=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_quantised_inputs_take_pixels_as_they_are(labeler, dtype):
     # The metadata's mean and std belong to the float model this one was made from; applied here they would be wrong.
     made = labeler(tiny_model(dtype, None, metadata=metadata((127.5,), (127.5,))))
-    assert made.scores(PIXELS) == pytest.approx([200 / 255, 100 / 255, 0], abs=0.005)
+    assert made.score(PIXELS) == pytest.approx([200 / 255, 100 / 255, 0], abs=0.005)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_quantised_softmax_is_dequantised(labeler, dtype):
     made = labeler(tiny_model(dtype, "softmax", scale=4 / 255))
-    assert made.scores(PIXELS) == pytest.approx(softmax([200 * 4 / 255, 100 * 4 / 255, 0]), abs=0.01)
+    assert made.score(PIXELS) == pytest.approx(softmax([200 * 4 / 255, 100 * 4 / 255, 0]), abs=0.01)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
 def test_logits_become_probabilities(labeler, dtype):
     made = labeler(tiny_model(dtype, None, scale=14 / 255, metadata=metadata((0.0,), (255 / 14,))))
-    scores = made.scores(PIXELS)
+    scores = made.score(PIXELS)
     assert scores == pytest.approx(softmax([200 * 14 / 255, 100 * 14 / 255, 0]), abs=0.01)
     assert scores.sum() == pytest.approx(1)
 
@@ -70,20 +70,20 @@ def test_logits_become_probabilities(labeler, dtype):
 def test_multi_label_scores_are_left_alone(labeler, dtype):
     made = labeler(tiny_model(dtype, "logistic", scale=4 / 255, metadata=metadata((0.0,), (255 / 4,))))
     logistic = 1 / (1 + np.exp(-np.array([200, 100, 0]) * 4 / 255))
-    scores = made.scores(PIXELS)
+    scores = made.score(PIXELS)
     assert scores == pytest.approx(logistic, abs=0.01)
     assert scores.sum() > 1.2
 
 
 def test_a_single_logit_goes_through_the_logistic_function(labeler):
     made = labeler(tiny_model(ending=None, single=True, metadata=metadata((0.0,), (50.0,))), "person\n")
-    assert made.scores(PIXELS) == pytest.approx([1 / (1 + np.exp(-2))], abs=1e-3)
+    assert made.score(PIXELS) == pytest.approx([1 / (1 + np.exp(-2))], abs=1e-3)
 
 
 def test_a_float_output_that_is_a_distribution_is_left_alone(labeler):
     # Without SOFTMAX at its end; for the grey trial picture its three means add up to 1.
     made = labeler(tiny_model(ending=None, metadata=metadata((0.0,), (381.0,))))
-    assert made.scores(np.full((8, 8, 3), (254, 127, 0), np.uint8)) == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-5)
+    assert made.score(np.full((8, 8, 3), (254, 127, 0), np.uint8)) == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-5)
 
 
 def test_the_view_is_applied(labeler):
@@ -92,12 +92,12 @@ def test_the_view_is_applied(labeler):
     whole = labeler(tiny_model("uint8", None))
     right = labeler(tiny_model("uint8", None), view=View(region=(0.5, 0, 0.5, 1)))
     mirrored = labeler(tiny_model("uint8", None), view=View(hflip=True, region=(0.5, 0, 0.5, 1)))
-    assert [made.scores(pixels)[2] for made in (whole, right, mirrored)] == pytest.approx([0.5, 1, 0], abs=0.01)
+    assert [made.score(pixels)[2] for made in (whole, right, mirrored)] == pytest.approx([0.5, 1, 0], abs=0.01)
 
 
 def test_scores_are_the_stages_one_by_one(labeler):
     made = labeler(tiny_model())
-    whole = made.scores(PIXELS)
+    whole = made.score(PIXELS)
     made.prepare(PIXELS)
     made.invoke()
     assert np.array_equal(made.read_scores(), whole)
@@ -105,9 +105,9 @@ def test_scores_are_the_stages_one_by_one(labeler):
 
 def test_scores_of_one_frame_outlive_the_next(labeler):
     made = labeler(tiny_model())
-    first = made.scores(PIXELS)
+    first = made.score(PIXELS)
     kept = first.copy()
-    made.scores(255 - PIXELS)
+    made.score(255 - PIXELS)
     assert np.array_equal(first, kept)
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_image_classifier_is_refused(tmp_path, model, labels, says, l
 
 
 def test_a_batch_of_any_size_is_run_with_one_picture(labeler):
-    assert len(labeler(tiny_model(signature=(-1, 8, 6, 3))).scores(PIXELS)) == 3
+    assert len(labeler(tiny_model(signature=(-1, 8, 6, 3))).score(PIXELS)) == 3
 
 
 def test_a_model_file_rewritten_after_it_was_read_is_refused(tmp_path):
@@ -148,9 +148,9 @@ def test_a_model_file_rewritten_after_it_was_read_is_refused(tmp_path):
 
 def test_a_model_file_rewritten_while_it_runs_does_no_harm(tmp_path, labeler):
     made = labeler(with_files(tiny_model(), {"labels.txt": "a\nb\nc"}))
-    before = made.scores(PIXELS)
+    before = made.score(PIXELS)
     (tmp_path / "bundle" / "model.tflite").write_bytes(b"")
-    assert np.array_equal(made.scores(PIXELS), before)
+    assert np.array_equal(made.score(PIXELS), before)
 
 
 def test_the_runtime_asked_for_is_used_or_missed_in_words(tmp_path):

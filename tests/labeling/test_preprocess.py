@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from appliance.imaging.view import View
-from appliance.labeling.preprocess import Preparer, crop, region_in_frame, upright
+from appliance.labeling.preprocess import Preparer, crop, map_region, turn_upright
 
 VIEWS = [
     View(rotation, hflip, vflip, region)
@@ -29,7 +29,7 @@ def turned_by_numpy(pixels: np.ndarray, view: View) -> np.ndarray:
 @pytest.mark.parametrize("view", VIEWS)
 def test_upright_rotates_clockwise_then_flips(view):
     pixels = noise(11, 17)
-    assert np.array_equal(upright(pixels, view), turned_by_numpy(pixels, view))
+    assert np.array_equal(turn_upright(pixels, view), turned_by_numpy(pixels, view))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -110,6 +110,6 @@ def test_normalisation_of_each_dtype():
     "view", [View(rotation, region=(0.999, 0.999, 0.001, 0.001)) for rotation in (0, 90, 180, 270)]
 )
 def test_the_smallest_region_is_one_pixel_inside_the_frame(view):
-    rows, columns = region_in_frame(view, (10, 20))
+    rows, columns = map_region(view, (10, 20))
     assert rows.stop - rows.start == columns.stop - columns.start == 1
     assert 0 <= rows.start < rows.stop <= 10 and 0 <= columns.start < columns.stop <= 20

@@ -74,7 +74,7 @@ def test_every_model_of_the_reference_is_tried(reference):
 def test_labels_agree_with_the_reference(data, reference, pictures, tmp_path, model, runtime):
     labeler = Labeler(bundle_of(data, model, tmp_path), runtime=runtime)
     for name, pixels in pictures.items():
-        scores = labeler.scores(pixels)
+        scores = labeler.score(pixels)
         assert scores.min() >= 0 and scores.max() <= 1
         index, label, score = reference[model][name]["xnnpack"][0]
         assert labeler.labels[index] == label
@@ -90,19 +90,19 @@ def test_both_automl_exports_are_the_same_model(data, pictures, name):
     assert labeler.labels == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
     assert labeler.identity.sha256.startswith("ad0b3e2060b8") and labeler.identity.version == "sha256:ad0b3e2060b8"
     chosen = LabelFilter(labeler.bundle, LabelerSettings())
-    assert [label.label for label in chosen.select(labeler.scores(pictures["mlkit_daisy.jpeg"]))] == ["daisy"]
+    assert [label.label for label in chosen.select(labeler.score(pictures["mlkit_daisy.jpeg"]))] == ["daisy"]
 
 
 def test_logits_are_recognised(data, pictures, tmp_path):
     labeler = Labeler(bundle_of(data, "tfls_mobilenet_v2_1.0_224_quant.tflite", tmp_path))
-    assert labeler.scores(pictures["bird.bmp"]).sum() == pytest.approx(1, abs=1e-4)
+    assert labeler.score(pictures["bird.bmp"]).sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_the_english_names_and_the_threshold_of_the_multi_label_model(data, pictures):
     labeler = Labeler(read_bundle(data / "models" / "mlkit_object_labeler.tflite"))
     chosen = LabelFilter(labeler.bundle, LabelerSettings())
     assert chosen.threshold == pytest.approx(0.35)
-    found = chosen.select(labeler.scores(pictures["burger.jpg"]))
+    found = chosen.select(labeler.score(pictures["burger.jpg"]))
     assert [label.label for label in found[:3]] == ["Food", "Sandwich", "Hamburger"]
     assert sum(label.score for label in found) > 2
 
@@ -135,4 +135,4 @@ def test_a_published_model_written_as_a_bundle_stays_the_same(data, pictures, tm
     write_bundle(before.bundle, tmp_path / "bundle")
     after = Labeler(read_bundle(tmp_path / "bundle"))
     assert after.identity == before.identity and after.labels == before.labels
-    assert np.array_equal(after.scores(pictures["owl.jpg"]), before.scores(pictures["owl.jpg"]))
+    assert np.array_equal(after.score(pictures["owl.jpg"]), before.score(pictures["owl.jpg"]))

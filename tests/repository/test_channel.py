@@ -6,7 +6,7 @@ import json
 import pytest
 
 from appliance.errors import ChannelError
-from appliance.repository.channel import LINE, Channel, ChannelEntry, choose, parse_channel, place, write_channel
+from appliance.repository.channel import LINE, Channel, ChannelEntry, choose_entry, parse_channel, compute_position, encode_channel
 
 DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
 
@@ -17,14 +17,14 @@ def slice_(version, percent=None, groups=(), variant=None):
 
 def takers(channel, group=None):
     """Which devices take which version."""
-    chosen = ((device, choose(channel, device, group)) for device in DEVICES)
+    chosen = ((device, choose_entry(channel, device, group)) for device in DEVICES)
     return {device: entry.version if entry else None for device, entry in chosen}
 
 
 def test_a_place_is_firebase_s():
     expected = int(hashlib.sha256(b"seed.pi-1234abcd").hexdigest(), 16) % 100_000_000
-    assert place("seed", "pi-1234abcd") == expected
-    assert all(0 <= place("seed", device) < LINE for device in DEVICES[:1000])
+    assert compute_position("seed", "pi-1234abcd") == expected
+    assert all(0 <= compute_position("seed", device) < LINE for device in DEVICES[:1000])
 
 
 def test_ten_thousand_devices_take_their_shares_and_raising_the_last_slice_moves_no_other():
@@ -56,7 +56,7 @@ def test_slices_of_the_same_groups_lie_side_by_side_and_those_of_others_do_not_c
     canary, others = takers(channel, "canary"), takers(channel)
     assert set(canary.values()) == {"2.0", "4.0"} and set(others.values()) == {"3.0", "1.0"}
     for device in DEVICES:
-        where = place("f00d", device) / LINE * 100
+        where = compute_position("f00d", device) / LINE * 100
         assert canary[device] == ("2.0" if where <= 30 else "4.0")
         assert others[device] == ("3.0" if where <= 30 else "1.0")
 
@@ -64,7 +64,7 @@ def test_slices_of_the_same_groups_lie_side_by_side_and_those_of_others_do_not_c
 def test_a_device_takes_what_is_for_its_group_or_for_everybody_and_else_nothing():
     channel = Channel("f00d", (slice_("2.0", groups=["canary", "lab"]), slice_("1.0", groups=["shop"])))
     assert [
-        getattr(choose(channel, "pi", group), "version", None) for group in ("canary", "lab", "shop", "other", None)
+        getattr(choose_entry(channel, "pi", group), "version", None) for group in ("canary", "lab", "shop", "other", None)
     ] == [
         "2.0",
         "2.0",
@@ -77,8 +77,8 @@ def test_a_device_takes_what_is_for_its_group_or_for_everybody_and_else_nothing(
 @pytest.mark.parametrize(("percent", "version"), [(0, "1.0"), (0.000001, "2.0"), (100, "2.0")])
 def test_the_beginning_of_the_line_belongs_to_the_first_slice_unless_that_is_empty(percent, version):
     first = "pi-48153115"  # the one device in a hundred million with this place
-    assert place("f00d", first) == 0
-    assert choose(Channel("f00d", (slice_("2.0", percent), slice_("1.0"))), first).version == version
+    assert compute_position("f00d", first) == 0
+    assert choose_entry(Channel("f00d", (slice_("2.0", percent), slice_("1.0"))), first).version == version
 
 
 def test_a_slice_of_everybody_leaves_nobody_and_one_of_nothing_takes_nobody():
@@ -88,13 +88,13 @@ def test_a_slice_of_everybody_leaves_nobody_and_one_of_nothing_takes_nobody():
 
 def test_three_slices_of_a_third_are_not_more_than_everybody():
     thirds = tuple(slice_(str(number), 33.333333) for number in range(3))
-    assert parse_channel(write_channel(Channel("f00d", thirds)), "x").entries == thirds
+    assert parse_channel(encode_channel(Channel("f00d", thirds)), "x").entries == thirds
 
 
 def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
     channel = Channel("f00d", (slice_("2.0", 12.5, ["canary"], "b"), slice_("1.0")), before="0" * 64)
-    assert parse_channel(write_channel(channel), "x") == channel
-    values = json.loads(write_channel(channel)) | {"later": 1}
+    assert parse_channel(encode_channel(channel), "x") == channel
+    values = json.loads(encode_channel(channel)) | {"later": 1}
     values["entries"][0]["later"] = {}
     assert parse_channel(json.dumps(values).encode(), "x") == channel
 

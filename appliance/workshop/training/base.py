@@ -91,7 +91,7 @@ def _model_bytes(path: Path) -> bytes:
                         raise BaseModelError(f"{path} is larger than the {MAX_MODEL_BYTES >> 20} MiB that are read.")
                     file.seek(0)
                     return file.read()
-        return read_bundle(path).model_bytes()
+        return read_bundle(path).read_model()
     except OSError as error:
         raise BaseModelError(f"{path} cannot be read: {error.strerror}.") from error
     except BundleError as error:

@@ -23,7 +23,7 @@ MANIFEST = "manifest.json"
 
 
 @contextlib.contextmanager
-def new_bundle(out: Path) -> Iterator[Path]:
+def create_bundle(out: Path) -> Iterator[Path]:
     """A folder to write a bundle into; when the block ends without an error, it stands at `out`.
 
     Args:

@@ -15,10 +15,10 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.dataset import Example
-from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_threshold
+from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_validation_threshold
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
-from appliance.workshop.training.features import Features, extract
+from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.head import fit_head
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
@@ -67,19 +67,19 @@ class TrainingTimer:
     fitting_s: float | None = None
 
     @classmethod
-    def after(cls, seconds: float | None) -> "TrainingTimer":
+    def start(cls, seconds: float | None) -> "TrainingTimer":
         """The deadline of a trial that may take so long from now."""
         if seconds is None:
             return cls()
         now = time.monotonic()
         return cls(now + _LOOKING * seconds, now + _FITTING * seconds)
 
-    def fitted_enough(self) -> bool:
+    def is_fitting_over(self) -> bool:
         """Whether fitting should come to an end."""
         return self.fitting_s is not None and time.monotonic() >= self.fitting_s
 
 
-def teach(
+def train_candidate(
     base: Base,
     pictures: TrainingSet,
     cache: FeatureCache,
@@ -106,7 +106,7 @@ def teach(
     """
     shown = Path(base.shown).name
     looking = f"looking at the pictures with {shown}"
-    seen = extract(
+    seen = extract_features(
         base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s
     )
     targets, validates = pictures.targets[seen.kept], pictures.validates[seen.kept]
@@ -116,8 +116,8 @@ def teach(
     progress(f"fitting the head of {shown}", 0, 0)
     judged = seen.values[validates], targets[validates]
     learned = seen.values[~validates], targets[~validates]
-    head = fit_head(pictures.labels, learned, judged, pictures.background, seed, deadline.fitted_enough)
-    scores = head.scores(judged[0])
+    head = fit_head(pictures.labels, learned, judged, pictures.background, seed, deadline.is_fitting_over)
+    scores = head.score(judged[0])
     background = None if pictures.background is None else pictures.labels.index(pictures.background)
     strange = pictures.is_background[seen.kept]
     model = write_model(base, head, name)
@@ -127,7 +127,7 @@ def teach(
         accuracy=float((scores.argmax(axis=1) == judged[1])[~strange[validates]].mean()),
         invoke_ms=_invoke_ms(model, base.shown),
         strength=head.strength,
-        choice=choose_threshold(scores, judged[1], background),
+        choice=choose_validation_threshold(scores, judged[1], background),
         model=model,
         counts=_counts(pictures, seen, strange, validates),
         warnings=_warnings(seen, base),
@@ -135,7 +135,7 @@ def teach(
     )
 
 
-def check(candidate: TrainedCandidate, bundle: Bundle) -> None:
+def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:
     """Labels a few pictures with a written bundle, as a device would.
 
     Raises:
@@ -144,7 +144,7 @@ def check(candidate: TrainedCandidate, bundle: Bundle) -> None:
     """
     labeler = Labeler(bundle)
     for picture, expected in candidate.checked:
-        scores = labeler.scores(read_picture(io.BytesIO(picture.read_bytes()), picture.name))
+        scores = labeler.score(read_picture(io.BytesIO(picture.read_bytes()), picture.name))
         if not np.allclose(scores, expected, atol=_CHECK_TOLERANCE):
             raise TrainingError(
                 f"{candidate.base} cannot serve as a base here: with its new head it gives other scores than it was "

@@ -43,7 +43,7 @@ class FeatureCache:
         self._max_bytes = max_bytes
 
     @contextlib.contextmanager
-    def opened(self, base: str) -> Iterator["FeatureStore"]:
+    def open_store(self, base: str) -> Iterator["FeatureStore"]:
         """The features that one base gave; what was put there is kept, also when the block is left by Ctrl-C."""
         shelf = FeatureStore(self._connect(), base)
         try:

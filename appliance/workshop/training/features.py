@@ -67,12 +67,12 @@ class Features:
     computed: int
 
 
-def usable_threads() -> int:
+def count_threads() -> int:
     """As many as this process has processors, within reason."""
     return min(MAX_THREADS, len(os.sched_getaffinity(0)))
 
 
-def extract(
+def extract_features(
     base: Base,
     pictures: Sequence[Picture],
     cache: FeatureCache,
@@ -93,7 +93,7 @@ def extract(
     """
     found: dict[bytes, np.ndarray] = {}
     hashes, unreadable = _hashes(pictures)
-    with cache.opened(_maker(base)) as shelf:
+    with cache.open_store(_maker(base)) as shelf:
         wanted = [digest for digest in hashes if digest is not None]
         found.update(shelf.get(wanted, base.pooled.dtype, base.pooled.size))
         # Of pictures that are the same, the first is looked at.
@@ -124,7 +124,7 @@ def extract(
         else np.empty((0, base.pooled.size), base.pooled.dtype)
     )
     return Features(
-        values=base.pooled.values(stored),
+        values=base.pooled.dequantize(stored),
         kept=np.array(kept, np.intp),
         unreadable=tuple((pictures[place].name, unreadable[place]) for place in sorted(unreadable)),
         left_out=len(pictures) - len(kept) - len(unreadable),
@@ -163,7 +163,7 @@ class _Workers:
         """Yields (place, stored features or the reason why not) as they come."""
         waiting = iter(places)
         running: dict[Future, int] = {}
-        threads = usable_threads()
+        threads = count_threads()
         with ThreadPoolExecutor(threads, "features") as pool:
             try:
                 while True:

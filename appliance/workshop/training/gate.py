@@ -41,7 +41,7 @@ class LogisticCutoff:
     limit: float
     softness: float
 
-    def openness(self, values: np.ndarray) -> np.ndarray:
+    def acceptance(self, values: np.ndarray) -> np.ndarray:
         """From 1 (far below the limit) to 0."""
         return 1 / (1 + np.exp(np.clip((values - self.limit) / self.softness, -60, 60)))
 
@@ -58,7 +58,7 @@ class PrincipalSubspace:
     mean: np.ndarray
     components: np.ndarray
 
-    def distances(self, x: np.ndarray) -> np.ndarray:
+    def measure_distances(self, x: np.ndarray) -> np.ndarray:
         """(pictures, size) → (pictures,)."""
         centred = x - self.mean
         return np.square(centred).sum(axis=1) - np.square(centred @ self.components).sum(axis=1)
@@ -80,7 +80,7 @@ class DiscriminantSpace:
     centres: np.ndarray
     pulls: np.ndarray
 
-    def distances(self, x: np.ndarray) -> np.ndarray:
+    def measure_distances(self, x: np.ndarray) -> np.ndarray:
         """(pictures, size) → (pictures,); below 0 where a label is nearer than the middle."""
         v = (x - self.mean) @ self.directions
         return np.square(v) @ self.pulls - (2 * v @ self.centres.T - np.square(self.centres).sum(axis=1)).max(axis=1)
@@ -95,11 +95,11 @@ class RejectionGate:
     kinds: DiscriminantSpace | None
     near: LogisticCutoff | None
 
-    def openness(self, x: np.ndarray) -> np.ndarray:
+    def acceptance(self, x: np.ndarray) -> np.ndarray:
         """(pictures, size) → (pictures,) from 0 (nothing like the training pictures) to 1."""
-        openness = self.far.openness(self.space.distances(x))
+        openness = self.far.acceptance(self.space.measure_distances(x))
         if self.kinds is not None and self.near is not None:
-            openness = openness * self.near.openness(self.kinds.distances(x))
+            openness = openness * self.near.acceptance(self.kinds.measure_distances(x))
         return openness
 
 
@@ -122,15 +122,15 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> RejectionGate:
         space, kinds = _fit(
             x[~out], y[~out], sums - left.sum(axis=0), None if products is None else products - left.T @ left
         )
-        far[out] = space.distances(left)
+        far[out] = space.measure_distances(left)
         if kinds is not None:
-            near[out] = kinds.distances(left)
+            near[out] = kinds.measure_distances(left)
     space, kinds = _fit(x, y, sums, products)
     slope = _slope(far, _FAR_QUANTILE, _FAR_SPREAD)
     return RejectionGate(space, slope, kinds, None if kinds is None else _slope(near, _NEAR_QUANTILE, _NEAR_SPREAD))
 
 
-def far_components(pictures: int) -> int:
+def count_far_components(pictures: int) -> int:
     """How many principal components a number of pictures can carry."""
     return max(1, min(FAR_COMPONENTS, pictures // 4))
 
@@ -151,7 +151,7 @@ def _fit(
         _, vectors = eigh(spread, subset_by_index=[size - count, size - 1], overwrite_a=True)
     components = _turned(vectors[:, ::-1])
     mean = np.round(mean, _DECIMALS)
-    space = PrincipalSubspace(mean, np.round(components[:, : far_components(pictures)], _DECIMALS))
+    space = PrincipalSubspace(mean, np.round(components[:, : count_far_components(pictures)], _DECIMALS))
     labels = np.unique(y)
     if len(labels) < 2:
         return space, None

@@ -45,16 +45,16 @@ class ClassifierHead:
     gate: RejectionGate | None
     strength: float
 
-    def scores(self, pooled: np.ndarray) -> np.ndarray:
+    def score(self, pooled: np.ndarray) -> np.ndarray:
         """(pictures, size) pooled features → (pictures, labels), as the written model gives them within 1e-5."""
-        x = rooted(pooled)
+        x = sqrt_features(pooled)
         logits = x @ self.weights.T + self.intercepts
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         softmax = powers / powers.sum(axis=1, keepdims=True)
-        return softmax if self.gate is None else softmax * self.gate.openness(x)[:, np.newaxis]
+        return softmax if self.gate is None else softmax * self.gate.acceptance(x)[:, np.newaxis]
 
 
-def rooted(pooled: np.ndarray) -> np.ndarray:
+def sqrt_features(pooled: np.ndarray) -> np.ndarray:
     """Pooled features as the head takes them."""
     return np.sqrt(np.maximum(pooled, 0))
 
@@ -77,7 +77,7 @@ def fit_head(
         seed: Of the folds.
         enough: Asked between fits; true: what is there must do.
     """
-    x, y = rooted(train[0]), train[1]
+    x, y = sqrt_features(train[0]), train[1]
     known = np.ones(len(y), bool) if background is None else y != labels.index(background)
     # Each fit is on one thread, for the sake of the same numbers; two fits need not wait for each other.
     with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as beside:
@@ -89,7 +89,7 @@ def fit_head(
 def _fit_softmax(
     x: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray], enough: Callable[[], bool]
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    seen, wanted = rooted(validation[0]), validation[1]
+    seen, wanted = sqrt_features(validation[0]), validation[1]
     best: tuple[tuple[float, float], np.ndarray, np.ndarray, float] | None = None
     for strength in STRENGTHS:
         if best is not None and enough():

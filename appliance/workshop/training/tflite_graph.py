@@ -49,7 +49,7 @@ class Pooled:
         """The number of features."""
         return self.shape[-1]
 
-    def values(self, stored: np.ndarray) -> np.ndarray:
+    def dequantize(self, stored: np.ndarray) -> np.ndarray:
         """Stored features (pictures, size) as float64."""
         if self.scale:
             return (stored.astype(np.float64) - self.zero_point) * np.float64(np.float32(self.scale))
@@ -147,7 +147,7 @@ class Graph:
         model.metadata = model.signatureDefs = model.metadataBuffer = None
         return tensors[output]
 
-    def constant(self, values: np.ndarray, name: str) -> int:
+    def add_constant(self, values: np.ndarray, name: str) -> int:
         """Adds a constant tensor (float32 or int32); returns its index."""
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(

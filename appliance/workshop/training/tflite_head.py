@@ -23,7 +23,7 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
 from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.tflite_graph import Graph, Op
-from appliance.workshop.training.tflite_metadata import classifier_metadata, with_labels
+from appliance.workshop.training.tflite_metadata import build_metadata, append_labels
 
 
 def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
@@ -47,8 +47,8 @@ def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
             factors.append(_near(graph, x, head.gate.kinds, head.gate.near))
         for factor in factors:
             scores = graph.add(Op.MUL, [scores, factor], shape, "scores", schema.MulOptionsT())
-    metadata = classifier_metadata(name, base.mean or (127.5,), base.std or (127.5,))
-    return with_labels(graph.pack(scores, name, metadata), head.labels)
+    metadata = build_metadata(name, base.mean or (127.5,), base.std or (127.5,))
+    return append_labels(graph.pack(scores, name, metadata), head.labels)
 
 
 def _rooted(graph: Graph, base: Base) -> int:
@@ -63,7 +63,7 @@ def _rooted(graph: Graph, base: Base) -> int:
     if len(pooled.shape) != 2:
         options = schema.ReshapeOptionsT()
         options.newShape = list(shape)
-        x = graph.add(Op.RESHAPE, [x, graph.constant(np.array(shape, np.int32), "shape")], shape, "flat", options)
+        x = graph.add(Op.RESHAPE, [x, graph.add_constant(np.array(shape, np.int32), "shape")], shape, "flat", options)
     if lowest < 0:
         x = graph.add(Op.RELU, [x], shape, "positive")
     return graph.add(Op.SQRT, [x], shape, "rooted")
@@ -73,7 +73,7 @@ def _far(graph: Graph, x: int, space: PrincipalSubspace, slope: LogisticCutoff) 
     size, count = space.components.shape
     squares = graph.add(
         Op.SQUARED_DIFFERENCE,
-        [x, graph.constant(space.mean[np.newaxis].astype(np.float32), "mean")],
+        [x, graph.add_constant(space.mean[np.newaxis].astype(np.float32), "mean")],
         (1, size),
         "far_squares",
         schema.SquaredDifferenceOptionsT(),
@@ -99,7 +99,7 @@ def _near(graph: Graph, x: int, kinds: DiscriminantSpace, slope: LogisticCutoff)
     options = schema.ReducerOptionsT()
     options.keepDims = True
     nearest = graph.add(
-        Op.REDUCE_MAX, [pulls, graph.constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options
+        Op.REDUCE_MAX, [pulls, graph.add_constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options
     )
     return _logistic(graph, spread, nearest, "near")
 
@@ -118,7 +118,7 @@ def _dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray | S
     """FULLY_CONNECTED with weights (outputs, inputs)."""
     inputs = [
         x,
-        graph.constant(weights.astype(np.float32), f"{name}_weights"),
-        graph.constant(np.asarray(intercepts, np.float32), f"{name}_intercepts"),
+        graph.add_constant(weights.astype(np.float32), f"{name}_weights"),
+        graph.add_constant(np.asarray(intercepts, np.float32), f"{name}_intercepts"),
     ]
     return graph.add(Op.FULLY_CONNECTED, inputs, (1, len(weights)), name, schema.FullyConnectedOptionsT())

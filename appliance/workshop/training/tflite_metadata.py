@@ -20,7 +20,7 @@ _AXIS_LABELS = 2  # AssociatedFileType
 _OLDEST_PARSER = "1.0.0"
 
 
-def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
+def append_labels(model: bytes, labels: Sequence[str]) -> bytes:
     """Appends the label file, stored and with a fixed date, so that the same labels give the same bytes."""
     file = io.BytesIO(model)
     file.seek(0, io.SEEK_END)
@@ -28,7 +28,7 @@ def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
     return file.getvalue()
 
 
-def classifier_metadata(name: str, mean: Sequence[float], std: Sequence[float]) -> bytes:
+def build_metadata(name: str, mean: Sequence[float], std: Sequence[float]) -> bytes:
     """The TFLITE_METADATA buffer of an image classifier that carries LABEL_FILE.
 
     Args:

@@ -23,10 +23,10 @@ from appliance.bundle.identity import ModelIdentity
 from appliance.errors import TrainingError
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
 from appliance.workshop.training.base import open_base
-from appliance.workshop.training.bundle_output import new_bundle
-from appliance.workshop.training.candidate import Progress, TrainedCandidate, TrainingTimer, check, teach
+from appliance.workshop.training.bundle_output import create_bundle
+from appliance.workshop.training.candidate import Progress, TrainedCandidate, TrainingTimer, check_candidate, train_candidate
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
-from appliance.workshop.training.training_set import TrainingSet, gather
+from appliance.workshop.training.training_set import TrainingSet, build_training_set
 
 # With latency counting, a faster base may be this much less accurate than the best.
 LATENCY_TOLERANCE = 0.02
@@ -99,28 +99,28 @@ def train(request: TrainingRequest, progress: Progress = lambda stage, done, tot
     """
     started_s = time.monotonic()
     created = _created()
-    with new_bundle(request.out) as folder:
+    with create_bundle(request.out) as folder:
         bases = [open_base(path) for path in request.bases]
         progress("sorting the pictures", 0, 0)
-        pictures = gather(request.dataset, request.validation, request.background, request.gs, request.seed)
+        pictures = build_training_set(request.dataset, request.validation, request.background, request.gs, request.seed)
         name = request.name or request.out.name.removesuffix(".zip")
         candidates, without = [], []
         for number, base in enumerate(bases):
             left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
             # Each base has its share of what is left.
-            deadline = TrainingTimer.after(None if left_s is None else left_s / (len(bases) - number))
+            deadline = TrainingTimer.start(None if left_s is None else left_s / (len(bases) - number))
             try:
-                candidates.append(teach(base, pictures, request.cache, deadline, request.seed, name, progress))
+                candidates.append(train_candidate(base, pictures, request.cache, deadline, request.seed, name, progress))
             except TrainingError as error:
                 if request.budget_s is None:
                     raise
                 without.append(f"{base.shown} was left out. {error}")
         if not candidates:
             raise TrainingError(" ".join(without))
-        chosen = choose(candidates, request.optimize)
+        chosen = choose_candidate(candidates, request.optimize)
         progress("writing", 0, 0)
         _write(folder, chosen, pictures, name, request, created)
-        check(chosen, read_bundle(folder))
+        check_candidate(chosen, read_bundle(folder))
     return TrainingResult(
         bundle=read_bundle(request.out),
         candidates=tuple(candidates),
@@ -130,7 +130,7 @@ def train(request: TrainingRequest, progress: Progress = lambda stage, done, tot
     )
 
 
-def choose(candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]) -> TrainedCandidate:
+def choose_candidate(candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]) -> TrainedCandidate:
     """The candidate that wins; of equals the one named first."""
     best = max(candidates, key=lambda candidate: candidate.accuracy)
     if optimize == "accuracy":

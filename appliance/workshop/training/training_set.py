@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from appliance.errors import TrainingError
-from appliance.workshop.datasets.dataset import LEAST_PICTURES, Dataset, Example
+from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.open import open_dataset, require_trainable
-from appliance.workshop.datasets.splits import with_splits
+from appliance.workshop.datasets.splits import assign_splits
 
 BACKGROUND = "background"
 _BACKGROUND_VALIDATION = 0.2
@@ -54,7 +54,7 @@ class TrainingSet:
         )
 
 
-def gather(
+def build_training_set(
     dataset: str | Path, validation: str | Path | None, background: str | Path | None, gs: Mapping[str, Path], seed: int
 ) -> TrainingSet:
     """Opens the datasets of a training.
@@ -74,7 +74,7 @@ def gather(
     require_trainable(learned)
     opened = [learned]
     if validation is None:
-        chosen = [(example, example.label, example.split) for example in with_splits(learned, seed).examples]
+        chosen = [(example, example.label, example.split) for example in assign_splits(learned, seed).examples]
     else:
         second = open_dataset(validation, gs)
         opened.append(second)
@@ -101,7 +101,7 @@ def gather(
         tests=Counter(labels.index(label) for _, label, split in chosen if split == "test"),
         # Of background pictures the labels do not matter, however they are called.
         problems=sum(
-            1 for one in opened for problem in one.problems if problem.fault not in ("passed_over", "wrong_name")
+            1 for one in opened for problem in one.problems if problem.kind not in ("passed_over", "wrong_name")
         ),
     )
 
@@ -129,9 +129,9 @@ def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, lef
     if left_out:
         return
     lost = f"{unreadable} pictures could not be read, and " if unreadable else ""
-    if few := [f"{label} ({counts[n]})" for n, label in enumerate(pictures.labels) if counts[n] < LEAST_PICTURES]:
+    if few := [f"{label} ({counts[n]})" for n, label in enumerate(pictures.labels) if counts[n] < MIN_PICTURES]:
         raise TrainingError(
-            f"{lost}fewer than {LEAST_PICTURES} are left of {', '.join(few)}: add some, or leave the label out."
+            f"{lost}fewer than {MIN_PICTURES} are left of {', '.join(few)}: add some, or leave the label out."
         )
     if lacking:
         raise TrainingError(f"{lost}the others do not suffice to learn and to validate: add some.")
@@ -157,7 +157,7 @@ def _require_both(
     if lacking := [label for label in labels if learned[label] < 2]:
         if lacking == [BACKGROUND]:
             few = f"{background} has fewer than 2 pictures to learn as background"
-            raise TrainingError(f"{few}: add some, {LEAST_PICTURES} at least.")
+            raise TrainingError(f"{few}: add some, {MIN_PICTURES} at least.")
         raise TrainingError(
             f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more."
         )

@@ -13,7 +13,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import Preparer
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
-from appliance.workshop.training.head import ClassifierHead, rooted
+from appliance.workshop.training.head import ClassifierHead, sqrt_features
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_head import write_model
 from support.tiny_models import RUNTIMES, metadata, tiny_model
@@ -31,13 +31,13 @@ PUBLISHED = [
 def any_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
     """A head with random weights whose gate is half open for these features."""
     random, size = np.random.default_rng(0), features.shape[1]
-    x = rooted(features)
+    x = sqrt_features(features)
     mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
     space = PrincipalSubspace(mean, components)
     kinds = DiscriminantSpace(
         mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3)
     )
-    fitted = RejectionGate(space, half_open(space.distances(x)), kinds, half_open(kinds.distances(x)))
+    fitted = RejectionGate(space, half_open(space.measure_distances(x)), kinds, half_open(kinds.measure_distances(x)))
     return ClassifierHead(
         LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0
     )
@@ -55,7 +55,7 @@ def features_of(base, pictures: list[np.ndarray]) -> np.ndarray:
         model.write(preparer.prepare(picture))
         model.invoke()
         seen.append(model.read().reshape(-1))
-    return base.pooled.values(np.stack(seen))
+    return base.pooled.dequantize(np.stack(seen))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -69,8 +69,8 @@ def test_a_published_model_takes_a_new_head_and_gives_the_scores_of_the_arithmet
     labeler = Labeler(read_bundle(tmp_path / "new.tflite"))
 
     assert labeler.labels == LABELS
-    given = np.stack([labeler.scores(picture) for picture in pictures])
-    np.testing.assert_allclose(given, head.scores(features), atol=1e-5)
+    given = np.stack([labeler.score(picture) for picture in pictures])
+    np.testing.assert_allclose(given, head.score(features), atol=1e-5)
     assert (given.sum(axis=1) < 0.99).any()  # the gate takes away; nobody made probabilities of it again
 
 
@@ -86,8 +86,8 @@ def test_each_kind_of_input_is_served_in_each_runtime(tmp_path, dtype, runtime, 
 
     labeler = Labeler(read_bundle(tmp_path / "new.tflite"), runtime=runtime)
 
-    given = np.stack([labeler.scores(picture) for picture in pictures])
-    np.testing.assert_allclose(given, head.scores(features), atol=1e-5)
+    given = np.stack([labeler.score(picture) for picture in pictures])
+    np.testing.assert_allclose(given, head.score(features), atol=1e-5)
 
 
 def test_the_normalisation_of_a_float_base_goes_with_it(tmp_path):
@@ -98,8 +98,8 @@ def test_the_normalisation_of_a_float_base_goes_with_it(tmp_path):
     np.testing.assert_allclose(features, 1.0, atol=1e-5)
     head = any_head(features)
     (tmp_path / "new.tflite").write_bytes(write_model(base, head, "new"))
-    scores = Labeler(read_bundle(tmp_path / "new.tflite")).scores(picture)
-    np.testing.assert_allclose(scores, head.scores(features)[0], atol=1e-5)
+    scores = Labeler(read_bundle(tmp_path / "new.tflite")).score(picture)
+    np.testing.assert_allclose(scores, head.score(features)[0], atol=1e-5)
 
 
 def test_nothing_of_the_old_ending_stays_and_buffers_are_aligned(data):

@@ -19,7 +19,7 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
 from appliance.workshop.evaluation.threshold import ThresholdChoice
 from appliance.workshop.training.candidate import TrainedCandidate
-from appliance.workshop.training.train import choose
+from appliance.workshop.training.train import choose_candidate
 from support.tiny_models import RUNTIMES, metadata
 from support.training import coloured, write_base, write_pictures
 
@@ -58,7 +58,7 @@ def test_pictures_in_folders_become_a_bundle_that_labels(pictures, base, tmp_pat
     assert (bundle.identity.name, bundle.version, bundle.labels) == ("new", "1.2.0", ("blue", "green", "red"))
     assert 0.3 <= bundle.confidence_threshold <= 0.95
     (tmp_path / "fresh.png").write_bytes(coloured("green", 987_654))
-    scores = Labeler(bundle).scores(read_picture(tmp_path / "fresh.png"))
+    scores = Labeler(bundle).score(read_picture(tmp_path / "fresh.png"))
     assert bundle.labels[int(scores.argmax())] == "green"
     assert scores.max() > bundle.confidence_threshold
 
@@ -70,7 +70,7 @@ def test_the_model_alone_carries_its_labels_and_runs_in_each_runtime(pictures, b
     (tmp_path / "new" / "model.tflite").rename(tmp_path / "alone" / "anything.tflite")
     bundle = read_bundle(tmp_path / "alone" / "anything.tflite")
     assert bundle.labels == ("blue", "green", "red")
-    assert Labeler(bundle, runtime=runtime).scores(np.full((9, 9, 3), (40, 40, 200), np.uint8)).argmax() == 0
+    assert Labeler(bundle, runtime=runtime).score(np.full((9, 9, 3), (40, 40, 200), np.uint8)).argmax() == 0
 
 
 def test_a_zip_is_written_where_a_zip_is_named(pictures, base, tmp_path):
@@ -165,8 +165,8 @@ def candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
 
 def test_latency_counts_only_between_bases_that_are_nearly_as_good():
     best, near, far = candidate(0.93, 20), candidate(0.915, 5), candidate(0.85, 1)
-    assert choose([far, near, best], "accuracy") is best
-    assert choose([far, near, best], "latency") is near
+    assert choose_candidate([far, near, best], "accuracy") is best
+    assert choose_candidate([far, near, best], "latency") is near
 
 
 def test_unreadable_pictures_among_good_ones_are_said_and_left_out(pictures, base, tmp_path, capsys):
