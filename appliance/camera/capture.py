@@ -1,11 +1,11 @@
-"""The capture thread: keeps one camera open and puts its newest frame where the labeler finds it.
+"""The capture thread: keeps one camera open and hands its newest frame to the labeling thread.
 
-A camera is never repaired. Whatever goes wrong with it, also what nobody foresaw, it is closed and a new one is
-opened, at once after a long good run and with growing pauses otherwise; so a camera that is absent, busy or silent
-is a state of the program and never its end. A state is told once when it begins, not at each try.
+A failed camera is never repaired. Whatever the error, including an unexpected one, the camera is closed and a new one
+is opened: immediately after a long good run, with increasing pauses otherwise. So an absent, busy or silent camera is
+a state of the program and never ends it. Each state is logged once when it begins, not at every attempt.
 
-Always: at most one camera is open, and only this thread touches it; a frame is not copied here; each call into a
-camera is announced to the watchdog; stop() and set_running() cut every pause short.
+Invariants: at most one camera is open, and only this thread uses it; frames are not copied here; the watchdog knows of
+every call into a camera; stop() and set_running() interrupt every pause.
 """
 
 import logging
@@ -16,67 +16,70 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from appliance.camera.source import Camera
+from appliance.camera.source import Camera, CameraState
 from appliance.errors import ApplianceError, CameraEndedError, CameraError
 from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
+from appliance.system.backoff import BackOff
 from appliance.system.threads import Heartbeat
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.camera")
 
 T = TypeVar("T")
 
-CALL_LIMIT_S = 30.0  # a call into a camera that takes longer hangs in native code: the watchdog's case
-FIRST_PAUSE_S = 1.0  # between two tries; doubled each time
+CALL_LIMIT_S = 30.0  # a longer call into a camera hangs in native code, which the watchdog ends
+FIRST_PAUSE_S = 1.0  # between two attempts; doubles each time
 LONGEST_PAUSE_S = 60.0
-STEADY_S = 10.0  # frames for so long are a good run: the pauses begin anew, and the next try comes at once
-MOST_LINES = 16  # said about one outage, for a camera that words its trouble differently at each try
+# Below 1, so that a pause ends before the limit announced to the watchdog.
+PAUSE_JITTER = (0.75, 0.95)
+STEADY_S = 10.0  # a run of this length resets the pauses, and the next attempt follows immediately
+MAX_LINES = 16  # log lines about one outage, for a camera whose error text differs at each attempt
 
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """How the camera is.
+    """Status of the camera.
 
     Attributes:
-        state: opening, streaming, absent, busy, stalled, ended or off.
-        restarts: How often frames came back after they had been lost.
-        description: What the camera says it is, the last time it was open; empty before.
-        reason: The sentence that goes with absent, busy, stalled and ended.
+        state: What the camera is doing.
+        restarts: Number of times that frames resumed after an outage.
+        description: The camera's description when it was last open; empty before.
+        reason: Sentence that explains absent, busy, stalled and ended.
     """
 
-    state: str = "opening"
+    state: CameraState = CameraState.OPENING
     restarts: int = 0
     description: str = ""
     reason: str | None = None
 
 
 class Clock:
-    """The time, and waiting that an order cuts short. Tests bring one whose time passes by itself."""
+    """Time, and waiting that an event interrupts. Tests use a clock whose time passes by itself."""
 
     def time_s(self) -> float:
-        """Seconds since 1970 UTC."""
+        """Return seconds since 1970 UTC."""
         return time.time()
 
     def monotonic_s(self) -> float:
-        """Seconds on a clock that nobody sets."""
+        """Return seconds on a clock that is never adjusted."""
         return time.monotonic()
 
-    def wait(self, order: threading.Event, timeout_s: float | None) -> None:
-        """Returns when `order` is set, or after `timeout_s` seconds (None: not before the order)."""
-        order.wait(timeout_s)
+    def wait(self, event: threading.Event, timeout_s: float | None) -> None:
+        """Wait until `event` is set or `timeout_s` seconds have passed (None: no timeout)."""
+        event.wait(timeout_s)
 
 
-class _Fault(Exception):
-    """A call into the camera failed; carries the state that follows and the sentence for people."""
+class _CameraCallError(Exception):
+    """A call into the camera failed; carries the resulting state and a sentence for display."""
 
-    def __init__(self, state: str, reason: str):
+    def __init__(self, state: CameraState, reason: str):
         super().__init__(reason)
         self.state = state
         self.reason = reason
 
 
 class Capture:
-    """The life of the capture thread: `run()` is its work, everything else may be called from any thread."""
+    """Runs the camera: `run()` is the body of the capture thread, every other method may be called from any thread."""
 
     def __init__(
         self,
@@ -88,17 +91,17 @@ class Capture:
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ):
-        """Prepares the thread; nothing is opened yet.
+        """Prepare the thread without opening the camera.
 
         Args:
-            open_camera: Opens the camera that the settings name; any exception means "not now".
-            fps: Frames a second at the most.
-            slot: Where each frame goes.
-            on_change: Told each new status, on the capture thread; must not block.
-            clock: The time; the machine's own by default.
-            jitter: A number from 0 to 1 that spreads the tries of many devices.
+            open_camera: Opens the configured camera; any exception means "not now".
+            fps: Maximum frames per second.
+            slot: Receives each frame.
+            on_change: Receives each new status on the capture thread; must not block.
+            clock: Source of time; the system clock by default.
+            jitter: Returns a number from 0 to 1, which spreads the attempts of many devices.
         """
-        self.pulse = Heartbeat("capture")
+        self.heartbeat = Heartbeat("capture")
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
         self._open_camera = open_camera
@@ -106,188 +109,201 @@ class Capture:
         self._slot = slot
         self._on_change = on_change
         self._clock = clock or Clock()
-        self._jitter = jitter
 
         self._lock = threading.Lock()
-        self._order = threading.Event()  # set whenever one of the next three changes
-        self._orders = 0
-        self._wanted = True
+        self._changed = threading.Event()  # set when one of the next three changes
+        self._revision = 0
+        self._enabled = True
         self._stopping = False
 
         self._camera: Camera | None = None
-        self._dropped_by_closed = 0
+        self._dropped_before = 0  # by cameras that are closed
         self._frames = 0
-        self._pause_s = FIRST_PAUSE_S  # before the next try
-        self._lost_s: float | None = None  # since when there are no frames, though there should be
-        self._said: set[str] = set()  # about this outage
+        self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER, jitter)
+        self._retry_immediately = False
+        self._outage_since_s: float | None = None
+        self._logged: set[str] = set()  # during this outage
 
     @property
     def dropped(self) -> int:
-        """Frames that nobody labeled: replaced in the slot, or in the camera before they were read."""
+        """Number of frames that were never labeled: replaced in the slot, or in the camera before they were read."""
         with self._lock:
-            return self._slot.dropped + self._dropped_by_closed + (self._camera.dropped if self._camera else 0)
+            return self._slot.dropped + self._dropped_before + (self._camera.dropped if self._camera else 0)
 
     def stop(self) -> None:
-        """Makes run() close the camera and return, at once unless a call into the camera is under way."""
+        """Make run() close the camera and return, immediately unless a call into the camera is in progress."""
         with self._lock:
             self._stopping = True
-            self._order.set()
+            self._changed.set()
 
     def set_running(self, running: bool) -> None:
-        """False closes the camera and gives it free (state "off"); True opens it again."""
+        """Open the camera, or close and release it (state "off")."""
         with self._lock:
-            if running != self._wanted:
-                self._wanted = running
-                self._orders += 1
-                self._order.set()
+            if running != self._enabled:
+                self._enabled = running
+                self._revision += 1
+                self._changed.set()
 
     def use_camera(self, open_camera: Callable[[], Camera], fps: float) -> None:
-        """Another camera, or the same one asked otherwise: the one that is open is closed, and this one opened."""
+        """Replace the camera or its settings: close the open camera and open this one."""
         with self._lock:
             self._open_camera = open_camera
             self._period_s = 1 / fps
-            self._orders += 1
-            self._order.set()
+            self._revision += 1
+            self._changed.set()
 
     def run(self) -> None:
-        """Captures until stop()."""
+        """Capture until stop()."""
         while True:
             with self._lock:
                 if self._stopping:
                     return
-                wanted, orders = self._wanted, self._orders
-            if wanted:
-                self._begin_anew("opening")
-                self._capture_until(orders)
+                enabled, revision = self._enabled, self._revision
+            if enabled:
+                self._reset(CameraState.OPENING)
+                self._capture_until_change(revision)
             else:
                 log.info("camera: off")
-                self._begin_anew("off")
-                self._wait(None, orders)
+                self._reset(CameraState.OFF)
+                self._wait(None, revision)
 
-    def _begin_anew(self, state: str) -> None:
-        self._pause_s, self._lost_s = FIRST_PAUSE_S, None
-        self._said.clear()
-        self._become(replace(self.status, state=state, reason=None))
+    def _reset(self, state: CameraState) -> None:
+        self._back_off.reset()
+        self._retry_immediately = False
+        self._outage_since_s = None
+        self._logged.clear()
+        self._set_status(replace(self.status, state=state, reason=None))
 
-    def _capture_until(self, orders: int) -> None:
-        """One camera after the other, until an order comes."""
-        while not self._ordered_since(orders):
+    def _capture_until_change(self, revision: int) -> None:
+        """Open one camera after the other until stop(), set_running() or use_camera() is called."""
+        while not self._has_changed(revision):
             try:
-                self._use_camera(orders)
+                self._run_camera(revision)
                 return
             except CameraEndedError as end:
                 log.info("camera: ended: %s", end)
-                self._become(replace(self.status, state="ended", reason=str(end)))
-                self._wait(None, orders)
+                self._set_status(replace(self.status, state=CameraState.ENDED, reason=str(end)))
+                self._wait(None, revision)
                 return
-            except _Fault as fault:
-                self._report(fault)
-            # Never the whole minute, so that the pause is over before what the watchdog was told.
-            with self.pulse.within(LONGEST_PAUSE_S, "the pause before the camera is opened again"):
-                self._wait(self._pause_s * (0.75 + 0.2 * self._jitter()), orders)
-            self._pause_s = min(max(FIRST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
+            except _CameraCallError as error:
+                self._report_failure(error)
+            if self._retry_immediately:
+                self._retry_immediately = False
+                self._back_off.reset()
+                continue
+            with self.heartbeat.deadline(LONGEST_PAUSE_S, "the pause before the camera is opened again"):
+                self._wait(self._back_off.next_s(), revision)
 
-    def _use_camera(self, orders: int) -> None:
-        """Opens a camera and passes its frames on until an order comes; closes it in every case.
+    def _run_camera(self, revision: int) -> None:
+        """Open a camera and forward its frames until a change; always close it.
 
         Raises:
-            _Fault: The camera failed.
-            CameraEndedError: The recording is over.
+            _CameraCallError: The camera failed.
+            CameraEndedError: The recording has ended.
         """
-        camera = self._call("opening the camera", "absent", self._open_camera)
+        camera = self._call("opening the camera", CameraState.ABSENT, self._open_camera)
         with self._lock:
             self._camera = camera
-        began_s = self._clock.monotonic_s()
+        opened_s = self._clock.monotonic_s()
         try:
-            self._pass_frames_on(camera, orders)
+            self._forward_frames(camera, revision)
         finally:
-            if self._lost_s is None and self._clock.monotonic_s() - began_s >= STEADY_S:
-                self._pause_s = 0.0
+            steady = self._outage_since_s is None and self._clock.monotonic_s() - opened_s >= STEADY_S
+            self._retry_immediately = steady
             self._close(camera)
 
-    def _pass_frames_on(self, camera: Camera, orders: int) -> None:
-        # The moments at which a frame is due lie on a grid, so that the rate is right on average although reading
-        # takes its time; what was missed is not caught up. A live camera is read only when a frame is due and then
-        # gives its newest, so nothing old is ever waiting here.
+    def _forward_frames(self, camera: Camera, revision: int) -> None:
+        # Due times form a grid, so that the average rate is right although reading takes time; missed frames are not
+        # caught up. A live camera is read only when a frame is due and returns its newest, so no old frame queues here.
         due_s = self._clock.monotonic_s()
-        while not self._ordered_since(orders):
+        while not self._has_changed(revision):
             ahead_s = due_s - self._clock.monotonic_s()
             if ahead_s > 0:
-                self._wait(ahead_s, orders)
+                self._wait(ahead_s, revision)
                 continue
-            pixels = self._call("reading a frame", "stalled", camera.read)
+            pixels = self._call("reading a frame", CameraState.STALLED, camera.read)
             now_s = self._clock.monotonic_s()
             due_s = max(due_s + self._period_s, now_s)
-            if self._ordered_since(orders):
+            if self._has_changed(revision):
                 return
             self._frames += 1
             self.last_frame_s = now_s
             self._slot.put(Frame(pixels, self._clock.time_s(), now_s, self._frames))
-            if self.status.state != "streaming":
+            if self.status.state != CameraState.STREAMING:
                 self._report_frames(camera.description, now_s)
 
     def _close(self, camera: Camera) -> None:
         with self._lock:
-            self._dropped_by_closed += camera.dropped
+            self._dropped_before += camera.dropped
             self._camera = None
         try:
-            self._call("closing the camera", "absent", camera.close)
-        except (_Fault, CameraEndedError) as error:
-            self._say(f"camera: it could not be closed: {error}")
+            self._call("closing the camera", CameraState.ABSENT, camera.close)
+        except (_CameraCallError, CameraEndedError) as error:
+            self._log_once(f"camera: could not be closed: {error}")
 
-    def _call(self, doing: str, state: str, call: Callable[[], T]) -> T:
-        """A call into a camera, watched; whatever it raises becomes a _Fault, with `state` where it names none."""
+    def _call(self, action: str, default: CameraState, call: Callable[[], T]) -> T:
+        """Call into a camera under the watchdog.
+
+        Args:
+            action: What the call does, for messages.
+            default: The state that follows from an error that does not determine one.
+            call: The call.
+
+        Raises:
+            _CameraCallError: The call failed in any way.
+            CameraEndedError: The recording has ended.
+        """
         try:
-            with self.pulse.within(CALL_LIMIT_S, doing):
+            with self.heartbeat.deadline(CALL_LIMIT_S, action):
                 return call()
         except CameraEndedError:
             raise
         except CameraError as error:
-            raise _Fault(error.state, str(error)) from error
-        except ApplianceError as error:  # a setting that the camera cannot follow: its sentence says what to do
-            raise _Fault(state, str(error)) from error
+            raise _CameraCallError(CameraState.from_error(error), str(error)) from error
+        except ApplianceError as error:  # a setting that the camera cannot apply; the message names the remedy
+            raise _CameraCallError(default, str(error)) from error
         except Exception as error:
-            log.debug("camera: an unforeseen error in %s", doing, exc_info=error)
-            raise _Fault(state, f"{doing} failed with {type(error).__name__}: {error}") from error
+            log.debug("camera: unexpected error in %s", action, exc_info=error)
+            raise _CameraCallError(default, f"{action} failed with {type(error).__name__}: {error}") from error
 
-    def _report(self, fault: _Fault) -> None:
-        if self._lost_s is None:
-            streaming = self.status.state == "streaming"
-            self._lost_s = self.last_frame_s if streaming else self._clock.monotonic_s()
-        again = f"trying again, with up to {LONGEST_PAUSE_S:g} s between tries"
-        self._say(f"camera: {fault.state}: {fault.reason.rstrip('.')}; {again}")
-        self._become(replace(self.status, state=fault.state, reason=fault.reason))
+    def _report_failure(self, error: _CameraCallError) -> None:
+        if self._outage_since_s is None:
+            streaming = self.status.state == CameraState.STREAMING
+            self._outage_since_s = self.last_frame_s if streaming else self._clock.monotonic_s()
+        retry = f"trying again, with up to {LONGEST_PAUSE_S:g} s between attempts"
+        self._log_once(f"camera: {error.state}: {error.reason}; {retry}")
+        self._set_status(replace(self.status, state=error.state, reason=error.reason))
 
     def _report_frames(self, description: str, now_s: float) -> None:
-        status = replace(self.status, state="streaming", description=description, reason=None)
-        if self._lost_s is None:
+        status = replace(self.status, state=CameraState.STREAMING, description=description, reason=None)
+        if self._outage_since_s is None:
             log.info("camera: streaming (%s)", description)
         else:
             again = "again " if self.status.description else ""
-            log.info("camera: streaming %safter %.0f s (%s)", again, now_s - self._lost_s, description)
+            log.info("camera: streaming %safter %.0f s (%s)", again, now_s - self._outage_since_s, description)
             status = replace(status, restarts=status.restarts + bool(again))
-        self._lost_s = None
-        self._said.clear()
-        self._become(status)
+        self._outage_since_s = None
+        self._logged.clear()
+        self._set_status(status)
 
-    def _say(self, line: str) -> None:
-        if line not in self._said and len(self._said) < MOST_LINES:
-            self._said.add(line)
+    def _log_once(self, line: str) -> None:
+        if line not in self._logged and len(self._logged) < MAX_LINES:
+            self._logged.add(line)
             log.warning("%s", line)
 
-    def _become(self, status: CameraStatus) -> None:
+    def _set_status(self, status: CameraStatus) -> None:
         if status != self.status:
             self.status = status
             self._on_change(status)
 
-    def _ordered_since(self, orders: int) -> bool:
+    def _has_changed(self, revision: int) -> bool:
         with self._lock:
-            return self._stopping or self._orders != orders
+            return self._stopping or self._revision != revision
 
-    def _wait(self, seconds: float | None, orders: int) -> None:
-        """Waits, but not beyond an order, and not at all when there was one since `orders`."""
+    def _wait(self, seconds: float | None, revision: int) -> None:
+        """Wait until a change or the timeout; return immediately if there was a change since `revision`."""
         with self._lock:
-            if self._stopping or self._orders != orders:
+            if self._stopping or self._revision != revision:
                 return
-            self._order.clear()
-        self._clock.wait(self._order, seconds)
+            self._changed.clear()
+        self._clock.wait(self._changed, seconds)

@@ -1,8 +1,8 @@
-"""Who holds a device: the name of the program to stop, for a camera that is busy.
+"""Find the process that uses a device, so that a "camera busy" message can name the program to stop.
 
-libcamera locks the media device it uses, so /proc/locks names the holder exactly; for other devices, and where
-that file is silent, whoever has the device open is named. The kernel shows another user's open files only to root,
-so nobody found does not mean nobody there.
+libcamera locks the media device that it uses, so /proc/locks identifies the process exactly. For other devices, or if
+that file has no entry, any process that has opened the device is reported. The kernel shows the open files of another
+user only to root, so a missing result does not prove that the device is free.
 """
 
 import glob
@@ -11,23 +11,26 @@ from pathlib import Path
 
 
 def find_device_holder(pattern: str) -> str | None:
-    """The program that holds one of the devices, as "NAME (process PID)"; None when it cannot be seen.
+    """Return the process that uses one of the devices, as "NAME (process PID)"; None if it cannot be determined.
 
     Args:
-        pattern: The devices' paths, with wildcards as in a shell: /dev/media*.
+        pattern: Paths of the devices, with shell wildcards: /dev/media*.
     """
     devices = {}
-    for path in glob.glob(pattern):
+    for path in glob.glob(pattern):  # noqa: PTH207 - Path.glob accepts no absolute pattern
         try:
-            status = os.stat(path)
+            status = os.stat(path)  # noqa: PTH116 - the path stays a string, to compare with links in /proc
         except OSError:
             continue
         devices[path] = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    return _described(_locking(set(devices.values())) or _opening(set(devices))) if devices else None
+    if not devices:
+        return None
+    pid = _find_locking_process(set(devices.values())) or _find_opening_process(set(devices))
+    return None if pid is None else _describe_process(pid)
 
 
-def _locking(files: set[str]) -> int | None:
-    """The process with a lock on one of the files; they are named as in /proc/locks (proc_locks(5))."""
+def _find_locking_process(files: set[str]) -> int | None:
+    """Return the process that locks one of the files, given as MAJOR:MINOR:INODE as in /proc/locks (proc_locks(5))."""
     try:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
@@ -39,20 +42,18 @@ def _locking(files: set[str]) -> int | None:
     return None
 
 
-def _opening(paths: set[str]) -> int | None:
-    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+def _find_opening_process(paths: set[str]) -> int | None:
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):  # noqa: PTH207 - strings are faster for thousands of links
         try:
-            if os.readlink(link) in paths and (process := int(link.split("/")[2])) != os.getpid():
-                return process
+            if os.readlink(link) in paths and (pid := int(link.split("/")[2])) != os.getpid():  # noqa: PTH115 - as above
+                return pid
         except OSError:
-            continue  # it ended, or is not ours to look at
+            continue  # the process ended, or belongs to another user
     return None
 
 
-def _described(process: int | None) -> str | None:
-    if process is None:
-        return None
+def _describe_process(pid: int) -> str:
     try:
-        return f"{Path(f'/proc/{process}/comm').read_text().strip()} (process {process})"
+        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
     except OSError:
-        return f"process {process}"
+        return f"process {pid}"

@@ -47,14 +47,15 @@ class Camera(Protocol):
         description: Model, size and rate, for display.
         live: True if time passes independently of reads (a device, a stream), so that unread frames are lost and only
             the newest counts. A recording (pictures, a video file, scenes) waits until it is read.
-        dropped: Number of frames that a newer frame replaced before they were read.
     """
 
     description: str
     live: bool
 
     @property
-    def dropped(self) -> int: ...
+    def dropped(self) -> int:
+        """Number of frames that a newer frame replaced before they were read."""
+        ...
 
     def read(self) -> np.ndarray:
         """Return the newest unread frame, (height, width, 3) uint8 RGB; wait for one if necessary.
