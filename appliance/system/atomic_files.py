@@ -85,7 +85,7 @@ def rename_durably(source: Path, target: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Sync every file and folder below `folder`, and `folder` itself, so that it can be renamed without losing content."""
+    """Sync `folder` and every file and folder below it, so that it can be renamed without losing content."""
     for _, _, files, descriptor in os.fwalk(folder, topdown=False):
         for name in files:
             _sync_and_close(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor))

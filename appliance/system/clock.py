@@ -1,4 +1,4 @@
-"""A check of the system clock: a Raspberry Pi has no battery, and its clock starts in the past until the network is up."""
+"""A check of the system clock: a Raspberry Pi has no battery, and its clock is wrong until the network is up."""
 
 import time
 from pathlib import Path

@@ -1,14 +1,15 @@
-"""How the program speaks: sentences on standard error, as text or as one JSON object a line."""
+"""Logging to standard error, as text or as one JSON object per line."""
 
 import json
 import logging
 import os
 import sys
-import time
+
+from appliance.system.timestamps import to_rfc3339
 
 
-class _Text(logging.Formatter):
-    """`12:30:01 warning camera: …`; without the time where the journal adds its own."""
+class _TextFormatter(logging.Formatter):
+    """Formats `12:30:01 warning: …`, without the time if the journal adds its own."""
 
     def __init__(self, with_time: bool):
         super().__init__("%(asctime)s %(message)s" if with_time else "%(message)s", "%H:%M:%S")
@@ -19,13 +20,12 @@ class _Text(logging.Formatter):
         return super().formatMessage(record)
 
 
-class _Json(logging.Formatter):
-    """One JSON object a line: time, level, logger, message."""
+class _JsonFormatter(logging.Formatter):
+    """Formats one JSON object: time, level, logger, message, and exception if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         entry = {
-            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "time": to_rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -36,10 +36,17 @@ class _Json(logging.Formatter):
 
 
 def configure_logging(level: str = "info", form: str = "text") -> None:
-    """Sends every log record of `level` and above to standard error; may be called again to change either."""
+    """Send log records to standard error; call again to change the level or the form.
+
+    Args:
+        level: The lowest level to write: debug, info, warning or error. Libraries write warnings and errors only.
+        form: text or json.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else _Text(with_time="JOURNAL_STREAM" not in os.environ))
+    handler.setFormatter(
+        _JsonFormatter() if form == "json" else _TextFormatter(with_time="JOURNAL_STREAM" not in os.environ)
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)  # libraries speak up only when something is wrong
+    root.setLevel(logging.WARNING)
     logging.getLogger("appliance").setLevel(level.upper())

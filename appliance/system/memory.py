@@ -1,9 +1,9 @@
-"""A bound on this process's own memory, for systems where the kernel keeps none.
+"""A limit on this process's own memory, for systems on which the kernel enforces none.
 
-Raspberry Pi OS disables the memory cgroup, and systemd's MemoryMax then does nothing: a leak anywhere below (a driver, a
-runtime, a library) would take a machine of 512 MB down with it. So the program looks at itself once a second and ends in
-good order above its bound; systemd starts it again. The bound comes from the unit, as a part of the machine's memory, so
-that a large model on a large Pi is not taken for a leak. Without the variable there is none.
+Raspberry Pi OS disables the memory cgroup, and systemd's MemoryMax then has no effect: a leak in a driver, a runtime or
+a library would exhaust a machine of 512 MB. So the program checks its own memory once a second and stops in an orderly
+way above the limit; systemd starts it again. The limit comes from the unit, as a fraction of the machine's memory, so
+that a large model on a large Pi is not taken for a leak. Without the variable there is no limit.
 """
 
 import ctypes
@@ -17,47 +17,52 @@ from appliance.errors import SettingsError
 VARIABLE = "APPLIANCE_MEMORY_LIMIT"
 _MEMINFO = Path("/proc/meminfo")
 
-
-# mallopt(3), numbers of malloc.h; the size is above the frames of an ordinary camera.
+# Parameter numbers of mallopt(3), from malloc.h; the size is above the frames of an ordinary camera.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 4 << 20
 
 
 def configure_malloc() -> None:
-    """Lets the allocator hand blocks above 4 MiB back to the system as soon as they are freed.
+    """Make the allocator return blocks above 4 MiB to the system as soon as they are freed.
 
-    glibc raises that line by itself with each large block that is freed, up to 32 MiB, and then keeps what large passing
-    arrays once needed. Frames of an ordinary camera stay below the line: they are reused, which is cheaper.
-    Does nothing where the C library has no mallopt.
+    By default glibc raises its mmap threshold with each large block that is freed, up to 32 MiB, and then keeps what
+    large temporary arrays once needed. Frames of an ordinary camera stay below the threshold: they are reused, which is
+    cheaper. Does nothing if the C library has no mallopt.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        # Set by hand, the first stops the second from growing with it: at its 128 KiB each frame's memory would go and come.
+        # A fixed mmap threshold fixes the trim threshold at 128 KiB, and each frame's memory would be returned and
+        # requested again.
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
 def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
-    """The bound in MB (1e6 bytes), from APPLIANCE_MEMORY_LIMIT: `60%` of the machine's memory, or `250M`; None for no bound.
+    """Return the memory limit in MB (1e6 bytes) from APPLIANCE_MEMORY_LIMIT, or None if there is none.
+
+    Args:
+        environ: The environment; the variable is `60%` of the machine's memory, or `250M`.
+        meminfo: The kernel's /proc/meminfo, proc(5).
 
     Raises:
-        SettingsError: The variable says neither.
+        SettingsError: The variable has another form.
     """
     text = environ.get(VARIABLE, "").strip()
     if not text:
         return None
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|M)", text):
-        number = float(found[1])
-        if found[2] == "M":
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|M)", text):
+        number = float(match[1])
+        if match[2] == "M":
             return number
         if 0 < number <= 100:
-            return number / 100 * _total_mb(meminfo)
+            return number / 100 * _read_total_mb(meminfo)
     raise SettingsError(
-        f"{VARIABLE} must be a part of the machine's memory such as 60%, or megabytes such as 250M, not {text!r}"
+        f"{VARIABLE} must be a percentage of the machine's memory such as 60%, or megabytes such as 250M, not {text!r}"
     )
 
 
-def _total_mb(meminfo: Path) -> float:
-    kib = re.search(r"^MemTotal:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
-    assert kib, "the kernel always says MemTotal, proc(5)"
-    return int(kib[1]) * 1024 / 1e6
+def _read_total_mb(meminfo: Path) -> float:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
+    if match is None:
+        raise SettingsError(f"{meminfo} has no MemTotal; give {VARIABLE} in megabytes, such as 250M")
+    return int(match[1]) * 1024 / 1e6

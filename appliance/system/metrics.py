@@ -1,4 +1,4 @@
-"""The figures of T/stats: how fast, how much, how warm."""
+"""Measurements of this process and this machine for T/stats."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 def measure_rss_mb() -> float:
-    """This process's resident memory in MB (1e6 bytes)."""
+    """Return this process's resident memory in MB (1e6 bytes)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def read_cpu_temp_c() -> float | None:
-    """The processor's temperature, or None where the machine does not tell it."""
+    """Return the processor's temperature in °C, or None if the machine does not report it."""
     try:
         return round(int(_THERMAL.read_text(encoding="ascii")) / 1000, 1)
     except (OSError, ValueError):

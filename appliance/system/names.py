@@ -6,5 +6,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def is_plain_name(text: str) -> bool:
-    """Return whether `text` is 1 to 64 ASCII letters, digits, dots, hyphens and underscores and begins with a letter or digit."""
+    """Return whether `text` can be a plain name.
+
+    It has 1 to 64 ASCII letters, digits, dots, hyphens and underscores, and begins with a letter or a digit.
+    """
     return _PLAIN_NAME.fullmatch(text) is not None

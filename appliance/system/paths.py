@@ -1,7 +1,7 @@
-"""Where the appliance keeps what lasts (state) and what lives as long as a run (the control socket).
+"""The folders for lasting state and for one run, and the path of the control socket.
 
-One device has one state folder, and the socket belongs to it: a daemon for trying things out, with a state of its own,
-never meets the installed service. systemd's variables come before the usual folders, so the unit alone decides where
+A device has one state folder, and the socket belongs to it: a daemon with a state folder of its own, started for a
+trial, never meets the installed service. systemd's variables come before the usual folders, so the unit alone decides where
 the service writes. What a command writes as root belongs to the folder's owner, so that the daemon can still change it.
 """
 
@@ -10,134 +10,138 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from appliance.errors import StatePathError
+from appliance.errors import StatePathError, describe_os_error
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance")
 
 SYSTEM_STATE = Path("/var/lib/appliance")
 SYSTEM_RUNTIME = Path("/run/appliance")
 SOCKET_NAME = "control.sock"
-STATE_MODE = 0o750  # the state holds what the camera saw: not for every account
+STATE_MODE = 0o750  # the state holds pictures from the camera: closed to other accounts
 RUNTIME_MODE = 0o750
 
 
 def ensure_state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE) -> Path:
-    """The folder for what lasts; it is made where it is missing.
+    """Return the folder for lasting state, and create it if it is missing.
 
     Args:
-        environ: Where APPLIANCE_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME and HOME are looked for.
-        system: The folder of an installed appliance.
+        environ: May hold APPLIANCE_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME and HOME.
+        system: The state folder of an installed appliance.
 
     Raises:
-        PlacesError: The folder is missing and cannot be made, or cannot be written to.
+        StatePathError: The folder cannot be created or written to.
     """
-    return _made(_state_path(environ, system), STATE_MODE, "APPLIANCE_STATE_DIR")
+    return _ensure_dir(_find_state_dir(environ, system), STATE_MODE, "APPLIANCE_STATE_DIR")
 
 
 def ensure_runtime_dir(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
-    """The folder for what lives as long as a run; it is made where it is missing.
+    """Return the folder for files that live as long as a run, and create it if it is missing.
 
-    It is $RUNTIME_DIRECTORY, else /run/appliance where that can be written to and the state is the installed
-    appliance's, else `run` in the state folder.
+    It is $RUNTIME_DIRECTORY, else /run/appliance if that can be written to and the state is the installed appliance's,
+    else `run` in the state folder.
+
+    Args:
+        environ: As in ensure_state_dir, and RUNTIME_DIRECTORY.
+        system: The state folder of an installed appliance.
+        runtime: The run time folder of an installed appliance.
 
     Raises:
-        PlacesError: The folder is missing and cannot be made, or cannot be written to.
+        StatePathError: The folder cannot be created or written to.
     """
-    return _made(_runtime_path(environ, system, runtime), RUNTIME_MODE, "RUNTIME_DIRECTORY")
+    return _ensure_dir(_find_runtime_dir(environ, system, runtime), RUNTIME_MODE, "RUNTIME_DIRECTORY")
 
 
 def find_control_socket(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
-    """The socket on which a command finds the daemon; nothing is made.
+    """Return the path of the socket on which a command reaches the daemon; nothing is created.
 
-    An account that may talk to the installed service need not be one that may write its folders, so a socket that is there
-    and open to this account comes first, unless the environment names folders of its own.
+    An account that may talk to the installed service need not be one that may write to its folders, so an existing
+    socket that is open to this account comes first, unless the environment names folders of its own.
     """
-    usual = _runtime_path(environ, system, runtime) / SOCKET_NAME
-    if _named(environ, "APPLIANCE_STATE_DIR") or _named(environ, "RUNTIME_DIRECTORY"):
+    usual = _find_runtime_dir(environ, system, runtime) / SOCKET_NAME
+    if _read_folder(environ, "APPLIANCE_STATE_DIR") or _read_folder(environ, "RUNTIME_DIRECTORY"):
         return usual
-    places = (runtime / SOCKET_NAME, system / "run" / SOCKET_NAME)
-    return next((place for place in places if os.access(place, os.W_OK)), usual)
+    installed = (runtime / SOCKET_NAME, system / "run" / SOCKET_NAME)
+    return next((path for path in installed if os.access(path, os.W_OK)), usual)
 
 
 def give_to_owner(path: Path, folder: Path) -> None:
-    """Makes `path` and all below it belong to the owner and the group of `folder`, where root wrote it.
+    """Give `path`, with everything below it, to the owner and the group of `folder` if this process runs as root.
 
     Links are not followed: the folder's owner could have put one there.
     """
-    owner = os.stat(folder)
+    owner = folder.stat()
     if os.geteuid() != 0 or (owner.st_uid, owner.st_gid) == (0, 0):
         return
     if path.is_dir() and not path.is_symlink():
-        for _, folders, files, below in os.fwalk(path, topdown=False):
+        for _, folders, files, descriptor in os.fwalk(path, topdown=False):
             for name in (*files, *folders):
-                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=below, follow_symlinks=False)
+                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
     os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def _state_path(environ: Mapping[str, str], system: Path) -> Path:
+def _find_state_dir(environ: Mapping[str, str], system: Path) -> Path:
     for variable in ("APPLIANCE_STATE_DIR", "STATE_DIRECTORY"):
-        if named := _named(environ, variable):
-            return named
-    if _writable(system):
+        if folder := _read_folder(environ, variable):
+            return folder
+    if _is_writable(system):
         return system
-    # XDG base directory specification: a relative path is to be ignored.
+    # The XDG base directory specification requires ignoring a relative path.
     home = Path(environ.get("XDG_STATE_HOME", ""))
     if not home.is_absolute():
         home = (Path(environ["HOME"]) if environ.get("HOME") else Path.home()) / ".local" / "state"
     return home / "appliance"
 
 
-def _runtime_path(environ: Mapping[str, str], system: Path, runtime: Path) -> Path:
-    if named := _named(environ, "RUNTIME_DIRECTORY"):
-        return named
-    state = _state_path(environ, system)
-    return runtime if state == system and _writable(runtime) else state / "run"
+def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path) -> Path:
+    if folder := _read_folder(environ, "RUNTIME_DIRECTORY"):
+        return folder
+    state = _find_state_dir(environ, system)
+    return runtime if state == system and _is_writable(runtime) else state / "run"
 
 
-def _named(environ: Mapping[str, str], variable: str) -> Path | None:
-    """The folder that a variable names; systemd separates several with colons, the first is ours."""
+def _read_folder(environ: Mapping[str, str], variable: str) -> Path | None:
+    """Return the folder in a variable; systemd separates several by colons, and the first is the appliance's."""
     value = environ.get(variable, "")
     if variable != "APPLIANCE_STATE_DIR":
         value = value.split(":")[0]
     return Path(value).absolute() if value else None
 
 
-def _writable(folder: Path) -> bool:
-    """Whether files can be made in `folder`, which may have to be made first."""
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be created in `folder`, which may have to be created first."""
     return os.access(folder if folder.exists() else folder.parent, os.W_OK | os.X_OK)
 
 
-def _made(folder: Path, mode: int, variable: str) -> Path:
+def _ensure_dir(folder: Path, mode: int, variable: str) -> Path:
     try:
         if not folder.is_dir():
-            _make(folder, mode)
+            _make_dir(folder, mode)
     except OSError as error:
-        reason = error.strerror or str(error)
         raise StatePathError(
-            f"{folder} cannot be made: {reason}; make it, or name another folder with {variable}"
+            f"{folder} cannot be created: {describe_os_error(error)}; create it, or set {variable} to another folder"
         ) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise StatePathError(
             f"{folder} cannot be written to by this account; run the command as its owner or as root, "
-            f"or name another folder with {variable}"
+            f"or set {variable} to another folder"
         )
     return folder
 
 
-def _make(folder: Path, mode: int) -> None:
-    """Makes `folder` with `mode`, and the missing ones above it as usual."""
-    above = folder.parent
-    above.mkdir(parents=True, exist_ok=True)
+def _make_dir(folder: Path, mode: int) -> None:
+    """Create `folder` with `mode`, and missing folders above it with the usual mode."""
+    parent = folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir()
     except FileExistsError:  # another command was faster
         if not folder.is_dir():
             raise
         return
-    folder.chmod(mode)  # mkdir's own mode is cut by the umask
-    give_to_owner(folder, above)
-    log.debug("made %s", folder)
+    folder.chmod(mode)  # the umask limits mkdir's own mode
+    give_to_owner(folder, parent)
+    log.debug("created %s", folder)

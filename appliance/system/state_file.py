@@ -10,10 +10,11 @@ from appliance.errors import describe_os_error
 from appliance.system.atomic_files import write_atomically
 
 T = TypeVar("T")
+_LOG = logging.getLogger("appliance")
 
 
 class StateFile(Generic[T]):
-    """One JSON file that holds one value. A missing file is the default; a file that cannot be used is logged as well."""
+    """One JSON file that holds one value; a missing or unusable file reads as the default."""
 
     def __init__(
         self,
@@ -25,14 +26,14 @@ class StateFile(Generic[T]):
         mode: int = 0o600,
         durable: bool = True,
         if_unreadable: str = "the defaults are used",
-        log: logging.Logger = logging.getLogger("appliance"),
+        log: logging.Logger = _LOG,
     ):
         """Describe the file; nothing is read yet.
 
         Args:
             path: The file; its folder must exist when it is written.
-            decode: Builds the value from parsed JSON. A ValueError, KeyError, TypeError or AttributeError means that the
-                file cannot be used.
+            decode: Builds the value from parsed JSON. A ValueError, KeyError, TypeError or AttributeError means that
+                the file cannot be used.
             encode: Turns the value into what `json.dumps` takes. The keys are the file's format: spell them out.
             default: The value of a missing or unusable file.
             mode: The file's permissions.

@@ -333,7 +333,7 @@ def started():
     def start(open_camera, fps=1000.0):
         statuses = []
         capture = Capture(open_camera, fps, FrameSlot(), statuses.append, jitter=lambda: 1.0)
-        thread = WatchedThread("capture", capture.run, capture.pulse)
+        thread = WatchedThread("capture", capture.run, capture.heartbeat)
         captures.append((capture, thread))
         thread.start()
         return capture, thread, statuses
@@ -354,7 +354,7 @@ def test_an_order_cuts_a_back_off_short(started, order):
     tries = []
     capture, thread, statuses = started(lambda: tries.append(1) or absent())
     wait_for(lambda: len(tries) >= 2)  # now in a pause of about 2 s
-    wait_for(lambda: capture.pulse._doing is not None)
+    wait_for(lambda: capture.heartbeat._work is not None)
     if order == "stop":
         capture.stop()
         thread.join(1)
@@ -435,7 +435,7 @@ def test_a_recording_that_ends_is_closed_and_plays_again_when_it_is_turned_off_a
     wait_for(lambda: capture.status.state == "ended")
     assert capture.status == CameraStatus("ended", 0, "a played camera", "the video is over")
     wait_for(lambda: cameras[0].closed == 1)
-    assert capture.pulse.overdue(now_s=1e12) is None  # waiting on purpose is no hang
+    assert capture.heartbeat.overdue(now_s=1e12) is None  # waiting on purpose is no hang
     capture.set_running(False)
     capture.set_running(True)
     wait_for(lambda: len(cameras) == 2 and capture.status.state == "ended")
@@ -456,10 +456,10 @@ def test_a_call_that_hangs_is_overdue_after_half_a_minute_and_a_pause_is_not(sta
     capture, _, _ = started(hangs)
     assert inside.wait(5)
     began_s = capture._clock.monotonic_s()
-    assert capture.pulse.overdue(began_s + 29) is None
-    assert capture.pulse.overdue(began_s + 31) == "the capture thread is stuck in opening the camera"
+    assert capture.heartbeat.overdue(began_s + 29) is None
+    assert capture.heartbeat.overdue(began_s + 31) == "the capture thread is stuck in opening the camera"
     release.set()
     wait_for(lambda: capture.status.state == "absent")
-    wait_for(lambda: "pause" in (capture.pulse.overdue(1e12) or ""))
-    assert capture.pulse.overdue(capture._clock.monotonic_s() + 55) is None
-    assert capture.pulse.overdue(capture._clock.monotonic_s() + 61) is not None
+    wait_for(lambda: "pause" in (capture.heartbeat.overdue(1e12) or ""))
+    assert capture.heartbeat.overdue(capture._clock.monotonic_s() + 55) is None
+    assert capture.heartbeat.overdue(capture._clock.monotonic_s() + 61) is not None

@@ -53,3 +53,10 @@ def test_tree_is_renamed_as_a_whole(tmp_path):
     rename_durably(tmp_path / "a", tmp_path / "other" / "b")
     assert (tmp_path / "other" / "b" / "below" / "f").read_bytes() == b"x"
     assert names(tmp_path) == ["other"]
+
+
+def test_folder_in_the_files_place_is_left_alone(tmp_path):
+    (tmp_path / "f").mkdir()
+    with pytest.raises(OSError, match=r"directory"):
+        write_durably(tmp_path / "f", b"new")
+    assert names(tmp_path) == ["f"]

@@ -1,4 +1,4 @@
-"""The bound on the program's own memory."""
+"""The limit on the program's own memory."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from appliance.errors import SettingsError
 from appliance.system.memory import read_memory_limit_mb
 
 
-def test_a_part_of_the_machines_memory(tmp_path):
+def test_limit_is_a_percentage_or_megabytes(tmp_path):
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:         425984 kB\nMemFree:           12345 kB\n")  # a Pi Zero 2 W's
     assert read_memory_limit_mb({"APPLIANCE_MEMORY_LIMIT": "60%"}, meminfo) == pytest.approx(261.7, abs=0.1)
@@ -15,6 +15,6 @@ def test_a_part_of_the_machines_memory(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["60", "0%", "101%", "lots", "-5M"])
-def test_what_is_neither_is_refused(text):
+def test_other_form_is_refused(text):
     with pytest.raises(SettingsError, match="60%"):
         read_memory_limit_mb({"APPLIANCE_MEMORY_LIMIT": text})

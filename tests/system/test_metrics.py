@@ -1,0 +1,20 @@
+"""Measurements of the process and the machine."""
+
+from appliance.system import metrics
+
+
+def test_memory_of_this_process_is_measured():
+    assert 1 < metrics.measure_rss_mb() < 10_000
+
+
+def test_temperature_is_in_degrees(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "_THERMAL", tmp_path / "temp")
+    (tmp_path / "temp").write_text("48312\n")
+    assert metrics.read_cpu_temp_c() == 48.3
+
+
+def test_machine_without_a_thermometer_has_no_temperature(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "_THERMAL", tmp_path / "none")
+    assert metrics.read_cpu_temp_c() is None
+    (tmp_path / "none").write_text("hot")
+    assert metrics.read_cpu_temp_c() is None
