@@ -1,0 +1,1 @@
+"""The daemon: process, service, labeling pipeline, model switch, commands, status."""

@@ -1,6 +1,6 @@
-"""Which model labels: the one that the settings name, else what the store says, else the bundled one; as a labeler.
+"""Select and load the active model: the model of the settings, else the store's, else the bundled one.
 
-The daemon loads through `ActiveModel`; commands that label once take `device_bundle`.
+The daemon loads through `ActiveModel`; commands that label once use `read_device_bundle`.
 """
 
 import logging
@@ -9,60 +9,55 @@ from pathlib import Path
 
 import appliance
 from appliance.bundle.bundle import Bundle, read_bundle
-from appliance.errors import (
-    ApplianceError,
-    ModelError,
-    SettingsError,
-    StatePathError,
-    StoreError,
-)
+from appliance.errors import ApplianceError, ModelError, SettingsError, StatePathError, StoreError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
-from appliance.system.paths import state_dir
-from appliance.updates.host import RevertedModel
-from appliance.updates.store.state import InstalledModel, ModelChoice
+from appliance.system.paths import ensure_state_dir
+from appliance.updates.store.state import InstalledModel, ModelChoice, RevertedModel
 from appliance.updates.store.store import Store
-from appliance.updates.store.transitions import shown
+from appliance.updates.store.transitions import display_name
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.daemon")
 
 BUNDLED = Path(appliance.__file__).parent / "bundled"
+# The reason that is stored and published when a person asks for a rollback.
+OWNER_ROLLBACK = "the owner went back to the previous model"
 
 
-def device_bundle() -> Bundle:
-    """The bundle that this device runs; the bundled one where the store cannot be read.
+def read_device_bundle() -> Bundle:
+    """Return the bundle that this device runs; the bundled one if the store cannot be read.
 
     Raises:
-        BundleError: Not even the bundled one can be read.
+        BundleError: The bundled one cannot be read either.
     """
     try:
-        return Store(state_dir(), BUNDLED).current().bundle
+        return Store(ensure_state_dir(), BUNDLED).load_current().bundle
     except (StatePathError, StoreError) as error:
-        log.debug("the bundled model is used: %s", error)
+        log.debug("using the bundled model: %s", error)
         return read_bundle(BUNDLED)
 
 
-def end_start(state: Path) -> None:
-    """Notes that a start ended by itself, with a sentence: it does not count against the model."""
+def record_clean_exit(state: Path) -> None:
+    """Record that a start ended with an error message, so that it does not count against the model."""
     try:
-        Store(state, BUNDLED).end()
+        Store(state, BUNDLED).record_stop()
     except StoreError as error:
         log.warning("%s", error)
 
 
 class ActiveModel:
-    """The daemon's side of the store: loads what is to run, and notes which starts were survived.
+    """The daemon's side of the store: load the active model, and record which starts succeeded.
 
     Attributes:
         store: The models on this device.
-        current: The labeler that labels, or is about to.
-        taken_back: A delivered model that this start could not keep.
+        current: The labeler that labels, or will from the next frame on.
+        reverted: A delivered model that this start could not keep.
     """
 
     def __init__(self, state: Path, settings: LabelerSettings, view: View):
-        """Loads the model to run.
+        """Load the active model.
 
         Raises:
             SettingsError: The settings name a model that cannot be used.
@@ -71,132 +66,133 @@ class ActiveModel:
         self.store = Store(state, BUNDLED)
         self._settings = settings
         self._view = view
-        self.taken_back: RevertedModel | None = None
-        delivered = self._delivered()
-        if settings.model:  # a start that ends badly says nothing about a model that is not loaded
-            self.current = self._named()
+        self.reverted: RevertedModel | None = None
+        delivered = self._read_delivered()
+        if settings.model:  # a failed start is not the fault of a delivered model that is not loaded
+            self.current = self._load_configured()
         else:
-            self._note(lambda: self._begin(delivered))
-            self.current = self._stored(delivered)
+            self._try_store(lambda: self._record_start(delivered))
+            self.current = self._load_stored(delivered)
 
     def load(self) -> Labeler:
-        """Loads what is to run now; whoever swaps it in makes it `current`.
+        """Load the active model. The caller must assign `current` after the swap.
 
         Raises:
             SettingsError, ModelError: As in the constructor.
         """
-        return self._named() if self._settings.model else self._stored()
+        return self._load_configured() if self._settings.model else self._load_stored()
 
-    def use_settings(self, settings: LabelerSettings, view: View, suits: Callable[[Labeler], object]) -> Labeler:
-        """Loads what is to run under other settings; where that fails, the old ones go on to hold.
+    def apply_settings(self, settings: LabelerSettings, view: View, check: Callable[[Labeler], object]) -> Labeler:
+        """Load the active model under other settings; keep the previous settings if that fails.
 
         Args:
-            settings, view: As in the constructor.
-            suits: Raises an ApplianceError where the model does not suit those settings.
+            settings: The labeler section.
+            view: Orientation and region of frames.
+            check: Raises an ApplianceError if the model does not fit those settings.
 
         Raises:
-            SettingsError, ModelError: As in the constructor, and from `suits`.
+            SettingsError, ModelError: As in the constructor, and from `check`.
         """
         before = self._settings, self._view
         self._settings, self._view = settings, view
         try:
             labeler = self.load()
-            suits(labeler)
+            check(labeler)
         except ApplianceError:
             self._settings, self._view = before
             raise
         return labeler
 
     def load_previous(self, bundled: bool = False) -> Labeler:
-        """Loads the model to go back to, before `roll_back` makes it current: what the store names has to run.
+        """Load the model that `roll_back` will make current, so that it is known to run before the store changes.
 
         Args:
-            bundled: The bundled one, where the one before cannot be used.
+            bundled: Load the bundled model, if the previous one cannot be used.
 
         Raises:
-            SettingsError, ModelError: It cannot be loaded.
+            SettingsError, ModelError: The model cannot be loaded.
         """
         if self._settings.model:
-            return self._named()
-        return self._load(self.store.bundle(None if bundled else self.store.state().previous))
+            return self._load_configured()
+        return self._load(self.store.load_bundle(None if bundled else self.store.read_state().previous))
 
     def roll_back(self, reason: str, to_bundled: bool = False) -> None:
-        """Makes the model before this one the current one.
+        """Make the previous model the current one in the store.
 
         Args:
             reason: Why, for people.
-            to_bundled: As in `load_previous`.
+            to_bundled: As `bundled` in `load_previous`.
 
         Raises:
-            StoreError: There is none, or the store cannot be changed.
+            StoreError: There is no previous model, or the store cannot be changed.
         """
         self.store.rollback(reason, to_bundled=to_bundled)
 
     @property
-    def named(self) -> bool:
-        """Whether the settings name the model, so that what the store says does not count."""
+    def is_overridden(self) -> bool:
+        """Whether labeler.model names the model, which overrides the store."""
         return bool(self._settings.model)
 
     @property
-    def held(self) -> str | None:
-        """Why no model is put in from elsewhere, None where one can be."""
-        return "labeler.model names the model, so none is delivered from elsewhere" if self.named else None
+    def delivery_blocked_reason(self) -> str | None:
+        """Why no model can be delivered; None if one can be."""
+        return "labeler.model names the model, so none is delivered from elsewhere" if self.is_overridden else None
 
     @property
-    def loaded_under(self) -> tuple[object, ...]:
-        """The settings that are woven into a labeler: under others it must be loaded anew."""
+    def load_options(self) -> tuple[object, ...]:
+        """The settings that a labeler is built with; if they change, the model must be loaded again."""
         return self._settings.runtime, self._settings.threads, self._view
 
-    def load_beside(self, bundle: Bundle) -> Labeler:
-        """Loads a bundle that is to be tried; what is current stays.
+    def load_candidate(self, bundle: Bundle) -> Labeler:
+        """Load a candidate bundle; `current` is unchanged.
 
         Raises:
-            ModelError: It cannot be loaded, or not run.
+            ModelError: The bundle cannot be loaded or run.
         """
         return self._load(bundle)
 
-    def ready(self) -> None:
-        """The start went well."""
-        if not self.named:
-            self._note(self.store.ready)
+    def mark_ready(self) -> None:
+        """Record that this start succeeded."""
+        if not self.is_overridden:
+            self._try_store(self.store.mark_ready)
 
-    def end(self) -> None:
-        """The daemon stops on purpose."""
-        self._note(self.store.end)
+    def mark_stopped(self) -> None:
+        """Record that the daemon stops on purpose, so that this start does not count against the model."""
+        self._try_store(self.store.record_stop)
 
-    def _named(self) -> Labeler:
+    def _load_configured(self) -> Labeler:
         try:
             return self._load(read_bundle(Path(self._settings.model)))
         except ModelError as error:
             raise SettingsError(f"labeler.model: {error}") from error
 
-    def _stored(self, delivered: InstalledModel | None = None) -> Labeler:
-        """What the store says; `delivered` is what a start found there, to be told where it could not be kept."""
-        choice: ModelChoice[Labeler] = self.store.current(self._load)
+    def _load_stored(self, delivered: InstalledModel | None = None) -> Labeler:
+        """Load the store's model; record `delivered`, the model at start, in `reverted` if it could not be kept."""
+        choice: ModelChoice[Labeler] = self.store.load_current(self._load)
         for reason in choice.reasons:
             log.warning("%s", reason)
-            if delivered and reason.startswith(shown(delivered)):
-                self.taken_back = RevertedModel(delivered, reason)
-        self._note(lambda: self.store.settle(choice))
+            if delivered and reason.startswith(display_name(delivered)):
+                self.reverted = RevertedModel(delivered, reason)
+        self._try_store(lambda: self.store.record_choice(choice))
         return choice.loaded
 
     def _load(self, bundle: Bundle) -> Labeler:
         return Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
 
-    def _delivered(self) -> InstalledModel | None:
+    def _read_delivered(self) -> InstalledModel | None:
         try:
-            return self.store.state().current
+            return self.store.read_state().current
         except StoreError:
-            return None  # said when the store is asked for the model
+            return None  # logged when the model is loaded from the store
 
-    def _begin(self, delivered: InstalledModel | None) -> None:
-        if what_happened := self.store.begin(boot_id()):
-            log.warning("%s", what_happened)
-            if delivered and self._delivered() != delivered:
-                self.taken_back = RevertedModel(delivered, what_happened)
+    def _record_start(self, delivered: InstalledModel | None) -> None:
+        if report := self.store.record_start(boot_id()):
+            log.warning("%s", report)
+            if delivered and self._read_delivered() != delivered:
+                self.reverted = RevertedModel(delivered, report)
 
-    def _note(self, write: Callable[[], None]) -> None:
-        """Writes to the store where that is possible: labeling goes on without."""
+    def _try_store(self, write: Callable[[], None]) -> None:
+        """Write to the store; labeling continues if that fails."""
         try:
             write()
         except StoreError as error:

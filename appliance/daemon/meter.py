@@ -1,4 +1,4 @@
-"""Count frames and inference times."""
+"""Count frames and measure inference times."""
 
 import threading
 import time
@@ -7,40 +7,46 @@ from collections.abc import Sequence
 
 
 class Meter:
-    """Counts frames and keeps the newest invoke times; written by one thread, read by any.
+    """Count frames and keep the newest inference times; written by one thread, read by any.
 
     Attributes:
-        frames: How many were labeled since the start.
+        frames: Number of frames labeled since the start.
     """
 
     def __init__(self, window: int = 600):
+        """Start counting.
+
+        Args:
+            window: Number of inference times to keep.
+        """
         self._lock = threading.Lock()
         self._times_ms: deque[float] = deque(maxlen=window)
         self._frames = 0
         self._since_s = time.monotonic()
         self.frames = 0
 
-    def frame(self, inference_ms: float) -> None:
-        """One frame was labeled."""
+    def record_frame(self, inference_ms: float) -> None:
+        """Count one labeled frame."""
         with self._lock:
             self._times_ms.append(inference_ms)
             self._frames += 1
             self.frames += 1
 
     def take_fps(self) -> float:
-        """Frames a second since the last call."""
+        """Return the frames per second since the last call."""
         now_s = time.monotonic()
         with self._lock:
             frames, elapsed_s = self._frames, now_s - self._since_s
             self._frames, self._since_s = 0, now_s
         return frames / elapsed_s if elapsed_s > 0 else 0.0
 
-    def inference_ms(self) -> list[float]:
-        """The newest invoke times, least first."""
+    @property
+    def inference_times_ms(self) -> list[float]:
+        """The newest inference times, in ascending order."""
         with self._lock:
             return sorted(self._times_ms)
 
 
-def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """The nearest-rank percentile of ordered numbers; None of nothing."""
+def find_percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """Return the nearest-rank percentile of numbers in ascending order; None for an empty sequence."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else None

@@ -1,13 +1,15 @@
-"""What was set over MQTT and outlives a restart: the threshold, and whether the device labels at all."""
+"""Values set over MQTT that survive a restart: the threshold, and whether the device labels at all."""
 
-import json
 import logging
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from appliance.system.atomic_files import write_durably
+from appliance.errors import describe_os_error
+from appliance.system.state_file import StateFile
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.daemon")
 
 FILE_NAME = "remembered.json"
 
@@ -17,9 +19,9 @@ class Overrides:
     """Values set over MQTT.
 
     Attributes:
-        threshold: The common threshold, None where none was set.
+        threshold: The common threshold, 0–1; None if none was set.
         running: Whether the device labels.
-        bundle_threshold: What the model of that moment said itself (confidenceThreshold): the threshold is meant for such.
+        bundle_threshold: The confidenceThreshold of the model for which the threshold was set; None if it had none.
     """
 
     threshold: float | None = None
@@ -27,33 +29,64 @@ class Overrides:
     bundle_threshold: float | None = None
 
 
-def read_remembered(folder: Path) -> Overrides:
-    """What the state folder remembers; a file that makes no sense counts as none, and that is said."""
-    path = folder / FILE_NAME
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        threshold, running, bundle_threshold = values["threshold"], values["running"], values.get("bundle_threshold")
-        if not isinstance(running, bool) or not all(
-            each is None or 0 <= each <= 1 for each in (threshold, bundle_threshold)
-        ):
-            raise ValueError("values out of bounds")
-        return Overrides(threshold, running, bundle_threshold)
-    except FileNotFoundError:
-        return Overrides()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning(
-            "%s cannot be used (%s); the threshold is the settings' or the model's again, and running is ON",
-            path,
-            error,
+class OverrideFile:
+    """Hold the overrides in memory and on disk. Safe to use from any thread."""
+
+    def __init__(self, folder: Path):
+        """Read the file in the state folder; an unusable file is logged and counts as no overrides."""
+        self._file = StateFile(
+            folder / FILE_NAME,
+            _decode,
+            _encode,
+            Overrides(),
+            if_unreadable="the threshold is the one of the settings or the model again, and running is ON",
+            log=log,
         )
-        return Overrides()
+        self._lock = threading.Lock()
+        self._values = self._file.read()
+
+    @property
+    def values(self) -> Overrides:
+        """The overrides in force."""
+        return self._values
+
+    def set_running(self, running: bool) -> None:
+        """Remember whether the device labels."""
+        with self._lock:
+            self._write(Overrides(self._values.threshold, running, self._values.bundle_threshold))
+
+    def set_threshold(self, threshold: float | None, bundle_threshold: float | None) -> None:
+        """Remember the threshold.
+
+        Args:
+            threshold: The common threshold; None for none.
+            bundle_threshold: The confidenceThreshold of the model for which it is set.
+        """
+        with self._lock:
+            self._write(Overrides(threshold, self._values.running, bundle_threshold))
+
+    def _write(self, values: Overrides) -> None:
+        self._values = values
+        try:
+            self._file.write(values)
+        except OSError as error:
+            reason = describe_os_error(error)
+            log.warning("%s cannot be written (%s); the overrides hold until the next restart", self._file.path, reason)
 
 
-def write_remembered(folder: Path, remembered: Overrides) -> None:
-    """Keeps the values; where the disk refuses, they hold until the next restart, and that is said."""
-    try:
-        write_durably(folder / FILE_NAME, json.dumps(asdict(remembered)).encode())
-    except OSError as error:
-        log.warning(
-            "%s cannot be written (%s); what was set over MQTT holds until the next restart", folder / FILE_NAME, error
-        )
+def _encode(overrides: Overrides) -> dict[str, Any]:
+    return {
+        "threshold": overrides.threshold,
+        "running": overrides.running,
+        "bundle_threshold": overrides.bundle_threshold,
+    }
+
+
+def _decode(data: Any) -> Overrides:
+    threshold, running, bundle_threshold = data["threshold"], data["running"], data.get("bundle_threshold")
+    if not isinstance(running, bool):
+        raise ValueError("running must be true or false")
+    for value in (threshold, bundle_threshold):
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"a threshold must be from 0 to 1, not {value}")
+    return Overrides(threshold, running, bundle_threshold)

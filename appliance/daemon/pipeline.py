@@ -1,102 +1,88 @@
-"""The road of frames: the newest frame → labels → events, by whichever labeler is current.
+"""Label frames: newest frame → scores → labels → events, with the current engine.
 
-The *current engine* (a labeler, what its scores mean, and what is being tracked) is one reference. Everything that
-changes it — another model, another threshold, a stop — is an action that the labeling thread itself carries out
-between two frames, so nothing here needs a lock and no frame sees half a change.
+The current engine is one reference. Everything that changes it (another model, another threshold, a stop) is an action
+that the labeling thread carries out between two frames: there is no lock, and no frame is labeled with half a change.
 """
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from appliance.daemon.engine import Engine
 from appliance.daemon.meter import Meter
+from appliance.daemon.results import FrameResult, ResultListener
 from appliance.errors import ApplianceError
 from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
-from appliance.labeling.labels import Label
-from appliance.labeling.tracker import Event, Tracker
+from appliance.labeling.tracker import Tracker
 from appliance.settings.schema import EventSettings, LabelerSettings
 from appliance.system.threads import Heartbeat
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.labeling")
 
-# A frame that was given to the labeler is done within this, or the watchdog ends the process.
+# The watchdog ends the process if one frame takes longer.
 LABELING_LIMIT_S = 10.0
-# How long the thread waits for a frame before it looks whether something was asked of it.
+# How long the thread waits for a frame before it looks for actions.
 _TICK_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A labeler with what its scores mean (the filter) and what it has seen (the tracker)."""
-
-    labeler: Labeler
-    filter: LabelFilter
-    tracker: Tracker
-
-
-class Results(Protocol):
-    """Who is told what the labeling thread found; called on that thread, must not block."""
-
-    def labeled(
-        self, frame: Frame, engine: Engine, scores: np.ndarray, labels: Sequence[Label], events: Sequence[Event]
-    ) -> None:
-        """One frame was labeled; `scores` are the model's, not filtered; `events` started or ended with it."""
-
-    def ended(self, events: Sequence[Event]) -> None:
-        """Events were ended by something else than a frame."""
-
-    def engine_changed(self, engine: Engine) -> None:
-        """From the next frame on, this engine labels."""
-
-
 class Pipeline:
-    """Labels frames until it is stopped.
-
-    Attributes:
-        configured_threshold: What Remote Config chose, in the place of labeler.threshold; None: it chose none. It holds for
-            every engine that is prepared from then on, and with `set_threshold` for the current one.
-    """
+    """Label frames until stopped. `run()` is the labeling thread; every other method may be called from any thread."""
 
     def __init__(
         self,
         slot: FrameSlot,
         labeler_settings: LabelerSettings,
         event_settings: EventSettings,
-        results: Results,
+        listener: ResultListener,
         new_event_id: Callable[[], str],
         meter: Meter,
+        remote_threshold: float | None = None,
     ):
+        """Prepare the pipeline; it labels nothing until `use` is called.
+
+        Args:
+            slot: Delivers the newest frame.
+            labeler_settings: The labeler section.
+            event_settings: The events section.
+            listener: Receives the results, on the labeling thread.
+            new_event_id: Returns the id of a new event.
+            meter: Counts frames and inference times.
+            remote_threshold: The threshold of Remote Config, which replaces labeler.threshold; None for none.
+        """
         self._slot = slot
         self._labeler_settings = labeler_settings
         self._event_settings = event_settings
-        self._results = results
+        self._listener = listener
         self._new_event_id = new_event_id
         self._meter = meter
+        self._remote_threshold = remote_threshold
         self._actions: deque[Callable[[], None]] = deque()
         self._engine: Engine | None = None
-        self._trouble: str | None = None
-        self.configured_threshold: float | None = None
+        self._error: str | None = None
         self._stopped = False
-        self._let_go = False  # the frame in hand was taken before the events were ended, and must not begin new ones
-        self.pulse = Heartbeat("labeling")
-        self.on_outcome: Callable[[float, str | None], None] | None = None
+        self._skip_frame = False  # the frame in hand is older than the end of the events and must not start new ones
+        self.heartbeat = Heartbeat("labeling")
 
     @property
     def engine(self) -> Engine | None:
-        """The current engine."""
+        """The current engine; None before the first `use` takes effect."""
         return self._engine
 
     @property
-    def trouble(self) -> str | None:
-        """Why frames are not labeled at the moment, or None."""
-        return self._trouble
+    def error(self) -> str | None:
+        """Why frames cannot be labeled at the moment; None if they can."""
+        return self._error
+
+    @property
+    def remote_threshold(self) -> float | None:
+        """The threshold of Remote Config, which replaces labeler.threshold; None if it sets none."""
+        return self._remote_threshold
 
     def prepare(
         self,
@@ -105,127 +91,135 @@ class Pipeline:
         labeler_settings: LabelerSettings | None = None,
         event_settings: EventSettings | None = None,
     ) -> Engine:
-        """An engine for this labeler, ready to be swapped in.
+        """Build an engine for `use`.
 
         Args:
-            labeler: It has run once already.
-            threshold: The one set over MQTT, None for the settings' or the bundle's.
-            labeler_settings, event_settings: Instead of those that hold.
+            labeler: A labeler that has run once already.
+            threshold: The threshold set over MQTT; None for that of the settings or the bundle.
+            labeler_settings: Replaces the labeler section in force.
+            event_settings: Replaces the events section in force.
 
         Raises:
             LabelOptionError: The settings name a label that this model does not have.
         """
-        label_filter = self._filter(labeler, labeler_settings or self._labeler_settings, threshold)
+        label_filter = self._make_filter(labeler, labeler_settings or self._labeler_settings, threshold)
         tracker = Tracker(labeler.labels, event_settings or self._event_settings, self._new_event_id)
         return Engine(labeler, label_filter, tracker)
 
     def use(self, engine: Engine) -> None:
-        """Swaps the engine in before the next frame. Open events go on where the labels are the same, else they end."""
-        self._between_frames(lambda: self._swap(engine))
-
-    def set_threshold(self, threshold: float | None) -> None:
-        """Another threshold from the next frame on; None for the settings' or the bundle's."""
+        """Swap in the engine before the next frame. Open events continue if the labels are the same, else they end."""
 
         def act() -> None:
-            engine = self._engine
-            self._change(replace(engine, filter=self._filter(engine.labeler, self._labeler_settings, threshold)))
+            self._swap(engine)
 
-        self._between_frames(act)
+        self._actions.append(act)
 
-    def use_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
-        """Swaps in an engine that was prepared with other settings, as `use` does; they hold from then on."""
+    def set_threshold(self, threshold: float | None) -> None:
+        """Set the threshold from the next frame on; None for that of the settings or the bundle."""
+
+        def act() -> None:
+            if (engine := self._engine) is not None:
+                new_filter = self._make_filter(engine.labeler, self._labeler_settings, threshold)
+                self._change(replace(engine, filter=new_filter))
+
+        self._actions.append(act)
+
+    def set_remote_threshold(self, remote_threshold: float | None, threshold: float | None) -> None:
+        """Replace labeler.threshold: at once for engines that are prepared, from the next frame on for the current one.
+
+        Args:
+            remote_threshold: The threshold of Remote Config; None for none.
+            threshold: As in `set_threshold`.
+        """
+        self._remote_threshold = remote_threshold
+        self.set_threshold(threshold)
+
+    def apply_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
+        """Swap in an engine that was prepared with other settings; they are in force from then on."""
 
         def act() -> None:
             self._labeler_settings, self._event_settings = labeler_settings, event_settings
-            self._swap(engine)
-            self._engine.tracker.use_settings(event_settings)
+            self._swap(engine).tracker.use_settings(event_settings)
 
-        self._between_frames(act)
+        self._actions.append(act)
 
     def end_events(self, reason: str) -> None:
-        """Ends what is open, because no more frames will come for a while; one that still lies ready is let go."""
+        """End the open events because no frames will come for a while; a frame that is already waiting is skipped."""
 
         def act() -> None:
             self._end_all(reason)
             self._slot.get(0)
-            self._let_go = True
+            self._skip_frame = True
 
-        self._between_frames(act)
+        self._actions.append(act)
 
     def stop(self) -> None:
-        """Ends what is open and makes run() return."""
+        """End the open events and make `run` return."""
 
         def act() -> None:
             self._end_all("stop")
             self._stopped = True
 
-        self._between_frames(act)
+        self._actions.append(act)
 
     def run(self) -> None:
-        """The labeling thread's whole life."""
+        """Label frames until `stop` is called; this is the labeling thread."""
         while not self._stopped:
             frame = self._slot.get(_TICK_S)
-            with self.pulse.within(LABELING_LIMIT_S, "labeling a frame"):
-                self._let_go = False
+            with self.heartbeat.deadline(LABELING_LIMIT_S, "labeling a frame"):
+                self._skip_frame = False
                 while self._actions:
                     self._actions.popleft()()
-                if frame is not None and not self._let_go and self._engine is not None and not self._stopped:
+                if frame is not None and not self._skip_frame and self._engine is not None and not self._stopped:
                     self._label(frame, self._engine)
 
-    def _filter(self, labeler: Labeler, settings: LabelerSettings, threshold: float | None) -> LabelFilter:
-        if self.configured_threshold is not None:
-            settings = replace(settings, threshold=self.configured_threshold)
+    def _make_filter(self, labeler: Labeler, settings: LabelerSettings, threshold: float | None) -> LabelFilter:
+        if self._remote_threshold is not None:
+            settings = replace(settings, threshold=self._remote_threshold)
         return LabelFilter(labeler.bundle, settings, threshold)
-
-    def _between_frames(self, action: Callable[[], None]) -> None:
-        self._actions.append(action)
 
     def _label(self, frame: Frame, engine: Engine) -> None:
         try:
-            scores = engine.labeler.scores(frame.pixels)
+            scores = engine.labeler.score(frame.pixels)
             if not np.isfinite(scores).all():
-                raise ApplianceError(
-                    f"the model {engine.labeler.identity.name} answers with scores that are no numbers"
-                )
+                raise ApplianceError(f"the scores of the model {engine.labeler.identity.name} are not finite numbers")
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
-            self._failed(error, frame, engine)
+            self._handle_failure(error, frame, engine)
             return
-        if self._trouble:
+        if self._error:
             log.info("labeling again")
-            self._trouble = None
+            self._error = None
         labels = engine.filter.select(scores)
         events = engine.tracker.update(
-            engine.filter.masked(scores), engine.filter.thresholds, frame.time, frame.monotonic_s
+            engine.filter.mask(scores), engine.filter.thresholds, frame.time, frame.monotonic_s
         )
-        self._meter.frame(engine.labeler.inference_ms)
-        self._results.labeled(frame, engine, scores, labels, events)
-        if self.on_outcome:
-            self.on_outcome(engine.labeler.inference_ms, None)
+        self._meter.record_frame(engine.labeler.inference_ms)
+        self._listener.on_frame(FrameResult(frame, engine, scores, labels, events))
 
-    def _failed(self, error: Exception, frame: Frame, engine: Engine) -> None:
-        """A frame that cannot be labeled shows nothing: what is open ends in its time, or it would stay on for ever."""
-        trouble = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
-        if trouble != self._trouble:
-            self._trouble = trouble
-            log.error("a frame could not be labeled: %s", trouble, exc_info=not isinstance(error, ApplianceError))
-        nothing = np.full(len(engine.labeler.labels), -np.inf, np.float32)
-        if events := engine.tracker.update(nothing, engine.filter.thresholds, frame.time, frame.monotonic_s):
-            self._results.ended(events)
-        if self.on_outcome:
-            self.on_outcome(0.0, trouble)
+    def _handle_failure(self, error: Exception, frame: Frame, engine: Engine) -> None:
+        """Treat the frame as one without labels, so that open events end in time instead of staying open for ever."""
+        reason = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
+        if reason != self._error:
+            self._error = reason
+            log.error("a frame could not be labeled: %s", reason, exc_info=not isinstance(error, ApplianceError))
+        no_scores = np.full(len(engine.labeler.labels), -np.inf, np.float32)
+        if events := engine.tracker.update(no_scores, engine.filter.thresholds, frame.time, frame.monotonic_s):
+            self._listener.on_events_ended(events)
+        self._listener.on_frame_failed(reason)
 
-    def _swap(self, engine: Engine) -> None:
+    def _swap(self, engine: Engine) -> Engine:
         before = self._engine
         if before is not None and before.labeler.labels == engine.labeler.labels:
             engine = replace(engine, tracker=before.tracker)
         elif before is not None:
             self._end_all("swap")
         self._change(engine)
+        return engine
 
     def _change(self, engine: Engine) -> None:
         self._engine = engine
-        self._results.engine_changed(engine)
+        self._listener.on_engine_changed(engine)
 
     def _end_all(self, reason: str) -> None:
         if self._engine is not None and (events := self._engine.tracker.end_all(reason)):
-            self._results.ended(events)
+            self._listener.on_events_ended(events)

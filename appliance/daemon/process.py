@@ -1,38 +1,41 @@
-"""The service as a process of its own: memory, signals, exit status, and starting again.
-
-What the service does stands in service.py; here is only what whoever started the process may ask of it.
-"""
+"""The daemon as a process: memory, signals, exit status, restart."""
 
 import logging
 import os
 import signal
 import sys
 
-from appliance.daemon.active_model import end_start
+from appliance.daemon.active_model import record_clean_exit
 from appliance.daemon.service import Service
 from appliance.errors import ControlError, ModelError, SettingsError
 from appliance.settings.schema import Settings
-from appliance.system.memory import give_large_blocks_back
-from appliance.system.paths import runtime_dir, state_dir
+from appliance.system.memory import configure_malloc
+from appliance.system.paths import ensure_runtime_dir, ensure_state_dir
 from appliance.system.systemd import Notifier, is_managed
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.daemon")
 
 
 def run_until_stopped(settings: Settings) -> int:
-    """Runs the daemon until SIGTERM, SIGINT or a restart is asked for; returns the exit status."""
-    give_large_blocks_back()
-    state = state_dir()
+    """Run the daemon until SIGTERM, SIGINT or a restart command; return the exit status.
+
+    A restart without systemd replaces the process image and does not return.
+
+    Raises:
+        ApplianceError: The daemon could not start, or had to end.
+    """
+    configure_malloc()
+    state = ensure_state_dir()
     try:
-        service = Service(settings, state, runtime_dir(), Notifier())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.ask_stop())
-        if is_managed():  # in a terminal it is the terminal that hangs up, and the program ends with it
-            signal.signal(signal.SIGHUP, lambda *_: service.ask_reload())
+        service = Service(settings, state, ensure_runtime_dir(), Notifier())
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, lambda *_: service.request_stop())
+        if is_managed():  # without systemd, SIGHUP means that the terminal was closed, which ends the process
+            signal.signal(signal.SIGHUP, lambda *_: service.request_reload())
         service.start()
     except (SettingsError, ModelError, ControlError):
-        # A start that ends with a sentence is no death that a model could be to blame for.
-        end_start(state)
+        # A start that ends with an error message is not the fault of the model.
+        record_clean_exit(state)
         raise
     try:
         service.supervise()
@@ -40,7 +43,7 @@ def run_until_stopped(settings: Settings) -> int:
         service.stop(failed=True)
         raise
     service.stop()
-    if service.restart_wanted and not is_managed():
-        log.info("starting again")
-        os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])
+    if service.restart_requested and not is_managed():
+        log.info("restarting")
+        os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])  # noqa: S606 - replaces this process by design
     return 0

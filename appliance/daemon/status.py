@@ -1,4 +1,4 @@
-"""How the device is doing: the figures of T/stats, and what `appliance check` asks a running daemon."""
+"""The state of the device: the figures of T/stats, and the answer to `appliance check`."""
 
 import time
 from pathlib import Path
@@ -8,21 +8,21 @@ from appliance import __version__
 from appliance.camera.capture import Capture
 from appliance.collection.collector import Collector
 from appliance.daemon.active_model import ActiveModel
-from appliance.daemon.meter import Meter, percentile
+from appliance.daemon.meter import Meter, find_percentile
 from appliance.daemon.pipeline import Pipeline
+from appliance.messaging.device_payloads import StatsPayload
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.payloads import stats_payload
 from appliance.messaging.publisher import MqttPublisher
-from appliance.system.metrics import cpu_temp_c, rss_mb
+from appliance.system.metrics import measure_rss_mb, read_cpu_temp_c
 
 
 class Status:
-    """Looks at every part and changes none; `stats` belongs to one caller, `describe` to any thread."""
+    """Read the state of every part and change none. `collect_stats` belongs to one caller, `describe` to any thread."""
 
     def __init__(
         self,
         device: str,
-        models: ActiveModel,
+        active: ActiveModel,
         capture: Capture,
         pipeline: Pipeline,
         publisher: MqttPublisher,
@@ -30,41 +30,40 @@ class Status:
         meter: Meter,
         collector: Collector | None,
     ):
-        """Takes the parts; the time from now on counts as the device's uptime."""
+        """Set the parts; the device's uptime counts from now on."""
         self._device = device
-        self._models, self._capture, self._pipeline = models, capture, pipeline
+        self._active, self._capture, self._pipeline = active, capture, pipeline
         self._publisher, self._outbox = publisher, outbox
         self._meter, self._collector = meter, collector
         self._started, self._started_s = time.time(), time.monotonic()
 
-    def stats(self) -> dict[str, Any]:
-        """The payload of T/stats; frames a second count from one call to the next."""
-        times, camera = self._meter.inference_ms(), self._capture.status
-        payload = stats_payload(
+    def collect_stats(self) -> StatsPayload:
+        """Return the payload of T/stats; frames per second count from one call to the next."""
+        times_ms, camera = self._meter.inference_times_ms, self._capture.status
+        return StatsPayload(
             fps=self._meter.take_fps(),
             dropped=self._capture.dropped,
-            inference_p50_ms=percentile(times, 50),
-            inference_p95_ms=percentile(times, 95),
+            inference_p50_ms=find_percentile(times_ms, 50),
+            inference_p95_ms=find_percentile(times_ms, 95),
             outbox_waiting=self._outbox.waiting,
             outbox_dropped=self._outbox.dropped,
-            cpu_temp_c=cpu_temp_c(),
-            rss_mb=rss_mb(),
+            cpu_temp_c=read_cpu_temp_c(),
+            rss_mb=measure_rss_mb(),
             uptime_s=time.monotonic() - self._started_s,
-            started=self._started,
-            runtime=self._models.current.runtime,
+            started_s=self._started,
+            runtime=self._active.current.runtime,
             camera_state=camera.state,
             camera_restarts=camera.restarts,
+            collect=self._collector.stats() if self._collector else None,
         )
-        return payload | ({"collect": self._collector.stats()} if self._collector else {})
 
     def describe(self, settings: Path | None) -> dict[str, Any]:
-        """What the daemon says of itself on the control socket.
+        """Return the state of the daemon for the control socket.
 
         Args:
-            settings: The file that its settings came from; None: the defaults.
+            settings: The settings file; None for the defaults.
         """
         camera, engine, last_s = self._capture.status, self._pipeline.engine, self._capture.last_frame_s
-        identity = self._models.current.identity
         return {
             "version": __version__,
             "device": self._device,
@@ -76,10 +75,10 @@ class Status:
                 "last_frame_age_s": None if last_s is None else round(time.monotonic() - last_s, 2),
             },
             "labels": engine.tracker.open_labels if engine else [],
-            "model": identity.as_dict(),
-            "runtime": self._models.current.runtime,
+            "model": self._active.current.identity.as_dict(),
+            "runtime": self._active.current.runtime,
             "frames": self._meter.frames,
-            "labeling_trouble": self._pipeline.trouble,
+            "labeling_trouble": self._pipeline.error,
             "broker": {"connected": self._publisher.connected, "trouble": self._publisher.trouble},
             "outbox": {
                 "waiting": self._outbox.waiting,

@@ -1,151 +1,172 @@
-"""Where the road of models meets the road of frames: the update machine's view of the rest of the program.
+"""The updater's view of the rest of the program (updates.host.Host).
 
-It loads a candidate beside the running model, has it swapped in between two frames, and says what happened: each step on
-T/update, the state of things on T/model. Everything that changes which model runs goes through the orders, which let one
-change happen at a time, whoever asks for it.
+It loads a candidate next to the running model, swaps it in between two frames, and publishes what happens: each step on
+T/update, the state of updates on T/model. Every change of the model goes through the `ModelSwitch`.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from appliance.bundle.bundle import Bundle
-from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.active_model import ActiveModel
-from appliance.daemon.commands import DeviceCommands
-from appliance.daemon.pipeline import Engine, Pipeline
+from appliance.daemon.engine import Engine
+from appliance.daemon.model_switch import ModelSwitch
+from appliance.daemon.pipeline import Pipeline
+from appliance.daemon.results import ResultListener
 from appliance.errors import ModelError, StoreError
 from appliance.labeling.labeler import Labeler
-from appliance.messaging.payloads import model_payload, update_payload
+from appliance.messaging.device_payloads import ModelPayload, UpdatePayload
 from appliance.messaging.reports import Reports
-from appliance.updates.host import UpdateStatus, UpdateStep
+from appliance.updates.steps import UpdateStatus, UpdateStep
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from appliance.bundle.identity import ModelIdentity
 
-# The labeling thread takes a change up within a frame, or a fraction of a second where none come.
-_IN_FORCE_LIMIT_S = 15.0
+log = logging.getLogger("appliance.updates")
+
+# The labeling thread adopts a change within one frame, or within a fraction of a second if no frames come.
+_ADOPTION_LIMIT_S = 15.0
 
 
-class UpdateHost:
-    """What updates need of the rest (updates.device.Device), and what people are told of models."""
+class UpdateHost(ResultListener):
+    """What the updater needs of the daemon, and what users see of models and updates."""
 
-    def __init__(self, models: ActiveModel, pipeline: Pipeline, reports: Reports):
-        self._models = models
+    def __init__(self, active: ActiveModel, pipeline: Pipeline, switch: ModelSwitch, reports: Reports):
+        """Set the parts.
+
+        Args:
+            active: Loads candidates and earlier models.
+            pipeline: Tells whether a candidate fits the settings, and whether labeling hangs.
+            switch: Swaps models.
+            reports: Publishes T/update and T/model.
+        """
+        self._active = active
         self._pipeline = pipeline
+        self._switch = switch
         self._reports = reports
-        self._orders: DeviceCommands | None = None
         self._lock = threading.Lock()
-        self._shown = UpdateStatus()
+        self._status = UpdateStatus()
         self._identity: ModelIdentity | None = None
-        self._labels = threading.Condition()
-        self._in_force: Labeler | None = None
-        self._warmed_under: tuple[object, ...] = ()
+        self._adopted = threading.Condition()
+        self._labeler_in_use: Labeler | None = None
+        self._preload_options: tuple[object, ...] = ()
 
-    def ties(self, orders: DeviceCommands) -> None:
-        """Names the orders, which know this object too."""
-        self._orders = orders
+    # Called on the labeling thread.
 
-    # From the labeling thread
-
-    def engine_changed(self, engine: Engine) -> None:
-        """From the next frame on, this engine labels."""
-        with self._labels:
-            self._in_force = engine.labeler
-            self._labels.notify_all()
+    def on_engine_changed(self, engine: Engine) -> None:
+        """Publish the model that labels from the next frame on, and wake a swap that waits for it."""
+        with self._adopted:
+            self._labeler_in_use = engine.labeler
+            self._adopted.notify_all()
         with self._lock:
             self._identity = engine.labeler.identity
-            self._tell()
+            self._publish_status()
 
-    # From the updater's thread
+    # Called on the updater's thread.
 
-    def running(self) -> Bundle:
-        """The bundle that labels now."""
-        return self._models.current.bundle
+    def running_bundle(self) -> Bundle:
+        """Return the bundle of the active model."""
+        return self._active.current.bundle
 
-    def held(self) -> str | None:
-        """Why no model is delivered now."""
-        return self._models.held
+    def delivery_blocked_reason(self) -> str | None:
+        """Return why no model can be delivered now; None if one can be."""
+        return self._active.delivery_blocked_reason
 
-    def warm(self, bundle: Bundle) -> Labeler:
-        """Loads a bundle and runs it once; its labels are held against the settings."""
-        self._warmed_under = self._models.loaded_under
-        labeler = self._models.load_beside(bundle)
+    def preload(self, bundle: Bundle) -> Labeler:
+        """Load a candidate, run it once, and check its labels against the settings.
+
+        Raises:
+            ModelError: The bundle cannot be loaded or run, or does not fit the settings.
+        """
+        self._preload_options = self._active.load_options
+        labeler = self._active.load_candidate(bundle)
         self._pipeline.prepare(labeler, None)
         return labeler
 
-    def swap(self, warmed: Labeler, change: Callable[[], None]) -> None:
-        """Changes the store and puts the warmed labeler in; loaded anew where the settings were read again since."""
-        if why := self.held():
-            raise StoreError(why)
+    def swap(self, preloaded: Labeler, change: Callable[[], None]) -> None:
+        """Change the store and swap in a preloaded labeler; load it again if the settings changed in the meantime.
+
+        Raises:
+            StoreError: From `change`, or no model can be delivered now; nothing was swapped.
+            LabelOptionError: The model no longer fits the settings; nothing was changed.
+        """
+        if reason := self.delivery_blocked_reason():
+            raise StoreError(reason)
 
         def load() -> Labeler:
-            return (
-                warmed if self._models.loaded_under == self._warmed_under else self._models.load_beside(warmed.bundle)
-            )
+            still_valid = self._active.load_options == self._preload_options
+            return preloaded if still_valid else self._active.load_candidate(preloaded.bundle)
 
-        self._orders.put_in(load, change)
-        self._wait_for(self._models.current)
+        self._switch.switch(load, change)
+        self._wait_for_adoption(self._active.current)
 
-    def go_back(self, change: Callable[[], None]) -> None:
-        """Changes the store and puts in what it then says is current."""
+    def reload_current(self, change: Callable[[], None]) -> None:
+        """Change the store, and swap in the model that it names afterwards.
+
+        Raises:
+            StoreError, ModelError: The change or the swap failed.
+        """
 
         def load() -> Labeler:
             change()
-            return self._models.load()
+            return self._active.load()
 
-        self._orders.put_in(load)
-        self._wait_for(self._models.current)
+        self._switch.switch(load)
+        self._wait_for_adoption(self._active.current)
 
-    def roll_back(self, reason: str) -> None:
-        """Puts the model before the current one back, here and in the store; the bundled one where that cannot be used."""
-        leaving = self._models.current.bundle
+    def rollback(self, reason: str) -> None:
+        """Go back to the previous model, here and in the store; to the bundled one if that cannot be used.
+
+        Raises:
+            StoreError, ModelError: Neither can be used; nothing was changed.
+        """
+        leaving = self._active.current.bundle
         try:
-            self._put_back(leaving, reason, to_bundled=False)
+            self._switch_back(leaving, reason, to_bundled=False)
         except ModelError as error:
-            log.warning("the model before cannot be gone back to, so the bundled one is taken: %s", error)
-            self._put_back(leaving, reason, to_bundled=True)
-        self._wait_for(self._models.current)
+            log.warning("the previous model cannot be used, so the bundled one is: %s", error)
+            self._switch_back(leaving, reason, to_bundled=True)
+        self._wait_for_adoption(self._active.current)
 
-    def configured(self, threshold: float | None) -> None:
-        """Remote Config's threshold, in the place of labeler.threshold."""
-        self._orders.configure_threshold(threshold)
+    def apply_remote_threshold(self, threshold: float | None) -> None:
+        """Apply the threshold of Remote Config, which replaces labeler.threshold; None for none."""
+        self._switch.set_remote_threshold(threshold)
 
-    def stuck(self) -> str | None:
-        """What labeling hangs in."""
-        return self._pipeline.pulse.overdue()
+    def stuck_reason(self) -> str | None:
+        """Return what the labeling thread hangs in; None if it does not hang."""
+        return self._pipeline.heartbeat.overdue()
 
-    def told(self, step: UpdateStep) -> None:
-        """A step, for T/update."""
-        log.info(
-            "update: %s",
-            " ".join(filter(None, (step.state, step.version, f"({step.reason})" if step.reason else None))),
-        )
-        self._reports.update(update_payload(step.state, step.version, step.sha256, step.reason))
+    def report_step(self, step: UpdateStep) -> None:
+        """Log a step of an update and publish it on T/update."""
+        words = (step.state, step.version, f"({step.reason})" if step.reason else None)
+        log.info("update: %s", " ".join(filter(None, words)))
+        self._reports.update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
 
-    def shows(self, shown: UpdateStatus) -> None:
-        """The state of updates, for T/model."""
+    def report_status(self, status: UpdateStatus) -> None:
+        """Publish the state of updates on T/model if it changed."""
         with self._lock:
-            if shown != self._shown:
-                self._shown = shown
-                self._tell()
+            if status != self._status:
+                self._status = status
+                self._publish_status()
 
-    def _put_back(self, leaving: Bundle, reason: str, to_bundled: bool) -> None:
-        self._orders.put_in(
-            lambda: self._models.load_previous(to_bundled),
-            lambda: self._models.roll_back(reason, to_bundled),
+    def _switch_back(self, leaving: Bundle, reason: str, to_bundled: bool) -> None:
+        self._switch.switch(
+            lambda: self._active.load_previous(to_bundled),
+            lambda: self._active.roll_back(reason, to_bundled),
             leaving=leaving,
         )
 
-    def _tell(self) -> None:
-        identity, shown = self._identity, self._shown
+    def _publish_status(self) -> None:
+        identity, status = self._identity, self._status
         if identity is None:
-            return  # told when the first model labels
+            return  # published when the first model labels
         self._reports.model(
-            model_payload(identity.version, shown.latest_version, identity.name, shown.in_progress, shown.percentage)
+            ModelPayload(identity.version, status.latest_version, identity.name, status.in_progress, status.percentage)
         )
 
-    def _wait_for(self, labeler: Any) -> None:
-        with self._labels:
-            if not self._labels.wait_for(lambda: self._in_force is labeler, _IN_FORCE_LIMIT_S):
-                log.warning("the labeling has not taken up its new model within %g s", _IN_FORCE_LIMIT_S)
+    def _wait_for_adoption(self, labeler: Labeler) -> None:
+        with self._adopted:
+            if not self._adopted.wait_for(lambda: self._labeler_in_use is labeler, _ADOPTION_LIMIT_S):
+                log.warning("the labeling thread has not adopted its new model within %g s", _ADOPTION_LIMIT_S)

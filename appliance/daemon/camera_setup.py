@@ -1,0 +1,69 @@
+"""Connect the camera to the rest: the size it should deliver, and what follows from a change of its state."""
+
+from collections.abc import Callable
+
+from appliance.camera.capture import CameraStatus
+from appliance.camera.open import open_camera
+from appliance.camera.source import Camera, CameraState
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.pipeline import Pipeline
+from appliance.messaging.reports import Reports
+
+# Snapshots and collected frames are for people, who want more than the model's input size.
+SNAPSHOT_PX = (1280, 720)
+
+
+class CameraOpener:
+    """Open the camera of the settings in force, with a frame size that suits the active model."""
+
+    def __init__(self, live: LiveSettings, active: ActiveModel):
+        """Set the settings in force and the active model."""
+        self._live = live
+        self._active = active
+
+    def open(self) -> Camera:
+        """Open the camera.
+
+        Raises:
+            CameraError: The camera cannot be opened now.
+        """
+        return open_camera(self._live.settings.camera, self.wanted_px(self._active.current.input_px))
+
+    def wanted_px(self, input_px: tuple[int, int]) -> tuple[int, int]:
+        """Return the (width, height) that is enough for the model: its input size on the region of the picture.
+
+        Args:
+            input_px: The model's input (width, height).
+        """
+        _, _, width, height = self._live.view.region or (0.0, 0.0, 1.0, 1.0)
+        wanted = round(input_px[0] / width), round(input_px[1] / height)
+        if self._live.view.rotation in (90, 270):
+            wanted = wanted[::-1]
+        settings = self._live.settings
+        if settings.mqtt.snapshots or settings.collect.enabled:
+            wanted = max(wanted[0], SNAPSHOT_PX[0]), max(wanted[1], SNAPSHOT_PX[1])
+        return wanted
+
+
+class CameraStatusHandler:
+    """End events and clear the published state when the camera stops delivering frames."""
+
+    def __init__(self, pipeline: Pipeline, reports: Reports, request_stats: Callable[[], None]):
+        """Set the parts that depend on frames.
+
+        Args:
+            pipeline: Holds the open events.
+            reports: Publishes T/state.
+            request_stats: Makes the next T/stats come soon.
+        """
+        self._pipeline = pipeline
+        self._reports = reports
+        self._request_stats = request_stats
+
+    def on_change(self, status: CameraStatus) -> None:
+        """Handle a new camera status; called on the capture thread, does not block."""
+        if status.state not in (CameraState.STREAMING, CameraState.OPENING):
+            self._pipeline.end_events("running" if status.state == CameraState.OFF else "camera")
+            self._reports.clear_state()
+        self._request_stats()

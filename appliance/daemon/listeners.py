@@ -1,0 +1,83 @@
+"""The listeners of the labeling results: MQTT reports, the collector, and the probation of a new model."""
+
+from collections.abc import Sequence
+
+from appliance.collection.collector import Collector
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.engine import Engine
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.results import FrameResult, ResultListener
+from appliance.imaging.files import encode_jpeg
+from appliance.labeling.preprocess import turn_upright
+from appliance.labeling.tracker import Event
+from appliance.messaging.reports import Reports
+from appliance.updates.updater import Updater
+
+
+class ReportsListener(ResultListener):
+    """Publish results over MQTT."""
+
+    def __init__(self, reports: Reports, live: LiveSettings):
+        """Set what publishes, and the settings that define how a snapshot is turned upright."""
+        self._reports = reports
+        self._live = live
+
+    def on_frame(self, result: FrameResult) -> None:
+        """Publish labels, state and events of a frame; a snapshot is encoded only if one is sent."""
+        self._reports.report_frame(
+            result.frame,
+            result.labels,
+            result.engine.labeler.inference_ms,
+            result.events,
+            result.engine.tracker.open_peaks,
+            lambda: encode_jpeg(turn_upright(result.frame.pixels, self._live.view)),
+        )
+
+    def on_events_ended(self, events: Sequence[Event]) -> None:
+        """Publish the end of events."""
+        self._reports.report_ended(events)
+
+    def on_engine_changed(self, engine: Engine) -> None:
+        """Publish the model and the threshold in force."""
+        labeler = engine.labeler
+        self._reports.use_model(labeler.identity, labeler.labels, engine.filter.reportable)
+        self._reports.report_threshold(engine.filter.threshold)
+
+
+class CollectorListener(ResultListener):
+    """Offer frames to the collector."""
+
+    def __init__(self, collector: Collector):
+        """Set the collector."""
+        self._collector = collector
+
+    def on_frame(self, result: FrameResult) -> None:
+        """Offer a frame with the scores of the labels that may be reported."""
+        labeler = result.engine.labeler
+        self._collector.offer(
+            result.frame, labeler.labels, result.engine.filter.mask(result.scores), result.events, labeler.identity
+        )
+
+
+class ProbationListener(ResultListener):
+    """Report the outcome of frames to the updater, which judges a model on probation by them.
+
+    Skipped while labeler.model overrides the store: those frames say nothing about the delivered model.
+    """
+
+    def __init__(self, updater: Updater, active: ActiveModel):
+        """Set the updater, and the active model that knows about the override."""
+        self._updater = updater
+        self._active = active
+
+    def on_frame(self, result: FrameResult) -> None:
+        """Report the invoke time of a labeled frame."""
+        self._record(result.engine.labeler.inference_ms, None)
+
+    def on_frame_failed(self, error: str) -> None:
+        """Report a frame that could not be labeled."""
+        self._record(0.0, error)
+
+    def _record(self, inference_ms: float, error: str | None) -> None:
+        if not self._active.is_overridden:
+            self._updater.record_frame(inference_ms, error)

@@ -1,0 +1,238 @@
+"""Build the parts of the daemon and connect them; nothing runs yet."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from appliance.camera.capture import Capture
+from appliance.collection.collector import Collector
+from appliance.control.server import ControlServer
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
+from appliance.daemon.commands import DeviceCommands
+from appliance.daemon.engine import Engine
+from appliance.daemon.listeners import CollectorListener, ProbationListener, ReportsListener
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.message_router import MessageRouter
+from appliance.daemon.meter import Meter
+from appliance.daemon.model_switch import ModelSwitch
+from appliance.daemon.overrides import OverrideFile
+from appliance.daemon.pipeline import Pipeline
+from appliance.daemon.reloading import SettingsReloader
+from appliance.daemon.results import ResultDispatcher
+from appliance.daemon.stats_timer import StatsTimer
+from appliance.daemon.status import Status
+from appliance.daemon.update_host import UpdateHost
+from appliance.errors import LabelOptionError, SettingsError
+from appliance.imaging.frame_slot import FrameSlot
+from appliance.labeling.probe import ProbeResult, probe
+from appliance.messaging.commands import Commands
+from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.publisher import MqttPublisher
+from appliance.messaging.reports import Reports
+from appliance.messaging.topics import Topics
+from appliance.settings.credentials import apply_credentials
+from appliance.settings.schema import Settings
+from appliance.settings.secrets import read_secret
+from appliance.system.device_id import resolve_device_id
+from appliance.system.paths import SOCKET_NAME
+from appliance.system.systemd import Notifier
+from appliance.updates.sources.open import open_source, shutdown_notice
+from appliance.updates.sources.source import FIREBASE_FOLDER
+from appliance.updates.updater import Updater
+
+log = logging.getLogger("appliance.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The connected parts of one daemon.
+
+    Attributes:
+        device: The device id.
+        engine: The engine for the first frame.
+        collector: None unless frames are collected.
+    """
+
+    device: str
+    live: LiveSettings
+    outbox: Outbox
+    overrides: OverrideFile
+    active: ActiveModel
+    publisher: MqttPublisher
+    reports: Reports
+    collector: Collector | None
+    results: ResultDispatcher
+    pipeline: Pipeline
+    capture: Capture
+    switch: ModelSwitch
+    update_host: UpdateHost
+    updater: Updater
+    stats: StatsTimer
+    status: Status
+    commands: DeviceCommands
+    control: ControlServer
+    reloader: SettingsReloader
+    engine: Engine
+
+
+def build_parts(
+    settings: Settings, state: Path, runtime: Path, notifier: Notifier, restart: Callable[[], None]
+) -> Parts:
+    """Build and connect the parts.
+
+    Args:
+        settings: Valid settings.
+        state: The state folder: models, the outbox, the overrides.
+        runtime: The folder for the control socket.
+        notifier: Reports to systemd.
+        restart: Stops the daemon in order, to be started again.
+
+    Raises:
+        SettingsError: A secret cannot be read, or the settings name a model that cannot be used.
+        ModelError: No model can be loaded.
+        OutboxError: Another process uses the outbox.
+    """
+    settings = apply_credentials(settings)
+    live = LiveSettings(settings)
+    boot = secrets.token_hex(6)
+    device = resolve_device_id(settings.device.id, state)
+    topics = Topics(settings.mqtt.base_topic, device, settings.mqtt.discovery_prefix)
+    # The outbox comes first: if another daemon on the same state holds it, the store must not record a start.
+    outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
+    active = ActiveModel(state, settings.labeler, live.view)
+    router = MessageRouter()
+    publisher = _make_publisher(settings, topics, outbox, router, device)
+    reports = Reports(publisher, topics, settings, boot, state)
+    overrides = OverrideFile(state)
+    collector = _make_collector(live, state)
+    meter = Meter()
+    slot = FrameSlot()
+    results = ResultDispatcher()
+    pipeline = Pipeline(
+        slot, settings.labeler, settings.events, results, _make_event_ids(boot), meter,
+        _read_remote_threshold(settings, state),
+    )  # fmt: skip
+    switch = ModelSwitch(active, pipeline, overrides, reports.allow)
+    opener = CameraOpener(live, active)
+    update_host = UpdateHost(active, pipeline, switch, reports)
+    updater = _make_updater(live, device, state, active, update_host)
+
+    results.register(ReportsListener(reports, live))
+    if collector:
+        results.register(CollectorListener(collector))
+    results.register(update_host)
+    results.register(ProbationListener(updater, active))
+
+    stats = StatsTimer(reports.stats)
+    capture = Capture(
+        opener.open,
+        settings.camera.fps,
+        slot,
+        CameraStatusHandler(pipeline, reports, stats.request_soon).on_change,
+    )
+    status = Status(device, active, capture, pipeline, publisher, outbox, meter, collector)
+    commands = DeviceCommands(
+        switch, active, overrides, capture, reports,
+        updater if settings.update.source != "none" else None,
+        restart,
+        lambda: status.describe(live.settings.path),
+    )  # fmt: skip
+    mqtt_commands = Commands(topics, commands.mqtt_handlers(topics.commands), publisher.answer)
+    router.register(topics.commands.values(), mqtt_commands.handle)
+    router.register([topics.homeassistant_status], lambda message: reports.homeassistant_status(message.payload))
+    return Parts(
+        device=device,
+        live=live,
+        outbox=outbox,
+        overrides=overrides,
+        active=active,
+        publisher=publisher,
+        reports=reports,
+        collector=collector,
+        results=results,
+        pipeline=pipeline,
+        capture=capture,
+        switch=switch,
+        update_host=update_host,
+        updater=updater,
+        stats=stats,
+        status=status,
+        commands=commands,
+        control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
+        reloader=SettingsReloader(live, switch, active, capture, opener, updater, notifier),
+        engine=_prepare_first_engine(switch, settings),
+    )
+
+
+def _make_publisher(
+    settings: Settings, topics: Topics, outbox: Outbox, router: MessageRouter, device: str
+) -> MqttPublisher:
+    return MqttPublisher(
+        settings.mqtt,
+        _read_mqtt_password(settings),
+        topics,
+        outbox,
+        [*topics.commands.values(), topics.homeassistant_status],
+        router.route,
+        settings.mqtt.client_id or f"appliance-{device}",
+    )
+
+
+def _read_mqtt_password(settings: Settings) -> str | None:
+    if settings.mqtt.password_file is None:
+        return None
+    password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
+    if warning:
+        log.warning("%s", warning)
+    return password
+
+
+def _make_collector(live: LiveSettings, state: Path) -> Collector | None:
+    collect = live.settings.collect
+    return Collector(collect, collect.dir or state / "collected", live.view) if collect.enabled else None
+
+
+def _make_event_ids(boot: str) -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"{boot}-{next(numbers)}"
+
+
+def _read_remote_threshold(settings: Settings, state: Path) -> float | None:
+    """Return the threshold that Remote Config set last, which is in force from the first frame on."""
+    update = settings.update
+    if update.source == "none" or not update.firebase.remote_config:
+        return None
+    from appliance.updates.firebase.remote_config import load_config
+
+    return load_config(state / FIREBASE_FOLDER, update.firebase).threshold
+
+
+def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveModel, host: UpdateHost) -> Updater:
+    """Build the updater; without a source it only finishes what an earlier one began, and reports a reverted model."""
+    settings = live.settings
+
+    def try_bundle(bundle: Path) -> ProbeResult:
+        labeler = live.settings.labeler  # as reloaded since
+        return probe(bundle, runtime=labeler.runtime, threads=labeler.threads)
+
+    def open_update_source() -> Any:
+        return open_source(settings.update, device, state, host)
+
+    if text := shutdown_notice(settings.update, datetime.now().astimezone().date()):
+        log.warning("%s", text)
+    return Updater(
+        settings.update, settings.camera.fps, active.store, state, host, open_update_source, active.reverted, try_bundle
+    )
+
+
+def _prepare_first_engine(switch: ModelSwitch, settings: Settings) -> Engine:
+    try:
+        return switch.prepare_first_engine()
+    except LabelOptionError as error:
+        raise SettingsError(f"{settings.path or 'the settings'}, section labeler: {error}") from error

@@ -1,0 +1,73 @@
+"""Reload the settings while the daemon runs (SIGHUP)."""
+
+import logging
+
+from appliance.camera.capture import Capture
+from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.camera_setup import CameraOpener
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.model_switch import ModelSwitch
+from appliance.errors import ApplianceError
+from appliance.imaging.view import View
+from appliance.settings.changes import Changes, compare_settings
+from appliance.settings.credentials import apply_credentials
+from appliance.settings.load import load_settings
+from appliance.system.logs import configure_logging
+from appliance.system.systemd import Notifier
+from appliance.updates.updater import Updater
+
+log = logging.getLogger("appliance.daemon")
+
+
+class SettingsReloader:
+    """Apply what can change while the daemon runs, and report what needs a restart."""
+
+    def __init__(
+        self,
+        live: LiveSettings,
+        switch: ModelSwitch,
+        active: ActiveModel,
+        capture: Capture,
+        opener: CameraOpener,
+        updater: Updater,
+        notifier: Notifier,
+    ):
+        """Set the parts that follow the settings."""
+        self._live = live
+        self._switch = switch
+        self._active = active
+        self._capture = capture
+        self._opener = opener
+        self._updater = updater
+        self._notifier = notifier
+
+    def reload(self) -> None:
+        """Read the settings again; invalid settings are logged and change nothing."""
+        self._notifier.notify_reloading()
+        try:
+            changes = compare_settings(self._live.settings, apply_credentials(load_settings(self._live.settings.path)))
+            if changes.labels:
+                settings = changes.settings
+                view = View.from_settings(settings.camera)
+                self._switch.apply_settings(settings.labeler, settings.events, view, changes.model)
+        except ApplianceError as error:
+            log.error("reload failed, keeping the previous settings: %s", error)
+            self._notifier.notify_ready(f"the settings are invalid, the previous ones are in force: {error}")
+            return
+        self._live.replace(changes.settings)
+        self._notify_parts(changes)
+        log.info("settings reloaded; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing changed")
+        if changes.restart:
+            log.warning("these take effect after `systemctl restart appliance`: %s", ", ".join(changes.restart))
+        identity = self._active.current.identity
+        self._notifier.notify_ready(f"labeling with {identity.name} {identity.version}")
+
+    def _notify_parts(self, changes: Changes) -> None:
+        settings = self._live.settings
+        if changes.camera:
+            self._capture.use_camera(self._opener.open, settings.camera.fps)
+            self._updater.set_fps(settings.camera.fps)
+        if changes.model:
+            self._updater.notify_store_changed()
+        if changes.log:
+            configure_logging(settings.log.level, settings.log.format)
