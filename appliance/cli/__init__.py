@@ -1,98 +1,112 @@
-"""The command line: one module a subcommand, imported only when it runs.
+"""The command line: one module per subcommand, imported only when it runs.
 
-A subcommand's module has `add_arguments(parser)` and `run(arguments) -> exit status`; it parses, calls one function
-and prints. Results go to standard output, what is said to people to standard error.
+A subcommand's module has EXAMPLE, `add_arguments(parser)` and `run(arguments) -> exit status`; it parses, calls one
+function and prints. Results go to standard output, messages for people to standard error. To add a subcommand, write its
+module and add a line to COMMANDS.
 """
 
 import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from appliance import __version__
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_message
 from appliance.errors import ApplianceError, SettingsError, UsageError
-from appliance.system import logs as log
+from appliance.system.logs import configure_logging
 
 COMMANDS = {
-    "run": "the daemon, in the foreground",
-    "demo": "the whole appliance on drawn scenes and a broker of its own",
-    "check": "says what works and what to do about the rest",
-    "label": "labels pictures",
-    "model": "the models on this device: show, list, install, rollback, check",
-    "bench": "what a frame costs, stage by stage",
-    "dataset": "checks and packs pictures for training",
-    "train": "teaches a model your own labels",
-    "evaluate": "says how good a model is, and sets its threshold",
-    "publish": "puts models where devices fetch them",
+    "run": "run the daemon in the foreground",
+    "demo": "show the whole appliance with drawn scenes and a broker of its own",
+    "check": "check settings, camera, model, broker, update source, disk and clock",
+    "label": "label pictures",
+    "model": "show, list, install, roll back or update the models on this device",
+    "bench": "measure the cost of a frame, stage by stage",
+    "dataset": "check or pack a dataset of pictures",
+    "train": "train a model on your own labels",
+    "evaluate": "measure the quality of a model, and set its threshold",
+    "publish": "publish models for devices to fetch",
+    "help": "show the manual, topic by topic",
 }
-DONE, FAILED, WRONG_USAGE, WRONG_SETTINGS = 0, 1, 2, 78
+"""Each subcommand with its purpose; the module `appliance.cli.NAME` defines it."""
 
 _EXAMPLE = "example: appliance label picture.jpg"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs one subcommand; returns the exit status: 0 done, 1 not done, 2 wrong usage, 78 wrong settings."""
-    parser = _parser(argv)
+    """Run one subcommand.
+
+    Args:
+        argv: The arguments without the name of the program.
+
+    Returns:
+        The exit status.
+    """
+    parser = _make_parser(argv)
     arguments = parser.parse_args(argv)
     if not arguments.command:
         parser.print_help()
-        return WRONG_USAGE
-    log.set_up("debug" if arguments.verbose else "info" if arguments.command == "run" else "warning")
+        return ExitStatus.WRONG_USAGE
+    configure_logging("debug" if arguments.verbose else "info" if arguments.command == "run" else "warning")
+    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return arguments.run(arguments)
+        return run(arguments)
     except SettingsError as error:
-        return _say(error, WRONG_SETTINGS)
+        return _report(error, ExitStatus.WRONG_SETTINGS)
     except UsageError as error:
-        return _say(error, WRONG_USAGE)
+        return _report(error, ExitStatus.WRONG_USAGE)
     except ApplianceError as error:
-        return _say(error, FAILED)
+        return _report(error, ExitStatus.FAILED)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away (`| head`): there is nobody left to tell
-        return FAILED
+        sys.stderr.close()  # the reader of standard output is gone (`| head`); Python would print an error about it
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
-        return 130
+        return ExitStatus.INTERRUPTED
 
 
-def _say(error: ApplianceError, status: int) -> int:
-    logging.getLogger("appliance").debug("where it comes from", exc_info=error)
-    print(f"appliance: {error}", file=sys.stderr)
+def _report(error: ApplianceError, status: ExitStatus) -> ExitStatus:
+    logging.getLogger("appliance").debug("traceback of the error", exc_info=error)
+    print_message(str(error))
     return status
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; only the module of the requested subcommand is imported."""
     parser = argparse.ArgumentParser(
-        prog="appliance", description="A camera that labels what it sees and says so over MQTT.", epilog=_EXAMPLE
+        prog="appliance",
+        description="Label what a camera sees with TFLite, and publish it over MQTT.",
+        epilog=f"{_EXAMPLE}; the manual: appliance help",
     )
     parser.add_argument("--version", action="version", version=f"camera-appliance {__version__}")
     _add_verbose(parser, False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    wanted = next((word for word in argv if word in COMMANDS), None)
+    requested = next((word for word in argv if word in COMMANDS), None)
     for name, purpose in COMMANDS.items():
-        if name == wanted:
+        if name == requested:
             module = importlib.import_module(f"appliance.cli.{name}")
-            sub = subparsers.add_parser(
-                name, help=purpose, description=module.__doc__.splitlines()[0], epilog=module.EXAMPLE
-            )
-            _add_verbose(sub, argparse.SUPPRESS)
-            module.add_arguments(sub)
-            for action in _actions(sub):
-                _add_verbose(action, argparse.SUPPRESS)
-            sub.set_defaults(run=module.run)
+            description = (module.__doc__ or purpose).splitlines()[0]
+            subparser = subparsers.add_parser(name, help=purpose, description=description, epilog=module.EXAMPLE)
+            _add_verbose(subparser, argparse.SUPPRESS)
+            module.add_arguments(subparser)
+            for action_parser in _find_action_parsers(subparser):
+                _add_verbose(action_parser, argparse.SUPPRESS)
+            subparser.set_defaults(run=module.run)
         else:
             subparsers.add_parser(name, help=purpose)
     return parser
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
-    """The parsers of a subcommand's own actions (`model list`); argparse names them only in private."""
+def _find_action_parsers(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
+    """Return the parsers of a subcommand's own actions, such as `model list`; argparse offers no public access."""
     return (
-        sub
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-        for sub in action.choices.values()
+        action_parser
+        for action in parser._actions  # noqa: SLF001 - see above
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - see above
+        for action_parser in action.choices.values()
     )
 
 
 def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:
-    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="say more about what happens")
+    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="log more details")
