@@ -1,8 +1,8 @@
-"""Tests camera.controls against what a Pi's camera offers, before libcamera sees them.
+"""Validate camera.controls against the controls of a Pi camera before libcamera receives them.
 
-libcamera takes names and numbers on trust: a single number where it expects two ends the whole process (an
-assertion in native code; seen with libcamera 0.7.2 and FrameDurationLimits = 5). So every name, type, count and
-bound is looked at here, and a wrong one gets a sentence.
+libcamera does not validate names and values: a single number for a control that takes two ends the whole process (an
+assertion in native code; observed with libcamera 0.7.2 and FrameDurationLimits = 5). So every name, type, count and
+bound is checked here, and an invalid one is explained.
 """
 
 import difflib
@@ -17,13 +17,13 @@ _NUMBERS = {"Byte": 1, "Integer32": 1, "Integer64": 1, "Float": 1, "Point": 2, "
 
 @dataclass(frozen=True, slots=True)
 class ControlSpec:
-    """What a control takes.
+    """Values that a control accepts.
 
     Attributes:
-        type: libcamera's name for it: Bool, Byte, Integer32, Integer64, Float, String, Rectangle, Size, Point.
-        count: How many of them; 0: one that is no list, -1: a list of any length.
-        low: The bounds, for numbers, where there are any: one for each element of the list or for all.
-        high: As low.
+        type: libcamera's name: Bool, Byte, Integer32, Integer64, Float, String, Rectangle, Size, Point.
+        count: Length of the list; 0: not a list, -1: a list of any length.
+        low: Lower bound of numbers, if there is one: for each element of the list or for all.
+        high: Upper bound, as low.
     """
 
     type: str
@@ -32,70 +32,76 @@ class ControlSpec:
     high: Any = None
 
 
-def check_controls(controls: Mapping[str, Any], kinds: Mapping[str, ControlSpec]) -> dict[str, Any]:
-    """The controls as libcamera takes them.
+def check_controls(controls: Mapping[str, Any], specs: Mapping[str, ControlSpec]) -> dict[str, Any]:
+    """Return the controls with the types that libcamera takes.
 
     Args:
-        controls: Name → value, as the settings file has them.
-        kinds: What this camera offers.
+        controls: Name → value, as in the settings file.
+        specs: Name → specification of the camera's controls.
 
     Raises:
-        SettingsError: A control that this camera does not have, or a value that it does not take.
+        SettingsError: The camera does not have a control, or does not accept its value.
     """
-    return {name: _checked(name, value, _kind(name, kinds)) for name, value in controls.items()}
+    return {name: _convert_value(name, value, _find_spec(name, specs)) for name, value in controls.items()}
 
 
-def _kind(name: str, kinds: Mapping[str, ControlSpec]) -> ControlSpec:
-    if name in kinds:
-        return kinds[name]
-    lowered = {known.lower(): known for known in kinds}
-    near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(sorted(kinds)) or 'none'}"
+def _find_spec(name: str, specs: Mapping[str, ControlSpec]) -> ControlSpec:
+    if name in specs:
+        return specs[name]
+    lower_case = {known.lower(): known for known in specs}
+    similar = [lower_case[match] for match in difflib.get_close_matches(name.lower(), lower_case, n=3)]
+    hint = f"did you mean {' or '.join(similar)}?" if similar else f"it has {', '.join(sorted(specs)) or 'none'}"
     raise SettingsError(f"camera.controls.{name}: this camera has no such control; {hint}")
 
 
-def _checked(name: str, value: Any, kind: ControlSpec) -> Any:
-    if kind.count == 0:
-        return _element(name, value, kind, kind.low, kind.high)
-    if not isinstance(value, (list, tuple)) or not value or (kind.count > 0 and len(value) != kind.count):
-        count = str(kind.count) if kind.count > 0 else "one or more"
+def _convert_value(name: str, value: Any, spec: ControlSpec) -> Any:
+    if spec.count == 0:
+        return _convert_element(name, value, spec.type, spec.low, spec.high)
+    if not isinstance(value, (list, tuple)) or not value or (spec.count > 0 and len(value) != spec.count):
+        count = str(spec.count) if spec.count > 0 else "one or more"
         raise SettingsError(f"camera.controls.{name} must be a list of {count}, and is {value!r}")
+    bounds = [(_bound(spec.low, i, len(value)), _bound(spec.high, i, len(value))) for i in range(len(value))]
     return tuple(
-        _element(name, each, kind, _at(kind.low, place, len(value)), _at(kind.high, place, len(value)))
-        for place, each in enumerate(value)
+        _convert_element(name, element, spec.type, low, high)
+        for element, (low, high) in zip(value, bounds, strict=True)
     )
 
 
-def _at(bound: Any, place: int, count: int) -> Any:
-    return bound[place] if isinstance(bound, (list, tuple)) and len(bound) == count else bound
+def _bound(bound: Any, index: int, count: int) -> Any:
+    return bound[index] if isinstance(bound, (list, tuple)) and len(bound) == count else bound
 
 
-def _element(name: str, value: Any, kind: ControlSpec, low: Any, high: Any) -> Any:
-    numbers = _NUMBERS.get(kind.type)
-    if kind.type in ("Bool", "String"):
-        python, words = (bool, "true or false") if kind.type == "Bool" else (str, "a text")
-        if not isinstance(value, python):
-            raise SettingsError(f"camera.controls.{name} must be {words}, and is {value!r}")
+def _convert_element(name: str, value: Any, type_name: str, low: Any, high: Any) -> Any:
+    if type_name in ("Bool", "String"):
+        python_type, expected = (bool, "true or false") if type_name == "Bool" else (str, "a text")
+        if not isinstance(value, python_type):
+            raise SettingsError(f"camera.controls.{name} must be {expected}, and is {value!r}")
         return value
+    numbers = _NUMBERS.get(type_name)
     if numbers is None:
-        raise SettingsError(f"camera.controls.{name} cannot be set from a file (it takes a {kind.type})")
-    if numbers > 1:
-        if not isinstance(value, (list, tuple)) or len(value) != numbers or not all(_is_whole(each) for each in value):
-            raise SettingsError(f"camera.controls.{name} must be {numbers} whole numbers, and is {value!r}")
-        return tuple(value)
-    if kind.type == "Float" and not (_is_whole(value) or isinstance(value, float)):
+        raise SettingsError(f"camera.controls.{name} cannot be set from a file (it takes a {type_name})")
+    if numbers == 1:
+        return _convert_number(name, value, type_name == "Float", low, high)
+    if not isinstance(value, (list, tuple)) or len(value) != numbers or not all(_is_integer(item) for item in value):
+        raise SettingsError(f"camera.controls.{name} must be {numbers} whole numbers, and is {value!r}")
+    return tuple(value)
+
+
+def _convert_number(name: str, value: Any, is_float: bool, low: Any, high: Any) -> float:
+    if is_float and not (_is_integer(value) or isinstance(value, float)):
         raise SettingsError(f"camera.controls.{name} must be a number, and is {value!r}")
-    if kind.type != "Float" and not _is_whole(value):
+    if not is_float and not _is_integer(value):
         raise SettingsError(f"camera.controls.{name} must be a whole number, and is {value!r}")
-    # 0 has a meaning of its own for picamera2 in some controls: back to automatic.
-    if value and _bounded(low, high) and not low <= value <= high:
+    number: float = float(value) if is_float else value
+    # For some controls of picamera2, 0 means automatic even if it is out of bounds.
+    if number and _is_range(low, high) and not low <= number <= high:
         raise SettingsError(f"camera.controls.{name} must be from {low:g} to {high:g}, and is {value!r}")
-    return float(value) if kind.type == "Float" else value
+    return number
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _bounded(low: Any, high: Any) -> bool:
+def _is_range(low: Any, high: Any) -> bool:
     return isinstance(low, (int, float)) and isinstance(high, (int, float)) and low < high

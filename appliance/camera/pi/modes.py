@@ -1,62 +1,61 @@
-"""What to ask a Pi's camera for: the size of its picture, and the sensor mode behind it.
+"""What to request from a Pi camera: the size of the picture, and the sensor mode behind it.
 
-The image processor of a Pi scales for nothing, so a picture of about the model's input size is the cheapest; but
-a small picture must not come from a mode of the sensor that sees only the middle, which is what libcamera takes
-when it is asked for nothing but a small picture.
+The image processor of a Pi scales at no cost, so a picture of about the model's input size is cheapest. But a small
+picture must not come from a sensor mode that covers only the middle, which libcamera chooses if only a small size is
+requested.
 """
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-ALIGN_PX = 64  # a width that every Pi's image processor writes without padding or rounding
-SMALLEST_PX = 192  # below it the image processor's scaler has its limits, and nothing is saved
+ALIGN_PX = 64  # every Pi's image processor writes such a width without padding or rounding
+MIN_SIDE_PX = 192  # below, the image processor's scaler reaches its limits, and nothing is saved
 
 
 def choose_stream_size(wanted_px: tuple[int, int], sensor_px: tuple[int, int]) -> tuple[int, int]:
-    """The smallest aligned size in the sensor's shape whose sides are at least the wanted ones.
+    """Return the smallest aligned size with the sensor's aspect ratio and at least the wanted sides.
 
-    The sensor's shape, because any other would cut off part of what it sees.
+    Any other aspect ratio would cut off part of the sensor's view.
 
     Args:
-        wanted_px: (width, height) that is enough.
-        sensor_px: (width, height) of the whole sensor; nothing larger is returned.
+        wanted_px: (width, height) that is sufficient.
+        sensor_px: (width, height) of the whole sensor; the result is never larger.
     """
-    shape = Fraction(*sensor_px)
-    width, height = (max(side, SMALLEST_PX) for side in wanted_px)
-    width = _up(max(width, height * shape), ALIGN_PX)
-    height = max(_up(height, 2), round(width / shape / 2) * 2)
+    ratio = Fraction(*sensor_px)
+    wanted_width, wanted_height = (max(side, MIN_SIDE_PX) for side in wanted_px)
+    width = _round_up(max(Fraction(wanted_width), wanted_height * ratio), ALIGN_PX)
+    height = max(_round_up(Fraction(wanted_height), 2), round(width / ratio / 2) * 2)
     return min(width, sensor_px[0]), min(height, sensor_px[1])
 
 
-def _up(value: float | Fraction, step: int) -> int:
+def _round_up(value: Fraction, step: int) -> int:
     return int(-(-value // step) * step)
 
 
 def choose_full_view_mode(
     modes: Sequence[Mapping[str, Any]], size_px: tuple[int, int], fps: float
 ) -> Mapping[str, Any] | None:
-    """The cheapest of a sensor's modes that shows all the sensor sees; None when the modes say nothing of that.
+    """Return the cheapest sensor mode that covers the sensor's whole view; None if the modes do not state their view.
 
     Args:
-        modes: As Picamera2.sensor_modes gives them: "size", "crop_limits" (x, y, width, height on the sensor),
-            "fps", "bit_depth".
-        size_px: The picture's size: a mode of at least that size is preferred,
-        fps: then one that is fast enough.
+        modes: As in Picamera2.sensor_modes: "size", "crop_limits" (x, y, width, height on the sensor), "fps",
+            "bit_depth".
+        size_px: (width, height) of the picture: modes of at least this size are preferred,
+        fps: then modes that are fast enough.
     """
     modes = [mode for mode in modes if "crop_limits" in mode]
     if not modes:
         return None
-    widest = max(_view(mode) for mode in modes)
+    widest = max(_view_area(mode) for mode in modes)
     # Modes of one sensor differ by a few lines at the edges.
-    whole = [mode for mode in modes if _view(mode) >= 0.95 * widest]
-    for fits in (
-        lambda mode: mode["size"][0] >= size_px[0] and mode["size"][1] >= size_px[1],
-        lambda mode: mode["fps"] >= fps,
-    ):
-        whole = [mode for mode in whole if fits(mode)] or whole
-    return min(whole, key=lambda mode: (mode["size"][0] * mode["size"][1], mode["bit_depth"]))
+    candidates = [mode for mode in modes if _view_area(mode) >= 0.95 * widest]
+    large = [mode for mode in candidates if mode["size"][0] >= size_px[0] and mode["size"][1] >= size_px[1]]
+    candidates = large or candidates
+    candidates = [mode for mode in candidates if mode["fps"] >= fps] or candidates
+    return min(candidates, key=lambda mode: (mode["size"][0] * mode["size"][1], mode["bit_depth"]))
 
 
-def _view(mode: Mapping[str, Any]) -> int:
-    return mode["crop_limits"][2] * mode["crop_limits"][3]
+def _view_area(mode: Mapping[str, Any]) -> int:
+    _, _, width, height = mode["crop_limits"]
+    return int(width * height)

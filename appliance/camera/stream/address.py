@@ -1,42 +1,47 @@
-"""Addresses of network cameras: what libav is given, what people are shown, and why a server cannot be reached.
+"""Addresses of network cameras: the form for libav, the form for display, and why a server cannot be reached.
 
-The name and the password of the camera go into the address that libav is given and nowhere else: what may be shown
-is a text of its own, without them and without the query, where many cameras take a password too. The host is
-looked up before libav is asked, because libav's own look-up cannot be interrupted and its failure says nothing.
+User name and password appear only in the address for libav. The display form omits them and the query, which many
+cameras use for a password as well. The host name is resolved before libav is called, because libav's own look-up
+cannot be interrupted and does not report why it failed.
 """
 
 import dataclasses
 import logging
-import os
 import socket
 import ssl
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from appliance.errors import CameraAbsentError
 from appliance.settings.schema import CameraSettings
 from appliance.settings.secrets import read_secret
+from appliance.system.urls import redact
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.camera")
 
 LOOK_UP_LIMIT_S = 4.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 
-_warned: set[str] = set()  # about password files, once in the life of the program however often a camera is reopened
+_logged: set[str] = set()  # warnings about password files, once per process although cameras are reopened
 
 
 @dataclass(frozen=True, slots=True)
 class CameraAddress:
-    """Where a network camera is.
+    """Address of a network camera.
 
     Attributes:
-        url: With name and password, for libav alone.
-        shown: For people: without credentials and query.
+        url: With user name and password, only for libav.
+        display_url: Without credentials and query.
+        scheme: http, https, rtsp or rtsps.
+        host: Host name or IP address.
+        port: The port, by default that of the scheme.
+        has_credentials: Whether a user name is configured.
     """
 
     url: str = dataclasses.field(repr=False)
-    shown: str
+    display_url: str
     scheme: str
     host: str
     port: int
@@ -44,81 +49,81 @@ class CameraAddress:
 
 
 def parse_address(settings: CameraSettings) -> CameraAddress:
-    """The address that the settings give, with the credentials put in.
+    """Return the address from the settings, with the credentials inserted.
 
     Raises:
         SettingsError: The password file cannot be read.
     """
     split = urlsplit(settings.source)
-    place = split.netloc.rpartition("@")[2]
-    shown = urlunsplit((split.scheme, place, split.path, "…" if split.query else "", ""))
-    credentials = _credentials(settings)
-    url = urlunsplit(SplitResult(split.scheme, credentials + place, split.path, split.query, ""))
+    host_and_port = split.netloc.rpartition("@")[2]
+    display_url = redact(settings.source) + ("?…" if split.query else "")
+    credentials = _read_credentials(settings)
+    url = urlunsplit(SplitResult(split.scheme, credentials + host_and_port, split.path, split.query, ""))
     port = split.port or DEFAULT_PORTS[split.scheme]
-    return CameraAddress(url, shown, split.scheme, split.hostname or "", port, bool(credentials))
+    return CameraAddress(url, display_url, split.scheme, split.hostname or "", port, bool(credentials))
 
 
-def _credentials(settings: CameraSettings) -> str:
-    """`name:password@`, percent-encoded as libav expects it; empty without a name."""
+def _read_credentials(settings: CameraSettings) -> str:
+    """Return `name:password@`, percent-encoded as libav requires; empty without a user name."""
     if not settings.username:
         return ""
     if settings.password_file is None:
         return quote(settings.username, safe="") + "@"
     password, warning = read_secret(settings.password_file, "camera.password_file")
-    if warning and warning not in _warned:
-        _warned.add(warning)
+    if warning and warning not in _logged:
+        _logged.add(warning)
         log.warning("%s", warning)
     return f"{quote(settings.username, safe='')}:{quote(password, safe='')}@"
 
 
-def resolve_host(where: CameraAddress) -> None:
-    """Makes sure that the host has an address, within LOOK_UP_LIMIT_S.
+def resolve_host(address: CameraAddress) -> None:
+    """Check that the host name resolves, within LOOK_UP_LIMIT_S.
 
     Raises:
-        CameraAbsentError: It has none, or the name server does not answer.
+        CameraAbsentError: It does not, or the name server does not answer.
     """
-    failure: list[OSError | UnicodeError] = []
+    failures: list[OSError | UnicodeError] = []
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
-            socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+            socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            failure.append(error)
+            failures.append(error)
 
-    # A thread of its own, because nothing can end a look-up early; it ends by itself and holds nothing.
-    asking = threading.Thread(target=ask, name="look-up", daemon=True)
-    asking.start()
-    asking.join(LOOK_UP_LIMIT_S)
-    if asking.is_alive():
+    # A separate thread, because a look-up cannot be aborted; it ends by itself and holds no resources.
+    thread = threading.Thread(target=resolve, name="look-up", daemon=True)
+    thread.start()
+    thread.join(LOOK_UP_LIMIT_S)
+    if thread.is_alive():
         raise CameraAbsentError(
-            f"{where.shown}: the name {where.host} could not be looked up in time; check the network"
+            f"{address.display_url}: the host name {address.host} could not be resolved in time; check the network"
         )
-    if failure:
+    if failures:
         raise CameraAbsentError(
-            f"{where.shown}: no host of the name {where.host} is known; check the name and the network"
+            f"{address.display_url}: the host name {address.host} is unknown; check the name and the network"
         )
 
 
 def find_ca_file() -> str | None:
-    """The file of certificate authorities that this system trusts, None where there is none."""
+    """Return the file of certificate authorities that this system trusts, or None if there is none."""
     paths = ssl.get_default_verify_paths()
     for path in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
-        if path and os.path.exists(path):
+        if path and Path(path).exists():
             return path
     return None
 
 
-def find_certificate_fault(where: CameraAddress, limit_s: float = 3.0) -> str | None:
-    """Why the server's certificate is not trusted, in words, or None where that is not the trouble.
+def find_certificate_fault(address: CameraAddress, limit_s: float = 3.0) -> str | None:
+    """Return why the server's certificate is not trusted, or None if that is not the problem.
 
-    libav says only that something went wrong; so the handshake is done once more by Python, which knows what.
+    libav reports only that the connection failed, so Python repeats the handshake and reports the reason.
     """
-    if where.scheme not in ("https", "rtsps"):
+    if address.scheme not in ("https", "rtsps"):
         return None
     try:
-        with socket.create_connection((where.host, where.port), timeout=limit_s) as plain:
+        with socket.create_connection((address.host, address.port), timeout=limit_s) as connection:
             context = ssl.create_default_context(cafile=find_ca_file())
-            with context.wrap_socket(plain, server_hostname=where.host):
+            with context.wrap_socket(connection, server_hostname=address.host):
                 return None
     except ssl.SSLCertVerificationError as error:
         return error.verify_message

@@ -1,8 +1,7 @@
-"""What an error of libav means to the person who has to act: one sentence, and the state that T/stats shows.
+"""Convert errors of libav to camera errors: one sentence with a remedy, and the state that T/stats reports.
 
-libav's errors come here as PyAV raises them; they are known by their errno and their class's name, so that PyAV
-is not imported. Nothing of their own text is used but libav's general description: it may hold an address with a
-password in it.
+PyAV's exceptions are recognized by errno and class name, so that PyAV need not be imported here. Of their own text
+only the general description is used, because the rest may contain an address with a password.
 """
 
 import errno
@@ -10,107 +9,124 @@ import getpass
 from pathlib import Path
 
 from appliance.camera.device_holder import find_device_holder
-from appliance.camera.stream import v4l2 as device
 from appliance.camera.stream.address import CameraAddress, find_certificate_fault
+from appliance.camera.stream.v4l2 import describe_devices
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
-SILENCE = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
+TIMEOUTS = {"ExitError", "TimeoutError"}  # libav's own timeout, and the system's
 NOT_VIDEO = {"InvalidDataError", "DemuxerNotFoundError", "DecoderNotFoundError", "PatchWelcomeError", "EOFError"}
 
 
 class UnsupportedOptionsError(CameraAbsentError):
-    """The device cannot do what was asked for; something else may do."""
+    """The device does not support the requested options; other options may work."""
 
 
 def convert_file_error(error: Exception, path: Path, opening: bool) -> CameraError:
-    """What is wrong with a video file."""
-    kind = type(error).__name__
+    """Return the camera error for a video file; `opening` distinguishes opening from reading."""
+    name = type(error).__name__
     if isinstance(error, FileNotFoundError):
         return CameraAbsentError(f"{path} does not exist; check camera.source")
     if isinstance(error, PermissionError):
-        return CameraAbsentError(f"{path} may not be read by {_user()}; give it the right with chmod or chown")
-    if kind in SILENCE:
+        return CameraAbsentError(f"{path} may not be read by {_user_name()}; grant the right with chmod or chown")
+    if name in TIMEOUTS:
         return CameraStalledError(f"{path} could not be read in time; check the disk")
-    if kind in NOT_VIDEO and opening:
-        return CameraAbsentError(f"{path} is no video in a known format, or is damaged; check camera.source")
-    return CameraAbsentError(f"{path} could not be read: {_general(error)}")
+    if name in NOT_VIDEO and opening:
+        return CameraAbsentError(f"{path} is not a video in a known format, or is damaged; check camera.source")
+    return CameraAbsentError(f"{path} could not be read: {_general_description(error)}")
 
 
-def convert_device_error(error: Exception, path: Path, opening: bool) -> CameraError:
-    """What is wrong with a V4L2 device."""
+def convert_device_error(error: Exception, path: Path, opening: bool) -> CameraError:  # noqa: PLR0911 - one per cause
+    """Return the camera error for a V4L2 device; `opening` distinguishes opening from reading."""
     code = getattr(error, "errno", None)
     if isinstance(error, FileNotFoundError):
         return CameraAbsentError(
-            f"{path} is not there; plug the camera in, or correct camera.source ({device.present()})"
+            f"{path} does not exist; plug the camera in, or correct camera.source ({describe_devices()})"
         )
     if isinstance(error, PermissionError):
-        user = _user()
-        return CameraAbsentError(
-            f"{path} may not be opened by {user}; give it the right: sudo usermod -aG video {user}"
-        )
+        user = _user_name()
+        return CameraAbsentError(f"{path} may not be opened by {user}; grant the right: sudo usermod -aG video {user}")
     if code == errno.EBUSY:
-        by = find_device_holder(str(path.resolve())) or "another program"
-        return CameraBusyError(f"{path} is in use by {by}; stop that, or use another camera")
-    if type(error).__name__ in SILENCE:
-        return CameraStalledError(f"{path} gives no frames; unplug the camera and plug it in again")
+        holder = find_device_holder(str(path.resolve())) or "another program"
+        return CameraBusyError(f"{path} is in use by {holder}; stop that program, or use another camera")
+    if type(error).__name__ in TIMEOUTS:
+        return CameraStalledError(f"{path} delivers no frames; unplug the camera and plug it in again")
     if opening and code == errno.EINVAL:
-        return UnsupportedOptionsError(f"{path} offers no picture that can be used; try another camera ({device.present()})")
+        return UnsupportedOptionsError(
+            f"{path} offers no usable picture format; try another camera ({describe_devices()})"
+        )
     if opening and code in (errno.ENOTTY, errno.ENODEV):
         return CameraAbsentError(
-            f"{path} is not a camera, or its second device, which gives no pictures ({device.present()})"
+            f"{path} is not a camera, or is the camera's second device, which delivers no pictures;"
+            f" correct camera.source ({describe_devices()})"
         )
     if code in (errno.ENODEV, errno.ENXIO, errno.EIO):
-        return CameraAbsentError(f"{path} went away; check its plug and its power")
-    return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general(error)}")
+        return CameraAbsentError(f"{path} disappeared; check its plug and its power")
+    return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general_description(error)}")
 
 
-def convert_address_error(error: Exception, where: CameraAddress, opening: bool) -> CameraError:
-    """What is wrong with a network camera or its server."""
-    kind, code, shown = type(error).__name__, getattr(error, "errno", None), where.shown
-    if kind in SILENCE:
-        what = "does not answer in time" if opening else "went silent"
-        return CameraStalledError(f"{shown} {what}; check the camera and the network")
-    if kind == "HTTPTooManyRequestsError":
-        return CameraBusyError(f"{shown} serves too many others (429); disconnect some, or lower camera.fps")
-    if what := _refusals(where).get(kind):
-        return CameraAbsentError(f"{shown} {what}")
-    if kind.startswith("HTTP"):
-        return CameraAbsentError(f"{shown} refuses the request: {_general(error)}")
-    if isinstance(error, ConnectionRefusedError):
-        what = f"nothing listens on port {where.port} of {where.host}"
-        return CameraAbsentError(f"{shown}: {what}; is the camera on, and the port right?")
-    if code in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return CameraAbsentError(f"{shown}: {where.host} cannot be reached; check the camera's cable and the network")
-    if opening and (why := find_certificate_fault(where)):
-        remedy = "put its authority into /usr/local/share/ca-certificates and run update-ca-certificates"
-        return CameraAbsentError(f"{shown}: the certificate is not trusted ({why}); {remedy}")
+def convert_address_error(error: Exception, address: CameraAddress, opening: bool) -> CameraError:
+    """Return the camera error for a network camera or its server; `opening` distinguishes opening from reading."""
+    name, display_url = type(error).__name__, address.display_url
+    if name in TIMEOUTS:
+        symptom = "does not answer in time" if opening else "stopped sending frames"
+        return CameraStalledError(f"{display_url} {symptom}; check the camera and the network")
+    if known_error := _convert_http_error(error, address) or _convert_network_error(error, address):
+        return known_error
+    if opening and (reason := find_certificate_fault(address)):
+        remedy = "copy its authority to /usr/local/share/ca-certificates and run update-ca-certificates"
+        return CameraAbsentError(f"{display_url}: the certificate is not trusted ({reason}); {remedy}")
     if not opening:
-        return CameraAbsentError(f"{shown} broke the stream off; check the camera and the network")
-    if kind in NOT_VIDEO or code == errno.EIO:
+        return CameraAbsentError(f"{display_url} broke off the stream; check the camera and the network")
+    if name in NOT_VIDEO or getattr(error, "errno", None) == errno.EIO:
         return CameraAbsentError(
-            f"{shown} answers, but not with a stream, a video or a picture; check the path in camera.source"
+            f"{display_url} answers, but not with a stream, a video or a picture; check the path in camera.source"
         )
-    return CameraAbsentError(f"{shown} could not be opened: {_general(error)}")
+    return CameraAbsentError(f"{display_url} could not be opened: {_general_description(error)}")
 
 
-def _refusals(where: CameraAddress) -> dict[str, str]:
-    if where.has_credentials:
-        access = "refuses the name or the password; check camera.username and the file that camera.password_file names"
-    else:
-        access = "asks for a name and a password; set camera.username and camera.password_file"
-    return {
-        "HTTPUnauthorizedError": access,
-        "HTTPForbiddenError": access,
-        "HTTPNotFoundError": "is not there (404); check the path in camera.source",
-        "HTTPServerError": "answers with an error of its own (5xx); restart the camera, or look into its log",
-    }
+def _convert_http_error(error: Exception, address: CameraAddress) -> CameraError | None:
+    """Return the camera error for an HTTP or RTSP status; None if the error is of another kind."""
+    name, display_url = type(error).__name__, address.display_url
+    if name == "HTTPTooManyRequestsError":
+        return CameraBusyError(
+            f"{display_url} serves too many other clients (429); disconnect some, or lower camera.fps"
+        )
+    if name in ("HTTPUnauthorizedError", "HTTPForbiddenError"):
+        if address.has_credentials:
+            fault = "rejects the user name or the password; check camera.username and the file in camera.password_file"
+        else:
+            fault = "requires a user name and a password; set camera.username and camera.password_file"
+        return CameraAbsentError(f"{display_url} {fault}")
+    if name == "HTTPNotFoundError":
+        return CameraAbsentError(f"{display_url} does not exist (404); check the path in camera.source")
+    if name == "HTTPServerError":
+        return CameraAbsentError(
+            f"{display_url} reports an internal error (5xx); restart the camera, or read the camera's log"
+        )
+    if name.startswith("HTTP"):
+        return CameraAbsentError(f"{display_url} rejects the request: {_general_description(error)}")
+    return None
 
 
-def _general(error: Exception) -> str:
+def _convert_network_error(error: Exception, address: CameraAddress) -> CameraError | None:
+    """Return the camera error for a failed connection; None if the error is of another kind."""
+    if isinstance(error, ConnectionRefusedError):
+        return CameraAbsentError(
+            f"{address.display_url}: nothing listens on port {address.port} of {address.host};"
+            " check that the camera is on and the port is right"
+        )
+    if getattr(error, "errno", None) in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return CameraAbsentError(
+            f"{address.display_url}: {address.host} cannot be reached; check the camera's cable and the network"
+        )
+    return None
+
+
+def _general_description(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name
