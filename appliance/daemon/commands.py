@@ -169,7 +169,7 @@ class DeviceCommands:
     def _set_running(self, running: bool) -> None:
         self._overrides.set_running(running)
         self._capture.set_running(running)
-        self._reports.running(running)
+        self._reports.report_running(running)
 
     def _request_snapshot(self) -> Future[None]:
         if not self._overrides.values.running:
@@ -185,7 +185,7 @@ class DeviceCommands:
         )
         left = leaving.identity
         log.info("update: rolled_back %s (%s)", left.version, OWNER_ROLLBACK)
-        self._reports.update(UpdatePayload(UpdateState.ROLLED_BACK, left.version, left.sha256, OWNER_ROLLBACK))
+        self._reports.report_update(UpdatePayload(UpdateState.ROLLED_BACK, left.version, left.sha256, OWNER_ROLLBACK))
         self._notify_updater()
         return identity.as_dict()
 

@@ -44,7 +44,7 @@ from appliance.system.paths import SOCKET_NAME
 from appliance.system.systemd import Notifier
 from appliance.updates.sources.open import open_source, shutdown_notice
 from appliance.updates.sources.source import FIREBASE_FOLDER
-from appliance.updates.updater import Updater
+from appliance.updates.updater import Updater, UpdaterTools
 
 log = logging.getLogger("appliance.daemon")
 
@@ -98,8 +98,8 @@ def build_parts(
         ModelError: No model can be loaded.
         OutboxError: Another process uses the outbox.
     """
-    settings = apply_credentials(settings)
-    live = LiveSettings(settings)
+    live = LiveSettings(apply_credentials(settings))
+    settings = live.settings
     boot = secrets.token_hex(6)
     device = resolve_device_id(settings.device.id, state)
     topics = Topics(settings.mqtt.base_topic, device, settings.mqtt.discovery_prefix)
@@ -111,17 +111,19 @@ def build_parts(
     reports = Reports(publisher, topics, settings, boot, state)
     overrides = OverrideFile(state)
     collector = _make_collector(live, state)
-    meter = Meter()
-    slot = FrameSlot()
-    results = ResultDispatcher()
+
+    meter, slot, results, stats = Meter(), FrameSlot(), ResultDispatcher(), StatsTimer(reports.report_stats)
+    remote_threshold = _read_remote_threshold(settings, state)
     pipeline = Pipeline(
-        slot, settings.labeler, settings.events, results, _make_event_ids(boot), meter,
-        _read_remote_threshold(settings, state),
-    )  # fmt: skip
+        slot, settings.labeler, settings.events, results, _make_event_ids(boot), meter, remote_threshold
+    )
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
-    opener = CameraOpener(live, active)
     update_host = UpdateHost(active, pipeline, switch, reports)
     updater = _make_updater(live, device, state, active, update_host)
+    opener = CameraOpener(live, active)
+    on_camera_change = CameraStatusHandler(pipeline, reports, stats.request_soon).on_change
+    capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
+    status = Status(device, active, capture, pipeline, publisher, outbox, meter, collector)
 
     results.register(ReportsListener(reports, live))
     if collector:
@@ -129,45 +131,20 @@ def build_parts(
     results.register(update_host)
     results.register(ProbationListener(updater, active))
 
-    stats = StatsTimer(reports.stats)
-    capture = Capture(
-        opener.open,
-        settings.camera.fps,
-        slot,
-        CameraStatusHandler(pipeline, reports, stats.request_soon).on_change,
-    )
-    status = Status(device, active, capture, pipeline, publisher, outbox, meter, collector)
     commands = DeviceCommands(
-        switch, active, overrides, capture, reports,
-        updater if settings.update.source != "none" else None,
-        restart,
+        switch, active, overrides, capture, reports, updater if settings.update.source != "none" else None, restart,
         lambda: status.describe(live.settings.path),
     )  # fmt: skip
     mqtt_commands = Commands(topics, commands.mqtt_handlers(topics.commands), publisher.answer)
     router.register(topics.commands.values(), mqtt_commands.handle)
-    router.register([topics.homeassistant_status], lambda message: reports.homeassistant_status(message.payload))
+    router.register([topics.homeassistant_status], lambda message: reports.handle_homeassistant_status(message.payload))
     return Parts(
-        device=device,
-        live=live,
-        outbox=outbox,
-        overrides=overrides,
-        active=active,
-        publisher=publisher,
-        reports=reports,
-        collector=collector,
-        results=results,
-        pipeline=pipeline,
-        capture=capture,
-        switch=switch,
-        update_host=update_host,
-        updater=updater,
-        stats=stats,
-        status=status,
-        commands=commands,
+        device, live, outbox, overrides, active, publisher, reports, collector, results, pipeline, capture, switch,
+        update_host, updater, stats, status, commands,
         control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
         reloader=SettingsReloader(live, switch, active, capture, opener, updater, notifier),
         engine=_prepare_first_engine(switch, settings),
-    )
+    )  # fmt: skip
 
 
 def _make_publisher(
@@ -227,7 +204,14 @@ def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveMo
     if text := shutdown_notice(settings.update, datetime.now().astimezone().date()):
         log.warning("%s", text)
     return Updater(
-        settings.update, settings.camera.fps, active.store, state, host, open_update_source, active.reverted, try_bundle
+        settings.update,
+        settings.camera.fps,
+        active.store,
+        state,
+        host,
+        open_update_source,
+        active.reverted,
+        UpdaterTools(probe=try_bundle),
     )
 
 

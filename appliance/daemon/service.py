@@ -81,7 +81,7 @@ class Service:
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, model.runtime, name)
         parts.pipeline.use(parts.engine)
         parts.reports.end_unfinished(parts.outbox.open_events())
-        parts.reports.running(parts.overrides.values.running)
+        parts.reports.report_running(parts.overrides.values.running)
         parts.capture.set_running(parts.overrides.values.running)
         if parts.collector:
             parts.collector.start()

@@ -79,7 +79,7 @@ class Status:
             "runtime": self._active.current.runtime,
             "frames": self._meter.frames,
             "labeling_trouble": self._pipeline.error,
-            "broker": {"connected": self._publisher.connected, "trouble": self._publisher.trouble},
+            "broker": {"connected": self._publisher.connected, "trouble": self._publisher.error},
             "outbox": {
                 "waiting": self._outbox.waiting,
                 "dropped": self._outbox.dropped,

@@ -38,7 +38,7 @@ class UpdateHost(ResultListener):
 
         Args:
             active: Loads candidates and earlier models.
-            pipeline: Tells whether a candidate fits the settings, and whether labeling hangs.
+            pipeline: Checks whether a candidate fits the settings, and whether labeling hangs.
             switch: Swaps models.
             reports: Publishes T/update and T/model.
         """
@@ -142,7 +142,7 @@ class UpdateHost(ResultListener):
         """Log a step of an update and publish it on T/update."""
         words = (step.state, step.version, f"({step.reason})" if step.reason else None)
         log.info("update: %s", " ".join(filter(None, words)))
-        self._reports.update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
+        self._reports.report_update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
 
     def report_status(self, status: UpdateStatus) -> None:
         """Publish the state of updates on T/model if it changed."""
@@ -162,7 +162,7 @@ class UpdateHost(ResultListener):
         identity, status = self._identity, self._status
         if identity is None:
             return  # published when the first model labels
-        self._reports.model(
+        self._reports.report_model(
             ModelPayload(identity.version, status.latest_version, identity.name, status.in_progress, status.percentage)
         )
 

@@ -6,18 +6,24 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from appliance.errors import ApplianceError, UsageError, how_to_install
+from appliance.errors import ApplianceError, UsageError, suggest_install
 
 _START_LIMIT_S = 20.0
 
 
 class LocalBroker:
-    """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, in a thread of its own."""
+    """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, on a thread of its own.
+
+    Attributes:
+        port: The TCP port.
+    """
 
     def __init__(self, topic_filter: str, on_message: Callable[[str, bytes], None]):
-        """Args:
-            topic_filter: What the subscriber listens to.
-            on_message: Called on the broker's thread with topic and payload of each message that arrives.
+        """Start the broker.
+
+        Args:
+            topic_filter: The topics of the subscriber.
+            on_message: Receives topic and payload of each message, on the broker's thread.
 
         Raises:
             UsageError: amqtt is not installed.
@@ -27,23 +33,23 @@ class LocalBroker:
             import amqtt.broker
             import amqtt.client
         except ImportError as error:
-            raise UsageError(f"the demo's broker is missing; {how_to_install('demo')}") from error
+            raise UsageError(f"the demo's broker is missing; {suggest_install('demo')}") from error
         self._amqtt = amqtt
         self._topic_filter = topic_filter
         self._on_message = on_message
-        self.port = _free_port()
+        self.port = _find_free_port()
         self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S) or self._failure:
-            raise ApplianceError(
-                f"the demo's broker did not start on 127.0.0.1:{self.port}: {self._failure or 'no answer'}"
-            )
+            reason = self._failure or "no answer"
+            raise ApplianceError(f"the demo's broker did not start on 127.0.0.1:{self.port}: {reason}")
 
     def close(self) -> None:
-        """Stops the broker and waits for its end."""
+        """Stop the broker and wait for its end."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_LIMIT_S)
 
@@ -51,12 +57,11 @@ class LocalBroker:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except Exception as error:  # noqa: BLE001 - handed to the thread that waits for the start
+        except Exception as error:  # noqa: BLE001 - passed to the thread that waits for the start
             self._failure = error
             self._started.set()
 
     async def _serve(self) -> None:
-        self._stop = asyncio.Event()
         address = f"127.0.0.1:{self.port}"
         anonymous = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
         broker = self._amqtt.broker.Broker(
@@ -67,19 +72,20 @@ class LocalBroker:
         await client.connect(f"mqtt://{address}")
         await client.subscribe([(self._topic_filter, 1)])
         self._started.set()
-        listening = asyncio.create_task(self._listen(client))
+        receiving = asyncio.create_task(self._receive(client))
         await self._stop.wait()
-        listening.cancel()
+        receiving.cancel()
         await client.disconnect()
         await broker.shutdown()
 
-    async def _listen(self, client: Any) -> None:
+    async def _receive(self, client: Any) -> None:
         while True:
             message = await client.deliver_message()
             self._on_message(message.topic, bytes(message.data))
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,14 +1,15 @@
-"""The whole appliance on one machine with nothing around it: drawn scenes, and an MQTT broker of its own.
+"""The whole appliance on one machine: drawn scenes, an MQTT broker of its own, and a model update while it runs.
 
-The broker is amqtt (the extra `demo`), on a free port of 127.0.0.1; it speaks MQTT 3.1.1, so the appliance does too.
-What is printed has made the whole way: camera → labels → outbox → broker → a subscriber. After a while a newer model is
-signed into a repository on this machine, as an operator does it, and the appliance takes it from there while it labels.
+The broker is amqtt (the extra `demo`) on a free port of 127.0.0.1; it speaks MQTT 3.1.1, so the appliance does too. Each
+printed event took the whole way: camera → labels → outbox → broker → subscriber. After a while a newer model is signed
+into a local repository, as an operator does it, and the appliance fetches and activates it.
 """
 
+import contextlib
 import json
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,27 @@ from appliance.settings.schema import (
 )
 
 DEVICE = "demo"
-# When the newer model is pushed: early enough that its probation ends before the demo does.
-_PUSH_AFTER_S, _PUSH_AT, _PROBATION_S = 10.0, 1 / 3, 5.0
+# The newer model is pushed early enough that its probation ends before the demo does.
+_PUSH_AFTER_S = 10.0
+_PUSH_AFTER_FRACTION = 1 / 3
+_PROBATION_S = 5.0
 
 
-def demo_settings(port: int, repository: LocalRepository | None = None) -> Settings:
-    """Drawn scenes at 10 fps, the bundled model, events that come and go quickly, and updates on command."""
-    signed = {"source": "repository", "url": repository.url, "root": repository.root} if repository else {}
+def make_settings(port: int, repository: LocalRepository | None = None) -> Settings:
+    """Return the demo's settings: drawn scenes at 10 fps, the bundled model, short events, updates on command.
+
+    Args:
+        port: The broker's port on 127.0.0.1.
+        repository: The update source; None for none.
+    """
+    if repository:
+        update = UpdateSettings(
+            source="repository", url=repository.url, root=repository.root, interval_s=0, probation_s=_PROBATION_S
+        )
+    else:
+        update = UpdateSettings(interval_s=0, probation_s=_PROBATION_S)
     return Settings(
-        update=UpdateSettings(**signed, interval_s=0, probation_s=_PROBATION_S),
+        update=update,
         device=DeviceSettings(id=DEVICE, name="Demo camera"),
         camera=CameraSettings(source="scene", fps=10),
         events=EventSettings(end_after_s=0.5, cooldown_s=1.0),
@@ -42,76 +55,99 @@ def demo_settings(port: int, repository: LocalRepository | None = None) -> Setti
     )
 
 
-def run_demo(seconds: float, say: Callable[[str], None]) -> int:
-    """Runs the appliance for `seconds` (0: until Ctrl-C) and says each event as it comes back from the broker.
+def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
+    """Run the appliance and print each event as it arrives from the broker.
+
+    Args:
+        seconds: How long to run; 0: until Ctrl-C.
+        print_line: Prints one line.
 
     Returns:
-        How many events arrived.
+        The number of events that arrived.
+
+    Raises:
+        UsageError: A library that the demo needs is not installed.
+        ApplianceError: The appliance or the broker did not start, or failed.
     """
-    arrived = 0
+    events = 0
 
     def on_message(topic: str, payload: bytes) -> None:
-        nonlocal arrived
+        nonlocal events
         if topic.endswith("/event"):
-            arrived += 1
-            say(_event_line(json.loads(payload)))
+            events += 1
+            print_line(_format_event(json.loads(payload)))
         elif topic.endswith("/update"):
-            say(_update_line(json.loads(payload)))
+            print_line(_format_update(json.loads(payload)))
 
     broker = LocalBroker(f"appliance/{DEVICE}/#", on_message)
     try:
-        say(f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the model that ships. Ctrl-C ends it.")
-        say(f"To see every topic: mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'")
-        with tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder:
-            repository = _repository(Path(folder) / "operator", say)
-            service = Service(demo_settings(broker.port, repository), Path(folder), Path(folder))
-            service.start()
-            after_s = min(_PUSH_AFTER_S, seconds * _PUSH_AT) if seconds else _PUSH_AFTER_S
-            push = threading.Timer(after_s, _push, (service, repository, say))
-            push.daemon = True
-            if repository:
-                push.start()
-            try:
-                service.supervise(seconds or None)
-            except KeyboardInterrupt:
-                pass
-            finally:
-                push.cancel()
-                service.stop()
-                if repository:
-                    repository.close()
+        print_line(f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the bundled model. Ctrl-C ends it.")
+        print_line(f"To see every topic: mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'")
+        with (
+            tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder,
+            _open_repository(Path(folder) / "operator", print_line) as repository,
+        ):
+            _run_service(Path(folder), broker.port, repository, seconds, print_line)
     finally:
         broker.close()
-    return arrived
+    return events
 
 
-def _repository(folder: Path, say: Callable[[str], None]) -> LocalRepository | None:
+@contextlib.contextmanager
+def _open_repository(folder: Path, print_line: Callable[[str], None]) -> Iterator[LocalRepository | None]:
+    """Serve a repository; yield None if the libraries for signing are not installed."""
     try:
-        return LocalRepository(folder)
+        repository = LocalRepository(folder)
     except UsageError as error:
-        say(f"Without a newer model on the way: {error}")
-        return None
-
-
-def _push(service: Service, repository: LocalRepository, say: Callable[[str], None]) -> None:
-    """The operator's part: a newer model is signed and put up; then the device is told to look."""
-    try:
-        pushed = repository.push_newer()
-    except ApplianceError as error:
-        say(f"          no newer model could be pushed: {error}")
+        print_line(f"No newer model will be pushed: {error}")
+        yield None
         return
-    say(f"          -- signed and put on the channel stable of {repository.url}: {pushed}")
-    service.updater.check()
+    try:
+        yield repository
+    finally:
+        repository.close()
 
 
-def _update_line(step: dict[str, Any]) -> str:
-    because = f"  ({step['reason']})" if step["reason"] else ""
-    return f"          update   {step['state']:<12} {step['version'] or ''}{because}"
+def _run_service(
+    folder: Path, port: int, repository: LocalRepository | None, seconds: float, print_line: Callable[[str], None]
+) -> None:
+    service = Service(make_settings(port, repository), folder, folder)
+    service.start()
+    push: threading.Timer | None = None
+    if repository:
+        after_s = min(_PUSH_AFTER_S, seconds * _PUSH_AFTER_FRACTION) if seconds else _PUSH_AFTER_S
+        push = threading.Timer(after_s, _push_newer, (service, repository, print_line))
+        push.daemon = True
+        push.start()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            service.supervise(seconds or None)
+    finally:
+        if push:
+            push.cancel()
+        service.stop()
 
 
-def _event_line(event: dict[str, Any]) -> str:
+def _push_newer(service: Service, repository: LocalRepository, print_line: Callable[[str], None]) -> None:
+    """Publish a newer model as an operator does, and make the device check for it."""
+    try:
+        description = repository.push_newer()
+    except ApplianceError as error:
+        print_line(f"          no newer model could be pushed: {error}")
+        return
+    print_line(f"          -- signed and put on the channel stable of {repository.url}: {description}")
+    service.parts.updater.check()
+
+
+def _format_update(step: dict[str, Any]) -> str:
+    reason = f"  ({step['reason']})" if step["reason"] else ""
+    return f"          update   {step['state']:<12} {step['version'] or ''}{reason}"
+
+
+def _format_event(event: dict[str, Any]) -> str:
     clock = (event["ended"] or event["started"])[11:19]
+    label, model = f"{event['label']:<12}", f"model {event['model']['version']}"
     if event["type"] == "started":
-        return f"{clock}  started  {event['label']:<12} {event['score']:.2f}       model {event['model']['version']}"
-    because = f"  ({event['reason']})" if "reason" in event else ""
-    return f"{clock}  ended    {event['label']:<12} peak {event['peak_score']:.2f}  model {event['model']['version']}{because}"
+        return f"{clock}  started  {label} {event['score']:.2f}       {model}"
+    reason = f"  ({event['reason']})" if "reason" in event else ""
+    return f"{clock}  ended    {label} peak {event['peak_score']:.2f}  {model}{reason}"

@@ -1,0 +1,1 @@
+"""Diagnostics: `appliance check` and `appliance bench`."""

@@ -1,193 +1,249 @@
-"""Is everything in place? One finding for each part, with what to do where something is not.
+"""Check every part of the device and report what to do about problems; nothing is changed.
 
-Where the daemon runs, it holds the camera, so its own words are taken for camera and model; the broker is always
-tried for real, under a client id of its own. Nothing here changes anything.
+If the daemon runs, it holds the camera, so camera and model are checked through its report. The broker is always tried
+with a connection of its own, under a client id of its own.
 """
 
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import appliance
+import numpy as np
+
+from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.camera.open import open_camera
 from appliance.camera.source import CameraState
 from appliance.control.client import ask
-from appliance.daemon import active_model as models
+from appliance.control.protocol import ControlCommand, make_request
+from appliance.daemon.active_model import read_device_bundle
 from appliance.errors import ApplianceError, BundleError, DaemonAbsentError, UpdateError
 from appliance.imaging.view import View
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
-from appliance.messaging.round_trip import round_trip
+from appliance.messaging.round_trip import measure_round_trip
 from appliance.messaging.topics import Topics
 from appliance.settings.credentials import apply_credentials
 from appliance.settings.schema import Settings
 from appliance.settings.secrets import read_secret
+from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
-from appliance.system.paths import find_control_socket, ensure_state_dir
+from appliance.system.paths import ensure_state_dir, find_control_socket
 from appliance.updates.sources.open import shutdown_notice
 from appliance.updates.sources.peek import peek
 from appliance.updates.sources.source import display_version
 
-# A model update of some size and a day of events fit in; below it updates begin to fail.
-LEAST_FREE_BYTES = 100_000_000
-# A frame older than this, where the daemon holds the camera, is no sign of a camera that works.
-_FRESH_S = 10.0
+# Enough for a large model update and a day of events; with less, updates begin to fail.
+MIN_FREE_BYTES = 100_000_000
+# If the daemon's newest frame is older, the camera does not work.
+_MAX_FRAME_AGE_S = 10.0
+_ASK_LIMIT_S = 5.0
+_TEST_FRAME_PX = (640, 480)
+
+
+class CheckState(StrEnum):
+    """The state of a part, as `appliance check` prints it."""
+
+    OK = "ok"
+    NOT_OK = "NOT OK"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One part: whether it works, and a sentence that says so or says what to do."""
+    """The result for one part.
+
+    Attributes:
+        part: Its name.
+        state: Whether it works.
+        message: What works, or what is wrong and what to do about it.
+    """
 
     part: str
-    ok: bool
-    says: str
+    state: CheckState
+    message: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the part works."""
+        return self.state is CheckState.OK
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry of `appliance check --json`."""
+        return {"part": self.part, "ok": self.is_ok, "says": self.message}
 
 
-def check(settings: Settings) -> Iterator[CheckResult]:
-    """Looks at each part in turn; yields as soon as each is known."""
+class _FailedCheckError(ApplianceError):
+    """A part does not work; the text is the message of its result."""
+
+
+def check_device(settings: Settings) -> Iterator[CheckResult]:
+    """Check each part in turn.
+
+    Args:
+        settings: Valid settings.
+
+    Yields:
+        The results, each as soon as it is known. The part `daemon` is left out if no daemon runs.
+    """
     settings = apply_credentials(settings)
-    yield CheckResult("settings", True, f"{settings.path} is valid" if settings.path else "the defaults hold")
+    yield _run_check("settings", lambda: f"{settings.path} is valid" if settings.path else "the defaults are in force")
     try:
-        daemon = ask(find_control_socket(), {"command": "status"}, 5)
+        daemon: dict[str, Any] | None = ask(find_control_socket(), make_request(ControlCommand.STATUS), _ASK_LIMIT_S)
     except DaemonAbsentError:
         daemon = None
     except ApplianceError as error:
         daemon = None
-        yield CheckResult("daemon", False, str(error))
-    if daemon:
-        its_settings = daemon["settings"] or "the defaults"
-        yield CheckResult("daemon", True, f"version {daemon['version']} runs as {daemon['device']} with {its_settings}")
-        yield _camera_of(daemon)
-        yield _model_of(daemon)
+        yield CheckResult("daemon", CheckState.NOT_OK, str(error))
+    if daemon is None:
+        yield from _check_camera_and_model(settings)
+        yield _run_check("broker", lambda: _check_broker(settings))
     else:
-        yield from _camera_and_model(settings)
-    if daemon and daemon["broker"]["trouble"]:
-        yield CheckResult("broker", False, daemon["broker"]["trouble"])
-    else:
-        yield _found("broker", lambda: _broker(settings))
-    said = shutdown_notice(settings.update, date.today())
-    yield _found("update source", lambda: _update(settings, bool(daemon)) + (f"; {said}" if said else ""))
-    yield _disk()
-    yield _clock()
+        yield from _check_running_daemon(daemon, settings)
+    yield _run_check("update source", lambda: _check_update_source(settings, daemon is not None))
+    yield _run_check("disk", _check_disk)
+    yield _run_check("clock", _check_clock)
 
 
-def _found(part: str, look: Callable[[], str]) -> CheckResult:
+def _run_check(part: str, check: Callable[[], str]) -> CheckResult:
+    """Return the result of a check that returns a message, or raises an ApplianceError if the part does not work."""
     try:
-        return CheckResult(part, True, look())
+        return CheckResult(part, CheckState.OK, check())
     except ApplianceError as error:
-        return CheckResult(part, False, str(error))
+        return CheckResult(part, CheckState.NOT_OK, str(error))
 
 
-def _camera_of(daemon: dict[str, Any]) -> CheckResult:
-    camera = daemon["camera"]
+def _check_running_daemon(daemon: dict[str, Any], settings: Settings) -> Iterator[CheckResult]:
+    source = daemon["settings"] or "the defaults"
+    yield _run_check("daemon", lambda: f"version {daemon['version']} runs as {daemon['device']} with {source}")
+    yield _run_check("camera", lambda: _check_reported_camera(daemon["camera"]))
+    yield _run_check("model", lambda: _check_reported_model(daemon))
+    yield _run_check("broker", lambda: _check_broker(settings, daemon["broker"]["trouble"]))
+
+
+def _check_reported_camera(camera: dict[str, Any]) -> str:
     age_s = camera["last_frame_age_s"]
-    if camera["state"] == CameraState.STREAMING and age_s is not None and age_s <= _FRESH_S:
-        return CheckResult("camera", True, f"{camera['description']}; the daemon's last frame is {age_s:.1f} s old")
+    if camera["state"] == CameraState.STREAMING and age_s is not None and age_s <= _MAX_FRAME_AGE_S:
+        return f"{camera['description']}; the daemon's newest frame is {age_s:.1f} s old"
     if camera["state"] == CameraState.OFF:
-        return CheckResult("camera", True, "switched off (running is OFF)")
-    return CheckResult("camera", False, camera["reason"] or f"{camera['state']}: no frame in the last {_FRESH_S:g} s")
+        return "switched off (running is OFF)"
+    raise _FailedCheckError(camera["reason"] or f"{camera['state']}: no frame in the last {_MAX_FRAME_AGE_S:g} s")
 
 
-def _model_of(daemon: dict[str, Any]) -> CheckResult:
-    model, labels = daemon["model"], daemon["labels"]
+def _check_reported_model(daemon: dict[str, Any]) -> str:
     if daemon["labeling_trouble"]:
-        return CheckResult("model", False, daemon["labeling_trouble"])
-    seen = f"sees {', '.join(labels)}" if labels else "sees nothing that it knows"
-    return CheckResult("model", True, f"{model['name']} {model['version']} on {daemon['runtime']}; {seen}")
+        raise _FailedCheckError(daemon["labeling_trouble"])
+    model, labels = daemon["model"], daemon["labels"]
+    result = f"sees {', '.join(labels)}" if labels else "sees none of its labels"
+    return f"{model['name']} {model['version']} on {daemon['runtime']}; {result}"
 
 
-def _camera_and_model(settings: Settings) -> Iterator[CheckResult]:
-    """Opens the camera, takes a frame and labels it; the model is tried on grey where there is no frame."""
-    import numpy as np
+def _check_camera_and_model(settings: Settings) -> Iterator[CheckResult]:
+    """Open the camera, take a frame and label it; without a frame the model is tried on a gray one."""
+    frames: list[np.ndarray] = []
+    yield _run_check("camera", lambda: _check_camera(settings, frames))
+    yield _run_check("model", lambda: _check_model(settings, frames[0] if frames else None))
 
-    pixels = None
+
+def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
+    """Take a frame and append it to `frames`."""
     try:
-        camera = open_camera(settings.camera, (640, 480))
+        camera = open_camera(settings.camera, _TEST_FRAME_PX)
         try:
             pixels = camera.read()
-            yield CheckResult(
-                "camera", True, f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken"
-            )
         finally:
             camera.close()
-    except ApplianceError as error:
-        yield CheckResult("camera", False, str(error))
-    except Exception as error:  # noqa: BLE001 - camera libraries raise what they like; the daemon would go on trying
-        yield CheckResult(
-            "camera", False, f"the camera failed with {type(error).__name__}: {error}; check camera.source"
-        )
-
-    def label() -> str:
-        named = settings.labeler.model
-        try:
-            bundle = models.read_bundle(Path(named)) if named else models.device_bundle()
-        except BundleError as error:
-            raise BundleError(f"labeler.model: {error}" if named else str(error)) from error
-        view = View(settings.camera.rotation, settings.camera.hflip, settings.camera.vflip, settings.camera.region)
-        labeler = Labeler(bundle, runtime=settings.labeler.runtime, threads=settings.labeler.threads, view=view)
-        label_filter = LabelFilter(bundle, settings.labeler)
-        scores = labeler.score(np.full((480, 640, 3), 127, np.uint8) if pixels is None else pixels)
-        labels = label_filter.select(scores)
-        seen = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "nothing that it knows"
-        on = "" if pixels is not None else " (no frame: tried on grey)"
-        identity = labeler.identity
-        return (
-            f"{identity.name} {identity.version} on {labeler.runtime}; sees {seen}{on}, {labeler.inference_ms:.1f} ms"
-        )
-
-    yield _found("model", label)
+    except ApplianceError:
+        raise
+    except Exception as error:  # camera libraries raise errors of any class; the daemon would keep trying
+        raise _FailedCheckError(
+            f"the camera failed with {type(error).__name__}: {error}; check camera.source"
+        ) from error
+    frames.append(pixels)
+    return f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken"
 
 
-def _broker(settings: Settings) -> str:
+def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
+    bundle = _read_bundle_in_force(settings.labeler.model)
+    labeler = Labeler(
+        bundle,
+        runtime=settings.labeler.runtime,
+        threads=settings.labeler.threads,
+        view=View.from_settings(settings.camera),
+    )
+    label_filter = LabelFilter(bundle, settings.labeler)
+    width, height = _TEST_FRAME_PX
+    scores = labeler.score(np.full((height, width, 3), 127, np.uint8) if pixels is None else pixels)
+    labels = label_filter.select(scores)
+    result = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "none of its labels"
+    remark = "" if pixels is not None else " (no frame: tried on gray)"
+    model = f"{labeler.identity.name} {labeler.identity.version} on {labeler.runtime}"
+    return f"{model}; sees {result}{remark}, {labeler.inference_ms:.1f} ms"
+
+
+def _read_bundle_in_force(configured: str) -> Bundle:
+    try:
+        return read_bundle(Path(configured)) if configured else read_device_bundle()
+    except BundleError as error:
+        raise BundleError(f"labeler.model: {error}" if configured else str(error)) from error
+
+
+def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:
+    """Send a message to the broker and back; skipped if the daemon already reports an error."""
+    if daemon_error:
+        raise _FailedCheckError(daemon_error)
     device = resolve_device_id(settings.device.id)
     password, warning = None, None
     if settings.mqtt.password_file:
         password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
     topics = Topics(settings.mqtt.base_topic, device)
-    took_s = round_trip(settings.mqtt, password, topics, f"appliance-{device}-check")
-    return f"{settings.mqtt.host}: a message made the round trip in {took_s * 1000:.0f} ms{f'; {warning}' if warning else ''}"
+    took_s = measure_round_trip(settings.mqtt, password, topics, f"appliance-{device}-check")
+    remark = f"; {warning}" if warning else ""
+    return f"{settings.mqtt.host}: a message made the round trip in {took_s * 1000:.0f} ms{remark}"
 
 
-def _update(settings: Settings, daemon: bool) -> str:
+def _check_update_source(settings: Settings, daemon_runs: bool) -> str:
     if settings.update.source == "none":
-        return "none: models are put in place with: appliance model install BUNDLE"
-    if daemon:
-        found = ask(find_control_socket(), {"command": "update-status"}, 5)
-        if found["trouble"]:
-            raise UpdateError(found["trouble"])
-        if not found["asked"]:
-            return f"{settings.update.source}: the daemon has not asked it yet"
-        if found["latest"]:
-            return f"{found['origin']}: {found['latest']} is offered"
-        return f"{found['origin']}: nothing newer{': ' + found['passed_over'] if found['passed_over'] else ''}"
-    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
-    return f"{origin} offers {shown_version(offer) if offer else 'nothing'}"
+        message = "none: install a model with: appliance model install BUNDLE"
+    elif daemon_runs:
+        message = _read_update_status(settings.update.source)
+    else:
+        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
+        message = f"{origin} offers {display_version(offer) if offer else 'nothing'}"
+    notice = shutdown_notice(settings.update, datetime.now().astimezone().date())
+    return f"{message}; {notice}" if notice else message
 
 
-def _disk() -> CheckResult:
+def _read_update_status(source: str) -> str:
+    status = ask(find_control_socket(), make_request(ControlCommand.UPDATE_STATUS), _ASK_LIMIT_S)
+    if status["trouble"]:
+        raise UpdateError(status["trouble"])
+    if not status["asked"]:
+        return f"{source}: not yet checked by the daemon"
+    if status["latest"]:
+        return f"{status['origin']}: {status['latest']} is offered"
+    return f"{status['origin']}: nothing newer{': ' + status['passed_over'] if status['passed_over'] else ''}"
+
+
+def _check_disk() -> str:
+    folder = ensure_state_dir()
     try:
-        folder = ensure_state_dir()
-        free = shutil.disk_usage(folder).free
-    except (ApplianceError, OSError) as error:
-        return CheckResult("disk", False, str(error))
-    says = f"{free / 1e9:.1f} GB free for {folder}"
-    if free < LEAST_FREE_BYTES:
-        return CheckResult("disk", False, f"{says}: too little for events and models; make room")
-    return CheckResult("disk", True, says)
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise _FailedCheckError(str(error)) from error
+    message = f"{free_bytes / 1e9:.1f} GB free for {folder}"
+    if free_bytes < MIN_FREE_BYTES:
+        raise _FailedCheckError(f"{message}: too little for events and models; delete files there")
+    return message
 
 
-def _clock() -> CheckResult:
-    """A clock before the program's own files cannot be right: a Pi has no battery and begins in the past."""
-    made = Path(appliance.__file__).stat().st_mtime
+def _check_clock() -> str:
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    if time.time() < made:
-        return CheckResult(
-            "clock",
-            False,
-            f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up",
+    if is_clock_before_build():
+        raise _FailedCheckError(
+            f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up"
         )
-    return CheckResult("clock", True, f"{now} UTC")
+    return f"{now} UTC"
