@@ -1,0 +1,1 @@
+"""Frames worth labeling, collected on the device for the next training."""

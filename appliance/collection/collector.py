@@ -1,13 +1,14 @@
-"""Keeps frames that are worth a person's label, for the next training; off unless the settings say so.
+"""Collect frames that are worth labeling by a person, for the next training; off by default.
 
-Worth it are frames of which the model is unsure (its best score lies in a band, or its two best are close), the frame that
-started an event, and one every so often, so that the ordinary is known too. A picture that looks like one of the last is
-not kept again. Each is a JPEG of what the model looked at (upright, the region alone), with its guess in a .json of the
-same stem beside it; `appliance dataset` reads the folder as it is.
+These are frames of which the model is unsure (its best score is in a range, or its two best scores are close), the
+frame that started an event, and one frame at a fixed interval, so that ordinary scenes are included. A picture
+similar to a recent one is not kept again. Each picture is a JPEG of exactly what the model saw (upright, the region
+only), with its predictions in a .json of the same stem; `appliance dataset` reads the folder as it is.
 
-Labeling never waits: it leaves a frame in a short queue, and a thread of its own compares, packs and writes. A full queue
-drops, a full disk or a folder that cannot be written to is said once, and labeling goes on. The folder is never larger than
-the settings allow: the oldest frames go first, and nothing but what was collected is ever removed.
+Labeling never waits: it puts a frame into a short queue, and a separate thread compares, encodes and writes. If the
+queue is full, frames are dropped. A full disk or an unwritable folder is logged once, and labeling continues. The
+folder never exceeds its configured size: the oldest frames are removed first, and only collected frames are ever
+removed.
 """
 
 import logging
@@ -17,74 +18,84 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.collection.folder import CollectedFolder
-from appliance.imaging.files import jpeg, small
-from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, signatures
+from appliance.errors import describe_os_error
+from appliance.imaging.files import encode_jpeg, resize_to_square
+from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, compute_signatures
 from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
 from appliance.labeling.preprocess import crop
 from appliance.labeling.tracker import Event
 from appliance.settings.schema import CollectSettings
 
-log = logging.getLogger(__name__)
-
-Reason = Literal["started", "unsure", "close", "time"]
+log = logging.getLogger("appliance.collection")
 
 _QUEUED_FRAMES = 4
-_GUESSES = 5
-_QUALITY = 92
+_PREDICTIONS = 5
+_JPEG_QUALITY = 92
 _HOUR_S = 3600.0
-# Pictures that a new one is compared with; that many signatures are 1.5 MB.
-_REMEMBERED = 256
-# Of those, the ones read back from the folder at the start, so that a restart does not collect the same scene again.
-_READ_BACK = 32
+# Number of pictures with which a new one is compared; their signatures take 1.5 MB.
+_COMPARED = 256
+# Number of these loaded from the folder at start, so that a restart does not collect the same scene again.
+_LOADED_AT_START = 32
+
+
+class CollectReason(StrEnum):
+    """Why a frame is collected, as written to its sidecar file."""
+
+    STARTED = "started"
+    UNSURE = "unsure"
+    CLOSE = "close"
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _QueuedFrame:
     frame: Frame
-    reason: Reason
-    guesses: list[tuple[str, float]]
+    reason: CollectReason
+    predictions: list[tuple[str, float]]
     model: ModelIdentity
 
 
 class Collector:
-    """Takes frames from the labeling thread and keeps some of them."""
+    """Receives frames from the labeling thread and keeps some of them."""
 
     def __init__(self, settings: CollectSettings, folder: Path, view: View):
-        """Nothing is written yet.
+        """Prepare collecting without writing anything.
 
         Args:
-            settings: What is worth keeping, and how much of it.
-            folder: Where it goes; made when the first frame does.
-            view: How frames are looked at.
+            settings: Which frames are worth keeping, and how many.
+            folder: Destination; created with the first frame.
+            view: Orientation and region of the frames.
         """
         self._settings = settings
         self._view = view
         self._folder = CollectedFolder(folder, settings.max_bytes)
-        self._queue: queue.Queue[_Kept | None] = queue.Queue(_QUEUED_FRAMES)
+        self._queue: queue.Queue[_QueuedFrame | None] = queue.Queue(_QUEUED_FRAMES)
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
         self._lock = threading.Lock()
-        self._taken_s: deque[float] = deque()  # of the last hour, without those that were then not kept
+        self._taken_s: deque[float] = deque()  # times within the last hour, without frames that were then not kept
         self._last_taken_s: float | None = None
-        self._last_time_s: float | None = None
-        self._seen: deque[np.ndarray] = deque(maxlen=_REMEMBERED)
+        self._last_interval_s: float | None = None  # time of the last frame collected by every_s
+        self._signatures: deque[np.ndarray] = deque(maxlen=_COMPARED)
         self._kept = self._dropped = self._duplicates = 0
-        self._trouble: str | None = None
+        self._error: str | None = None
 
     def start(self) -> None:
-        """Starts the thread and says what is collected where."""
-        log.info("collecting frames worth a label in %s: %s", self._folder.path, self._in_words())
+        """Start the thread and log what is collected, and where."""
+        log.info("collecting frames worth a label in %s: %s", self._folder.path, self._describe_rules())
         self._thread.start()
 
     def stop(self, limit_s: float) -> None:
-        """Writes what is waiting, and returns after `limit_s` at the latest."""
+        """Write the queued frames and stop the thread; return after `limit_s` at the latest."""
         until_s = time.monotonic() + limit_s
         try:
             self._queue.put(None, timeout=limit_s)
@@ -95,34 +106,34 @@ class Collector:
     def offer(
         self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity
     ) -> None:
-        """Looks at one labeled frame; called on the labeling thread, never blocks.
+        """Queue a labeled frame if it is worth keeping; called on the labeling thread, never blocks.
 
         Args:
-            frame: The frame as the camera gave it.
+            frame: The frame as delivered by the camera.
             labels: Every label of the model.
-            scores: (labels,) float32, −inf for those that are not reported.
-            events: What started or ended with this frame.
-            model: Who says so.
+            scores: (labels,) float32, −inf for labels that are not reported.
+            events: Events that started or ended with this frame.
+            model: The model that predicted the scores.
         """
-        order = np.argsort(-scores, kind="stable")[:_GUESSES]
-        guesses = [(labels[place], round(float(scores[place]), 4)) for place in order if np.isfinite(scores[place])]
-        reason = self._reason(guesses, events, frame.monotonic_s)
-        if reason is None or not self._has_room(reason, frame.monotonic_s):
+        order = np.argsort(-scores, kind="stable")[:_PREDICTIONS]
+        predictions = [(labels[index], round(float(scores[index]), 4)) for index in order if np.isfinite(scores[index])]
+        reason = self._find_reason(predictions, events, frame.monotonic_s)
+        if reason is None or not self._is_within_rate(reason, frame.monotonic_s):
             return
         with self._lock:
             self._taken_s.append(frame.monotonic_s)
         try:
-            self._queue.put_nowait(_Kept(frame, reason, guesses, model))
+            self._queue.put_nowait(_QueuedFrame(frame, reason, predictions, model))
         except queue.Full:
-            self._give_back(frame.monotonic_s)
+            self._release_quota(frame.monotonic_s)
             self._dropped += 1
             return
         self._last_taken_s = frame.monotonic_s
-        if reason == "time":
-            self._last_time_s = frame.monotonic_s
+        if reason == CollectReason.TIME:
+            self._last_interval_s = frame.monotonic_s
 
     def stats(self) -> dict[str, Any]:
-        """For T/stats: frames kept since the start, those that looked like others, waiting and dropped; what the folder holds."""
+        """Return the `collect` entry of T/stats: counts since the start, and what the folder contains."""
         return {
             "kept": self._kept,
             "duplicates": self._duplicates,
@@ -130,98 +141,105 @@ class Collector:
             "dropped": self._dropped,
             "pictures": self._folder.pictures,
             "bytes": self._folder.size_bytes,
-            "trouble": self._trouble,
+            "trouble": self._error,
         }
 
-    def _reason(self, guesses: Sequence[tuple[str, float]], events: Sequence[Event], now_s: float) -> Reason | None:
+    def _find_reason(
+        self, predictions: Sequence[tuple[str, float]], events: Sequence[Event], now_s: float
+    ) -> CollectReason | None:
         settings = self._settings
         if settings.on_start and any(event.type == "started" for event in events):
-            return "started"
-        best = guesses[0][1] if guesses else 0.0
+            return CollectReason.STARTED
+        best = predictions[0][1] if predictions else 0.0
         if settings.score_max > 0 and settings.score_min <= best <= settings.score_max:
-            return "unsure"
-        # Where nothing is seen all scores are low and close to each other, which says nothing.
-        if settings.margin_max > 0 and len(guesses) > 1 and best >= settings.score_min:
-            if best - guesses[1][1] <= settings.margin_max:
-                return "close"
-        if settings.every_s > 0 and (self._last_time_s is None or now_s - self._last_time_s >= settings.every_s):
-            return "time"
+            return CollectReason.UNSURE
+        if self._has_close_scores(predictions):
+            return CollectReason.CLOSE
+        last_s = self._last_interval_s
+        if settings.every_s > 0 and (last_s is None or now_s - last_s >= settings.every_s):
+            return CollectReason.TIME
         return None
 
-    def _has_room(self, reason: Reason, now_s: float) -> bool:
-        """Keeps to max_per_hour, and spreads the frames over the hour, so that one busy minute does not use it up."""
+    def _has_close_scores(self, predictions: Sequence[tuple[str, float]]) -> bool:
+        """Return whether the two best scores are close; low scores do not count: without an object all are low."""
+        settings = self._settings
+        if settings.margin_max <= 0 or len(predictions) < 2 or predictions[0][1] < settings.score_min:
+            return False
+        return predictions[0][1] - predictions[1][1] <= settings.margin_max
+
+    def _is_within_rate(self, reason: CollectReason, now_s: float) -> bool:
+        """Apply max_per_hour, spread over the hour, so that one busy minute does not use up the quota."""
         with self._lock:
             while self._taken_s and now_s - self._taken_s[0] >= _HOUR_S:
                 self._taken_s.popleft()
             if len(self._taken_s) >= self._settings.max_per_hour:
                 return False
-        apart_s = 0.0 if reason == "started" else _HOUR_S / self._settings.max_per_hour
-        return self._last_taken_s is None or now_s - self._last_taken_s >= apart_s
+        min_gap_s = 0.0 if reason == CollectReason.STARTED else _HOUR_S / self._settings.max_per_hour
+        return self._last_taken_s is None or now_s - self._last_taken_s >= min_gap_s
 
-    def _give_back(self, taken_s: float) -> None:
-        """A frame that was not kept does not count for the hour."""
+    def _release_quota(self, taken_s: float) -> None:
+        """Remove a frame that was not kept from the hour's quota."""
         with self._lock:
             if taken_s in self._taken_s:
                 self._taken_s.remove(taken_s)
 
     def _run(self) -> None:
-        """The thread's whole life. Nothing may end it: collecting is the least of the device's work."""
-        self._try(self._read_back)
-        while (kept := self._queue.get()) is not None:
-            if not self._try(lambda kept=kept: self._keep(kept)):
-                self._give_back(kept.frame.monotonic_s)
+        """Run the thread until stop(); no error ends it, because collecting is less important than labeling."""
+        self._attempt(self._load_recent)
+        while (queued := self._queue.get()) is not None:
+            if not self._attempt(partial(self._keep, queued)):
+                self._release_quota(queued.frame.monotonic_s)
 
-    def _try(self, work: Callable[[], bool]) -> bool:
-        """What `work` says; False where it failed, which is said once."""
+    def _attempt(self, action: Callable[[], bool]) -> bool:
+        """Return the result of `action`, or False if it failed; log a failure once."""
         try:
-            return work()
+            return action()
         except Exception as error:  # noqa: BLE001 - see _run
-            reason = (
-                (error.strerror or str(error)) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            )
-            trouble = f"frames cannot be collected in {self._folder.path}: {reason}"
-            if trouble != self._trouble:
-                log.warning("%s; labeling goes on", trouble)
-            self._trouble = trouble
+            reason = describe_os_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            message = f"frames cannot be collected in {self._folder.path}: {reason}"
+            if message != self._error:
+                log.warning("%s; labeling continues", message)
+            self._error = message
             return False
 
-    def _read_back(self) -> bool:
-        for pixels in self._folder.newest(_READ_BACK):
-            self._seen.append(_signature(pixels))
+    def _load_recent(self) -> bool:
+        for pixels in self._folder.read_newest(_LOADED_AT_START):
+            self._signatures.append(_compute_signature(pixels))
         return True
 
-    def _keep(self, kept: _Kept) -> bool:
-        """Writes the frame, unless one like it was written before; whether it did."""
-        pixels = crop(kept.frame.pixels, self._view)
-        signature = _signature(pixels)
-        if any(float(signature @ other) >= NEAR for other in self._seen):
+    def _keep(self, queued: _QueuedFrame) -> bool:
+        """Write the frame unless a similar one was written before; return whether it was written."""
+        pixels = crop(queued.frame.pixels, self._view)
+        signature = _compute_signature(pixels)
+        if any(float(signature @ other) >= NEAR for other in self._signatures):
             self._duplicates += 1
             return False
-        guess = {
-            "time": kept.frame.time,
-            "reason": kept.reason,
-            "labels": [{"label": label, "score": score} for label, score in kept.guesses],
-            "model": kept.model.as_dict(),
+        sidecar = {
+            "reason": queued.reason,
+            "labels": [{"label": label, "score": score} for label, score in queued.predictions],
+            "model": queued.model.as_dict(),
         }
-        self._folder.add(kept.frame.time, kept.frame.number, jpeg(pixels, _QUALITY), guess)
-        self._seen.append(signature)
+        self._folder.add(queued.frame.time, queued.frame.number, encode_jpeg(pixels, _JPEG_QUALITY), sidecar)
+        self._signatures.append(signature)
         self._kept += 1
-        if self._trouble:
+        if self._error:
             log.info("collecting again")
-            self._trouble = None
+            self._error = None
         return True
 
-    def _in_words(self) -> str:
+    def _describe_rules(self) -> str:
         settings = self._settings
-        reasons = [
+        rules = [
             (settings.score_max > 0, f"scores from {settings.score_min:g} to {settings.score_max:g}"),
             (settings.margin_max > 0, f"two labels within {settings.margin_max:g}"),
             (settings.on_start, "a label that starts"),
             (settings.every_s > 0, f"one every {settings.every_s:g} s"),
         ]
-        words = ", ".join(words for holds, words in reasons if holds) or "for no reason, since every one is turned off"
-        return f"{words}; at most {settings.max_per_hour} an hour and {settings.max_bytes / 1e6:g} MB"
+        enabled = ", ".join(rule for is_enabled, rule in rules if is_enabled) or "nothing, because every rule is off"
+        return f"{enabled}; at most {settings.max_per_hour} an hour and {settings.max_bytes / 1e6:g} MB"
 
 
-def _signature(pixels: np.ndarray) -> np.ndarray:
-    return signatures(small(np.ascontiguousarray(pixels), THUMBNAIL_PX)[np.newaxis])[0]
+def _compute_signature(pixels: np.ndarray) -> np.ndarray:
+    thumbnail = resize_to_square(np.ascontiguousarray(pixels), THUMBNAIL_PX)
+    signature: np.ndarray = compute_signatures(thumbnail[np.newaxis])[0]
+    return signature
