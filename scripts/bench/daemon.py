@@ -89,7 +89,9 @@ def main() -> None:
     print(f"CPU share at {FPS} fps              {share * 100:.2f} %")
     for rate, before, after in zip(("tight loop", f"at {FPS} fps"), before_ms, after_ms, strict=True):
         cost_ms = (before + after) / 2
-        print(f"a frame, {rate:<10} {cost_ms:.2f} ms; share / (fps × frame cost) = {share / (FPS * cost_ms / 1000):.2f}")
+        print(
+            f"a frame, {rate:<10} {cost_ms:.2f} ms; share / (fps × frame cost) = {share / (FPS * cost_ms / 1000):.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Exit status 0 where the running daemon labels frames: the installer asks before and after an upgrade.
+"""Exit with status 0 if the running daemon labels frames; the installer runs this before and after an upgrade.
 
-It speaks the control socket's protocol by itself (one JSON object a line), with the system's Python and nothing else,
-so that the daemon of any release can be asked.
+Implements the control socket protocol itself (one JSON object per line), with the system's Python and nothing else, so
+that it works with the daemon of any release.
 """
 
 import json
@@ -12,7 +12,7 @@ SOCKET = "/run/appliance/control.sock"
 
 
 def main() -> int:
-    """Asks once."""
+    """Query the daemon once and return the exit status."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
@@ -20,11 +20,8 @@ def main() -> int:
             connection.sendall(b'{"command": "status"}\n')
             with connection.makefile("rb") as lines:
                 status = json.loads(lines.readline())["answer"]
-        return (
-            0
-            if status["frames"] > 0 and not status["labeling_trouble"] and status["camera"]["state"] == "streaming"
-            else 1
-        )
+        labels = status["frames"] > 0 and not status["labeling_trouble"] and status["camera"]["state"] == "streaming"
+        return 0 if labels else 1
     except (OSError, ValueError, KeyError, TypeError):
         return 1
 

@@ -90,8 +90,9 @@ class Daemon:
         return run_command(*arguments, environ=self._environ)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        for line in process.stderr:
-            self.lines.append(line)
+        with process.stderr:
+            for line in process.stderr:
+                self.lines.append(line)
 
 
 def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
