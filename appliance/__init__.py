@@ -1,13 +1,11 @@
-"""Turns a Raspberry Pi with a camera into a labeling appliance.
+"""A Raspberry Pi camera daemon that labels frames with TFLite models and publishes the labels over MQTT.
 
-Two roads meet at one reference: frames go camera → labeling → tracker → outbox → MQTT; models go
-source → download → verify → probe → swap → probation → commit. The pipeline holds *the current labeler*,
-and the road of models replaces that one reference between two frames.
+Two independent flows share one reference, the active labeler. Frames go camera → labeling → tracker → outbox → MQTT;
+models go update source → download → verify → probe → swap → probation → commit or roll back. A swap replaces the active
+labeler between two frames.
 
-Imports run downward only: ``cli`` → ``service, selfcheck, bench, demo, workshop`` → ``junction`` → ``orders, status`` →
-``models`` → ``pipeline, camera, capture, collect, messaging, updates, control, stats`` → ``labeling`` → the ground floor
-(``settings, settings_file, frame, picture, places, identity, durable, supervision, memory, errors`` …). The workshop is the
-operator's side; the daemon never imports it. tests/test_architecture.py holds the layout.
+The workshop is the operator's side: datasets, training, evaluation, publishing. The daemon never imports it.
+appliance/docs/contributing.md has the packages and the direction of imports.
 """
 
 __version__ = "0.1.0"

@@ -1,10 +1,10 @@
-"""`python -m appliance`, and the `appliance` command."""
+"""The entry point: `python -m appliance` and the `appliance` command."""
 
 import sys
 
 
 def main() -> int:
-    """Runs the command line."""
+    """Run the command line and return its exit status."""
     from appliance.cli import main as run
 
     return run(sys.argv[1:])

@@ -1,54 +1,64 @@
-"""Every error this program raises on purpose.
+"""Every error that this program raises on purpose.
 
-Each carries one sentence for the person who has to act: what is wrong, where, and what to do about it.
-They are raised where the fact is known and caught where something can be done.
+The text of each is one sentence for the person who has to act: the fact, then the remedy after a semicolon, without a
+final full stop. They are raised where the fact is known and caught where something can be done.
 
     ApplianceError
-    ├── SettingsError            the settings are wrong (exit status 78)
-    ├── UsageError               the command line is wrong (exit status 2)
-    ├── PictureError             a picture file cannot be read
-    ├── CameraError              no frame, for now; `state` is what T/stats shows
-    │   ├── CameraAbsentError        there is no such camera, file or server
-    │   ├── CameraBusyError          somebody else holds it
-    │   ├── CameraStalledError       it is open and gives no frames
-    │   └── CameraEndedError         a recording came to its end (not a fault)
-    ├── ModelError               something about a model
-    │   ├── BundleError              a bundle is refused: what is wrong with its files
-    │   ├── LabelOptionError         an option names what this model does not have
-    │   └── RuntimeMissingError      no TFLite runtime that works is installed
-    ├── MessagingError           something about MQTT
-    │   ├── OutboxError              the file of undelivered events cannot be used
-    │   └── CommandError             a command that came over MQTT is not a good one, or was not carried out
-    ├── PlacesError              a folder for state or for the run cannot be used
-    ├── StoreError               the folder of installed models cannot be used
-    ├── ProbeError               a bundle could not be tried out; says nothing about the bundle
-    ├── UpdateError              something about fetching and putting in a newer model
-    │   ├── SourceError              a source cannot be used for now; tried again later
-    │   │   ├── HttpStatusError          the server answered, with a status that is no success
-    │   │   ├── SourceChangedError       what is offered changed while it was fetched
-    │   │   └── NoRoomError              the disk has no room for what is offered
-    │   └── SourceSettingsError      a source will not work until somebody changes something
-    │       └── ChannelError             a channel's file is no good one
-    ├── ControlError             the running daemon could not be asked, or said no
-    │   └── DaemonAbsentError        no daemon is running
-    └── WorkshopError            a dataset, a training, an evaluation or a repository of models
-        ├── DatasetError             a dataset cannot be read, or is not fit for its use
-        ├── BaseModelError           a model cannot serve as a base for training
-        ├── TrainingError            a training cannot be carried out
-        └── PublishError             a repository of models cannot be published, or is not whole
+    ├── SettingsError                the settings are invalid (exit status 78)
+    ├── UsageError                   the command line is invalid (exit status 2)
+    ├── StatePathError               a folder for state or for a run cannot be used
+    ├── PictureError                 a picture file cannot be read
+    ├── CameraError                  the camera cannot deliver a frame now
+    │   ├── CameraAbsentError            there is no such camera, file or server
+    │   ├── CameraBusyError              another process uses it
+    │   ├── CameraStalledError           it is open and delivers no frames
+    │   └── CameraEndedError             a recording reached its end (not a fault)
+    ├── ModelError                   a model cannot be used
+    │   ├── BundleError                  a bundle is invalid
+    │   ├── LabelOptionError             an option refers to a label that this model does not have
+    │   └── RuntimeMissingError          no working TFLite runtime is installed
+    ├── ProbeError                   a bundle could not be tested; says nothing about the bundle
+    ├── MessagingError               MQTT cannot be used
+    │   ├── OutboxError                  the file of undelivered events cannot be used
+    │   └── CommandError                 a command over MQTT is invalid or could not be carried out
+    ├── StoreError                   the folder of installed models cannot be used
+    ├── UpdateError                  a newer model could not be fetched or installed
+    │   ├── SourceError                  a source cannot be used for now; it is tried again later
+    │   │   ├── HttpStatusError              the server answered with a status other than success
+    │   │   ├── SourceChangedError           the offer changed while it was fetched
+    │   │   └── DiskFullError                the disk has no space for the offer
+    │   └── SourceSettingsError          a source will not work until its settings are changed
+    │       └── ChannelError                 a channel's file is invalid
+    ├── ControlError                 the running daemon could not be asked, or refused
+    │   └── DaemonAbsentError            no daemon is running
+    └── WorkshopError                the operator's side failed
+        ├── DatasetError                 a dataset cannot be read or is unsuitable
+        ├── BaseModelError               a model cannot serve as a base for training
+        ├── TrainingError                a training cannot be carried out
+        └── PublishError                 a repository of models cannot be published or is incomplete
 """
 
 
 class ApplianceError(Exception):
-    """The root: `str(error)` is one sentence, fit to be shown as it is."""
+    """The base of all; `str(error)` is one sentence that can be shown as it is."""
+
+
+# Settings, command line, folders
 
 
 class SettingsError(ApplianceError):
-    """The settings are wrong; names the file, the line and the key where it can."""
+    """The settings are invalid; the text gives the file, the line and the key if they are known."""
 
 
 class UsageError(ApplianceError):
-    """The command line is wrong."""
+    """The command line is invalid."""
+
+
+class StatePathError(ApplianceError):
+    """A folder for state or for a run cannot be used."""
+
+
+# Pictures and cameras
 
 
 class PictureError(ApplianceError):
@@ -64,35 +74,45 @@ class CameraAbsentError(CameraError):
 
 
 class CameraBusyError(CameraError):
-    """Somebody else holds the camera."""
+    """Another process uses the camera."""
 
 
 class CameraStalledError(CameraError):
-    """The camera is open and gives no frames."""
+    """The camera is open and delivers no frames."""
 
 
 class CameraEndedError(CameraError):
-    """A recording came to its end and does not loop; not a fault."""
+    """A recording reached its end and does not loop; not a fault."""
+
+
+# Models
 
 
 class ModelError(ApplianceError):
-    """Something about a model."""
+    """A model cannot be used."""
 
 
 class BundleError(ModelError):
-    """A bundle is refused; says what is wrong with which file."""
+    """A bundle is invalid; the text gives the file and what is wrong with it."""
 
 
 class LabelOptionError(ModelError):
-    """An option (allow, deny, a label's threshold) names what this model does not have."""
+    """An option (allow, deny, a label's threshold) refers to a label that this model does not have."""
 
 
 class RuntimeMissingError(ModelError):
-    """No TFLite runtime that works is installed."""
+    """No working TFLite runtime is installed."""
+
+
+class ProbeError(ApplianceError):
+    """A bundle could not be tested for now; this says nothing about the bundle itself."""
+
+
+# MQTT
 
 
 class MessagingError(ApplianceError):
-    """Something about MQTT."""
+    """MQTT cannot be used."""
 
 
 class OutboxError(MessagingError):
@@ -100,29 +120,25 @@ class OutboxError(MessagingError):
 
 
 class CommandError(MessagingError):
-    """A command that came over MQTT is not a good one, or was not carried out; says what would be right."""
+    """A command over MQTT is invalid or could not be carried out; the text gives a valid one."""
 
 
-class StatePathError(ApplianceError):
-    """A folder for state or for the run cannot be used."""
+# Updates
 
 
 class StoreError(ApplianceError):
     """The folder of installed models cannot be used."""
 
 
-class ProbeError(ApplianceError):
-    """A bundle could not be tried out, for now; says nothing about the bundle itself."""
-
-
 class UpdateError(ApplianceError):
-    """Something about fetching a newer model and putting it in."""
+    """A newer model could not be fetched or installed."""
 
 
 class SourceError(UpdateError):
     """A source of models cannot be used for now.
 
-    `retry_after_s`: how long the server asked to be left alone, None where it did not.
+    Attributes:
+        retry_after_s: How long the server asks the device to wait; None if it does not ask.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None):
@@ -131,7 +147,12 @@ class SourceError(UpdateError):
 
 
 class HttpStatusError(SourceError):
-    """The server answered with a status that is no success: `status`. `body` is the beginning of what it said."""
+    """The server answered with a status other than success.
+
+    Attributes:
+        status: The HTTP status.
+        body: The beginning of the response.
+    """
 
     def __init__(self, message: str, status: int, retry_after_s: float | None = None, body: bytes = b""):
         super().__init__(message, retry_after_s)
@@ -140,35 +161,41 @@ class HttpStatusError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """What is offered changed while it was fetched: ask again at once."""
+    """The offer changed while it was fetched; ask again immediately."""
 
 
 class DiskFullError(SourceError):
-    """The disk has no room for what is offered; what was fetched of it is to go."""
+    """The disk has no space for the offer; the caller removes what was fetched of it."""
 
 
 class SourceSettingsError(UpdateError):
-    """A source will not work until somebody changes its settings, or what it names."""
+    """A source will not work until its settings, or what they refer to, are changed."""
 
 
 class ChannelError(SourceSettingsError):
-    """A channel's file is not a good one; says what is wrong with it."""
+    """A channel's file is invalid."""
+
+
+# The control socket
 
 
 class ControlError(ApplianceError):
-    """The running daemon could not be asked, or said no."""
+    """The running daemon could not be asked, or refused."""
 
 
 class DaemonAbsentError(ControlError):
     """No daemon is running."""
 
 
+# The operator's side
+
+
 class WorkshopError(ApplianceError):
-    """Something about a dataset, a training, an evaluation or a repository of models."""
+    """A dataset, a training, an evaluation or a repository of models failed."""
 
 
 class DatasetError(WorkshopError):
-    """A dataset cannot be read, or is not fit for its use; says what is wrong with which part of it."""
+    """A dataset cannot be read or is unsuitable; the text gives the part that is wrong."""
 
 
 class BaseModelError(WorkshopError):
@@ -180,11 +207,14 @@ class TrainingError(WorkshopError):
 
 
 class PublishError(WorkshopError):
-    """A repository of models cannot be published, or what was published is not whole; says what to do."""
+    """A repository of models cannot be published, or a published one is incomplete."""
+
+
+# Wording that several errors share
 
 
 def suggest_install(extra: str) -> str:
-    """The end of a sentence about what an extra would bring; from the sources, since the program is on no package index."""
+    """Return the remedy for a missing extra: installing from the sources, since no package index has the program."""
     return f"install it in the folder of this program's sources: pip install '.[{extra}]'"
 
 

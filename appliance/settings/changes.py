@@ -1,9 +1,8 @@
-"""What is different between the settings that hold and those that were read again, and what that asks for.
+"""Compare the settings in force with those that were read again, and decide what must be done.
 
-`systemctl reload appliance` sends SIGHUP, and the service (service.py) reads its settings once more. Most of them change
-between two frames; the camera is opened anew where its own section is another; whatever is woven into the connection to
-the broker, into topics or into files on disk waits for a restart, and the log names those keys one by one. Settings that
-are wrong change nothing at all.
+`systemctl reload appliance` sends SIGHUP, and the service reads its settings again. Most changes take effect between
+two frames; the camera is reopened if its own section changed; what is part of the connection to the broker, of topics
+or of files on disk waits for a restart, and the log lists those keys. Invalid settings change nothing.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -18,16 +17,16 @@ _LIVE_SECTIONS = ("camera", "labeler", "events", "log")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed, as `section.key`.
+    """What changed; keys are `section.key`.
 
     Attributes:
-        settings: What holds from now on: the new where it can, else the old.
-        live: Keys that take effect at once.
+        settings: The settings in force from now on: new values of keys that can change now, else the old ones.
+        live: Keys that take effect immediately.
         restart: Keys that take effect after a restart.
-        labels: Whether frames are to be judged otherwise (labeler, events, the view).
-        model: Whether the model must be loaded anew (another one, or the same for another view).
-        camera: Whether the camera must be opened anew.
-        log: Whether the log is to speak otherwise.
+        labels: Whether frames are labeled differently (labeler, events, the view).
+        model: Whether the model must be loaded again (another one, or the same for another view).
+        camera: Whether the camera must be reopened.
+        log: Whether the log's level or form changes.
     """
 
     settings: Settings
@@ -40,15 +39,15 @@ class Changes:
 
 
 def compare_settings(old: Settings, new: Settings) -> Changes:
-    """What must be done so that `new` holds.
+    """Return what must be done so that `new` takes effect.
 
-    While frames are collected the view is woven into what lies on disk: it then waits for a restart too.
+    While frames are collected, files on disk depend on the view: it then waits for a restart too.
     """
     changed = [
         f"{section.name}.{key}"
         for section in fields(Settings)
         if is_dataclass(getattr(old, section.name))
-        for key in _changed_keys(getattr(old, section.name), getattr(new, section.name))
+        for key in _find_changed_keys(getattr(old, section.name), getattr(new, section.name))
     ]
     fixed = _VIEW if old.collect.enabled else frozenset()
     live = tuple(key for key in changed if key.split(".")[0] in _LIVE_SECTIONS and key not in fixed)
@@ -66,5 +65,5 @@ def compare_settings(old: Settings, new: Settings) -> Changes:
     )
 
 
-def _changed_keys(old: Any, new: Any) -> list[str]:
+def _find_changed_keys(old: Any, new: Any) -> list[str]:
     return [field.name for field in fields(old) if getattr(old, field.name) != getattr(new, field.name)]

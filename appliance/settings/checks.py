@@ -1,46 +1,54 @@
-"""Validators for single settings."""
+"""Validators for single settings: each returns what is wrong with a value, or None if it is valid."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from appliance.system.names import is_plain_name
 from appliance.system.urls import is_loopback
 
 Check = Callable[[Any], str | None]
 
+_MAX_INTERVAL_S = 31 * 86400
+
 
 def check_range(low: float, high: float, unit: str = "") -> Check:
-    """A number from `low` to `high`, both included."""
+    """Return the check that a number is from `low` to `high`, both included."""
     return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}{unit}"
 
 
 def check_minimum(low: float, unit: str = "") -> Check:
-    """A number of `low` or more."""
+    """Return the check that a number is `low` or more."""
     return lambda value: None if value >= low else f"must be {low:g}{unit} or more"
 
 
 def check_device_id(value: str) -> str | None:
+    """Check the characters of a device id."""
     if re.fullmatch(r"[a-z0-9_-]{1,32}", value):
         return None
     return "must be 1 to 32 of a–z, 0–9, _ and - (it becomes part of MQTT topics)"
 
 
 def check_camera_source(value: str) -> str | None:
+    """Check that a camera source is not empty, and that a URL has a known scheme, a host and no credentials."""
     if not value:
         return "must not be empty"
     if "://" not in value:
         return None
     url = urlsplit(value)
     if url.scheme not in ("rtsp", "rtsps", "http", "https"):
-        return f"has a scheme this camera does not know ({url.scheme}://); rtsp://, http:// and https:// work"
+        return f"has an unknown scheme ({url.scheme}://); rtsp://, http:// and https:// work"
     if url.username or url.password:
-        return "must not hold credentials: put the name into camera.username and the password into the file that camera.password_file names"
-    return None if url.hostname else "names no host"
+        return (
+            "must not hold credentials: put the name into camera.username "
+            "and the password into the file that camera.password_file gives"
+        )
+    return None if url.hostname else "is missing a host name"
 
 
 def check_region(value: tuple[float, ...]) -> str | None:
-    """What is wrong with a region (x, y, width, height in fractions), or None."""
+    """Check that a region (x, y, width, height in fractions) lies inside the picture."""
     x, y, width, height = value
     if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
         return None
@@ -48,33 +56,41 @@ def check_region(value: tuple[float, ...]) -> str | None:
 
 
 def check_size(value: tuple[int, ...]) -> str | None:
+    """Check a camera's width and height in pixels."""
     return None if all(16 <= side <= 8192 for side in value) else "must be [width, height], each from 16 to 8192 px"
 
 
 def check_max_results(value: int) -> str | None:
+    """Check a number of labels, with -1 for all."""
     return None if value == -1 or value >= 1 else "must be 1 or more, or -1 for all"
 
 
 def check_thresholds(value: dict[str, float]) -> str | None:
-    wrong = [label for label, score in value.items() if not 0 <= score <= 1]
-    return f"must be from 0 to 1 (see {wrong[0]})" if wrong else None
+    """Check that each label's threshold is from 0 to 1."""
+    invalid = [label for label, threshold in value.items() if not 0 <= threshold <= 1]
+    return f"must be from 0 to 1 (see {invalid[0]})" if invalid else None
 
 
 def check_broker_host(value: str) -> str | None:
-    port = value.count(":") == 1 or "[" in value  # an IPv6 address alone has two colons and more
-    if port or "://" in value or "@" in value or "/" in value:
-        return "must be a host name or an address alone; the port goes into mqtt.port, the password into the file that mqtt.password_file names"
+    """Check that the broker is a host name or an address without port, scheme and credentials."""
+    has_port = value.count(":") == 1 or "[" in value  # an IPv6 address alone has two colons and more
+    if has_port or "://" in value or "@" in value or "/" in value:
+        return (
+            "must be a host name or an address alone; the port goes into mqtt.port, "
+            "the password into the file that mqtt.password_file gives"
+        )
     return None if value else "must not be empty"
 
 
 def check_topic(value: str) -> str | None:
+    """Check that a topic has no wildcard and no empty level at either end."""
     if value and not re.search(r"[+#\x00]", value) and not value.startswith(("/", "$")) and not value.endswith("/"):
         return None
     return "must be a topic without wildcards (+, #) and without a slash at either end"
 
 
 def check_web_address(value: str) -> str | None:
-    """What is wrong with an address that models or keys come from, or None: https only, but for this machine itself."""
+    """Check an address of models or keys: https, or http on this machine, without credentials."""
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
@@ -85,21 +101,22 @@ def check_web_address(value: str) -> str | None:
     if url.username or url.password:
         return "must not hold credentials, and there is no password_file for it: models are fetched without an account"
     if url.scheme == "http" and not is_loopback(host):
-        return "must begin with https:// (http:// is for this machine alone): on the way anybody could change the model"
+        return "must begin with https:// (http:// is for this machine alone): the network could change the model"
     return None
 
 
 def check_plain_name(value: str) -> str | None:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        return None
-    return "must be 1 to 64 letters, digits, dots, hyphens and underscores"
+    """Check the characters of a name such as a channel's."""
+    return None if is_plain_name(value) else "must be 1 to 64 letters, digits, dots, hyphens and underscores"
 
 
 def check_sha1(value: str) -> str | None:
+    """Check the fingerprint of a certificate."""
     return None if re.fullmatch(r"[0-9A-Fa-f]{40}", value) else "must be 40 hex digits without colons"
 
 
 def check_interval(value: float) -> str | None:
-    if value == 0 or 1 <= value <= 31 * 86400:
+    """Check the seconds between two update checks, with 0 for checks on demand only."""
+    if value == 0 or 1 <= value <= _MAX_INTERVAL_S:
         return None
-    return "must be from 1 to 2678400 s (31 days), or 0 to check only on command"
+    return f"must be from 1 to {_MAX_INTERVAL_S} s (31 days), or 0 to check only on command"

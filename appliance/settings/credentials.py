@@ -4,20 +4,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from appliance.settings.schema import Settings
+from appliance.settings.schema import CameraSettings, MqttSettings, Settings
 
+# Readable by root alone: systemd gives the service copies, and a command that root runs reads the files themselves.
+CREDENTIALS = Path("/etc/appliance/credentials")
 # LoadCredential=secrets:FOLDER gives each file of the folder the name secrets_FILE (systemd.exec(5)).
 _CREDENTIAL_PREFIX = "secrets_"
 
-
-# Readable by root alone: the service gets copies from systemd, and a command that root runs reads them here.
-CREDENTIALS = Path("/etc/appliance/credentials")
+Section = TypeVar("Section", MqttSettings, CameraSettings)
 
 
 def find_credential(name: str, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS) -> Path | None:
-    """The file of the credential that was put as `name` into /etc/appliance/credentials, or None."""
+    """Return the readable file of the credential `name` in /etc/appliance/credentials, or None.
+
+    Args:
+        name: The file's name in the folder.
+        environ: Holds CREDENTIALS_DIRECTORY if systemd started this process.
+        folder: The folder of credentials.
+    """
     given = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(given, _CREDENTIAL_PREFIX + name) if given else folder / name
     return path if os.access(path, os.R_OK) else None
@@ -26,22 +32,26 @@ def find_credential(name: str, environ: Mapping[str, str] = os.environ, folder: 
 def apply_credentials(
     settings: Settings, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS
 ) -> Settings:
-    """The settings, with systemd's credentials in place of the files in /etc/appliance/credentials.
+    """Return the settings with systemd's credentials in place of the files in /etc/appliance/credentials.
 
-    An account that names no password file takes `mqtt_password` and `camera_password` from there. A setting that names a
-    file in that folder, which the service itself cannot read, gets the copy that systemd handed over.
+    An account without a password file gets `mqtt_password` or `camera_password` from there. A setting for a file in
+    that folder, which the service itself cannot read, gets the copy from systemd.
     """
     mqtt, camera = settings.mqtt, settings.camera
     if mqtt.username and not mqtt.password_file:
         mqtt = replace(mqtt, password_file=find_credential("mqtt_password", environ, folder))
     if camera.username and not camera.password_file:
         camera = replace(camera, password_file=find_credential("camera_password", environ, folder))
-    return replace(settings, mqtt=_handed_over(mqtt, environ, folder), camera=_handed_over(camera, environ, folder))
+    return replace(
+        settings,
+        mqtt=_replace_with_copies(mqtt, environ, folder),
+        camera=_replace_with_copies(camera, environ, folder),
+    )
 
 
-def _handed_over(section: Any, environ: Mapping[str, str], folder: Path) -> Any:
-    """A section of the settings, with each file of the folder replaced by its copy where there is one."""
-    copies = {}
+def _replace_with_copies(section: Section, environ: Mapping[str, str], folder: Path) -> Section:
+    """Return the section with each file of the folder replaced by its copy, if there is one."""
+    copies: dict[str, Any] = {}
     for field in fields(section):
         file = getattr(section, field.name)
         if isinstance(file, Path) and file.parent == folder and (copy := find_credential(file.name, environ, folder)):

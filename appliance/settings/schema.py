@@ -1,8 +1,10 @@
-"""The settings: which there are, their types, defaults and bounds. Reading them from a file is settings_file.py's part.
+"""The settings: their types, defaults, descriptions and bounds; load.py reads them from a file.
 
-Every key is a field with a description and, where its type does not say enough, a check. Values are frozen: a
-reload makes new ones. Nothing here acts; what a setting means is decided where it is used.
+Every key is a field with a description and, if its type is not enough, a check. Values are frozen: a reload creates new
+ones. The descriptions are the comments of config/appliance.toml and the settings reference (reference.py).
 """
+
+# ruff: noqa: RUF009 - option() returns a dataclass field
 
 import dataclasses
 from dataclasses import dataclass
@@ -29,7 +31,13 @@ from appliance.settings.checks import (
 
 
 def option(default: Any, description: str, check: Check | None = None) -> Any:
-    """A settings field: its default, one sentence for people, and what must hold (None, or what is wrong)."""
+    """Return the dataclass field of a setting.
+
+    Args:
+        default: The value if the setting is not given.
+        description: One sentence for the settings file and the reference.
+        check: Returns what is wrong with a value, or None if it is valid.
+    """
     metadata = {"description": description, "check": check}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
@@ -38,100 +46,106 @@ def option(default: Any, description: str, check: Check | None = None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
-    """Who this device is."""
+    """The identity of this device."""
 
     id: str | None = option(
-        None, "Its name in MQTT topics; without it, pi- and 8 digits that belong to this board.", check_device_id
+        None, "The device's id in MQTT topics; default: pi- and 8 hex digits derived from the board.", check_device_id
     )
-    name: str | None = option(None, "Its name for people; without it, Camera and the id.")
+    name: str | None = option(None, "The name to display; default: Camera and the id.")
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """Where frames come from."""
+    """The camera, and how its picture is turned and cropped."""
 
     source: str = option(
         "pi",
         "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…",
         check_camera_source,
     )
-    username: str | None = option(None, "For a network camera that asks for one.")
-    password_file: Path | None = option(None, "A file that holds the network camera's password.")
+    username: str | None = option(None, "The account at a network camera that requires one.")
+    password_file: Path | None = option(None, "A file with the network camera's password.")
     size: tuple[int, int] | None = option(
-        None, "[width, height] to ask the camera for; without it, what suits the model.", check_size
+        None, "[width, height] to request from the camera in px; default: what suits the model.", check_size
     )
-    fps: float = option(5.0, "Frames a second at the most.", check_range(0.01, 240))
-    rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise degrees that turn the picture upright.")
+    fps: float = option(5.0, "The highest number of frames per second.", check_range(0.01, 240))
+    rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise rotation in degrees that turns the picture upright.")
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
     vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
     region: tuple[float, float, float, float] | None = option(
         None, "[x, y, width, height], fractions of the upright picture: label only this part.", check_region
     )
-    loop: bool = option(True, "Begin again at the end of a folder or a video file.")
+    loop: bool = option(True, "Start over at the end of a folder or a video file.")
     controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelerSettings:
-    """Which model labels the frames, and which of its labels count."""
+    """The model that labels the frames, and the labels that are reported."""
 
-    model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the delivered or bundled model.")
+    model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the installed or bundled model.")
     threshold: float | None = option(
-        None, "Scores below it are not reported; without it, the model's own, else 0.5.", check_range(0, 1)
+        None, "The lowest score that is reported; default: the model's own threshold, else 0.5.", check_range(0, 1)
     )
-    thresholds: dict[str, float] = option({}, "A threshold of its own for a label.", check_thresholds)
-    max_results: int = option(-1, "Labels reported for a frame at the most; -1 for all.", check_max_results)
+    thresholds: dict[str, float] = option({}, "A separate threshold for each of these labels.", check_thresholds)
+    max_results: int = option(-1, "The highest number of labels reported for a frame; -1 for all.", check_max_results)
     allow: tuple[str, ...] = option((), "Only these labels are reported.")
     deny: tuple[str, ...] = option((), "These labels are never reported (not together with allow).")
     threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", check_range(1, 16))
     runtime: Literal["auto", "litert", "tflite-runtime"] = option(
-        "auto", "auto takes LiteRT where it is installed, else tflite-runtime."
+        "auto", "auto uses LiteRT if it is installed, else tflite-runtime."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class EventSettings:
-    """When a label counts as started and as ended."""
+    """When a label starts and ends."""
 
-    start_frames: int = option(3, "Frames in a row at or above the threshold that start a label.", check_range(1, 1000))
-    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end it.", check_range(0, 3600))
+    start_frames: int = option(
+        3, "Consecutive frames at or above the threshold that start a label.", check_range(1, 1000)
+    )
+    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end a label.", check_range(0, 3600))
     hysteresis: float = option(
-        0.05, "How far below the threshold a score must fall to count as gone.", check_range(0, 1)
+        0.05, "How far below the threshold a score must fall before the label can end.", check_range(0, 1)
     )
     cooldown_s: float = option(
-        5.0, "Seconds after its end in which the label does not start again.", check_range(0, 86400)
+        5.0, "Seconds after its end during which a label does not start again.", check_range(0, 86400)
     )
 
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """The broker, and what is sent to it."""
+    """The MQTT broker, and what is published to it."""
 
-    host: str = option("localhost", "The broker's name or address.", check_broker_host)
-    port: int | None = option(None, "Its port; without it 1883, with TLS 8883.", check_range(1, 65535))
-    protocol: Literal["5", "3.1.1"] = option("5", "The version of MQTT that the broker speaks.")
+    host: str = option("localhost", "The broker's host name or address.", check_broker_host)
+    port: int | None = option(None, "The broker's port; default: 1883, or 8883 with TLS.", check_range(1, 65535))
+    protocol: Literal["5", "3.1.1"] = option("5", "The version of MQTT that the broker supports.")
     username: str | None = option(None, "The account at the broker.")
-    password_file: Path | None = option(None, "A file that holds the account's password.")
-    client_id: str | None = option(None, "Without it, appliance- and the device id.")
-    tls: bool = option(False, "Speak TLS; given with any of the three files below.")
-    ca_file: Path | None = option(None, "The authority that signed the broker's certificate; without it, the system's.")
-    cert_file: Path | None = option(None, "This device's certificate.")
-    key_file: Path | None = option(None, "The certificate's key.")
+    password_file: Path | None = option(None, "A file with the account's password.")
+    client_id: str | None = option(None, "The MQTT client id; default: appliance- and the device id.")
+    tls: bool = option(False, "Use TLS; any of the three files below turns it on as well.")
+    ca_file: Path | None = option(
+        None, "The authority that signed the broker's certificate; default: the system's authorities."
+    )
+    cert_file: Path | None = option(None, "This device's client certificate.")
+    key_file: Path | None = option(None, "The private key of the client certificate.")
     keepalive_s: int = option(
-        30, "The broker calls the device offline after 1.5 times this silence.", check_range(5, 3600)
+        30, "Seconds; the broker reports the device as offline after 1.5 times this silence.", check_range(5, 3600)
     )
     base_topic: str = option("appliance", "The first part of every topic.", check_topic)
-    discovery: bool = option(True, "Announce the device to Home Assistant.")
-    discovery_prefix: str = option("homeassistant", "Where Home Assistant listens.", check_topic)
+    discovery: bool = option(True, "Announce the device to Home Assistant (MQTT discovery).")
+    discovery_prefix: str = option("homeassistant", "The topic prefix of Home Assistant's discovery.", check_topic)
     labels_per_s: float = option(
-        1.0, "Messages a second on the topic labels at the most; 0 sends none.", check_range(0, 100)
+        1.0, "The highest number of messages per second on the topic labels; 0 sends none.", check_range(0, 100)
     )
-    snapshots: bool = option(False, "Send the picture that started an event (others on the broker can see it).")
+    snapshots: bool = option(False, "Publish the picture that started an event (other users of the broker can see it).")
     outbox_max_events: int = option(
-        100_000, "Undelivered events kept at the most; the oldest goes first.", check_minimum(100)
+        100_000,
+        "The highest number of undelivered events that are kept; the oldest are dropped first.",
+        check_minimum(100),
     )
     outbox_max_age_s: float = option(
-        604_800, "Undelivered events older than this are dropped (a week).", check_minimum(60, " s")
+        604_800, "Age in seconds at which undelivered events are dropped (604800 is a week).", check_minimum(60, " s")
     )
 
 
@@ -140,84 +154,100 @@ class FirebaseSettings:
     """The Firebase project, for the source firebase-ml and for Remote Config."""
 
     project_id: str | None = option(None, "The project's id.", check_plain_name)
-    api_key: str | None = option(None, "The web app's API key; it names the project and is not a secret.")
+    api_key: str | None = option(None, "The web app's API key; it identifies the project and is not a secret.")
     app_id: str | None = option(None, "The web app's id, 1:…:web:….")
     model_name: str | None = option(None, "The custom model to download.", check_plain_name)
-    remote_config: bool = option(False, "Let Remote Config choose channel or model name and threshold for each device.")
-    android_package: str | None = option(None, "Where the key is restricted to an Android app: its package name …")
-    android_cert: str | None = option(None, "… and the SHA-1 of its signing certificate.", check_sha1)
-    ios_bundle_id: str | None = option(None, "Where the key is restricted to an iOS app: its bundle id.")
+    remote_config: bool = option(
+        False, "Let Remote Config set the channel or model name, and the threshold, of each device."
+    )
+    android_package: str | None = option(None, "If the API key is restricted to an Android app: its package name.")
+    android_cert: str | None = option(
+        None, "If the API key is restricted to an Android app: the SHA-1 of its signing certificate.", check_sha1
+    )
+    ios_bundle_id: str | None = option(None, "If the API key is restricted to an iOS app: its bundle id.")
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """Where newer models come from, and when they are taken."""
+    """The source of newer models, and when they are installed."""
 
     source: Literal["none", "url", "repository", "firebase-ml"] = option(
         "none",
         "none, url (a file on any static host), repository (signed, with channels) or firebase-ml (until 2027-06-15).",
     )
-    install: Literal["auto", "ask"] = option("auto", "ask waits for a command on the topic model/install.")
+    install: Literal["auto", "ask"] = option(
+        "auto", "auto installs new models; ask waits for a command on the topic model/install."
+    )
     url: str | None = option(
         None,
-        "For url: a manifest.json, .zip or .tflite; for repository: the folder of its metadata/ and targets/.",
+        "For url: a manifest.json, .zip or .tflite; for repository: the folder that contains metadata/ and targets/.",
         check_web_address,
     )
-    root: Path | None = option(None, "For repository: the root.json that came with the device.")
-    channel: str = option("stable", "For repository: which channel to follow.", check_plain_name)
+    root: Path | None = option(None, "For repository: the root.json that was put on the device.")
+    channel: str = option("stable", "For repository: the channel to follow.", check_plain_name)
     group: str | None = option(
-        None, "The group of devices this one belongs to, for repository and Remote Config.", check_plain_name
+        None, "The group that this device belongs to, for repository and Remote Config.", check_plain_name
     )
-    interval_s: float = option(3600.0, "Seconds between two checks; 0: only on command.", check_interval)
+    interval_s: float = option(3600.0, "Seconds between two checks; 0 checks only on command.", check_interval)
     probation_s: float = option(
-        600.0, "Seconds with frames in which a new model must prove itself.", check_range(0, 7 * 86400)
+        600.0, "Seconds with frames for which a new model stays on probation.", check_range(0, 7 * 86400)
     )
     max_latency_ms: float | None = option(
         None,
-        "How long a new model may take for a frame (p95); without it, 3 times the old or 0.8 of a frame's time.",
+        "The longest time per frame of a new model (p95); default: 3 times the old model's or 0.8 of a frame's time.",
         check_range(1, 600_000),
     )
-    allow_downgrade: bool = option(False, "For url: take an older version too.")
-    max_bytes: int = option(256 * 1024 * 1024, "The largest download.", check_range(1024, 1024 * 1024 * 1024))
+    allow_downgrade: bool = option(False, "For url: install an older version too.")
+    max_bytes: int = option(256 * 1024 * 1024, "The largest download in bytes.", check_range(1024, 1024 * 1024 * 1024))
     firebase: FirebaseSettings = FirebaseSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class CollectSettings:
-    """Which frames are kept for the next training."""
+    """The frames that are kept for the next training."""
 
-    enabled: bool = option(False, "Keep frames worth a label (whoever can read the folder sees what the camera saw).")
-    dir: Path | None = option(None, "The folder for them; without it, collected in the state folder.")
-    score_min: float = option(0.3, "A frame is kept when its best score lies from here …", check_range(0, 1))
-    score_max: float = option(0.7, "… to here; 0 turns this off.", check_range(0, 1))
+    enabled: bool = option(
+        False, "Keep frames worth labeling by hand (accounts that can read the folder see the camera's pictures)."
+    )
+    dir: Path | None = option(None, "The folder for the frames; default: collected in the state folder.")
+    score_min: float = option(
+        0.3, "A frame is kept if its best score is from score_min to score_max.", check_range(0, 1)
+    )
+    score_max: float = option(0.7, "The upper end of that range; 0 turns this off.", check_range(0, 1))
     margin_max: float = option(
         0.1,
-        "And when its two best labels are this close and the better has score_min; 0 turns this off.",
+        "A frame is kept if its two best scores are this close and the best reaches score_min; 0 turns this off.",
         check_range(0, 1),
     )
-    on_start: bool = option(True, "And when a label starts.")
+    on_start: bool = option(True, "A frame is kept if a label starts.")
     every_s: float = option(
-        3600.0, "And one so often, whatever it shows; 0 turns this off.", check_range(0, 31_536_000)
+        3600.0,
+        "One frame is kept every so many seconds, regardless of its scores; 0 turns this off.",
+        check_range(0, 31_536_000),
     )
     max_bytes: int = option(
-        500_000_000, "The folder's size at the most; the oldest frames go first.", check_minimum(1_000_000)
+        500_000_000,
+        "The largest size of the folder in bytes; the oldest frames are removed first.",
+        check_minimum(1_000_000),
     )
     max_per_hour: int = option(
-        60, "Frames an hour at the most; all but those of on_start are spread over it.", check_range(1, 3600)
+        60,
+        "The highest number of frames per hour; all but those of on_start are spread over the hour.",
+        check_range(1, 3600),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What the program says of itself."""
+    """The program's log."""
 
-    level: Literal["debug", "info", "warning", "error"] = option("info", "How much is said.")
-    format: Literal["text", "json"] = option("text", "json gives one object a line.")
+    level: Literal["debug", "info", "warning", "error"] = option("info", "The lowest level that is logged.")
+    format: Literal["text", "json"] = option("text", "json writes one object per line.")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `path` is the file they came from, None for the defaults alone."""
+    """All settings. `path` is the file they were read from; None for the defaults alone."""
 
     device: DeviceSettings = DeviceSettings()
     camera: CameraSettings = dataclasses.field(default_factory=CameraSettings)
@@ -230,38 +260,49 @@ class Settings:
     path: Path | None = None
 
 
-def find_contradiction(settings: Settings) -> tuple[str, str] | None:
-    """What two keys cannot both say: the key to point at and the sentence, or None."""
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A setting that does not fit another one: its key (`section.key`) and what is wrong."""
+
+    key: str
+    reason: str
+
+
+def find_contradiction(settings: Settings) -> Contradiction | None:
+    """Return the first setting that does not fit another one, or None."""
     labeler, mqtt, camera = settings.labeler, settings.mqtt, settings.camera
     if labeler.allow and labeler.deny:
-        return "labeler.deny", "cannot be given together with labeler.allow: keep one of the two"
+        return Contradiction("labeler.deny", "cannot be combined with labeler.allow: keep one of the two")
     if mqtt.password_file and not mqtt.username:
-        return "mqtt.password_file", "needs mqtt.username beside it"
+        return Contradiction("mqtt.password_file", "requires mqtt.username")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         given, missing = ("cert_file", "key_file") if mqtt.cert_file else ("key_file", "cert_file")
-        return f"mqtt.{given}", f"needs mqtt.{missing} beside it"
+        return Contradiction(f"mqtt.{given}", f"requires mqtt.{missing}")
     if camera.password_file and not camera.username:
-        return "camera.password_file", "needs camera.username beside it"
+        return Contradiction("camera.password_file", "requires camera.username")
     if 0 < settings.collect.score_max < settings.collect.score_min:
-        return "collect.score_min", f"must not be more than collect.score_max, which is {settings.collect.score_max:g}"
-    return _update_contradiction(settings.update)
+        return Contradiction(
+            "collect.score_min", f"must not be more than collect.score_max, which is {settings.collect.score_max:g}"
+        )
+    return _find_update_contradiction(settings.update)
 
 
-def _update_contradiction(update: UpdateSettings) -> tuple[str, str] | None:
-    needs: dict[str, tuple[str, ...]] = {
+def _find_update_contradiction(update: UpdateSettings) -> Contradiction | None:
+    firebase_project = ("firebase.project_id", "firebase.api_key", "firebase.app_id")
+    required: dict[str, tuple[str, ...]] = {
         "url": ("url",),
         "repository": ("url", "root"),
-        "firebase-ml": ("firebase.project_id", "firebase.api_key", "firebase.app_id", "firebase.model_name"),
+        "firebase-ml": (*firebase_project, "firebase.model_name"),
     }
     if bool(update.firebase.android_package) != bool(update.firebase.android_cert):
         given, missing = ("package", "cert") if update.firebase.android_package else ("cert", "package")
-        return f"update.firebase.android_{given}", f"needs update.firebase.android_{missing} beside it"
-    wanted = needs.get(update.source, ())
+        return Contradiction(f"update.firebase.android_{given}", f"requires update.firebase.android_{missing}")
+    keys = required.get(update.source, ())
     if update.firebase.remote_config and update.source != "none":
-        # Remote Config itself may name the model.
-        wanted = (*(key for key in wanted if key != "firebase.model_name"), *needs["firebase-ml"][:3])
-    for key in wanted:
+        # Remote Config itself may give the model's name.
+        keys = (*(key for key in keys if key != "firebase.model_name"), *firebase_project)
+    for key in keys:
         section, _, name = f"update.{key}".rpartition(".")
         if not getattr(update.firebase if section == "update.firebase" else update, name):
-            return "update.source", f"= {update.source!r} needs update.{key} beside it"
+            return Contradiction("update.source", f"= {update.source!r} requires update.{key}")
     return None

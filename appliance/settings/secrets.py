@@ -3,15 +3,24 @@
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
-from appliance.errors import SettingsError
+from appliance.errors import SettingsError, describe_os_error
 
 
-def read_secret(path: Path, key: str) -> tuple[str, str | None]:
-    """The secret that the file of a `…_file` setting holds, without its final newline.
+class Secret(NamedTuple):
+    """The content of a secret file, and a warning if other accounts can read it."""
 
-    Returns:
-        The secret, and a warning where others can read the file, else None.
+    text: str
+    warning: str | None
+
+
+def read_secret(path: Path, key: str) -> Secret:
+    """Return the secret in the file of a `…_file` setting, without its final newline.
+
+    Args:
+        path: The file.
+        key: The setting, for errors.
 
     Raises:
         SettingsError: The file cannot be read or is empty.
@@ -19,18 +28,19 @@ def read_secret(path: Path, key: str) -> tuple[str, str | None]:
     try:
         secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SettingsError(f"{key}: {path} cannot be read: {reason}") from error
+    except OSError as error:
+        raise SettingsError(f"{key}: {path} cannot be read: {describe_os_error(error)}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{key}: {path} cannot be read: it is not text") from error
     if not secret:
         raise SettingsError(f"{key}: {path} is empty; write the password into it")
     warning = None
     if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path):
         warning = f"{key}: {path} can be read by others (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}"
-    return secret, warning
+    return Secret(secret, warning)
 
 
 def _is_credential(path: Path) -> bool:
-    """Systemd's credentials folder is closed to others as a whole; the modes inside it say nothing."""
+    """Return whether systemd handed the file over; its folder is closed to others, whatever the modes of the files."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and path.is_relative_to(folder)
+    return folder is not None and folder != "" and path.is_relative_to(folder)

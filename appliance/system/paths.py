@@ -1,7 +1,7 @@
 """The folders for lasting state and for one run, and the path of the control socket.
 
-A device has one state folder, and the socket belongs to it: a daemon with a state folder of its own, started for a
-trial, never meets the installed service. systemd's variables come before the usual folders, so the unit alone decides where
+A device has one state folder, and the socket belongs to it: a daemon with its own state folder, started for a trial,
+never meets the installed service. systemd's variables come before the usual folders, so the unit alone decides where
 the service writes. What a command writes as root belongs to the folder's owner, so that the daemon can still change it.
 """
 

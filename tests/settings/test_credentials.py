@@ -15,7 +15,7 @@ def given(folder: Path, **files: str) -> dict[str, str]:
     return {"CREDENTIALS_DIRECTORY": str(folder)}
 
 
-def test_an_account_takes_the_password_that_systemd_hands_over(tmp_path):
+def test_account_gets_the_password_from_systemd(tmp_path):
     environ = given(tmp_path / "run", mqtt_password="m", camera_password="c")
     settings = Settings(mqtt=MqttSettings(username="pi"), camera=CameraSettings(username="viewer"))
     found = apply_credentials(settings, environ, tmp_path / "etc")
@@ -25,7 +25,7 @@ def test_an_account_takes_the_password_that_systemd_hands_over(tmp_path):
     assert apply_credentials(named, environ, tmp_path / "etc").mqtt.password_file == Path("/elsewhere")
 
 
-def test_files_in_the_folder_become_the_copies(tmp_path):
+def test_files_in_the_folder_are_replaced_by_copies(tmp_path):
     etc = tmp_path / "etc"
     environ = given(tmp_path / "run", **{"device.key": "k", "device.crt": "c"})
     mqtt = MqttSettings(
@@ -39,7 +39,7 @@ def test_files_in_the_folder_become_the_copies(tmp_path):
     assert found.ca_file == Path("/etc/appliance/ca.crt")
 
 
-def test_without_systemd_they_are_read_where_they_are(tmp_path):
+def test_without_systemd_the_files_themselves_are_read(tmp_path):
     (tmp_path / "mqtt_password").write_text("m")
     settings = Settings(mqtt=MqttSettings(username="pi"))
     assert apply_credentials(settings, {}, tmp_path).mqtt.password_file == tmp_path / "mqtt_password"

@@ -1,19 +1,31 @@
-"""config/appliance.toml: every setting, at its default, with what it is for."""
+"""The schema: config/appliance.toml has every setting with its default and description; settings that conflict."""
 
 import dataclasses
 import re
 from operator import attrgetter
+from pathlib import Path
 from typing import get_type_hints
 
+import pytest
+
 from appliance.settings.load import load_settings
-from appliance.settings.schema import Settings
+from appliance.settings.schema import (
+    CameraSettings,
+    CollectSettings,
+    FirebaseSettings,
+    LabelerSettings,
+    MqttSettings,
+    Settings,
+    UpdateSettings,
+    find_contradiction,
+)
 from support.paths import ROOT
 
 CONFIG = ROOT / "config" / "appliance.toml"
 
 
 def fields(kind=Settings, prefix=""):
-    """Every setting with the section it stands in; a nested section is named like update.firebase."""
+    """Every setting with its section; a nested section is named like update.firebase."""
     hints = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
@@ -35,16 +47,16 @@ def keys_in_file():
     return found
 
 
-def test_the_file_as_it_ships_says_the_defaults():
+def test_shipped_file_has_the_defaults():
     assert dataclasses.replace(load_settings(CONFIG, {}), path=None) == Settings()
 
 
-def test_every_setting_stands_there_with_its_description_and_no_other():
+def test_shipped_file_has_every_setting_with_its_description():
     expected = {(section, field.name): field.metadata["description"] for section, field in fields()}
     assert {key: comment for key, (comment, _) in keys_in_file().items()} == expected
 
 
-def test_only_keys_without_a_default_are_commented_out():
+def test_key_is_commented_out_if_it_has_no_default():
     def has_default(field):
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
         return default is not None and default != {}
@@ -53,7 +65,7 @@ def test_only_keys_without_a_default_are_commented_out():
     assert {key for key, (_, commented_out) in keys_in_file().items() if commented_out} == expected
 
 
-def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
+def test_commented_out_example_is_valid(tmp_path):
     for (section, key), (_, commented_out) in keys_in_file().items():
         if not commented_out:
             continue
@@ -64,3 +76,37 @@ def test_a_commented_out_example_works_when_its_mark_is_taken_away(tmp_path):
         path = tmp_path / "one.toml"
         path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
         assert attrgetter(f"{section}.{key}")(load_settings(path, {})) is not None
+
+
+def test_defaults_agree_with_each_other():
+    assert find_contradiction(Settings()) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "other"),
+    [
+        (Settings(labeler=LabelerSettings(allow=("a",), deny=("b",))), "labeler.deny", "labeler.allow"),
+        (Settings(mqtt=MqttSettings(password_file=Path("p"))), "mqtt.password_file", "mqtt.username"),
+        (Settings(mqtt=MqttSettings(key_file=Path("k"))), "mqtt.key_file", "mqtt.cert_file"),
+        (Settings(camera=CameraSettings(password_file=Path("p"))), "camera.password_file", "camera.username"),
+        (Settings(collect=CollectSettings(score_min=0.8)), "collect.score_min", "collect.score_max"),
+        (Settings(update=UpdateSettings(source="repository", url="https://a")), "update.source", "update.root"),
+        (
+            Settings(update=UpdateSettings(firebase=FirebaseSettings(android_package="p"))),
+            "update.firebase.android_package",
+            "update.firebase.android_cert",
+        ),
+    ],
+)
+def test_conflict_is_reported_with_both_settings(settings, key, other):
+    contradiction = find_contradiction(settings)
+    assert contradiction.key == key
+    assert other in contradiction.reason
+
+
+def test_remote_config_may_give_the_models_name():
+    project = FirebaseSettings(project_id="p", api_key="k", app_id="1:2:web:3", remote_config=True)
+    assert find_contradiction(Settings(update=UpdateSettings(source="firebase-ml", firebase=project))) is None
+    without = dataclasses.replace(project, app_id=None)
+    update = UpdateSettings(source="url", url="https://a/m.zip", firebase=without)
+    assert "update.firebase.app_id" in find_contradiction(Settings(update=update)).reason

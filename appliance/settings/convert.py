@@ -1,0 +1,89 @@
+"""Convert TOML values and the text of environment variables to the types of the settings."""
+
+import tomllib
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+_TYPE_NAMES: dict[type, str] = {
+    str: "a text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path in quotes",
+}
+
+
+def convert_value(hint: Any, value: Any) -> Any:
+    """Return a TOML value as the type of its setting.
+
+    Args:
+        hint: The setting's annotation.
+        value: What the TOML file holds.
+
+    Raises:
+        ValueError: The value does not fit; the text is what it must be, for example "a whole number".
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return convert_value(next(part for part in arguments if part is not type(None)), value)
+    if origin is Literal:
+        return _convert_choice(arguments, value)
+    if origin is dict:
+        return _convert_table(arguments[1], value)
+    if origin is tuple:
+        return _convert_list(arguments, value)
+    return value if hint is Any else _convert_scalar(hint, value)
+
+
+def parse_variable(text: str, hint: Any) -> Any:
+    """Return the TOML value that the text of an environment variable represents.
+
+    A setting of type text or path takes the text unchanged.
+
+    Args:
+        text: The variable's value.
+        hint: The setting's annotation; None if there is no such setting.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    choices = {type(choice) for choice in arguments} if origin is Literal else set()
+    alternatives = arguments if origin in (Union, types.UnionType) else (hint,)
+    if {str, Path} & {*choices, *alternatives}:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _convert_choice(choices: tuple[Any, ...], value: Any) -> Any:
+    if value in choices and type(value) in {type(choice) for choice in choices}:
+        return value
+    raise ValueError("one of " + ", ".join(repr(choice) for choice in choices))
+
+
+def _convert_table(hint: Any, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {key: convert_value(hint, item) for key, item in value.items()}
+    raise ValueError("a table of name = value")
+
+
+def _convert_list(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    is_open = hints[-1] is Ellipsis
+    if isinstance(value, list):
+        item_hints = [hints[0]] * len(value) if is_open else hints
+        if len(value) == len(item_hints):
+            return tuple(convert_value(hint, item) for hint, item in zip(item_hints, value, strict=True))
+    raise ValueError("a list of texts" if is_open else f"a list of {len(hints)} numbers")
+
+
+def _convert_scalar(kind: type, value: Any) -> Any:
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    is_number_for_truth = kind is int and isinstance(value, bool)
+    is_nan = isinstance(value, float) and value != value  # noqa: PLR0124 - the definition of not-a-number
+    if isinstance(value, kind) and not is_number_for_truth and not is_nan:
+        return value
+    raise ValueError(_TYPE_NAMES[kind])
