@@ -20,7 +20,7 @@ class Canvas:
         self._pen = ImageDraw.Draw(image, "RGBA")
 
     @classmethod
-    def transparent(cls, size_px: tuple[int, int]) -> Self:
+    def make_transparent(cls, size_px: tuple[int, int]) -> Self:
         """Return an empty RGBA canvas of (width, height) that shapes replace instead of blending with."""
         return cls(Image.new("RGBA", size_px, (0, 0, 0, 0)))
 
@@ -65,7 +65,7 @@ class Canvas:
         """Scale the whole image to (width, height), bicubic."""
         self._replace(self._image.resize(size_px, Image.Resampling.BICUBIC))
 
-    def premultiplied(self, area: tuple[int, int, int, int], divisor: int) -> np.ndarray:
+    def get_premultiplied(self, area: tuple[int, int, int, int], divisor: int) -> np.ndarray:
         """Return an area of an RGBA canvas reduced by an integer factor.
 
         Args:

@@ -1,8 +1,8 @@
-"""Picture files ↔ pixels, through Pillow: the one place where picture formats are known.
+"""Picture files to pixels and back, through Pillow: the only module that knows picture formats.
 
-A picture comes out upright (EXIF orientation applied) and as plain RGB, so that nothing behind this module has to
-know how a phone was held or that a PNG has a palette. Whatever is wrong with a file ends in a PictureError that
-names it: among many pictures, one bad one costs only itself.
+Pixels come out upright (EXIF orientation applied) and as RGB, so that no other module has to handle the orientation of
+a phone or the palette of a PNG. Every fault of a file is a PictureError with its name, so that among many pictures an
+unreadable one does not affect the others.
 """
 
 import io
@@ -17,11 +17,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from appliance.errors import PictureError
 
-# What a 100-megapixel camera gives is read; a file that claims more is far likelier made to fill the memory.
+# Pictures of 100-megapixel cameras are read; a file that claims more was more likely made to exhaust the memory.
 MAX_PX = 128_000_000
 
-# Pillow warns of pictures that it reads all the same (half an EXIF, a palette with transparency), with lines of its own source.
-# Set once for all, because what is set around one picture is undone by the end of another one in another thread.
+# Pillow warns about pictures that it reads nevertheless (half an EXIF, a palette with transparency). Set for the whole
+# process, because a filter around one picture would be undone when another picture ends in another thread.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MAGIC = (
@@ -37,38 +37,38 @@ _BMP_HEADERS_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int | None = None) -> np.ndarray:
-    """Reads a picture file.
+    """Read a picture file.
 
-    Alpha is dropped as Pillow's convert("RGB") does; of an animation the first frame is taken; grey pictures with
-    16 bits keep their upper 8.
+    Alpha is dropped as in Pillow's convert("RGB"); of an animation the first frame is read; gray pictures with 16 bits
+    keep the upper 8.
 
     Args:
-        source: A file in any format Pillow reads, or its content as a binary stream.
-        name: What errors call it; needed for a stream.
-        least_px: Where the picture is wanted small: a JPEG may then come out at a half, a quarter or an eighth of its
-            size, each side this long or longer, which is several times faster. None for all its pixels.
+        source: A file in any format that Pillow reads, or its content as a binary stream.
+        name: The name for errors; required for a stream.
+        least_px: If a small picture is enough: a JPEG may then come out at a half, a quarter or an eighth of its size,
+            with each side this long or longer, which is several times faster. None for all pixels.
 
     Returns:
-        (height, width, 3) uint8, red green blue, upright by its EXIF orientation; the caller's own array.
+        (height, width, 3) uint8 RGB, upright by its EXIF orientation; a new array.
 
     Raises:
-        PictureError: The file is missing, is no picture, is damaged, or has more than MAX_PX pixels.
+        PictureError: The file is missing, is not a picture, is damaged, or has more than MAX_PX pixels.
     """
-    with _opened(source, name or str(source)) as image:
+    with _open_picture(source, name or str(source)) as image:
         if least_px is not None:
             image.draft(None, (least_px, least_px))
-        return _rgb(image)
+        return _convert_to_rgb(image)
 
 
 def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
-    """A small square of the whole picture, stretched to it, for comparing pictures with each other.
+    """Return the whole picture stretched to a small square, for comparing pictures with each other.
 
-    The whole file is decoded, so damage shows.
+    The whole file is decoded, so damage is detected.
 
     Args:
         content: The file's bytes.
-        name: What errors call it.
-        side_px: The square's side.
+        name: The name for errors.
+        side_px: The side of the square.
 
     Returns:
         (side_px, side_px, 3) uint8 RGB.
@@ -76,24 +76,24 @@ def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
     Raises:
         PictureError: As read_picture.
     """
-    # Four times the size is left for the filter below, so that it makes no difference at which size a JPEG came out.
+    # Four times the size is left to the filter below, so that the size at which a JPEG was decoded makes no difference.
     return resize_to_square(read_picture(io.BytesIO(content), name, 4 * side_px), side_px)
 
 
 def resize_to_square(pixels: np.ndarray, side_px: int) -> np.ndarray:
-    """(height, width, 3) uint8 shrunk or stretched to (side_px, side_px, 3), every pixel counted."""
+    """Return (height, width, 3) uint8 scaled to (side_px, side_px, 3) with a box filter, which weighs every pixel."""
     return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.BOX))
 
 
 def detect_picture_format(head: bytes) -> str | None:
-    """The picture format that a file's first bytes (16 are enough) stand for, or None.
+    """Return the picture format of a file's first bytes (16 are enough), or None.
 
-    JPEG, PNG, GIF, BMP and ICO are told for sure enough to be tried; others are named so that people can be told.
+    JPEG, PNG, GIF, BMP and ICO are recognized reliably enough to be decoded; the others are for error messages.
     """
     for start, name in _MAGIC:
         if head.startswith(start):
             return name
-    # Two letters alone begin many a text. The size of the second header, of which these are all there are, follows the first.
+    # Many texts begin with these two letters, so the size of the second header must be one of those that exist.
     if head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS_BYTES:
         return "BMP"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -104,45 +104,48 @@ def detect_picture_format(head: bytes) -> str | None:
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
-    """The opened picture, not decoded yet; whatever goes wrong with it inside is a PictureError."""
+def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+    """Open a picture without decoding it; errors inside the block become a PictureError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns above 89 megapixels; the limit here is its own sentence, below.
+            # Pillow warns above 89 megapixels; the limit here has an error of its own, below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source) as image:
                 if image.width * image.height > MAX_PX:
                     size = f"{image.width} x {image.height} pixels"
-                    raise PictureError(f"{name} has {size}, more than the {MAX_PX // 1_000_000} million that are read.")
+                    raise PictureError(f"{name} has {size}, more than the {MAX_PX // 1_000_000} million that are read")
                 yield image
     except PictureError:
         raise
-    except FileNotFoundError:
-        raise PictureError(f"{name} does not exist.") from None
-    except IsADirectoryError:
-        raise PictureError(f"{name} is a folder, not a picture.") from None
-    except PermissionError:
-        raise PictureError(f"{name} may not be read by this user.") from None
-    except UnidentifiedImageError:
-        raise PictureError(f"{name} is not a picture in a known format.") from None
-    except Image.DecompressionBombError:
-        raise PictureError(
-            f"{name} has far more pixels than the {MAX_PX // 1_000_000} million that are read."
-        ) from None
     except Exception as error:
-        raise PictureError(f"{name} cannot be read as a picture: {error or type(error).__name__}.") from error
+        raise PictureError(_describe_error(error, name)) from error
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def _describe_error(error: Exception, name: str) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"{name} does not exist"
+        case IsADirectoryError():
+            return f"{name} is a folder, not a picture"
+        case PermissionError():
+            return f"{name} may not be read by this user"
+        case UnidentifiedImageError():
+            return f"{name} is not a picture in a known format"
+        case Image.DecompressionBombError():
+            return f"{name} has far more pixels than the {MAX_PX // 1_000_000} million that are read"
+    return f"{name} cannot be read as a picture: {str(error).rstrip('.') or type(error).__name__}"
+
+
+def _convert_to_rgb(image: Image.Image) -> np.ndarray:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16") or upright.mode == "I":
-        grey = np.clip(np.asarray(upright).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+        gray = np.clip(np.asarray(upright).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
     return np.array(upright.convert("RGB"))
 
 
 def encode_jpeg(pixels: np.ndarray, quality: int = 85) -> bytes:
-    """Packs pixels as JPEG.
+    """Encode pixels as JPEG.
 
     Args:
         pixels: (height, width, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""A frame: the pixels of one moment, as they travel from the camera to the labeler."""
+"""A frame: the pixels of one moment, on their way from the camera to the labeler."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture from the camera; nobody writes to its pixels once it is made.
+    """One picture from the camera; its pixels must not be written to.
 
     Attributes:
-        pixels: (height, width, 3) uint8, red green blue, as the camera gave it (not yet turned upright).
-        time: When it was taken, in seconds since 1970 UTC (what people and payloads read).
-        monotonic_s: The same moment on time.monotonic(), which no clock correction moves (what durations use).
+        pixels: (height, width, 3) uint8 RGB as delivered by the camera, not turned upright.
+        time: Capture time in seconds since 1970-01-01 UTC, for payloads.
+        monotonic_s: The same moment on time.monotonic(), which no clock correction changes, for durations.
         number: 1 for the first frame since the program started.
     """
 

@@ -6,24 +6,28 @@ from appliance.imaging.frame import Frame
 
 
 class FrameSlot:
-    """Room for one frame between two threads: the newest wins, and one that nobody took is counted."""
+    """Holds at most one frame between two threads; a newer frame replaces an unread one.
+
+    Attributes:
+        dropped: Frames that were replaced before they were read.
+    """
 
     def __init__(self) -> None:
-        self._filled = threading.Condition()
+        self._changed = threading.Condition()
         self._frame: Frame | None = None
         self.dropped = 0
 
     def put(self, frame: Frame) -> None:
-        """Leaves a frame, in place of one that was not taken."""
-        with self._filled:
+        """Store a frame and wake the reader."""
+        with self._changed:
             if self._frame is not None:
                 self.dropped += 1
             self._frame = frame
-            self._filled.notify()
+            self._changed.notify()
 
     def get(self, timeout_s: float) -> Frame | None:
-        """Takes the frame, waiting up to `timeout_s` seconds for one; None when none came."""
-        with self._filled:
-            self._filled.wait_for(lambda: self._frame is not None, timeout_s)
+        """Remove and return the frame; wait up to `timeout_s` seconds for one, and return None if none comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame is not None, timeout_s)
             frame, self._frame = self._frame, None
             return frame

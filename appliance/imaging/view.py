@@ -1,4 +1,4 @@
-"""Orientation and region of a camera picture."""
+"""The orientation and the region of a camera picture."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from appliance.settings.schema import CameraSettings
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a frame is to be looked at.
+    """How a frame is turned upright and which part of it is labeled.
 
     Attributes:
-        rotation: Clockwise degrees that turn it upright: 0, 90, 180 or 270.
-        hflip, vflip: Mirror left and right, top and bottom; after the rotation.
+        rotation: Clockwise rotation in degrees that turns the frame upright: 0, 90, 180 or 270.
+        hflip: Whether to mirror left and right, after the rotation.
+        vflip: Whether to mirror top and bottom, after the rotation.
         region: (x, y, width, height) in fractions of the upright picture; None for all of it.
     """
 

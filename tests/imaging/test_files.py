@@ -1,4 +1,4 @@
-"""Picture files: upright, RGB, and one clear sentence for each that cannot be read."""
+"""Picture files: upright, RGB, and an error for each that cannot be read."""
 
 import io
 import subprocess
@@ -41,34 +41,34 @@ def test_exif_orientation_is_applied(tmp_path, orientation, turns, mirrored):
     assert np.array_equal(read_picture(path), expected)
 
 
-def test_every_common_mode_becomes_rgb(tmp_path):
+def test_common_modes_become_rgb(tmp_path):
     red = (255, 0, 0)
     Image.new("RGBA", (8, 8), (*red, 10)).save(tmp_path / "alpha.png")
     Image.new("P", (8, 8), 0).save(tmp_path / "palette.gif")
-    Image.new("L", (8, 8), 77).save(tmp_path / "grey.png")
+    Image.new("L", (8, 8), 77).save(tmp_path / "gray.png")
     Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "cmyk.jpg")
     Image.new("1", (8, 8), 1).save(tmp_path / "bits.png")
     assert read_picture(tmp_path / "alpha.png")[0, 0].tolist() == list(red)
-    assert read_picture(tmp_path / "grey.png")[0, 0].tolist() == [77, 77, 77]
+    assert read_picture(tmp_path / "gray.png")[0, 0].tolist() == [77, 77, 77]
     assert read_picture(tmp_path / "bits.png")[0, 0].tolist() == [255, 255, 255]
     for name in ("palette.gif", "cmyk.jpg"):
         assert read_picture(tmp_path / name).shape == (8, 8, 3)
 
 
-def test_sixteen_bit_grey_keeps_its_brightness(tmp_path):
+def test_gray_with_16_bits_keeps_its_brightness(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((8, 8), 0x80FF, np.uint16)).save(path)
     assert read_picture(path)[0, 0].tolist() == [128, 128, 128]
 
 
-def test_first_frame_of_an_animation(tmp_path):
+def test_animation_is_its_first_frame(tmp_path):
     path = tmp_path / "two.gif"
     first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8), (0, 255, 0))
     first.save(path, save_all=True, append_images=[second], duration=100)
     assert read_picture(path)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_unreadable_file_is_an_error_with_its_name(tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "page.jpg").write_text("<html>404</html>")
     (tmp_path / "cut.jpg").write_bytes(encode_jpeg(corners())[:200])
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
         assert str(tmp_path) in str(caught.value)
 
 
-def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, recwarn):
+def test_picture_that_exhausts_the_memory_is_refused(tmp_path, recwarn):
     path = tmp_path / "bomb.png"
     Image.new("1", (12_000, 11_000)).save(path)
     with pytest.raises(PictureError, match=f"more than the {picture.MAX_PX // 1_000_000} million"):
@@ -96,28 +96,28 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, recwarn):
     assert not recwarn.list
 
 
-def test_jpeg_keeps_size_and_colour():
+def test_jpeg_keeps_size_and_color():
     with Image.open(io.BytesIO(encode_jpeg(corners()[:, ::-1]))) as image:
         assert image.size == (40, 24)
         red, _, blue = image.convert("RGB").getpixel((35, 4))
     assert red > 200 and blue < 80
 
 
-def test_a_stream_is_read_like_a_file_and_named_in_errors():
+def test_stream_is_read_like_a_file():
     content = encode_jpeg(corners())
     assert read_picture(io.BytesIO(content), "a/1.jpg").shape == (24, 40, 3)
     with pytest.raises(PictureError, match="^a/1.jpg cannot be read"):
         read_picture(io.BytesIO(content[:300]), "a/1.jpg")
 
 
-def test_a_picture_that_is_wanted_small_is_decoded_small(tmp_path):
+def test_small_picture_is_decoded_small(tmp_path):
     whole = np.asarray(Image.fromarray(corners()).resize((1600, 1200)))
     pixels = read_picture(io.BytesIO(encode_jpeg(whole)), "big.jpg", least_px=100)
     assert 100 <= pixels.shape[0] < 300
     assert pixels[5, 5, 0] > 200 > 80 > pixels[5, 5, 2]
 
 
-def test_a_thumbnail_is_a_square_of_the_whole_upright_picture():
+def test_thumbnail_is_a_square_of_the_upright_picture():
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     out = io.BytesIO()
@@ -128,19 +128,22 @@ def test_a_thumbnail_is_a_square_of_the_whole_upright_picture():
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "ICO", "WEBP", "TIFF"])
-def test_a_format_is_told_by_the_first_bytes(form):
+def test_format_is_detected_from_the_first_bytes(form):
     out = io.BytesIO()
     Image.fromarray(corners()).save(out, form)
     assert detect_picture_format(out.getvalue()[:16]) == form
 
 
-def test_what_pillow_only_warns_of_is_not_said(tmp_path):
+def test_warnings_of_pillow_are_hidden(tmp_path):
     palette = Image.fromarray(corners()).convert("P")
     palette.save(tmp_path / "palette.png", transparency=bytes(range(200)))
     exif = b"Exif\0\0II*\0\x08\0\0\0\x10\0\x12\x01\x03\0\xff\xff\xff\xff\x06"
     Image.fromarray(corners()).save(tmp_path / "exif.jpg", exif=exif)
-    # In a process of its own, because pytest has its own way with warnings.
-    read = "import sys; from pathlib import Path; from appliance.imaging.files import read_picture; read_picture(Path(sys.argv[1]))"
+    # In a separate process, because pytest changes the handling of warnings.
+    read = (
+        "import sys; from pathlib import Path; from appliance.imaging.files import read_picture; "
+        "read_picture(Path(sys.argv[1]))"
+    )
     for name in ("palette.png", "exif.jpg"):
         done = subprocess.run(
             [sys.executable, "-c", read, tmp_path / name], capture_output=True, text=True, check=False
@@ -148,6 +151,6 @@ def test_what_pillow_only_warns_of_is_not_said(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_no_picture_has_no_format():
+def test_other_content_has_no_format():
     assert detect_picture_format(b"<html>") is None and detect_picture_format(b"") is None
     assert detect_picture_format(b"BMW\nAudi\nVolkswagen\n") is None and detect_picture_format(b"BM") is None

@@ -49,7 +49,7 @@ class Pen:
         self.scale = radius_px * enlargement
         self.origin = np.array([_REACH * self.scale, _ABOVE * self.scale])
         self.bottom = below_px / radius_px
-        self.canvas = Canvas.transparent(
+        self.canvas = Canvas.make_transparent(
             (round(2 * _REACH * self.scale), round(_ABOVE * self.scale) + below_px * enlargement)
         )
 
@@ -96,7 +96,7 @@ def draw_sprite(
     left, top = left // enlargement, top // enlargement
     right, bottom = -(-right // enlargement), -(-bottom // enlargement)
     area = (left * enlargement, top * enlargement, right * enlargement, bottom * enlargement)
-    pixels = pen.canvas.premultiplied(area, enlargement)
+    pixels = pen.canvas.get_premultiplied(area, enlargement)
     center = (round(_REACH * radius_px) - left, round(_ABOVE * radius_px) - top)
     transparency = np.repeat(255 - pixels[:, :, 3:], 3, axis=2)
     return Sprite(_apply_light(pixels, center, radius_px, light), transparency, center, radius_px)
