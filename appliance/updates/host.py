@@ -1,94 +1,73 @@
-"""What the update machine needs of the rest of the program, and what it tells it: the seam between updates and labeling."""
+"""The interface between model updates and the program that labels: what the updater needs, and what it reports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from appliance.bundle.bundle import Bundle
-from appliance.updates.store.state import InstalledModel
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateStep:
-    """A step of an update, for T/update. `state` is one of the contract's words; `sha256` is the .tflite's."""
-
-    state: str
-    version: str | None
-    sha256: str | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateStatus:
-    """What people see of updates, for T/model.
-
-    Attributes:
-        latest_version: What is offered, None where nothing newer is.
-        in_progress: Whether it is being put in.
-        percentage: Of the download, None where that is not known.
-    """
-
-    latest_version: str | None = None
-    in_progress: bool = False
-    percentage: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RevertedModel:
-    """A delivered model that a start of the program found it could not keep."""
-
-    slot: InstalledModel
-    reason: str
+from appliance.updates.steps import UpdateStatus, UpdateStep
 
 
 class Host(Protocol):
-    """The rest of the program. Called on the updater's thread."""
+    """The program that runs the updater. Every method is called on the updater's thread."""
 
-    def running(self) -> Bundle:
-        """The bundle that labels now."""
+    def running_bundle(self) -> Bundle:
+        """Return the bundle of the active model."""
+        ...
 
-    def held(self) -> str | None:
-        """Why no model is delivered now, None where one can be."""
+    def delivery_blocked_reason(self) -> str | None:
+        """Return why no model can be delivered now, None if one can."""
+        ...
 
-    def warm(self, bundle: Bundle) -> Any:
-        """Loads a bundle beside the running one and runs it once; labeling goes on.
+    def preload(self, bundle: Bundle) -> Any:
+        """Load a bundle and run it once, while the active model goes on labeling.
 
-        Raises:
-            BundleError: It cannot label: the bundle is to be refused.
-            LabelOptionError: It does not suit the settings, which may be others later.
-            RuntimeMissingError: Nothing is known about the bundle.
-        """
-
-    def swap(self, warmed: Any, change: Callable[[], None]) -> None:
-        """Carries out `change` of the store and puts what was warmed in between two frames; returns when it labels.
+        Returns:
+            The loaded model, for `swap`.
 
         Raises:
-            StoreError: From `change`; nothing was put in.
-            LabelOptionError: It does not suit the settings any more; nothing was changed.
+            BundleError: It cannot label; reject the bundle.
+            LabelOptionError: It does not suit the settings, which may change.
+            RuntimeMissingError: No runtime works; this says nothing about the bundle.
         """
+        ...
 
-    def go_back(self, change: Callable[[], None]) -> None:
-        """Carries out `change` of the store and puts in what the store then says is current.
+    def swap(self, preloaded: Any, change: Callable[[], None]) -> None:
+        """Apply `change` to the store and activate the preloaded model between two frames; return when it labels.
 
         Raises:
-            StoreError, ModelError: It could not be done.
+            StoreError: From `change`; the active model stays.
+            LabelOptionError: It no longer suits the settings; nothing was changed.
         """
+        ...
 
-    def roll_back(self, reason: str) -> None:
-        """The store goes back for this reason, and what was before labels: loaded first, so that it can.
+    def reload_current(self, change: Callable[[], None]) -> None:
+        """Apply `change` to the store and activate the model that is current in it afterwards.
 
         Raises:
-            StoreError, ModelError: It could not be done; nothing was changed.
+            StoreError, ModelError: It failed.
         """
+        ...
 
-    def configured(self, threshold: float | None) -> None:
-        """The common threshold that Remote Config chose, in the place of the settings'; None: it chose none."""
+    def rollback(self, reason: str) -> None:
+        """Roll the store back and activate the model before the current one, which is loaded first.
 
-    def stuck(self) -> str | None:
-        """What labeling hangs in, None while it does not."""
+        Raises:
+            StoreError, ModelError: It failed; nothing was changed.
+        """
+        ...
 
-    def told(self, step: UpdateStep) -> None:
-        """A step was taken."""
+    def apply_remote_threshold(self, threshold: float | None) -> None:
+        """Use the common threshold of Remote Config instead of the settings'; None: Remote Config has none."""
+        ...
 
-    def shows(self, shown: UpdateStatus) -> None:
-        """What people see has changed."""
+    def stuck_reason(self) -> str | None:
+        """Return what labeling hangs in, None if it does not."""
+        ...
+
+    def report_step(self, step: UpdateStep) -> None:
+        """Report a step of an update."""
+        ...
+
+    def report_status(self, status: UpdateStatus) -> None:
+        """Report the status of updates."""
+        ...

@@ -1,23 +1,25 @@
-"""What the update machine is about to do, on disk before it does it: one small file, replaced atomically.
+"""The update journal: the next action of the updater, on disk before it happens, in one small file.
 
 A process may be killed, or the power cut, between any two instructions. The store is always whole; this file adds what
-the store does not know: which offer is under way, at which step, and what is still to be reported. A verdict is written
-here before it is carried out, so that after a restart it is carried out and reported, not found anew.
+the store does not record: which offer is under way, at which step, and what is still to be reported. An outcome is written
+here before it is carried out, so a restart carries it out and reports it instead of deciding again.
 
-It also counts the tries at the steps that can end this process or this machine (a bad model in native code): a step that
-two processes in a row did not survive is not tried a third time. An orderly stop and a power cut do not count.
+The journal also counts the attempts at steps that can end this process or the machine (a bad model in native code): a
+step that two processes in a row did not survive is not tried a third time. An orderly stop and a power cut do not count.
 """
 
-import dataclasses
-import json
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from appliance.system.atomic_files import write_durably
+from appliance.errors import describe_os_error
+from appliance.system.state_file import StateFile
+from appliance.updates.steps import UpdateState
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
 FILE_NAME = "update.json"
 FORMAT = 1
@@ -25,71 +27,93 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One step.
+    """One step of one update.
 
     Attributes:
-        step: A state of T/update, or `warming` (beside the running model) and `swapping`.
-        hash: The offer's.
-        version, sha256: For the report; None where not known yet.
-        reason: Of a verdict.
-        asked: The owner asked for it: it goes on after a restart although install = "ask".
-        tries: How often a dangerous step was begun.
+        step: The state of the update, or WARMING (preloading) or SWAPPING.
+        hash: The hash of the offer.
+        version: For the report; None if it is not known yet.
+        sha256: For the report; None if it is not known yet.
+        reason: The reason for an outcome.
+        requested: Whether the owner asked for it: it continues after a restart although update.install is "ask".
+        tries: How often the present dangerous step was begun.
         boot: The kernel's boot in which it was begun; empty after an orderly stop.
-        old_p95_ms: How long the model before took for a frame: what the probation is held against.
+        old_p95_ms: The 95th percentile of the previous model's time for a frame, the measure of the probation.
     """
 
-    step: str
+    step: UpdateState
     hash: str
     version: str | None = None
     sha256: str | None = None
     reason: str | None = None
-    asked: bool = False
+    requested: bool = False
     tries: int = 0
     boot: str = ""
     old_p95_ms: float | None = None
 
 
 class Journal:
-    """The file. One thread writes; any may say that the program stops."""
+    """The journal file. One thread writes; `stop` may be called from any thread."""
 
     def __init__(self, folder: Path):
-        self._path = folder / FILE_NAME
+        """Read the journal in the state folder; an unusable file is an empty journal."""
+        self._file: StateFile[JournalEntry | None] = StateFile(
+            folder / FILE_NAME,
+            _decode,
+            _encode,
+            None,
+            mode=0o640,
+            if_unreadable="an update under way starts over",
+            log=log,
+        )
         self._lock = threading.Lock()
-        self.entry: JournalEntry | None = self._read()
+        self.entry = self._file.read()
 
     def write(self, entry: JournalEntry | None) -> None:
-        """What comes next; None: nothing is under way.
+        """Record the next step; None: no update is under way.
 
         Raises:
-            OSError: The disk refuses; the step must not be taken.
+            OSError: The file cannot be written; the step must not be taken.
         """
         with self._lock:
             if entry == self.entry:
                 return
-            content = {"format": FORMAT, "entry": None if entry is None else dataclasses.asdict(entry)}
-            write_durably(self._path, json.dumps(content).encode() + b"\n")
+            self._file.write(entry)
             self.entry = entry
 
     def stop(self) -> None:
-        """The program stops in good order: what is under way was survived."""
+        """Record an orderly stop: the step under way did not end the process."""
         if self.entry and self.entry.boot:
             try:
-                self.write(dataclasses.replace(self.entry, boot="", tries=0))
+                self.write(replace(self.entry, boot="", tries=0))
             except OSError as error:
-                log.warning("%s cannot be written: %s", self._path, error)
+                log.warning("%s cannot be written: %s", self._file.path, describe_os_error(error))
 
-    def _read(self) -> JournalEntry | None:
-        try:
-            content = json.loads(self._path.read_bytes())
-            if content["format"] != FORMAT or content["entry"] is None:
-                return None
-            known = {field.name for field in dataclasses.fields(JournalEntry)}
-            entry = JournalEntry(**{key: value for key, value in content["entry"].items() if key in known})
-            if not isinstance(entry.step, str) or not isinstance(entry.hash, str) or not isinstance(entry.tries, int):
-                raise ValueError("values of a wrong type")
-            return entry
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.warning("%s cannot be used (%s); an update under way is begun again", self._path, error)
-            return None
+
+# The file's format: its keys stay when a field gets another name.
+_KEYS = {
+    "step": "step",
+    "hash": "hash",
+    "version": "version",
+    "sha256": "sha256",
+    "reason": "reason",
+    "requested": "asked",
+    "tries": "tries",
+    "boot": "boot",
+    "old_p95_ms": "old_p95_ms",
+}
+
+
+def _encode(entry: JournalEntry | None) -> dict[str, Any]:
+    return {"format": FORMAT, "entry": entry and {key: getattr(entry, field) for field, key in _KEYS.items()}}
+
+
+def _decode(content: Any) -> JournalEntry | None:
+    if content["format"] != FORMAT or content["entry"] is None:
+        return None
+    values: Mapping[str, Any] = content["entry"]
+    fields = {field: values[key] for field, key in _KEYS.items() if key in values}
+    entry = JournalEntry(**fields | {"step": UpdateState(values["step"])})
+    if not isinstance(entry.hash, str) or not isinstance(entry.tries, int):
+        raise TypeError("a value has the wrong type")
+    return entry

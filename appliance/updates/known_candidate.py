@@ -1,39 +1,39 @@
-"""What the way of a candidate showed that its offer did not say: for as long as the program runs, so that it is not fetched
-again at each check only to find the same.
-"""
+"""What a candidate's bundle showed beyond its offer, kept until the program stops so that it is not fetched again."""
 
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError, LabelOptionError
 from appliance.updates.host import Host
-from appliance.updates.sources.source import Offer
 from appliance.updates.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCandidate:
-    """What is known of a candidate that was not taken, though it is not at fault.
+    """A candidate that was not installed although it is not faulty.
 
     Attributes:
-        hash: It was offered under this.
-        version, name: What its bundle says.
-        unsuited: It is in the store, where it waits for settings that it suits.
+        hash: The hash of its offer.
+        version: The version in its bundle, None without one.
+        name: The name in its bundle.
+        unsuited_reason: Why it does not suit the settings of this device; it is staged in the store. None if it does, or
+            if its next attempt shows it.
     """
 
     hash: str
     version: str | None
     name: str | None
-    unsuited: bool
+    unsuited_reason: str | None = None
 
-    def why_unsuited(self, offer: Offer, store: Store, device: Host) -> str | None:
-        """Why it still does not suit the settings of this device; None where it does, or must be looked at anew."""
-        waiting = store.state().waiting
-        if not self.unsuited or waiting is None or waiting.offer != offer.hash:
-            return None
-        try:
-            device.warm(store.bundle(waiting))
-        except LabelOptionError as error:
-            return str(error).rstrip(".")
-        except ApplianceError:
-            return None  # its way says what is wrong
+
+def find_unsuited_reason(known: KnownCandidate, store: Store, host: Host) -> str | None:
+    """Preload a staged candidate, and return why it still does not suit the settings; None if it is to be tried again."""
+    staged = store.read_state().staged
+    if known.unsuited_reason is None or staged is None or staged.offer != known.hash:
         return None
+    try:
+        host.preload(store.load_bundle(staged))
+    except LabelOptionError as error:
+        return str(error)
+    except ApplianceError:
+        return None  # the next attempt reports it
+    return None

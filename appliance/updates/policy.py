@@ -1,40 +1,166 @@
-"""Decide what to do with an offered model."""
+"""The decision about an offered model, as a pure function of what the device knows."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from appliance.bundle.bundle import Bundle
 from appliance.bundle.version import is_newer
-from appliance.updates.sources.source import Offer
+from appliance.updates.known_candidate import KnownCandidate
+from appliance.updates.sources.source import Offer, display_version
+from appliance.updates.store.state import InstalledModel, Rejection
+from appliance.updates.store.transitions import display_name
+
+LATEST = "latest"
+
+
+class Verdict(StrEnum):
+    """What to do with an offer."""
+
+    RUNS = "runs"  # it is the active model
+    NOTHING = "nothing"  # nothing is offered
+    SKIP = "skip"  # do not install it
+    WAIT = "wait"  # decide again after the probation
+    DENY = "deny"  # the requested installation is not possible; nothing else changes
+    ANNOUNCE = "announce"  # report it, and wait for the owner
+    TAKE = "take"  # install it
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """What the settings say of candidates."""
+    """The settings about offers.
+
+    Attributes:
+        max_bytes: The largest download.
+        allow_downgrade: Whether an older version may be installed.
+        ask: Whether the owner decides when to install.
+    """
 
     max_bytes: int
-    allow_downgrade: bool
+    allow_downgrade: bool = False
+    ask: bool = False
 
-    def against(
-        self, offer: Offer, version: str | None, name: str | None, running: Bundle, bundled: bool
-    ) -> str | None:
-        """Why a version is not taken in the place of the running one; None where it may be.
 
-        What the operator named (`offer.chosen`) may be older. Otherwise, where both have a version, it must be the
-        greater one; with allow_downgrade any other. Versions of the model that came with the program say nothing about
-        those of another.
+@dataclass(frozen=True, slots=True)
+class RunningModel:
+    """The model that labels. `version` is None without one; `is_bundled`: it is part of the program."""
 
-        Args:
-            offer: What is offered.
-            version, name: Of the candidate, None where it has none or it is not known yet.
-            running: The bundle that labels now.
-            bundled: Whether that came with the program.
-        """
-        if offer.chosen or version is None or running.version is None or is_newer(version, running.version):
-            return None
-        if bundled and name != running.identity.name:
-            return None
-        if not is_newer(running.version, version):
-            return f"version {version} runs already; other contents need a greater one"
-        if self.allow_downgrade:
-            return None
-        return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"
+    name: str
+    version: str | None
+    is_bundled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the device knows when an offer arrives.
+
+    Attributes:
+        running: The model that labels.
+        current: The active delivered model; None: the bundled one.
+        known: What an earlier attempt learned about a candidate, None if nothing.
+        rejection: The rejection of this offer, None without one.
+        on_probation: Whether the active model is on probation.
+        requested: The version that the owner asks to install, or LATEST; None: the owner asks for no installation.
+        resumed: Whether the owner asked for this offer earlier, and its installation was interrupted.
+    """
+
+    running: RunningModel
+    current: InstalledModel | None = None
+    known: KnownCandidate | None = None
+    rejection: Rejection | None = None
+    on_probation: bool = False
+    requested: str | None = None
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision about an offer.
+
+    Attributes:
+        verdict: What to do.
+        reason: Why the offer is not taken, for people; None if the verdict says everything.
+        requested: Whether the owner asked for the offer, now or before a restart.
+        relink: Whether the active model is offered with another variant or experiment, to be recorded in the store.
+    """
+
+    verdict: Verdict
+    reason: str | None = None
+    requested: bool = False
+    relink: bool = False
+
+    @property
+    def ends_update(self) -> bool:
+        """Whether an update that was under way is dropped, because the source offers no other model to install."""
+        return self.verdict in (Verdict.RUNS, Verdict.NOTHING, Verdict.SKIP, Verdict.WAIT)
+
+
+def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> Decision:
+    """Decide what to do with an offer.
+
+    Args:
+        offer: The present offer; None: nothing is offered.
+        situation: What the device knows.
+        policy: The settings.
+    """
+    current, wanted = situation.current, situation.requested
+    if offer is None:
+        return Decision(Verdict.NOTHING, "the source offers nothing")
+    if current and current.offer == offer.hash:
+        has_other_branch = (current.variant, current.experiment) != (offer.variant, offer.experiment)
+        return Decision(Verdict.RUNS, relink=has_other_branch)
+    version = display_version(offer)
+    if wanted and wanted not in (LATEST, version):
+        return Decision(Verdict.DENY, f"the source offers {version}, not {wanted}")
+    if reason := _check_known_version(offer, situation, policy):
+        return Decision(Verdict.DENY, f"{version} is not taken: {reason}") if wanted else Decision(Verdict.SKIP, reason)
+    if situation.on_probation:
+        if wanted:
+            return Decision(
+                Verdict.DENY, f"{display_name(current)} is on probation; wait for its end, or roll it back first"
+            )
+        return Decision(Verdict.WAIT, f"{version} waits until the probation ends")
+    return _decide_installation(offer, situation, policy)
+
+
+def find_version_conflict(
+    offer: Offer, version: str | None, name: str | None, running: RunningModel, policy: UpdatePolicy
+) -> str | None:
+    """Return why a version may not replace the running one, None if it may.
+
+    A pinned offer may be older. Otherwise, if both have a version, the offered one must be greater; with
+    allow_downgrade any other version may be installed. The version of the bundled model restricts only bundles of its
+    name.
+
+    Args:
+        offer: The offer.
+        version: The candidate's version, None if it has none or if it is not known yet.
+        name: The candidate's name, None if it is not known yet.
+        running: The model that labels.
+        policy: The settings.
+    """
+    if offer.pinned or version is None or running.version is None or is_newer(version, running.version):
+        return None
+    if running.is_bundled and name != running.name:
+        return None
+    if not is_newer(running.version, version):
+        return f"version {version} runs already; another bundle needs a greater version"
+    if policy.allow_downgrade:
+        return None
+    return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"
+
+
+def _check_known_version(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
+    known = situation.known if situation.known and situation.known.hash == offer.hash else offer
+    return find_version_conflict(offer, known.version, known.name, situation.running, policy)
+
+
+def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolicy) -> Decision:
+    """Decide about an offer that may replace the active model now."""
+    version, known = display_version(offer), situation.known
+    requested = bool(situation.requested) or situation.resumed
+    if situation.rejection and not requested:
+        return Decision(Verdict.SKIP, f"{version} was refused: {situation.rejection.reason}")
+    if known and known.hash == offer.hash and known.unsuited_reason and not requested:
+        return Decision(Verdict.SKIP, f"{version} does not suit the settings of this device: {known.unsuited_reason}")
+    if policy.ask and not requested:
+        return Decision(Verdict.ANNOUNCE)
+    return Decision(Verdict.TAKE, requested=requested)

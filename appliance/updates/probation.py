@@ -1,28 +1,28 @@
-"""The time in which a new model must prove itself, as arithmetic: frames go in, a verdict comes out. Time is passed in.
+"""The probation of a new model as arithmetic: times of frames go in, an outcome comes out. Time is a parameter.
 
-Only time with frames counts: between two frames that follow each other as frames do. While the camera is absent or
-labeling is off, no frames come, and so the probation stands still by itself. One error, or one score that is no number,
-ends it; slowness ends it as soon as the share of slow frames can no longer become small enough.
+Only time with frames counts: the gaps between frames that follow each other normally. Without frames, because the camera
+is absent or labeling is off, the probation makes no progress. One error, or one score that is not a number, ends it;
+slowness ends it as soon as the share of slow frames can no longer become small enough.
 """
 
 from dataclasses import dataclass
 
 MIN_FRAMES = 20
-# p95 is too high when more than this share of the frames is.
+# The 95th percentile is above the limit if more than this share of the frames is.
 SLOW_SHARE = 0.05
-# Frames further apart than this many frame times, and this many seconds, do not follow each other: there was a pause.
+# Frames further apart than this many frame intervals, and this many seconds, have a pause between them.
 _GAP_FRAMES = 3.0
 _GAP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a new model must hold to.
+    """The conditions of a probation.
 
     Attributes:
-        duration_s: How long, counted in time with frames.
-        limit_ms: What 95 of 100 frames may take at the most.
-        frame_s: The time from one frame to the next, as the settings have it.
+        duration_s: Its duration in seconds with frames.
+        limit_ms: The upper limit of the 95th percentile of the time for a frame.
+        frame_s: The interval between frames by the settings.
     """
 
     duration_s: float
@@ -30,14 +30,29 @@ class Terms:
     frame_s: float
 
 
-def terms(duration_s: float, fps: float, max_latency_ms: float | None, old_p95_ms: float | None) -> Terms:
-    """The contract's terms: p95 within max_latency_ms, else within the larger of 3 × the old and 0.8 of a frame's time.
+@dataclass(frozen=True, slots=True)
+class FrameTiming:
+    """The labeling of one frame.
+
+    Attributes:
+        time_s: Monotonic time after it.
+        inference_ms: The model's time for it.
+        error: Why it could not be labeled, None if it was.
+    """
+
+    time_s: float
+    inference_ms: float
+    error: str | None = None
+
+
+def compute_terms(duration_s: float, fps: float, max_latency_ms: float | None, old_p95_ms: float | None) -> Terms:
+    """Return the terms: p95 within max_latency_ms, else within the larger of 3 × the old p95 and 0.8 frame intervals.
 
     Args:
-        duration_s: The setting probation_s.
-        fps: Frames a second, as the settings have it.
-        max_latency_ms: The setting of that name, None where it is not given.
-        old_p95_ms: Of the model before, None where it is not known.
+        duration_s: The setting update.probation_s.
+        fps: Frames per second by the settings.
+        max_latency_ms: The setting update.max_latency_ms, None if it is not set.
+        old_p95_ms: The 95th percentile of the model before, None if it is not known.
     """
     limit_ms = max_latency_ms if max_latency_ms is not None else max(3 * (old_p95_ms or 0.0), 800 / fps)
     return Terms(duration_s, limit_ms, 1 / fps)
@@ -47,6 +62,7 @@ class Probation:
     """One probation. Called by one thread."""
 
     def __init__(self, terms: Terms):
+        """Start a probation without frames."""
         self.terms = terms
         self.frames = 0
         self.elapsed_s = 0.0
@@ -55,30 +71,23 @@ class Probation:
         self._slowest_ms = 0.0
         self._last_s: float | None = None
 
-    def frame(self, now_s: float, inference_ms: float, trouble: str | None) -> None:
-        """A frame was labeled, or failed to be.
-
-        Args:
-            now_s: Monotonic time after it.
-            inference_ms: What the model took.
-            trouble: Why it could not be labeled, None where it was.
-        """
+    def record_frame(self, timing: FrameTiming) -> None:
+        """Add a frame that was labeled, or could not be."""
         if self.failure:
             return
-        if trouble:
-            self.failure = f"it does not label: {trouble}"
+        if timing.error:
+            self.failure = f"it does not label: {timing.error}"
             return
-        taken_s = inference_ms / 1000
         if self._last_s is not None:
-            gap_s = now_s - self._last_s
+            gap_s = timing.time_s - self._last_s
             # A model that is slow itself makes no pause.
-            if gap_s <= max(_GAP_S, _GAP_FRAMES * self.terms.frame_s) + taken_s:
+            if gap_s <= max(_GAP_S, _GAP_FRAMES * self.terms.frame_s) + timing.inference_ms / 1000:
                 self.elapsed_s += gap_s
-        self._last_s = now_s
+        self._last_s = timing.time_s
         self.frames += 1
-        if inference_ms > self.terms.limit_ms:
+        if timing.inference_ms > self.terms.limit_ms:
             self._slow += 1
-            self._slowest_ms = max(self._slowest_ms, inference_ms)
+            self._slowest_ms = max(self._slowest_ms, timing.inference_ms)
         if self._is_too_slow():
             self.failure = (
                 f"it is too slow: {self._slow} of {self.frames} frames took more than {self.terms.limit_ms:.0f} ms, "
@@ -87,17 +96,17 @@ class Probation:
 
     @property
     def passed(self) -> bool:
-        """Whether it has proved itself."""
+        """Whether the model passed."""
         return not self.failure and self.frames >= MIN_FRAMES and self.elapsed_s >= self.terms.duration_s
 
     def _is_too_slow(self) -> bool:
-        """Whether p95 will be above the limit, however fast all frames to come are."""
+        """Return whether p95 will be above the limit, however fast all further frames are."""
         if self.frames < MIN_FRAMES:
             return False
-        over = self.elapsed_s >= self.terms.duration_s
-        to_come = 0.0 if over else (self.terms.duration_s - self.elapsed_s) / self._spacing_s()
-        return self._slow > SLOW_SHARE * (self.frames + to_come)
+        is_over = self.elapsed_s >= self.terms.duration_s
+        further_frames = 0.0 if is_over else (self.terms.duration_s - self.elapsed_s) / self._spacing_s()
+        return self._slow > SLOW_SHARE * (self.frames + further_frames)
 
     def _spacing_s(self) -> float:
-        """The time from frame to frame as it is: cameras give fewer frames than they are asked for, never more."""
+        """Return the measured interval between frames: cameras deliver fewer frames than requested, never more."""
         return max(self.terms.frame_s, self.elapsed_s / (self.frames - 1)) if self.frames > 1 else self.terms.frame_s

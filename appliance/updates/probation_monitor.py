@@ -1,6 +1,6 @@
-"""The model on probation: frames are collected from the labeling thread, judged on the updater's, and acted on.
+"""The model on probation: frames are recorded on the labeling thread, evaluated and acted on by the updater's.
 
-The arithmetic is probation.py's; carrying a verdict out is verdicts.py's.
+probation.py has the arithmetic; resolution.py carries the outcome out.
 """
 
 import logging
@@ -9,23 +9,25 @@ from collections.abc import Callable
 
 from appliance.errors import ApplianceError
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.host import Host, UpdateStep
+from appliance.updates.host import Host
 from appliance.updates.journal import Journal, JournalEntry
-from appliance.updates.probation import MIN_FRAMES, Probation, Terms, terms
-from appliance.updates.resolution import Resolution, verdict
+from appliance.updates.probation import MIN_FRAMES, FrameTiming, Probation, Terms, compute_terms
+from appliance.updates.resolution import Resolution, with_outcome
+from appliance.updates.steps import UpdateState, UpdateStep
 from appliance.updates.store.state import InstalledModel
 from appliance.updates.store.store import Store
-from appliance.updates.store.transitions import shown
+from appliance.updates.store.transitions import display_name
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
-LOOK_EVERY_S = 0.25
-_AGAIN_S = 5.0
-_TIMES = 600
+POLL_EVERY_S = 0.25
+_RETRY_S = 5.0
+_MAX_TIMES = 600
+_MAX_UNREAD_FRAMES = 100_000
 
 
 class ProbationMonitor:
-    """At most one model on probation."""
+    """Watches at most one model on probation."""
 
     def __init__(
         self,
@@ -33,151 +35,186 @@ class ProbationMonitor:
         fps: float,
         store: Store,
         journal: Journal,
-        verdicts: Resolution,
-        device: Host,
+        resolution: Resolution,
+        host: Host,
         clock: Callable[[], float],
     ):
-        """Args:
-        settings: Its terms.
-        fps: Frames a second, as the settings have it.
-        store, journal, verdicts, device: Where the outcome goes.
-        clock: Monotonic time in seconds.
+        """Start without a model on probation.
+
+        Args:
+            settings: The section update: the terms.
+            fps: Frames per second by the settings.
+            store: The models of this device.
+            journal: Records the probation.
+            resolution: Carries the outcome out.
+            host: The program that labels.
+            clock: Returns monotonic time in seconds.
         """
         self._settings = settings
         self._fps = fps
         self._store = store
         self._journal = journal
-        self._verdicts = verdicts
-        self._device = device
+        self._resolution = resolution
+        self._host = host
         self._clock = clock
-        self._outcomes: deque[tuple[float, float, str | None]] = deque(maxlen=100_000)
-        self._times_ms: deque[float] = deque(maxlen=_TIMES)
-        self._running: tuple[InstalledModel, Probation] | None = None
+        self._frames: deque[FrameTiming] = deque(maxlen=_MAX_UNREAD_FRAMES)
+        self._times_ms: deque[float] = deque(maxlen=_MAX_TIMES)
+        self._watched: tuple[InstalledModel, Probation] | None = None
         self._old_p95_ms: float | None = None
-        self._look_s = LOOK_EVERY_S
+        self._poll_s = POLL_EVERY_S
 
     @property
-    def look_again_s(self) -> float | None:
-        """In how many seconds to `look` again; None while no model is on probation."""
-        return self._look_s if self._running else None
+    def is_active(self) -> bool:
+        """Whether a model is on probation."""
+        return self._watched is not None
 
-    def outcome(self, inference_ms: float, trouble: str | None) -> bool:
-        """A frame was labeled, or could not be; from the labeling thread. Returns whether to look at once."""
-        if trouble is None:
+    @property
+    def poll_again_s(self) -> float | None:
+        """The seconds until the next `poll`; None: no model is on probation."""
+        return self._poll_s if self._watched else None
+
+    def record_frame(self, inference_ms: float, error: str | None) -> bool:
+        """Record a frame that was labeled, or could not be; called by the labeling thread.
+
+        Returns:
+            Whether to poll at once.
+        """
+        if error is None:
             self._times_ms.append(inference_ms)
-        if self._running is None:
+        if self._watched is None:
             return False
-        self._outcomes.append((self._clock(), inference_ms, trouble))
-        return trouble is not None
+        self._frames.append(FrameTiming(self._clock(), inference_ms, error))
+        return error is not None
 
-    def use_fps(self, fps: float) -> None:
-        """Another number of frames a second from now on; a probation under way begins anew with it."""
+    def set_fps(self, fps: float) -> None:
+        """Use another number of frames per second; a probation under way starts over with it."""
         self._fps = fps
 
     def p95_ms(self) -> float | None:
-        """What the running model took for a frame of late, None where too few were seen to tell."""
+        """Return the 95th percentile of the active model's recent times for a frame, None if too few are known."""
         times_ms = sorted(self._times_ms.copy())
         return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else None
 
-    def begin(self, slot: InstalledModel) -> None:
-        """The store's current model, on probation from now on. The journal says what the one before took for a frame."""
+    def begin(self, model: InstalledModel) -> None:
+        """Start the probation of the store's current model; the journal has the time of the model before it."""
         entry = self._journal.entry
-        old_p95_ms = entry.old_p95_ms if entry and entry.hash in (slot.key, slot.offer) else None
+        old_p95_ms = entry.old_p95_ms if entry and entry.hash in (model.key, model.offer) else None
         self._old_p95_ms = old_p95_ms
-        limits = self._terms()
-        self._forget()
-        self._running = slot, Probation(limits)
+        terms = self._terms()
+        self._clear_frames()
+        self._watched = model, Probation(terms)
         try:
-            self._journal.write(
-                JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256, old_p95_ms=old_p95_ms)
-            )
-        except OSError as error:  # it is watched all the same; the store says after a restart that it is on probation
-            log.warning("that %s is on probation cannot be written down: %s", shown(slot), error)
+            self._journal.write(_probation_entry(model, old_p95_ms))
+        except OSError as error:  # it is watched nevertheless; after a restart the store shows that it is on probation
+            log.warning("the probation of %s cannot be written to the journal: %s", display_name(model), error)
         log.info(
-            "%s is on probation for %g s; a frame may take %.0f ms", shown(slot), limits.duration_s, limits.limit_ms
+            "%s is on probation for %g s; a frame may take %.0f ms",
+            display_name(model),
+            terms.duration_s,
+            terms.limit_ms,
         )
-        self._device.told(UpdateStep("probation", slot.version, slot.sha256))
+        self._host.report_step(UpdateStep(UpdateState.PROBATION, model.version, model.sha256))
 
     def resume(self) -> float | None:
-        """Begins the probation of a model that nobody watches: the disk, or a fault, ended its way right after the swap.
+        """Start watching a model on probation whose update ended in an error right after the swap.
 
         Returns:
-            In how many seconds to try again; None where nothing is left to do.
+            The seconds until the next attempt; None: there is nothing to do.
         """
-        if self._running:
+        if self._watched:
             return None
         try:
-            state = self._store.state()
+            state = self._store.read_state()
             if state.probation and state.current:
-                log.warning("%s is on probation, and was not watched", shown(state.current))
-                self._device.go_back(lambda: None)  # whether it labels is not sure
+                log.warning("%s is on probation and was not watched", display_name(state.current))
+                self._host.reload_current(lambda: None)  # it may not be the active model
                 self.begin(state.current)
-        except Exception as error:  # noqa: BLE001 - the labeling must go on whatever happens here
-            log.warning("a model on probation cannot be watched, which is tried again: %s", error)
-            return _AGAIN_S
+        except Exception as error:  # noqa: BLE001 - labeling must go on whatever happens here
+            log.warning("a model on probation cannot be watched: %s; trying again in %g s", error, _RETRY_S)
+            return _RETRY_S
         return None
 
-    def look(self) -> bool:
-        """Judges the frames since the last look. What the disk refuses is tried again, less often.
+    def poll(self) -> bool:
+        """Evaluate the frames since the last poll; carrying an outcome out is retried less often after an error.
 
         Returns:
-            Whether the probation came to its end now.
+            Whether the probation ended.
         """
-        if self._running is None:
+        if self._watched is None:
             return False
+        model, probation = self._watched
         try:
-            ended = self._look(*self._running)
-            self._look_s = LOOK_EVERY_S
+            ended = self._finish(model) or self._evaluate(model, probation)
+            self._poll_s = POLL_EVERY_S
         except (ApplianceError, OSError) as error:
-            if self._look_s == LOOK_EVERY_S:
-                log.error("the end of the probation cannot be carried out, and is tried again: %s", error)
-            self._look_s = _AGAIN_S
+            if self._poll_s == POLL_EVERY_S:
+                log.error("the outcome of the probation cannot be carried out: %s; trying again", error)
+            self._poll_s = _RETRY_S
             return False
         if ended:
-            self._running = None
-            self._outcomes.clear()
+            self._watched = None
+            self._frames.clear()
         return ended
 
     def _terms(self) -> Terms:
-        return terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, self._old_p95_ms)
+        return compute_terms(self._settings.probation_s, self._fps, self._settings.max_latency_ms, self._old_p95_ms)
 
-    def _forget(self) -> None:
-        self._outcomes.clear()
+    def _clear_frames(self) -> None:
+        self._frames.clear()
         self._times_ms.clear()
 
-    def _look(self, slot: InstalledModel, watched: Probation) -> bool:
+    def _entry(self, model: InstalledModel) -> JournalEntry:
         entry = self._journal.entry
-        if entry is None or entry.hash not in (slot.key, slot.offer):
-            entry = JournalEntry("probation", slot.offer or slot.key, slot.version, slot.sha256)
-        if entry.step == "rolled_back":  # judged already, and not all of it could be carried out
-            self._verdicts.take_back(entry)
+        return entry if entry and entry.hash in (model.key, model.offer) else _probation_entry(model)
+
+    def _finish(self, model: InstalledModel) -> bool:
+        """Carry out an outcome that is known without the frames; return whether there was one."""
+        entry = self._entry(model)
+        if entry.step is UpdateState.ROLLED_BACK:  # decided earlier, and not carried out completely
+            self._resolution.rollback(entry)
             return True
-        state = self._store.state()
-        if entry.step == "committed" and state.current and state.current.key == slot.key:
-            self._verdicts.commit(entry)
-            return True
-        if state.current and state.current.key == slot.key and not state.probation:
-            self._verdicts.commit(verdict(entry, "committed", "its owner put it in place during its probation"))
-            return True
-        if state.current is None or state.current.key != slot.key:
-            if not self._store.refusal(slot.key):  # who rolls back tells it
-                self._device.told(
-                    UpdateStep("rolled_back", slot.version, slot.sha256, "another model was put in its place")
+        state = self._store.read_state()
+        if state.current is None or state.current.key != model.key:
+            if not self._store.rejection(model.key):  # a rollback reports itself
+                self._host.report_step(
+                    UpdateStep(
+                        UpdateState.ROLLED_BACK, model.version, model.sha256, "another model was put in its place"
+                    )
                 )
             self._journal.write(None)
             return True
-        if (limits := self._terms()) != watched.terms:
-            log.info("the probation of %s begins anew: a frame may take %.0f ms now", shown(slot), limits.limit_ms)
-            self._running = slot, (watched := Probation(limits))
-            self._outcomes.clear()
-        while self._outcomes:
-            watched.frame(*self._outcomes.popleft())
-        reason = watched.failure
-        if reason is None and (stuck := self._device.stuck()):
+        if entry.step is UpdateState.COMMITTED:  # decided earlier, as above
+            self._resolution.commit(entry)
+            return True
+        if not state.probation:
+            reason = "its owner put it in place during its probation"
+            self._resolution.commit(with_outcome(entry, UpdateState.COMMITTED, reason))
+            return True
+        return False
+
+    def _evaluate(self, model: InstalledModel, probation: Probation) -> bool:
+        """Evaluate the new frames, and carry the outcome out; return whether there is one."""
+        if (terms := self._terms()) != probation.terms:
+            log.info(
+                "the probation of %s starts over: a frame may take %.0f ms now", display_name(model), terms.limit_ms
+            )
+            probation = Probation(terms)
+            self._watched = model, probation
+            self._frames.clear()
+        while self._frames:
+            probation.record_frame(self._frames.popleft())
+        reason = probation.failure
+        if reason is None and (stuck := self._host.stuck_reason()):
             reason = f"it does not answer: {stuck}"
         if reason:
-            self._forget()
-            self._verdicts.take_back(verdict(entry, "rolled_back", reason))
-        elif watched.passed:
-            self._verdicts.commit(verdict(entry, "committed"))
-        return bool(reason) or watched.passed
+            self._clear_frames()
+            self._resolution.rollback(with_outcome(self._entry(model), UpdateState.ROLLED_BACK, reason))
+        elif probation.passed:
+            self._resolution.commit(with_outcome(self._entry(model), UpdateState.COMMITTED))
+        return bool(reason) or probation.passed
+
+
+def _probation_entry(model: InstalledModel, old_p95_ms: float | None = None) -> JournalEntry:
+    return JournalEntry(
+        UpdateState.PROBATION, model.offer or model.key, model.version, model.sha256, old_p95_ms=old_p95_ms
+    )

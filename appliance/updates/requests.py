@@ -1,60 +1,98 @@
-"""What the owner asks of the update machine, on its way from the thread that was asked to the machine's own."""
+"""Requests of the owner to the updater, on their way from another thread to the updater's own."""
 
 import queue
 from concurrent.futures import Future
 from typing import Any
 
+from appliance.errors import UpdateError
+from appliance.updates.policy import Decision, Verdict
+from appliance.updates.sources.source import Offer, display_version
+
 
 class UpdateRequest:
-    """Something that was asked for, and who waits for the answer.
+    """One request, and its answer.
 
     Attributes:
-        version: What is to be installed; None: only look what is offered.
-        future: The answer.
+        version: The version to install, or `latest`; None: only check what is offered.
+        future: Receives the answer.
     """
 
     def __init__(self, version: str | None):
+        """Create a request without an answer."""
         self.version = version
         self.future: Future[dict[str, Any]] = Future()
 
-    def done(self, answer: dict[str, Any]) -> None:
-        """It was carried out. Only the first answer counts."""
-        if not self.future.done():
-            self.future.set_result(answer)
+    def answer(self, decision: Decision, offer: Offer | None, refusal: str | None = None) -> None:
+        """Answer with the decision; only the first answer counts.
+
+        The answer has the offered version, whether it is (being) installed, whether it is active already, and why it is
+        not installed.
+
+        Args:
+            decision: The decision about the offer.
+            offer: The offer; None: nothing is offered.
+            refusal: Why the installation ended without a new active model; None: it did not, or it is under way.
+
+        Raises:
+            UpdateError: The request is to install a model, and the decision is another one; nothing was answered.
+        """
+        offered = display_version(offer) if offer else None
+        is_taken = decision.verdict is Verdict.TAKE
+        if self.version and not is_taken:
+            raise UpdateError(decision.reason or f"{offered} is installed already")
+        if refusal:
+            self.fail(UpdateError(refusal))
+        elif not self.future.done():
+            self.future.set_result(
+                {
+                    "offered": offered,
+                    "taken": is_taken,
+                    "current": decision.verdict is Verdict.RUNS,
+                    "reason": decision.reason,
+                }
+            )
 
     def fail(self, error: Exception) -> None:
-        """It cannot be carried out."""
+        """Answer with an error; only the first answer counts."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 class RequestQueue:
-    """Orders in the sequence in which they came."""
+    """Requests in the order of their arrival."""
 
     def __init__(self) -> None:
+        """Create an empty queue."""
         self._queue: queue.SimpleQueue[UpdateRequest | None] = queue.SimpleQueue()
 
-    def put(self, order: UpdateRequest) -> None:
-        """One more."""
-        self._queue.put(order)
+    def put(self, request: UpdateRequest) -> None:
+        """Add a request."""
+        self._queue.put(request)
 
     def wake(self) -> None:
-        """Whoever waits for an order goes on without one."""
+        """End the wait in `next` without a request."""
         self._queue.put(None)
 
     def next(self, within_s: float | None) -> UpdateRequest | None:
-        """The next order; None when there is none within the time (None: no limit), or on `wake`."""
+        """Wait for the next request and return it.
+
+        Args:
+            within_s: The longest wait in seconds; None: no limit.
+
+        Returns:
+            The request; None if there is none in time, or after `wake`.
+        """
         try:
             return self._queue.get(timeout=within_s)
         except queue.Empty:
             return None
 
-    def refuse_all(self, error: Exception) -> None:
-        """None of those that wait is carried out."""
+    def fail_all(self, error: Exception) -> None:
+        """Answer every queued request with an error."""
         while True:
             try:
-                order = self._queue.get_nowait()
+                request = self._queue.get_nowait()
             except queue.Empty:
                 return
-            if order:
-                order.fail(error)
+            if request:
+                request.fail(error)

@@ -1,129 +1,143 @@
-"""Verdicts on models: written down, carried out, told, in this order, so that a kill in between loses none of it.
+"""The outcomes of updates: written to the journal, carried out, reported, in this order, so that a kill loses none.
 
-Each method finds its verdict in the journal, where it was written before; `recover` carries out at a start what the last
-process left there.
+`recover` carries out at a start what the last process left in the journal.
 """
 
 import logging
 from dataclasses import replace
 
 from appliance.errors import StoreError
-from appliance.updates.host import Host, RevertedModel, UpdateStep
+from appliance.updates.host import Host
 from appliance.updates.journal import Journal, JournalEntry
-from appliance.updates.store.state import InstalledModel
+from appliance.updates.sources.source import Offer
+from appliance.updates.steps import UpdateState, UpdateStep
+from appliance.updates.store.state import InstalledModel, RevertedModel
 from appliance.updates.store.store import Store
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
 
 class Resolution:
-    """Carries verdicts out, on the updater's thread."""
+    """Carries outcomes out. Use it on the updater's thread."""
 
-    def __init__(self, journal: Journal, store: Store, device: Host):
+    def __init__(self, journal: Journal, store: Store, host: Host):
+        """Keep the journal, the store and the host for later calls."""
         self._journal = journal
         self._store = store
-        self._device = device
+        self._host = host
 
-    def refuse(self, entry: JournalEntry) -> None:
-        """The candidate is not taken, and not tried again until something else is offered.
+    def reject(self, entry: JournalEntry) -> None:
+        """Reject the candidate: it is not tried again until another model is offered.
 
         Raises:
-            StoreError, OSError: It could not be written down.
+            StoreError, OSError: The outcome cannot be written.
         """
         self._journal.write(entry)
-        if self._store.state().waiting:
-            self._store.discard_waiting()
-        self._store.refuse(entry.hash, entry.version or "", entry.reason or "")
+        if self._store.read_state().staged:
+            self._store.discard_staged()
+        self._store.reject(entry.hash, entry.version or "", entry.reason or "")
         log.warning("the model %s is refused: %s", entry.version, entry.reason)
-        self._tell("refused", entry)
+        self._report(UpdateState.REFUSED, entry)
 
-    def another(self, hash: str, version: str | None) -> None:
-        """Something is offered: what was refused under another hash is forgotten, as far as the disk permits.
+    def forget_other_rejections(self, offer: Offer | None, runs: bool) -> None:
+        """Forget the rejections of other offers; a store that cannot be written is only logged.
+
+        A rejection of the offered version stays, since it may be the same bundle under another hash. An offer without a
+        version forgets nothing.
 
         Args:
-            hash: It is offered under this.
-            version: What was refused of this version may be the same bundle, and stays; None: it is another for sure.
+            offer: The present offer; None: nothing is offered, and nothing is forgotten.
+            runs: Whether the offer is the active model, so that every other version is another bundle.
         """
+        if offer is None or not (runs or offer.version):
+            return
         try:
-            self._store.forget_refusals(keep=hash, keep_version=version)
+            self._store.forget_rejections(keep=offer.hash, keep_version=None if runs else offer.version)
         except StoreError as error:
-            log.warning("what was refused earlier is not forgotten yet: %s", error)
+            log.warning("earlier rejections are not forgotten yet: %s", error)
 
-    def take_back(self, entry: JournalEntry) -> None:
-        """The model on probation failed: the one before it runs again.
+    def rollback(self, entry: JournalEntry) -> None:
+        """Activate the model before the one whose probation failed.
 
         Raises:
-            StoreError, ModelError, OSError: It could not be done.
+            StoreError, ModelError, OSError: It failed.
         """
         self._journal.write(entry)
-        if self._on_probation(entry):
-            self._device.roll_back(entry.reason or "it failed its probation")
-        else:  # an earlier try came so far; what labels is what the store says
-            self._device.go_back(lambda: None)
-        log.warning("the model %s is taken back: %s", entry.version, entry.reason)
-        self._tell("rolled_back", entry)
+        if self._is_on_probation(entry):
+            self._host.rollback(entry.reason or "it failed its probation")
+        else:  # an earlier attempt rolled the store back; activate what is current in it
+            self._host.reload_current(lambda: None)
+        log.warning("the model %s is rolled back: %s", entry.version, entry.reason)
+        self._report(UpdateState.ROLLED_BACK, entry)
 
     def commit(self, entry: JournalEntry) -> None:
-        """The model on probation proved itself, or its owner says that it need not.
+        """End the probation: the model passed it, or its owner ended it.
 
         Raises:
-            StoreError, OSError: It could not be written down.
+            StoreError, OSError: The outcome cannot be written.
         """
         self._journal.write(entry)
         self._store.commit()
-        log.info("the model %s %s", entry.version, f"stays: {entry.reason}" if entry.reason else "has proved itself")
-        self._tell("committed", entry)
+        log.info(
+            "the model %s %s", entry.version, f"stays: {entry.reason}" if entry.reason else "has passed its probation"
+        )
+        self._report(UpdateState.COMMITTED, entry)
 
-    def recover(self, taken_back: RevertedModel | None) -> InstalledModel | None:
-        """Finishes what the last process left undone, and tells what this start found.
+    def recover(self, reverted: RevertedModel | None) -> InstalledModel | None:
+        """Finish what the last process left undone, and report what this start found.
 
         Args:
-            taken_back: A model that this start could not keep.
+            reverted: A model that this start could not keep.
 
         Returns:
-            The model on probation, where one is.
+            The model on probation, None without one.
 
         Raises:
-            StoreError, ModelError, OSError: It could not be done.
+            StoreError, ModelError, OSError: It failed.
         """
+        if reverted:
+            self._report_reverted(reverted)
         entry = self._journal.entry
-        if taken_back:
-            slot = taken_back.slot
-            self._device.told(UpdateStep("rolled_back", slot.version, slot.sha256, taken_back.reason))
-            if entry and entry.hash in (slot.key, slot.offer):
-                self._journal.write(None)
-                entry = None
-        trial = self._trial()
-        if entry is None:
-            return trial
-        about_trial = self._on_probation(entry)
-        if entry.step == "refused":
-            self.refuse(entry)
-        elif entry.step == "rolled_back" and about_trial:
-            self.take_back(entry)
-        elif entry.step == "committed" and about_trial:
-            self.commit(entry)
-        elif entry.step in ("rolled_back", "committed"):
-            self._tell(entry.step, entry)  # carried out, and perhaps not told
-        else:
-            if entry.step == "swapping" and about_trial:
-                self._device.told(UpdateStep("swapped", entry.version, entry.sha256))
-            return trial
-        return None
+        if entry and self._finish(entry):
+            return None
+        return self._model_on_probation()
 
-    def _trial(self) -> InstalledModel | None:
-        state = self._store.state()
+    def _report_reverted(self, reverted: RevertedModel) -> None:
+        model, entry = reverted.model, self._journal.entry
+        self._host.report_step(UpdateStep(UpdateState.ROLLED_BACK, model.version, model.sha256, reverted.reason))
+        if entry and entry.hash in (model.key, model.offer):
+            self._journal.write(None)
+
+    def _finish(self, entry: JournalEntry) -> bool:
+        """Carry out the outcome in a journal entry; return whether there was one."""
+        is_on_probation = self._is_on_probation(entry)
+        if entry.step is UpdateState.REFUSED:
+            self.reject(entry)
+        elif entry.step is UpdateState.ROLLED_BACK and is_on_probation:
+            self.rollback(entry)
+        elif entry.step is UpdateState.COMMITTED and is_on_probation:
+            self.commit(entry)
+        elif entry.step in (UpdateState.ROLLED_BACK, UpdateState.COMMITTED):
+            self._report(entry.step, entry)  # carried out, and perhaps not reported
+        else:
+            if entry.step is UpdateState.SWAPPING and is_on_probation:
+                self._host.report_step(UpdateStep(UpdateState.SWAPPED, entry.version, entry.sha256))
+            return False
+        return True
+
+    def _model_on_probation(self) -> InstalledModel | None:
+        state = self._store.read_state()
         return state.current if state.probation else None
 
-    def _on_probation(self, entry: JournalEntry) -> bool:
-        trial = self._trial()
-        return trial is not None and entry.hash in (trial.key, trial.offer)
+    def _is_on_probation(self, entry: JournalEntry) -> bool:
+        model = self._model_on_probation()
+        return model is not None and entry.hash in (model.key, model.offer)
 
-    def _tell(self, state: str, entry: JournalEntry) -> None:
-        self._device.told(UpdateStep(state, entry.version, entry.sha256, entry.reason))
+    def _report(self, state: UpdateState, entry: JournalEntry) -> None:
+        self._host.report_step(UpdateStep(state, entry.version, entry.sha256, entry.reason))
         self._journal.write(None)
 
 
-def verdict(entry: JournalEntry, step: str, reason: str | None = None) -> JournalEntry:
-    """What the journal says of a model, with a verdict on it."""
+def with_outcome(entry: JournalEntry, step: UpdateState, reason: str | None = None) -> JournalEntry:
+    """Return the entry with an outcome."""
     return replace(entry, step=step, reason=reason)

@@ -1,57 +1,74 @@
-"""The update machine: asks the source, brings a newer model in, watches it prove itself, and takes it back where it fails.
+"""The updater: checks the source, installs a newer model, watches its probation, and rolls back a model that fails.
 
     available → downloading → verifying → probing → swapped → probation → committed
                      └──────────┴───────────┴──→ refused | failed       └→ rolled_back
 
-One thread does it all, one thing at a time; frames come in by `outcome`, orders by `check` and `install`. When and what to
-ask is decided here, the way of one candidate in candidate.py, its probation in trial.py. What is under way
-is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the next
-start finishes what was begun. Nothing that goes wrong here may end the labeling: errors wait and are tried again.
+One thread does everything, one thing at a time; frames arrive through `record_frame`, requests through `check` and
+`install`. policy.py decides about an offer, candidate.py installs it, probation_monitor.py watches the new model. Every
+step is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the next
+start finishes what was begun. No error here may stop the labeling: errors are retried.
 """
 
-import contextlib
 import logging
-import random
+import random as random_numbers
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import ApplianceError, SourceChangedError, SourceError, SourceSettingsError, UpdateError
+from appliance.errors import (
+    ApplianceError,
+    SourceChangedError,
+    SourceError,
+    SourceSettingsError,
+    UpdateError,
+    describe_os_error,
+)
 from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.candidate import (
-    Candidate,
-    CandidateRejectedError,
-    NotApplicableError,
-    Probe,
-    ShutdownError,
-    adopt,
-)
-from appliance.updates.host import Host, RevertedModel, UpdateStatus, UpdateStep
+from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, link_offer
+from appliance.updates.host import Host
+from appliance.updates.installer import Installer
 from appliance.updates.journal import Journal
-from appliance.updates.known_candidate import KnownCandidate
-from appliance.updates.policy import UpdatePolicy
+from appliance.updates.policy import UpdatePolicy, Verdict, decide
 from appliance.updates.probation_monitor import ProbationMonitor
+from appliance.updates.reporter import UpdateReporter
 from appliance.updates.requests import RequestQueue, UpdateRequest
 from appliance.updates.resolution import Resolution
 from appliance.updates.schedule import Schedule
-from appliance.updates.sources.source import Offer, Source, shown_version
+from appliance.updates.situation import read_situation
+from appliance.updates.sources.source import Offer, Source
+from appliance.updates.store.state import RevertedModel
 from appliance.updates.store.store import Store
-from appliance.updates.store.transitions import shown
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
-LATEST = "latest"
-_STOPS = "the program stops"
+_STOPPING = "the program is stopping"
 _RECOVER_AGAIN_S = 5.0
-# A set of files that is being put up while it is fetched is asked for again at once this often.
+# An offer that changes while it is fetched is checked again at once this often.
 _MAX_CHANGES = 3
 
 
+@dataclass(frozen=True, slots=True)
+class UpdaterTools:
+    """What tests replace.
+
+    Attributes:
+        probe: Runs a bundle in a process of its own.
+        clock: Returns monotonic time in seconds: a wrong wall clock cannot delay updates.
+        random: Returns a number from 0 to 1; it spreads the checks of many devices.
+    """
+
+    probe: Probe = probe
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random_numbers.random
+
+
 class Updater:
-    """The machine. `run()` is its thread's whole life; every other method may be called from any thread."""
+    """The update thread: `run()` is its whole life; every other method may be called from any thread."""
 
     def __init__(
         self,
@@ -59,340 +76,247 @@ class Updater:
         fps: float,
         store: Store,
         state: Path,
-        device: Host,
+        host: Host,
         open_source: Callable[[], Source],
-        taken_back: RevertedModel | None = None,
-        probe: Probe = probe,
-        clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        reverted: RevertedModel | None = None,
+        tools: UpdaterTools | None = None,
     ):
-        """Args:
-        settings: The section update. With the source `none` nobody is asked; a probation under way goes on.
-        fps: Frames a second, as the settings have it: what a new model must keep up with.
-        store: The models of this device.
-        state: The state folder.
-        device: The rest of the program.
-        open_source: Opens the source; called on the machine's thread, since it imports much and may raise.
-        taken_back: What this start of the program found it could not keep, to be told.
-        probe: Tries a bundle out.
-        clock: Monotonic time in seconds: no wrong clock can hold updates back.
-        chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """Read the journal; nothing else happens before `run`.
+
+        Args:
+            settings: The section update. With the source `none` nothing is checked; a probation under way continues.
+            fps: Frames per second by the settings, which a new model must keep up with.
+            store: The models of this device.
+            state: The state folder.
+            host: The program that labels.
+            open_source: Opens the source; called on the updater's thread, since it imports much and may raise.
+            reverted: A model that this start of the program could not keep, to be reported.
+            tools: None: the usual ones.
         """
+        tools = tools or UpdaterTools()
         self._settings = settings
         self._store = store
         self._state = state
-        self._device = device
+        self._host = host
         self._open_source = open_source
-        self._taken_back = taken_back
-        self._probe = probe
-        self._schedule = Schedule(0 if settings.source == "none" else settings.interval_s, clock, chance)
-        self._rules = UpdatePolicy(settings.max_bytes, settings.allow_downgrade)
+        self._reverted = reverted
+        self._stopping = threading.Event()
+        self._schedule = Schedule(0 if settings.source == "none" else settings.interval_s, tools.clock, tools.random)
+        self._policy = UpdatePolicy(settings.max_bytes, settings.allow_downgrade, settings.install == "ask")
         self._journal = Journal(state)
-        self._verdicts = Resolution(self._journal, store, device)
-        self._trial = ProbationMonitor(settings, fps, store, self._journal, self._verdicts, device, clock)
+        self._reporter = UpdateReporter(host)
+        self._resolution = Resolution(self._journal, store, host)
+        self._monitor = ProbationMonitor(settings, fps, store, self._journal, self._resolution, host, tools.clock)
+        context = CandidateContext(
+            store, self._journal, host, tools.probe, self._policy, state / "downloads",
+            self._monitor.p95_ms, self._stopping.is_set,
+        )  # fmt: skip
+        self._installer = Installer(context, self._resolution, self._monitor)
         self._source: Source | None = None
-        self._orders = RequestQueue()
-        self._learned: KnownCandidate | None = None
-        self._announced: str | None = None
-        self._latest: str | None = None
-        self._said_failed: str | None = None
-        self._said_nothing: str | None = None
-        self._asked = False
-        self._stopping = False
+        self._requests = RequestQueue()
+        self._has_checked = False
 
-    # From other threads
+    # Called by other threads
 
     def check(self) -> Future[dict[str, Any]]:
-        """Asks the source now; the future tells what is offered, and does not wait for the download."""
-        return self._ask(UpdateRequest(None))
+        """Check the source now; the future receives the offer, and does not wait for the download."""
+        return self._put(UpdateRequest(None))
 
     def install(self, version: str) -> Future[dict[str, Any]]:
-        """Takes what the source offers, though it was refused or install = "ask"; the future waits for the swap.
+        """Install the offer, although it was rejected or update.install is "ask"; the future waits for the swap.
 
         Args:
             version: `latest`, or the version that is offered.
         """
-        return self._ask(UpdateRequest(version))
+        return self._put(UpdateRequest(version))
 
-    def outcome(self, inference_ms: float, trouble: str | None) -> None:
-        """A frame was labeled, or could not be; from the labeling thread."""
-        if self._trial.outcome(inference_ms, trouble):
-            self._orders.wake()
+    def record_frame(self, inference_ms: float, error: str | None) -> None:
+        """Record a frame that was labeled, or could not be; called by the labeling thread."""
+        if self._monitor.record_frame(inference_ms, error):
+            self._requests.wake()
 
-    def use_fps(self, fps: float) -> None:
-        """The settings were read again, and have another number of frames a second: what a new model must keep up with."""
-        self._trial.use_fps(fps)
+    def set_fps(self, fps: float) -> None:
+        """Use another number of frames per second, after the settings were reloaded."""
+        self._monitor.set_fps(fps)
 
-    def store_changed(self) -> None:
-        """Somebody else changed which model runs."""
-        self._orders.wake()
+    def notify_store_changed(self) -> None:
+        """Look at the store: another command changed the active model."""
+        self._requests.wake()
 
     def status(self) -> dict[str, Any]:
-        """How updates are doing, for `appliance check`.
+        """Return the status of updates, for `appliance check`.
 
         Returns:
-            `origin`: who is asked, None before the first time; `trouble`: why that did not go well the last time, or None;
-            `asked`: whether somebody was asked since the start; `latest`: a newer version that is offered, or None;
-            `passed_over`: why what is offered was not taken the last time, or None.
+            `origin`: the source, None before the first check; `trouble`: why the last check failed, or None;
+            `asked`: whether the source was checked since the start; `latest`: a newer version that is offered, or None;
+            `passed_over`: why the last offer was not taken, or None.
         """
         source = self._source
         return {
             "origin": source.origin if source else None,
-            "trouble": self._said_failed,
-            "asked": self._asked,
-            "latest": self._latest,
-            "passed_over": self._said_nothing,
+            "trouble": self._reporter.failure,
+            "asked": self._has_checked,
+            "latest": self._reporter.latest,
+            "passed_over": self._reporter.passed_over,
         }
 
     def stop(self) -> None:
-        """Makes `run` return soon; what is under way goes on at the next start."""
-        self._stopping = True
+        """End `run` soon; the next start continues with an update under way."""
+        self._stopping.set()
         self._journal.stop()
-        self._orders.wake()
+        self._requests.wake()
         if source := self._source:
             source.close()
 
     # The thread
 
     def run(self) -> None:
-        """The updater thread's whole life."""
-        self._rest(None)
-        while not self._stopping and (trouble := self._recover()):
-            if order := self._orders.next(_RECOVER_AGAIN_S):
-                order.fail(UpdateError(f"an earlier update must be finished first, and cannot be: {trouble}"))
-        while not self._stopping:
-            order = self._next_order()
-            if self._stopping:
+        """Run the updater until `stop`."""
+        self._wait_for_delivery(None)
+        while not self._stopping.is_set() and (error := self._recover()):
+            if request := self._requests.next(_RECOVER_AGAIN_S):
+                request.fail(UpdateError(f"an interrupted update must be finished first, and cannot be: {error}"))
+        while not self._stopping.is_set():
+            request = self._requests.next(self._next_wait_s())
+            if self._stopping.is_set():
+                if request:
+                    request.fail(ShutdownError(_STOPPING))
                 break
-            if self._rest(order):
+            if self._wait_for_delivery(request):
                 continue
             try:
-                if self._trial.look():
-                    self._schedule.rested()
-                if order or self._schedule.due():
-                    self._look(order)
+                if self._monitor.poll():
+                    self._schedule.resume()
+                if request or self._schedule.is_due:
+                    self._check_source(request)
             except ShutdownError:
                 break
             except Exception as error:
                 log.error("an update failed", exc_info=error)
-                self._failed(f"a fault in the program, which the log tells ({type(error).__name__})", order)
-        self._orders.refuse_all(ShutdownError(_STOPS))
+                self._record_failure(error, request, None)
+        self._requests.fail_all(ShutdownError(_STOPPING))
 
-    def _next_order(self) -> UpdateRequest | None:
-        waits_s = (self._trial.resume(), self._schedule.wait_s(), self._trial.look_again_s)
-        return self._orders.next(min((each for each in waits_s if each is not None), default=None))
+    def _next_wait_s(self) -> float | None:
+        waits_s = (self._monitor.resume(), self._schedule.wait_s, self._monitor.poll_again_s)
+        return min((each for each in waits_s if each is not None), default=None)
 
-    def _rest(self, order: UpdateRequest | None) -> bool:
-        """Waits while no model can be delivered, and judges none meanwhile; returns whether that was so."""
-        why = self._device.held()
-        if why is None:
+    def _wait_for_delivery(self, request: UpdateRequest | None) -> bool:
+        """Wait while no model can be delivered; return whether that was so. Probation makes no progress meanwhile."""
+        reason = self._host.delivery_blocked_reason()
+        if reason is None:
             return False
         if self._settings.source != "none":
-            log.warning("update.source is not asked: %s", why)
-        self._show(None)
-        while not self._stopping and (why := self._device.held()):
-            if order:
-                order.fail(UpdateError(why))
-            order = self._orders.next(None)
-        if order:
-            self._orders.put(order)
-        self._schedule.rested()
+            log.warning("update.source is not checked: %s", reason)
+        self._reporter.report_latest(None)
+        while not self._stopping.is_set() and (reason := self._host.delivery_blocked_reason()):
+            if request:
+                request.fail(UpdateError(reason))
+            request = self._requests.next(None)
+        if request:
+            self._requests.put(request)
+        self._schedule.resume()
         return True
 
-    def _ask(self, order: UpdateRequest) -> Future[dict[str, Any]]:
-        self._orders.put(order)
-        if self._stopping:
-            self._orders.refuse_all(ShutdownError(_STOPS))
-        return order.future
+    def _put(self, request: UpdateRequest) -> Future[dict[str, Any]]:
+        self._requests.put(request)
+        if self._stopping.is_set():
+            self._requests.fail_all(ShutdownError(_STOPPING))
+        return request.future
 
-    # What is offered
+    # One offer
 
-    def _look(self, order: UpdateRequest | None) -> None:
-        """Asks the source, and takes what is newer."""
+    def _check_source(self, request: UpdateRequest | None) -> None:
+        """Check the source and handle its offer; schedule the next check."""
         offer = None
         try:
             for _ in range(_MAX_CHANGES):
                 try:
-                    offer = self._offered(order is not None)
-                    self._consider(offer, order)
+                    source = self._get_source()
+                    offer = source.check(requested=request is not None)
+                    self._handle_offer(source, offer, request)
                     break
                 except SourceChangedError as error:
-                    log.info("%s; asking again", error)
+                    log.info("%s; checking again", error)
             else:
-                raise SourceError(f"what {self._source.origin} offers keeps changing while it is fetched")
+                raise SourceError(f"the offer of {source.origin} keeps changing while it is fetched")
         except ShutdownError as error:
-            if order:
-                order.fail(error)
+            if request:
+                request.fail(error)
             raise
         except (ApplianceError, OSError) as error:
-            disk = (
-                None
-                if isinstance(error, ApplianceError)
-                else f"{error.filename or self._state}: {error.strerror or error}"
-            )
-            self._failed(disk or str(error), order, offer, error)
+            self._record_failure(error, request, offer)
         else:
-            self._schedule.went_well()
-            self._said_failed = None
+            self._schedule.record_success()
+            self._reporter.clear_failure()
 
-    def _offered(self, asked: bool) -> Offer | None:
-        self._asked = True
+    def _handle_offer(self, source: Source, offer: Offer | None, request: UpdateRequest | None) -> None:
+        """Decide about an offer, report the decision, carry it out, and answer the request."""
+        situation = read_situation(
+            offer, request.version if request else None, self._installer.known, self._monitor.is_active,
+            self._store, self._journal, self._host,
+        )  # fmt: skip
+        decision = decide(offer, situation, self._policy)
+        self._resolution.forget_other_rejections(offer, runs=decision.verdict is Verdict.RUNS)
+        if offer and decision.relink:
+            self._relink(offer)
+        self._reporter.report_decision(decision, offer)
+        if decision.ends_update and not situation.on_probation:
+            self._journal.write(None)
+        refusal = None
+        if offer and decision.verdict is Verdict.TAKE:
+            if request and not request.version:
+                request.answer(decision, offer)  # a check does not wait for the download
+            refusal = self._installer.install(offer, decision.requested, source)
+            self._reporter.report_latest(None)
+        if request:
+            request.answer(decision, offer, refusal)
+
+    def _relink(self, offer: Offer) -> None:
+        """Record that the active model is offered in another branch."""
+        current = self._store.read_state().current
+        if current:
+            self._host.reload_current(lambda: link_offer(self._store, offer, current))
+            log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
+
+    def _get_source(self) -> Source:
+        self._has_checked = True
         if self._source is None:
             self._source = self._open_source()
-            if self._stopping:
+            if self._stopping.is_set():
                 self._source.close()
-        return self._source.check(asked)
+        return self._source
 
-    def _consider(self, offer: Offer | None, order: UpdateRequest | None) -> None:
-        """Whether an offer is taken now; what was asked is answered as soon as that is known."""
-        current, wanted = self._store.state().current, order.version if order else None
-        runs = bool(offer and current and current.offer == offer.hash)
-        if offer and (runs or offer.version):
-            self._verdicts.another(offer.hash, None if runs else offer.version)
-        if offer is None or runs:
-            if offer and (current.variant, current.experiment) != (offer.variant, offer.experiment):
-                self._device.go_back(lambda: adopt(self._store, offer, current))
-                log.info("the model that runs is now variant %s, experiment %s", offer.variant, offer.experiment)
-            self._nothing_new(order, offer, "the source offers nothing" if offer is None else None)
-            return
-        version = shown_version(offer)
-        if wanted and wanted not in (LATEST, version):
-            raise UpdateError(f"the source offers {version}, not {wanted}")
-        running = self._device.running()
-        known = self._learned if self._learned and self._learned.hash == offer.hash else offer
-        if why := self._rules.against(offer, known.version, known.name, running, current is None):
-            if wanted:
-                raise UpdateError(f"{version} is not taken: {why}")
-            self._nothing_new(order, offer, why)
-            return
-        if self._trial.look_again_s:
-            if wanted:
-                raise UpdateError(f"{shown(current)} is on probation: wait for its end, or roll it back first")
-            self._nothing_new(order, offer, f"{version} waits until the probation ends")
+    def _record_failure(self, error: Exception, request: UpdateRequest | None, offer: Offer | None) -> None:
+        """Schedule another attempt, and report the failure; a request that cannot be met only fails itself."""
+        if isinstance(error, ApplianceError):
+            reason = str(error)
+        elif isinstance(error, OSError):
+            reason = f"{error.filename or self._state}: {describe_os_error(error)}"
+        else:
+            reason = f"a fault in the program ({type(error).__name__}); the log has its traceback"
+        if request and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
+            request.fail(error)
             return
         entry = self._journal.entry
-        asked = bool(wanted) or bool(entry and entry.hash == offer.hash and entry.asked)
-        if (refusal := self._store.refusal(offer.hash)) and not asked:
-            self._nothing_new(order, offer, f"{version} was refused: {refusal.reason}")
-            return
-        if known is self._learned and not asked and (why := known.why_unsuited(offer, self._store, self._device)):
-            self._nothing_new(order, offer, f"{version} does not suit the settings of this device: {why}")
-            return
-        self._announce(offer, version)
-        if self._settings.install == "ask" and not asked:
-            self._show(version)
-            if order:
-                order.done(_found(offer, taken=False) | {"current": False})
-            return
-        if order and not wanted:
-            order.done(_found(offer, taken=True))
-        self._bring(offer, asked, order)
-
-    def _nothing_new(self, order: UpdateRequest | None, offer: Offer | None, why: str | None) -> None:
-        if why and why != self._said_nothing:
-            log.info("no newer model: %s", why)
-        self._said_nothing = why
-        self._show(None)
-        if not self._trial.look_again_s:
-            self._journal.write(None)
-        if order and order.version:
-            raise UpdateError(why or f"{shown_version(offer)} is installed already")
-        if order:
-            order.done(_found(offer, taken=False, reason=why))
-
-    def _announce(self, offer: Offer, version: str) -> None:
-        if self._announced != offer.hash:
-            self._announced = offer.hash
-            self._device.told(UpdateStep("available", version, offer.sha256))
-
-    def _show(self, latest: str | None) -> None:
-        self._latest = latest
-        self._device.shows(UpdateStatus(latest))
-
-    # A candidate
-
-    def _bring(self, offer: Offer, asked: bool, order: UpdateRequest | None) -> None:
-        candidate = Candidate(
-            offer, asked, self._source, self._store, self._journal, self._device, self._probe, self._rules,
-            self._state / "downloads", self._trial.p95_ms, lambda: self._stopping,
-        )  # fmt: skip
-        try:
-            slot = candidate.course()
-        except (CandidateRejectedError, NotApplicableError) as error:
-            if isinstance(error, NotApplicableError):
-                self._learned = candidate.learned
-                candidate.tell("failed", str(error))
-                self._journal.write(None)
-            else:
-                self._verdicts.refuse(candidate.entry("refused", reason=str(error)))
-            candidate.clear()
-            self._show(None)
-            if order:
-                how = "is not taken" if isinstance(error, NotApplicableError) else "was refused"
-                order.fail(UpdateError(f"{candidate.shown_version} {how}: {error}"))
-            return
-        except Exception as error:
-            if not isinstance(error, ShutdownError):
-                # The way begins anew at the next try, and what is whole by then is not fetched again.
-                with contextlib.suppress(OSError):
-                    self._journal.write(candidate.entry("available"))
-            raise
-        if slot is None:
-            candidate.tell("committed", "the same model is installed already")
-            self._journal.write(None)
-        else:
-            self._trial.begin(slot)
-        self._show(None)
-        if order:
-            order.done(_found(offer, taken=True))
-
-    def _failed(
-        self, reason: str, order: UpdateRequest | None, offer: Offer | None = None, error: BaseException | None = None
-    ) -> None:
-        """Something that is tried again: said once, until it changes."""
-        if order and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
-            order.fail(error)
-            return
-        entry = (
-            self._journal.entry if offer and self._journal.entry and self._journal.entry.hash == offer.hash else None
-        )
-        after_s = self._schedule.failed(getattr(error, "retry_after_s", None), entry is not None)
-        self._show(self._latest)
-        if reason != self._said_failed or entry:
-            self._said_failed = reason
-            when = f"tried again in {after_s:.0f} s" if after_s is not None else "tried again on command"
-            log.warning("no update: %s (%s)", reason, when)
-            self._device.told(
-                UpdateStep("failed", entry.version if entry else None, entry.sha256 if entry else None, reason)
-            )
-        if order:
-            order.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
+        if entry and (offer is None or entry.hash != offer.hash):
+            entry = None
+        after_s = self._schedule.record_failure(getattr(error, "retry_after_s", None), entry is not None)
+        self._reporter.report_failure(reason, entry, after_s)
+        if request:
+            request.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
 
     # After a start
 
     def _recover(self) -> str | None:
-        """Finishes what the last process left undone; why that is not possible now, or None."""
+        """Finish what the last process left undone; return why that is not possible now, None if it is done."""
         try:
-            taken_back, self._taken_back = self._taken_back, None
-            if slot := self._verdicts.recover(taken_back):
-                self._trial.begin(slot)
+            reverted, self._reverted = self._reverted, None
+            if model := self._resolution.recover(reverted):
+                self._monitor.begin(model)
             elif self._journal.entry and self._settings.source != "none":
-                self._schedule.soon()  # an update was under way
+                self._schedule.check_now()  # an update was under way
         except (ApplianceError, OSError) as error:
-            if str(error) != self._said_failed:
-                self._said_failed = str(error)
-                log.warning("what an update left undone cannot be finished, and is tried again: %s", error)
+            self._reporter.report_unfinished(str(error))
             return str(error)
-        self._said_failed = None
+        self._reporter.clear_failure()
         return None
-
-
-def _found(offer: Offer | None, taken: bool, reason: str | None = None) -> dict[str, Any]:
-    """The answer to an order: what is offered, whether it is (being) put in, and why not; `current`: it runs already."""
-    offered = shown_version(offer) if offer else None
-    return {
-        "offered": offered,
-        "taken": taken,
-        "current": bool(offer) and not taken and reason is None,
-        "reason": reason,
-    }

@@ -10,7 +10,7 @@ from appliance.settings.schema import FirebaseSettings
 from appliance.transport.http import Http
 from appliance.updates.firebase.installation import Endpoints, Installation
 from appliance.updates.sources.open import open_source
-from appliance.updates.updater import Updater
+from appliance.updates.updater import Updater, UpdaterTools
 from support.firebase_server import APP, KEY, PROJECT, FirebaseServer
 from support.rig import FPS, QUICK, Rig
 
@@ -52,12 +52,13 @@ class FirebaseRig(Rig):
         self.labeler = self._load()
         self.updater = Updater(
             self._settings, FPS, self.store, self.state, self,
-            lambda: open_source(self._settings, "test", self.state, self, QUICK), None, self._probe, **options,
+            lambda: open_source(self._settings, "test", self.state, self, QUICK), None,
+            UpdaterTools(probe=self._probe, **options),
         )  # fmt: skip
         self._thread = threading.Thread(target=self.updater.run, daemon=True)
         self._thread.start()
 
-    def configured(self, threshold: float | None) -> None:
+    def apply_remote_threshold(self, threshold: float | None) -> None:
         self.thresholds.append(threshold)
 
 

@@ -49,8 +49,8 @@ class Told(Rig):
         """In every life so far."""
         return self.told_file.read_text().split()
 
-    def told(self, step):
-        super().told(step)
+    def report_step(self, step):
+        super().report_step(step)
         with self.told_file.open("a") as file:
             file.write(step.state + "\n")
 
@@ -112,9 +112,9 @@ def forked(work) -> int:
 def look(folder: Path, url: str) -> None:
     """What a start would run, and what the store says: on standard output."""
     rig = Rig(folder, url)
-    state = rig.store.state()
+    state = rig.store.read_state()
     print(json.dumps({
-        "runs": rig.would_run, "probation": state.probation, "refused": [each.version for each in state.refused],
+        "runs": rig.would_run, "probation": state.probation, "refused": [each.version for each in state.rejections],
         "left": sorted(path.name for path in (rig.state / "downloads").glob("*")) if (rig.state / "downloads").exists() else [],
     }), flush=True)  # fmt: skip
 

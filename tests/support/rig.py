@@ -17,10 +17,11 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.probe import ProbeResult
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.http import HttpLimits
-from appliance.updates.host import RevertedModel, UpdateStatus, UpdateStep
 from appliance.updates.sources.open import open_source
+from appliance.updates.steps import UpdateStatus, UpdateStep
+from appliance.updates.store.state import RevertedModel
 from appliance.updates.store.store import Store
-from appliance.updates.updater import Updater
+from appliance.updates.updater import Updater, UpdaterTools
 from support.broker import wait_until
 from support.bundles import bundle_folder
 from support.model_server import ModelServer
@@ -33,7 +34,7 @@ FPS = 50.0
 def probe_here(bundle: Path) -> ProbeResult:
     """Tries a bundle in this process: for tests that are about something else than bad native code."""
     labeler = Labeler(read_bundle(bundle))
-    if not np.isfinite(labeler.scores(GREY)).all():
+    if not np.isfinite(labeler.score(GREY)).all():
         raise BundleError("its scores are not numbers")
     return ProbeResult(labeler.identity, labeler.inference_ms, labeler.runtime)
 
@@ -78,13 +79,13 @@ class Rig:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, taken_back: RevertedModel | None = None, **options: Any) -> None:
+    def start(self, reverted: RevertedModel | None = None, **options: Any) -> None:
         """The machine's thread begins, as at a start of the program."""
         self.labeler = self._load()
         self.updater = Updater(
             self._settings, FPS, self.store, self.state, self,
             lambda: open_source(self._settings, "test", self.state, limits=QUICK),
-            taken_back, self._probe, **options,
+            reverted, UpdaterTools(probe=self._probe, **options),
         )  # fmt: skip
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
@@ -116,8 +117,8 @@ class Rig:
     def frames(self, count: int = 30, ms: float | None = None, trouble: str | None = None) -> None:
         """Labels grey pictures with the running model, and hands the outcomes on."""
         for _ in range(count):
-            self.labeler.scores(GREY)
-            self.updater.outcome(self.labeler.inference_ms if ms is None else ms, trouble)
+            self.labeler.score(GREY)
+            self.updater.record_frame(self.labeler.inference_ms if ms is None else ms, trouble)
 
     def until(self, state: str, count: int = 1) -> UpdateStep:
         """Waits for a step; frames keep coming."""
@@ -142,18 +143,18 @@ class Rig:
     @property
     def would_run(self) -> str:
         """What the next start would run."""
-        identity = Store(self.state, self.store.bundled).current(Labeler).bundle.identity
+        identity = Store(self.state, self.store.bundled).load_current(Labeler).bundle.identity
         return f"{identity.name} {identity.version}"
 
     # updates.device.Device
 
-    def running(self) -> Bundle:
+    def running_bundle(self) -> Bundle:
         return self.labeler.bundle
 
-    def held(self) -> str | None:
+    def delivery_blocked_reason(self) -> str | None:
         return self.held_by
 
-    def warm(self, bundle: Bundle) -> Labeler:
+    def preload(self, bundle: Bundle) -> Labeler:
         self.warming()
         return Labeler(bundle)
 
@@ -161,25 +162,25 @@ class Rig:
         change()
         self.labeler = warmed
 
-    def go_back(self, change: Callable[[], None]) -> None:
+    def reload_current(self, change: Callable[[], None]) -> None:
         change()
         self.labeler = self._load()
 
-    def roll_back(self, reason: str) -> None:
+    def rollback(self, reason: str) -> None:
         self.store.rollback(reason)
         self.labeler = self._load()
 
-    def stuck(self) -> str | None:
+    def stuck_reason(self) -> str | None:
         return self.stuck_in
 
-    def told(self, step: UpdateStep) -> None:
+    def report_step(self, step: UpdateStep) -> None:
         self.steps.append(step)
 
-    def shows(self, shown: UpdateStatus) -> None:
-        self.shown.append(shown)
+    def report_status(self, status: UpdateStatus) -> None:
+        self.shown.append(status)
 
     def _load(self) -> Labeler:
-        return self.store.current(Labeler).loaded
+        return self.store.load_current(Labeler).loaded
 
 
 def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool = True, **bundle: Any) -> None:

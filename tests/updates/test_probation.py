@@ -2,22 +2,24 @@
 
 import pytest
 
-from appliance.updates.probation import MIN_FRAMES, Probation, terms
+from appliance.updates.probation import MIN_FRAMES, FrameTiming, Probation, compute_terms
 
 FPS = 10
 
 
 def probation(duration_s=10.0, **more):
-    return Probation(terms(**{"duration_s": duration_s, "fps": FPS, "max_latency_ms": None, "old_p95_ms": 5.0, **more}))
+    return Probation(
+        compute_terms(**{"duration_s": duration_s, "fps": FPS, "max_latency_ms": None, "old_p95_ms": 5.0, **more})
+    )
 
 
-def feed(watched, frames, begin_s=0.0, every_s=1 / FPS, ms=5.0, trouble=None):
+def feed(watched, frames, begin_s=0.0, every_s=1 / FPS, ms=5.0, error=None):
     """Feeds frames until a verdict; the time after the last one."""
     now_s = begin_s
     for _ in range(frames):
         if watched.passed or watched.failure:
             break
-        watched.frame(now_s, ms, trouble)
+        watched.record_frame(FrameTiming(now_s, ms, error))
         now_s += every_s
     return now_s
 
@@ -58,7 +60,7 @@ def test_a_camera_that_sends_single_frames_far_apart_does_not_count_as_running()
 
 
 def test_slow_cameras_are_given_their_time():
-    watched = Probation(terms(60, 0.1, None, 5.0))
+    watched = Probation(compute_terms(60, 0.1, None, 5.0))
     feed(watched, 100, every_s=10)
     assert watched.passed and watched.frames == MIN_FRAMES
 
@@ -80,7 +82,7 @@ def test_no_duration_still_asks_for_twenty_frames():
 def test_one_error_fails_it():
     watched = probation()
     feed(watched, 5)
-    watched.frame(0.6, 0.0, "scores that are no numbers")
+    watched.record_frame(FrameTiming(0.6, 0.0, "scores that are no numbers"))
     assert "scores that are no numbers" in watched.failure and not watched.passed
     feed(watched, 1000, begin_s=0.7)
     assert watched.failure and not watched.passed
@@ -104,7 +106,7 @@ def test_p95_decides(slow_every, passes):
     for number in range(1, 700):
         if watched.failure or watched.passed:
             break
-        watched.frame(number / FPS, 100.0 if number % slow_every == 0 else 5.0, None)
+        watched.record_frame(FrameTiming(number / FPS, 100.0 if number % slow_every == 0 else 5.0))
     assert watched.passed == passes and bool(watched.failure) != passes
 
 

@@ -26,7 +26,7 @@ from appliance.system.atomic_files import write_durably
 
 if TYPE_CHECKING:
     from appliance.transport.http import Http
-    from appliance.transport.responses import Answer
+    from appliance.transport.responses import HttpResponse
 
 log = logging.getLogger(__name__)
 
@@ -135,13 +135,13 @@ class Installation:
         """
         identity = self._identity or self._read()
         if identity is None or not identity.holds(self._clock()):
-            self._respect_quiet()
+            self._raise_if_backing_off()
             identity = (self._refreshed(identity) if identity else None) or self._registered()
             self._write(identity)
         self._identity = identity
         return identity
 
-    def ask(self, send: "Callable[[Identity], Answer]") -> "Answer":
+    def ask(self, send: "Callable[[Identity], HttpResponse]") -> "HttpResponse":
         """Sends a request with the identity; once more with a new token where the server does not take the old one.
 
         Raises:
@@ -157,7 +157,7 @@ class Installation:
         self._identity = replace(identity, lasts_s=0.0)
         return send(self.identity())
 
-    def forgive(self) -> None:
+    def clear_backoff(self) -> None:
         """Somebody asks now, and may have put right what was refused: the silence of a day ends."""
         if isinstance(self._why_quiet, SourceSettingsError):
             self._why_quiet = None
@@ -165,7 +165,7 @@ class Installation:
     # The protocol
 
     def _registered(self) -> Identity:
-        settings, fid = self.settings, new_fid()
+        settings, fid = self.settings, generate_fid()
         body = {"fid": fid, "appId": settings.app_id, "authVersion": "FIS_v2", "sdkVersion": SDK_VERSION}
         try:
             said = self._post("", body, {})
@@ -243,7 +243,7 @@ class Installation:
             return self._wait(error)
         return self._be_quiet(
             SourceSettingsError(
-                f"the Firebase project {self.settings.project_id} does not let this device in ({error.status}{said_by(error)}): "
+                f"the Firebase project {self.settings.project_id} does not let this device in ({error.status}{error_detail(error)}): "
                 "check update.firebase.project_id, api_key and app_id; the key must allow the Firebase Installations API"
             ),
             SILENCE_S,
@@ -253,7 +253,7 @@ class Installation:
         self._why_quiet, self._quiet_until_s = error, self._monotonic() + wait_s
         return error
 
-    def _respect_quiet(self) -> None:
+    def _raise_if_backing_off(self) -> None:
         left_s = self._quiet_until_s - self._monotonic()
         if self._why_quiet is None or left_s <= 0:
             return
@@ -294,14 +294,14 @@ class Installation:
             log.warning("%s cannot be written (%s): after a restart this device registers anew", path, error.strerror)
 
 
-def new_fid(drawn: Callable[[int], bytes] = os.urandom) -> str:
+def generate_fid(drawn: Callable[[int], bytes] = os.urandom) -> str:
     """A fresh installation id: 17 random bytes, the first one 0111xxxx, as URL-safe base64, its first 22 characters."""
     some = bytearray(drawn(17))
     some[0] = 0x70 | (some[0] & 0x0F)
     return base64.urlsafe_b64encode(bytes(some))[:22].decode()
 
 
-def said_by(error: HttpStatusError) -> str:
+def error_detail(error: HttpStatusError) -> str:
     """What Google says of an error (`{"error": {"message": …}}`), to go behind its status; empty where it says nothing."""
     try:
         message = json.loads(error.body)["error"]["message"]
@@ -311,7 +311,7 @@ def said_by(error: HttpStatusError) -> str:
     return f": {text}" if text else ""
 
 
-def _object(answer: "Answer") -> dict[str, Any]:
+def _object(answer: "HttpResponse") -> dict[str, Any]:
     said = answer.json()
     if not isinstance(said, dict):
         raise SourceError("what Firebase answers is not a JSON object")

@@ -23,11 +23,11 @@ from appliance import __version__
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, UpdateError
 from appliance.settings.schema import FirebaseSettings
 from appliance.system.atomic_files import write_durably
-from appliance.updates.firebase.installation import Identity, Installation, said_by
+from appliance.updates.firebase.installation import Identity, Installation, error_detail
 
 if TYPE_CHECKING:
     from appliance.transport.http import Http
-    from appliance.transport.responses import Answer
+    from appliance.transport.responses import HttpResponse
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Config:
         return value if _NAME.fullmatch(value) else None
 
 
-def kept_config(folder: Path, settings: FirebaseSettings) -> Config:
+def load_config(folder: Path, settings: FirebaseSettings) -> Config:
     """What was fetched last for this project; empty where nothing was, or it cannot be read."""
     path = folder / CONFIG_FILE
     try:
@@ -139,7 +139,7 @@ class RemoteConfig:
         self._folder = folder
         self._group = group
         self._clock, self._monotonic, self._chance = clock, monotonic, chance
-        self._config = kept_config(folder, installation.settings)
+        self._config = load_config(folder, installation.settings)
         age_s = clock() - self._config.fetched_s
         # A clock that was set back says nothing: then it is fetched now.
         self._due_s = monotonic() + (MINIMUM_INTERVAL_S - age_s if 0 <= age_s < MINIMUM_INTERVAL_S else 0.0)
@@ -159,7 +159,7 @@ class RemoteConfig:
         overloaded it is left alone for 2, 4 … 256 minutes (± 50 %), also when somebody asks.
         """
         if asked:
-            self._installation.forgive()
+            self._installation.clear_backoff()
         now_s = self._monotonic()
         if now_s < self._wait_until_s or (now_s < self._due_s and not asked):
             return self._config
@@ -182,7 +182,7 @@ class RemoteConfig:
             f"/namespaces/firebase:fetch?key={quote(settings.api_key or '')}"
         )
 
-        def send(identity: Identity) -> "Answer":
+        def send(identity: Identity) -> "HttpResponse":
             body = {
                 "app_instance_id": identity.fid,
                 "app_instance_id_token": identity.token,
@@ -288,7 +288,7 @@ def _branch(said: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _meaning(error: HttpStatusError, project_id: str | None) -> str:
-    said = said_by(error)
+    said = error_detail(error)
     if error.status in _BACK_OFF_STATUSES:
         return f"it is overloaded or was asked too often ({error.status}{said})"
     if error.status in (401, 403):

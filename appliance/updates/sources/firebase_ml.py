@@ -24,15 +24,15 @@ from urllib.parse import quote
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.label_file import parse_labels
-from appliance.bundle.tflite_metadata import packed_labels, read_facts
+from appliance.bundle.tflite_metadata import extract_labels, read_facts
 from appliance.errors import BundleError, HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
 from appliance.settings.schema import UpdateSettings
-from appliance.transport.download import Wanted, download
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
-from appliance.transport.responses import Answer, Validators
-from appliance.updates.firebase.installation import Identity, Installation, said_by
-from appliance.updates.sources.open import notice
-from appliance.updates.sources.source import FIREBASE_ML_END, Offer, Progress
+from appliance.transport.responses import HttpResponse, Validators
+from appliance.updates.firebase.installation import Identity, Installation, error_detail
+from appliance.updates.firebase.shutdown import FIREBASE_ML_END, shutdown_notice
+from appliance.updates.sources.source import Offer, Progress
 
 log = logging.getLogger(__name__)
 
@@ -92,17 +92,17 @@ class FirebaseMlSource:
         self._info: _Info | None = None
         self.origin = f"the model {name} of the Firebase project {self._project}"
 
-    def check(self, asked: bool = False) -> Offer:
+    def check(self, requested: bool = False) -> Offer:
         """As Source.check: the published model."""
-        if asked:
-            self._installation.forgive()
+        if requested:
+            self._installation.clear_backoff()
         try:
             self._info = info = self._asked(self._info)
         except (SourceError, SourceSettingsError) as error:
             today = datetime.fromtimestamp(self._clock(), UTC).date()
             if today < FIREBASE_ML_END:
                 raise
-            raise SourceSettingsError(f"{notice(self._settings, today)}; its last answer: {error}") from error
+            raise SourceSettingsError(f"{shutdown_notice(self._settings, today)}; its last answer: {error}") from error
         if info.size_bytes > self._settings.max_bytes:
             limit = self._settings.max_bytes
             raise SourceSettingsError(
@@ -130,7 +130,7 @@ class FirebaseMlSource:
         """The service's answer; `known` where that still holds."""
         url = f"{self._installation.endpoints.ml}/v1beta2/projects/{quote(self._project)}/models/{quote(self._name)}:download"
 
-        def send(identity: Identity) -> Answer:
+        def send(identity: Identity) -> HttpResponse:
             headers = self._installation.headers | {"X-Goog-Firebase-Installations-Auth": identity.token}
             return self._http.get(url, headers=headers, known=Validators(known.etag) if known else None)
 
@@ -140,7 +140,7 @@ class FirebaseMlSource:
             raise self._meaning(error) from error
         return known if answer.unchanged and known else self._parsed(answer)
 
-    def _parsed(self, answer: Answer) -> _Info:
+    def _parsed(self, answer: HttpResponse) -> _Info:
         said, etag = answer.json(), answer.headers.get("etag", "").strip()
         if not etag:
             raise SourceError(f"Firebase ML names no state (ETag) of {self.origin}, so a new one would not be noticed")
@@ -157,7 +157,7 @@ class FirebaseMlSource:
         return _Info(re.sub(r'--gzip("?)$', r"\1", etag), link, _expiry(said.get("expireTime"), self.origin), int(size))
 
     def _meaning(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
-        said = said_by(error)
+        said = error_detail(error)
         if error.status == 400:
             return SourceSettingsError(
                 f"Firebase ML does not take {self.origin} (400{said}): check update.firebase.model_name"
@@ -184,7 +184,7 @@ class FirebaseMlSource:
         info: _Info = offer.private
         for renewals in range(MAX_RENEWALS, -1, -1):
             try:
-                wanted = Wanted(self._settings.max_bytes, exact_bytes=info.size_bytes, watch_disk=True)
+                wanted = DownloadSpec(self._settings.max_bytes, exact_bytes=info.size_bytes, watch_disk=True)
                 download(self._http, info.link, target, wanted, progress)
                 return
             except HttpStatusError as error:
@@ -228,7 +228,7 @@ def _labels_and_outputs(model: Path) -> tuple[tuple[str, ...] | None, int | None
     content = model.read_bytes()
     try:
         facts = read_facts(content)
-        packed = packed_labels(content, facts)
+        packed = extract_labels(content, facts)
     except MalformedError:
         return None, None
     labels = parse_labels(packed[1], packed[0]) if packed else None

@@ -1,4 +1,4 @@
-"""One look at an update source by a command that is not the daemon: it keeps nothing, and takes nothing."""
+"""One check of an update source by a command other than the daemon: it keeps nothing, and installs nothing."""
 
 import contextlib
 import shutil
@@ -10,26 +10,23 @@ from appliance.updates.sources.open import open_source
 from appliance.updates.sources.source import FIREBASE_FOLDER, Offer
 
 
-def glance(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Offer | None]:
-    """What the source offers now.
+def peek(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Offer | None]:
+    """Return how to call the source, and its present offer.
 
     Args:
         settings: The section update.
         device: The device's id.
-        state: The state folder; it is read only.
-
-    Returns:
-        What to call the source, and its offer.
+        state: The state folder, which is only read.
 
     Raises:
-        SourceError, SourceSettingsError: It cannot be told.
+        SourceError, SourceSettingsError: The check failed.
     """
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
-        with contextlib.suppress(OSError):  # or this would be another installation to Firebase each time
+        with contextlib.suppress(OSError):  # without it Firebase would count each check as a new installation
             shutil.copytree(state / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
         source = open_source(settings, device, Path(folder))
         try:
-            offer = source.check(asked=True)
+            offer = source.check(requested=True)
             return source.origin, offer  # in this order: Remote Config may have chosen the source
         finally:
             source.close()

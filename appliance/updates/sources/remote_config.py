@@ -46,12 +46,12 @@ class ConfiguredSource:
         self._source: Source | None = None
         self.origin = f"Remote Config of the Firebase project {settings.firebase.project_id}"
 
-    def check(self, asked: bool = False) -> Offer | None:
+    def check(self, requested: bool = False) -> Offer | None:
         """As Source.check, of the source that Remote Config chose."""
-        config = self._config.current(asked)
+        config = self._config.current(requested)
         self._threshold(config.threshold)
         source = self._source_for(config)
-        offer = source.check(asked)
+        offer = source.check(requested)
         if offer is None or config.experiment is None:
             return offer
         return replace(offer, experiment=config.experiment, variant=config.variant)

@@ -12,9 +12,9 @@ from appliance.errors import SourceError, SourceSettingsError
 from appliance.repository import channel as rollout
 from appliance.repository.client import RepositoryTarget, TrustedRepository
 from appliance.settings.schema import UpdateSettings
-from appliance.transport.download import Wanted, download
+from appliance.system.urls import redact
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
-from appliance.transport.responses import shown
 from appliance.updates.sources.source import Offer, Progress
 
 MAX_ROOT_BYTES = 128 * 1024
@@ -36,28 +36,30 @@ class RepositorySource:
         if not settings.url or not settings.root:
             raise SourceSettingsError("update.source = 'repository' needs update.url and update.root")
         self._settings, self._device, self._http = settings, device, http
-        self.origin = f"channel {settings.channel} of {shown(settings.url)}"
+        self.origin = f"channel {settings.channel} of {redact(settings.url)}"
         self._repository = TrustedRepository(folder, _read_root(settings.root), settings.url, self._small)
 
-    def check(self, asked: bool = False) -> Offer | None:
+    def check(self, requested: bool = False) -> Offer | None:
         """As Source.check: what the channel names for this device."""
         repository, channel = self._repository, self._settings.channel
         repository.refresh()
         path = rollout.channel_path(channel)
-        target = repository.open(path)
+        target = repository.find_target(path)
         if target is None:
             names = [
-                found[1] for each in repository.paths() if (found := re.fullmatch(r"channels/([^/]+)\.json", each))
+                found[1]
+                for each in repository.list_targets()
+                if (found := re.fullmatch(r"channels/([^/]+)\.json", each))
             ]
             there = f"it has {', '.join(names)}" if names else "it has none yet"
             raise SourceSettingsError(
-                f"{shown(self._settings.url or '')} has no channel {channel!r} (update.channel): {there}"
+                f"{redact(self._settings.url or '')} has no channel {channel!r} (update.channel): {there}"
             )
-        content = repository.read(target, rollout.MAX_BYTES)
-        entry = rollout.choose(rollout.parse_channel(content, target.url), self._device, self._settings.group)
+        content = repository.read_target(target, rollout.MAX_BYTES)
+        entry = rollout.choose_entry(rollout.parse_channel(content, target.url), self._device, self._settings.group)
         if entry is None:
             return None
-        bundle = repository.open(entry.bundle)
+        bundle = repository.find_target(entry.bundle)
         if bundle is None:
             raise SourceError(
                 f"{target.url} names {entry.bundle}, which the repository does not have; its operator must push it"
@@ -73,7 +75,7 @@ class RepositorySource:
             size_bytes=bundle.size_bytes,
             sha256=_text(bundle, "model_sha256"),
             variant=entry.variant,
-            chosen=True,
+            pinned=True,
             private=bundle,
         )
 
@@ -81,7 +83,7 @@ class RepositorySource:
         """As Source.fetch: the bundle's zip."""
         bundle: RepositoryTarget = offer.private
         file = folder / "bundle.zip"
-        wanted = Wanted(
+        wanted = DownloadSpec(
             max_bytes=self._settings.max_bytes, exact_bytes=bundle.size_bytes, immutable=True, watch_disk=True
         )
         download(self._http, bundle.url, file, wanted, progress)

@@ -22,12 +22,13 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from appliance.bundle import manifest as manifests
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.manifest import Manifest, parse_manifest
-from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, packed_labels, read_facts
+from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, extract_labels, read_facts
 from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
 from appliance.settings.schema import UpdateSettings
-from appliance.transport.download import Wanted, download
+from appliance.system.urls import redact
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
-from appliance.transport.responses import Answer, Validators, shown
+from appliance.transport.responses import HttpResponse, Validators
 from appliance.updates.sources.source import Offer, Progress
 
 log = logging.getLogger(__name__)
@@ -84,9 +85,9 @@ class UrlSource:
             self._manifest = True
         elif name.endswith((".zip", ".tflite")):
             self._manifest = False
-        self.origin = shown(self._url)
+        self.origin = redact(self._url)
 
-    def check(self, asked: bool = False) -> Offer:
+    def check(self, requested: bool = False) -> Offer:
         """What is there now (see Source.check)."""
         if self._manifest is None:
             kind = self._http.head(self._url).headers.get("content-type", "")
@@ -160,14 +161,14 @@ class UrlSource:
     def _read_through(self, url: str) -> str:
         """The SHA-256 of a file whose server names no state of it."""
         digest, got = hashlib.sha256(), 0
-        with self._http.streaming(url, {}, _ONE_SLOW_READ_S) as (response, where):
+        with self._http.stream(url, {}, _ONE_SLOW_READ_S) as (response, where):
             if response.status_code != 200:
-                raise SourceError(f"{shown(where)}: the server answers {response.status_code}")
-            for piece in self._http.chunks(response):
+                raise SourceError(f"{redact(where)}: the server answers {response.status_code}")
+            for piece in self._http.iterate_chunks(response):
                 digest.update(piece)
                 got += len(piece)
                 if got > self._max_bytes:
-                    raise SourceError(f"{shown(where)} sends more than the {self._max_bytes} bytes that are fetched")
+                    raise SourceError(f"{redact(where)} sends more than the {self._max_bytes} bytes that are fetched")
         return digest.hexdigest()
 
     # Its bytes
@@ -216,7 +217,7 @@ class UrlSource:
         note = target.with_name(target.name + ".whole")
         if target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == token:
             return  # from an earlier try
-        wanted = Wanted(
+        wanted = DownloadSpec(
             max_bytes, state.length if state else None, state.validators if state else Validators(),
             immutable=sha256 is not None, watch_disk=True,
         )  # fmt: skip
@@ -226,7 +227,7 @@ class UrlSource:
             if expected and _digest(target, kind) != expected:
                 target.unlink()
                 raise SourceError(
-                    f"{shown(url)} has another {kind} than was announced: it was damaged on the way, or not all was put up"
+                    f"{redact(url)} has another {kind} than was announced: it was damaged on the way, or not all was put up"
                 )
         note.write_text(token, encoding="utf-8")
 
@@ -234,7 +235,7 @@ class UrlSource:
         """The label file beside a bare .tflite that carries none, under the names it has in practice."""
         try:
             content = model.read_bytes()
-            if packed_labels(content, read_facts(content)) is not None:
+            if extract_labels(content, read_facts(content)) is not None:
                 return
         except MalformedError:
             return  # reading the bundle says what is wrong
@@ -258,7 +259,7 @@ def _from(token: str, kind: str) -> str | None:
     return token.removeprefix(f"{kind}:") if token.startswith(f"{kind}:") else None
 
 
-def _goog_md5(answer: Answer) -> str | None:
+def _goog_md5(answer: HttpResponse) -> str | None:
     """The MD5 in hex that Cloud Storage gives: `x-goog-hash: crc32c=…,md5=BASE64`."""
     for part in answer.headers.get("x-goog-hash", "").split(","):
         name, _, value = part.strip().partition("=")

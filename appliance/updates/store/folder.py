@@ -1,16 +1,17 @@
-"""The store's folder: bundles under the names of their keys, one state file, and a lock for whoever changes either.
+"""The store's folder: bundles named by their keys, one state file, and a lock for changes.
 
     <state>/models/<key>/          a bundle, never changed once it has its name
-    <state>/models/state.json      what the store remembers (state.py)
+    <state>/models/state.json      the state of the store (state.py)
     <state>/models/.lock           held during a change
 
-What always holds, after a kill or a power cut at any moment: a folder with a key for a name was written whole, because
-it is filled under another name, synced, and renamed; the state file is the old one or the new one; a bundle is on disk
-before the state file names it, and is removed only after it no longer does. Reading writes nothing and takes no lock.
+After a kill or a power cut at any moment the following holds: a folder named by a key was written as a whole, because it
+is filled under another name, synced, and renamed; the state file is the old one or the new one; a bundle is on disk before
+the state file names it, and is removed only after the state file no longer names it. Reading writes nothing and takes no
+lock.
 
-A bundle's key is the SHA-256 of what labeling makes of it: name, version, the model's own SHA-256, labels and
-thresholds. The model's hash alone could not tell two label files apart, and a hash of all files could not tell that a
-folder and a zip hold the same bundle.
+A bundle's key is the SHA-256 of what labeling uses: name, version, the model's own SHA-256, labels and thresholds. The
+model's hash alone cannot tell two label files apart, and a hash of all files cannot tell that a folder and a zip hold the
+same bundle.
 """
 
 import contextlib
@@ -25,88 +26,91 @@ from pathlib import Path
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.key import bundle_key
-from appliance.errors import BundleError, StoreError
+from appliance.errors import BundleError, StoreError, describe_os_error
 from appliance.system.atomic_files import rename_durably, sync_folder, sync_tree, write_durably
 from appliance.system.paths import give_to_owner
-from appliance.updates.store.state import StateFileError, StoreState, pack, unpack
+from appliance.updates.store.state import StateFileError, StoreState, decode_state, encode_state
 
 STATE_NAME = "state.json"
 DAMAGED_NAME = "state.json.damaged"
 LOCK_NAME = ".lock"
 _NEW_PREFIX = ".new-"
-_OURS = re.compile(r"[0-9a-f]{64}|\.new-.*")
+_OWN_NAME = re.compile(r"[0-9a-f]{64}|\.new-.*")
+_LOCK_POLL_S = 0.02
 
 
 class ModelFolder:
-    """The folder and what is in it."""
+    """The folder of a store and its files."""
 
-    def __init__(self, folder: Path, lock_wait_s: float):
-        self.folder = folder
+    def __init__(self, path: Path, lock_wait_s: float):
+        """Describe the folder; the first change creates it."""
+        self.path = path
         self._lock_wait_s = lock_wait_s
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """Holds the folder for one change.
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one change.
 
         Raises:
-            StoreError: Another command holds it for longer than the wait, or the file system refused something within.
+            StoreError: Another command holds it for longer than the wait, or the file system reports an error within.
         """
         try:
-            if not self.folder.is_dir():
-                self.folder.mkdir(exist_ok=True)
-                give_to_owner(self.folder, self.folder.parent)
-                sync_folder(self.folder.parent)
-            with self._locked():
+            if not self.path.is_dir():
+                self.path.mkdir(exist_ok=True)
+                give_to_owner(self.path, self.path.parent)
+                sync_folder(self.path.parent)
+            with self._hold_lock():
                 yield
         except OSError as error:
-            reason = error.strerror or str(error)
             raise StoreError(
-                f"the models in {self.folder} cannot be changed: {reason}; "
-                "see that the disk has room and that this account may write there"
+                f"the models in {self.path} cannot be changed: {describe_os_error(error)}; "
+                "free some disk space, and let this account write there"
             ) from error
 
     def read_state(self) -> tuple[StoreState, str | None]:
-        """The state, and what is wrong with its file; an empty state where it is missing or damaged.
+        """Return the state, an empty one if its file is missing or damaged, and the damage.
 
         Raises:
-            StoreError: The file is there and may not be read.
+            StoreError: The file exists and cannot be read.
         """
-        file = self.folder / STATE_NAME
+        file = self.path / STATE_NAME
         try:
-            return unpack(file.read_bytes()), None
+            return decode_state(file.read_bytes()), None
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
             raise StoreError(
-                f"{file} cannot be read: {error.strerror}; run the command as root or as its owner"
+                f"{file} cannot be read: {describe_os_error(error)}; run the command as root or as its owner"
             ) from error
         except StateFileError as error:
-            trouble = f"the store's memory {file} is damaged ({error}): the bundled model is used until one is delivered again"
-            return StoreState(), trouble
+            return StoreState(), (
+                f"the store's state file {file} is damaged ({error}); "
+                "the bundled model is used until another one is delivered"
+            )
 
     def write_state(self, state: StoreState) -> None:
-        """Replaces the state file; call it within `changing`."""
-        write_durably(self.folder / STATE_NAME, pack(state))
+        """Replace the state file; the caller holds the lock."""
+        write_durably(self.path / STATE_NAME, encode_state(state))
 
     def set_state_aside(self) -> Path:
-        """Moves a damaged state file out of the way; call it within `changing`."""
-        aside = self.folder / DAMAGED_NAME
-        rename_durably(self.folder / STATE_NAME, aside)
+        """Rename a damaged state file and return its new path; the caller holds the lock."""
+        aside = self.path / DAMAGED_NAME
+        rename_durably(self.path / STATE_NAME, aside)
         return aside
 
     def read(self, key: str) -> Bundle:
-        """The bundle with this key, which is checked against its files.
+        """Load the bundle with this key, and check that its files still match.
 
         Raises:
-            BundleError: It is not there, or was damaged since it was put there.
+            BundleError: Its files are missing or damaged.
         """
-        bundle = read_bundle(self.folder / key)
+        bundle = read_bundle(self.path / key)
         if bundle_key(bundle) != key:
-            raise BundleError(f"{self.folder / key} was damaged since it was put there")
+            raise BundleError(f"{self.path / key} was damaged after it was stored")
         return bundle
 
-    def holds(self, key: str) -> bool:
-        """Whether the bundle with this key is there and whole."""
+    def has(self, key: str) -> bool:
+        """Return whether the bundle with this key is on disk and whole."""
         try:
             self.read(key)
         except BundleError:
@@ -114,45 +118,43 @@ class ModelFolder:
         return True
 
     def put(self, bundle: Bundle) -> str:
-        """Writes a bundle, which appears under its key whole or not at all; call it within `changing`.
+        """Write a bundle, which appears under its key as a whole or not at all; the caller holds the lock.
 
         Returns:
             Its key.
 
         Raises:
-            BundleError: Its files changed while they were read, or it does not stay the same when written.
+            BundleError: Its files changed while they were read, or writing does not preserve it.
             OSError: It cannot be written.
         """
         key = bundle_key(bundle)
-        if self.holds(key):
+        if self.has(key):
             return key
-        new = Path(tempfile.mkdtemp(dir=self.folder, prefix=_NEW_PREFIX))
+        new = Path(tempfile.mkdtemp(dir=self.path, prefix=_NEW_PREFIX))
         try:
             write_bundle(bundle, new)
             if bundle_key(read_bundle(new)) != key:
-                raise BundleError(
-                    f"{bundle.source} cannot be kept as it is: its name or a label changes when it is written"
-                )
+                raise BundleError(f"{bundle.source} cannot be stored: writing changes its name or a label")
             new.chmod(0o755)
-            give_to_owner(new, self.folder)
+            give_to_owner(new, self.path)
             sync_tree(new)
-            if (self.folder / key).exists():  # damaged, since it is not held
-                shutil.rmtree(self.folder / key)
-            rename_durably(new, self.folder / key)
+            if (self.path / key).exists():  # damaged: `has` returned False
+                shutil.rmtree(self.path / key)
+            rename_durably(new, self.path / key)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
         return key
 
     def prune(self, keep: set[str]) -> None:
-        """Removes every bundle but those, and what a kill left half written; call it within `changing`."""
-        for path in self.folder.iterdir():
-            if _OURS.fullmatch(path.name) and path.name not in keep:
+        """Remove every bundle except those, and what a kill left half written; the caller holds the lock."""
+        for path in self.path.iterdir():
+            if _OWN_NAME.fullmatch(path.name) and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        path = self.folder / LOCK_NAME
+    def _hold_lock(self) -> Iterator[None]:
+        path = self.path / LOCK_NAME
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o660)
         try:
             deadline_s = time.monotonic() + self._lock_wait_s
@@ -162,10 +164,10 @@ class ModelFolder:
                     break
                 if time.monotonic() >= deadline_s:
                     raise StoreError(
-                        f"another command is changing the models in {self.folder}; try again when it is done"
+                        f"another command is changing the models in {self.path}; try again when it has finished"
                     )
-                time.sleep(0.02)
-            give_to_owner(path, self.folder)
+                time.sleep(_LOCK_POLL_S)
+            give_to_owner(path, self.path)
             yield
         finally:
             os.close(lock)

@@ -1,12 +1,14 @@
-"""What the store remembers: which model is installed, which was before, what is on probation and what is refused.
+"""The store's state as values, and its JSON form: the installed models, what is on probation, and what is rejected.
 
-Values only, and their form as JSON. They never change in place: a transition makes a new `StoreState`, and the store
-writes it whole. What a newer program wrote and this one does not know is left out; what is missing or of a wrong type
-makes the whole file unreadable, since half a memory is worse than none.
+Values never change in place: a transition returns a new `StoreState`, and the store writes it as a whole. Unknown keys,
+written by a newer release, are ignored. A missing key or a value of the wrong type makes the whole file invalid, because
+half a state is worse than none.
 """
 
 import dataclasses
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,25 +18,28 @@ FORMAT = 1
 
 Loaded = TypeVar("Loaded")
 
+_KEY = re.compile(r"[0-9a-f]{64}")
+
 
 class StateFileError(ValueError):
-    """The state file's content is not what it should be; the store sets it aside."""
+    """The content of the state file is invalid; the store sets the file aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A delivered bundle that is on disk, and where it came from.
+    """A delivered bundle on disk, and its origin.
 
     Attributes:
-        key: The bundle's key, which is the name of its folder (see shelf.bundle_key).
+        key: The bundle's key, which is the name of its folder (bundle.key.bundle_key).
         name: The bundle's name.
         version: Its version as written, or `sha256:` and 12 hex digits.
-        sha256: Of the .tflite file.
-        origin: Where it came from, for people: a path, a URL, a channel.
-        delivered: When, RFC 3339.
-        offer: The hash under which its source offered it, None where nobody did: what a refusal goes by.
-        variant, experiment: The branch of a rollout and the A/B experiment it came with.
-        over_bundled: The key of the bundled model that was passed over for it on purpose: that one does not replace it.
+        sha256: SHA-256 of the .tflite file, in hex.
+        origin: Its origin for people: a path, a URL, a channel.
+        delivered: The time of its delivery, RFC 3339.
+        offer: The hash under which a source offered it, None if no source did; rejections refer to it.
+        variant: The branch of the rollout it came with, None without one.
+        experiment: The A/B experiment it came with, None without one.
+        bundled_override_key: The key of the bundled model that it replaced on purpose: that one does not replace it.
     """
 
     key: str
@@ -46,12 +51,12 @@ class InstalledModel:
     offer: str | None = None
     variant: str | None = None
     experiment: str | None = None
-    over_bundled: str | None = None
+    bundled_override_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A bundle that is not taken again. `hash` is its key or the hash it was offered under."""
+    """A bundle that is not installed again. `hash` is its key, or the hash under which it was offered."""
 
     hash: str
     version: str
@@ -61,7 +66,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start of the daemon that has not come to an orderly end. `ready`: it got as far as labeling."""
+    """A start of the daemon without an orderly stop yet. `ready`: it got as far as labeling."""
 
     boot: str
     ready: bool = False
@@ -69,51 +74,61 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """All that the store remembers.
+    """The whole state of the store.
 
     Attributes:
-        current: The delivered model; None: the bundled one.
-        previous: What `current` replaced, None: the bundled one.
-        earlier: What `previous` replaced, as long as `current` is on probation: should it fail, all is as it was before.
-        waiting: A bundle that is on disk and does not run yet.
-        probation: Whether `current` still has to prove itself.
-        deaths: Starts in a row that the process did not survive while `current` was on probation, or before it was ready.
-        start: The start that is under way; found at the next one, it says that the process died.
-        refused: What is not taken again, the newest last.
+        current: The active delivered model; None: the bundled one.
+        previous: The model that `current` replaced; None: the bundled one.
+        before_previous: The model that `previous` replaced, kept while `current` is on probation: if that fails,
+            everything is as before.
+        staged: A bundle that is on disk and not active yet.
+        probation: Whether `current` is on probation.
+        failed_starts: Consecutive starts that the process did not survive while `current` was on probation, or before
+            it was ready.
+        start: The start under way; if the next start finds it, the process died.
+        rejections: The bundles that are not installed again, the newest last.
     """
 
     current: InstalledModel | None = None
     previous: InstalledModel | None = None
-    earlier: InstalledModel | None = None
-    waiting: InstalledModel | None = None
+    before_previous: InstalledModel | None = None
+    staged: InstalledModel | None = None
     probation: bool = False
-    deaths: int = 0
+    failed_starts: int = 0
     start: Start | None = None
-    refused: tuple[Rejection, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
     @property
-    def slots(self) -> tuple[InstalledModel, ...]:
-        """Every bundle that must stay on disk."""
-        return tuple(slot for slot in (self.current, self.previous, self.earlier, self.waiting) if slot)
+    def models(self) -> tuple[InstalledModel, ...]:
+        """Every model whose files must stay on disk."""
+        return tuple(model for model in (self.current, self.previous, self.before_previous, self.staged) if model)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice(Generic[Loaded]):
-    """The model that runs.
+    """The model to activate at a start.
 
     Attributes:
-        loaded: What the caller's `load` made of it.
-        bundle: The bundle; its identity carries the slot's variant and experiment.
-        slot: Where it stands in the store; None: it is the bundled one.
-        reasons: Why it is not simply the delivered one, a sentence each, to be reported.
-        faulty: Delivered bundles that are whole and were refused by `load`, with the reason.
+        loaded: The result of the caller's `load`.
+        bundle: The bundle; its identity carries variant and experiment of the installed model.
+        installed: The model's entry in the store; None: it is the bundled one.
+        reasons: Why it is not simply the delivered model, one sentence each, for the report.
+        faulty: Delivered bundles whose files are whole and that `load` rejected, with the reason.
     """
 
     loaded: Loaded
     bundle: Bundle
-    slot: InstalledModel | None
+    installed: InstalledModel | None
     reasons: tuple[str, ...] = ()
     faulty: tuple[tuple[InstalledModel, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RevertedModel:
+    """A delivered model that a start of the program could not keep."""
+
+    model: InstalledModel
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,60 +143,96 @@ class Listed:
     delivered: str | None
 
 
-def pack(state: StoreState) -> bytes:
-    """The state as JSON, for the state file."""
-    return json.dumps({"format": FORMAT, **dataclasses.asdict(state)}, indent=1, ensure_ascii=False).encode() + b"\n"
+# The file's format: its keys stay when a field gets another name.
+_MODEL_KEYS = {
+    "key": "key",
+    "name": "name",
+    "version": "version",
+    "sha256": "sha256",
+    "origin": "origin",
+    "delivered": "delivered",
+    "offer": "offer",
+    "variant": "variant",
+    "experiment": "experiment",
+    "bundled_override_key": "over_bundled",
+}
+_REJECTION_KEYS = {"hash": "hash", "version": "version", "reason": "reason", "time": "time"}
+_START_KEYS = {"boot": "boot", "ready": "ready"}
 
 
-def unpack(content: bytes) -> StoreState:
-    """Reads what `pack` wrote.
+def encode_state(state: StoreState) -> bytes:
+    """Encode the state as JSON for the state file."""
+    values = {
+        "format": FORMAT,
+        "current": _encode(state.current, _MODEL_KEYS),
+        "previous": _encode(state.previous, _MODEL_KEYS),
+        "earlier": _encode(state.before_previous, _MODEL_KEYS),
+        "waiting": _encode(state.staged, _MODEL_KEYS),
+        "probation": state.probation,
+        "deaths": state.failed_starts,
+        "start": _encode(state.start, _START_KEYS),
+        "refused": [_encode(rejection, _REJECTION_KEYS) for rejection in state.rejections],
+    }
+    return json.dumps(values, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def decode_state(content: bytes) -> StoreState:
+    """Decode the content of a state file.
 
     Raises:
-        StateFileError: It is not that.
+        StateFileError: The content is invalid.
     """
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise StateFileError(f"it is not JSON ({error})") from error
+        raise StateFileError(f"it is not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise StateFileError("it is of another kind")
-    refused = values.get("refused", [])
-    if not isinstance(refused, list):
+        raise StateFileError("it has another format")
+    rejections = values.get("refused", [])
+    if not isinstance(rejections, list):
         raise StateFileError("refused is not a list")
     return StoreState(
-        current=_optional(InstalledModel, values, "current"),
-        previous=_optional(InstalledModel, values, "previous"),
-        earlier=_optional(InstalledModel, values, "earlier"),
-        waiting=_optional(InstalledModel, values, "waiting"),
-        probation=_value(values, "probation", bool),
-        deaths=_value(values, "deaths", int),
-        start=_optional(Start, values, "start"),
-        refused=tuple(_made(Rejection, entry) for entry in refused),
+        current=_decode_model(values, "current"),
+        previous=_decode_model(values, "previous"),
+        before_previous=_decode_model(values, "earlier"),
+        staged=_decode_model(values, "waiting"),
+        probation=_check_value(values, "probation", bool),
+        failed_starts=_check_value(values, "deaths", int),
+        start=None if values.get("start") is None else Start(**_decode(Start, values["start"], _START_KEYS)),
+        rejections=tuple(Rejection(**_decode(Rejection, entry, _REJECTION_KEYS)) for entry in rejections),
     )
 
 
-def _optional(kind: type, values: dict[str, Any], key: str) -> Any:
-    return None if values.get(key) is None else _made(kind, values[key])
+def _encode(value: InstalledModel | Rejection | Start | None, keys: Mapping[str, str]) -> dict[str, Any] | None:
+    return None if value is None else {key: getattr(value, field) for field, key in keys.items()}
 
 
-def _made(kind: type, values: Any) -> Any:
-    """A dataclass whose fields are texts or truth values."""
-    if not isinstance(values, dict):
-        raise StateFileError(f"a {kind.__name__.lower()} is not an object")
-    found = {}
-    for field in dataclasses.fields(kind):
-        wanted = (str, type(None)) if field.default is None else bool if field.type is bool else str
-        if field.name in values or field.default is dataclasses.MISSING:
-            found[field.name] = _value(values, field.name, wanted)
-    made = kind(**found)
-    # A key becomes the name of a folder: nothing but a hash may.
-    if isinstance(made, InstalledModel) and not (len(made.key) == 64 and set(made.key) <= set("0123456789abcdef")):
+def _decode_model(values: Mapping[str, Any], key: str) -> InstalledModel | None:
+    if values.get(key) is None:
+        return None
+    model = InstalledModel(**_decode(InstalledModel, values[key], _MODEL_KEYS))
+    if not _KEY.fullmatch(model.key):  # it becomes the name of a folder
         raise StateFileError("a key is not a hash")
-    return made
+    return model
 
 
-def _value(values: dict[str, Any], key: str, wanted: type | tuple[type, ...]) -> Any:
+def _decode(
+    kind: type[InstalledModel] | type[Rejection] | type[Start], values: Any, keys: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the fields of a dataclass whose values are texts, optional texts and booleans."""
+    if not isinstance(values, dict):
+        raise StateFileError(f"a {kind.__name__} is not an object")
+    fields = {}
+    for field in dataclasses.fields(kind):
+        key = keys[field.name]
+        expected = (str, type(None)) if field.default is None else bool if field.type is bool else str
+        if key in values or field.default is dataclasses.MISSING:
+            fields[field.name] = _check_value(values, key, expected)
+    return fields
+
+
+def _check_value(values: Mapping[str, Any], key: str, expected: type | tuple[type, ...]) -> Any:
     value = values.get(key)
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise StateFileError(f"{key} is missing or of a wrong type")
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise StateFileError(f"{key} is missing or has the wrong type")
     return value

@@ -1,11 +1,11 @@
-"""The model store: which delivered model runs, what was before it, what waits, and what is refused.
+"""The model store: the active delivered model, the one before it, a staged one, and the rejected ones.
 
-Every change is one step from a whole state to a whole state, written in one piece (shelf.py has the folder, state.py
-the values), so a kill between two steps leaves a model that works. The steps, in the order of an update:
-`add` puts a bundle on disk, `swap` makes it current, on probation or not, `commit` ends the probation, `rollback`
-goes back. Around them the daemon tells of its own life: `begin`, `current` and `settle`, `ready`, `end`.
+Every change is one step from a whole state to a whole state, written in one piece (folder.py has the files, state.py the
+values), so a kill between two steps leaves a model that works. The steps of an update, in order: `add` puts a bundle on
+disk, `swap` makes it current, with or without probation, `commit` ends the probation, `rollback` goes back. The daemon
+records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`, `record_stop`.
 
-"No delivered model" is written None and means the bundled one, which is part of the program and never removed.
+"No delivered model" is None and means the bundled model, which is part of the program and never removed.
 """
 
 import logging
@@ -17,79 +17,69 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
+from appliance.system.timestamps import now_rfc3339
 from appliance.updates.store import transitions
 from appliance.updates.store.folder import ModelFolder
+from appliance.updates.store.listing import list_models
 from appliance.updates.store.state import InstalledModel, Listed, Loaded, ModelChoice, Rejection, StoreState
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
 
 class Store:
     """The models of one device. Safe to use from several threads and several processes at a time."""
 
     def __init__(self, state: Path, bundled: Path, lock_wait_s: float = 10.0):
-        """Args:
-        state: The state folder (places.state_dir()); the store is `models` in it, made at the first change.
-        bundled: The bundle that came with the program.
-        lock_wait_s: How long to wait for another command that is changing the store.
+        """Describe the store; nothing is read or written yet.
+
+        Args:
+            state: The state folder (system.paths.state_dir); the store is `models` in it, created by the first change.
+            bundled: The bundle that is part of the program.
+            lock_wait_s: The longest wait for another command that is changing the store.
         """
         self.bundled = bundled
-        self._shelf = ModelFolder(state / "models", lock_wait_s)
-        self._said: str | None = None
+        self._folder = ModelFolder(state / "models", lock_wait_s)
+        self._logged_error: str | None = None
 
-    def state(self) -> StoreState:
-        """What the store remembers; nothing where its file is damaged, which is logged once.
+    def read_state(self) -> StoreState:
+        """Return the state; an empty one if its file is damaged, which is logged once.
 
         Raises:
-            StoreError: The file is there and may not be read.
+            StoreError: The file exists and cannot be read.
         """
-        state, trouble = self._shelf.read_state()
-        self._complain(trouble)
+        state, error = self._folder.read_state()
+        self._log_once(error)
         return state
 
-    def path(self, slot: InstalledModel | None) -> Path:
-        """The bundle's folder."""
-        return self._shelf.folder / slot.key if slot else self.bundled
+    def path(self, model: InstalledModel | None) -> Path:
+        """Return the bundle's folder."""
+        return self._folder.path / model.key if model else self.bundled
 
     def list(self) -> list[Listed]:
-        """Every model on this device, the current one first.
+        """List every model on this device, the current one first.
 
         Raises:
-            BundleError: The bundled one cannot be read.
+            BundleError: The bundled model cannot be read.
             StoreError: The store cannot be read.
         """
-        state, bundled = self.state(), read_bundle(self.bundled)
-        roles: dict[InstalledModel | None, list[str]] = {}
-        for role, slot in _roles(state):
-            if slot or role == "current":
-                roles.setdefault(slot, []).append(role)
-        if state.probation:
-            roles[state.current].append("probation")
-        roles.setdefault(None, []).append("bundled")
-        own = bundled.identity
-        return [
-            Listed(tuple(has), slot.name, slot.version, slot.sha256, slot.origin, slot.delivered)
-            if slot
-            else Listed(tuple(has), own.name, own.version, own.sha256, "came with the program", None)
-            for slot, has in roles.items()
-        ]
+        return list_models(self.read_state(), read_bundle(self.bundled).identity)
 
-    def refusal(self, *hashes: str | None) -> Rejection | None:
-        """Why a bundle with one of these hashes is not taken; None where it may be."""
-        return next((refusal for refusal in reversed(self.state().refused) if refusal.hash in hashes), None)
+    def rejection(self, *hashes: str | None) -> Rejection | None:
+        """Return the newest rejection with one of these hashes, None without one."""
+        return next((each for each in reversed(self.read_state().rejections) if each.hash in hashes), None)
 
-    def bundle(self, slot: InstalledModel | None) -> Bundle:
-        """A bundle of this device, with the branch it came in; None: the bundled one.
+    def load_bundle(self, model: InstalledModel | None) -> Bundle:
+        """Load a bundle of this device, with its variant and experiment; None: the bundled one.
 
         Raises:
-            BundleError: It is gone, or was damaged since it was put there.
+            BundleError: Its files are missing or damaged.
         """
-        if slot is None:
+        if model is None:
             return read_bundle(self.bundled)
-        bundle = self._shelf.read(slot.key)
-        return replace(bundle, identity=replace(bundle.identity, variant=slot.variant, experiment=slot.experiment))
+        bundle = self._folder.read(model.key)
+        return replace(bundle, identity=replace(bundle.identity, variant=model.variant, experiment=model.experiment))
 
-    # The road of a bundle
+    # The steps of an update
 
     def add(
         self,
@@ -98,228 +88,245 @@ class Store:
         offer: str | None = None,
         variant: str | None = None,
         experiment: str | None = None,
-        over_bundled: bool = False,
+        overrides_bundled: bool = False,
     ) -> InstalledModel:
-        """Puts a bundle on disk, where it waits; what runs stays as it is.
+        """Put a bundle on disk, where it is staged; the active model stays.
 
         Args:
-            bundle: What to put there; it should have passed the probe before it is swapped in.
-            origin, offer, variant, experiment: As in Slot.
-            over_bundled: The bundled model of today does not replace it at a start, not even with a greater version: for
-                an operator who names an older model on purpose.
+            bundle: The bundle; it should have passed the probe before it is swapped in.
+            origin: As in InstalledModel.
+            offer: As in InstalledModel.
+            variant: As in InstalledModel.
+            experiment: As in InstalledModel.
+            overrides_bundled: The present bundled model does not replace it at a start, not even with a greater version:
+                for an operator who chooses an older model on purpose.
+
+        Returns:
+            The entry for `swap`.
 
         Raises:
-            BundleError: The bundle's files changed while they were read.
-            StoreError: There is no room, or the folder cannot be written to.
+            BundleError: Its files changed while they were read.
+            StoreError: The store cannot be changed.
         """
-        with self._shelf.changing():
-            slot = InstalledModel(
-                key=self._shelf.put(bundle),
+        with self._folder.lock():
+            model = InstalledModel(
+                key=self._folder.put(bundle),
                 name=bundle.identity.name,
                 version=bundle.identity.version,
                 sha256=bundle.identity.sha256,
                 origin=origin,
-                delivered=transitions.now(),
+                delivered=now_rfc3339(),
                 offer=offer,
                 variant=variant,
                 experiment=experiment,
-                over_bundled=self._bundled_key() if over_bundled else None,
+                bundled_override_key=self._bundled_key() if overrides_bundled else None,
             )
-            self._step(lambda state: replace(state, waiting=slot))
-        return slot
+            self._apply_locked(lambda state: replace(state, staged=model))
+        return model
 
-    def swap(self, slot: InstalledModel, probation: bool) -> None:
-        """Makes a bundle that was added the current one; what was current becomes the previous one.
+    def swap(self, model: InstalledModel, probation: bool) -> None:
+        """Make a bundle that was added the current one, and the current one the previous one.
 
         Args:
-            slot: What `add` returned.
-            probation: Whether it has to prove itself; `commit` ends that.
+            model: The result of `add`.
+            probation: Whether it is on probation, until `commit`.
 
         Raises:
             StoreError: Its files are gone, or the state cannot be written.
         """
 
-        def swapped(state: StoreState) -> StoreState:
-            if not self._shelf.holds(slot.key):
+        def activate(state: StoreState) -> StoreState:
+            if not self._folder.has(model.key):
                 raise StoreError(
-                    f"the files of {transitions.shown(slot)} are gone from {self._shelf.folder}; deliver it again"
+                    f"the files of {transitions.display_name(model)} are gone from {self._folder.path}; deliver it again"
                 )
-            return transitions.swapped(state, slot, probation)
+            return transitions.activate(state, model, probation)
 
-        self.change(swapped)
+        self.apply(activate)
 
     def install(self, bundle: Bundle, origin: str, probation: bool = False) -> InstalledModel:
-        """`add` and `swap` in one: what the owner asked for. A refusal of this bundle is forgotten."""
-        slot = self.add(bundle, origin)
-        self.swap(slot, probation)
-        return slot
+        """Add and swap, as the owner asks; a rejection of this bundle is forgotten."""
+        model = self.add(bundle, origin)
+        self.swap(model, probation)
+        return model
 
-    def discard_waiting(self) -> None:
-        """Gives up the bundle that waits; its files go."""
-        self.change(lambda state: replace(state, waiting=None))
+    def discard_staged(self) -> None:
+        """Drop the staged bundle and its files."""
+        self.apply(lambda state: replace(state, staged=None))
 
     def commit(self) -> None:
-        """The current model has proved itself."""
-        self.change(transitions.proven)
+        """End the probation of the current model."""
+        self.apply(transitions.commit)
 
     def rollback(self, reason: str, refuse: bool = True, to_bundled: bool = False) -> InstalledModel | None:
-        """Goes back from the current model to what was before it.
+        """Go back from the current model to the one before it.
 
         Args:
-            reason: Why, for people.
-            refuse: The model is at fault, or its owner does not want it: it is not taken again when offered.
-            to_bundled: What was before it cannot be used now; the bundled model is used, and that stays the previous one.
+            reason: The reason, for people.
+            refuse: The model is faulty or unwanted: it is not installed again when it is offered.
+            to_bundled: The previous model is not usable now: activate the bundled one, and keep the previous one.
 
         Returns:
-            What is current now; None: the bundled model.
+            The current model now; None: the bundled one.
 
         Raises:
-            StoreError: There is nothing to go back to, or the state cannot be written.
+            StoreError: There is no model to go back to, or the state cannot be written.
         """
 
-        def back(state: StoreState) -> StoreState:
+        def rollback(state: StoreState) -> StoreState:
             if state.current is None and state.previous is None:
                 raise StoreError("there is no model to go back to: the bundled one is in use, and none was before it")
-            return transitions.stepped_back(state, reason if refuse else None, self._bundled_key(), to_bundled)
+            return transitions.rollback(state, reason if refuse else None, self._bundled_key(), to_bundled)
 
-        return self.change(back).current
+        return self.apply(rollback).current
 
-    def refuse(self, hash: str, version: str, reason: str) -> None:
-        """Remembers that what is offered under `hash` is not to be taken again."""
-        self.change(lambda state: transitions.refusing(state, (hash,), version, reason))
+    def reject(self, hash: str, version: str, reason: str) -> None:
+        """Remember that what is offered under `hash` is not to be installed again."""
+        self.apply(lambda state: transitions.reject(state, (hash,), version, reason))
 
-    def forget_refusals(self, keep: str | None = None, keep_version: str | None = None) -> None:
-        """Something else is offered now: forgets what was refused, but for the hash `keep` and what has `keep_version`.
+    def forget_rejections(self, keep: str | None = None, keep_version: str | None = None) -> None:
+        """Forget the rejections, except those of the hash `keep` and of the version `keep_version`.
 
         Raises:
             StoreError: The state cannot be written.
         """
 
-        def kept(state: StoreState) -> tuple[Rejection, ...]:
+        def filter_rejections(state: StoreState) -> tuple[Rejection, ...]:
             return tuple(
-                each for each in state.refused if each.hash == keep or (keep_version and each.version == keep_version)
+                each
+                for each in state.rejections
+                if each.hash == keep or (keep_version and each.version == keep_version)
             )
 
-        if kept(state := self.state()) != state.refused:
-            self.change(lambda state: replace(state, refused=kept(state)))
+        if filter_rejections(state := self.read_state()) != state.rejections:
+            self.apply(lambda state: replace(state, rejections=filter_rejections(state)))
 
-    # The daemon's life
+    # The daemon's life cycle
 
-    def begin(self, boot: str) -> str | None:
-        """Notes that the daemon starts, before it loads a model, and takes back a model that starts do not survive.
+    def record_start(self, boot: str) -> str | None:
+        """Record a start of the daemon, before it loads a model; roll back a model that starts do not survive.
 
-        A start that was followed neither by `end` nor by a reboot was not survived. Two in a row take the current model
-        back: while on probation wherever they died, later only where not even `ready` was reached.
+        A start without a later `record_stop` or a reboot failed. Two failed starts in a row roll the current model back:
+        while it is on probation wherever they ended, afterwards only if neither reached `mark_ready`.
 
         Args:
-            boot: The kernel's boot id (identity.boot_id()): it tells a power cut from a death.
+            boot: The kernel's boot id (system.device_id.boot_id), which tells a power cut from a crash.
 
         Returns:
             What happened to the store, for the report; None: nothing.
 
         Raises:
-            StoreError: The store cannot be written to; labeling can go on without.
+            StoreError: The store cannot be written; labeling can go on without it.
         """
-        reports = [self._shelf.read_state()[1]]
+        reports = [self._folder.read_state()[1]]
 
-        def begun(state: StoreState) -> StoreState:
-            state, report = transitions.begun(state, boot, self._bundled_key())
+        def start(state: StoreState) -> StoreState:
+            state, report = transitions.on_start(state, boot, self._bundled_key())
             reports.append(report)
             return state
 
-        self.change(begun)
+        self.apply(start)
         return "; ".join(filter(None, reports)) or None
 
-    def current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> ModelChoice[Loaded]:
-        """The model to run: the delivered one, else the previous, else the bundled one. Nothing is written.
+    def load_current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> ModelChoice[Loaded]:  # type: ignore[assignment,return-value] # without load, Loaded is Bundle
+        """Load the model to run: the delivered one, else the previous one, else the bundled one. Writes nothing.
 
-        The bundled one comes first where it has the delivered one's name, both have a version, and its own is greater.
+        The bundled one comes first if it has the delivered one's name, both have a version, and its version is greater.
 
         Args:
-            load: Makes of a bundle what the caller needs, and raises BundleError where the bundle cannot be run.
+            load: Turns a bundle into what the caller needs; raises BundleError if the bundle cannot run.
 
         Raises:
             BundleError: None of them can be loaded.
             StoreError: The store cannot be read.
         """
-        state, trouble = self._shelf.read_state()
-        self._complain(trouble)
+        state, error = self._folder.read_state()
+        self._log_once(error)
         order = list(dict.fromkeys([state.current, state.previous, None]))
-        reasons, faulty = [trouble] if trouble else [], []
-        if newer := self._superseded(state):
+        reasons: list[str] = [error] if error else []
+        faulty: list[tuple[InstalledModel, str]] = []
+        if superseded := self._superseded_reason(state):
             order = list(dict.fromkeys([None, *order]))
-            reasons.append(newer)
-        for slot in order:
-            whole = False
+            reasons.append(superseded)
+        for model in order:
+            is_whole = False
             try:
-                bundle = self.bundle(slot)
-                whole = True
-                return ModelChoice(load(bundle), bundle, slot, tuple(reasons), tuple(faulty))
-            except BundleError as error:
-                reasons.append(f"{transitions.shown(slot)} cannot be loaded: {str(error).rstrip('.')}")
-                if whole and slot:
-                    faulty.append((slot, reasons[-1]))
+                bundle = self.load_bundle(model)
+                is_whole = True
+                return ModelChoice(load(bundle), bundle, model, tuple(reasons), tuple(faulty))
+            except BundleError as load_error:
+                reason = f"{transitions.display_name(model)} cannot be loaded: {load_error}"
+                reasons.append(reason)
+                if is_whole and model:
+                    faulty.append((model, reason))
         raise BundleError(f"no model can be loaded: {'; '.join(reasons)}")
 
-    def settle(self, choice: ModelChoice) -> None:
-        """Writes down what `current` found: the model it chose is the current one now, and a faulty one is refused.
+    def record_choice(self, choice: ModelChoice[Loaded]) -> None:
+        """Make the model that `load_current` chose the current one, and reject the faulty ones.
 
-        One whose files were damaged on this disk is not refused: delivered again it is welcome.
+        A model whose files were damaged on this disk is not rejected: it may be delivered again.
 
         Raises:
             StoreError: The state cannot be written.
         """
 
-        def settled(state: StoreState) -> StoreState:
-            if choice.slot == state.current:
+        def adopt(state: StoreState) -> StoreState:
+            if choice.installed == state.current:
                 return state
-            for slot, reason in choice.faulty:
-                state = transitions.refusing(state, (slot.key, slot.offer), slot.version, reason)
-            kept = state.current if choice.slot is None and self._superseded(state) else None
-            if state.probation and choice.slot == state.previous:
-                kept = state.earlier
-            return replace(state, current=choice.slot, previous=kept, earlier=None, probation=False, deaths=0)
+            for model, reason in choice.faulty:
+                state = transitions.reject(state, (model.key, model.offer), model.version, reason)
+            previous = state.current if choice.installed is None and self._superseded_reason(state) else None
+            if state.probation and choice.installed == state.previous:
+                previous = state.before_previous
+            return replace(
+                state,
+                current=choice.installed,
+                previous=previous,
+                before_previous=None,
+                probation=False,
+                failed_starts=0,
+            )
 
-        if choice.slot != self.state().current:
-            self.change(settled)
+        if choice.installed != self.read_state().current:
+            self.apply(adopt)
 
-    def ready(self) -> None:
-        """The start went well: the model labels. One that is not on probation has nothing more to prove."""
-        self.change(transitions.survived)
+    def mark_ready(self) -> None:
+        """Record that the start succeeded: the model labels."""
+        self.apply(transitions.mark_ready)
 
-    def end(self) -> None:
-        """The daemon stops on purpose: on a signal, or for a cause that is not the model (a camera that hangs)."""
-        self.change(transitions.ended)
+    def record_stop(self) -> None:
+        """Record that the daemon stops on purpose: on a signal, or for a cause other than the model."""
+        self.apply(transitions.on_stop)
 
-    # Underneath
+    # One change
 
-    def change(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
-        """Replaces the state by what `transition` makes of it, and removes the bundles that it no longer names.
+    def apply(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
+        """Replace the state by the result of `transition`, and remove the bundles that it no longer names.
 
         Raises:
             StoreError: Another command holds the store for too long, or the state cannot be written.
         """
-        with self._shelf.changing():
-            return self._step(transition)
+        with self._folder.lock():
+            return self._apply_locked(transition)
 
-    def _step(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
-        before, trouble = self._shelf.read_state()
-        if trouble:
-            self._complain(trouble)
-            log.warning("The damaged file is kept as %s.", self._shelf.set_state_aside())
+    def _apply_locked(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
+        before, error = self._folder.read_state()
+        if error:
+            self._log_once(error)
+            log.warning("the damaged file is kept as %s", self._folder.set_state_aside())
         after = transition(before)
-        if after != before or trouble:
-            self._shelf.write_state(after)
-        self._shelf.prune({slot.key for slot in after.slots})
+        if after != before or error:
+            self._folder.write_state(after)
+        self._folder.prune({model.key for model in after.models})
         return after
 
-    def _complain(self, trouble: str | None) -> None:
-        if trouble and trouble != self._said:
-            log.warning("%s.", trouble[0].upper() + trouble[1:])
-        self._said = trouble
+    def _log_once(self, error: str | None) -> None:
+        if error and error != self._logged_error:
+            log.warning("%s", error)
+        self._logged_error = error
 
-    def _superseded(self, state: StoreState) -> str | None:
-        """Why the bundled model replaces the delivered one, None where it does not."""
+    def _superseded_reason(self, state: StoreState) -> str | None:
+        """Return why the bundled model replaces the delivered one, None if it does not."""
         current = state.current
         if current is None:
             return None
@@ -327,8 +334,8 @@ class Store:
             bundled = read_bundle(self.bundled)
         except BundleError:
             return None
-        newer = bundled.identity.name == current.name and is_newer(bundled.version, current.version)
-        if not newer or current.over_bundled == bundle_key(bundled):
+        has_newer = bundled.identity.name == current.name and is_newer(bundled.version, current.version)
+        if not has_newer or current.bundled_override_key == bundle_key(bundled):
             return None
         return f"the bundled {bundled.identity.name} {bundled.version} is newer than the delivered {current.version}"
 
@@ -337,12 +344,3 @@ class Store:
             return bundle_key(read_bundle(self.bundled))
         except BundleError:
             return None
-
-
-def _roles(state: StoreState) -> tuple[tuple[str, InstalledModel | None], ...]:
-    return (
-        ("current", state.current),
-        ("previous", state.previous),
-        ("earlier", state.earlier),
-        ("waiting", state.waiting),
-    )

@@ -1,106 +1,118 @@
-"""The steps from one state of the store to the next, as plain functions: what they do is decided here, without a disk.
+"""The transitions from one state of the store to the next, as pure functions.
 
-Each takes a whole state and gives a whole one; the store writes the result in one piece.
+Each takes a whole state and returns a whole state; the store writes the result in one piece.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
+from appliance.system.timestamps import now_rfc3339
 from appliance.updates.store.state import InstalledModel, Rejection, Start, StoreState
 
-MAX_DEATHS = 2
-MAX_REFUSALS = 50
+MAX_FAILED_STARTS = 2
+MAX_REJECTIONS = 50
 
 
-def swapped(state: StoreState, slot: InstalledModel, probation: bool) -> StoreState:
-    """`slot` is current, and what was current is the previous one. What was refused of it is forgotten.
+def activate(state: StoreState, model: InstalledModel, probation: bool) -> StoreState:
+    """Make `model` the current one, and the current one the previous one; forget the rejections of `model`.
 
-    A model that has not proved itself is nothing to go back to: what was before it stays the previous one.
+    A model that is still on probation is no model to go back to: the one before it stays the previous one.
     """
-    again = state.current is not None and state.current.key == slot.key
-    stays = again or state.probation
-    before, earlier = (state.previous, state.earlier) if stays else (state.current, state.previous)
-    if stays and before and before.key == slot.key:
-        before, earlier = earlier, None
+    is_again = state.current is not None and state.current.key == model.key
+    keeps_previous = is_again or state.probation
+    if keeps_previous:
+        previous, before_previous = state.previous, state.before_previous
+    else:
+        previous, before_previous = state.current, state.previous
+    if keeps_previous and previous and previous.key == model.key:
+        previous, before_previous = before_previous, None
     return replace(
         state,
-        current=slot,
-        previous=before,
-        earlier=earlier if probation else None,
-        waiting=None if state.waiting and state.waiting.key == slot.key else state.waiting,
+        current=model,
+        previous=previous,
+        before_previous=before_previous if probation else None,
+        staged=None if state.staged and state.staged.key == model.key else state.staged,
         probation=probation,
-        deaths=0,
-        refused=tuple(refusal for refusal in state.refused if refusal.hash not in (slot.key, slot.offer)),
+        failed_starts=0,
+        rejections=tuple(each for each in state.rejections if each.hash not in (model.key, model.offer)),
     )
 
 
-def stepped_back(
-    state: StoreState, refused_for: str | None, bundled_key: str | None, to_bundled: bool = False
+def rollback(
+    state: StoreState, rejection_reason: str | None, bundled_key: str | None, to_bundled: bool = False
 ) -> StoreState:
-    """The previous model is current again, and the one that was is refused where there is a reason.
+    """Make the previous model the current one.
 
-    Where that failed its probation, all is as before: the owner can still go back to what was before that.
+    After a failed probation everything is as before it: the owner can still go back to the model before the previous one.
+    If the bundled model is left for a delivered one, it does not replace that again at the next start.
 
-    Where the bundled model is left for a delivered one, it does not replace that again at the next start.
-
-    With `to_bundled` the previous model cannot be used now: the bundled one is current, and it stays the previous one.
+    Args:
+        state: The state before.
+        rejection_reason: Why the current model is rejected; None: it is not rejected.
+        bundled_key: The key of the bundled model, None if it cannot be read.
+        to_bundled: The previous model is not usable now: activate the bundled one, and keep the previous one.
     """
-    left, back = state.current, state.previous
-    if left and refused_for:
-        state = refusing(state, (left.key, left.offer), left.version, refused_for)
+    left, target = state.current, state.previous
+    if left and rejection_reason:
+        state = reject(state, (left.key, left.offer), left.version, rejection_reason)
     if to_bundled:
-        return replace(state, current=None, earlier=None, probation=False, deaths=0)
-    if left is None and back:
-        back = replace(back, over_bundled=bundled_key)
-    return replace(state, current=back, previous=state.earlier, earlier=None, probation=False, deaths=0)
+        return replace(state, current=None, before_previous=None, probation=False, failed_starts=0)
+    if left is None and target:
+        target = replace(target, bundled_override_key=bundled_key)
+    return replace(
+        state,
+        current=target,
+        previous=state.before_previous,
+        before_previous=None,
+        probation=False,
+        failed_starts=0,
+    )
 
 
-def refusing(state: StoreState, hashes: Iterable[str | None], version: str, reason: str) -> StoreState:
-    """What comes under one of `hashes` is not taken again."""
-    new = tuple(Rejection(hash, version, reason, now()) for hash in hashes if hash)
-    known = tuple(refusal for refusal in state.refused if refusal.hash not in hashes)
-    return replace(state, refused=(*known, *new)[-MAX_REFUSALS:])
+def reject(state: StoreState, hashes: Iterable[str | None], version: str, reason: str) -> StoreState:
+    """Reject what has one of `hashes`; the oldest rejections are dropped beyond MAX_REJECTIONS."""
+    rejected = [each for each in hashes if each]
+    added = tuple(Rejection(each, version, reason, now_rfc3339()) for each in rejected)
+    kept = tuple(rejection for rejection in state.rejections if rejection.hash not in rejected)
+    return replace(state, rejections=(*kept, *added)[-MAX_REJECTIONS:])
 
 
-def begun(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreState, str | None]:
-    """A start of the daemon, and what it found out about the last one: a report where a model was taken back.
+def on_start(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreState, str | None]:
+    """Record a start of the daemon; roll back a model that too many starts did not survive.
 
-    The last start was not survived when its note is still there and the boot is the same: an orderly end removes the
-    note, and a power cut changes the boot. While the model is on probation that counts wherever the process died, later
-    only where it never got ready.
+    The last start failed if its record is still there and the boot is the same: an orderly stop removes the record, and a
+    power cut changes the boot. While the model is on probation every failed start counts, afterwards only one that never
+    became ready.
+
+    Returns:
+        The new state, and a report if a model was rolled back.
     """
     last, current, report = state.start, state.current, None
     if current and last and last.boot == boot and (state.probation or not last.ready):
-        state = replace(state, deaths=state.deaths + 1)
-        if state.deaths >= MAX_DEATHS:
-            reason = f"the program did not survive {state.deaths} starts in a row with {shown(current)}"
-            state = stepped_back(state, reason, bundled_key)
-            report = f"{reason}: {shown(state.current)} is used again"
+        state = replace(state, failed_starts=state.failed_starts + 1)
+        if state.failed_starts >= MAX_FAILED_STARTS:
+            reason = f"the program did not survive {state.failed_starts} starts in a row with {display_name(current)}"
+            state = rollback(state, reason, bundled_key)
+            report = f"{reason}: {display_name(state.current)} is used again"
     return replace(state, start=Start(boot)), report
 
 
-def ended(state: StoreState) -> StoreState:
-    """The program stopped on purpose: the starts before it that were not survived are none in a row any more."""
-    return replace(state, start=None, deaths=0)
+def on_stop(state: StoreState) -> StoreState:
+    """Record an orderly stop, which ends a row of failed starts."""
+    return replace(state, start=None, failed_starts=0)
 
 
-def proven(state: StoreState) -> StoreState:
-    """The current model has proved itself: what was before the previous one is not needed any more."""
-    return replace(state, earlier=None, probation=False, deaths=0)
+def commit(state: StoreState) -> StoreState:
+    """End the probation of the current model; the model before the previous one is no longer needed."""
+    return replace(state, before_previous=None, probation=False, failed_starts=0)
 
 
-def survived(state: StoreState) -> StoreState:
-    """The start went well. A model that is not on probation has nothing more to prove."""
+def mark_ready(state: StoreState) -> StoreState:
+    """Record that the start succeeded; a model that is not on probation loses its failed starts."""
     start = replace(state.start, ready=True) if state.start else None
-    return replace(state, start=start, deaths=state.deaths if state.probation else 0)
+    return replace(state, start=start, failed_starts=state.failed_starts if state.probation else 0)
 
 
-def shown(slot: InstalledModel | None) -> str:
-    """What to call a model in a sentence."""
-    return f"the delivered {slot.name} {slot.version}" if slot else "the bundled model"
-
-
-def now() -> str:
-    """The time as it is written down: RFC 3339, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def display_name(model: InstalledModel | None) -> str:
+    """Return how to call a model in a sentence."""
+    return f"the delivered {model.name} {model.version}" if model else "the bundled model"

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from appliance.errors import SourceError, SourceSettingsError
-from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints, new_fid
+from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints, generate_fid
 from support.firebase import Clock, installation
 from support.firebase_server import APP, INSTALLATIONS, FirebaseServer, error, generate_path
 from support.model_server import Body, HangUp, Status
@@ -25,8 +25,8 @@ def clock():
 
 
 def test_a_fresh_id_has_the_form_that_firebase_wants():
-    assert all(re.fullmatch(r"[cdef][\w-]{21}", new_fid(), re.ASCII) for _ in range(200))
-    assert new_fid(lambda size: bytes(range(size))) == "cAECAwQFBgcICQoLDA0ODx"
+    assert all(re.fullmatch(r"[cdef][\w-]{21}", generate_fid(), re.ASCII) for _ in range(200))
+    assert generate_fid(lambda size: bytes(range(size))) == "cAECAwQFBgcICQoLDA0ODx"
 
 
 def test_a_device_registers_once_and_is_the_same_after_a_restart(server, tmp_path, clock):
@@ -164,7 +164,7 @@ def test_the_silence_ends_when_somebody_asks(server, tmp_path, clock):
     here = installation(server, tmp_path, clock)
     with pytest.raises(SourceSettingsError):
         here.identity()
-    here.forgive()
+    here.clear_backoff()
     assert here.identity().fid in server.registered
 
 

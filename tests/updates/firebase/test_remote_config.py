@@ -6,7 +6,7 @@ import pytest
 
 from appliance.settings.schema import FirebaseSettings
 from appliance.transport.http import Http
-from appliance.updates.firebase.remote_config import CONFIG_FILE, RemoteConfig, kept_config
+from appliance.updates.firebase.remote_config import CONFIG_FILE, RemoteConfig, load_config
 from support.firebase import QUICK, Clock, installation
 from support.firebase_server import APP, FETCH, PROJECT, FirebaseServer, error
 from support.model_server import Body, HangUp, Status
@@ -230,5 +230,5 @@ def test_a_damaged_file_counts_as_none(server, start, tmp_path, caplog, content)
 def test_what_one_project_chose_means_nothing_to_another(server, start, tmp_path):
     server.config = {"entries": {"model_channel": "a"}}
     start().current()
-    assert kept_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP)).channel == "a"
-    assert kept_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None
+    assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP)).channel == "a"
+    assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None

@@ -11,7 +11,7 @@ from appliance.settings.schema import FirebaseSettings, UpdateSettings
 from appliance.transport.http import Http
 from appliance.updates.firebase.installation import Installation
 from appliance.updates.sources.firebase_ml import FirebaseMlSource
-from appliance.updates.sources.open import notice
+from appliance.updates.firebase.shutdown import shutdown_notice
 from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder
@@ -237,7 +237,7 @@ def test_another_model_that_is_published_while_the_link_expires_is_taken_instead
     server.publish("kitchen", second)
     rig.install()
     rig.until("committed")
-    assert rig.labeler.bundle.model_bytes() == second
+    assert rig.labeler.bundle.read_model() == second
     assert rig.check()["current"] and [request.status for request in files_asked(server)] == [400, 200]
 
 
@@ -376,9 +376,11 @@ def test_a_refused_registration_is_told_and_asked_again_on_command(new_rig, serv
 
 def test_its_end_is_told_in_time_and_after():
     settings = UpdateSettings(source="firebase-ml")
-    assert notice(settings, date(2026, 1, 1)).startswith("Firebase ML is shut down on 2027-06-15: serve the model from")
-    assert notice(settings, date(2027, 6, 15)).startswith("Firebase ML was shut down on 2027-06-15")
-    assert notice(UpdateSettings(source="url"), date(2028, 1, 1)) is None
+    assert shutdown_notice(settings, date(2026, 1, 1)).startswith(
+        "Firebase ML is shut down on 2027-06-15: serve the model from"
+    )
+    assert shutdown_notice(settings, date(2027, 6, 15)).startswith("Firebase ML was shut down on 2027-06-15")
+    assert shutdown_notice(UpdateSettings(source="url"), date(2028, 1, 1)) is None
 
 
 def test_after_its_end_an_error_says_so(server, tmp_path):
@@ -405,7 +407,7 @@ def test_remote_config_names_the_model_and_the_experiment_goes_into_the_events(n
     rig.check()
     rig.until("committed")
     assert rig.runs.startswith("hall ") and rig.thresholds == [0.8]
-    slot = rig.store.state().current
+    slot = rig.store.read_state().current
     assert (slot.experiment, slot.variant) == ("e1", "1")
     server.publish("attic", with_labels(made_models.good(7), "red", "green", "blue"))
     server.config = {
@@ -414,7 +416,7 @@ def test_remote_config_names_the_model_and_the_experiment_goes_into_the_events(n
     }
     rig.check()
     rig.until("committed", 2)
-    slot = rig.store.state().current
+    slot = rig.store.read_state().current
     assert (
         rig.runs.startswith("attic ")
         and (slot.experiment, slot.variant) == ("e1", "2")
@@ -469,12 +471,12 @@ def test_it_chooses_the_channel_of_a_signed_repository(tmp_path, server):
         with FirebaseRig(tmp_path / "device", {"remote_config": True}, **more) as rig:
             rig.check()
             rig.until("committed")
-            slot = rig.store.state().current
+            slot = rig.store.read_state().current
             assert rig.runs == "colours 2.0" and (slot.experiment, slot.variant) == ("e1", "1")
             server.config = {"state": "NO_TEMPLATE"}
             rig.check()
             rig.until("committed", 2)
-            slot = rig.store.state().current
+            slot = rig.store.read_state().current
             assert rig.runs == "colours 1.0" and (slot.experiment, slot.variant) == (None, "slice")
 
 

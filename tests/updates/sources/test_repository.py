@@ -49,7 +49,7 @@ def refused(device, words):
 
 def test_a_device_takes_what_its_channel_names(device, operator, server):
     offer = device.check()
-    assert (offer.version, offer.name, offer.chosen, offer.variant) == ("1.0", "colours", True, None)
+    assert (offer.version, offer.name, offer.pinned, offer.variant) == ("1.0", "colours", True, None)
     assert offer.size_bytes == len(bundle_zip("1.0"))
     assert read_bundle(device.fetch()).identity.version == "1.0"
     operator.put("2.0", variant="b")
@@ -62,7 +62,7 @@ def test_the_operator_may_name_an_older_bundle(device, operator):
     operator.put("2.0")
     assert device.version() == "2.0"
     operator.put("1.0")
-    assert (device.version(), device.check().chosen) == ("1.0", True)
+    assert (device.version(), device.check().pinned) == ("1.0", True)
 
 
 def test_groups_and_slices_decide_who_is_offered_what(tmp_path, operator, server):

@@ -14,9 +14,9 @@ from appliance.bundle.bundle import read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
-from appliance.updates.candidate import adopt
+from appliance.updates.candidate import link_offer
 from appliance.updates.sources.source import Offer
-from appliance.updates.store.state import pack, unpack
+from appliance.updates.store.state import encode_state, decode_state
 from appliance.updates.store.store import Store
 from support import made_models
 from support.bundles import bundle_folder
@@ -45,7 +45,7 @@ def again(store, **more):
 
 def running(store, load=lambda bundle: bundle):
     """Name and version of what a start would run."""
-    identity = again(store).current(load).bundle.identity
+    identity = again(store).load_current(load).bundle.identity
     return f"{identity.name} {identity.version}"
 
 
@@ -63,7 +63,7 @@ def refusing(*versions):
 
     def load(bundle):
         if bundle.identity.version in versions:
-            raise BundleError(f"{bundle.identity.version} does not run.")
+                raise BundleError(f"{bundle.identity.version} does not run")
         return bundle
 
     return load
@@ -80,8 +80,8 @@ def test_without_a_delivered_model_the_bundled_one_runs_and_nothing_is_written(s
 
 def test_the_delivered_model_runs_after_a_restart(store, make):
     slot = store.install(make("1.0"), "a command")
-    choice = again(store).current()
-    assert (choice.bundle.identity.name, choice.slot, choice.reasons) == ("colours", slot, ())
+    choice = again(store).load_current()
+    assert (choice.bundle.identity.name, choice.installed, choice.reasons) == ("colours", slot, ())
     assert choice.bundle.model_file.parent == store.path(slot)
 
 
@@ -110,10 +110,10 @@ def test_the_bundled_model_replaces_a_delivered_one_only_of_its_name_and_a_lower
     slot = store.install(make(delivered, name=name, model=made_models.good(1)), "a command")
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version=bundled)
-    choice = again(store).current()
+    choice = again(store).load_current()
     assert f"{choice.bundle.identity.name} {choice.bundle.identity.version}" == (runs or f"shipped {slot.version}")
-    assert (choice.slot is None) == (runs in ("shipped 1.10", "shipped 2.0") and delivered in ("1.9", "2.0rc1"))
-    assert bool(choice.reasons) == (choice.slot is None), "that it was replaced is reported"
+    assert (choice.installed is None) == (runs in ("shipped 1.10", "shipped 2.0") and delivered in ("1.9", "2.0rc1"))
+    assert bool(choice.reasons) == (choice.installed is None), "that it was replaced is reported"
 
 
 def test_after_a_package_brought_a_newer_model_the_owner_can_go_back_and_stays_there(store, make):
@@ -121,7 +121,7 @@ def test_after_a_package_brought_a_newer_model_the_owner_can_go_back_and_stays_t
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version="2.0")
     next_start = again(store)
-    next_start.settle(next_start.current())
+    next_start.record_choice(next_start.load_current())
     assert running(store) == "shipped 2.0"
     assert [listed.version for listed in store.list()] == ["2.0", "1.0"]
     store.rollback("the owner asked for it")
@@ -132,14 +132,14 @@ def test_after_a_package_brought_a_newer_model_the_owner_can_go_back_and_stays_t
 
 
 def test_an_operator_can_name_an_older_model_than_the_bundled_one(store, make):
-    slot = store.add(make("0.9", name="shipped", model=made_models.good(1)), "channel stable", over_bundled=True)
+    slot = store.add(make("0.9", name="shipped", model=made_models.good(1)), "channel stable", overrides_bundled=True)
     store.swap(slot, probation=True)
     assert running(store) == "shipped 0.9"
 
 
 def test_variant_and_experiment_come_back_with_the_model(store, make):
     store.swap(store.add(make("1.0"), "channel stable", variant="b", experiment="lights"), probation=False)
-    identity = again(store).current().bundle.identity
+    identity = again(store).load_current().bundle.identity
     assert (identity.variant, identity.experiment) == ("b", "lights")
 
 
@@ -150,12 +150,12 @@ def test_a_delivered_model_that_cannot_be_loaded_gives_way_to_the_previous_one(s
     store.install(make("1.0"), "a command")
     broken = store.install(make("2.0"), "a command")
     next_start = again(store)
-    choice = next_start.current(refusing("2.0"))
+    choice = next_start.load_current(refusing("2.0"))
     assert choice.bundle.identity.version == "1.0"
     assert choice.reasons == ("the delivered colours 2.0 cannot be loaded: 2.0 does not run",)
-    next_start.settle(choice)
+    next_start.record_choice(choice)
     assert running(store) == "colours 1.0", "it is not tried again"
-    assert "does not run" in store.refusal(broken.key).reason
+    assert "does not run" in store.rejection(broken.key).reason
     assert broken.key not in on_disk(store)
 
 
@@ -163,16 +163,16 @@ def test_then_the_bundled_one(store, make):
     store.install(make("1.5"), "a command")
     store.install(make("2.0"), "a command")
     next_start = again(store)
-    choice = next_start.current(refusing("1.5", "2.0"))
-    assert choice.slot is None and len(choice.reasons) == 2
-    next_start.settle(choice)
+    choice = next_start.load_current(refusing("1.5", "2.0"))
+    assert choice.installed is None and len(choice.reasons) == 2
+    next_start.record_choice(choice)
     assert running(store) == "shipped 1.0" and on_disk(store) == set()
 
 
 def test_when_none_can_be_loaded_the_error_names_them_all(store, make):
     store.install(make("2.0"), "a command")
     with pytest.raises(BundleError, match="no model can be loaded: .*colours 2.0.*the bundled model"):
-        store.current(refusing("2.0", "1.0"))
+        store.load_current(refusing("2.0", "1.0"))
 
 
 @pytest.mark.parametrize("damage", ["model", "labels", "gone"])
@@ -188,10 +188,10 @@ def test_a_model_damaged_on_this_disk_is_not_run_but_is_welcome_again(store, mak
     else:
         (store.path(slot) / "dict.txt").write_text("one\ntwo\nthree\n")
     next_start = again(store)
-    choice = next_start.current()
-    assert choice.slot is None and "cannot be loaded" in choice.reasons[0]
-    next_start.settle(choice)
-    assert store.refusal(slot.key) is None
+    choice = next_start.load_current()
+    assert choice.installed is None and "cannot be loaded" in choice.reasons[0]
+    next_start.record_choice(choice)
+    assert store.rejection(slot.key) is None
     store.install(bundle, "a command")
     assert running(store) == "colours 2.0"
 
@@ -201,7 +201,7 @@ def test_installing_over_a_damaged_copy_repairs_it(store, make):
     slot = store.install(bundle, "a command")
     (store.path(slot) / "dict.txt").unlink()
     store.install(bundle, "a command")
-    assert again(store).current().slot.key == slot.key
+    assert again(store).load_current().installed.key == slot.key
 
 
 # One replaces another
@@ -230,7 +230,7 @@ def test_add_leaves_what_runs_alone_and_the_waiting_one_is_kept(store, make):
     assert {listed.version: listed.roles for listed in store.list()}["2.0"] == ("waiting",)
     store.commit()
     assert waiting.key in on_disk(store)
-    store.discard_waiting()
+    store.discard_staged()
     assert waiting.key not in on_disk(store)
     with pytest.raises(StoreError, match="are gone.*deliver it again"):
         store.swap(waiting, probation=True)
@@ -247,9 +247,9 @@ def test_rollback_goes_back_step_by_step_and_does_not_take_the_model_again(store
     slot = store.add(make("2.0"), "channel stable", offer="f" * 64)
     store.swap(slot, probation=True)
     assert store.rollback("the owner asked for it").version == "1.0"
-    assert running(store) == "colours 1.0" and not store.state().probation
+    assert running(store) == "colours 1.0" and not store.read_state().probation
     for hash in (slot.key, slot.offer):
-        assert store.refusal(hash).reason == "the owner asked for it"
+        assert store.rejection(hash).reason == "the owner asked for it"
     assert store.rollback("once more") is None
     assert running(store) == "shipped 1.0"
     with pytest.raises(StoreError, match="no model to go back to"):
@@ -259,14 +259,14 @@ def test_rollback_goes_back_step_by_step_and_does_not_take_the_model_again(store
 def test_a_rollback_for_another_cause_refuses_nothing(store, make):
     slot = store.install(make("2.0"), "a command", probation=True)
     store.rollback("the disk was full", refuse=False)
-    assert store.refusal(slot.key) is None
+    assert store.rejection(slot.key) is None
 
 
 def test_where_the_one_before_cannot_be_used_the_bundled_one_is_and_that_can_still_be_gone_back_to(store, make):
     store.install(make("1.0"), "a command")
     slot = store.install(make("2.0"), "channel stable", probation=True)
     assert store.rollback("it is too slow", to_bundled=True) is None
-    assert running(store) == "shipped 1.0" and store.refusal(slot.key) and not store.state().probation
+    assert running(store) == "shipped 1.0" and store.rejection(slot.key) and not store.read_state().probation
     assert store.rollback("its owner went back").version == "1.0"
 
 
@@ -275,18 +275,18 @@ def test_an_explicit_installation_clears_a_refusal(store, make):
     slot = store.install(bundle, "a command")
     store.rollback("it was slow")
     store.install(bundle, "a command")
-    assert store.refusal(slot.key) is None and running(store) == "colours 2.0"
+    assert store.rejection(slot.key) is None and running(store) == "colours 2.0"
 
 
 def test_refusals_last_until_something_else_is_offered_and_are_bounded(store):
     for n in range(60):
-        store.refuse(f"{n:064x}", "1.0", "it crashed")
-    assert again(store).refusal(f"{59:064x}").reason == "it crashed"
-    assert len(store.state().refused) == 50
-    store.forget_refusals(keep=f"{59:064x}")
-    assert [refusal.hash for refusal in store.state().refused] == [f"{59:064x}"]
-    store.forget_refusals()
-    assert store.refusal(f"{59:064x}") is None
+        store.reject(f"{n:064x}", "1.0", "it crashed")
+    assert again(store).rejection(f"{59:064x}").reason == "it crashed"
+    assert len(store.read_state().rejections) == 50
+    store.forget_rejections(keep=f"{59:064x}")
+    assert [refusal.hash for refusal in store.read_state().rejections] == [f"{59:064x}"]
+    store.forget_rejections()
+    assert store.rejection(f"{59:064x}") is None
 
 
 def test_installing_the_current_model_again_keeps_the_previous_one(store, make):
@@ -320,9 +320,9 @@ def test_what_was_before_an_unproven_model_put_back_by_hand_keeps_its_own_way_ba
 def start(store, boot="boot-1", ready=True):
     """A start of the daemon that ends without a word; what it reported."""
     daemon = again(store)
-    report = daemon.begin(boot)
+    report = daemon.record_start(boot)
     if ready:
-        daemon.ready()
+        daemon.mark_ready()
     return report
 
 
@@ -335,7 +335,7 @@ def test_two_starts_that_a_model_on_probation_does_not_survive_take_it_back(stor
     report = start(store)
     assert report.startswith("the program did not survive 2 starts in a row with the delivered colours 2.0")
     assert report.endswith(": the delivered colours 1.0 is used again")
-    assert running(store) == "colours 1.0" and store.refusal("f" * 64)
+    assert running(store) == "colours 1.0" and store.rejection("f" * 64)
     assert start(store) is None and running(store) == "colours 1.0"
 
 
@@ -344,7 +344,7 @@ def test_power_cuts_and_stops_do_not_count(store, make):
     for boot in ("a", "b", "c", "d"):
         assert start(store, boot) is None
     for _ in range(4):
-        again(store).end()
+        again(store).record_stop()
         assert start(store, "d") is None
     assert running(store) == "colours 2.0"
 
@@ -354,7 +354,7 @@ def test_deaths_with_a_stop_in_between_are_none_in_a_row(store, make):
     for _ in range(4):
         start(store)  # it dies
         assert start(store) is None
-        again(store).end()
+        again(store).record_stop()
     assert running(store) == "colours 2.0"
 
 
@@ -398,12 +398,12 @@ def test_a_damaged_state_file_is_set_aside_once_and_the_bundled_model_runs(store
     store.install(make("2.0"), "a command")
     state_file(store).write_bytes(content)
     next_start = again(store)
-    assert "is damaged" in next_start.begin("boot")
-    assert next_start.current().slot is None and next_start.current().reasons == ()
-    assert next_start.state().current is None
+    assert "is damaged" in next_start.record_start("boot")
+    assert next_start.load_current().installed is None and next_start.load_current().reasons == ()
+    assert next_start.read_state().current is None
     assert caplog.text.count("is damaged") == 1
     assert state_file(store).with_name("state.json.damaged").read_bytes() == content
-    assert again(store).begin("boot") is None and caplog.text.count("is damaged") == 1
+    assert again(store).record_start("boot") is None and caplog.text.count("is damaged") == 1
     store.install(make("3.0"), "a command")
     assert running(store) == "colours 3.0"
 
@@ -421,7 +421,7 @@ def test_reading_a_damaged_store_changes_nothing(store, make, caplog):
     state_file(store).write_bytes(b"{")
     reader = again(store)
     for _ in range(3):
-        assert reader.current().slot is None
+        assert reader.load_current().installed is None
     assert caplog.text.count("is damaged") == 1
     assert state_file(store).read_bytes() == b"{"
 
@@ -429,13 +429,13 @@ def test_reading_a_damaged_store_changes_nothing(store, make, caplog):
 def test_the_state_survives_being_written_and_a_newer_programs_keys(store, make):
     store.install(make("1.0"), "a command")
     store.swap(store.add(make("2.0"), "channel", offer="e" * 64, variant="b"), probation=True)
-    store.refuse("d" * 64, "3.0", "it hung")
-    store.begin("boot")
-    state = store.state()
-    assert unpack(pack(state)) == state
-    values = json.loads(pack(state)) | {"later": 1}
+    store.reject("d" * 64, "3.0", "it hung")
+    store.record_start("boot")
+    state = store.read_state()
+    assert decode_state(encode_state(state)) == state
+    values = json.loads(encode_state(state)) | {"later": 1}
     values["current"]["later"] = 1
-    assert unpack(json.dumps(values).encode()) == state
+    assert decode_state(json.dumps(values).encode()) == state
 
 
 def test_another_command_at_work_is_waited_for_but_not_for_ever(store, make):
@@ -455,12 +455,12 @@ def test_another_command_at_work_is_waited_for_but_not_for_ever(store, make):
 
 def test_many_writers_at_once_lose_nothing(store):
     patient = [again(store, lock_wait_s=30) for _ in range(8)]
-    threads = [threading.Thread(target=one.refuse, args=(f"{n:064x}", "1", "x")) for n, one in enumerate(patient)]
+    threads = [threading.Thread(target=one.reject, args=(f"{n:064x}", "1", "x")) for n, one in enumerate(patient)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert {refusal.hash for refusal in store.state().refused} == {f"{n:064x}" for n in range(8)}
+    assert {refusal.hash for refusal in store.read_state().rejections} == {f"{n:064x}" for n in range(8)}
 
 
 INSTALL = """
@@ -488,14 +488,14 @@ def test_a_kill_at_any_step_of_an_installation_leaves_a_model_that_works(store, 
         inject = f"inject={call}:signal=SIGKILL:when={step}"
         strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
         ended = subprocess.run([*strace, *arguments], check=False)
-        found = Store(state, store.bundled).current()
-        assert found.bundle.identity.version in ("1.0", "2.0") and found.slot is not None and found.reasons == ()
+        found = Store(state, store.bundled).load_current()
+        assert found.bundle.identity.version in ("1.0", "2.0") and found.installed is not None and found.reasons == ()
         if ended.returncode == 0:
             assert found.bundle.identity.version == "2.0"
             break
         kills += 1
         Store(state, store.bundled).install(new, "a command")  # the next try is not hindered by what is left
-        assert Store(state, store.bundled).current().bundle.identity.version == "2.0"
+        assert Store(state, store.bundled).load_current().bundle.identity.version == "2.0"
         assert len([path for path in (state / "models").iterdir() if path.is_dir()]) == 2
     assert ended.returncode == 0 and kills >= 3, f"{kills} kills, then status {ended.returncode}"
 
@@ -511,9 +511,9 @@ def test_a_full_disk_gets_a_sentence_and_changes_nothing(store, make, tmp_path):
         small = Store(disk, store.bundled)
         small.install(make("1.0"), "a command")
         (disk / "filler").write_bytes(b"x" * 40_000)
-        with pytest.raises(StoreError, match="No space left on device; see that the disk has room"):
+        with pytest.raises(StoreError, match="No space left on device; free"):
             small.install(make("2.0", labels=("red", "green", "b" * 20_000)), "a command")
-        assert small.current().bundle.identity.version == "1.0"
+        assert small.load_current().bundle.identity.version == "1.0"
         assert len([path for path in (disk / "models").iterdir() if path.is_dir()]) == 1
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -523,7 +523,7 @@ def test_a_full_disk_gets_a_sentence_and_changes_nothing(store, make, tmp_path):
 def test_what_root_installs_belongs_to_the_stores_owner(store, make, tmp_path):
     os.chown(tmp_path / "state", 65534, 12345)
     store.install(make("1.0"), "sudo appliance model install")
-    store.begin("boot")
+    store.record_start("boot")
     for path in (tmp_path / "state").rglob("*"):
         assert (path.stat().st_uid, path.stat().st_gid) == (65534, 12345), path
 
@@ -560,13 +560,13 @@ def test_a_proven_model_needs_only_the_one_before_it(store, make):
     again(store).commit()
     assert on_disk(store) == {second.key, third.key}
     store.rollback("its owner went back")
-    assert running(store) == "colours 2.0" and store.state().previous is None
+    assert running(store) == "colours 2.0" and store.read_state().previous is None
 
 
 def test_a_model_that_fails_at_a_start_of_its_probation_leaves_the_way_back_too(store, make):
     store.install(make("1.0"), "a"), store.install(make("2.0"), "b")
     store.swap(store.add(make("3.0"), "c"), probation=True)
-    store.settle(again(store).current(refusing("3.0")))
+    store.record_choice(again(store).load_current(refusing("3.0")))
     assert running(store) == "colours 2.0"
     store.rollback("its owner went back")
     assert running(store) == "colours 1.0"
@@ -579,5 +579,5 @@ def test_what_was_gone_back_to_meanwhile_is_not_taken_for_what_is_offered(store,
         store.install(make(name="x", version="1.0"), "a test")
     ran = store.install(make(name="x", version="2.0"), "a test")
     gone_back_to = store.rollback("its owner went back")
-    adopt(store, Offer("offered", variant="b"), ran)
-    assert store.state().current == gone_back_to
+    link_offer(store, Offer("offered", variant="b"), ran)
+    assert store.read_state().current == gone_back_to

@@ -1,0 +1,66 @@
+"""Read what the device knows about an offer, for the decision in policy.py."""
+
+from dataclasses import replace
+
+from appliance.updates.host import Host
+from appliance.updates.journal import Journal
+from appliance.updates.known_candidate import KnownCandidate, find_unsuited_reason
+from appliance.updates.policy import RunningModel, Situation
+from appliance.updates.sources.source import Offer
+from appliance.updates.store.store import Store
+
+
+def read_running_model(store: Store, host: Host) -> RunningModel:
+    """Return the model that labels.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    bundle = host.running_bundle()
+    return RunningModel(bundle.identity.name, bundle.version, is_bundled=store.read_state().current is None)
+
+
+def read_situation(
+    offer: Offer | None,
+    requested: str | None,
+    known: KnownCandidate | None,
+    on_probation: bool,
+    store: Store,
+    journal: Journal,
+    host: Host,
+) -> Situation:
+    """Return what the device knows about an offer.
+
+    A known candidate that did not suit the settings is preloaded again, unless the decision does not depend on it.
+
+    Args:
+        offer: The present offer; None: nothing is offered.
+        requested: The version that the owner asks to install; None: the owner asks for no installation.
+        known: What an earlier attempt learned about a candidate.
+        on_probation: Whether the active model is on probation.
+        store: The models of this device.
+        journal: The update that was under way.
+        host: The program that labels.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    situation = Situation(
+        running=read_running_model(store, host),
+        current=store.read_state().current,
+        known=known,
+        on_probation=on_probation,
+        requested=requested,
+    )
+    if offer is None or (situation.current and situation.current.offer == offer.hash):
+        return situation
+    entry = journal.entry
+    situation = replace(
+        situation,
+        rejection=store.rejection(offer.hash),
+        resumed=bool(entry and entry.hash == offer.hash and entry.requested),
+    )
+    is_open = not (requested or on_probation or situation.resumed or situation.rejection)
+    if known and known.hash == offer.hash and is_open:
+        return replace(situation, known=replace(known, unsuited_reason=find_unsuited_reason(known, store, host)))
+    return situation
