@@ -1,10 +1,9 @@
-"""Write thresholds into an existing bundle."""
+"""Write thresholds into the manifest of an existing bundle; a failed edit leaves the bundle unchanged."""
 
 import copy
 import json
 import os
-import shutil
-import tempfile
+import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -14,57 +13,56 @@ from appliance.bundle.archive import write_zip
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.identity import describe_unknown_label
 from appliance.bundle.manifest import MAX_BYTES, load_json
-from appliance.errors import BundleError
-from appliance.system.atomic_files import sync_folder, write_durably
+from appliance.errors import BundleError, describe_os_error
+from appliance.system.atomic_files import open_replacement, write_durably
 
 
 def write_thresholds(source: Path, threshold: float | None, label_thresholds: Mapping[str, float]) -> Bundle:
-    """Writes confidenceThreshold and labelThresholds into a bundle.
+    """Write confidenceThreshold and labelThresholds into a bundle.
 
     Args:
-        source: A folder, a .zip, or a .tflite with a manifest beside it.
-        threshold: 0–1; None: what the bundle says stays.
-        label_thresholds: All that are to be in it; none: the key goes.
+        source: A folder, a .zip, or a .tflite with a manifest next to it.
+        threshold: 0–1; None leaves the bundle's own threshold unchanged.
+        label_thresholds: All thresholds of individual labels; if empty, the key is removed.
 
     Returns:
-        The bundle as it is now.
+        The bundle with the thresholds.
 
     Raises:
-        BundleError: It is refused, has no place for a threshold, or cannot be written; it is as it was.
+        BundleError: It is rejected, cannot hold a threshold, or cannot be written; it is unchanged.
     """
     bundle = read_bundle(source)
     for label in label_thresholds:
         if label not in bundle.labels:
-            raise BundleError(f"{source}: {unknown_label(label, bundle.labels)}.")
-    said: dict[str, Any] = {"labelThresholds": dict(label_thresholds) or None}
+            raise BundleError(f"{source}: {describe_unknown_label(label, bundle.labels)}")
+    changes: dict[str, Any] = {"labelThresholds": dict(label_thresholds) or None}
     if threshold is not None:
-        said["confidenceThreshold"] = threshold
+        changes["confidenceThreshold"] = threshold
     try:
         if source.is_file() and bundle.model_file != source:
-            return _into_zip(bundle, source, said)
-        return _into_folder(bundle, source, said)
+            return _update_zip(bundle, source, changes)
+        return _update_folder(bundle, source, changes)
     except OSError as error:
-        raise BundleError(f"{source}: the threshold cannot be written: {error.strerror or error}.") from error
+        raise BundleError(f"{source}: the threshold cannot be written: {describe_os_error(error)}") from error
 
 
-def _into_folder(bundle: Bundle, source: Path, said: Mapping[str, Any]) -> Bundle:
+def _update_folder(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> Bundle:
     top = source if source.is_dir() else source.parent
     folders = [folder for folder in bundle.model_file.parents if folder == top or top in folder.parents]
     files = [file for folder in folders for file in sorted(folder.glob("*.json")) if file.stat().st_size <= MAX_BYTES]
-    texts = {file: file.read_bytes() for file in files}
-    names = {file.relative_to(top).as_posix(): text for file, text in texts.items()}
-    name = _manifest(names, bundle.model_file.relative_to(top).as_posix())
+    texts = {file.relative_to(top).as_posix(): file.read_bytes() for file in files}
+    name = _find_manifest(texts, bundle.model_file.relative_to(top).as_posix())
     if name is None and not source.is_dir():
         raise BundleError(
-            f"{source} is a bare model with no manifest beside it, so it cannot carry a threshold: put it with its labels "
-            "into a folder of its own and name that."
+            f"{source} is a bare model without a manifest next to it, so it cannot hold a threshold; move it with its "
+            "labels into a folder of its own and give that folder"
         )
     manifest = top / name if name else bundle.model_file.parent / "manifest.json"
-    before = texts.get(manifest)
-    mode = manifest.stat().st_mode & 0o777 if before is not None else 0o644
-    write_durably(manifest, _changed(before, bundle.model_file.name, said, str(manifest)), mode)
+    before = texts[name] if name else None
+    mode = stat.S_IMODE(manifest.stat().st_mode) if name else 0o644
+    write_durably(manifest, _edit_manifest(before, bundle.model_file.name, changes, str(manifest)), mode)
     try:
-        return _checked(source, bundle, said)
+        return _check_edit(source, bundle, changes)
     except BundleError:
         if before is None:
             manifest.unlink()
@@ -73,77 +71,66 @@ def _into_folder(bundle: Bundle, source: Path, said: Mapping[str, Any]) -> Bundl
         raise
 
 
-def _into_zip(bundle: Bundle, source: Path, said: Mapping[str, Any]) -> Bundle:
+def _update_zip(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> Bundle:
+    target, owner = source.resolve(), source.stat()
     with zipfile.ZipFile(source) as archive:
-        entries = archive.infolist()
         texts = {
             entry.filename: archive.read(entry)
-            for entry in entries
+            for entry in archive.infolist()
             if entry.filename.endswith(".json") and entry.file_size <= MAX_BYTES
         }
-        # The folder that it was unpacked into is not known here, so the model is found by the end of its path.
-        models = [entry.filename for entry in entries if bundle.model_file.as_posix().endswith(f"/{entry.filename}")]
-        model = max(models, key=len)
-        name = _manifest(texts, model) or (PurePosixPath(model).parent / "manifest.json").as_posix()
-        changed = _changed(texts.get(name), PurePosixPath(model).name, said, f"{source}: {name}")
-        descriptor, made = tempfile.mkstemp(dir=source.resolve().parent, prefix=f".{source.name}.", suffix=".zip")
-        temporary = Path(made)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                write_zip(file, _edited_entries(archive, name, changed))
-                file.flush()
-                os.fsync(file.fileno())
-            _checked(temporary, bundle, said)
-            shutil.copymode(source, temporary)
+        # The folder into which the bundle was unpacked is unknown here, so the end of the path identifies the model.
+        models = [name for name in archive.namelist() if bundle.model_file.as_posix().endswith(f"/{name}")]
+        model = PurePosixPath(max(models, key=len))
+        name = _find_manifest(texts, model.as_posix()) or (model.parent / "manifest.json").as_posix()
+        content = _edit_manifest(texts.get(name), model.name, changes, f"{source}: {name}")
+        with open_replacement(target, stat.S_IMODE(owner.st_mode), suffix=".zip") as file:
+            write_zip(file, _replace_entry(archive, name, content))
+            file.flush()
+            _check_edit(Path(file.name), bundle, changes)
             if os.geteuid() == 0:
-                os.chown(temporary, source.stat().st_uid, source.stat().st_gid)
-            os.replace(temporary, source.resolve())
-        finally:
-            temporary.unlink(missing_ok=True)
-    sync_folder(source.resolve().parent)
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     return read_bundle(source)
 
 
-def _edited_entries(archive: zipfile.ZipFile, manifest: str, content: bytes) -> Iterator[tuple[zipfile.ZipInfo | str, bytes]]:
+def _replace_entry(
+    archive: zipfile.ZipFile, name: str, content: bytes
+) -> Iterator[tuple[zipfile.ZipInfo | str, bytes]]:
+    """Yield the entries of a zip with new content for one, which is added if the zip lacks it."""
     for entry in archive.infolist():
-        yield copy.copy(entry), content if entry.filename == manifest else archive.read(entry)
-    if manifest not in archive.namelist():
-        yield manifest, content
+        yield copy.copy(entry), content if entry.filename == name else archive.read(entry)
+    if name not in archive.namelist():
+        yield name, content
 
 
-def _manifest(texts: Mapping[str, bytes], model: str) -> str | None:
-    """The name of the manifest that speaks of a model file; manifest.json before others, as read_bundle has it."""
-    found = []
+def _find_manifest(texts: Mapping[str, bytes], model: str) -> str | None:
+    """Return the name of the manifest of a model file; manifest.json takes precedence, as in read_bundle."""
+    candidates = []
     for name, text in texts.items():
         try:
             values = load_json(text, name)
         except BundleError:
             continue
         if isinstance(values, dict) and isinstance(values.get("modelFile"), str):
-            folder = PurePosixPath(name).parent
-            if folder / PurePosixPath(values["modelFile"]) == PurePosixPath(model):
-                found.append((PurePosixPath(name).name != "manifest.json", name))
-    return min(found)[1] if found else None
+            path = PurePosixPath(name)
+            if path.parent / PurePosixPath(values["modelFile"]) == PurePosixPath(model):
+                candidates.append((path.name != "manifest.json", name))
+    return min(candidates)[1] if candidates else None
 
 
-def _changed(text: bytes | None, model: str, said: Mapping[str, Any], where: str) -> bytes:
-    values = {"modelType": "IMAGE_LABELING", "modelFile": model} if text is None else load_json(text, where)
-    values |= said
+def _edit_manifest(text: bytes | None, model: str, changes: Mapping[str, Any], source: str) -> bytes:
+    values = {"modelType": "IMAGE_LABELING", "modelFile": model} if text is None else dict(load_json(text, source))
+    values.update(changes)
     kept = {key: value for key, value in values.items() if value is not None}
     return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _checked(source: Path, before: Bundle, said: Mapping[str, Any]) -> Bundle:
-    """Reads what was written, and holds it against what was there."""
-    now = read_bundle(source)
-    same = (now.labels, now.identity.sha256) == (before.labels, before.identity.sha256)
-    threshold = said.get("confidenceThreshold", before.confidence_threshold)
-    if (
-        not same
-        or now.confidence_threshold != threshold
-        or dict(now.label_thresholds) != (said["labelThresholds"] or {})
-    ):
-        raise BundleError(
-            f"{before.source}: the thresholds could not be written so that they are read again; it is as it was."
-        )
-    return now
+def _check_edit(source: Path, before: Bundle, changes: Mapping[str, Any]) -> Bundle:
+    """Read the edited bundle back and compare it with the bundle before the edit and the changes."""
+    after = read_bundle(source)
+    is_same_model = (after.labels, after.identity.sha256) == (before.labels, before.identity.sha256)
+    threshold = changes.get("confidenceThreshold", before.confidence_threshold)
+    label_thresholds = changes["labelThresholds"] or {}
+    if not is_same_model or after.confidence_threshold != threshold or dict(after.label_thresholds) != label_thresholds:
+        raise BundleError(f"{before.source}: the thresholds could not be read back; the bundle is unchanged")
+    return after

@@ -1,4 +1,4 @@
-"""The values that labeling hands on: a label with its score, and the model that gave it."""
+"""Identify a model by its name, version and hash; describe labels that a model does not have."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model it was.
+    """The identity of a model.
 
     Attributes:
         name: The bundle's name.
-        version: Its version as written, or `sha256:` and 12 hex digits where it has none.
-        sha256: Of the .tflite file, in hex.
-        variant: The branch of a rollout this device is on, where there is one.
-        experiment: The A/B experiment it belongs to, where there is one.
+        version: Its version as written, or `sha256:` and 12 hex digits if it has none.
+        sha256: SHA-256 of the .tflite file, in hex.
+        variant: The branch of a rollout that this device follows, if any.
+        experiment: The A/B experiment that the model belongs to, if any.
     """
 
     name: str
@@ -24,15 +24,15 @@ class ModelIdentity:
     experiment: str | None = None
 
     def as_dict(self) -> dict[str, str]:
-        """Return the name, version and SHA-256 as every JSON output and payload reports them."""
+        """Return the name, version and SHA-256 under the keys of every JSON output and payload."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 
 def describe_unknown_label(name: str, labels: Sequence[str]) -> str:
-    """What to say of a name that is no label: which ones are near it, else which ones there are."""
+    """Describe a name that is no label of the model: list similar labels, or else the first ones."""
     by_lower = {label.lower(): label for label in labels}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if near:
-        return f"the model has no label {name!r}; near it are {', '.join(map(repr, near))}"
+        return f"the model has no label {name!r}; similar labels are {', '.join(map(repr, near))}"
     some = ", ".join(map(repr, labels[:8])) + (", …" if len(labels) > 8 else "")
     return f"the model has no label {name!r}; its {len(labels)} labels are {some}"

@@ -7,8 +7,8 @@ from appliance.bundle.bundle import Bundle
 
 
 def bundle_key(bundle: Bundle) -> str:
-    """The SHA-256, in hex, of what labeling makes of a bundle: equal keys label alike, under one name and version."""
-    said = {
+    """Return the SHA-256, in hex, of everything in a bundle that affects labeling, and of its name and version."""
+    contents = {
         "name": bundle.identity.name,
         "version": bundle.version,
         "model": bundle.identity.sha256,
@@ -17,4 +17,4 @@ def bundle_key(bundle: Bundle) -> str:
         "labelThresholds": dict(bundle.label_thresholds),
         "backgroundLabel": bundle.background_label,
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(contents, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,7 +1,25 @@
-"""Frames → labels → events.
+"""Label frames and follow labels over time; importing this package loads neither OpenCV nor a runtime."""
 
-The public face: `read_bundle` and `write_bundle` (bundle.py), `Labeler` (labeler.py), `LabelFilter` (filtering.py),
-`Tracker` and `Event` (tracker.py), `View` and `upright` (preprocess.py), `Label` and `ModelIdentity` (labels.py).
-They are imported from their modules, because this package must not load OpenCV and a runtime for those who only
-want to know what a label is.
-"""
+from typing import TYPE_CHECKING, Any
+
+from appliance.system.lazy import load_member
+
+if TYPE_CHECKING:
+    from appliance.labeling.label_filter import LabelFilter
+    from appliance.labeling.labeler import Labeler
+    from appliance.labeling.labels import Label
+    from appliance.labeling.tracker import Event, Tracker
+
+__all__ = ["Event", "Label", "LabelFilter", "Labeler", "Tracker"]
+
+_MODULES = {
+    "Event": "tracker",
+    "Label": "labels",
+    "LabelFilter": "label_filter",
+    "Labeler": "labeler",
+    "Tracker": "tracker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return load_member(__name__, _MODULES, name)

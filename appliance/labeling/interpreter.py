@@ -1,11 +1,10 @@
-"""The TFLite runtime behind one face: LiteRT, or its predecessor tflite-runtime.
+"""Run a model with the TFLite runtime: LiteRT, or its predecessor tflite-runtime.
 
-Both are the same interpreter under two names; which one can be installed depends on the system. Nothing else in the
-program knows which it is. The model is handed over as bytes, not as a path: a mapped file that somebody rewrites in
-place would end the process with a bus error.
+Both are the same interpreter under two names; which one can be installed depends on the system. Only this module
+distinguishes them. The model is passed as bytes, not as a path: if another program rewrote a mapped file in place, the
+process would end with a bus error.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,10 @@ import numpy as np
 
 from appliance.errors import BundleError, RuntimeMissingError, suggest_install
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An input or output: value = (stored − zero_point) · scale where it is quantised (scale 0 where it is not)."""
+    """An input or output: value = (stored − zero_point) · scale if it is quantized, scale 0 if it is not."""
 
     index: int
     shape: tuple[int, ...]
@@ -33,37 +30,40 @@ class LoadedModel:
 
     Attributes:
         runtime: The runtime's name and version.
-        inputs, outputs: In the model's order.
+        inputs: In the model's order.
+        outputs: In the model's order.
     """
 
-    def __init__(self, model: bytes, shown: str, runtime: str, threads: int):
-        """Args:
+    def __init__(self, model: bytes, display_name: str, runtime: str, threads: int) -> None:
+        """Load a model.
+
+        Args:
             model: The bytes of a .tflite file.
-            shown: What to call the model in errors.
-            runtime: auto (LiteRT where it works, else tflite-runtime), litert or tflite-runtime.
+            display_name: How to refer to the model in errors.
+            runtime: auto (LiteRT if it works, else tflite-runtime), litert or tflite-runtime.
             threads: For the runtime's kernels.
 
         Raises:
-            BundleError: The runtime refuses the model.
-            RuntimeMissingError: The runtime is not installed or cannot work here.
+            BundleError: The runtime rejects the model.
+            RuntimeMissingError: The runtime is not installed or does not work on this system.
         """
         interpreter_class, self.runtime = _find_runtime(runtime)
-        self._shown = shown
+        self._display_name = display_name
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
-            raise BundleError(f"{shown} cannot be loaded by {self.runtime}: {_reason(error)}.") from error
-        # Asking for the details costs more than an inference of a small model, so it is done once.
-        self.inputs = tuple(_tensor(details) for details in self._interpreter.get_input_details())
-        self.outputs = tuple(_tensor(details) for details in self._interpreter.get_output_details())
+            raise BundleError(f"{display_name} cannot be loaded by {self.runtime}: {_format_reason(error)}") from error
+        # Reading the details costs more than an inference of a small model, so it is done once.
+        self.inputs = tuple(_parse_tensor(details) for details in self._interpreter.get_input_details())
+        self.outputs = tuple(_parse_tensor(details) for details in self._interpreter.get_output_details())
 
     def write(self, values: np.ndarray) -> None:
-        """Copies the first input in; shape and dtype as `inputs[0]` says."""
+        """Copy the first input in; shape and dtype as in `inputs[0]`."""
         self._interpreter.set_tensor(self.inputs[0].index, values)
 
     def invoke(self) -> None:
-        """Runs the model on what was written.
+        """Run the model on the written input.
 
         Raises:
             BundleError: It does not run.
@@ -71,57 +71,60 @@ class LoadedModel:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{self._shown} cannot be run by {self.runtime}: {_reason(error)}.") from error
+            raise BundleError(
+                f"{self._display_name} cannot be run by {self.runtime}: {_format_reason(error)}"
+            ) from error
 
     def read(self) -> np.ndarray:
-        """A copy of the first output."""
-        return self._interpreter.get_tensor(self.outputs[0].index)
+        """Return a copy of the first output."""
+        output: np.ndarray = self._interpreter.get_tensor(self.outputs[0].index)
+        return output
 
 
-def _tensor(details: dict[str, Any]) -> Tensor:
+def _parse_tensor(details: dict[str, Any]) -> Tensor:
     scale, zero_point = details["quantization"]
-    # The signature has −1 where a size may be chosen; a batch of any size is run with one picture.
+    # The signature has −1 for a dynamic dimension; a batch of any size is run with one picture.
     signature = details.get("shape_signature", details["shape"])
     resizable = bool((np.asarray(signature)[1:] < 0).any())
     shape = tuple(int(size) for size in details["shape"])
     return Tensor(int(details["index"]), shape, np.dtype(details["dtype"]), float(scale), int(zero_point), resizable)
 
 
-def _reason(error: Exception) -> str:
-    """The runtime's own words on one line, without its advice and its closing full stop."""
+def _format_reason(error: Exception) -> str:
+    """Return the runtime's message on one line, without its advice and its final full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "See instructions" not in line]
     return "; ".join(lines).rstrip(".") or type(error).__name__
 
 
-def _find_runtime(wanted: str) -> tuple[type, str]:
-    """The interpreter class and the runtime's name."""
-    finders = {"litert": _litert, "tflite-runtime": _tflite_runtime}
+def _find_runtime(wanted: str) -> tuple[Any, str]:
+    """Return the interpreter class and the runtime's name."""
+    importers = {"litert": _import_litert, "tflite-runtime": _import_tflite_runtime}
     reasons = []
-    for name in finders if wanted == "auto" else [wanted]:
+    for name in importers if wanted == "auto" else [wanted]:
         try:
-            return finders[name]()
+            return importers[name]()
         except RuntimeMissingError as error:
             reasons.append(str(error))
-    raise RuntimeMissingError(" ".join(reasons))
+    raise RuntimeMissingError("; ".join(reasons))
 
 
-def _litert() -> tuple[type, str]:
+def _import_litert() -> tuple[Any, str]:
     try:
         import ai_edge_litert
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise RuntimeMissingError(f"LiteRT is not installed ({error}): install the package ai-edge-litert.") from error
+        raise RuntimeMissingError(f"LiteRT is not installed ({error}); install the package ai-edge-litert") from error
     except OSError as error:
-        # Its native library is loaded by hand; on a system with an older C library that fails here.
-        raise RuntimeMissingError(f"LiteRT does not work on this system ({error}): install tflite-runtime.") from error
+        # Its native library is loaded explicitly; on a system with an older C library that fails here.
+        raise RuntimeMissingError(f"LiteRT does not work on this system ({error}); install tflite-runtime") from error
     return Interpreter, f"LiteRT {getattr(ai_edge_litert, '__version__', '')}".strip()
 
 
-def _tflite_runtime() -> tuple[type, str]:
+def _import_tflite_runtime() -> tuple[Any, str]:
     # With numpy 2 its import succeeds, and Interpreter(…) then raises SystemError.
     if int(np.__version__.split(".")[0]) >= 2:
         raise RuntimeMissingError(
-            f"tflite-runtime needs numpy 1, and numpy {np.__version__} is installed: install numpy<2, or use LiteRT."
+            f"tflite-runtime needs numpy 1, and numpy {np.__version__} is installed; install numpy<2, or use LiteRT"
         )
     try:
         import tflite_runtime

@@ -1,11 +1,11 @@
-"""Which labels of a frame count: thresholds, allow and deny, the background label, max_results.
+"""Decide which labels of a frame count: thresholds, allow and deny, the background label, max_results.
 
-The rules are those of the TFLite Task Library. A threshold keeps score ≥ threshold. Thresholds come at levels: what
-was set over MQTT, else the settings', else the bundle's, else 0.5; at one level a label's own beats the common one.
-A name that the model has twice (ImageNet has two cranes) means both.
+The rules are those of the TFLite Task Library. A threshold keeps score ≥ threshold. Thresholds exist at levels: the one
+set over MQTT, else the settings', else the bundle's, else 0.5; at each level a label's own threshold overrides the
+common one. A name that the model has twice (ImageNet has two cranes) refers to both labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -19,31 +19,33 @@ DEFAULT_THRESHOLD = 0.5
 
 
 class LabelFilter:
-    """The options in force for one model. Values do not change: another threshold means another filter.
+    """The options in force for one model. It is immutable: a changed threshold needs a new filter.
 
     Attributes:
-        threshold: The common one in force.
-        thresholds: (labels,) float32, the one in force for each label.
-        reportable: (labels,) bool, False where allow, deny or the background label rule a label out.
+        threshold: The common threshold in force.
+        thresholds: (labels,) float32, the threshold in force for each label.
+        reportable: (labels,) bool, False if allow, deny or the background label excludes a label.
     """
 
-    def __init__(self, bundle: Bundle, settings: LabelerSettings, threshold: float | None = None):
-        """Args:
+    def __init__(self, bundle: Bundle, settings: LabelerSettings, threshold: float | None = None) -> None:
+        """Combine the options of the bundle, of the settings and of MQTT.
+
+        Args:
             bundle: The model's labels and its own thresholds.
             settings: The labeler section.
-            threshold: What was set over MQTT, 0–1; None where nothing was.
+            threshold: The threshold set over MQTT, 0–1; None if it is not set.
 
         Raises:
-            LabelOptionError: An option names a label that the model does not have, or leaves none to report, or is
-                out of bounds.
+            LabelOptionError: An option refers to a label that the model does not have, leaves no label to report, or
+                is out of bounds.
         """
         self._labels = bundle.labels
         self._max_results = settings.max_results
-        places: dict[str, list[int]] = {}
+        indexes: dict[str, list[int]] = {}
         for index, label in enumerate(bundle.labels):
-            places.setdefault(label, []).append(index)
+            indexes.setdefault(label, []).append(index)
         _check(settings, threshold, bundle)
-        levels = [
+        levels: list[tuple[float | None, Mapping[str, float]]] = [
             (threshold, {}),
             (settings.threshold, settings.thresholds),
             (bundle.confidence_threshold, bundle.label_thresholds),
@@ -55,20 +57,20 @@ class LabelFilter:
             if common is not None:
                 self.thresholds[:] = common
             for label, value in own.items():
-                self.thresholds[places[label]] = value
+                self.thresholds[indexes[label]] = value
         self.reportable = np.full(len(self._labels), not settings.allow)
-        self.reportable[_places(settings.allow, places)] = True
-        self.reportable[_places(settings.deny, places)] = False
+        self.reportable[_find_indexes(settings.allow, indexes)] = True
+        self.reportable[_find_indexes(settings.deny, indexes)] = False
         if bundle.background_label is not None:
-            self.reportable[places[bundle.background_label]] = False
+            self.reportable[indexes[bundle.background_label]] = False
         if not self.reportable.any():
-            raise LabelOptionError("allow and deny leave no label to report; the background label is never reported.")
-        # No score reaches infinity, so one comparison does both.
-        self._bars = np.where(self.reportable, self.thresholds, np.float32(np.inf))
+            raise LabelOptionError("allow and deny leave no label to report; the background label is never reported")
+        # No score reaches infinity, so one comparison applies both rules.
+        self._minimum_scores = np.where(self.reportable, self.thresholds, np.float32(np.inf))
         self._all_reportable = bool(self.reportable.all())
 
     def select(self, scores: np.ndarray) -> list[Label]:
-        """The labels of a frame: reportable, at or above their threshold, by score descending, then by index.
+        """Return the reportable labels at or above their thresholds, by score descending, then by index.
 
         Args:
             scores: (labels,) float32.
@@ -76,40 +78,40 @@ class LabelFilter:
         Returns:
             At most max_results labels.
         """
-        passing = (scores >= self._bars).nonzero()[0]
+        passing = (scores >= self._minimum_scores).nonzero()[0]
         if len(passing) > 1:
-            # A stable sort keeps the order of indexes where scores are equal.
+            # A stable sort keeps the order of the indexes of equal scores.
             passing = passing[np.argsort(-scores[passing], kind="stable")]
         if self._max_results != -1:
             passing = passing[: self._max_results]
         return [Label(self._labels[index], float(scores[index]), index) for index in passing.tolist()]
 
     def mask(self, scores: np.ndarray) -> np.ndarray:
-        """The scores with −inf where a label is not reportable, which is below any threshold, even 0.
+        """Replace the score of each label that is not reportable by −inf, which is below any threshold, even 0.
 
         Args:
             scores: (labels,) float32.
 
         Returns:
-            (labels,) float32; `scores` itself where every label is reportable.
+            (labels,) float32; `scores` itself if every label is reportable.
         """
         return scores if self._all_reportable else np.where(self.reportable, scores, np.float32(-np.inf))
 
 
 def _check(settings: LabelerSettings, threshold: float | None, bundle: Bundle) -> None:
     if settings.allow and settings.deny:
-        raise LabelOptionError("allow and deny exclude each other; keep one of the two.")
+        raise LabelOptionError("allow and deny exclude each other; keep one of them")
     if settings.max_results != -1 and settings.max_results < 1:
-        raise LabelOptionError(f"max_results must be 1 or more, or -1 for all, not {settings.max_results}.")
+        raise LabelOptionError(f"max_results must be 1 or more, or -1 for all, not {settings.max_results}")
     own = [(f"the threshold of {label!r}", value) for label, value in settings.thresholds.items()]
     for name, value in [("threshold", threshold), ("threshold", settings.threshold), *own]:
         if value is not None and not 0 <= value <= 1:
-            raise LabelOptionError(f"{name} must be from 0 to 1, not {value}.")
+            raise LabelOptionError(f"{name} must be from 0 to 1, not {value}")
     for option, names in [("allow", settings.allow), ("deny", settings.deny), ("thresholds", settings.thresholds)]:
         for name in names:
             if name not in bundle.labels:
-                raise LabelOptionError(f"{option}: {unknown_label(name, bundle.labels)}.")
+                raise LabelOptionError(f"{option}: {describe_unknown_label(name, bundle.labels)}")
 
 
-def _places(names: Iterable[str], places: dict[str, list[int]]) -> list[int]:
-    return [index for name in names for index in places[name]]
+def _find_indexes(names: Iterable[str], indexes: Mapping[str, list[int]]) -> list[int]:
+    return [index for name in names for index in indexes[name]]

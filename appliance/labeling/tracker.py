@@ -1,10 +1,10 @@
-"""Labels per frame → events: a label starts, and later ends.
+"""Turn the scores of successive frames into events: a label starts, and later ends.
 
 A label starts after `start_frames` frames in a row at or above its threshold. It ends once it has been below
-threshold − hysteresis for `end_after_s`, counted from the first frame below: what was between two frames nobody saw.
-It does not start again within `cooldown_s` of its end. Scores between the two lines keep a started label alive and
-break a beginning one. Time is passed in and is monotonic for durations;
-the wall clock of a frame is only copied into the events.
+threshold − hysteresis for `end_after_s`, counted from the first frame below, because the time between two frames was
+not observed. It does not start again within `cooldown_s` of its end. Scores between the two thresholds keep a started
+label open and reset the count of a label that has not started. Time is a parameter and monotonic for durations; the
+wall clock of a frame is only copied into the events.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,17 +18,18 @@ from appliance.settings.schema import EventSettings
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A label that started or ended; both carry the same `id`.
+    """A label that started or ended; both events have the same `id`.
 
     Attributes:
         id: Unique over devices and time.
         type: Whether this is the start or the end.
         label: The label's name.
-        score: Its score in the frame that caused this event (for an end: the last frame of the label).
+        score: Its score in the frame that caused this event (for an end: in the last frame of the label).
         peak_score: Its greatest score since the start.
         started: When it started, seconds since 1970 UTC: the time of the frame that completed the start.
         ended: When it was last seen at or above threshold − hysteresis; None for a start.
-        reason: Why it ended, where that was not its score: stop, swap, restart, running (was switched off), camera (is gone).
+        reason: Why it ended if not because of its score: stop, swap, restart, running (was switched off), camera
+            (is unavailable).
     """
 
     id: str
@@ -42,64 +43,66 @@ class Event:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A label that has started and not ended. `gone_since_s` is the first frame below the lower line, monotonic."""
+class _OpenEvent:
+    """A label that has started and not ended; `below_since_s` is monotonic, None while the label is seen."""
 
     id: str
     started: float
     score: float
     peak_score: float
     seen: float
-    gone_since_s: float | None = None
+    below_since_s: float | None = None
 
 
 class Tracker:
-    """Follows every label of one model. Not thread-safe: it belongs to the labeling thread."""
+    """Tracks every label of one model. Not thread-safe: it belongs to the labeling thread."""
 
-    def __init__(self, labels: Sequence[str], settings: EventSettings, new_id: Callable[[], str]):
-        """Args:
-        labels: The model's labels, in the order of its output.
-        settings: The events section.
-        new_id: Called for the id of each start.
+    def __init__(self, labels: Sequence[str], settings: EventSettings, new_id: Callable[[], str]) -> None:
+        """Start without an open event.
+
+        Args:
+            labels: The model's labels, in the order of its output.
+            settings: The events section.
+            new_id: Creates the id of each start.
         """
         self._labels = labels
         self._settings = settings
         self._new_id = new_id
-        self._run: dict[int, int] = {}
+        self._frames_above: dict[int, int] = {}
         self._not_before_s: dict[int, float] = {}
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _OpenEvent] = {}
 
     @property
     def open_labels(self) -> list[str]:
-        """The labels that are on, in the order in which they started."""
+        """The labels that have started and not ended, in the order in which they started."""
         return [self._labels[index] for index in self._open]
 
     @property
     def open_peaks(self) -> dict[str, float]:
-        """The peak score of each event that is open, by its id."""
+        """The peak score of each open event, by its id."""
         return {event.id: event.peak_score for event in self._open.values()}
 
     def use_settings(self, settings: EventSettings) -> None:
-        """Other settings from the next frame on; what is open stays open."""
+        """Apply other settings from the next frame on; open events stay open."""
         self._settings = settings
 
     def update(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
-        """Takes one frame's scores.
+        """Process the scores of one frame.
 
         Args:
             scores: (labels,) float; −inf for labels that are filtered out (0 would reach a threshold of 0).
-            thresholds: (labels,) float, the threshold in force for each.
+            thresholds: (labels,) float, the threshold in force for each label.
             time: The frame's time, seconds since 1970 UTC.
             monotonic_s: The same moment on the monotonic clock, in seconds.
 
         Returns:
-            What ended and what started with this frame, ends first.
+            The events that this frame ended and started, ends first.
         """
-        # Few labels are above their thresholds at once: only those are counted, so 1,000 labels cost what 5 do.
+        # Few labels are above their thresholds at once; only those are counted, so 1,000 labels cost as much as 5.
         above = (scores >= thresholds).nonzero()[0].tolist()
-        self._run = {index: self._run.get(index, 0) + 1 for index in above}
-        events = self._ended(scores, thresholds, time, monotonic_s) if self._open else []
-        for index, frames in self._run.items():
+        self._frames_above = {index: self._frames_above.get(index, 0) + 1 for index in above}
+        events = self._end_below(scores, thresholds, time, monotonic_s) if self._open else []
+        for index, frames in self._frames_above.items():
             if frames < self._settings.start_frames or index in self._open:
                 continue
             if monotonic_s >= self._not_before_s.get(index, monotonic_s):
@@ -107,33 +110,33 @@ class Tracker:
         return events
 
     def end_all(self, reason: str) -> list[Event]:
-        """Ends every open event, because labeling stops or the model changes; their cooldown does not begin."""
-        events = [self._event(index, "ended", reason) for index in self._open]
+        """End every open event because labeling stops or the model changes; no cooldown begins."""
+        events = [self._make_event(index, "ended", reason) for index in self._open]
         self._open.clear()
-        self._run.clear()
+        self._frames_above.clear()
         return events
 
-    def _ended(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
+    def _end_below(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
         events = []
         for index, event in list(self._open.items()):
             score = float(scores[index])
             if score >= float(thresholds[index]) - self._settings.hysteresis:
                 event.score, event.peak_score = score, max(event.peak_score, score)
-                event.seen, event.gone_since_s = time, None
+                event.seen, event.below_since_s = time, None
                 continue
-            if event.gone_since_s is None:
-                event.gone_since_s = monotonic_s
-            if monotonic_s - event.gone_since_s >= self._settings.end_after_s:
-                events.append(self._event(index, "ended", None))
+            if event.below_since_s is None:
+                event.below_since_s = monotonic_s
+            if monotonic_s - event.below_since_s >= self._settings.end_after_s:
+                events.append(self._make_event(index, "ended", None))
                 del self._open[index]
                 self._not_before_s[index] = monotonic_s + self._settings.cooldown_s
         return events
 
     def _start(self, index: int, score: float, time: float) -> Event:
-        self._open[index] = _Open(self._new_id(), time, score, score, time)
-        return self._event(index, "started", None)
+        self._open[index] = _OpenEvent(self._new_id(), time, score, score, time)
+        return self._make_event(index, "started", None)
 
-    def _event(self, index: int, kind: Literal["started", "ended"], reason: str | None) -> Event:
+    def _make_event(self, index: int, kind: Literal["started", "ended"], reason: str | None) -> Event:
         event = self._open[index]
         ended = event.seen if kind == "ended" else None
         return Event(event.id, kind, self._labels[index], event.score, event.peak_score, event.started, ended, reason)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from appliance.errors import ChannelError
-from appliance.repository.channel import LINE, Channel, ChannelEntry, choose_entry, parse_channel, compute_position, encode_channel
+from appliance.repository.channel import POSITIONS, Channel, ChannelEntry, choose_entry, parse_channel, compute_position, encode_channel
 
 DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
 
@@ -24,7 +24,7 @@ def takers(channel, group=None):
 def test_a_place_is_firebase_s():
     expected = int(hashlib.sha256(b"seed.pi-1234abcd").hexdigest(), 16) % 100_000_000
     assert compute_position("seed", "pi-1234abcd") == expected
-    assert all(0 <= compute_position("seed", device) < LINE for device in DEVICES[:1000])
+    assert all(0 <= compute_position("seed", device) < POSITIONS for device in DEVICES[:1000])
 
 
 def test_ten_thousand_devices_take_their_shares_and_raising_the_last_slice_moves_no_other():
@@ -56,7 +56,7 @@ def test_slices_of_the_same_groups_lie_side_by_side_and_those_of_others_do_not_c
     canary, others = takers(channel, "canary"), takers(channel)
     assert set(canary.values()) == {"2.0", "4.0"} and set(others.values()) == {"3.0", "1.0"}
     for device in DEVICES:
-        where = compute_position("f00d", device) / LINE * 100
+        where = compute_position("f00d", device) / POSITIONS * 100
         assert canary[device] == ("2.0" if where <= 30 else "4.0")
         assert others[device] == ("3.0" if where <= 30 else "1.0")
 
