@@ -1,201 +1,303 @@
-"""Every payload: its keys, in the order in which people read them.
+"""Every payload on the wire: its keys, their order, and what they mean.
 
-Payloads are built as dicts and become bytes in one place (`encode`). Times are RFC 3339 in UTC with milliseconds.
+Each class is one payload; `as_dict` gives the JSON object with its keys in the order of the manual, `from_dict` reads
+one. Times are RFC 3339 in UTC with milliseconds on the wire and Unix seconds in the classes. Scores are 0–1.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Literal, Self
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event
+from appliance.system.timestamps import parse_rfc3339, to_rfc3339
 
 LATE_AFTER_S = 60.0
-"""A delivery older than this says so, because an automation must not act on what is long past."""
+"""An event delivered later than this is marked `late`, because an automation must not act on it."""
 
 
-def rfc3339(unix_s: float) -> str:
-    """Seconds since 1970 UTC → `2026-01-31T12:00:00.123Z`."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class Availability(StrEnum):
+    """The values of T/availability."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
 
 
-def unix(text: str) -> float:
-    """The reverse of `rfc3339`. Raises ValueError for what is not a time."""
-    return datetime.fromisoformat(text).timestamp()
+class SwitchState(StrEnum):
+    """The values of T/running and T/label/<slug>, and the payloads of T/running/set."""
+
+    ON = "ON"
+    OFF = "OFF"
 
 
-def encode(payload: Any) -> bytes:
-    """A payload as it goes over the wire: JSON in UTF-8 without spaces."""
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """Encode a payload as it goes over the wire: JSON in UTF-8 without spaces.
+
+    Raises:
+        TypeError, ValueError: The payload has no form in JSON.
+    """
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def labels_payload(
-    time_s: float, frame: int, model: ModelIdentity, labels: Sequence[Label], inference_ms: float
-) -> dict[str, Any]:
-    """T/labels: what was seen in one frame. `frame` is its number since the start of the program."""
-    return {
-        "time": rfc3339(time_s),
-        "frame": frame,
-        "model": _model(model),
-        "labels": _scores(labels),
-        "inference_ms": round(inference_ms, 2),
-    }
-
-
-def state_payload(time_s: float, model: ModelIdentity, labels: Sequence[Label]) -> dict[str, Any]:
-    """T/state: the first label and all of them; `label` and `score` are null when nothing passes."""
-    return {
-        "label": labels[0].label if labels else None,
-        "score": _score(labels[0].score) if labels else None,
-        "labels": _scores(labels),
-        "time": rfc3339(time_s),
-        "model": _model(model),
-    }
-
-
-def event_payload(event: Event, model: ModelIdentity, device: str, boot: str, seq: int) -> dict[str, Any]:
-    """T/event: a label started or ended.
-
-    Args:
-        event: From the tracker.
-        model: Whose label it is.
-        device: The device id.
-        boot: The id of this start of the program.
-        seq: 1 for the first event of this boot, counting up.
-    """
-    payload = {
-        "id": event.id,
-        "type": event.type,
-        "label": event.label,
-        "score": _score(event.score),
-        "peak_score": _score(event.peak_score),
-        "started": rfc3339(event.started),
-        "ended": None if event.ended is None else rfc3339(event.ended),
-    }
-    if event.reason:
-        payload["reason"] = event.reason
-    whose = {"name": model.name, "version": model.version, "variant": model.variant, "experiment": model.experiment}
-    return payload | {"model": whose, "device": device, "boot": boot, "seq": seq}
-
-
-def restart_payload(
-    started: Mapping[str, Any], ended_s: float | None, peak_score: float | None, boot: str, seq: int
-) -> dict[str, Any]:
-    """T/event: the end of an event that was open when an earlier process died.
-
-    Args:
-        started: The payload of its start.
-        ended_s: The time of that process's last frame, where it is known; never before the start.
-        peak_score: The greatest score since the start, where it is known.
-        boot: The id of this start of the program, which says the end.
-        seq: Its number in this boot.
-    """
-    begun_s = unix(started["started"])
-    end = {
-        "type": "ended",
-        "peak_score": started["peak_score"] if peak_score is None else _score(peak_score),
-        "ended": rfc3339(begun_s if ended_s is None else max(begun_s, ended_s)),
-        "reason": "restart",
-        "boot": boot,
-        "seq": seq,
-    }
-    order = (
-        "id",
-        "type",
-        "label",
-        "score",
-        "peak_score",
-        "started",
-        "ended",
-        "reason",
-        "model",
-        "device",
-        "boot",
-        "seq",
-    )
-    whole = {**started, **end}
-    return {key: whole[key] for key in order}
-
-
-def marked_late(payload: Mapping[str, Any], age_s: float) -> dict[str, Any]:
-    """An event's payload as it is delivered `age_s` seconds after it was written: with `late` when that is long."""
-    return {**payload, "late": True} if age_s > LATE_AFTER_S else dict(payload)
-
-
-def stats_payload(
-    *,
-    fps: float,
-    dropped: int,
-    inference_p50_ms: float | None,
-    inference_p95_ms: float | None,
-    outbox_waiting: int,
-    outbox_dropped: int,
-    cpu_temp_c: float | None,
-    rss_mb: float,
-    uptime_s: float,
-    started: float,
-    runtime: str,
-    camera_state: str,
-    camera_restarts: int,
-) -> dict[str, Any]:
-    """T/stats: how the device is doing. Null stands for what is not known here; `started` is in seconds since 1970 UTC."""
-    return {
-        "fps": round(fps, 2),
-        "dropped": dropped,
-        "inference_ms": {"p50": _rounded(inference_p50_ms, 2), "p95": _rounded(inference_p95_ms, 2)},
-        "outbox": {"waiting": outbox_waiting, "dropped": outbox_dropped},
-        "cpu_temp_c": _rounded(cpu_temp_c, 1),
-        "rss_mb": round(rss_mb, 1),
-        "uptime_s": round(uptime_s, 1),
-        "started": rfc3339(started),
-        "runtime": runtime,
-        "camera": {"state": camera_state, "restarts": camera_restarts},
-    }
-
-
-def model_payload(
-    installed_version: str,
-    latest_version: str | None,
-    title: str,
-    in_progress: bool = False,
-    update_percentage: float | None = None,
-) -> dict[str, Any]:
-    """T/model: exactly the keys that Home Assistant's update entity takes; any other and it refuses the message.
-
-    Without a known latest version the installed one stands for it, so that no update is shown.
-    """
-    return {
-        "installed_version": installed_version,
-        "latest_version": latest_version or installed_version,
-        "title": title,
-        "in_progress": in_progress,
-        "update_percentage": update_percentage,
-    }
-
-
-def update_payload(state: str, version: str | None, sha256: str | None, reason: str | None = None) -> dict[str, Any]:
-    """T/update: one step of a model update."""
-    return {"state": state, "version": version, "sha256": sha256, "reason": reason}
-
-
-def number(value: float) -> str:
-    """A plain number for a topic that holds nothing else, without noise digits: 0.55."""
+def format_number(value: float) -> str:
+    """Format the payload of a topic that holds one number, with at most 6 digits: 0.55."""
     return f"{value:.6g}"
 
 
-def _model(model: ModelIdentity) -> dict[str, str]:
-    return {"name": model.name, "version": model.version}
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label with its score."""
+
+    label: str
+    score: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {"label": self.label, "score": _score(self.score)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object."""
+        return cls(data["label"], data["score"])
 
 
-def _scores(labels: Sequence[Label]) -> list[dict[str, Any]]:
-    return [{"label": label.label, "score": _score(label.score)} for label in labels]
+@dataclass(frozen=True, slots=True)
+class LabelsPayload:
+    """T/labels: the result of one frame.
+
+    Attributes:
+        time_s: When the frame was taken.
+        frame: The frame's number since the start of the program.
+        model_name: The bundle's name.
+        model_version: Its version.
+        labels: What passes the filter, best first.
+        inference_ms: How long the model took.
+    """
+
+    time_s: float
+    frame: int
+    model_name: str
+    model_version: str
+    labels: tuple[LabelScore, ...]
+    inference_ms: float
+
+    @classmethod
+    def from_result(
+        cls, time_s: float, frame: int, model: ModelIdentity, labels: Sequence[Label], inference_ms: float
+    ) -> Self:
+        """Create the payload from what the labeler returned for a frame."""
+        return cls(time_s, frame, model.name, model.version, _label_scores(labels), inference_ms)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "time": to_rfc3339(self.time_s),
+            "frame": self.frame,
+            "model": {"name": self.model_name, "version": self.model_version},
+            "labels": [label.as_dict() for label in self.labels],
+            "inference_ms": round(self.inference_ms, 2),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object."""
+        return cls(
+            time_s=parse_rfc3339(data["time"]),
+            frame=data["frame"],
+            model_name=data["model"]["name"],
+            model_version=data["model"]["version"],
+            labels=tuple(map(LabelScore.from_dict, data["labels"])),
+            inference_ms=data["inference_ms"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatePayload:
+    """T/state: what the camera shows now; on the wire `label` and `score` are the first label's, or null.
+
+    Attributes:
+        time_s: When the labels changed.
+        model_name: The bundle's name.
+        model_version: Its version.
+        labels: What passes the filter, best first.
+    """
+
+    time_s: float
+    model_name: str
+    model_version: str
+    labels: tuple[LabelScore, ...]
+
+    @classmethod
+    def from_result(cls, time_s: float, model: ModelIdentity, labels: Sequence[Label]) -> Self:
+        """Create the payload from what the labeler returned for a frame."""
+        return cls(time_s, model.name, model.version, _label_scores(labels))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "label": self.labels[0].label if self.labels else None,
+            "score": _score(self.labels[0].score) if self.labels else None,
+            "labels": [label.as_dict() for label in self.labels],
+            "time": to_rfc3339(self.time_s),
+            "model": {"name": self.model_name, "version": self.model_version},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object."""
+        return cls(
+            time_s=parse_rfc3339(data["time"]),
+            model_name=data["model"]["name"],
+            model_version=data["model"]["version"],
+            labels=tuple(map(LabelScore.from_dict, data["labels"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventModel:
+    """The model of an event, with its place in a rollout or an experiment."""
+
+    name: str
+    version: str
+    variant: str | None = None
+    experiment: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "variant": self.variant,
+            "experiment": self.experiment,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object."""
+        return cls(data["name"], data["version"], data.get("variant"), data.get("experiment"))
+
+
+@dataclass(frozen=True, slots=True)
+class EventPayload:
+    """T/event: a label started or ended.
+
+    Attributes:
+        id: The same for the start and the end.
+        type: Start or end.
+        label: The label's name.
+        score: Its score in the frame that caused this event.
+        peak_score: Its greatest score since the start.
+        started_s: When it started.
+        ended_s: When it ended; None for a start.
+        model: The model that gave the label.
+        device: The device id.
+        boot: The id of the start of the program that published it.
+        seq: 1 for the first event of that boot, counting up.
+        reason: Why it ended, unless its score caused the end; absent on the wire when None.
+        late: It was delivered long after it happened; absent on the wire when False.
+    """
+
+    id: str
+    type: Literal["started", "ended"]
+    label: str
+    score: float
+    peak_score: float
+    started_s: float
+    ended_s: float | None
+    model: EventModel
+    device: str
+    boot: str
+    seq: int
+    reason: str | None = None
+    late: bool = False
+
+    @classmethod
+    def from_event(cls, event: Event, model: ModelIdentity, device: str, boot: str, seq: int) -> Self:
+        """Create the payload of a tracker's event."""
+        return cls(
+            id=event.id,
+            type=event.type,
+            label=event.label,
+            score=event.score,
+            peak_score=event.peak_score,
+            started_s=event.started,
+            ended_s=event.ended,
+            model=EventModel(model.name, model.version, model.variant, model.experiment),
+            device=device,
+            boot=boot,
+            seq=seq,
+            reason=event.reason,
+        )
+
+    def end_at_restart(self, ended_s: float | None, peak_score: float | None, boot: str, seq: int) -> "EventPayload":
+        """Return the end of this start, whose process died before the event ended.
+
+        Args:
+            ended_s: The time of that process's last frame, None if unknown; never before the start in the result.
+            peak_score: The greatest score since the start, None if unknown.
+            boot: The id of the present start of the program.
+            seq: The number of the new event in this boot.
+        """
+        return replace(
+            self,
+            type="ended",
+            peak_score=self.peak_score if peak_score is None else peak_score,
+            ended_s=self.started_s if ended_s is None else max(self.started_s, ended_s),
+            boot=boot,
+            seq=seq,
+            reason="restart",
+            late=False,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "label": self.label,
+            "score": _score(self.score),
+            "peak_score": _score(self.peak_score),
+            "started": to_rfc3339(self.started_s),
+            "ended": None if self.ended_s is None else to_rfc3339(self.ended_s),
+            **({"reason": self.reason} if self.reason else {}),
+            "model": self.model.as_dict(),
+            "device": self.device,
+            "boot": self.boot,
+            "seq": self.seq,
+            **({"late": True} if self.late else {}),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object."""
+        return cls(
+            id=data["id"],
+            type=data["type"],
+            label=data["label"],
+            score=data["score"],
+            peak_score=data["peak_score"],
+            started_s=parse_rfc3339(data["started"]),
+            ended_s=None if data["ended"] is None else parse_rfc3339(data["ended"]),
+            model=EventModel.from_dict(data["model"]),
+            device=data["device"],
+            boot=data["boot"],
+            seq=data["seq"],
+            reason=data.get("reason"),
+            late=data.get("late", False),
+        )
+
+
+def mark_late(payload: Mapping[str, Any], age_s: float) -> dict[str, Any]:
+    """Return a durable payload with `late` added if it is delivered more than LATE_AFTER_S after it was written."""
+    return {**payload, "late": True} if age_s > LATE_AFTER_S else dict(payload)
+
+
+def _label_scores(labels: Sequence[Label]) -> tuple[LabelScore, ...]:
+    return tuple(LabelScore(label.label, label.score) for label in labels)
 
 
 def _score(score: float) -> float:
     return round(float(score), 4)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

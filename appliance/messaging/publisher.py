@@ -1,14 +1,15 @@
 """The publisher: one thread that owns the connection to the broker.
 
-The thread drives paho's socket itself instead of letting paho run a thread of its own: such a thread dies silently
-from an exception in a callback and never reconnects. Here callbacks only note what happened, everything else is done
-after them, and the pulse covers the whole. A connection is connection.py's part, keeping one up link.py's, and what goes
-over it delivery.py's.
+The thread drives paho's socket itself instead of letting paho run a thread of its own: such a thread ends silently on
+an exception in a callback and never reconnects. Here callbacks only note events, everything else happens after them,
+and the heartbeat covers all of it. mqtt/connection.py is one connection, mqtt/reconnect.py keeps one open, and
+delivery.py decides what goes over it.
 
-Each connection is a new client with a clean start and no session: what was on its way is the outbox's to repeat, and
-no command arrives late.
+Each connection is a new client with a clean start and no session: the outbox repeats what was in flight, and no command
+arrives late.
 """
 
+import contextlib
 import logging
 import os
 import select
@@ -20,28 +21,42 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from appliance.messaging.delivery import Delivery
-from appliance.messaging.mqtt import errors as faults
+from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ConditionLog
 from appliance.messaging.mqtt.connection import Connection, broker_port, open_connection
-from appliance.messaging.mqtt.message import Message, Outgoing
+from appliance.messaging.mqtt.message import (
+    Connected,
+    ConnectionEvent,
+    ConnectRefused,
+    Disconnected,
+    Outgoing,
+    Published,
+    Received,
+    Subscribed,
+)
 from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.payloads import encode
-from appliance.messaging.topics import OFFLINE, ONLINE, Topics
+from appliance.messaging.payloads import Availability, encode
+from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 from appliance.system.threads import Heartbeat
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.mqtt")
 
 BATCH_S = 0.2
 """Events are written within this after they were offered; one fsync for all of them."""
 
 _DELETE_S = 1.0  # acknowledged events wait this long for new ones to share their fsync
-_TURN_LIMIT_S = 30.0  # one turn of the thread: an fsync on a bad card takes seconds
+_STEP_LIMIT_S = 30.0  # one step of the thread: an fsync on a bad card takes seconds
+_DEFAULT_TIMEOUTS = ConnectionTimeouts()
 
 
 class MqttPublisher:
-    """Keeps one connection to the broker, and everything durable or retained going through it."""
+    """Keeps one connection to the broker, and delivers everything durable or retained over it.
+
+    Attributes:
+        heartbeat: Of the thread that runs `run`.
+    """
 
     def __init__(
         self,
@@ -50,40 +65,42 @@ class MqttPublisher:
         topics: Topics,
         outbox: Outbox,
         subscriptions: Sequence[str],
-        on_message: Callable[[Message], None],
+        on_message: Callable[[Received], None],
         client_id: str,
         *,
-        patience: ConnectionTimeouts = ConnectionTimeouts(),
+        timeouts: ConnectionTimeouts = _DEFAULT_TIMEOUTS,
     ):
-        """Args:
-        settings: The mqtt section.
-        password: Of the account; never logged.
-        topics: Of this device.
-        outbox: Where events wait; the caller closes it after `run` has returned.
-        subscriptions: Topics to listen to, QoS 1.
-        on_message: Gets what arrives, on the publisher's thread; must not block.
-        client_id: Sent to the broker; two clients with the same throw each other out.
-        patience: The waiting times.
+        """Create the publisher; nothing connects before `run`.
+
+        Args:
+            settings: The mqtt section.
+            password: The account's password; never logged.
+            topics: The device's topics.
+            outbox: Where events wait; the caller closes it after `run` has returned.
+            subscriptions: Topics to subscribe to, with QoS 1.
+            on_message: Called with each message that arrives, on the publisher's thread; must not block.
+            client_id: Sent to the broker; two clients with the same id disconnect each other.
+            timeouts: The waiting times.
         """
-        self.pulse = Heartbeat("publisher")
+        self.heartbeat = Heartbeat("publisher")
         self._settings, self._password, self._topics, self._outbox = settings, password, topics, outbox
         self._subscriptions, self._on_message, self._client_id = tuple(subscriptions), on_message, client_id
-        self._patience = patience
-        self._port = broker_port(settings)
-        self._troubles = ConditionLog()
-        self._delivery = Delivery(outbox, self._troubles.say, patience.refused_s)
-        self._link = BrokerLink(
-            self._opened,
-            BrokerAddress(settings, f"{settings.host}:{self._port}", client_id, topics.availability),
-            patience,
-            self._troubles,
+        self._timeouts = timeouts
+        self._conditions = ConditionLog()
+        self._delivery = Delivery(outbox, self._conditions.report, timeouts.refused_s)
+        broker = f"{settings.host}:{broker_port(settings)}"
+        self._link: BrokerLink[Connection] = BrokerLink(
+            self._open_connection,
+            BrokerAddress(settings, broker, client_id, topics.availability),
+            timeouts,
+            self._conditions,
             wake=self._wake,
-            waiting=lambda: outbox.waiting,
-            dropped=lambda code: self._delivery.disconnected(code, time.monotonic()),
-            settled=self._delivery.settled,
+            count_waiting=lambda: outbox.waiting,
+            on_disconnect=lambda code: self._delivery.handle_disconnect(code, time.monotonic()),
+            on_stable=self._delivery.mark_stable,
         )
         self._offered: deque[dict[str, Any]] = deque()
-        self._asked: deque[Callable[[], None]] = deque()
+        self._actions: deque[Callable[[], None]] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._wake_fd)
         self._store_at_s = self._delete_at_s = 0.0
@@ -93,52 +110,56 @@ class MqttPublisher:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted a connection that still stands."""
+        """Whether the broker has accepted the present connection."""
         return self._link.connected
 
     @property
-    def trouble(self) -> str | None:
-        """What is wrong now, in a sentence; None while all is well."""
-        return "; ".join(filter(None, (self._troubles.sentence, self._outbox.trouble))) or None
+    def error(self) -> str | None:
+        """What is wrong at present, with the remedy; None while nothing is."""
+        return "; ".join(filter(None, (self._conditions.summary, self._outbox.error))) or None
 
     def offer(self, event: Mapping[str, Any]) -> None:
-        """Hands over a durable event: `{"topic", "payload": dict, "time"?: seconds since 1970 UTC}`, not changed afterwards."""
+        """Queue a durable event for the outbox.
+
+        Args:
+            event: `{"topic", "payload": dict, "time"?: seconds since 1970 UTC}`; must not change afterwards.
+        """
         self._offered.append({"time": time.time(), **event})
         self._wake()
 
     def retain(self, topic: str, payload: str | bytes | None, qos: int = 1) -> None:
-        """Sets the retained value of a topic; it is sent again on every connect. None clears it."""
-        message = Outgoing(topic, _bytes(payload or b""), qos, retain=True)
-        self._ask(lambda: self._delivery.retain(message))
+        """Set the retained value of a topic; it is sent again on every connect. None clears it."""
+        message = Outgoing(topic, _to_bytes(payload or b""), qos, retain=True)
+        self._run_on_thread(lambda: self._delivery.retain(message))
 
     def send(self, topic: str, payload: str | bytes, qos: int = 0) -> None:
-        """Sends a message that is worth nothing later: it is dropped while there is no connection."""
-        self._send(Outgoing(topic, _bytes(payload), qos))
+        """Send a transient message; drop it while there is no connection."""
+        self._send(Outgoing(topic, _to_bytes(payload), qos))
 
-    def answer(self, message: Message, response: Mapping[str, Any]) -> None:
-        """Answers a message where MQTT 5 says, if that is below T/response/; other response topics get nothing."""
+    def answer(self, message: Received, response: Mapping[str, Any]) -> None:
+        """Publish the response to a message (MQTT 5) if its response topic is below T/response/; drop it otherwise."""
         topic = message.response_topic
         if topic and topic.startswith(self._topics.responses) and not set("+#\0") & set(topic):
             self._send(Outgoing(topic, encode(response), 1, correlation=message.correlation))
 
     def run(self) -> None:
-        """The publisher thread's whole life; returns after `stop`."""
+        """Run the publisher's thread until `stop`."""
         self._started = True
         try:
             while self._stop_at_s is None:
-                self._turn()
-            self._say_goodbye(self._stop_at_s)
+                self._run_step()
+            self._disconnect(self._stop_at_s)
         finally:
             self._link.retire()
-            self._link.drop(farewell=False)
+            self._link.disconnect(farewell=False)
             self._store()
             self._finished.set()
 
     def stop(self, timeout_s: float) -> None:
-        """Stores what was offered, delivers what can be delivered, has `offline` acknowledged, and disconnects.
+        """Store what was offered, deliver what is possible, publish `offline`, and disconnect.
 
         Args:
-            timeout_s: All this takes no longer; what was not delivered waits in the outbox.
+            timeout_s: The longest time for all of it; what was not delivered waits in the outbox.
         """
         self._stop_at_s = time.monotonic() + timeout_s * 0.9
         self._wake()
@@ -149,54 +170,52 @@ class MqttPublisher:
 
     def _send(self, message: Outgoing) -> None:
         if self.connected:
-            self._ask(lambda: self._delivery.send(message))
+            self._run_on_thread(lambda: self._delivery.send(message))
 
-    def _ask(self, action: Callable[[], None]) -> None:
-        self._asked.append(action)
+    def _run_on_thread(self, action: Callable[[], None]) -> None:
+        self._actions.append(action)
         self._wake()
 
     def _wake(self) -> None:
         os.eventfd_write(self._wake_fd, 1)
 
-    def _turn(self) -> None:
+    def _run_step(self) -> None:
         try:
-            with self.pulse.within(_TURN_LIMIT_S, "writing to the outbox or to the broker"):
+            with self.heartbeat.deadline(_STEP_LIMIT_S, "writing to the outbox or to the broker"):
                 self._wait(time.monotonic())
-                self._work(time.monotonic())
-        except Exception:  # the thread outlives every fault, or nothing would be stored any more
-            log.exception("the connection to the broker is begun anew after a fault in this program")
-            self._link.failed("the connection was given up after a fault in this program (see the log)")
+                self._process(time.monotonic())
+        except Exception:  # the thread must outlive every fault, or nothing would be stored any more
+            log.exception("unexpected error in the publisher; reconnecting to the broker")
+            self._link.schedule_retry("the connection was closed after an unexpected error; see the log")
 
-    def _work(self, now_s: float) -> None:
+    def _process(self, now_s: float) -> None:
         if (self._offered and now_s >= self._store_at_s) or now_s >= self._delete_at_s:
             self._store()
-        while self._asked:
-            self._asked.popleft()()
+        while self._actions:
+            self._actions.popleft()()
         link = self._link
-        while link.connection and link.connection.happened:
-            self._handle(link.connection, link.connection.happened.popleft(), now_s)
-        link.tend(now_s)
-        if link.connected:
+        while link.connection and link.connection.events:
+            self._handle(link.connection, link.connection.events.popleft(), now_s)
+        link.poll(now_s)
+        if link.connected and link.connection:
             self._delivery.fill(link.connection, now_s)
 
     def _wait(self, now_s: float) -> None:
         link = self._link
-        moments_s = [now_s + 1.0, self._delete_at_s, self._delivery.next_s]
+        moments_s = [now_s + 1.0, self._delete_at_s, self._delivery.next_fill_s]
         if self._offered:
             moments_s.append(self._store_at_s)
         if link.connection is None and not link.connecting:
             moments_s.append(link.connect_at_s)
-        if link.connection and link.connection.happened:
+        if link.connection and link.connection.events:
             moments_s.append(now_s)
         timeout_s = max(0.0, min(moments_s) - now_s)
         if link.connection:
             link.connection.wait(self._wake_fd, timeout_s)
         else:
             select.select([self._wake_fd], [], [], timeout_s)
-        try:
+        with contextlib.suppress(BlockingIOError):  # the network or the time ended the wait
             os.eventfd_read(self._wake_fd)
-        except BlockingIOError:
-            pass  # the network woke us, or the time
 
     def _store(self) -> None:
         events = []
@@ -206,64 +225,62 @@ class MqttPublisher:
         now_s = time.monotonic()
         self._store_at_s, self._delete_at_s = now_s + BATCH_S, now_s + _DELETE_S
         if events:
-            self._delivery.more_events()
+            self._delivery.notify_events()
 
-    def _opened(self) -> Connection:
-        return open_connection(
-            self._settings, self._password, self._client_id, self._topics.availability, self._patience.answer_s
-        )
+    def _open_connection(self) -> Connection:
+        will = Outgoing(self._topics.availability, Availability.OFFLINE.encode(), 1, retain=True)
+        return open_connection(self._settings, self._password, self._client_id, will, self._timeouts.answer_s)
 
-    def _handle(self, connection: Connection, what: tuple[Any, ...], now_s: float) -> None:
-        match what:
-            case "published", number, code, name:
-                self._delivery.acknowledged(number, code, name, now_s)
-            case "message", message:
-                self._receive(message)
-            case "answer", code, name, properties:
-                if self._link.answered(code, name, now_s):
-                    self._accepted(connection, properties)
-            case "subscribed", answers:
-                for topic, (code, name) in zip(self._subscriptions, answers, strict=False):
-                    refused = faults.refused_subscription(topic, name) if code >= faults.REFUSED_FROM else None
-                    self._troubles.say(f"subscription {topic}", refused)
-            case "end", code, name:
-                self._link.ended(code, name, now_s)
+    def _handle(self, connection: Connection, event: ConnectionEvent, now_s: float) -> None:
+        match event:
+            case Published():
+                self._delivery.acknowledge(event.packet_id, event.reason, now_s)
+            case Received():
+                self._receive(event)
+            case Connected():
+                self._link.handle_connack(now_s)
+                self._handle_connect(connection, event)
+            case ConnectRefused():
+                self._link.handle_refusal(event.reason)
+            case Subscribed():
+                self._check_subscriptions(event)
+            case Disconnected():
+                self._link.handle_disconnect(event.reason, now_s)
 
-    def _receive(self, message: Any) -> None:
-        properties = message.properties
-        response_topic, correlation = (
-            getattr(properties, "ResponseTopic", None),
-            getattr(properties, "CorrelationData", None),
-        )
+    def _check_subscriptions(self, event: Subscribed) -> None:
+        for topic, reason in zip(self._subscriptions, event.reasons, strict=False):
+            description = errors.describe_refused_subscription(topic, reason) if reason.is_error else None
+            self._conditions.report(f"subscription {topic}", description)
+
+    def _receive(self, message: Received) -> None:
         try:
-            self._on_message(Message(message.topic, message.payload, message.retain, response_topic, correlation))
+            self._on_message(message)
         except Exception:
-            log.exception("a message that came in could not be handled")
+            log.exception("handling a message on %s failed", message.topic)
 
-    def _accepted(self, connection: Connection, properties: Any) -> None:
-        connection.accept(self._subscriptions)
-        window, limit_bytes = (
-            getattr(properties, "ReceiveMaximum", None),
-            getattr(properties, "MaximumPacketSize", None),
+    def _handle_connect(self, connection: Connection, event: Connected) -> None:
+        connection.subscribe(self._subscriptions)
+        self._delivery.handle_connect(
+            event.receive_maximum, event.maximum_packet_bytes, careful=self._link.had_short_connection
         )
-        self._delivery.connected(window, limit_bytes, self._link.careful)
-        # Last among what is retained: whoever sees the device come online finds its values in place.
-        self._delivery.retain(Outgoing(self._topics.availability, ONLINE.encode(), 1, retain=True))
+        # Last of the retained values: a client that sees the device come online finds the others in place.
+        self._delivery.retain(Outgoing(self._topics.availability, Availability.ONLINE.encode(), 1, retain=True))
 
-    def _say_goodbye(self, until_s: float) -> None:
+    def _disconnect(self, until_s: float) -> None:
         self._link.retire()
         self._store()
-        last_word_s = until_s - min(1.0, (until_s - time.monotonic()) / 3)
-        while self.connected and not self._delivery.idle and time.monotonic() < last_word_s:
-            self._turn()
-        offline = Outgoing(self._topics.availability, OFFLINE.encode(), 1, retain=True)
+        flush_until_s = until_s - min(1.0, (until_s - time.monotonic()) / 3)
+        while self.connected and not self._delivery.is_idle and time.monotonic() < flush_until_s:
+            self._run_step()
+        offline = Outgoing(self._topics.availability, Availability.OFFLINE.encode(), 1, retain=True)
         self._delivery.retain(offline)
         self._wake()
-        while self.connected and self._delivery.is_unanswered(offline.topic) and time.monotonic() < until_s:
-            self._turn()
-        # Without an acknowledgement the socket is closed instead: then the broker publishes the will, which says the same.
-        self._link.drop(farewell=self.connected and not self._delivery.is_unanswered(offline.topic))
+        while self.connected and self._delivery.is_unacknowledged(offline.topic) and time.monotonic() < until_s:
+            self._run_step()
+        # Without an acknowledgement the socket is closed instead: then the broker publishes the will, which is equal.
+        acknowledged = self.connected and not self._delivery.is_unacknowledged(offline.topic)
+        self._link.disconnect(farewell=acknowledged)
 
 
-def _bytes(payload: str | bytes) -> bytes:
+def _to_bytes(payload: str | bytes) -> bytes:
     return payload.encode() if isinstance(payload, str) else payload

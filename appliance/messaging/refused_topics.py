@@ -1,15 +1,16 @@
-"""Topics that the broker does not take: which they are, when they are tried again, and the one sentence about them.
+"""Topics to which the broker accepts no messages: which they are, when to try them again, and the report about them.
 
-A refused topic is left alone for a while, longer each time, because every further try may cost the connection. It is also
-tried again with the first connection after one that had lasted: whoever gives the device its rights often restarts
-the broker. A topic counts as refused when the broker says so, or when three connections ended on its trial.
+A refused topic is paused for a while, longer each time, because every further message may cost the connection. It is
+also tried again with the first connection after a stable one, because an operator who grants the device its rights
+often restarts the broker. A topic counts as refused when the broker refuses a message to it, or when three connections
+ended during its trial (delivery.py).
 """
 
-from collections.abc import Callable, KeysView
+from collections.abc import KeysView
+from dataclasses import dataclass
 
-from appliance.messaging.mqtt import errors as faults
-
-Say = Callable[[str, str | None], None]
+from appliance.messaging.mqtt import errors
+from appliance.messaging.mqtt.conditions import ReportCondition
 
 _LONGEST_PAUSES = 10  # times the first pause
 _SOON_S = 5.0
@@ -17,91 +18,114 @@ _STRIKES = 3
 _NAMED_AT_MOST = 2
 
 
-class RefusedTopics:
-    """What the broker does not take. Belongs to the publisher's thread."""
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    why: str
+    durable: bool  # whether its messages wait in the outbox
 
-    def __init__(self, say: Say, pause_s: float):
-        self._say = say
+
+class RefusedTopics:
+    """The topics that the broker refuses. It belongs to the publisher's thread."""
+
+    def __init__(self, report: ReportCondition, pause_s: float):
+        """Start with no refused topic.
+
+        Args:
+            report: Reports the condition "topics".
+            pause_s: The first pause of a refused topic.
+        """
+        self._report_condition = report
         self._pause_s = pause_s
         self._until_s: dict[str, float] = {}
-        self._times: dict[str, int] = {}
-        self._known: dict[str, tuple[str, bool]] = {}  # topic → why, and whether its messages are kept
+        self._pauses: dict[str, int] = {}
+        self._refusals: dict[str, _Refusal] = {}
         self._strikes: dict[str, int] = {}
-        self._settled = False
+        self._was_stable = False
         self._refused_at_s = float("-inf")
 
     @property
     def paused(self) -> KeysView[str]:
-        """The topics that are left alone now."""
+        """The topics to which nothing is sent at present."""
         return self._until_s.keys()
 
     def is_suspect(self, topic: str) -> bool:
-        """Whether the next message on it has to go alone, because of what happened to earlier ones."""
-        return topic in self._known or topic in self._strikes
+        """Return whether the next message to a topic must be sent alone, because of what happened to earlier ones."""
+        return topic in self._refusals or topic in self._strikes
 
-    def refused(self, topic: str, why: str, now_s: float, durable: bool) -> None:
-        """The broker does not take what is written to a topic."""
+    def record_refusal(self, topic: str, why: str, now_s: float, *, durable: bool) -> None:
+        """Pause a topic to which the broker refused a message.
+
+        Args:
+            topic: The topic.
+            why: The broker's reason, or what it does instead.
+            now_s: Monotonic.
+            durable: Whether the message waits in the outbox.
+        """
         if topic not in self._until_s:
-            self._times[topic] = times = self._times.get(topic, 0) + 1
-            self._until_s[topic] = now_s + self._pause_s * min(2 ** (times - 1), _LONGEST_PAUSES)
+            self._pauses[topic] = pauses = self._pauses.get(topic, 0) + 1
+            self._until_s[topic] = now_s + self._pause_s * min(2 ** (pauses - 1), _LONGEST_PAUSES)
         self._refused_at_s = now_s
-        self._known.setdefault(topic, (why, durable))
-        self._tell()
+        self._refusals.setdefault(topic, _Refusal(why, durable))
+        self._report()
 
-    def taken(self, topic: str) -> None:
-        """The broker took what was written to a topic."""
-        if topic in self._known:
-            del self._known[topic]
-            self._tell()
-        self._times.pop(topic, None)
+    def record_success(self, topic: str) -> None:
+        """Forget the refusals of a topic, because the broker accepted a message to it."""
+        if topic in self._refusals:
+            del self._refusals[topic]
+            self._report()
+        self._pauses.pop(topic, None)
 
-    def passed(self, topic: str) -> None:
-        """The trial of a topic is over and the connection stands."""
+    def clear_strikes(self, topic: str) -> None:
+        """Forget the strikes of a topic, because the connection survived its trial."""
         self._strikes.pop(topic, None)
 
-    def explain(self, on_trial: str | None, code: int, now_s: float) -> bool:
-        """The connection ended, with this reason code, possibly while a topic was on trial.
+    def explain_disconnect(self, on_trial: str | None, code: int, now_s: float) -> bool:
+        """Return whether a refusal explains the end of the connection; count a strike for the topic on trial.
 
-        Returns:
-            Whether a refusal explains it.
+        Args:
+            on_trial: The topic that was on trial, if any.
+            code: The reason code of the end.
+            now_s: Monotonic.
         """
         if now_s - self._refused_at_s < _SOON_S:
             self._refused_at_s = float("-inf")
-            self._settled = False
+            self._was_stable = False
             return True
-        if on_trial is None or code not in (faults.NOT_AUTHORIZED, faults.UNSPECIFIED):
+        if on_trial is None or code not in (errors.NOT_AUTHORIZED, errors.UNSPECIFIED):
             return False
         self._strikes[on_trial] = self._strikes.get(on_trial, 0) + 1
-        if self._strikes[on_trial] < _STRIKES and code != faults.NOT_AUTHORIZED:
+        if self._strikes[on_trial] < _STRIKES and code != errors.NOT_AUTHORIZED:
             return False
-        self.refused(on_trial, "it closes the connection then", now_s, durable=False)
+        self.record_refusal(on_trial, "it closes the connection then", now_s, durable=False)
         self._refused_at_s = float("-inf")
-        self._settled = False
+        self._was_stable = False
         return True
 
-    def settled(self) -> None:
-        """A connection has lasted: strikes were chance, and the next connection tries everything."""
+    def mark_stable(self) -> None:
+        """Note that a connection has lasted: strikes were chance, and the next connection tries every topic."""
         self._strikes.clear()
-        self._settled = True
+        self._was_stable = True
 
-    def due(self, now_s: float) -> list[str]:
-        """The topics that are to be tried again now; they are no longer paused."""
+    def resume_due(self, now_s: float) -> list[str]:
+        """End the pauses that are over; return their topics."""
         due = [topic for topic, until_s in self._until_s.items() if now_s >= until_s]
         for topic in due:
             del self._until_s[topic]
         return due
 
-    def reconnected(self) -> None:
-        """A new connection stands."""
-        if self._settled:
+    def handle_connect(self) -> None:
+        """Note a new connection; after a stable one it ends every pause."""
+        if self._was_stable:
             self._until_s.clear()
-            self._settled = False
+            self._was_stable = False
 
-    def _tell(self) -> None:
-        if not self._known:
-            self._say("topics", None)
+    def _report(self) -> None:
+        if not self._refusals:
+            self._report_condition("topics", None)
             return
-        topics = sorted(self._known, key=lambda topic: not self._known[topic][1])  # those that are kept come first
-        kept = any(durable for _, durable in self._known.values())
-        named, why = topics[:_NAMED_AT_MOST], self._known[topics[0]][0]
-        self._say("topics", faults.refused_topics(named, len(topics) > len(named), why, kept))
+        topics = sorted(self._refusals, key=lambda topic: not self._refusals[topic].durable)  # durable ones first
+        named, why = topics[:_NAMED_AT_MOST], self._refusals[topics[0]].why
+        durable = any(refusal.durable for refusal in self._refusals.values())
+        self._report_condition(
+            "topics", errors.describe_refused_topics(named, why, more=len(topics) > len(named), durable=durable)
+        )

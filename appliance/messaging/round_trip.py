@@ -1,31 +1,39 @@
-"""Does the broker take a message of this device and give it back? What `appliance check` asks.
+"""Send a message of this device through the broker and back, for `appliance check`.
 
-A connection of its own, with a client id of its own and without a will, so that a running daemon is neither thrown out
-nor called offline by it.
+It uses a connection of its own, with a client id of its own and without a will, so that it neither disconnects a
+running daemon nor marks it offline.
 """
 
 import os
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from appliance.errors import MessagingError
-from appliance.messaging.mqtt import errors as faults
+from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.connection import Connection, broker_port, open_connection
-from appliance.messaging.mqtt.message import Outgoing
+from appliance.messaging.mqtt.message import (
+    Connected,
+    ConnectionEvent,
+    ConnectRefused,
+    Disconnected,
+    Outgoing,
+    Published,
+    Received,
+    Subscribed,
+)
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 
 
-def round_trip(
+def measure_round_trip(
     settings: MqttSettings, password: str | None, topics: Topics, client_id: str, limit_s: float = 10.0
 ) -> float:
-    """Sends a message to a topic of the device and waits until it comes back.
+    """Publish a message to a topic of the device and wait until it returns.
 
     Args:
         settings: The mqtt section.
-        password: Of the account.
+        password: The account's password.
         topics: The device's; the message goes to a topic below T/check.
         client_id: Not the daemon's.
         limit_s: For the whole.
@@ -34,51 +42,82 @@ def round_trip(
         Seconds from sending to receiving.
 
     Raises:
-        MessagingError: What is wrong, in one sentence.
+        MessagingError: No message returned; describes why.
     """
     broker = f"{settings.host}:{broker_port(settings)}"
     try:
         connection = open_connection(settings, password, client_id, None, limit_s)
     except Exception as error:
-        raise MessagingError(faults.connecting(error, broker, settings)) from error
-    topic = f"{topics.root}/check/{secrets.token_hex(4)}"
-    sent_s = 0.0
+        raise MessagingError(errors.describe_connect_error(error, broker, settings)) from error
+    trip = _RoundTrip(connection, settings, broker, client_id, f"{topics.root}/check/{secrets.token_hex(4)}")
     try:
-        for what in _happenings(connection, time.monotonic() + limit_s):
-            match what:
-                case "answer", 0, _, _:
-                    connection.accept([topic])
-                case "answer", code, name, _:
-                    raise MessagingError(faults.refused_connection(code, name, broker, settings, client_id, None))
-                case "subscribed", [(code, name)] if code >= faults.REFUSED_FROM:
-                    raise MessagingError(faults.refused_subscription(topic, name))
-                case "subscribed", _:
-                    sent_s = time.monotonic()
-                    connection.publish(Outgoing(topic, b"check", 1))
-                case "published", _, code, name if code >= faults.REFUSED_FROM and sent_s:
-                    raise MessagingError(faults.refused_topics([topic], False, name, False))
-                case "message", _:
-                    return time.monotonic() - sent_s
-                case "end", code, name:
-                    raise MessagingError(
-                        faults.lost(code, name, broker) if sent_s else faults.closed_unanswered(broker, settings)
-                    )
+        for event in _iterate_events(connection, time.monotonic() + limit_s):
+            if trip.handle(event):
+                return time.monotonic() - trip.sent_s
     finally:
         connection.close(farewell=True)
-    if sent_s:
+    if trip.sent_s:
         raise MessagingError(
-            f"the broker {broker} took a message for {topic} and did not give it back: see the rights of this device's account"
+            f"the broker {broker} accepted a message to {trip.topic} and did not return it; grant this device's account"
+            " to read there"
         )
-    raise MessagingError(faults.unanswered(broker))
+    raise MessagingError(errors.describe_unanswered(broker))
 
 
-def _happenings(connection: Connection, until_s: float) -> Iterator[tuple[Any, ...]]:
-    """What happens on the connection, until the time is over."""
-    wake_fd = os.eventfd(0)  # nobody wakes this; the connection wants one to wait on
+class _RoundTrip:
+    """The steps of a round trip: CONNECT, SUBSCRIBE, PUBLISH, and the message itself."""
+
+    def __init__(self, connection: Connection, settings: MqttSettings, broker: str, client_id: str, topic: str):
+        self._connection = connection
+        self._settings = settings
+        self._broker = broker
+        self._client_id = client_id
+        self.topic = topic
+        self.sent_s = 0.0
+
+    def handle(self, event: ConnectionEvent) -> bool:
+        """Take the next step; return whether the message has returned.
+
+        Raises:
+            MessagingError: The broker refused a step.
+        """
+        match event:
+            case Connected():
+                self._connection.subscribe([self.topic])
+            case ConnectRefused():
+                raise MessagingError(
+                    errors.describe_refused_connection(
+                        event.reason, self._broker, self._settings, self._client_id, None
+                    )
+                )
+            case Subscribed():
+                self._publish(event)
+            case Published() if event.reason.is_error and self.sent_s:
+                raise MessagingError(
+                    errors.describe_refused_topics([self.topic], event.reason.name, more=False, durable=False)
+                )
+            case Received():
+                return True
+            case Disconnected() if self.sent_s:
+                raise MessagingError(errors.describe_lost(event.reason, self._broker))
+            case Disconnected():
+                raise MessagingError(errors.describe_closed_unanswered(self._broker, self._settings))
+        return False
+
+    def _publish(self, event: Subscribed) -> None:
+        if event.reasons[0].is_error:
+            raise MessagingError(errors.describe_refused_subscription(self.topic, event.reasons[0]))
+        self.sent_s = time.monotonic()
+        self._connection.publish(Outgoing(self.topic, b"check", 1))
+
+
+def _iterate_events(connection: Connection, until_s: float) -> Iterator[ConnectionEvent]:
+    """Yield what happens on the connection until a time (monotonic)."""
+    wake_fd = os.eventfd(0)  # never written to; `wait` requires one
     try:
         while (left_s := until_s - time.monotonic()) > 0:
             connection.wait(wake_fd, left_s)
-            while connection.happened:
-                yield connection.happened.popleft()
+            while connection.events:
+                yield connection.events.popleft()
     finally:
         os.close(wake_fd)

@@ -1,7 +1,7 @@
-"""The topic tree: the names that brokers, scripts and dashboards hold on to.
+"""The topic tree: the names that brokers, scripts and dashboards depend on.
 
-Everything that this device says or hears goes to a name made here, so that no other module spells a topic. What is said
-there is payloads.py's part.
+Every topic that this device publishes or subscribes to is defined here, and no other module spells one. Their payloads
+are in payloads.py and device_payloads.py.
 """
 
 import re
@@ -9,11 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ONLINE, OFFLINE = "online", "offline"
-ON, OFF = "ON", "OFF"
-
-SLUG_CHARACTERS = 48
-"""The length of a slug at the most."""
+MAX_SLUG_CHARACTERS = 48
+"""The greatest length of a slug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Topics:
     Attributes:
         base: The first part of every topic (mqtt.base_topic).
         device: The device id.
-        discovery_prefix: Where Home Assistant listens (mqtt.discovery_prefix).
+        discovery_prefix: The first part of Home Assistant's topics (mqtt.discovery_prefix).
     """
 
     base: str
@@ -32,61 +29,61 @@ class Topics:
 
     @property
     def root(self) -> str:
-        """What the contract calls T: every topic of the device lies below it."""
+        """T in the manual: every topic of the device is below it."""
         return f"{self.base}/{self.device}"
 
     @property
     def availability(self) -> str:
-        """`online` or `offline`; also the will."""
+        """Availability: `online` or `offline`; also the topic of the will."""
         return f"{self.root}/availability"
 
     @property
     def labels(self) -> str:
-        """The labels of a frame, a few times a second at the most."""
+        """LabelsPayload: the labels of a frame, at most a few times a second."""
         return f"{self.root}/labels"
 
     @property
     def state(self) -> str:
-        """What is seen now; sent when it changes."""
+        """StatePayload: what the camera shows now; published when it changes."""
         return f"{self.root}/state"
 
     @property
     def event(self) -> str:
-        """Labels that started and ended; durable."""
+        """EventPayload: labels that started and ended; durable."""
         return f"{self.root}/event"
 
     @property
     def snapshot(self) -> str:
-        """A JPEG."""
+        """A JPEG file."""
         return f"{self.root}/snapshot"
 
     @property
     def stats(self) -> str:
-        """How the device is doing, every minute."""
+        """StatsPayload: the figures of the device, every minute."""
         return f"{self.root}/stats"
 
     @property
     def model(self) -> str:
-        """Which model runs and which is the latest, in Home Assistant's form."""
+        """ModelPayload: the installed and the latest model, in Home Assistant's form."""
         return f"{self.root}/model"
 
     @property
     def update(self) -> str:
-        """The steps of a model update; durable."""
+        """UpdatePayload: the steps of a model update; durable."""
         return f"{self.root}/update"
 
     @property
     def threshold(self) -> str:
-        """The threshold in force."""
+        """The threshold in force, a number."""
         return f"{self.root}/threshold"
 
     @property
     def running(self) -> str:
-        """`ON` while the device labels, `OFF` while it was told not to."""
+        """SwitchState: `ON` while the device labels, `OFF` while labeling is switched off."""
         return f"{self.root}/running"
 
     def label(self, slug: str) -> str:
-        """`ON` while the label with this slug is seen, else `OFF`."""
+        """Return the topic of a label's SwitchState: `ON` between its start and its end."""
         return f"{self.root}/label/{slug}"
 
     @property
@@ -101,7 +98,7 @@ class Topics:
 
     @property
     def model_check(self) -> str:
-        """Command: ask the update source now."""
+        """Command: check the update source now."""
         return f"{self.model}/check"
 
     @property
@@ -116,17 +113,17 @@ class Topics:
 
     @property
     def snapshot_get(self) -> str:
-        """Command: send a snapshot of the next frame."""
+        """Command: publish a snapshot of the next frame."""
         return f"{self.snapshot}/get"
 
     @property
     def restart(self) -> str:
-        """Command: end the program in good order, so that the service manager starts it again."""
+        """Command: stop the program cleanly, so that the service manager starts it again."""
         return f"{self.root}/restart"
 
     @property
     def commands(self) -> dict[str, str]:
-        """Every command: its name → its topic; these are subscribed to."""
+        """Every command's name → its topic, to which the device subscribes."""
         return {
             "threshold": self.threshold_set,
             "running": self.running_set,
@@ -139,40 +136,40 @@ class Topics:
 
     @property
     def responses(self) -> str:
-        """Answers go only to topics that begin with this."""
+        """The prefix of every topic to which responses may go."""
         return f"{self.root}/response/"
 
     @property
     def discovery(self) -> str:
-        """Where the device is announced to Home Assistant."""
+        """The announcement to Home Assistant."""
         return f"{self.discovery_prefix}/device/{self.device}/config"
 
     @property
     def homeassistant_status(self) -> str:
-        """Where Home Assistant says `online` once it has started."""
+        """Home Assistant's own availability: `online` once it has started."""
         return f"{self.discovery_prefix}/status"
 
 
-def slugs(labels: Iterable[str]) -> tuple[str, ...]:
-    """Names for topics: lower-case NFKD, [a-z0-9_], at most 48 characters, no two alike.
+def make_slugs(labels: Iterable[str]) -> tuple[str, ...]:
+    """Make the part of a topic for each label: lower-case NFKD, [a-z0-9_], at most 48 characters, all different.
 
-    Where a slug is taken by an earlier label (also after it was cut), `_` and the label's index follow it; a label
-    of which nothing is left, such as one in Chinese characters, is `_` and its index alone.
+    If an earlier label has the same slug (after shortening, too), `_` and the label's index are appended; a label
+    without any usable character, such as one in Chinese, becomes `_` and its index.
 
     Args:
-        labels: A model's labels in the order of its output, all of them: the index is the place in this list.
+        labels: All labels of a model in the order of its output, which gives the index.
 
     Returns:
-        One slug a label, in the same order.
+        One slug for each label, in the same order.
     """
     taken: dict[str, None] = {}
     for index, label in enumerate(labels):
         plain = unicodedata.normalize("NFKD", label).lower()
         plain = "".join(character for character in plain if not unicodedata.combining(character))
-        slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:SLUG_CHARACTERS].rstrip("_")
+        slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:MAX_SLUG_CHARACTERS].rstrip("_")
         suffix = f"_{index}"
         while not slug or slug in taken:
-            slug = slug[: SLUG_CHARACTERS - len(suffix)] + suffix
+            slug = slug[: MAX_SLUG_CHARACTERS - len(suffix)] + suffix
             suffix += f"_{index}"
         taken[slug] = None
     return tuple(taken)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from appliance.errors import ApplianceError, CommandError
-from appliance.messaging.commands import Commands, parse
+from appliance.messaging.commands import Commands, parse_command
 from appliance.messaging.topics import Topics
 
 T = Topics("appliance", "pi-1")
@@ -153,7 +153,7 @@ def test_long_work_that_is_given_up_is_answered():
     device.get(T.model_install, b"latest")
     work.cancel()
     [answer] = device.answers
-    assert answer["ok"] is False and "given up" in answer["error"]
+    assert answer["ok"] is False and "canceled" in answer["error"]
 
 
 def test_other_topics_are_passed_over():
@@ -165,5 +165,5 @@ def test_other_topics_are_passed_over():
 
 def test_what_somebody_sent_is_quoted_without_control_characters():
     with pytest.raises(CommandError) as caught:
-        parse("running", b"\x1b[31mred\nline")
+        parse_command("running", b"\x1b[31mred\nline")
     assert str(caught.value).isprintable()

@@ -77,7 +77,7 @@ def test_what_is_worth_nothing_later_is_dropped_while_disconnected(tmp_path, new
     broker = new_broker(start=False)
     with device(tmp_path, broker) as pi:
         pi.publisher.send(TOPICS.labels, "before")
-        wait_until(lambda: pi.publisher.trouble, "the broker is missed")
+        wait_until(lambda: pi.publisher.error, "the broker is missed")
         broker.start()
         with broker.observer() as observer:
             wait_until(lambda: pi.publisher.connected, "connected")
@@ -168,7 +168,7 @@ def test_a_payload_that_is_no_json_is_left_out_and_the_others_arrive(tmp_path, b
 def test_the_pulse_is_calm_while_there_is_nothing_to_do(tmp_path, broker):
     with device(tmp_path, broker) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
-        assert pi.publisher.pulse.overdue() is None
+        assert pi.publisher.heartbeat.overdue() is None
 
 
 def test_stop_before_run_stores_what_was_offered(tmp_path):

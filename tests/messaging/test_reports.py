@@ -6,13 +6,15 @@ import pytest
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import MessagingError, PictureError
-from appliance.messaging.payloads import model_payload, unix, update_payload
+from appliance.messaging.device_payloads import ModelPayload, UpdatePayload
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import DeviceSettings, LabelerSettings, MqttSettings, Settings
+from appliance.system.timestamps import parse_rfc3339
 from support.messaging import (
     FLOWERS,
     NOON,
+    STATS,
     ManualTimers,
     MemorySink,
     ended,
@@ -43,10 +45,10 @@ class Device:
         return device
 
     def model(self, model=FLOWERS, labels=LABELS, reportable=None):
-        self.reports.model_changed(model, labels, [True] * len(labels) if reportable is None else reportable)
+        self.reports.use_model(model, labels, [True] * len(labels) if reportable is None else reportable)
 
     def frame(self, number=1, at_s=0.0, labels=(), events=(), peaks=None, jpeg=lambda: b"\xff\xd8 jpeg"):
-        self.reports.frame(frame(number, at_s), seen(*labels), 11.0, events, peaks or {}, jpeg)
+        self.reports.report_frame(frame(number, at_s), seen(*labels), 11.0, events, peaks or {}, jpeg)
 
     def label_topics(self):
         prefix = T.label("")
@@ -130,13 +132,13 @@ def test_state_names_the_new_model_after_a_swap(device):
 
 def test_nothing_is_seen_while_running_is_off(device):
     device.frame(1, 0, ["rose"])
-    device.reports.running(False)
+    device.reports.report_running(False)
     assert device.sink.last(T.running) == "OFF"
     assert device.sink.last(T.state)["label"] is None
     device.frame(2, 5, ["rose"])  # a frame that was on its way
     assert device.sink.last(T.state)["label"] is None
     assert len(device.sink.on(T.labels)) == 1
-    device.reports.running(True)
+    device.reports.report_running(True)
     device.frame(3, 9, ["rose"])
     assert device.sink.last(T.running) == "ON"
     assert device.sink.last(T.state)["label"] == "rose"
@@ -144,7 +146,7 @@ def test_nothing_is_seen_while_running_is_off(device):
 
 def test_nothing_is_seen_when_the_camera_is_gone_or_the_labeling_ended(device):
     device.frame(1, 0, ["rose"])
-    device.reports.nothing_seen()
+    device.reports.clear_state()
     assert device.sink.last(T.state)["label"] is None
     device.frame(2, 1, ["rose"])
     device.reports.close()
@@ -167,7 +169,7 @@ def test_an_event_is_durable_and_switches_its_label(device):
 
 def test_events_that_a_stop_ended(device):
     device.frame(1, 0, ["rose"], [started("rose")], {"id-1": 0.9})
-    device.reports.events_ended([ended("rose", reason="stop")])
+    device.reports.report_ended([ended("rose", reason="stop")])
     assert device.sink.on(T.event)[-1]["reason"] == "stop"
     assert device.label_topics()["rose"] == "OFF"
     assert device.sink.last(T.state)["label"] is None
@@ -243,7 +245,7 @@ def test_an_event_that_was_open_when_the_process_died_is_ended_with_its_last_fra
     assert end["seq"] == 1
     assert device.label_topics()["rose"] == "OFF"
     # Its age counts from then, so that it is delivered as late after a long time without power.
-    assert device.sink.event_times[-1] == unix(end["ended"])
+    assert device.sink.event_times[-1] == parse_rfc3339(end["ended"])
 
 
 def test_a_torn_record_of_the_last_frame_leaves_the_one_before(device):
@@ -313,7 +315,7 @@ def test_a_picture_comes_on_command(device):
 def test_a_picture_that_cannot_be_taken_says_so(device):
     nobody = device.reports.request_snapshot()
     device.timers.advance(11)
-    with pytest.raises(MessagingError, match="no frame came within 10 s"):
+    with pytest.raises(MessagingError, match="no frame arrived within 10 s"):
         nobody.result(0)
     device.frame(1, 0, jpeg=never)
 
@@ -365,11 +367,11 @@ def test_another_model_after_a_restart_takes_away_the_old_ones_components(device
 def test_home_assistant_online_is_answered_with_the_announcement(device):
     device.timers.advance(10)
     for payload in (b"offline", b"", b"online"):
-        device.reports.homeassistant_status(payload)
+        device.reports.handle_homeassistant_status(payload)
         device.timers.advance(10)
     assert len(device.sink.on(T.discovery)) == 2
     device.reports.close()
-    device.reports.homeassistant_status(b"online")
+    device.reports.handle_homeassistant_status(b"online")
     device.timers.advance(60)
     assert len(device.sink.on(T.discovery)) == 2
 
@@ -380,7 +382,7 @@ def test_switching_discovery_off_takes_the_announcement_away_once(device):
     device.model()
     device.timers.advance(60)
     assert device.sink.on(T.discovery) == [None]
-    device.reports.homeassistant_status(b"online")
+    device.reports.handle_homeassistant_status(b"online")
     device = device.again(discovery=False)
     device.model()
     device.timers.advance(60)
@@ -391,14 +393,14 @@ def test_switching_discovery_off_takes_the_announcement_away_once(device):
 
 
 def test_values_that_stand_alone(device):
-    device.reports.threshold(0.1 + 0.2)
+    device.reports.report_threshold(0.1 + 0.2)
     assert device.sink.last(T.threshold) == "0.3"
-    device.reports.model(model_payload("1.0", "1.1", "flowers"))
+    device.reports.report_model(ModelPayload("1.0", "1.1", "flowers"))
     assert device.sink.last(T.model)["latest_version"] == "1.1"
-    device.reports.stats({"fps": 5})
-    assert device.sink.last(T.stats) == {"fps": 5}
-    device.reports.update(update_payload("available", "1.1", "ab"))
-    assert device.sink.on(T.update) == [update_payload("available", "1.1", "ab")]
+    device.reports.report_stats(STATS)
+    assert device.sink.last(T.stats) == STATS.as_dict()
+    device.reports.report_update(UpdatePayload("available", "1.1", "ab"))
+    assert device.sink.on(T.update) == [UpdatePayload("available", "1.1", "ab").as_dict()]
 
 
 def test_the_memory_on_disk_is_small_and_plain(device):

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.errors import MessagingError
-from appliance.messaging.round_trip import round_trip
+from appliance.messaging.round_trip import measure_round_trip
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 
@@ -11,7 +11,7 @@ T = Topics("appliance", "pi-1")
 
 
 def trip(broker, password=None, **settings):
-    return round_trip(
+    return measure_round_trip(
         MqttSettings(host=broker.host, port=broker.port, **settings), password, T, "appliance-pi-1-check", 5
     )
 

@@ -9,11 +9,28 @@ from appliance.bundle.identity import ModelIdentity
 from appliance.imaging.frame import Frame
 from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event
+from appliance.messaging.device_payloads import StatsPayload
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00:00 UTC."""
 
 FLOWERS = ModelIdentity("flowers", "1.0.0", "ab" * 32)
+
+STATS = StatsPayload(
+    fps=4.987,
+    dropped=3,
+    inference_p50_ms=11.111,
+    inference_p95_ms=None,
+    outbox_waiting=2,
+    outbox_dropped=0,
+    cpu_temp_c=None,
+    rss_mb=80.04,
+    uptime_s=61.26,
+    started_s=NOON,
+    runtime="LiteRT 2.3.0",
+    camera_state="streaming",
+    camera_restarts=1,
+)
 
 
 class MemorySink:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.messaging.mqtt.message import Message
+from appliance.messaging.mqtt.message import Received
 from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
@@ -15,7 +15,7 @@ from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 
 TOPICS = Topics("appliance", "pi-test")
-HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, settled_s=1.5, refused_s=0.5)
+HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, stable_s=1.5, refused_s=0.5)
 """Waiting times for tests, in the proportions of the real ones."""
 
 
@@ -38,15 +38,15 @@ class Device:
         password: str | None = None,
         subscriptions: Sequence[str] = (),
         client_id: str = "appliance-pi-test",
-        patience: ConnectionTimeouts = HASTY,
+        timeouts: ConnectionTimeouts = HASTY,
         outbox: Outbox | None = None,
         **settings: Any,
     ):
-        self.messages: list[Message] = []
+        self.messages: list[Received] = []
         self.outbox = outbox or Outbox(folder / "outbox.db", 100_000, 604_800)
         mqtt = MqttSettings(**(({"host": broker.host, "port": broker.port} if broker else {}) | settings))
         self.publisher = MqttPublisher(
-            mqtt, password, TOPICS, self.outbox, subscriptions, self.messages.append, client_id, patience=patience
+            mqtt, password, TOPICS, self.outbox, subscriptions, self.messages.append, client_id, timeouts=timeouts
         )
         self.thread = threading.Thread(target=self.publisher.run, daemon=True)
         self.thread.start()

@@ -1,9 +1,9 @@
-"""How the device announces itself to Home Assistant: one retained message that describes all of its entities.
+"""The device's announcement to Home Assistant: one retained message that describes all of its entities.
 
-Home Assistant is particular (found by trying, with its MQTT integration): `origin` and every `unique_id` are a must,
-`qos` counts only inside a component, an enum's state outside its options stays unknown (so the message is sent anew
-when the labels change), a component goes away only by an entry that holds its platform alone, and of two messages
-right after each other the second one's new components are lost (so they are sent with a gap).
+Requirements of Home Assistant's MQTT integration, found by testing: `origin` and every `unique_id` are mandatory; `qos`
+counts only inside a component; an enum's state outside its options stays unknown, so the message is sent again when the
+labels change; a component is removed only by an entry that holds its platform alone; of two messages in a row, new
+components of the second are lost, so they are sent with a gap.
 """
 
 from collections.abc import Mapping
@@ -12,32 +12,35 @@ from typing import Any
 from appliance import __version__
 from appliance.messaging.topics import Topics
 
-WATCHED_LIMIT = 32
-"""A model with more labels than this has no entity for each, unless the settings name the labels that count."""
+MAX_WATCHED_LABELS = 32
+"""A model with more labels has no entity for each of them, unless the settings list the labels to report."""
 
 _NONE = "none"
 
-# The slider's ends. The threshold may lie outside of them, and then shows at the nearer end rather than not at all.
+# The slider's range; a threshold outside of it is displayed as the nearer end instead of not at all.
 _THRESHOLD_MIN, _THRESHOLD_MAX = 0.05, 0.99
 
-# An event of long ago renders to nothing, which Home Assistant passes over: no automation acts on it.
+# A late event renders to nothing, which Home Assistant ignores: no automation acts on it.
 _EVENT_TEMPLATE = (
     "{% if not value_json.late | default(false) %}"
-    "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score, 'id': value_json.id} | to_json }}"
+    "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score,"
+    " 'id': value_json.id} | to_json }}"
     "{% endif %}"
 )
 
 
-def discovery(topics: Topics, name: str, watched: Mapping[str, str], gone: Mapping[str, str]) -> dict[str, Any]:
-    """The whole message for `topics.discovery`.
+def build_discovery(
+    topics: Topics, name: str, watched: Mapping[str, str], removed: Mapping[str, str]
+) -> dict[str, Any]:
+    """Build the message for `topics.discovery`.
 
     Args:
         topics: The device's topics.
-        name: Its name for people.
-        watched: The labels that have a topic of their own → their slugs; empty for a model with many labels.
-        gone: Components that were announced before and are no more: their key → their platform.
+        name: Its display name.
+        watched: Labels with a topic of their own → their slugs; empty for a model with many labels.
+        removed: Components that were announced before and no longer exist: their key → their platform.
     """
-    entities = _components(topics) | {"top_label": _top_label(topics, watched)}
+    entities = _build_entities(topics) | {"top_label": _build_top_label(topics, watched)}
     for label, slug in watched.items():
         sensor = {
             "platform": "binary_sensor",
@@ -46,10 +49,10 @@ def discovery(topics: Topics, name: str, watched: Mapping[str, str], gone: Mappi
             "state_topic": topics.label(slug),
         }
         entities[f"label_{slug}"] = sensor
-    whole = {
+    components = {
         key: {**entity, "unique_id": f"appliance_{topics.device}_{key}", "qos": 1} for key, entity in entities.items()
     }
-    whole |= {key: {"platform": platform} for key, platform in gone.items() if key not in whole}
+    components |= {key: {"platform": platform} for key, platform in removed.items() if key not in components}
     return {
         "device": {
             "identifiers": [f"appliance_{topics.device}"],
@@ -59,12 +62,12 @@ def discovery(topics: Topics, name: str, watched: Mapping[str, str], gone: Mappi
         },
         "origin": {"name": "camera-appliance", "sw_version": __version__},
         "availability_topic": topics.availability,
-        "components": whole,
+        "components": components,
     }
 
 
-def _top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, Any]:
-    sensor = {
+def _build_top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, Any]:
+    sensor: dict[str, Any] = {
         "platform": "sensor",
         "name": "Label",
         "state_topic": topics.state,
@@ -75,7 +78,7 @@ def _top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, Any]:
     return sensor
 
 
-def _components(topics: Topics) -> dict[str, dict[str, Any]]:
+def _build_entities(topics: Topics) -> dict[str, dict[str, Any]]:
     return {
         "score": {
             "platform": "sensor",
@@ -125,21 +128,21 @@ def _components(topics: Topics) -> dict[str, dict[str, Any]]:
             "command_topic": topics.model_install,
             "payload_install": "latest",
         },
-        "check": _button("Check for a newer model", topics.model_check, entity_category="config"),
-        "rollback": _button("Back to the previous model", topics.model_rollback, entity_category="config"),
-        "take_snapshot": _button("Take a snapshot", topics.snapshot_get),
-        "restart": _button("Restart", topics.restart, entity_category="config", device_class="restart"),
-        "inference_ms": _diagnostic(topics, "Inference time", "value_json.inference_ms.p50", "duration", "ms"),
-        "cpu_temp": _diagnostic(topics, "CPU temperature", "value_json.cpu_temp_c", "temperature", "°C"),
-        "started": _diagnostic(topics, "Started", "value_json.started", "timestamp", None),
+        "check": _build_button("Check for a newer model", topics.model_check, entity_category="config"),
+        "rollback": _build_button("Back to the previous model", topics.model_rollback, entity_category="config"),
+        "take_snapshot": _build_button("Take a snapshot", topics.snapshot_get),
+        "restart": _build_button("Restart", topics.restart, entity_category="config", device_class="restart"),
+        "inference_ms": _build_diagnostic(topics, "Inference time", "value_json.inference_ms.p50", "duration", "ms"),
+        "cpu_temp": _build_diagnostic(topics, "CPU temperature", "value_json.cpu_temp_c", "temperature", "°C"),
+        "started": _build_diagnostic(topics, "Started", "value_json.started", "timestamp", None),
     }
 
 
-def _button(name: str, command_topic: str, **more: str) -> dict[str, Any]:
+def _build_button(name: str, command_topic: str, **more: str) -> dict[str, Any]:
     return {"platform": "button", "name": name, "command_topic": command_topic, **more}
 
 
-def _diagnostic(topics: Topics, name: str, value: str, device_class: str, unit: str | None) -> dict[str, Any]:
+def _build_diagnostic(topics: Topics, name: str, value: str, device_class: str, unit: str | None) -> dict[str, Any]:
     sensor = {
         "platform": "sensor",
         "name": name,

@@ -1,22 +1,24 @@
-"""What this device has left on the broker, remembered across restarts, so that it can take it away again.
+"""What this device has left on the broker, stored across restarts so that it can be removed.
 
-A retained message stays for ever unless it is cleared. When a restart comes with another model, or with discovery
-switched off, the topics of labels that are no more and the announcement must go, and only this file still knows them.
+A retained message stays forever unless it is cleared. When the device restarts with another model, or with discovery
+switched off, the topics of former labels and the announcement must be cleared, and only this file still lists them.
 """
 
-import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-log = logging.getLogger(__name__)
+from appliance.errors import describe_os_error
+from appliance.system.state_file import StateFile
+
+log = logging.getLogger("appliance.mqtt")
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedTopics:
-    """Topics and components that stand on the broker.
+    """Topics and components that are on the broker.
 
     Attributes:
         topics: Retained topics that a later start may have to clear: one for each watched label, and the announcement.
@@ -27,26 +29,42 @@ class PublishedTopics:
     components: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_announced(path: Path) -> PublishedTopics:
-    """What was announced before; nothing where the file is missing or cannot be read."""
-    try:
-        content = json.loads(path.read_bytes())
-        return PublishedTopics(
-            frozenset(map(str, content["topics"])), {str(k): str(v) for k, v in content["components"].items()}
+class PublishedTopicsFile:
+    """The file announced.json in the state folder."""
+
+    def __init__(self, path: Path):
+        """Describe the file; nothing is read yet."""
+        self._file = StateFile(
+            path,
+            _decode,
+            _encode,
+            PublishedTopics(),
+            mode=0o644,
+            durable=False,
+            if_unreadable="labels of an earlier model may stay on the broker",
+            log=log,
         )
-    except FileNotFoundError:
-        return PublishedTopics()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s cannot be read (%s): labels of an earlier model may stay on the broker", path, error)
-        return PublishedTopics()
+
+    def read(self) -> PublishedTopics:
+        """Return what was published before; nothing if the file is missing or cannot be read."""
+        return self._file.read()
+
+    def write(self, published: PublishedTopics) -> None:
+        """Replace the file; only log a failure, because it costs no more than a stale topic one day."""
+        try:
+            self._file.write(published)
+        except OSError as error:
+            log.warning(
+                "%s cannot be written (%s); labels of this model may stay on the broker",
+                self._file.path,
+                describe_os_error(error),
+            )
 
 
-def write_announced(path: Path, announced: PublishedTopics) -> None:
-    """Replaces the file as a whole; a failure is logged and costs no more than a stale topic some day."""
-    content = {"topics": sorted(announced.topics), "components": dict(announced.components)}
-    beside = path.with_suffix(".new")
-    try:
-        beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        log.warning("%s cannot be written (%s): labels of this model may stay on the broker", path, error.strerror)
+def _encode(published: PublishedTopics) -> dict[str, Any]:
+    return {"topics": sorted(published.topics), "components": dict(published.components)}
+
+
+def _decode(data: Any) -> PublishedTopics:
+    components = {str(key): str(platform) for key, platform in data["components"].items()}
+    return PublishedTopics(frozenset(map(str, data["topics"])), components)

@@ -1,34 +1,42 @@
-"""Troubles said once: when they begin, when they change, and when they are over; and the wait between two attempts."""
+"""A log of conditions: each is logged when it begins, when it changes, and when it is resolved."""
 
 import logging
+from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.mqtt")
+
+ReportCondition = Callable[[str, str | None], None]
+"""The form of ConditionLog.report: the condition's key, and its description or None when it is resolved."""
 
 
 class ConditionLog:
-    """What is wrong now, by key. Written by one thread; `sentence` may be read by any."""
+    """What is wrong at present, by key.
+
+    One thread writes it; any thread may read `summary`.
+
+    Attributes:
+        summary: All conditions in one line; None while there are none.
+    """
 
     def __init__(self) -> None:
         self._current: dict[str, str] = {}
-        self.sentence: str | None = None
+        self.summary: str | None = None
 
-    def say(self, key: str, sentence: str | None) -> None:
-        """The trouble called `key` is this, or over (None). Only a change is logged."""
-        if self._current.get(key) == sentence:
+    def report(self, key: str, description: str | None) -> None:
+        """Set the condition of a key, or resolve it with None; log only a change."""
+        if self._current.get(key) == description:
             return
-        if sentence is None:
-            over = self._current.pop(key)
-            log.info("no longer so: %s", over)
+        if description is None:
+            log.info("resolved: %s", self._current.pop(key))
         else:
-            self._current[key] = sentence
-            log.warning("%s", sentence)
-        self._join()
+            self._current[key] = description
+            log.warning("%s", description)
+        self._update_summary()
 
-    def over(self, key: str) -> bool:
-        """Ends a trouble without a word, for the caller to say it better. Returns whether there was one."""
-        there_was = self._current.pop(key, None) is not None
-        self._join()
-        return there_was
+    def remove(self, key: str) -> None:
+        """Resolve a condition without logging it, because the caller logs more than that."""
+        self._current.pop(key, None)
+        self._update_summary()
 
-    def _join(self) -> None:
-        self.sentence = "; ".join(self._current.values()) or None
+    def _update_summary(self) -> None:
+        self.summary = "; ".join(self._current.values()) or None

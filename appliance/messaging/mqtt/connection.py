@@ -1,7 +1,7 @@
-"""One connection to the broker, opened and driven without a thread: the only module that knows paho.
+"""One connection to the broker, opened and driven without a thread; this is the only module that uses paho.
 
-paho's callbacks only note what happened; whoever drives the connection reads it and acts. A thread of paho's own would die
-silently from an exception in a callback and never reconnect.
+paho's callbacks only append to `Connection.events`; the caller reads and handles them. A thread of paho's own would end
+silently on an exception in a callback and never reconnect.
 """
 
 import logging
@@ -15,135 +15,192 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from appliance.messaging.mqtt import errors as faults
-from appliance.messaging.mqtt.message import Outgoing
-from appliance.messaging.mqtt.tls import tls_context, wants_tls
-from appliance.messaging.topics import OFFLINE
+from appliance.messaging.mqtt.message import (
+    FIRST_ERROR_CODE,
+    Connected,
+    ConnectionEvent,
+    ConnectRefused,
+    Disconnected,
+    Outgoing,
+    Published,
+    Reason,
+    Received,
+    Subscribed,
+)
+from appliance.messaging.mqtt.tls import create_tls_context, is_tls_wanted
 from appliance.settings.schema import MqttSettings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.mqtt")
+
+UNSPECIFIED_ERROR = Reason(FIRST_ERROR_CODE, "Unspecified error")
 
 
 class Connection:
-    """One paho client, from CONNECT to its end. Its callbacks only note in `happened` what there was."""
+    """One paho client, from CONNECT to its end.
 
-    def __init__(self, client: mqtt.Client, mqtt5: bool):
+    Attributes:
+        events: What happened and was not handled yet, oldest first.
+        error_text: The socket's error before the broker answered CONNECT; empty if there was none.
+    """
+
+    def __init__(self, client: mqtt.Client, *, mqtt5: bool):
         self._client = client
         self._mqtt5 = mqtt5
-        self.happened: deque[tuple[Any, ...]] = deque()
-        self.said = ""  # what the socket gave as the reason of an error before the broker answered
-        client.on_connect = lambda _client, _data, _flags, reason, properties: self.happened.append(
-            ("answer", reason.value, reason.getName(), properties)
+        self.events: deque[ConnectionEvent] = deque()
+        self.error_text = ""
+        client.on_connect = self._note_connect
+        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self.events.append(
+            Disconnected(_to_reason(reason))
         )
-        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self.happened.append(
-            ("end", reason.value, reason.getName())
+        client.on_publish = lambda _client, _data, packet_id, reason, _properties: self.events.append(
+            Published(packet_id, _to_reason(reason))
         )
-        client.on_publish = lambda _client, _data, mid, reason, _properties: self.happened.append(
-            ("published", mid, reason.value, reason.getName() if reason.value else "")
+        client.on_subscribe = lambda _client, _data, _packet_id, reasons, _properties: self.events.append(
+            Subscribed(tuple(map(_to_reason, reasons)))
         )
-        client.on_subscribe = lambda _client, _data, _mid, reasons, _properties: self.happened.append(
-            ("subscribed", [(reason.value, reason.getName()) for reason in reasons])
-        )
-        client.on_message = lambda _client, _data, message: self.happened.append(("message", message))
+        client.on_message = self._note_message
         client.on_log = self._note_error
 
     @property
-    def clogged(self) -> bool:
-        """Whether bytes wait that the network does not take at present."""
+    def is_clogged(self) -> bool:
+        """Whether bytes wait that the network does not accept at present."""
         return self._client.want_write()
 
     def publish(self, message: Outgoing) -> int:
-        """Puts a message on the wire; returns paho's number for it."""
+        """Publish a message; return its packet identifier.
+
+        Raises:
+            ValueError: MQTT does not allow the topic or the payload.
+        """
         properties = None
         if message.correlation is not None:
-            properties = Properties(PacketTypes.PUBLISH)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's is not annotated
             properties.CorrelationData = message.correlation
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
-    def accept(self, subscriptions: Sequence[str]) -> None:
-        """The broker said yes: subscribe, and stop listening to paho's log, which costs time for each packet."""
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe to topics with QoS 1; call it once, after the broker has accepted CONNECT."""
+        # From here on paho's log is of no use, and it costs time for each packet.
         self._client.on_log = None
-        # A command that was sent to be retained is told from others also when it arrives live; MQTT 3.1.1 cannot say so.
-        how = SubscribeOptions(qos=1, retainAsPublished=True) if self._mqtt5 else 1
-        if subscriptions:
-            self._client.subscribe([(topic, how) for topic in subscriptions])
+        if not topics:
+            return
+        if self._mqtt5:
+            # Only this option makes a retained command recognizable when it arrives live; MQTT 3.1.1 has none like it.
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            self._client.subscribe([(topic, options) for topic in topics])
+        else:
+            self._client.subscribe([(topic, 1) for topic in topics])
 
     def wait(self, wake_fd: int, timeout_s: float) -> None:
-        """Waits for the network or for `wake_fd`, and does what the network wants."""
+        """Wait for the network or for `wake_fd` to become readable, then read and write what the network permits."""
         sock = self._client.socket()
+        if sock is None:
+            self._note_end()
+            return
         poll = select.poll()
         poll.register(wake_fd, select.POLLIN)
-        if sock is None:
-            self._ended()
-            return
         poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
         pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         ready = dict(poll.poll(0 if pending else timeout_s * 1000))
-        events = ready.get(sock.fileno(), 0)
-        if pending or events & ~select.POLLOUT:
+        flags = ready.get(sock.fileno(), 0)
+        if pending or flags & ~select.POLLOUT:
             self._client.loop_read()
-        if events & select.POLLOUT:
+        if flags & select.POLLOUT:
             self._client.loop_write()
         if self._client.loop_misc() != mqtt.MQTT_ERR_SUCCESS:
-            self._ended()
+            self._note_end()
 
-    def close(self, farewell: bool) -> None:
-        """Ends the connection: with DISCONNECT (no will is sent), or by closing the socket (the broker sends the will)."""
+    def close(self, *, farewell: bool) -> None:
+        """Close the connection.
+
+        Args:
+            farewell: Send DISCONNECT, after which the broker sends no will; otherwise the broker sends the will.
+        """
         try:
             if farewell:
                 self._client.disconnect()
             if sock := self._client.socket():
                 sock.close()
         except (OSError, ValueError) as error:
-            log.debug("closing the connection: %s", error)
+            log.debug("closing the connection failed: %s", error)
 
-    def _ended(self) -> None:
-        if not any(what[0] == "end" for what in self.happened):
-            self.happened.append(("end", faults.REFUSED_FROM, "Unspecified error"))
+    def _note_end(self) -> None:
+        if not any(isinstance(event, Disconnected) for event in self.events):
+            self.events.append(Disconnected(UNSPECIFIED_ERROR))
+
+    def _note_connect(
+        self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.value:
+            self.events.append(ConnectRefused(_to_reason(reason)))
+            return
+        # paho sets an attribute only for a property that the broker sent.
+        receive_maximum = getattr(properties, "ReceiveMaximum", None)
+        self.events.append(Connected(receive_maximum, getattr(properties, "MaximumPacketSize", None)))
+
+    def _note_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        properties = message.properties
+        response_topic = getattr(properties, "ResponseTopic", None)
+        correlation = getattr(properties, "CorrelationData", None)
+        self.events.append(
+            Received(message.topic, bytes(message.payload), bool(message.retain), response_topic, correlation)
+        )
 
     def _note_error(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:
-            self.said = text
+            self.error_text = text
 
 
 def open_connection(
-    settings: MqttSettings, password: str | None, client_id: str, availability: str | None, answer_s: float
+    settings: MqttSettings, password: str | None, client_id: str, will: Outgoing | None, timeout_s: float
 ) -> Connection:
-    """Connects, with a clean start and no session, and sends CONNECT; blocks for name lookup, TCP and TLS.
+    """Connect and send CONNECT, with a clean start and no session; block for name lookup, TCP and TLS.
 
     Args:
         settings: The mqtt section.
-        password: Of the account.
+        password: The account's password.
         client_id: Sent to the broker.
-        availability: Where the broker says `offline` when this connection breaks; None: nowhere.
-        answer_s: For the answer to TCP and TLS.
+        will: What the broker publishes if this connection breaks; None for nothing.
+        timeout_s: For the answer to TCP and TLS.
 
     Raises:
-        OSError, ssl.SSLError, MessagingError: No connection came about (faults.connecting has the sentence).
+        OSError, ssl.SSLError, MessagingError: No connection was made (errors.describe_connect_error explains it).
     """
     mqtt5 = settings.protocol == "5"
-    clean = {} if mqtt5 else {"clean_session": True}
-    protocol = mqtt.MQTTv5 if mqtt5 else mqtt.MQTTv311
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False, **clean)
-    client.connect_timeout = answer_s
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        clean_session=None if mqtt5 else True,
+        protocol=mqtt.MQTTv5 if mqtt5 else mqtt.MQTTv311,
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = timeout_s
     if settings.username:
         client.username_pw_set(settings.username, password)
-    if wants_tls(settings):
-        client.tls_set_context(tls_context(settings))
-    if availability:
-        client.will_set(availability, OFFLINE, qos=1, retain=True)
-    connection = Connection(client, mqtt5)
-    fresh: dict[str, Any] = {}
+    if is_tls_wanted(settings):
+        client.tls_set_context(create_tls_context(settings))
+    if will:
+        client.will_set(will.topic, will.payload, will.qos, will.retain)
+    connection = Connection(client, mqtt5=mqtt5)
     if mqtt5:
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's is not annotated
         properties.SessionExpiryInterval = 0
-        fresh = {"clean_start": True, "properties": properties}
-    client.connect(settings.host, broker_port(settings), settings.keepalive_s, **fresh)
+        client.connect(
+            settings.host, broker_port(settings), settings.keepalive_s, clean_start=True, properties=properties
+        )
+    else:
+        client.connect(settings.host, broker_port(settings), settings.keepalive_s)
     return connection
 
 
 def broker_port(settings: MqttSettings) -> int:
-    """The broker's port: as set, else 1883, with TLS 8883."""
-    return settings.port or (8883 if wants_tls(settings) else 1883)
+    """Return the broker's port: as set, otherwise 8883 with TLS and 1883 without."""
+    return settings.port or (8883 if is_tls_wanted(settings) else 1883)
+
+
+def _to_reason(code: ReasonCode) -> Reason:
+    # Looking up the name is slow, and for success it is of no use.
+    return Reason(code.value, code.getName() if code.value else "")

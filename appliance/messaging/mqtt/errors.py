@@ -1,10 +1,10 @@
-"""What is wrong with the broker, in one sentence that says what to do.
+"""Describe what is wrong with the broker, in one sentence that ends with the remedy.
 
-A broker says little when it refuses something: a number, a TLS alert, or a closed connection. These functions turn each
-into a sentence for the owner of the device. A sentence depends on the condition alone and never on the try, so that
-the same condition gives the same words and is logged once. No sentence holds a password.
+A broker explains little when it refuses something: a number, a TLS alert, or a closed connection. These functions turn
+each into a sentence for the owner of the device. A sentence depends on the condition alone and never on the attempt, so
+that a lasting condition is logged once. No sentence contains a password.
 
-Numbers are MQTT 5 reason codes (OASIS MQTT 5.0, 2.4); those of 3.1.1 are turned into them by the client library.
+Numbers are MQTT 5 reason codes (OASIS MQTT 5.0, 2.4); the client library converts those of 3.1.1 to them.
 """
 
 import socket
@@ -12,172 +12,198 @@ import ssl
 from collections.abc import Sequence
 
 from appliance.errors import MessagingError
-from appliance.messaging.mqtt.tls import wants_tls
+from appliance.messaging.mqtt.message import Reason
+from appliance.messaging.mqtt.tls import is_tls_wanted
 from appliance.settings.schema import MqttSettings
 
 UNSPECIFIED = 0x80
+UNSUPPORTED_VERSION = 0x84
+CLIENT_ID_INVALID = 0x85
+BAD_CREDENTIALS = 0x86
 NOT_AUTHORIZED = 0x87
-QUOTA_EXCEEDED = 0x97
+BAD_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
-REFUSED_FROM = 0x80
-"""Reason codes from here on say no."""
+QUOTA_EXCEEDED = 0x97
+
+_REFUSED_VERSION_3 = 0x01  # of a CONNACK of MQTT 3.1.1, whose code the client library may pass on as it is
 
 # OpenSSL's X509_V_ERR_*.
 _EXPIRED, _NOT_YET_VALID, _HOST_MISMATCH, _ADDRESS_MISMATCH = 10, 9, 62, 64
 
-_NO_TLS = "does not speak TLS on this port: correct mqtt.port, or set mqtt.tls = false and remove the three files"
+_NO_TLS = "does not speak TLS on this port; correct mqtt.port, or set mqtt.tls = false and remove the three files"
+_OLD_TLS = "speaks only TLS versions that are no longer safe; it needs TLS 1.2 or later"
+_WRONG_CERTIFICATE = "refuses mqtt.cert_file; use the certificate that this broker expects"
 _ALERTS = {
-    "CERTIFICATE_REQUIRED": "wants a client certificate: set mqtt.cert_file and mqtt.key_file",
-    "HANDSHAKE_FAILURE": "refuses the TLS handshake: it may want a client certificate (mqtt.cert_file, mqtt.key_file)",
-    "UNKNOWN_CA": "does not know the authority that signed mqtt.cert_file",
-    "CERTIFICATE_EXPIRED": "says that mqtt.cert_file has expired: renew it",
-    "CERTIFICATE_REVOKED": "says that mqtt.cert_file was revoked: renew it",
-    "BAD_CERTIFICATE": "refuses mqtt.cert_file: it is not the certificate that this broker expects",
-    "CERTIFICATE_UNKNOWN": "refuses mqtt.cert_file: it is not the certificate that this broker expects",
+    "CERTIFICATE_REQUIRED": "wants a client certificate; set mqtt.cert_file and mqtt.key_file",
+    "HANDSHAKE_FAILURE": "refuses the TLS handshake; it may want a client certificate (mqtt.cert_file, mqtt.key_file)",
+    "UNKNOWN_CA": "does not know the authority that signed mqtt.cert_file; use a certificate of one that it knows",
+    "CERTIFICATE_EXPIRED": "reports that mqtt.cert_file has expired; renew it",
+    "CERTIFICATE_REVOKED": "reports that mqtt.cert_file was revoked; renew it",
+    "BAD_CERTIFICATE": _WRONG_CERTIFICATE,
+    "CERTIFICATE_UNKNOWN": _WRONG_CERTIFICATE,
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
-    "UNSUPPORTED_PROTOCOL": "speaks only TLS versions that are no longer safe: it needs TLS 1.2 or later",
-    "PROTOCOL_VERSION": "speaks only TLS versions that are no longer safe: it needs TLS 1.2 or later",
+    "UNSUPPORTED_PROTOCOL": _OLD_TLS,
+    "PROTOCOL_VERSION": _OLD_TLS,
 }
 
 
-def connecting(error: Exception, broker: str, settings: MqttSettings) -> str:
-    """Why no connection came about.
+def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of error
+    error: Exception, broker: str, settings: MqttSettings
+) -> str:
+    """Describe why no connection was made.
 
     Args:
         error: What the attempt raised.
         broker: `host:port`.
         settings: The mqtt section.
     """
-    if isinstance(error, MessagingError):
-        return str(error)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _certificate(error, broker, settings)
-    if isinstance(error, ssl.SSLError):
-        return tls_alert(str(error), broker) or f"TLS with the broker {broker} failed ({error.reason or error})"
-    if isinstance(error, socket.gaierror):
-        return f"the broker's name {settings.host} is not known ({error.strerror}): check mqtt.host and the network"
-    if isinstance(error, ConnectionRefusedError):
-        return f"no broker listens at {broker}: start it, or correct mqtt.host and mqtt.port"
-    if isinstance(error, TimeoutError):
-        return f"nothing answers at {broker}: check mqtt.host, mqtt.port, the network and firewalls"
-    if isinstance(error, ConnectionResetError):
-        return f"{broker} closed the connection at once: check mqtt.port, and whether the broker speaks TLS there (mqtt.tls)"
+    match error:
+        case MessagingError():
+            return str(error)
+        case ssl.SSLCertVerificationError():
+            return _describe_certificate(error, broker, settings)
+        case ssl.SSLError():
+            return (
+                describe_tls_alert(str(error), broker)
+                or f"TLS with the broker {broker} failed ({error.reason or error}); check the broker's TLS settings"
+            )
+        case socket.gaierror():
+            return f"the broker's name {settings.host} is unknown ({error.strerror}); check mqtt.host and the network"
+        case ConnectionRefusedError():
+            return f"no broker listens at {broker}; start it, or correct mqtt.host and mqtt.port"
+        case TimeoutError():
+            return f"nothing answers at {broker}; check mqtt.host, mqtt.port, the network and firewalls"
+        case ConnectionResetError():
+            return (
+                f"{broker} closed the connection immediately; check mqtt.port, and whether the broker speaks TLS there"
+                " (mqtt.tls)"
+            )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return f"the broker {broker} cannot be reached ({reason}): check the network"
+    return f"the broker {broker} cannot be reached ({reason}); check the network"
 
 
-def refused_connection(
-    code: int, name: str, broker: str, settings: MqttSettings, client_id: str, will: str | None
+def describe_refused_connection(
+    reason: Reason, broker: str, settings: MqttSettings, client_id: str, will_topic: str | None
 ) -> str:
-    """Why the broker answered CONNECT with no.
+    """Describe why the broker refused CONNECT.
 
     Args:
-        code: The reason code.
-        name: Its name in the standard.
+        reason: The reason in its CONNACK.
         broker: `host:port`.
         settings: The mqtt section.
         client_id: As it was sent.
-        will: The topic of the will, which the broker checks too; None: there is none.
+        will_topic: The topic of the will, which the broker checks too; None if there is none.
     """
-    who = f"the account {settings.username}" if settings.username else "a client without an account"
-    if code in (0x01, 0x84):
+    account = f"the account {settings.username}" if settings.username else "a client without an account"
+    if reason.code in (_REFUSED_VERSION_3, UNSUPPORTED_VERSION):
         other = "3.1.1" if settings.protocol == "5" else "5"
-        return f'the broker {broker} does not speak MQTT {settings.protocol}: set mqtt.protocol = "{other}"'
-    if code == 0x85:
-        return f"the broker {broker} refuses the client id {client_id}: set mqtt.client_id"
-    if code in (0x86, 0x8C):
-        return f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file"
-    if code == NOT_AUTHORIZED:
-        right = f", or give it the right to write {will}" if will else ""
+        return f'the broker {broker} does not speak MQTT {settings.protocol}; set mqtt.protocol = "{other}"'
+    if reason.code == CLIENT_ID_INVALID:
+        return f"the broker {broker} refuses the client id {client_id}; set mqtt.client_id"
+    if reason.code in (BAD_CREDENTIALS, BAD_METHOD, NOT_AUTHORIZED):
+        grant = f", or grant it to write {will_topic}" if will_topic and reason.code == NOT_AUTHORIZED else ""
         return (
-            f"the broker {broker} refuses {who} ({name}): correct mqtt.username and the file mqtt.password_file{right}"
+            f"the broker {broker} refuses {account} ({reason.name}); correct mqtt.username and the file"
+            f" mqtt.password_file{grant}"
         )
-    return f"the broker {broker} refuses the connection ({name})"
+    return f"the broker {broker} refuses the connection ({reason.name}); see the broker's log"
 
 
-def closed_unanswered(broker: str, settings: MqttSettings) -> str:
-    """The connection was closed before the broker answered CONNECT, and nothing says why."""
+def describe_closed_unanswered(broker: str, settings: MqttSettings) -> str:
+    """Describe a connection that was closed, without any reason, before the broker answered CONNECT."""
     if settings.cert_file:
         hint = "the file mqtt.cert_file"
-    elif wants_tls(settings):
+    elif is_tls_wanted(settings):
         hint = "whether it wants a client certificate (mqtt.cert_file, mqtt.key_file)"
     else:
         hint = "whether it speaks TLS there (mqtt.tls)"
-    return f"{broker} closed the connection without an answer: check mqtt.port, mqtt.protocol and {hint}"
+    return f"{broker} closed the connection without an answer; check mqtt.port, mqtt.protocol and {hint}"
 
 
-def unanswered(broker: str) -> str:
-    """Something accepts connections and does not speak MQTT."""
-    return f"{broker} accepts connections and does not answer: check mqtt.port, mqtt.protocol and mqtt.tls"
+def describe_unanswered(broker: str) -> str:
+    """Describe a server that accepts connections and does not speak MQTT."""
+    return f"{broker} accepts connections and does not answer; check mqtt.port, mqtt.protocol and mqtt.tls"
 
 
-def lost(code: int, name: str, broker: str) -> str:
-    """A connection that worked came to its end."""
-    reason = f" ({name})" if code >= REFUSED_FROM and name != "Unspecified error" else ""
-    return f"the connection to the broker {broker} was lost{reason}"
+def describe_lost(reason: Reason, broker: str) -> str:
+    """Describe the end of a connection that worked."""
+    why = f" ({reason.name})" if reason.is_error and reason.name != "Unspecified error" else ""
+    return f"the connection to the broker {broker} was lost{why}"
 
 
-def another_client(broker: str, client_id: str) -> str:
-    """Two clients with one id throw each other out."""
+def describe_takeover(broker: str, client_id: str) -> str:
+    """Describe two clients with one id, each of which disconnects the other."""
     return (
-        f"another client connects to {broker} with the id {client_id} and takes the connection over: give each device a"
+        f"another client connects to {broker} with the id {client_id} and takes the connection over; give each device a"
         " device.id or mqtt.client_id of its own"
     )
 
 
-def flapping(broker: str, client_id: str) -> str:
-    """The connection ends soon after it began, again and again; MQTT 3.1.1 does not say why."""
+def describe_flapping(broker: str, client_id: str) -> str:
+    """Describe connections that end soon after they began, for which MQTT 3.1.1 gives no reason."""
     return (
-        f"the broker {broker} closes the connection again and again: another client may use the id {client_id}"
-        " (mqtt.client_id), or the broker's log says why"
+        f"the broker {broker} closes the connection again and again; another client may use the id {client_id}"
+        " (mqtt.client_id), otherwise see the broker's log"
     )
 
 
-def refused_topics(topics: Sequence[str], more: bool, why: str, kept: bool) -> str:
-    """The broker does not take what is written to some topics.
+def describe_refused_topics(topics: Sequence[str], why: str, *, more: bool, durable: bool) -> str:
+    """Describe topics to which the broker accepts no messages.
 
     Args:
         topics: One or two of them.
-        more: There are others.
-        why: What the broker said, or did.
-        kept: Messages on the first of them are durable.
+        why: The broker's reason, or what it does instead.
+        more: Whether there are others.
+        durable: Whether messages to one of them are durable.
     """
-    which = ", ".join(topics) + " and others" if more else " and ".join(topics)
-    waiting = "; events wait in the outbox" if kept else ""
-    right = "give this device's account the right to write there"
-    return f"the broker does not take what is written to {which} ({why}){waiting}: {right}"
+    names = ", ".join(topics) + " and others" if more else " and ".join(topics)
+    waiting = "; events wait in the outbox" if durable else ""
+    remedy = "grant this device's account to write there"
+    return f"the broker does not accept messages to {names} ({why}){waiting}; {remedy}"
 
 
-def refused_message(topic: str, name: str) -> str:
-    """The broker refuses single messages on a topic that it otherwise takes."""
-    return f"the broker refused a message for {topic} ({name}); it is kept and tried again with the next connection"
+def describe_refused_message(topic: str, reason: Reason) -> str:
+    """Describe the refusal of one durable message, whose topic the broker otherwise accepts."""
+    return f"the broker refused a message to {topic} ({reason.name}); it is sent again with the next connection"
 
 
-def refused_subscription(topic: str, name: str) -> str:
-    """The broker does not let the device listen."""
-    return f"the broker does not let this device read {topic} ({name}): commands there do not arrive"
+def describe_refused_subscription(topic: str, reason: Reason) -> str:
+    """Describe a subscription that the broker refused."""
+    return (
+        f"the broker does not let this device read {topic} ({reason.name}), and commands there do not arrive; grant its"
+        " account to read there"
+    )
 
 
-def too_large(topic: str, size_bytes: int, limit_bytes: int) -> str:
-    """A message is larger than the broker takes."""
-    return f"a message of {size_bytes} bytes for {topic} is larger than the broker takes ({limit_bytes} bytes) and is not sent"
+def describe_oversized(topic: str, size_bytes: int, limit_bytes: int) -> str:
+    """Describe a message that is larger than the broker accepts."""
+    return (
+        f"a message of {size_bytes} bytes to {topic} is larger than the broker accepts ({limit_bytes} bytes) and is not"
+        " sent; raise the broker's limit"
+    )
 
 
-def tls_alert(said: str, broker: str) -> str | None:
-    """The sentence for a TLS alert whose name (of OpenSSL) is in a text; None when there is none."""
+def describe_tls_alert(text: str, broker: str) -> str | None:
+    """Describe the TLS alert whose OpenSSL name is in a text; return None if there is none."""
     for alert, meaning in _ALERTS.items():
-        if alert in said.upper().replace(" ", "_"):
+        if alert in text.upper().replace(" ", "_"):
             return f"the broker {broker} {meaning}"
     return None
 
 
-def _certificate(error: ssl.SSLCertVerificationError, broker: str, settings: MqttSettings) -> str:
+def _describe_certificate(error: ssl.SSLCertVerificationError, broker: str, settings: MqttSettings) -> str:
     if error.verify_code == _EXPIRED:
-        return f"the certificate of the broker {broker} has expired: renew it, or set this device's clock"
+        return f"the certificate of the broker {broker} has expired; renew it, or set this device's clock"
     if error.verify_code == _NOT_YET_VALID:
-        return f"the certificate of the broker {broker} is not valid yet: this device's clock may be behind"
+        return f"the certificate of the broker {broker} is not valid yet; set this device's clock"
     if error.verify_code in (_HOST_MISMATCH, _ADDRESS_MISMATCH):
-        return f"the certificate of the broker {broker} is not made out to {settings.host}: correct mqtt.host, or the certificate"
-    authority = f"mqtt.ca_file ({settings.ca_file})" if settings.ca_file else "the system (set mqtt.ca_file)"
-    return f"the certificate of the broker {broker} is not signed by an authority known to {authority}: {error.verify_message}"
+        return (
+            f"the certificate of the broker {broker} is not issued for {settings.host}; correct mqtt.host, or the"
+            " certificate"
+        )
+    authorities = f"mqtt.ca_file ({settings.ca_file})" if settings.ca_file else "the system (set mqtt.ca_file)"
+    return (
+        f"the certificate of the broker {broker} is not signed by an authority known to {authorities}:"
+        f" {error.verify_message}"
+    )

@@ -1,12 +1,15 @@
-"""MQTT messages and events as values."""
+"""MQTT messages, and what happens on a connection, as values."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
+FIRST_ERROR_CODE = 0x80
+"""Reason codes from this one on are errors (OASIS MQTT 5.0, 2.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message on its way. `correlation` is that of an answer (MQTT 5)."""
+    """One message to publish. `correlation` is the MQTT 5 property of a response."""
 
     topic: str
     payload: bytes
@@ -16,22 +19,94 @@ class Outgoing:
 
 
 class Wire(Protocol):
-    """A connection that messages can be put on."""
+    """A connection that can publish messages."""
 
     @property
-    def clogged(self) -> bool:
-        """Whether bytes wait that the network does not take at present."""
+    def is_clogged(self) -> bool:
+        """Whether bytes wait that the network does not accept at present."""
+        ...
 
     def publish(self, message: Outgoing) -> int:
-        """Puts a message on the wire; returns its number, by which the acknowledgement will name it."""
+        """Publish a message; return its packet identifier, which the acknowledgement repeats."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What came in. `retained`: the broker had kept it. The last two are MQTT 5's, for an answer."""
+class Reason:
+    """An MQTT reason code (OASIS MQTT 5.0, 2.4) and its name in the standard.
+
+    The client library converts the return codes of MQTT 3.1.1 to these.
+    """
+
+    code: int
+    name: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the code reports an error."""
+        return self.code >= FIRST_ERROR_CODE
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker accepted CONNECT.
+
+    Attributes:
+        receive_maximum: How many unacknowledged messages the broker accepts; None if it sets no limit.
+        maximum_packet_bytes: The largest packet that it accepts; None if it sets no limit.
+    """
+
+    receive_maximum: int | None = None
+    maximum_packet_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRefused:
+    """The broker refused CONNECT."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection ended, by either side or by the network."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A message was acknowledged (QoS 1), or sent (QoS 0)."""
+
+    packet_id: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The broker answered SUBSCRIBE, with one reason for each topic, in their order."""
+
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message arrived.
+
+    Attributes:
+        topic: Its topic.
+        payload: Its content.
+        retained: Whether the broker had kept it, or was asked to keep it.
+        response_topic: Where a response goes (MQTT 5), None if there is none.
+        correlation: What the response must repeat (MQTT 5), None if there is none.
+    """
 
     topic: str
     payload: bytes
     retained: bool
     response_topic: str | None = None
     correlation: bytes | None = None
+
+
+ConnectionEvent = Connected | ConnectRefused | Disconnected | Published | Subscribed | Received
+"""Everything that a connection notes; consumers match on the class."""

@@ -1,12 +1,12 @@
-"""Keeping one connection to the broker: when to try, how long to wait, and what to say about it.
+"""Keep one connection to the broker: when to connect, how long to wait, and what to report.
 
 Only what may block for long (name lookup, TCP and TLS) happens in a short-lived thread for each attempt, so that events
 are written to the outbox in time whatever the network does. After a failure the next attempt waits 1 s, doubling to
-30 s, with jitter; the wait begins anew only after a connection that has lasted, so that two clients with one id do
-not throw each other out in a tight loop.
+30 s, with jitter. The back-off is reset only by a connection that has lasted, so that two clients with one id do not
+disconnect each other in a tight loop.
 
-A trouble is said once when it begins. It is over with the next connection, except after a takeover or a series of short
-connections: those prove nothing by connecting once more, only by lasting.
+A condition is logged once when it begins. The next connection resolves it, except after a takeover or a series of short
+connections: only a connection that lasts resolves those.
 """
 
 import logging
@@ -15,207 +15,234 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
-from appliance.messaging.mqtt import errors as faults
+from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ConditionLog
+from appliance.messaging.mqtt.message import Reason
 from appliance.settings.schema import MqttSettings
 from appliance.system.backoff import BackOff
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.mqtt")
 
-_FLAPPING = 3  # connections in a row that ended before they had settled
+_FLAPPING = 3  # connections in a row that ended before they were stable
 _KEY = "connection"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """How long the publisher waits for what.
+    """The waiting times of the publisher.
 
     Attributes:
         first_s, longest_s: Between attempts to connect, doubling from the first to the longest, with jitter.
         answer_s: For the broker's answer, to TCP and to CONNECT.
-        settled_s: A connection this old has proved itself.
-        refused_s: Before a topic that the broker refused is tried again, while the connection stands.
+        stable_s: A connection of this age is stable.
+        refused_s: Before a topic that the broker refused is tried again during one connection.
     """
 
     first_s: float = 1.0
     longest_s: float = 30.0
     answer_s: float = 10.0
-    settled_s: float = 30.0
+    stable_s: float = 30.0
     refused_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Whom to connect to and as whom: what sentences name. `will` is the topic of the will."""
+    """The broker and the client's identity, as messages name them. `will_topic` is the topic of the will."""
 
     settings: MqttSettings
     broker: str
     client_id: str
-    will: str
+    will_topic: str
 
 
 class BrokerConnection(Protocol):
     """An opened connection, on which CONNECT was sent."""
 
-    happened: deque[tuple[Any, ...]]
-    said: str
+    error_text: str
 
-    def close(self, farewell: bool) -> None:
-        """Ends it: with DISCONNECT (no will is sent), or by closing the socket (the broker sends the will)."""
+    def close(self, *, farewell: bool) -> None:
+        """Close it: with DISCONNECT (the broker sends no will), or by closing the socket (it sends the will)."""
 
 
-class BrokerLink:
-    """The connection there is, or the way to the next one. Belongs to the publisher's thread."""
+C = TypeVar("C", bound=BrokerConnection)
+
+
+class BrokerLink(Generic[C]):
+    """The present connection, or the way to the next one. It belongs to the publisher's thread.
+
+    Attributes:
+        connection: The open connection, also before the broker has accepted it; None while there is none.
+        connected: Whether the broker has accepted it.
+        connecting: Whether an attempt is running.
+        connect_at_s: When the next attempt is due (monotonic).
+    """
 
     def __init__(
         self,
-        open_connection: Callable[[], BrokerConnection],
+        open_connection: Callable[[], C],
         address: BrokerAddress,
-        patience: ConnectionTimeouts,
-        troubles: ConditionLog,
+        timeouts: ConnectionTimeouts,
+        conditions: ConditionLog,
         *,
         wake: Callable[[], None],
-        waiting: Callable[[], int],
-        dropped: Callable[[int], bool],
-        settled: Callable[[], None],
+        count_waiting: Callable[[], int],
+        on_disconnect: Callable[[int], bool],
+        on_stable: Callable[[], None],
     ):
-        """Args:
-        open_connection: Called on a thread of its own; may block and raise.
-        address: Whom to connect to.
-        patience: The waiting times.
-        troubles: Where troubles are said.
-        wake: Wakes the publisher's thread; called from any.
-        waiting: How many events wait, for the log.
-        dropped: Called when a connection is gone, with the reason code of its end (0: the device's own); says whether
-            it is known, and said, what ended it.
-        settled: Called when a connection has lasted.
+        """Create the link; `poll` starts the first attempt.
+
+        Args:
+            open_connection: Called on a thread of its own; may block and raise.
+            address: The broker to connect to.
+            timeouts: The waiting times.
+            conditions: Where conditions are reported.
+            wake: Wakes the publisher's thread; called from any thread.
+            count_waiting: Returns how many events wait, for the log.
+            on_disconnect: Called when a connection has ended, with the reason code of its end (0 for the device's own
+                decision); returns whether the cause is known and was reported.
+            on_stable: Called when a connection has become stable.
         """
-        self.connection: Any = None
+        self.connection: C | None = None
         self.connected = False
         self.connect_at_s = 0.0
         self.connecting = False
-        self._open, self._address, self._patience, self._troubles = open_connection, address, patience, troubles
-        self._wake, self._waiting, self._dropped, self._settled = wake, waiting, dropped, settled
-        self._back_off = BackOff(patience.first_s, patience.longest_s)
-        self._arrived: deque[BrokerConnection | Exception] = deque()
+        self._open, self._address, self._timeouts, self._conditions = open_connection, address, timeouts, conditions
+        self._wake, self._count_waiting = wake, count_waiting
+        self._on_disconnect, self._on_stable = on_disconnect, on_stable
+        self._back_off = BackOff(timeouts.first_s, timeouts.longest_s)
+        self._results: deque[C | Exception] = deque()
         self._since_s = 0.0
         self._short_lives = 0
-        self._unsettled = False
+        self._unstable = False
         self._alert: str | None = None
         self._closed = threading.Event()
 
-    def tend(self, now_s: float) -> None:
-        """Does what is due: takes over what an attempt gave, begins the next, gives up on a silent broker."""
-        while self._arrived:
-            self._take(self._arrived.popleft(), now_s)
+    def poll(self, now_s: float) -> None:
+        """Advance the connection: adopt finished attempts, start the next one, time out a silent broker."""
+        while self._results:
+            self._adopt(self._results.popleft(), now_s)
         if self.connection is None:
             if not self.connecting and not self._closed.is_set() and now_s >= self.connect_at_s:
                 self.connecting = True
-                threading.Thread(target=self._attempt, name="broker-connect", daemon=True).start()
+                threading.Thread(target=self._connect, name="broker-connect", daemon=True).start()
         elif self.connected:
-            self._settle(now_s - self._since_s)
-        elif now_s >= self._since_s + self._patience.answer_s:
-            self.failed(faults.unanswered(self._address.broker))
+            self._check_stable(now_s - self._since_s)
+        elif now_s >= self._since_s + self._timeouts.answer_s:
+            self.schedule_retry(errors.describe_unanswered(self._address.broker))
 
-    def answered(self, code: int, name: str, now_s: float) -> bool:
-        """The broker answered CONNECT with this reason code. Returns whether it said yes."""
-        if code:
-            to = self._address
-            self.failed(faults.refused_connection(code, name, to.broker, to.settings, to.client_id, to.will))
-            return False
+    def handle_connack(self, now_s: float) -> None:
+        """Note that the broker has accepted CONNECT."""
         self.connected, self._since_s = True, now_s
-        if not self._unsettled:
-            self._announce()
-        return True
+        if not self._unstable:
+            self._log_connected()
 
-    def ended(self, code: int, name: str, now_s: float) -> None:
-        """The connection came to its end, with this reason code where the broker gave one."""
+    def handle_refusal(self, reason: Reason) -> None:
+        """Note that the broker has refused CONNECT."""
+        to = self._address
+        self.schedule_retry(
+            errors.describe_refused_connection(reason, to.broker, to.settings, to.client_id, to.will_topic)
+        )
+
+    def handle_disconnect(self, reason: Reason, now_s: float) -> None:
+        """Note that the connection has ended."""
         to = self._address
         if not self.connected:
-            # The alert that tells why may arrive with one attempt and be lost with the next: it is the same condition.
-            self._alert = faults.tls_alert(self.connection.said, to.broker) or self._alert
-            self.failed(self._alert or faults.closed_unanswered(to.broker, to.settings), alert=self._alert)
+            # The alert that explains it may arrive with one attempt and be lost with the next; the condition is the same.
+            text = self.connection.error_text if self.connection else ""
+            self._alert = errors.describe_tls_alert(text, to.broker) or self._alert
+            self.schedule_retry(
+                self._alert or errors.describe_closed_unanswered(to.broker, to.settings), alert=self._alert
+            )
             return
-        if self.drop(farewell=False, code=code):
-            self.failed(None, unsettled=self._unsettled)
+        if self.disconnect(farewell=False, code=reason.code):
+            self.schedule_retry(None, unstable=self._unstable)
             return
-        self._short_lives = self._short_lives + 1 if now_s - self._since_s < self._patience.settled_s else 0
+        self._short_lives = self._short_lives + 1 if now_s - self._since_s < self._timeouts.stable_s else 0
         flapping = self._short_lives >= _FLAPPING
-        if code == faults.SESSION_TAKEN_OVER:
-            self.failed(faults.another_client(to.broker, to.client_id), unsettled=True)
-        elif self._unsettled or flapping:
-            self.failed(None if self._unsettled else faults.flapping(to.broker, to.client_id), unsettled=True)
+        if reason.code == errors.SESSION_TAKEN_OVER:
+            self.schedule_retry(errors.describe_takeover(to.broker, to.client_id), unstable=True)
+        elif self._unstable or flapping:
+            description = None if self._unstable else errors.describe_flapping(to.broker, to.client_id)
+            self.schedule_retry(description, unstable=True)
         else:
-            self.failed(faults.lost(code, name, to.broker))
+            self.schedule_retry(errors.describe_lost(reason, to.broker))
 
-    def failed(self, sentence: str | None, *, unsettled: bool = False, alert: str | None = None) -> None:
-        """There is no connection, for this reason (None: the one that was said); the next attempt follows after a wait.
+    def schedule_retry(self, description: str | None, *, unstable: bool = False, alert: str | None = None) -> None:
+        """Report why there is no connection, and schedule the next attempt.
 
         Args:
-            sentence: What to say.
-            unsettled: The next connection alone does not mean that the trouble is over.
-            alert: The TLS alert behind it.
+            description: The condition; None if it was reported already.
+            unstable: Whether only a connection that lasts resolves the condition.
+            alert: The description of the TLS alert that caused it.
         """
-        self.drop(farewell=False)
-        if sentence:
-            self._troubles.say(_KEY, sentence)
-        self._unsettled, self._alert = unsettled, alert
+        self.disconnect(farewell=False)
+        if description:
+            self._conditions.report(_KEY, description)
+        self._unstable, self._alert = unstable, alert
         self.connect_at_s = time.monotonic() + self._back_off.next_s()
 
-    def drop(self, farewell: bool, code: int = 0) -> bool:
-        """Ends the connection, if there is one; returns whether what had ended it (`code`) is known, and said."""
+    def disconnect(self, *, farewell: bool, code: int = 0) -> bool:
+        """Close the connection if there is one.
+
+        Args:
+            farewell: Send DISCONNECT, after which the broker sends no will.
+            code: The reason code of its end.
+
+        Returns:
+            Whether the cause of its end is known and was reported.
+        """
         self.connected = False
         if self.connection is None:
             return False
-        self.connection.close(farewell)
+        self.connection.close(farewell=farewell)
         self.connection = None
-        return self._dropped(code)
+        return self._on_disconnect(code)
 
     @property
-    def careful(self) -> bool:
-        """Whether the connection before was short, and nobody knows why."""
+    def had_short_connection(self) -> bool:
+        """Whether the last connection was short for an unknown reason."""
         return self._short_lives > 0
 
     def retire(self) -> None:
-        """No further attempts; the present connection stays."""
+        """Start no further attempts; the present connection stays."""
         self._closed.set()
-        self._close_arrived()
+        self._close_results()
 
-    def _take(self, arrived: BrokerConnection | Exception, now_s: float) -> None:
+    def _adopt(self, result: C | Exception, now_s: float) -> None:
         self.connecting = False
-        if isinstance(arrived, Exception):
-            log.debug("connecting to %s: %r", self._address.broker, arrived)
-            self.failed(faults.connecting(arrived, self._address.broker, self._address.settings))
+        if isinstance(result, Exception):
+            log.debug("connecting to %s failed: %r", self._address.broker, result)
+            self.schedule_retry(errors.describe_connect_error(result, self._address.broker, self._address.settings))
         else:
-            self.connection, self._since_s = arrived, now_s
+            self.connection, self._since_s = result, now_s
 
-    def _attempt(self) -> None:
-        """One attempt, on a thread of its own: what it gives goes back through a queue."""
+    def _connect(self) -> None:
+        """Make one attempt, on a thread of its own; the result returns through a queue."""
         try:
-            self._arrived.append(self._open())
-        except Exception as error:  # noqa: BLE001 - turned into a sentence by the publisher's thread
-            self._arrived.append(error)
+            self._results.append(self._open())
+        except Exception as error:  # noqa: BLE001 - the publisher's thread describes it
+            self._results.append(error)
         self._wake()
         if self._closed.is_set():
-            self._close_arrived()
+            self._close_results()
 
-    def _settle(self, age_s: float) -> None:
-        if age_s < self._patience.settled_s:
+    def _check_stable(self, age_s: float) -> None:
+        if age_s < self._timeouts.stable_s:
             return
         self._back_off.reset()
         self._short_lives = 0
-        self._settled()
-        if self._unsettled:
-            self._unsettled = False
-            self._announce()
+        self._on_stable()
+        if self._unstable:
+            self._unstable = False
+            self._log_connected()
 
-    def _announce(self) -> None:
-        self._troubles.over(_KEY)
-        log.info("connected to %s; %d events waiting", self._address.broker, self._waiting())
+    def _log_connected(self) -> None:
+        self._conditions.remove(_KEY)
+        log.info("connected to %s; %d events waiting", self._address.broker, self._count_waiting())
 
-    def _close_arrived(self) -> None:
-        while self._arrived:
-            if not isinstance(arrived := self._arrived.popleft(), Exception):
-                arrived.close(farewell=False)
+    def _close_results(self) -> None:
+        while self._results:
+            if not isinstance(result := self._results.popleft(), Exception):
+                result.close(farewell=False)

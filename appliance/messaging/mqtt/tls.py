@@ -1,22 +1,22 @@
-"""TLS towards the broker, made anew for each attempt, so that a renewed certificate is used without a restart."""
+"""TLS to the broker, set up again for each attempt, so that a renewed certificate is used without a restart."""
 
 import ssl
 from pathlib import Path
 
-from appliance.errors import MessagingError
+from appliance.errors import MessagingError, describe_os_error
 from appliance.settings.schema import MqttSettings
 
 
-def wants_tls(settings: MqttSettings) -> bool:
-    """Whether the connection is to be encrypted: mqtt.tls, or any of the three files is given."""
+def is_tls_wanted(settings: MqttSettings) -> bool:
+    """Return whether the connection is to be encrypted: mqtt.tls is set, or any of the three files."""
     return settings.tls or any((settings.ca_file, settings.cert_file, settings.key_file))
 
 
-def tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    """The context for a connection: certificates are always checked, host names too, TLS 1.2 or later.
+def create_tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """Create the context of a connection, which always checks certificates and host names, with TLS 1.2 or later.
 
     Raises:
-        MessagingError: One of the files cannot be used; says which and why.
+        MessagingError: A file cannot be used; names it and the reason.
     """
     for key in ("ca_file", "cert_file", "key_file"):
         if file := getattr(settings, key):
@@ -27,24 +27,28 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
         raise MessagingError(f"mqtt.ca_file {settings.ca_file} holds no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.ca_file:
-        # Python 3.13 insists on extensions that certificates of a home-made authority often lack, and that every other
-        # MQTT client and Python 3.11 do without. Who signed it, for which host and until when is checked all the same.
+        # Python 3.13 demands extensions that certificates of a private authority often lack, and that Python 3.11 and
+        # other MQTT clients do without; the signature, the host name and the dates are checked all the same.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if settings.cert_file and settings.key_file:
-        try:
-            # Without a password given, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
-        except ssl.SSLError as error:
-            raise MessagingError(
-                f"mqtt.cert_file {settings.cert_file} and mqtt.key_file {settings.key_file} do not work together"
-                f" ({error.reason or 'not in PEM form, or the key has a passphrase'}): both must be PEM, the key without a"
-                " passphrase and belong to the certificate"
-            ) from error
+        _load_client_certificate(context, settings.cert_file, settings.key_file)
     return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:
+    try:
+        # Without an explicit password, OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(cert_file, key_file, password="")
+    except ssl.SSLError as error:
+        raise MessagingError(
+            f"mqtt.cert_file {cert_file} and mqtt.key_file {key_file} do not work together"
+            f" ({error.reason or 'not in PEM form, or the key has a passphrase'}); both must be PEM, and the key must"
+            " have no passphrase and belong to the certificate"
+        ) from error
 
 
 def _check_readable(key: str, file: Path) -> None:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise MessagingError(f"mqtt.{key} {file} cannot be read ({error.strerror})") from error
+        raise MessagingError(f"mqtt.{key} {file} cannot be read ({describe_os_error(error)})") from error

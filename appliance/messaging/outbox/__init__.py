@@ -1,0 +1,1 @@
+"""Durable messages, kept in an SQLite file until the broker has acknowledged them."""

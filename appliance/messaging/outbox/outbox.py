@@ -1,23 +1,21 @@
 """The outbox: an event that was written is delivered, whatever happens to the process, the broker or the power.
 
-Events pass through memory into a SQLite file (outbox_file.py) in one transaction a batch, together with the deletion of
-what the broker has acknowledged: one fsync for both. Whatever goes wrong with the disk, the caller never sees an
-exception and labeling goes on:
+Events pass through memory (unwritten.py) into an SQLite file (file.py) in one transaction a batch, together with the
+deletion of what the broker has acknowledged: one fsync for both. Whatever goes wrong with the disk, the caller never
+gets an exception and labeling continues:
 
-- A full disk: the oldest events make room for new ones, and are counted as dropped. Where not even that can be
-  written, events wait in memory (bounded, the oldest dropped and counted), are delivered from there, and go into
-  the file as soon as there is room.
-- A disk that gives errors or turned read-only: likewise in memory, until it can be written again.
-- A damaged file is set aside under a dated name and a new one begun.
+- A full disk: the oldest events are dropped for new ones, and counted. If not even that can be written, events wait in
+  memory (bounded, the oldest dropped and counted), are delivered from there, and are written when there is space.
+- A disk that reports errors or became read-only: likewise in memory, until it can be written again.
+- A damaged file is set aside under a dated name and a new one is created.
 
-What always holds: ids count up; an event is given out once between two `release` calls; events are dropped only for
-number, age or want of room, the oldest first, and each is counted. The count is since the start of the program, as
-the other figures in T/stats are. Each trouble is logged once when it begins and once when it is over.
+Invariants: ids count up; an event is given out once between two `release` calls; events are dropped only for number,
+age or lack of space, the oldest first, and each is counted. The count is since the start of the program, like the
+other figures in T/stats. Each condition is logged once when it begins and once when it is resolved.
 """
 
 import json
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -25,28 +23,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance.messaging.outbox.file import (
-    RESERVE_BYTES,
-    OutboxEvent,
-    OutboxFile,
-    OutboxTransaction,
-    is_damage,
-    is_full,
-    set_aside,
-)
+from appliance.errors import describe_os_error
+from appliance.messaging.outbox.database import free_bytes, is_damage, is_disk_full, set_aside
+from appliance.messaging.outbox.file import RESERVE_BYTES, OutboxEvent, OutboxFile
+from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 from appliance.messaging.payloads import encode
+from appliance.system.device_id import boot_id as read_boot_id
 
-log = logging.getLogger(__name__)
-
-MEMORY_EVENTS = 10_000
-"""Events kept in memory at the most while the file cannot be written."""
+log = logging.getLogger("appliance.mqtt")
 
 RETRY_S = 5.0
 """How long after a failed write the next one is tried."""
 
-_ROOM_BYTES = 4 * RESERVE_BYTES  # so much must be free for a full disk to count as over
-_EVENT_BYTES = 1024  # of one event in the file, generously
-_LAST_TRIES = 2
+_RESOLVED_BYTES = 4 * RESERVE_BYTES  # so much must be free before a full disk counts as resolved
+_EVENT_BYTES = 1024  # of one event in the file, an upper bound
+_CLOSE_ATTEMPTS = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
 
@@ -56,7 +47,13 @@ def _since_boot_s() -> float:
 
 
 class Outbox:
-    """Events that wait for the broker. Safe to use from any thread; after the constructor nothing raises."""
+    """Events that wait for the broker. Safe to use from any thread; after the constructor nothing raises.
+
+    Attributes:
+        path: The database file.
+        dropped: How many events were dropped since the start of the program.
+        error: Why events cannot be written as usual, with the remedy; None if they can.
+    """
 
     def __init__(
         self,
@@ -68,53 +65,51 @@ class Outbox:
         since_boot_s: Callable[[], float] = _since_boot_s,
         boot_id: str | None = None,
     ):
-        """Args:
-            path: The database file; its WAL lies beside it. The folder is made where it is missing.
-            max_events: Events kept at the most.
+        """Open the file, or create it and its folder.
+
+        Args:
+            path: The database file; its WAL is next to it.
+            max_events: The most events to keep.
             max_age_s: Older events are dropped.
             wall_s: Seconds since 1970 UTC, as far as the system knows.
             since_boot_s: Seconds since the system started; never corrected.
-            boot_id: Tells this boot of the system from others; without it, the kernel's.
+            boot_id: Identifies this boot of the system; None for the kernel's id.
 
         Raises:
             OutboxError: Another process holds the file.
         """
         self.path = path
         self.dropped = 0
-        self.trouble: str | None = None
+        self.error: str | None = None
         self._max_events = max_events
         self._max_age_s = max_age_s
         self._wall_s, self._since_boot_s = wall_s, since_boot_s
-        self._boot_id = boot_id or _kernel_boot_id()
+        self._boot_id = boot_id or read_boot_id()
         self._lock = threading.RLock()
         self._file: OutboxFile | None = None
         self._stored = 0
-        self._memory: dict[int, OutboxEvent] = {}  # not in the file (yet)
-        self._acknowledged: set[int] = set()  # still in the file
-        self._unsure = False  # a write failed: what is in memory may be in the file all the same
+        self._unwritten = UnwrittenChanges()
         self._given_out: set[int] = set()
         self._cursor = 0
         self._open: dict[str, str] = {}
-        self._opened: dict[str, str] = {}  # changes of _open that the file does not have yet
-        self._ended: dict[str, None] = {}  # in the order of their ends
-        self._room_events = max_events
+        self._space_events = max_events
         self._retry_at_s = self._age_check_at_s = 0.0
         self._next_id = 1
         try:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
-            self._say_unwritable(error)
-        # Ids follow the clock, so that they count up even where the file could not be read to see the last one.
+            self._report_unwritable(error)
+        # Ids follow the clock, so that they count up even if the file could not be read for the last one.
         self._next_id = max(self._next_id, int(wall_s() * 1e6))
 
     @property
     def waiting(self) -> int:
         """How many events wait for the broker's acknowledgement."""
         with self._lock:
-            return max(0, self._stored - len(self._acknowledged)) + len(self._memory)
+            return max(0, self._stored - len(self._unwritten.acknowledged)) + len(self._unwritten.events)
 
     def append(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Writes events, and deletes what was acknowledged, in one transaction.
+        """Write events, and delete what was acknowledged, in one transaction.
 
         Args:
             events: Each `{"topic": str, "payload": dict, "time": seconds since 1970 UTC}`; without a time it is now. A
@@ -124,254 +119,224 @@ class Outbox:
             now_s, wall_s = self._since_boot_s(), self._wall_s()
             for event in events:
                 time_s = event.get("time", wall_s)
-                self._take(event["topic"], event["payload"], time_s, now_s - (wall_s - time_s))
-            self._bound_memory(self._max_events)
+                self._add(event["topic"], event["payload"], time_s, now_s - (wall_s - time_s))
+            self.dropped += self._unwritten.drop_oldest(self._max_events)
             self._store()
-            self._bound_memory(MEMORY_EVENTS)
-            self._bound_notes()
+            self.dropped += self._unwritten.drop_oldest(MAX_EVENTS)
+            self._unwritten.bound_notes(self._max_events)
 
-    def next_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
-        """The oldest events that were not given out since the last `release`, `limit` at the most, in order."""
+    def take_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
+        """Return at most `limit` of the oldest events not given out since the last `release`, in order."""
         with self._lock:
             batch: list[OutboxEvent] = []
             while self._file and len(batch) < limit:
                 try:
-                    entries = self._file.after(self._cursor, limit, without_topics)
+                    events = self._file.read_after(self._cursor, limit, without_topics)
                 except (sqlite3.Error, OSError) as error:
-                    self._failed(error)
+                    self._handle_failure(error)
                     break
-                if not entries:
+                if not events:
                     break
-                for entry in entries:
-                    self._cursor = entry.id
-                    if not any(entry.id in known for known in (self._given_out, self._acknowledged, self._memory)):
-                        batch.append(entry)
-                    if len(batch) == limit:
-                        break
-            for entry in self._memory.values():
-                if len(batch) < limit and entry.id not in self._given_out and entry.topic not in without_topics:
-                    batch.append(entry)
-            self._given_out.update(entry.id for entry in batch)
+                self._add_stored(batch, events, limit)
+            for event in self._unwritten.events.values():
+                if len(batch) < limit and event.id not in self._given_out and event.topic not in without_topics:
+                    batch.append(event)
+            self._given_out.update(event.id for event in batch)
             return batch
 
     def acknowledge(self, ids: Iterable[int]) -> None:
-        """Notes that the broker has these; they are deleted with the next `append` or `commit`."""
+        """Note that the broker has these events; the next `append` or `commit` deletes them."""
         with self._lock:
             for id in ids:
                 self._given_out.discard(id)
-                if self._memory.pop(id, None) is None or self._unsure:
-                    self._acknowledged.add(id)
+                self._unwritten.acknowledge(id)
 
     def commit(self) -> None:
-        """Deletes what was acknowledged and writes what could not be written before."""
+        """Delete what was acknowledged and write what could not be written before."""
         self.append(())
 
     def release(self, except_ids: Iterable[int] = ()) -> None:
-        """Lets everything that was not acknowledged be given out again, except these."""
+        """Give out everything that was not acknowledged again, except these events."""
         with self._lock:
             self._given_out = set(except_ids)
             self._cursor = 0
 
-    def age_s(self, entry: OutboxEvent) -> float:
-        """Seconds since the event happened.
+    def age_s(self, event: OutboxEvent) -> float:
+        """Return the seconds since the event happened.
 
-        Within one boot of the system this is right whatever happens to the wall clock, which on a board without a
-        battery jumps when the network comes.
+        Within one boot of the system this is correct whatever happens to the wall clock, which on a board without a
+        battery jumps when the network becomes available.
         """
-        return self._wall_s() - entry.time if entry.born_s is None else self._since_boot_s() - entry.born_s
+        return self._wall_s() - event.time if event.born_s is None else self._since_boot_s() - event.born_s
 
     def open_events(self) -> list[dict[str, Any]]:
-        """The payloads of events that started and whose end was never written, in the order of their ids."""
+        """Return the payloads of events that started and whose end was never written, in the order of their ids."""
         with self._lock:
             return [json.loads(self._open[id]) for id in sorted(self._open)]
 
     def close(self) -> None:
-        """Writes what is left and closes the file."""
+        """Write what is left and close the file."""
         with self._lock:
-            for _ in range(_LAST_TRIES):
+            for _ in range(_CLOSE_ATTEMPTS):
                 self._retry_at_s = 0.0
                 self.commit()
-                if not self._memory:
+                if not self._unwritten.events:
                     break
             if self._file:
                 self._file.close()
                 self._file = None
 
-    def _take(self, topic: str, payload: Mapping[str, Any], time_s: float, born_s: float) -> None:
+    def _add(self, topic: str, payload: Mapping[str, Any], time_s: float, born_s: float) -> None:
         try:
             text = encode(payload).decode()
         except (TypeError, ValueError):
-            log.exception("an event for %s cannot be written as JSON and is left out", topic)
+            log.exception("an event for %s cannot be written as JSON and is dropped", topic)
             return
-        self._memory[self._next_id] = OutboxEvent(self._next_id, topic, text, time_s, born_s)
+        self._unwritten.events[self._next_id] = OutboxEvent(self._next_id, topic, text, time_s, born_s)
         self._next_id += 1
         kind, id = payload.get("type"), payload.get("id")
-        if kind == "started":
-            self._open[id] = self._opened[id] = text
-            self._ended.pop(id, None)
+        if kind == "started" and id is not None:
+            self._open[id] = text
+            self._unwritten.note_start(id, text)
         elif kind == "ended" and id is not None:
             self._open.pop(id, None)
-            self._opened.pop(id, None)
-            self._ended[id] = None
+            self._unwritten.note_end(id)
+
+    def _add_stored(self, batch: list[OutboxEvent], events: Sequence[OutboxEvent], limit: int) -> None:
+        """Add events from the file to a batch, and move the cursor behind the last one looked at."""
+        skipped = (self._given_out, self._unwritten.acknowledged, self._unwritten.events)
+        for event in events:
+            self._cursor = event.id
+            if not any(event.id in ids for ids in skipped):
+                batch.append(event)
+            if len(batch) == limit:
+                break
 
     def _store(self) -> None:
         now_s = self._since_boot_s()
-        idle = not (self._memory or self._acknowledged or self._opened or self._ended)
-        if (idle and not self.trouble and now_s < self._age_check_at_s) or now_s < self._retry_at_s:
+        idle = self._unwritten.is_empty and not self.error and now_s < self._age_check_at_s
+        if idle or now_s < self._retry_at_s:
             return
         try:
             if self._file is None:
                 self._open_file()
-            self._transaction(max(self._excess(), self._aged(now_s)))
+            self._commit_changes(max(self._count_excess(), self._count_aged(now_s)))
         except (sqlite3.Error, OSError) as error:
-            self._failed(error)
+            self._handle_failure(error)
         else:
             self._age_check_at_s = now_s + _AGE_CHECK_S if now_s >= self._age_check_at_s else self._age_check_at_s
-            self._over()
+            self._resolve_error()
 
-    def _transaction(self, drop: int) -> None:
-        assert self._file
-        new = list(self._memory.values())
-        gone = self._acknowledged | self._memory.keys() if self._unsure else self._acknowledged
-        delivered, dropped = self._file.commit(OutboxTransaction(gone, max(0, drop), new, self._opened, self._ended))
+    def _commit_changes(self, drop_oldest: int) -> None:
+        if self._file is None:
+            raise sqlite3.ProgrammingError("the outbox is closed")
+        change = self._unwritten.build_transaction(drop_oldest)
+        delivered, dropped = self._file.commit(change)
         self.dropped += dropped
-        self._stored += len(new) - delivered - dropped
-        for written in (self._memory, self._acknowledged, self._opened, self._ended):
-            written.clear()
-        self._unsure = False
+        self._stored += len(change.new) - delivered - dropped
+        self._unwritten.clear()
 
-    def _excess(self) -> int:
-        return self._stored - len(self._acknowledged) + len(self._memory) - min(self._max_events, self._room_events)
+    def _count_excess(self) -> int:
+        waiting = self._stored - len(self._unwritten.acknowledged) + len(self._unwritten.events)
+        return waiting - min(self._max_events, self._space_events)
 
-    def _aged(self, now_s: float) -> int:
-        """How many of the oldest in the file are too old; looked at now and then."""
+    def _count_aged(self, now_s: float) -> int:
+        """Return how many of the oldest events in the file are too old; checked at intervals, 0 in between."""
         if now_s < self._age_check_at_s or not self._file:
             return 0
-        oldest = self._file.after(0, _AGE_CHECK_EVENTS)
         aged = 0
-        for entry in oldest:
-            if self.age_s(entry) <= self._max_age_s:
+        for event in self._file.read_after(0, _AGE_CHECK_EVENTS):
+            if self.age_s(event) <= self._max_age_s:
                 break
-            aged += entry.id not in self._acknowledged
+            aged += event.id not in self._unwritten.acknowledged
         return aged
 
-    def _failed(self, error: sqlite3.Error | OSError) -> None:
+    def _handle_failure(self, error: sqlite3.Error | OSError) -> None:
         self._retry_at_s = self._since_boot_s() + RETRY_S
-        self._unsure = True
+        self._unwritten.is_unsure = True
         if isinstance(error, sqlite3.Error):
             if is_damage(error):
-                self._begin_anew(error)
+                self._replace_file(error)
                 return
-            if is_full(error) and self._made_room():
+            if is_disk_full(error) and self._make_space():
                 self._retry_at_s = 0.0
-                self._say(
-                    f"the disk under {self.path} is full: the oldest events make room for new ones until there is space"
+                self._report(
+                    f"the disk of {self.path} is full, and the oldest events are dropped for new ones; free space on it"
                 )
                 return
-        self._say_unwritable(error)
-        if self._file and not (isinstance(error, sqlite3.Error) and is_full(error)):
-            self._reopen()
+        self._report_unwritable(error)
+        if self._file and not (isinstance(error, sqlite3.Error) and is_disk_full(error)):
+            self._reopen_file(self._file)
 
-    def _made_room(self) -> bool:
-        """Tries to store with the room that the reserve gives, else in the place of the oldest events."""
+    def _make_space(self) -> bool:
+        """Store in the reserve's space, otherwise in place of the oldest events; return whether it worked."""
         if not self._file:
             return False
         try:
-            self._file.make_room()
+            self._file.release_reserve()
             try:
-                self._transaction(self._excess())
+                self._commit_changes(self._count_excess())
             except sqlite3.Error as error:
-                if not is_full(error):
+                if not is_disk_full(error):
                     raise
-                self._transaction(max(self._excess(), 2 * len(self._memory) + 32))
-            # Half of what the reserve gave is for events, half for the WAL. Then as many go as come, so that the file does
-            # not grow, until there is space again.
-            spare_bytes = max(0, _room_bytes(self.path) - RESERVE_BYTES // 2)
-            self._room_events = max(1, self._stored + spare_bytes // _EVENT_BYTES)
+                self._commit_changes(max(self._count_excess(), 2 * len(self._unwritten.events) + 32))
+            # Half of what the reserve gave is for events, half for the WAL. From now on as many events are dropped as
+            # arrive, so that the file does not grow, until there is space again.
+            spare_bytes = max(0, free_bytes(self.path) - RESERVE_BYTES // 2)
+            self._space_events = max(1, self._stored + spare_bytes // _EVENT_BYTES)
         except (sqlite3.Error, OSError) as error:
-            log.debug("no room was made: %s", error)
+            log.debug("making space failed: %s", error)
             return False
         return True
 
-    def _begin_anew(self, error: sqlite3.Error) -> None:
-        """The file turned out to be damaged while in use: what is in memory goes into a new one."""
+    def _replace_file(self, error: sqlite3.Error) -> None:
+        """Set aside the file, which is damaged, and write what is in memory into a new one."""
         try:
             if self._file:
                 self._file.close()
                 self._file = None
             set_aside(self.path, f"is damaged ({error})")
             self._open_file()
-            # What is open stays so: the new file has to learn of it.
-            self._opened = dict(self._open)
-            self._transaction(0)
+            # Open events stay open: the new file must contain them too.
+            self._unwritten.opened = dict(self._open)
+            self._commit_changes(0)
         except (sqlite3.Error, OSError) as again:
-            self._say_unwritable(again)
+            self._report_unwritable(again)
 
-    def _reopen(self) -> None:
-        """After an I/O error a new handle, because SQLite cannot know what the old one left on the disk."""
-        assert self._file
-        self._file.close()
+    def _reopen_file(self, file: OutboxFile) -> None:
+        """Open the file again after an I/O error, because SQLite cannot know what the old handle left on the disk."""
+        file.close()
         self._file = None
         try:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
-            log.debug("reopening %s: %s", self.path, error)
+            log.debug("opening %s again failed: %s", self.path, error)
 
     def _open_file(self) -> None:
         self._file = OutboxFile(self.path, self._boot_id)
         self._stored = self._file.count()
-        self._next_id = max(self._next_id, self._file.last_id() + 1)
+        self._next_id = max(self._next_id, self._file.find_last_id() + 1)
         self._cursor = 0
-        for id, payload in self._file.open_events().items():
-            if id not in self._ended:
+        for id, payload in self._file.read_open_events().items():
+            if id not in self._unwritten.ended:
                 self._open.setdefault(id, payload)
 
-    def _bound_memory(self, events: int) -> None:
-        for id in list(self._memory)[: max(0, len(self._memory) - events)]:
-            del self._memory[id]
-            self.dropped += 1
-
-    def _bound_notes(self) -> None:
-        """What the file is to forget adds up while it cannot be written; what it can know of comes first."""
-        if len(self._ended) > 2 * MEMORY_EVENTS:
-            self._ended = dict.fromkeys(list(self._ended)[:MEMORY_EVENTS])
-        if len(self._acknowledged) > 2 * (self._max_events + MEMORY_EVENTS):
-            self._acknowledged = set(sorted(self._acknowledged)[: self._max_events + MEMORY_EVENTS])
-
-    def _over(self) -> None:
-        if self.trouble and _room_bytes(self.path) >= _ROOM_BYTES:
-            self.trouble = None
-            self._room_events = self._max_events
+    def _resolve_error(self) -> None:
+        if self.error and free_bytes(self.path) >= _RESOLVED_BYTES:
+            self.error = None
+            self._space_events = self._max_events
             if self._file:
-                self._file.reserve()
-            log.info("the outbox %s is written again; %d events waiting", self.path, self.waiting)
+                self._file.restore_reserve()
+            log.info("resolved: the outbox %s can be written again; %d events waiting", self.path, self.waiting)
 
-    def _say_unwritable(self, error: Exception) -> None:
-        self._say(
-            f"the outbox {self.path} cannot be written ({_reason(error)}): events wait in memory and are lost if the"
-            " process ends; give the disk room, or the service its rights on the folder"
+    def _report_unwritable(self, error: Exception) -> None:
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        self._report(
+            f"the outbox {self.path} cannot be written ({reason}), and events wait in memory and are lost if the"
+            " process ends; free space on the disk, or grant the service write access to the folder"
         )
 
-    def _say(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            self.trouble = trouble
-            log.error("%s", trouble)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _kernel_boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return f"unknown-{os.getpid()}-{time.time_ns()}"
-
-
-def _room_bytes(path: Path) -> int:
-    try:
-        disk = os.statvfs(path.parent)
-    except OSError:
-        return 0
-    return disk.f_bavail * disk.f_frsize
+    def _report(self, error: str) -> None:
+        if error != self.error:
+            self.error = error
+            log.error("%s", error)

@@ -3,8 +3,8 @@
 import json
 
 from appliance.messaging.home_assistant.announcer import Announcer
-from appliance.messaging.home_assistant.discovery import discovery
-from appliance.messaging.topics import Topics, slugs
+from appliance.messaging.home_assistant.discovery import build_discovery
+from appliance.messaging.topics import Topics, make_slugs
 from support.messaging import ManualTimers
 
 T = Topics("appliance", "pi-1")
@@ -12,7 +12,7 @@ FEW = ["cat", "dog"]
 
 
 def announced(labels=FEW, gone=None):
-    return discovery(T, "Camera pi-1", dict(zip(labels, slugs(labels), strict=True)), gone or {})
+    return build_discovery(T, "Camera pi-1", dict(zip(labels, make_slugs(labels), strict=True)), gone or {})
 
 
 def test_the_whole_message_has_what_home_assistant_refuses_it_without():
@@ -94,10 +94,10 @@ def announcer():
 
 def test_changes_in_a_row_are_announced_once():
     made, timers, times = announcer()
-    made.changed()
-    made.changed()
+    made.announce_soon()
+    made.announce_soon()
     timers.advance(1)
-    made.changed()
+    made.announce_soon()
     assert len(times) == 1
     timers.advance(10)
     assert len(times) == 2
@@ -110,7 +110,7 @@ def test_home_assistant_starting_is_answered_after_a_random_delay():
     delays = set()
     for _ in range(20):
         made, timers, times = announcer()
-        made.homeassistant_started()
+        made.handle_homeassistant_start()
         timers.advance(60)
         delays.add(round(times[0] - 1000, 3))
     assert len(delays) > 10
@@ -119,8 +119,8 @@ def test_home_assistant_starting_is_answered_after_a_random_delay():
 
 def test_a_change_does_not_wait_for_home_assistants_turn():
     made, timers, times = announcer()
-    made.homeassistant_started()
-    made.changed()
+    made.handle_homeassistant_start()
+    made.announce_soon()
     timers.advance(0.9)
     assert len(times) == 1
     timers.advance(60)
@@ -129,8 +129,8 @@ def test_a_change_does_not_wait_for_home_assistants_turn():
 
 def test_after_the_stop_nothing_is_announced():
     made, timers, times = announcer()
-    made.changed()
+    made.announce_soon()
     made.stop()
-    made.changed()
+    made.announce_soon()
     timers.advance(60)
     assert times == []

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.messaging.outbox.file import VERSION
-from appliance.messaging.outbox.outbox import MEMORY_EVENTS, RETRY_S, Outbox
+from appliance.messaging.outbox.database import VERSION
+from appliance.messaging.outbox.outbox import RETRY_S, Outbox
+from appliance.messaging.outbox.unwritten import MAX_EVENTS
 from support.paths import ROOT
 
 TOPIC = "appliance/pi-test/event"
@@ -57,11 +58,11 @@ def events(first: int, last: int, **payload) -> list[dict]:
 
 
 def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
-    return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in outbox.next_batch(limit)]
+    return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in outbox.take_batch(limit)]
 
 
 def deliver_all(outbox: Outbox) -> list[int]:
-    batch = outbox.next_batch(1_000_000)
+    batch = outbox.take_batch(1_000_000)
     outbox.acknowledge(entry.id for entry in batch)
     outbox.commit()
     return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in batch]
@@ -78,7 +79,7 @@ def test_events_come_back_in_order_from_the_next_process(path):
     outbox.close()
     again = Outbox(path, 100, WEEK_S)
     assert again.waiting == 8
-    entry = again.next_batch(1)[0]
+    entry = again.take_batch(1)[0]
     assert (entry.topic, entry.payload) == (TOPIC, '{"seq":0}')
     assert seqs(again) == list(range(1, 8))
 
@@ -86,7 +87,7 @@ def test_events_come_back_in_order_from_the_next_process(path):
 def test_an_event_is_given_out_once_until_released_and_not_after_its_acknowledgement(path):
     outbox = Outbox(path, 100, WEEK_S)
     outbox.append(events(0, 6))
-    first = outbox.next_batch(4)
+    first = outbox.take_batch(4)
     outbox.acknowledge([first[0].id, first[2].id])
     assert seqs(outbox) == [4, 5]
     outbox.release()
@@ -100,9 +101,9 @@ def test_an_event_is_given_out_once_until_released_and_not_after_its_acknowledge
 def test_topics_can_be_left_out(path):
     outbox = Outbox(path, 100, WEEK_S)
     outbox.append([*events(0, 3), {"topic": "other", "payload": {"seq": 3}}])
-    assert seqs_of(outbox.next_batch(10, without_topics=[TOPIC])) == ["other"]
+    assert seqs_of(outbox.take_batch(10, without_topics=[TOPIC])) == ["other"]
     outbox.release()
-    assert seqs_of(outbox.next_batch(10)) == [TOPIC] * 3 + ["other"]
+    assert seqs_of(outbox.take_batch(10)) == [TOPIC] * 3 + ["other"]
 
 
 def seqs_of(batch) -> list[str]:
@@ -138,7 +139,7 @@ def test_a_clock_that_is_set_right_makes_nothing_old_or_late(path, clock):
     clock.wall_s += 3 * WEEK_S
     clock.boot_s += 20
     outbox.commit()
-    batch = outbox.next_batch(10)
+    batch = outbox.take_batch(10)
     assert outbox.dropped == 0
     assert [round(outbox.age_s(entry)) for entry in batch] == [20, 20, 20]
 
@@ -150,10 +151,10 @@ def test_age_goes_on_over_a_reboot(path, clock):
     clock.wall_s += 3600
     clock.boot_s, clock.boot_id = 10.0, "boot-2"
     again = clock.outbox(path)
-    assert round(again.age_s(again.next_batch(1)[0])) == 3600
+    assert round(again.age_s(again.take_batch(1)[0])) == 3600
     again.append(events(1, 2))
     clock.pass_s(30)
-    assert round(again.age_s(again.next_batch(1)[0])) == 30
+    assert round(again.age_s(again.take_batch(1)[0])) == 30
 
 
 def test_events_without_an_end_are_open_also_for_the_next_process(path):
@@ -173,7 +174,7 @@ def test_events_without_an_end_are_open_also_for_the_next_process(path):
 def test_one_transaction_for_new_and_acknowledged_events(path):
     outbox = Outbox(path, 100, WEEK_S)
     outbox.append(events(0, 10))
-    batch = outbox.next_batch(10)
+    batch = outbox.take_batch(10)
     wal = Path(f"{path}-wal")
     before = wal.stat().st_size
     outbox.acknowledge(entry.id for entry in batch)
@@ -216,7 +217,7 @@ def test_a_file_that_turns_out_damaged_in_use_is_set_aside_and_open_events_are_k
         file.seek(4096)
         file.write(random.Random(1).randbytes(path.stat().st_size - 4096))
     caplog.clear()
-    while outbox.next_batch(1000):
+    while outbox.take_batch(1000):
         pass
     outbox.append(events(5000, 5002))
     assert said(caplog, "it was set aside") == 1
@@ -258,20 +259,20 @@ def test_a_second_process_is_told_that_the_file_is_in_use(path):
     other = f"from pathlib import Path; from appliance.messaging.outbox.outbox import Outbox; Outbox(Path({str(path)!r}), 100, 100)"
     done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
-    assert f"{path} is in use by another process: only one appliance can run in a state folder" in done.stderr
+    assert f"{path} is in use by another process; only one appliance can run in a state folder" in done.stderr
 
 
 def test_a_folder_in_the_way_is_an_outbox_in_memory_that_says_so(path, caplog, clock):
     path.mkdir()
     outbox = clock.outbox(path)
     outbox.append(events(0, 3))
-    assert "cannot be written" in outbox.trouble
+    assert "cannot be written" in outbox.error
     outbox.append(events(3, 4))
     assert said(caplog, "cannot be written") == 1
     path.rmdir()
     clock.pass_s(RETRY_S)
     outbox.commit()
-    assert outbox.trouble is None
+    assert outbox.error is None
     assert seqs(outbox) == [0, 1, 2, 3]
     outbox.close()
     assert Outbox(path, 100, WEEK_S).waiting == 4
@@ -309,8 +310,7 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
         outbox.append(events(first, first + 20, filler="x" * 200))
         clock.pass_s(0.2)
     assert (
-        outbox.trouble
-        == f"the disk under {path} is full: the oldest events make room for new ones until there is space"
+        outbox.error == f"the disk of {path} is full, and the oldest events are dropped for new ones; free space on it"
     )
     assert said(caplog, "is full") == 1 and said(caplog, "cannot be written") == 0
     assert outbox.dropped > 0 and outbox.waiting + outbox.dropped == 20_000
@@ -344,12 +344,12 @@ def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_
         fillers.append(fill(small_disk, f"filler-{number}"))  # somebody else takes what the reserve gives
         outbox.append(events(number, number + 1, filler="y" * 1000))
         clock.pass_s(0.2)
-    assert "cannot be written (database or disk is full)" in outbox.trouble
+    assert "cannot be written (database or disk is full)" in outbox.error
     assert said(caplog, "cannot be written") == 1
     waiting = seqs(outbox)
     assert waiting == list(range(outbox.dropped, 600))
     outbox.release()
-    half = outbox.next_batch(len(waiting) // 2)
+    half = outbox.take_batch(len(waiting) // 2)
     outbox.acknowledge(entry.id for entry in half)
     outbox.release()
     assert seqs(outbox) == waiting[len(half) :]
@@ -357,7 +357,7 @@ def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_
         filler.unlink()
     clock.pass_s(RETRY_S)
     outbox.commit()
-    assert outbox.trouble is None and said(caplog, "is written again") == 1
+    assert outbox.error is None and said(caplog, "can be written again") == 1
     outbox.close()
     assert seqs(clock.outbox(path)) == waiting[len(half) :]
 
@@ -365,9 +365,9 @@ def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_
 def test_memory_is_bounded_while_nothing_can_be_written(path, clock):
     path.mkdir()
     outbox = clock.outbox(path)
-    outbox.append(events(0, MEMORY_EVENTS))
-    outbox.append(events(MEMORY_EVENTS, MEMORY_EVENTS + 500))
-    assert (outbox.waiting, outbox.dropped) == (MEMORY_EVENTS, 500)
+    outbox.append(events(0, MAX_EVENTS))
+    outbox.append(events(MAX_EVENTS, MAX_EVENTS + 500))
+    assert (outbox.waiting, outbox.dropped) == (MAX_EVENTS, 500)
     assert seqs(outbox, 1) == [500]
 
 
@@ -382,19 +382,19 @@ def test_what_the_file_is_to_forget_is_bounded_while_nothing_can_be_written(path
                 for kind in ("started", "ended")
             ]
             outbox.append(pair)
-            outbox.acknowledge(entry.id for entry in outbox.next_batch(10))
+            outbox.acknowledge(entry.id for entry in outbox.take_batch(10))
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
     try:
-        before_bytes = live_through(0, 2 * MEMORY_EVENTS)
-        assert live_through(2 * MEMORY_EVENTS, 3 * MEMORY_EVENTS) - before_bytes < 500_000
+        before_bytes = live_through(0, 2 * MAX_EVENTS)
+        assert live_through(2 * MAX_EVENTS, 3 * MAX_EVENTS) - before_bytes < 500_000
     finally:
         tracemalloc.stop()
     path.rmdir()
     clock.pass_s(RETRY_S)
     outbox.append(events(7, 8))
-    assert outbox.trouble is None and seqs(outbox) == [7]
+    assert outbox.error is None and seqs(outbox) == [7]
     assert outbox.open_events() == []
 
 
@@ -407,7 +407,7 @@ WRITER = textwrap.dedent(
     outbox = Outbox(Path(sys.argv[1]), 100_000, 604_800)
     for number in range(int(sys.argv[2])):
         outbox.append([{"topic": "t", "payload": {"seq": number}}])
-        print(number, outbox.trouble or "", flush=True)
+        print(number, outbox.error or "", flush=True)
     outbox.close()
     """
 )

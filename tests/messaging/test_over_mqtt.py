@@ -45,7 +45,7 @@ class Device:
 
     def _arrived(self, message):
         if message.topic == T.homeassistant_status:
-            self.reports.homeassistant_status(message.payload)
+            self.reports.handle_homeassistant_status(message.payload)
         else:
             self.commands.handle(message)
 
@@ -72,13 +72,13 @@ def device(broker, tmp_path):
 
 def test_what_somebody_sees_of_a_label_that_comes_and_goes(broker, device):
     with broker.observer("#") as seen_there:
-        device.reports.model_changed(FLOWERS, ["rose", "tulip"], [True, True])
+        device.reports.use_model(FLOWERS, ["rose", "tulip"], [True, True])
         seen_there.wait_for(T.discovery)
-        device.reports.threshold(0.5)
-        device.reports.running(True)
-        device.reports.frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
+        device.reports.report_threshold(0.5)
+        device.reports.report_running(True)
+        device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
         seen_there.wait_for(T.label("rose"), b"ON")
-        device.reports.frame(frame(2, 5), [], 9.0, [ended("rose")], {}, bytes)
+        device.reports.report_frame(frame(2, 5), [], 9.0, [ended("rose")], {}, bytes)
         seen_there.wait_for(T.event, count=2)
         wait_until(lambda: json.loads(seen_there.last(T.state))["label"] is None, "nothing is seen any more")
         start, end = (json.loads(payload) for payload in seen_there.payloads(T.event))
@@ -98,9 +98,9 @@ def test_what_somebody_sees_of_a_label_that_comes_and_goes(broker, device):
 
 
 def test_a_swap_leaves_nothing_of_the_old_labels_on_the_broker(broker, device):
-    device.reports.model_changed(FLOWERS, ["rose", "tulip"], [True, True])
-    device.reports.model_changed(ModelIdentity("birds", "2", "cd" * 32), ["rose", "sparrow"], [True, True])
-    device.reports.running(True)
+    device.reports.use_model(FLOWERS, ["rose", "tulip"], [True, True])
+    device.reports.use_model(ModelIdentity("birds", "2", "cd" * 32), ["rose", "sparrow"], [True, True])
+    device.reports.report_running(True)
     with broker.observer(T.running) as ready:
         ready.wait_for(T.running, b"ON")
     with broker.observer("appliance/#") as later:
@@ -128,12 +128,12 @@ def test_commands_are_carried_out_and_answered_below_the_devices_own_topic(broke
 
 
 def test_a_snapshot_on_command_is_answered_when_it_was_taken(broker, device):
-    device.reports.model_changed(FLOWERS, ["rose"], [True])
+    device.reports.use_model(FLOWERS, ["rose"], [True])
     with broker.observer("appliance/#") as client:
         client.publish(T.snapshot_get, "PRESS", response_topic=T.responses + "me")
 
         def a_frame_later():
-            device.reports.frame(frame(), [], 9.0, [], {}, lambda: b"\xff\xd8 picture")
+            device.reports.report_frame(frame(), [], 9.0, [], {}, lambda: b"\xff\xd8 picture")
             return client.on(T.responses + "me")
 
         wait_until(a_frame_later, "the command is answered")
@@ -162,7 +162,7 @@ def test_a_command_that_is_sent_to_be_retained_is_not_carried_out_while_connecte
 
 
 def test_home_assistant_coming_back_gets_the_announcement_again(broker, device):
-    device.reports.model_changed(FLOWERS, ["rose"], [True])
+    device.reports.use_model(FLOWERS, ["rose"], [True])
     with broker.observer("homeassistant/#") as client:
         client.wait_for(T.discovery)
         client.publish(T.homeassistant_status, "online")
@@ -171,9 +171,9 @@ def test_home_assistant_coming_back_gets_the_announcement_again(broker, device):
 
 def test_after_a_good_stop_nothing_is_seen_and_the_device_is_offline(broker, tmp_path):
     device = Device(broker, tmp_path).connected()
-    device.reports.model_changed(FLOWERS, ["rose"], [True])
-    device.reports.frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
-    device.reports.events_ended([ended("rose", reason="stop")])
+    device.reports.use_model(FLOWERS, ["rose"], [True])
+    device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
+    device.reports.report_ended([ended("rose", reason="stop")])
     device.stop()
     with broker.observer("appliance/#") as later:
         later.wait_for(T.availability, b"offline")
@@ -184,16 +184,16 @@ def test_after_a_good_stop_nothing_is_seen_and_the_device_is_offline(broker, tmp
 def test_a_process_that_died_in_an_event_ends_it_at_its_next_start(broker, tmp_path):
     dead = Device(broker, tmp_path).connected()
     with broker.observer("appliance/#") as client:
-        dead.reports.model_changed(FLOWERS, ["rose"], [True])
-        dead.reports.frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
-        dead.reports.frame(frame(2, 0.5), seen("rose"), 9.0, [], {"id-1": 0.93}, bytes)
+        dead.reports.use_model(FLOWERS, ["rose"], [True])
+        dead.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
+        dead.reports.report_frame(frame(2, 0.5), seen("rose"), 9.0, [], {"id-1": 0.93}, bytes)
         client.wait_for(T.event)
         # As good as dead: its event is never ended. Only the lock on the outbox has to go, which a kill takes along.
         dead.publisher.stop(5)
         dead.outbox.close()
         device = Device(broker, tmp_path)
         device.reports.end_unfinished(device.outbox.open_events())
-        device.reports.model_changed(FLOWERS, ["rose"], [True])
+        device.reports.use_model(FLOWERS, ["rose"], [True])
         client.wait_for(T.event, count=2)
         start, end = (json.loads(payload) for payload in client.payloads(T.event))
         assert (end["id"], end["type"], end["reason"], end["peak_score"]) == (start["id"], "ended", "restart", 0.93)

@@ -1,0 +1,75 @@
+"""The changes that the outbox's file does not contain yet, in memory and bounded."""
+
+from appliance.messaging.outbox.file import OutboxEvent, OutboxTransaction
+
+MAX_EVENTS = 10_000
+"""The most events kept in memory while the file cannot be written."""
+
+
+class UnwrittenChanges:
+    """What the next transaction writes. Not thread-safe: outbox.py holds the lock.
+
+    Attributes:
+        events: New events by id, oldest first.
+        acknowledged: Ids that the broker has acknowledged and that are still in the file.
+        opened: Starts since the last transaction: the event's id → its payload (JSON).
+        ended: Ids of events that ended since then, in the order of their ends.
+        is_unsure: Whether a write failed, after which `events` may be in the file all the same.
+    """
+
+    def __init__(self) -> None:
+        self.events: dict[int, OutboxEvent] = {}
+        self.acknowledged: set[int] = set()
+        self.opened: dict[str, str] = {}
+        self.ended: dict[str, None] = {}
+        self.is_unsure = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.events or self.acknowledged or self.opened or self.ended)
+
+    def note_start(self, id: str, payload: str) -> None:
+        """Remember an event that started."""
+        self.opened[id] = payload
+        self.ended.pop(id, None)
+
+    def note_end(self, id: str) -> None:
+        """Remember that an event ended."""
+        self.opened.pop(id, None)
+        self.ended[id] = None
+
+    def acknowledge(self, id: int) -> None:
+        """Forget an acknowledged event, and delete it from the file if it may be there."""
+        if self.events.pop(id, None) is None or self.is_unsure:
+            self.acknowledged.add(id)
+
+    def build_transaction(self, drop_oldest: int) -> OutboxTransaction:
+        """Return the transaction that writes all changes; call `clear` after its commit."""
+        # After a failed write the events may already be in the file: they are deleted there before they are inserted.
+        delivered = self.acknowledged | self.events.keys() if self.is_unsure else self.acknowledged
+        return OutboxTransaction(delivered, max(0, drop_oldest), list(self.events.values()), self.opened, self.ended)
+
+    def clear(self) -> None:
+        """Forget all changes, because they are written."""
+        for written in (self.events, self.acknowledged, self.opened, self.ended):
+            written.clear()
+        self.is_unsure = False
+
+    def drop_oldest(self, keep: int) -> int:
+        """Drop all but the newest `keep` events; return how many."""
+        ids = list(self.events)[: max(0, len(self.events) - keep)]
+        for id in ids:
+            del self.events[id]
+        return len(ids)
+
+    def bound_notes(self, max_events: int) -> None:
+        """Bound what accumulates while the file cannot be written; keep first what the file can know of.
+
+        Args:
+            max_events: The most events in the file.
+        """
+        if len(self.ended) > 2 * MAX_EVENTS:
+            self.ended = dict.fromkeys(list(self.ended)[:MAX_EVENTS])
+        if len(self.acknowledged) > 2 * (max_events + MAX_EVENTS):
+            self.acknowledged = set(sorted(self.acknowledged)[: max_events + MAX_EVENTS])
