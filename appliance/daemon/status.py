@@ -83,6 +83,6 @@ class Status:
             "outbox": {
                 "waiting": self._outbox.waiting,
                 "dropped": self._outbox.dropped,
-                "trouble": self._outbox.trouble,
+                "trouble": self._outbox.error,
             },
         }

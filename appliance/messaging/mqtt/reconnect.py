@@ -149,7 +149,7 @@ class BrokerLink(Generic[C]):
         """Note that the connection has ended."""
         to = self._address
         if not self.connected:
-            # The alert that explains it may arrive with one attempt and be lost with the next; the condition is the same.
+            # The alert that explains it may reach one attempt and not the next; the condition is the same.
             text = self.connection.error_text if self.connection else ""
             self._alert = errors.describe_tls_alert(text, to.broker) or self._alert
             self.schedule_retry(

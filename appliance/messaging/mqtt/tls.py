@@ -7,6 +7,17 @@ from appliance.errors import MessagingError, describe_os_error
 from appliance.settings.schema import MqttSettings
 
 
+class _SelfClosingSocket(ssl.SSLSocket):
+    """Closes itself if the handshake fails; paho leaves such a socket to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 def is_tls_wanted(settings: MqttSettings) -> bool:
     """Return whether the connection is to be encrypted: mqtt.tls is set, or any of the three files."""
     return settings.tls or any((settings.ca_file, settings.cert_file, settings.key_file))
@@ -26,6 +37,7 @@ def create_tls_context(settings: MqttSettings) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise MessagingError(f"mqtt.ca_file {settings.ca_file} holds no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _SelfClosingSocket
     if settings.ca_file:
         # Python 3.13 demands extensions that certificates of a private authority often lack, and that Python 3.11 and
         # other MQTT clients do without; the signature, the host name and the dates are checked all the same.
