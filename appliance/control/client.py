@@ -5,73 +5,85 @@ import grp
 import json
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
-from appliance.errors import ControlError, DaemonAbsentError
+from appliance.errors import ControlError, DaemonAbsentError, describe_os_error
 
 
-def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
-    """Asks the running daemon and returns its answer.
+def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
+    """Ask the running daemon and return its answer.
 
     Args:
-        path: The socket's path, see places.control_socket().
-        request: One JSON object.
-        timeout_s: For all of it.
+        path: The socket's path, from paths.find_control_socket().
+        request: One JSON object, from protocol.make_request().
+        timeout_s: The time for connecting, sending and the answer together.
 
     Raises:
         DaemonAbsentError: No daemon is running.
-        ControlError: The daemon said no (the sentence is its own), may not be asked, or did not answer in time.
+        ControlError: The daemon refused (the text is its own), may not be asked, or did not answer in time.
     """
     deadline_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
+        _connect(connection, path)
         try:
-            with open_socket_address(path) as address:
-                connection.connect(address)
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-            raise DaemonAbsentError(
-                f"no daemon is running (nobody listens on {path}); start it with: systemctl start appliance"
-            ) from error
-        except PermissionError as error:
-            raise ControlError(f"this account may not ask the daemon; run the command {_who_may(path)}") from error
-        except (TimeoutError, BlockingIOError) as error:
-            raise ControlError(f"the daemon takes no more commands at {path}; try again, or see its log") from error
-        except OSError as error:
-            raise ControlError(
-                f"the daemon cannot be asked at {path}: {error.strerror or error}; see the path"
-            ) from error
-        try:
-            # A refusal can come before all was sent (and close the other end): what it says is still read.
+            # A refusal can come before everything is sent, and close the other end: it is still read.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(encode_message(request))
-            line = LineReader(connection, MAX_ANSWER_BYTES).next(deadline_s)
+            line = LineReader(connection, MAX_ANSWER_BYTES).read_line(deadline_s)
         except TimeoutError as error:
             raise ControlError(
-                f"the daemon did not answer within {timeout_s:g} s; it may be at work yet: see its log"
+                f"the daemon did not answer within {timeout_s:g} s and may still be working; see its log"
             ) from error
         except (OSError, ValueError):
             line = None
-    return _understood(line)
+    return _decode_answer(line)
 
 
-def _understood(line: bytes | None) -> dict[str, Any]:
+def _connect(connection: socket.socket, path: Path) -> None:
+    try:
+        with open_socket_address(path) as address:
+            connection.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        raise DaemonAbsentError(
+            f"no daemon is running (nothing listens on {path}); start it with: systemctl start appliance"
+        ) from error
+    except PermissionError as error:
+        raise ControlError(
+            f"this account may not ask the daemon; run the command {_describe_permitted_accounts(path)}"
+        ) from error
+    except (TimeoutError, BlockingIOError) as error:
+        raise ControlError(f"the daemon accepts no more commands at {path}; try again, or see its log") from error
+    except OSError as error:
+        raise ControlError(
+            f"the daemon cannot be asked at {path}: {describe_os_error(error)}; check the path"
+        ) from error
+
+
+def _decode_answer(line: bytes | None) -> dict[str, Any]:
+    """Return the answer in a line; raise the error in it."""
     if line is None:
         raise ControlError("the daemon ended before it answered; see its log")
     try:
-        answer = json.loads(line)
-        if answer["ok"]:
-            return answer["answer"]
-        sentence = str(answer["error"])
+        message = json.loads(line)
+        if message[OK_KEY]:
+            answer = message[ANSWER_KEY]
+            if isinstance(answer, dict):
+                return answer
+            raise TypeError("the answer is not an object")
+        refusal = str(message[ERROR_KEY])
     except (ValueError, KeyError, TypeError) as error:
         raise ControlError(
-            "the daemon's answer is not understood; are the command and the daemon of one version?"
+            "the daemon's answer is not understood; check that the command and the daemon have the same version"
         ) from error
-    raise ControlError(sentence)
+    raise ControlError(refusal)
 
 
-def _who_may(path: Path) -> str:
+def _describe_permitted_accounts(path: Path) -> str:
     try:
         group = grp.getgrgid(path.stat().st_gid).gr_name
     except (OSError, KeyError):

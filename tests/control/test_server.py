@@ -1,4 +1,4 @@
-"""The control socket: commands, several at a time, rude ones, and daemons that are absent, stale or doubled."""
+"""The control socket: several clients at once, hostile clients, and daemons that are absent, dead or doubled."""
 
 import json
 import os
@@ -35,25 +35,25 @@ def server(path):
         yield server
 
 
-def connected(path):
+def connect(path):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(5)
     client.connect(str(path))
     return client
 
 
-def told(path, line):
-    """What the daemon says to a line as it is."""
-    with connected(path) as client:
+def send_line(path, line):
+    """Send a line as it is and return the answer."""
+    with connect(path) as client:
         client.sendall(line)
         return json.loads(client.makefile().readline())
 
 
-def test_a_request_is_answered(server, path):
+def test_request_is_answered(server, path):
     assert ask(path, {"do": "show", "naïve": [1, None]}) == {"asked": {"do": "show", "naïve": [1, None]}}
 
 
-def test_the_socket_is_for_the_folders_group(tmp_path):
+def test_socket_has_the_folders_group(tmp_path):
     if os.geteuid() == 0:
         os.chown(tmp_path, 65534, 12345)
     before = os.umask(0o077)
@@ -66,38 +66,38 @@ def test_the_socket_is_for_the_folders_group(tmp_path):
     assert (found.st_uid, found.st_gid) == (tmp_path.stat().st_uid, tmp_path.stat().st_gid)
 
 
-def test_the_daemons_no_is_the_commands_error(server, path):
+def test_refusal_of_the_daemon_is_the_commands_error(server, path):
     with pytest.raises(ControlError, match="^the store is full; make room$"):
         ask(path, {"want": "no"})
 
 
-def test_a_failure_in_the_daemon_is_logged_there_and_the_next_request_is_answered(server, path, caplog):
-    with pytest.raises(ControlError, match="its log says more"):
+def test_failure_is_logged_and_the_next_request_answered(server, path, caplog):
+    with pytest.raises(ControlError, match="see its log"):
         ask(path, {"want": "failure"})
     assert "ZeroDivisionError" in caplog.text
     assert ask(path, {}) == {"asked": {}}
 
 
 @pytest.mark.parametrize("line", [b"not json\n", b"\xff\xfe\n", b"[1, 2]\n", b"3\n", b"\n", b"[" * 60_000 + b"\n"])
-def test_malformed_requests_get_a_sentence(server, path, line):
-    answer = told(path, line)
+def test_malformed_request_is_refused(server, path, line):
+    answer = send_line(path, line)
     assert answer["ok"] is False and "JSON object" in answer["error"]
 
 
-def test_a_request_without_end_is_refused(server, path):
-    assert "longer than" in told(path, b"x" * (MAX_REQUEST_BYTES + 2))["error"]
+def test_endless_request_is_refused(server, path):
+    assert "longer than" in send_line(path, b"x" * (MAX_REQUEST_BYTES + 2))["error"]
     with pytest.raises(ControlError, match="longer than"):
         ask(path, {"text": "x" * 1_000_000})
 
 
-def test_several_requests_on_one_connection(server, path):
-    with connected(path) as client:
+def test_connection_carries_several_requests(server, path):
+    with connect(path) as client:
         client.sendall(b'{"n": 1}\n{"n": 2}\n')
         answers = client.makefile()
         assert [json.loads(answers.readline())["answer"]["asked"]["n"] for _ in range(2)] == [1, 2]
 
 
-def test_many_clients_at_once(server, path):
+def test_many_clients_are_answered_at_once(server, path):
     answers = {}
     threads = [
         threading.Thread(target=lambda n=n: answers.update({n: ask(path, {"n": n})})) for n in range(MAX_CLIENTS)
@@ -109,7 +109,7 @@ def test_many_clients_at_once(server, path):
     assert answers == {n: {"asked": {"n": n}} for n in range(MAX_CLIENTS)}
 
 
-def test_a_slow_request_does_not_keep_others_waiting(path):
+def test_slow_request_does_not_delay_others(path):
     go_on, at_work = threading.Event(), threading.Event()
 
     def handle(request):
@@ -129,37 +129,37 @@ def test_a_slow_request_does_not_keep_others_waiting(path):
         assert answers == [{"slow": True}]
 
 
-def test_hanging_clients_are_dropped_and_do_not_lock_others_out(path):
+def test_silent_clients_are_disconnected(path):
     with ControlServer(path, echo, request_timeout_s=0.3):
-        hanging = [connected(path) for _ in range(MAX_CLIENTS)]
+        hanging = [connect(path) for _ in range(MAX_CLIENTS)]
         deadline_s = time.monotonic() + 5
         while True:
             try:
                 assert ask(path, {}) == {"asked": {}}
                 break
             except ControlError as error:
-                assert "try again" in str(error) and time.monotonic() < deadline_s
+                assert "try again" in str(error) and time.monotonic() < deadline_s  # noqa: PT017 - until the others are gone
                 time.sleep(0.02)
         for client in hanging:
             assert client.recv(1) == b"", "the daemon let go of it"
             client.close()
 
 
-def test_a_client_that_drips_is_dropped_as_well(path):
-    with ControlServer(path, echo, request_timeout_s=0.3), connected(path) as client, pytest.raises(OSError):
+def test_slow_client_is_disconnected(path):
+    with ControlServer(path, echo, request_timeout_s=0.3), connect(path) as client, pytest.raises(OSError):
         for _ in range(100):
             client.sendall(b" ")
             time.sleep(0.05)
 
 
-def test_clients_that_leave_early_do_no_harm(server, path):
+def test_client_that_disconnects_early_does_no_harm(server, path):
     for line in (b"", b'{"half', b'{"whole": true}\n'):
-        with connected(path) as client:
+        with connect(path) as client:
             client.sendall(line)
     assert ask(path, {}) == {"asked": {}}
 
 
-def test_without_a_daemon_the_command_says_how_to_start_one(path):
+def test_absent_daemon_is_an_error_with_its_remedy(path):
     with pytest.raises(DaemonAbsentError, match="systemctl start appliance"):
         ask(path, {})
     with ControlServer(path, echo):
@@ -175,7 +175,7 @@ def leave_a_stale_socket(path):
         dead.bind(str(path))
 
 
-def test_the_socket_of_a_dead_daemon_is_replaced(path):
+def test_socket_of_a_dead_daemon_is_replaced(path):
     leave_a_stale_socket(path)
     with pytest.raises(DaemonAbsentError):
         ask(path, {})
@@ -183,13 +183,13 @@ def test_the_socket_of_a_dead_daemon_is_replaced(path):
         assert ask(path, {}) == {"asked": {}}
 
 
-def test_a_second_daemon_is_told_and_the_first_goes_on(server, path):
+def test_second_daemon_is_refused(server, path):
     with pytest.raises(ControlError, match="another daemon already runs.*APPLIANCE_STATE_DIR"):
         ControlServer(path, echo).start()
     assert ask(path, {}) == {"asked": {}}
 
 
-def test_of_daemons_that_start_at_once_one_wins(path):
+def test_one_of_several_daemons_starts(path):
     def start(server):
         together.wait(5)
         try:
@@ -211,21 +211,21 @@ def test_of_daemons_that_start_at_once_one_wins(path):
             server.stop()
 
 
-def test_a_file_in_the_way_is_not_removed(path):
+def test_other_file_on_the_path_is_not_removed(path):
     path.write_text("mine")
     with pytest.raises(ControlError, match="is in the way"):
         ControlServer(path, echo).start()
     assert path.read_text() == "mine"
 
 
-def test_a_missing_folder_gets_a_sentence(tmp_path):
-    with pytest.raises(ControlError, match="cannot be made"):
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(ControlError, match=r"cannot be created: No such file"):
         ControlServer(tmp_path / "missing/control.sock", echo).start()
     with pytest.raises(DaemonAbsentError):
         ask(tmp_path / "missing/control.sock", {})
 
 
-def test_a_path_longer_than_a_socket_address_works(tmp_path):
+def test_path_longer_than_a_socket_address_works(tmp_path):
     folder = tmp_path / ("a" * 100) / ("b" * 100)
     folder.mkdir(parents=True)
     with pytest.raises(DaemonAbsentError):
@@ -236,7 +236,7 @@ def test_a_path_longer_than_a_socket_address_works(tmp_path):
             ControlServer(folder / "control.sock", echo).start()
 
 
-def test_a_daemon_that_stops_while_it_works_is_told_apart(path):
+def test_daemon_that_stops_is_an_error_of_its_own(path):
     at_work, go_on = threading.Event(), threading.Event()
 
     def handle(request):
@@ -263,7 +263,7 @@ def test_a_daemon_that_stops_while_it_works_is_told_apart(path):
     assert errors == ["the daemon ended before it answered; see its log"]
 
 
-def test_an_answer_that_takes_too_long_gets_a_sentence(path):
+def test_late_answer_is_an_error(path):
     go_on = threading.Event()
     with ControlServer(path, lambda request: {"waited": go_on.wait(10)}):
         with pytest.raises(ControlError, match="did not answer within 0.2 s"):
@@ -271,7 +271,7 @@ def test_an_answer_that_takes_too_long_gets_a_sentence(path):
         go_on.set()
 
 
-def test_another_program_on_the_socket_is_told_apart(path):
+def test_answer_of_another_program_is_an_error(path):
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     listener.listen()
