@@ -1,8 +1,8 @@
 """The command line: one module per subcommand, imported only when it runs.
 
 A subcommand's module has EXAMPLE, `add_arguments(parser)` and `run(arguments) -> exit status`; it parses, calls one
-function and prints. Results go to standard output, messages for people to standard error. To add a subcommand, write its
-module and add a line to COMMANDS.
+function and prints. Results go to standard output, messages for people to standard error. To add a subcommand, write
+its module and add a line to COMMANDS.
 """
 
 import argparse
@@ -53,12 +53,10 @@ def main(argv: Sequence[str]) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
-    except SettingsError as error:
-        return _report(error, ExitStatus.WRONG_SETTINGS)
-    except UsageError as error:
-        return _report(error, ExitStatus.WRONG_USAGE)
     except ApplianceError as error:
-        return _report(error, ExitStatus.FAILED)
+        logging.getLogger("appliance").debug("traceback of the error", exc_info=error)
+        print_message(str(error))
+        return _find_status(error)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of standard output is gone (`| head`); Python would print an error about it
         return ExitStatus.FAILED
@@ -66,10 +64,10 @@ def main(argv: Sequence[str]) -> int:
         return ExitStatus.INTERRUPTED
 
 
-def _report(error: ApplianceError, status: ExitStatus) -> ExitStatus:
-    logging.getLogger("appliance").debug("traceback of the error", exc_info=error)
-    print_message(str(error))
-    return status
+def _find_status(error: ApplianceError) -> ExitStatus:
+    if isinstance(error, SettingsError):
+        return ExitStatus.WRONG_SETTINGS
+    return ExitStatus.WRONG_USAGE if isinstance(error, UsageError) else ExitStatus.FAILED
 
 
 def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:

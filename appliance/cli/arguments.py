@@ -1,29 +1,57 @@
-"""What several subcommands share: an option of theirs, and a line that counts up."""
+"""Arguments that several subcommands share."""
 
 import argparse
-import sys
-from collections.abc import Callable
+from pathlib import Path
+
+from appliance.errors import UsageError
 
 
-def add_gs(parser: argparse.ArgumentParser) -> None:
-    """The option that says where the pictures of gs:// addresses lie here."""
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --config, the settings file."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the settings file (default: /etc/appliance/appliance.toml)"
+    )
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON value on standard output and nothing else")
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --model, a bundle that replaces this device's model."""
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)"
+    )
+
+
+def add_gs_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --gs, which maps the bucket of gs:// addresses in a CSV index to a local folder."""
     parser.add_argument(
         "--gs",
         action="append",
         default=[],
         metavar="gs://BUCKET=DIR",
-        help="where a copy of the bucket is; may be given again",
+        help="the local copy of a bucket that the CSV index refers to; repeatable",
     )
 
 
-def counting_line(doing: str, every: int) -> Callable[[int, int], None]:
-    """A line on standard error that says how many of how many are done, at each `every`th, where people look on."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
+def parse_fraction(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1") from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
 
-    def show(done: int, total: int) -> None:
-        if done == total or done % every == 0:
-            end = "\r\x1b[K" if done == total else ""
-            print(f"\r{doing}: {done} of {total}{end}", end="", file=sys.stderr, flush=True)
 
-    return show
+def require_valid_seed(seed: int) -> None:
+    """Check --seed.
+
+    Raises:
+        UsageError: The seed is negative.
+    """
+    if seed < 0:
+        raise UsageError(f"--seed must be 0 or more, not {seed}")

@@ -1,39 +1,33 @@
-"""Says what works and what to do about the rest: settings, camera, model, broker, update source, disk, clock.
+"""Check settings, camera, model, broker, update source, disk and clock, and report what to do about problems.
 
-A running daemon keeps the camera: then its last frame is reported.
+If the daemon runs, it holds the camera; its newest frame is reported instead.
 """
 
 import argparse
-import json
-import sys
-from dataclasses import asdict
-from pathlib import Path
 
-from appliance.cli import DONE, FAILED
+from appliance.cli.arguments import add_config_argument, add_json_argument
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_json
 
 EXAMPLE = "example: appliance check --config my.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    """Add the arguments of `appliance check`."""
+    add_config_argument(parser)
+    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a line for each part; status 1 where one does not work."""
-    from appliance.diagnostics.check import check
-    from appliance.settings.load import load
+    """Print one line per part; the status is 1 if one of them does not work."""
+    from appliance.diagnostics.check import check_device
+    from appliance.settings.load import load_settings
 
-    settings = load(arguments.config)
-    findings = []
-    for finding in check(settings):
-        findings.append(finding)
+    results = []
+    for result in check_device(load_settings(arguments.config)):
+        results.append(result)
         if not arguments.json:
-            print(f"{'ok' if finding.ok else 'NOT OK':<7} {finding.part:<13} {finding.says}", flush=True)
+            print(f"{result.state:<7} {result.part:<13} {result.message}", flush=True)
     if arguments.json:
-        json.dump([asdict(finding) for finding in findings], sys.stdout, ensure_ascii=False, indent=2)
-        print()
-    return DONE if all(finding.ok for finding in findings) else FAILED
+        print_json([result.as_dict() for result in results])
+    return ExitStatus.DONE if all(result.is_ok for result in results) else ExitStatus.FAILED

@@ -1,29 +1,29 @@
-"""Shows the whole appliance on drawn scenes and a broker of its own.
+"""Show the whole appliance with drawn scenes and a broker of its own; a newer model takes over while it runs.
 
-Each line is an event that came back from the broker.
+Each line is an event that arrived from the broker.
 """
 
 import argparse
 
-from appliance.cli import DONE, FAILED
+from appliance.cli.exit_status import ExitStatus
 from appliance.errors import UsageError
 
 EXAMPLE = "example: appliance demo --seconds 20"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
+    """Add the arguments of `appliance demo`."""
     parser.add_argument(
-        "--seconds", type=float, default=30, metavar="N", help="how long; 0: until Ctrl-C (default: 30)"
+        "--seconds", type=float, default=30, metavar="N", help="how long to run; 0: until Ctrl-C (default: 30)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the demo; status 1 when not a single event arrived."""
+    """Run the demo; the status is 1 if no event arrived."""
     from appliance.demo.run import run_demo
 
     if not 0 <= arguments.seconds < float("inf"):
         raise UsageError(f"--seconds must be 0 or more, not {arguments.seconds:g}")
-    arrived = run_demo(arguments.seconds, lambda line: print(line, flush=True))
-    print(f"{arrived} events arrived from the broker.", flush=True)
-    return DONE if arrived else FAILED
+    events = run_demo(arguments.seconds, lambda line: print(line, flush=True))
+    print(f"{events} events arrived from the broker", flush=True)
+    return ExitStatus.DONE if events else ExitStatus.FAILED

@@ -1,18 +1,22 @@
-"""Says how good a model is on pictures whose labels are known, chooses its threshold, and holds it against another.
+"""Measure the quality of a model on labeled pictures, choose its threshold, and compare it with another model.
 
-The pictures are the test split of DATASET where it has one, else its validation split, else all; --split chooses.
-With --against, status 1 says that the new model is worse beyond chance.
+The pictures are the test split of DATASET if it has one, else its validation split, else all; --split chooses another.
+With --against, exit status 1 means that the new model is significantly worse.
 """
 
 import argparse
-import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from appliance.cli import DONE, FAILED
-from appliance.cli.arguments import add_gs, counting_line
-from appliance.errors import UsageError
+from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fraction, require_valid_seed
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+
+if TYPE_CHECKING:
+    from appliance.workshop.evaluation.evaluate import Evaluation
+    from appliance.workshop.evaluation.threshold import PrecisionTarget
 
 EXAMPLE = (
     "examples: appliance evaluate flowers-model flowers_val.zip --report report   "
@@ -20,129 +24,148 @@ EXAMPLE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _ThresholdResult:
+    """The effect of --set-threshold and --target-precision.
+
+    Attributes:
+        evaluation: The evaluation at the thresholds in force.
+        is_reached: Whether --target-precision could be reached; true without that option.
+        messages: What was done, for people.
+    """
+
+    evaluation: "Evaluation"
+    is_reached: bool
+    messages: list[str]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
+    """Add the arguments of `appliance evaluate`."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the model: a folder, .zip or .tflite")
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
     parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a threshold to move, the mistakes"
+        "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a movable threshold, the mistakes"
     )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument(
-        "--against", type=Path, metavar="OLD", help="another model; status 1 where BUNDLE is worse than it"
+        "--against", type=Path, metavar="OLD", help="another model; exit status 1 if BUNDLE is worse than it"
     )
     thresholds = parser.add_mutually_exclusive_group()
     thresholds.add_argument(
-        "--set-threshold", action="append", default=[], type=_threshold, metavar="[LABEL=]T",
-        help="write the threshold into BUNDLE, for all labels or one; may be given again",
-    )  # fmt: skip
-    thresholds.add_argument(
-        "--target-precision", type=_share, metavar="P",
-        help="write the lowest thresholds into BUNDLE at which a share P of the labels given is right",
-    )  # fmt: skip
-    parser.add_argument(
-        "--split", choices=("auto", "test", "validation", "train", "all"), default="auto",
-        help="which pictures of DATASET; where it has no splits they are made as train makes them",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the splits and of the intervals (default: 0)"
+        "--set-threshold",
+        action="append",
+        default=[],
+        type=_parse_threshold,
+        metavar="[LABEL=]T",
+        help="write the threshold into BUNDLE, for all labels or for one; repeatable",
     )
-    add_gs(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON value")
+    thresholds.add_argument(
+        "--target-precision",
+        type=parse_fraction,
+        metavar="P",
+        help="write the lowest thresholds into BUNDLE at which the share P of the reported labels is right",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("auto", "test", "validation", "train", "all"),
+        default="auto",
+        help="the pictures of DATASET to use; missing splits are made as train makes them",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the seed of splits and confidence intervals (default: 0)"
+    )
+    add_gs_argument(parser)
+    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluates; status 1 where a precision cannot be reached, or the other model is better."""
-    if arguments.seed < 0:
-        raise UsageError(f"--seed must be 0 or more, not {arguments.seed}")
-    from appliance.workshop.datasets.open import gs_folders
-    from appliance.workshop.evaluation.compare import compare
+    """Evaluate; the status is 1 if a precision cannot be reached, or the model is worse than --against."""
+    require_valid_seed(arguments.seed)
+    from appliance.workshop.evaluation.compare import compare_models
+    from appliance.workshop.evaluation.report_text import as_dict, format_evaluation
+
+    result = _apply_thresholds(arguments, _evaluate(arguments))
+    evaluation, messages = result.evaluation, result.messages
+    comparison = compare_models(evaluation, arguments.seed) if evaluation.baseline else None
+    if arguments.report:
+        from appliance.workshop.evaluation.html_report import write_report
+
+        report = write_report(evaluation, comparison, arguments.report)
+        messages.append(f"the report is {report}; open it in a browser")
+    for note in evaluation.notes:
+        print_message(note)
+    if arguments.json:
+        print_json(as_dict(evaluation, comparison))
+    else:
+        print_lines(format_evaluation(evaluation, comparison))
+    for message in messages:
+        print(message, file=sys.stderr if arguments.json or not result.is_reached else sys.stdout)
+    is_worse = comparison is not None and comparison.verdict == "worse"
+    return ExitStatus.FAILED if is_worse or not result.is_reached else ExitStatus.DONE
+
+
+def _evaluate(arguments: argparse.Namespace) -> "Evaluation":
+    from appliance.workshop.datasets.open import parse_gs_folders
     from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
-    from appliance.workshop.evaluation.report_text import as_json, lines
 
     request = EvaluationRequest(
         bundle=arguments.bundle,
         dataset=arguments.dataset,
         background=arguments.background,
-        against=arguments.against,
-        part=arguments.split,
+        baseline=arguments.against,
+        subset=arguments.split,
         seed=arguments.seed,
-        gs=gs_folders(arguments.gs),
+        gs_folders=parse_gs_folders(arguments.gs),
     )
-    evaluation = evaluate(request, counting_line("looking at pictures", 10))
-    evaluation, written, says = _with_thresholds(arguments, evaluation)
-    comparison = compare(evaluation, arguments.seed) if evaluation.against else None
-    if arguments.report:
-        from appliance.workshop.evaluation.html_report import write_report
-
-        report = write_report(evaluation, comparison, arguments.report)
-        says.append(f"the report is {report}: open it in a browser")
-    for note in evaluation.notes:
-        print(f"appliance: {note}", file=sys.stderr)
-    if arguments.json:
-        json.dump(as_json(evaluation, comparison), sys.stdout, ensure_ascii=False, indent=2)
-        print()
-    else:
-        print("\n".join(lines(evaluation, comparison)))
-    for sentence in says:
-        print(sentence, file=sys.stderr if arguments.json or not written else sys.stdout)
-    return FAILED if not written or (comparison and comparison.verdict == "worse") else DONE
+    with ProgressLine() as line:
+        return evaluate(request, line.make_counter("evaluating pictures"))
 
 
-def _with_thresholds(arguments: argparse.Namespace, evaluation: Any) -> tuple[Any, bool, list[str]]:
-    """Writes thresholds where that is wanted: the evaluation under them, whether all went well, and what to say of it."""
-    from dataclasses import replace
-
+def _apply_thresholds(arguments: argparse.Namespace, evaluation: "Evaluation") -> _ThresholdResult:
+    """Write the requested thresholds into the bundle, and apply them to the evaluation."""
     from appliance.bundle.edit import write_thresholds
-    from appliance.workshop.evaluation.threshold import choose, kept_thresholds
+    from appliance.workshop.evaluation.threshold import find_thresholds_for_precision, merge_thresholds
 
-    says: list[str] = []
+    messages: list[str] = []
+    model = evaluation.model
+    common: float | None
     if arguments.target_precision is not None:
-        target = choose(evaluation.subject.judged, arguments.target_precision)
+        target = find_thresholds_for_precision(model.predictions, arguments.target_precision)
         if target.threshold is None:
-            return evaluation, False, [_unreached(arguments, target)]
+            return _ThresholdResult(evaluation, False, [_describe_unreached_target(arguments, target)])
         common, own = target.threshold, dict(target.label_thresholds)
-        says += [
+        messages += [
             f"{label} alone does not reach {arguments.target_precision:g} at any threshold"
-            for label in target.short_of_it
+            for label in target.unreached_labels
         ]
     elif arguments.set_threshold:
-        common, own = kept_thresholds(evaluation.subject.bundle, arguments.set_threshold)
+        common, own = merge_thresholds(model.bundle, arguments.set_threshold)
     else:
-        return evaluation, True, says
+        return _ThresholdResult(evaluation, True, messages)
     bundle = write_thresholds(arguments.bundle, common, own)
-    threshold = evaluation.subject.threshold if common is None else common
-    subject = replace(evaluation.subject.at(threshold, bundle.label_thresholds), bundle=bundle)
-    others = ", ".join(f"{label} {value:g}" for label, value in bundle.label_thresholds.items())
-    says.append(
-        f"{arguments.bundle} now carries the threshold {threshold:g}{' and of their own: ' + others if others else ''}"
-    )
-    return replace(evaluation, subject=subject), True, says
+    threshold = model.threshold if common is None else common
+    model = replace(model.replace_thresholds(threshold, bundle.label_thresholds), bundle=bundle)
+    labels = ", ".join(f"{label} {value:g}" for label, value in bundle.label_thresholds.items())
+    own_thresholds = f", and for single labels: {labels}" if labels else ""
+    messages.append(f"{arguments.bundle} now has the threshold {threshold:g}{own_thresholds}")
+    return _ThresholdResult(replace(evaluation, model=model), True, messages)
 
 
-def _unreached(arguments: argparse.Namespace, target: Any) -> str:
-    from appliance.workshop.evaluation.threshold import LEAST_GIVEN
+def _describe_unreached_target(arguments: argparse.Namespace, target: "PrecisionTarget") -> str:
+    from appliance.workshop.evaluation.threshold import MIN_LABELS_GIVEN
 
-    unchanged = f"{arguments.bundle} is as it was."
+    unchanged = f"{arguments.bundle} is unchanged"
     if target.best is None:
-        return f"No precision can be told: no threshold gives even {LEAST_GIVEN} labels on these pictures. {unchanged}"
-    threshold, counts = target.best
-    best = f"the best is {counts.precision:.3f}, at {threshold:g}, with a recall of {counts.recall or 0:.3f}"
-    return f"No threshold reaches a precision of {arguments.target_precision:g} on {LEAST_GIVEN} labels or more: {best}. {unchanged}"
+        return f"no threshold gives at least {MIN_LABELS_GIVEN} labels on these pictures; {unchanged}"
+    threshold, counts = target.best.threshold, target.best.counts
+    return (
+        f"no threshold reaches a precision of {arguments.target_precision:g} on {MIN_LABELS_GIVEN} labels or more: "
+        f"the best is {counts.precision:.3f}, at {threshold:g}, with a recall of {counts.recall or 0:.3f}; {unchanged}"
+    )
 
 
-def _threshold(text: str) -> tuple[str | None, float]:
+def _parse_threshold(text: str) -> tuple[str | None, float]:
     label, equals, value = text.rpartition("=")
     if equals and not label:
-        raise argparse.ArgumentTypeError(f"{text!r} names no label before the =")
-    return (label if equals else None), _share(value)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1") from None
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
+        raise argparse.ArgumentTypeError(f"{text!r} has no label before the =")
+    return (label if equals else None), parse_fraction(value)

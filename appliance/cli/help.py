@@ -121,8 +121,10 @@ def _list_topics() -> str:
 def _print_matches(word: str) -> int:
     """Print the lines that contain `word`, ignoring case; return the exit status."""
     found = [line for topic in installed_topics() for line in _find_lines(topic, word)]
-    print("\n".join(found) if found else f"appliance: no line of the manual contains {word!r}",
-          file=sys.stdout if found else sys.stderr)
+    print(
+        "\n".join(found) if found else f"appliance: no line of the manual contains {word!r}",
+        file=sys.stdout if found else sys.stderr,
+    )
     return _DONE if found else _NOT_FOUND
 
 

@@ -1,70 +1,93 @@
-"""Labels pictures with the device's model, or with a bundle of your own.
+"""Label pictures with this device's model or another bundle.
 
-Directories are not walked: name the pictures. One that cannot be read is said and the others are still labeled.
+Name the pictures; folders are not searched. A picture that cannot be read is reported, and the others are labeled.
 """
 
 import argparse
-import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from appliance.cli import DONE, FAILED
+from appliance.cli.arguments import add_json_argument, add_model_argument
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_json, print_message
 from appliance.errors import ModelError, PictureError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.labeling.label_filter import LabelFilter
+    from appliance.labeling.labeler import Labeler
+    from appliance.labeling.labels import Label
+    from appliance.settings.schema import LabelerSettings
 
 EXAMPLE = "example: appliance label rose.jpg tulip.jpg --threshold 0.3"
 
 
+@dataclass(frozen=True, slots=True)
+class _PictureResult:
+    """The labels of one picture, or why it has none.
+
+    Attributes:
+        picture: The file.
+        error: Why it could not be labeled; None if it was.
+        labels: The labels that pass the filter.
+        inference_ms: The model's time for the picture.
+        best: The best label that may be reported, with its score and threshold, for people.
+    """
+
+    picture: Path
+    error: str | None = None
+    labels: "Sequence[Label]" = ()
+    inference_ms: float = 0.0
+    best: str = ""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
+    """Add the arguments of `appliance label`."""
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    add_model_argument(parser)
     parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)"
+        "--threshold", type=float, metavar="T", help="report only scores of T or more (default: the model's own)"
     )
     parser.add_argument(
-        "--threshold", type=float, metavar="T", help="only scores of T or more (default: the model's own)"
+        "--max-results", type=int, default=-1, metavar="N", help="report at most N labels per picture (default: all)"
     )
     parser.add_argument(
-        "--max-results", type=int, default=-1, metavar="N", help="at most N labels a picture (default: all)"
+        "--allow", action="append", default=[], metavar="LABEL", help="report only this label; repeatable"
     )
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="LABEL", help="only this label; may be given again"
+        "--deny", action="append", default=[], metavar="LABEL", help="never report this label; repeatable"
     )
     parser.add_argument(
-        "--deny", action="append", default=[], metavar="LABEL", help="never this label; may be given again"
+        "--region", type=_parse_region, metavar="X,Y,W,H", help="label only this part, in fractions of the picture"
     )
-    parser.add_argument("--region", type=_region, metavar="X,Y,W,H", help="only this part, in fractions of the picture")
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Labels every picture; status 1 when one could not be read."""
+    """Label every picture; the status is 1 if one of them could not be read."""
     from appliance.bundle.bundle import read_bundle
-    from appliance.daemon.active_model import device_bundle
+    from appliance.daemon.active_model import read_device_bundle
     from appliance.imaging.view import View
     from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler
 
-    settings = _labeler_settings(arguments)
-    bundle = read_bundle(arguments.model) if arguments.model else device_bundle()
+    settings = _make_labeler_settings(arguments)
+    bundle = read_bundle(arguments.model) if arguments.model else read_device_bundle()
     labeler = Labeler(bundle, view=View(region=arguments.region))
     label_filter = LabelFilter(bundle, settings)
-    entries = [_entry(picture, labeler, label_filter) for picture in arguments.pictures]
+    results = [_label_picture(picture, labeler, label_filter) for picture in arguments.pictures]
     if arguments.json:
-        json.dump(
-            [{k: v for k, v in entry.items() if k != "best"} for entry in entries],
-            sys.stdout,
-            ensure_ascii=False,
-            indent=2,
-        )
-        print()
+        model = labeler.identity.as_dict()
+        print_json([_as_dict(result, model) for result in results])
     else:
-        for entry in entries:
-            _print(entry)
-    return FAILED if any("error" in entry for entry in entries) else DONE
+        for result in results:
+            _print_result(result)
+    return ExitStatus.FAILED if any(result.error for result in results) else ExitStatus.DONE
 
 
-def _labeler_settings(arguments: argparse.Namespace) -> Any:
+def _make_labeler_settings(arguments: argparse.Namespace) -> "LabelerSettings":
     from appliance.settings.schema import LabelerSettings
 
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
@@ -72,7 +95,7 @@ def _labeler_settings(arguments: argparse.Namespace) -> Any:
     if arguments.max_results != -1 and arguments.max_results < 1:
         raise UsageError(f"--max-results must be 1 or more, or -1 for all, not {arguments.max_results}")
     if arguments.allow and arguments.deny:
-        raise UsageError("--allow and --deny exclude each other: give one of the two")
+        raise UsageError("--allow and --deny exclude each other; use one of them")
     return LabelerSettings(
         threshold=arguments.threshold,
         max_results=arguments.max_results,
@@ -81,46 +104,50 @@ def _labeler_settings(arguments: argparse.Namespace) -> Any:
     )
 
 
-def _entry(picture: Path, labeler: Any, label_filter: Any) -> dict[str, Any]:
+def _label_picture(picture: Path, labeler: "Labeler", label_filter: "LabelFilter") -> _PictureResult:
     from appliance.imaging.files import read_picture
 
-    identity = labeler.identity
-    entry: dict[str, Any] = {
-        "picture": str(picture),
-        "model": identity.as_dict(),
-    }
     try:
-        scores = labeler.scores(read_picture(picture))
+        scores = labeler.score(read_picture(picture))
     except (PictureError, ModelError) as error:
-        return entry | {"error": str(error)}
-    labels = label_filter.select(scores)
-    reportable = label_filter.masked(scores)
+        return _PictureResult(picture, error=str(error))
+    reportable = label_filter.mask(scores)
     best = int(reportable.argmax())
-    return entry | {
-        "labels": [{"label": item.label, "score": round(item.score, 6), "index": item.index} for item in labels],
-        "inference_ms": round(labeler.inference_ms, 3),
-        "best": f"{labeler.labels[best]} {reportable[best]:.2f}, below the threshold of {label_filter.thresholds[best]:.2f}",
-    }
+    threshold = label_filter.thresholds[best]
+    return _PictureResult(
+        picture,
+        labels=label_filter.select(scores),
+        inference_ms=labeler.inference_ms,
+        best=f"{labeler.labels[best]} {reportable[best]:.2f}, below the threshold of {threshold:.2f}",
+    )
 
 
-def _print(entry: dict[str, Any]) -> None:
-    print(entry["picture"])
-    if "error" in entry:
-        print(f"appliance: {entry['error']}", file=sys.stderr)
+def _as_dict(result: _PictureResult, model: dict[str, str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"picture": str(result.picture), "model": model}
+    if result.error is not None:
+        return entry | {"error": result.error}
+    labels = [{"label": item.label, "score": round(item.score, 6), "index": item.index} for item in result.labels]
+    return entry | {"labels": labels, "inference_ms": round(result.inference_ms, 3)}
+
+
+def _print_result(result: _PictureResult) -> None:
+    print(result.picture)
+    if result.error is not None:
+        print_message(result.error)
         return
-    for item in entry["labels"]:
-        print(f"  {item['score']:.3f}  {item['label']}")
-    if not entry["labels"]:
-        print(f"  nothing  (best: {entry['best']})")
+    for item in result.labels:
+        print(f"  {item.score:.3f}  {item.label}")
+    if not result.labels:
+        print(f"  nothing  (best: {result.best})")
 
 
-def _region(text: str) -> tuple[float, float, float, float]:
-    from appliance.settings.checks import region_fault
+def _parse_region(text: str) -> tuple[float, float, float, float]:
+    from appliance.settings.checks import check_region
 
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,W,H, four numbers from 0 to 1") from None
-    if wrong := region_fault((x, y, width, height)):
-        raise argparse.ArgumentTypeError(wrong)
+    if error := check_region((x, y, width, height)):
+        raise argparse.ArgumentTypeError(error)
     return x, y, width, height

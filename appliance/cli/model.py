@@ -1,183 +1,218 @@
-"""Shows and changes the models on this device; a running daemon follows at once.
+"""Show and change the models on this device; a running daemon follows at once.
 
-`install` takes a bundle that is here on disk; what it needs to be is tried first, in a process of its own. `check` asks
-the configured source: the daemon does, and takes what is newer; where none runs, this command only tells.
+`install` takes a bundle from disk and tries it in a process of its own first. `check` asks the configured update
+source: a running daemon does so and installs what is newer; without a daemon, the command only reports what is offered.
 """
 
 import argparse
-import json
-import sys
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from appliance.cli import DONE
+from appliance.cli.arguments import add_config_argument, add_json_argument
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_json, print_lines
 from appliance.errors import ControlError, DaemonAbsentError
+
+if TYPE_CHECKING:
+    from appliance.bundle.bundle import Bundle
+    from appliance.control.protocol import ControlCommand
+    from appliance.updates.store.state import ModelChoice
+    from appliance.updates.store.store import Store
 
 EXAMPLE = "example: appliance model install my-model.zip"
 
+# A swap loads a model, which takes seconds on a small device.
+_SWAP_LIMIT_S = 60.0
+# Longer than the daemon itself waits for the update source.
+_CHECK_LIMIT_S = 150.0
+_SHOWN_LABELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The result of an action, for --json and for people."""
+
+    value: Any
+    lines: list[str] = field(default_factory=list)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
+    """Add the actions of `appliance model`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, purpose, words in (
-        ("show", "the model that runs", ""),
-        ("list", "every model on this device", ""),
-        ("install", "put a bundle in place", " my-model.zip"),
-        ("rollback", "back to the model before this one", ""),
-        ("check", "ask the update source for a newer one", ""),
+    for name, purpose, example in (
+        ("show", "show the active model", "show"),
+        ("list", "list every model on this device", "list"),
+        ("install", "install a bundle from disk", "install my-model.zip"),
+        ("rollback", "go back to the previous model", "rollback"),
+        ("check", "ask the update source for a newer model", "check"),
     ):
+        description = f"{purpose[0].upper()}{purpose[1:]}."
         action = actions.add_parser(
-            name, help=purpose, description=f"{purpose.capitalize()}.", epilog=f"example: appliance model {name}{words}"
+            name, help=purpose, description=description, epilog=f"example: appliance model {example}"
         )
         if name == "install":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
         if name == "check":
-            action.add_argument("--config", type=Path, metavar="FILE", help="the settings, where no daemon runs")
-        action.add_argument("--json", action="store_true", help="print one JSON value")
+            add_config_argument(action)
+        add_json_argument(action)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carries the action out."""
-    actions: dict[str, Callable[[argparse.Namespace], Any]] = {
-        "show": _show,
-        "list": _list,
-        "install": _install,
-        "rollback": _rollback,
-        "check": _check,
-    }
-    value, lines = actions[arguments.action](arguments)
+    """Run the action and print its result."""
+    actions = {"show": _show, "list": _list, "install": _install, "rollback": _roll_back, "check": _check}
+    output = actions[arguments.action](arguments)
     if arguments.json:
-        json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(output.value)
     else:
-        print("\n".join(lines))
-    return DONE
+        print_lines(output.lines)
+    return ExitStatus.DONE
 
 
-def _store() -> Any:
+def _open_store() -> "Store":
     from appliance.daemon.active_model import BUNDLED
-    from appliance.system.paths import state_dir
+    from appliance.system.paths import ensure_state_dir
     from appliance.updates.store.store import Store
 
-    return Store(state_dir(), BUNDLED)
+    return Store(ensure_state_dir(), BUNDLED)
 
 
-def _show(_: argparse.Namespace) -> tuple[Any, list[str]]:
-    choice = _store().current()
+def _ask_daemon(command: "ControlCommand", limit_s: float) -> dict[str, Any]:
+    from appliance.control.client import ask
+    from appliance.control.protocol import make_request
+    from appliance.system.paths import find_control_socket
+
+    return ask(find_control_socket(), make_request(command), limit_s)
+
+
+def _show(_: argparse.Namespace) -> _Output:
+    choice: ModelChoice[Bundle] = _open_store().load_current()
     bundle, identity = choice.bundle, choice.bundle.identity
+    is_bundled = choice.installed is None
     value = {
         **identity.as_dict(),
         "labels": list(bundle.labels),
         "confidence_threshold": bundle.confidence_threshold,
         "background_label": bundle.background_label,
-        "bundled": choice.slot is None,
+        "bundled": is_bundled,
         "folder": str(bundle.source),
     }
-    shown = ", ".join(bundle.labels[:8]) + (f", … ({len(bundle.labels)} in all)" if len(bundle.labels) > 8 else "")
+    labels = ", ".join(bundle.labels[:_SHOWN_LABELS])
+    more = f", … ({len(bundle.labels)} in all)" if len(bundle.labels) > _SHOWN_LABELS else ""
+    own_threshold = bundle.confidence_threshold
+    threshold = "0.5 (the model has none of its own)" if own_threshold is None else own_threshold
     lines = [
-        f"{identity.name} {identity.version}{' (bundled)' if choice.slot is None else ''}",
-        f"  labels     {shown}",
-        f"  threshold  {'0.5 (the model names none)' if bundle.confidence_threshold is None else bundle.confidence_threshold}",
+        f"{identity.name} {identity.version}{' (bundled)' if is_bundled else ''}",
+        f"  labels     {labels}{more}",
+        f"  threshold  {threshold}",
         f"  sha256     {identity.sha256}",
         f"  folder     {bundle.source}",
+        *(f"  note       {reason}" for reason in choice.reasons),
     ]
-    return value, lines + [f"  note       {reason}" for reason in choice.reasons]
+    return _Output(value, lines)
 
 
-def _list(_: argparse.Namespace) -> tuple[Any, list[str]]:
-    listed = _store().list()
+def _list(_: argparse.Namespace) -> _Output:
+    models = _open_store().list()
     keys = ("roles", "name", "version", "sha256", "origin", "delivered")
-    value = [{key: getattr(item, key) for key in keys} for item in listed]
-    lines = [f"{', '.join(item.roles):<20} {item.name} {item.version}  ({item.origin})" for item in listed]
-    return value, lines
+    value = [{key: getattr(model, key) for key in keys} for model in models]
+    lines = [f"{', '.join(model.roles):<20} {model.name} {model.version}  ({model.origin})" for model in models]
+    return _Output(value, lines)
 
 
-def _install(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
+def _install(arguments: argparse.Namespace) -> _Output:
     from appliance.bundle.bundle import read_bundle
     from appliance.labeling.probe import probe
 
     probe(arguments.bundle)
-    store = _store()
-    slot = store.install(read_bundle(arguments.bundle), str(arguments.bundle.absolute()))
-    value = {"name": slot.name, "version": slot.version, "sha256": slot.sha256}
+    store = _open_store()
+    model = store.install(read_bundle(arguments.bundle), str(arguments.bundle.absolute()))
+    value = {"name": model.name, "version": model.version, "sha256": model.sha256}
     try:
-        return _followed(value, f"{slot.name} {slot.version} is in place")
+        return _notify_daemon(value, f"{model.name} {model.version} is installed")
     except ControlError as error:
         store.rollback("the running daemon could not use it", refuse=False)
-        raise ControlError(f"the running daemon cannot use this model, so it was taken back: {error}") from error
+        raise ControlError(f"the running daemon cannot use this model, so it was removed again: {error}") from error
 
 
-def _rollback(_: argparse.Namespace) -> tuple[Any, list[str]]:
-    from appliance.control.client import ask
-    from appliance.system.paths import control_socket
-
-    try:
-        runs = ask(control_socket(), {"command": "model-rollback"}, 60)
-        return runs | {"daemon": "follows"}, [
-            f"back to {runs['name']} {runs['version']}, and the running daemon labels with it"
-        ]
-    except DaemonAbsentError:
-        pass
-    store = _store()
-    store.rollback("its owner went back to the one before it")
-    identity = store.current().bundle.identity
-    value = identity.as_dict()
-    return _followed(value, f"back to {identity.name} {identity.version}")
-
-
-def _check(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
-    from appliance.control.client import ask
-    from appliance.system.paths import control_socket
+def _roll_back(_: argparse.Namespace) -> _Output:
+    from appliance.control.protocol import ControlCommand
+    from appliance.daemon.active_model import OWNER_ROLLBACK
 
     try:
-        found = ask(control_socket(), {"command": "model-check"}, 150)
+        active = _ask_daemon(ControlCommand.MODEL_ROLLBACK, _SWAP_LIMIT_S)
     except DaemonAbsentError:
-        return _checked_here(arguments.config)
-    if found["taken"]:
-        log = "its log says each step, and what came of it: appliance model list"
-        return found, [f"{found['offered']} is newer: the running daemon takes it; {log}"]
-    if found["offered"] is None or found.get("reason"):
-        return found, [f"no newer model: {found['reason']}"]
-    if found["current"]:
-        return found, [f"no newer model: {found['offered']} is what runs"]
-    how = "send latest to the device's topic model/install, or press Home Assistant's button"
-    return found, [f"{found['offered']} is newer and waits to be installed (update.install is ask): {how}"]
+        store = _open_store()
+        store.rollback(OWNER_ROLLBACK)
+        identity = store.load_current().bundle.identity
+        return _notify_daemon(identity.as_dict(), f"back to {identity.name} {identity.version}")
+    line = f"back to {active['name']} {active['version']}; the running daemon labels with it"
+    return _Output(active | {"daemon": "follows"}, [line])
 
 
-def _checked_here(config: Path | None) -> tuple[Any, list[str]]:
-    """Asks the source from this process, which keeps nothing of it."""
-    from appliance.settings.load import load
-    from appliance.system.device_id import device_id
-    from appliance.system.paths import state_dir
-    from appliance.updates.sources.peek import glance
-    from appliance.updates.sources.source import shown_version
+def _check(arguments: argparse.Namespace) -> _Output:
+    from appliance.control.protocol import ControlCommand
 
-    settings = load(config)
-    current = _store().state().current
-    origin, offer = glance(settings.update, device_id(settings.device.id), state_dir())
-    known = bool(offer and current and current.offer == offer.hash)
-    offered = shown_version(offer) if offer else None
-    value = {"offered": offered, "current": known, "taken": False, "reason": None, "daemon": "absent"}
+    try:
+        answer = _ask_daemon(ControlCommand.MODEL_CHECK, _CHECK_LIMIT_S)
+    except DaemonAbsentError:
+        return _check_without_daemon(arguments.config)
+    offered = answer["offered"]
+    if answer["taken"]:
+        line = (
+            f"{offered} is newer: the running daemon installs it; its log shows each step, and the result: "
+            "appliance model list"
+        )
+    elif offered is None or answer.get("reason"):
+        line = f"no newer model: {answer['reason']}"
+    elif answer["current"]:
+        line = f"no newer model: {offered} is the active one"
+    else:
+        line = (
+            f"{offered} is newer and waits to be installed (update.install is ask): send latest to the device's topic "
+            "model/install, or press Home Assistant's button"
+        )
+    return _Output(answer, [line])
+
+
+def _check_without_daemon(config: Path | None) -> _Output:
+    """Ask the update source from this process, which changes nothing."""
+    from appliance.settings.load import load_settings
+    from appliance.system.device_id import resolve_device_id
+    from appliance.system.paths import ensure_state_dir
+    from appliance.updates.sources.peek import peek
+    from appliance.updates.sources.source import display_version
+
+    settings = load_settings(config)
+    current = _open_store().read_state().current
+    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
+    is_installed = bool(offer and current and current.offer == offer.hash)
+    offered = display_version(offer) if offer else None
+    value = {"offered": offered, "current": is_installed, "taken": False, "reason": None, "daemon": "absent"}
     if offer is None:
-        return value, [f"{origin} offers nothing"]
-    return value, [
-        f"{origin} offers {offered}{', which is here already' if known else '; no daemon runs that could take it'}"
-    ]
+        return _Output(value, [f"{origin} offers nothing"])
+    remark = ", which is already installed" if is_installed else "; no daemon is running that could install it"
+    return _Output(value, [f"{origin} offers {offered}{remark}"])
 
 
-def _followed(value: dict[str, Any], says: str) -> tuple[Any, list[str]]:
-    """Tells a running daemon, and what became of it."""
-    from appliance.control.client import ask
-    from appliance.system.paths import control_socket
+def _notify_daemon(value: dict[str, Any], done: str) -> _Output:
+    """Make a running daemon follow the store.
+
+    Args:
+        value: The identity of the model that is now current in the store.
+        done: What was done to the store, for people.
+
+    Raises:
+        ControlError: The daemon cannot use the model.
+    """
+    from appliance.control.protocol import ControlCommand
 
     try:
-        runs = ask(control_socket(), {"command": "models-changed"}, 60)
+        active = _ask_daemon(ControlCommand.MODELS_CHANGED, _SWAP_LIMIT_S)
     except DaemonAbsentError:
-        return value | {"daemon": "absent"}, [f"{says}; no daemon is running here, it is used from the next start on"]
-    if runs["sha256"] != value["sha256"]:
-        other = f"{runs['name']} {runs['version']}"
-        return value | {"daemon": other}, [
-            f"{says}, but the daemon goes on with {other}: its settings name that (labeler.model)"
-        ]
-    return value | {"daemon": "follows"}, [f"{says}, and the running daemon labels with it"]
+        return _Output(value | {"daemon": "absent"}, [f"{done}; no daemon is running, the next start uses it"])
+    if active["sha256"] == value["sha256"]:
+        return _Output(value | {"daemon": "follows"}, [f"{done}; the running daemon labels with it"])
+    other = f"{active['name']} {active['version']}"
+    line = f"{done}, but the daemon keeps labeling with {other}, which its settings name (labeler.model)"
+    return _Output(value | {"daemon": other}, [line])

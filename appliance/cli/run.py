@@ -1,38 +1,36 @@
-"""Runs the daemon in the foreground, until SIGTERM or Ctrl-C.
+"""Run the daemon in the foreground until SIGTERM or Ctrl-C.
 
-systemd runs it this way; so does a person who wants to watch it work.
+systemd runs it the same way.
 """
 
 import argparse
 import faulthandler
 import logging
-from pathlib import Path
+
+from appliance.cli.arguments import add_config_argument
 
 EXAMPLE = "example: appliance run --config my.toml"
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's own arguments."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the settings (default: /etc/appliance/appliance.toml)"
-    )
+    """Add the arguments of `appliance run`."""
+    add_config_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs until it is told to stop."""
+    """Run the daemon; return the exit status."""
     from appliance.daemon.process import run_until_stopped
-    from appliance.settings.load import load
-    from appliance.system import logs
+    from appliance.settings.load import load_settings
+    from appliance.system.logs import configure_logging
 
-    faulthandler.enable()  # the watchdog ends a hanging process with SIGABRT: then the log says where each thread hangs
-    settings = load(arguments.config)
-    logs.set_up("debug" if arguments.verbose else settings.log.level, settings.log.format)
+    # The watchdog ends a hanging process with SIGABRT; the log then shows the stack of every thread.
+    faulthandler.enable()
+    settings = load_settings(arguments.config)
+    configure_logging("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:
-        log.info(
-            "no settings file: /etc/appliance/appliance.toml is not there and --config names none; the defaults hold"
-        )
+        log.info("no settings file: /etc/appliance/appliance.toml does not exist; the defaults are in force")
     else:
         log.info("settings: %s", settings.path)
     return run_until_stopped(settings)

@@ -1,8 +1,8 @@
 """The whole appliance on one machine: drawn scenes, an MQTT broker of its own, and a model update while it runs.
 
-The broker is amqtt (the extra `demo`) on a free port of 127.0.0.1; it speaks MQTT 3.1.1, so the appliance does too. Each
-printed event took the whole way: camera → labels → outbox → broker → subscriber. After a while a newer model is signed
-into a local repository, as an operator does it, and the appliance fetches and activates it.
+The broker is amqtt (the extra `demo`) on a free port of 127.0.0.1; it and the appliance speak MQTT 3.1.1. Each printed
+event took the whole way: camera → labels → outbox → broker → subscriber. Later a newer model is signed into a
+local repository, as an operator does it, and the appliance fetches and activates it.
 """
 
 import contextlib

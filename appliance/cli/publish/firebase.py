@@ -1,77 +1,92 @@
-"""`appliance publish push --firebase-ml`: a push without a site, to Firebase ML, for as long as that exists."""
+"""`appliance publish push --firebase-ml`: a push to Firebase ML instead of a site, as long as that service exists."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from appliance.cli import DONE
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_json
+from appliance.cli.publish.arguments import DEFAULT_CHANNEL
 from appliance.errors import UsageError
 
-_OWN = ("tags", "name", "credentials", "bucket")
-_OF_SITES = ("site", "keys", "root_keys", "passphrase_file", "percent", "variant", "group", "version")
+_FIREBASE_ARGUMENTS = ("tags", "name", "credentials", "bucket")
+_SITE_ARGUMENTS = ("site", "keys", "root_keys", "passphrase_file", "percent", "variant", "group", "version")
 
 
-def add_arguments(action: argparse.ArgumentParser) -> None:
-    """What a push to Firebase ML takes."""
-    group = action.add_argument_group("to Firebase ML (until 2027-06-15), without a site")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a push to Firebase ML."""
+    group = parser.add_argument_group("push to Firebase ML instead of a site (until 2027-06-15)")
     group.add_argument(
-        "--firebase-ml", action="store_true", help="publish through Google's Admin SDK: no --site, no --keys"
+        "--firebase-ml", action="store_true", help="publish through Google's Admin SDK, without --site and --keys"
     )
     group.add_argument(
-        "--tag", action="append", default=[], dest="tags", metavar="T", help="to find it by; may be repeated"
+        "--tag", action="append", default=[], dest="tags", metavar="T", help="a tag of the model; repeatable"
     )
-    group.add_argument("--name", metavar="NAME", help="under which devices ask for it (default: the bundle's)")
+    group.add_argument("--name", metavar="NAME", help="the name that devices ask for (default: the bundle's)")
     group.add_argument(
         "--credentials",
         type=Path,
         metavar="FILE",
-        help="a service account's key (default: GOOGLE_APPLICATION_CREDENTIALS)",
+        help="the key of a service account (default: GOOGLE_APPLICATION_CREDENTIALS)",
     )
     group.add_argument(
         "--bucket", metavar="NAME", help="a bucket of the project (default: PROJECT.firebasestorage.app)"
     )
 
 
-def refuse_arguments(arguments: argparse.Namespace) -> None:
-    """Raises UsageError where an argument for Firebase ML was given to a push to a site."""
-    if any(getattr(arguments, name) for name in _OWN):
-        raise UsageError("--tag, --name, --credentials and --bucket belong to --firebase-ml")
+def reject_arguments(arguments: argparse.Namespace) -> None:
+    """Check a push to a site.
+
+    Raises:
+        UsageError: An argument of a push to Firebase ML is given.
+    """
+    if any(getattr(arguments, name) for name in _FIREBASE_ARGUMENTS):
+        raise UsageError("--tag, --name, --credentials and --bucket need --firebase-ml")
 
 
-def push(arguments: argparse.Namespace) -> int:
-    """Publishes, and says what became of it."""
-    given = [name for name in _OF_SITES if getattr(arguments, name) is not None]
-    given += ["channel"] if arguments.channel != "stable" else []
-    if given:
-        option = given[0].replace("_", "-")
-        raise UsageError(f"--{option} does not go with --firebase-ml: Firebase ML has names and tags (--name, --tag)")
+def run(arguments: argparse.Namespace) -> int:
+    """Push to Firebase ML and print the published model."""
+    _reject_site_arguments(arguments)
     from appliance.workshop.publishing import firebase_ml
 
-    pushed = firebase_ml.push(
-        arguments.bundle, name=arguments.name, tags=arguments.tags, bucket=arguments.bucket, credentials=arguments.credentials,
-        say=lambda text: print(text, file=sys.stderr, flush=True),
-    )  # fmt: skip
-    if pushed.left_behind:
-        left = ", ".join(pushed.left_behind)
-        print(f"Firebase ML carries the model and its labels alone; left behind: {left}", file=sys.stderr)
-    print("Firebase ML is shut down on 2027-06-15; a signed site (--site) has no such end.", file=sys.stderr)
-    if arguments.json:
-        model = {"name": pushed.name, "sha256": pushed.identity.sha256, "size_bytes": pushed.size_bytes}
-        where = {
-            "project_id": pushed.project_id,
-            "model_id": pushed.model_id,
-            "tags": pushed.tags,
-            "created": pushed.created,
-        }
-        json.dump(
-            {"model": model, **where, "left_behind": pushed.left_behind}, sys.stdout, ensure_ascii=False, indent=2
-        )
-        print()
-        return DONE
-    done = "published" if pushed.created else "published in the place of the one before"
-    print(f"{pushed.name} ({pushed.size_bytes / 1e6:.1f} MB) labels a picture in {pushed.invoke_ms:.1f} ms here.")
-    print(
-        f"{done}: Firebase project {pushed.project_id}, model {pushed.model_id}, tags {', '.join(pushed.tags) or 'none'}"
+    result = firebase_ml.push_to_firebase(
+        arguments.bundle,
+        name=arguments.name,
+        tags=arguments.tags,
+        bucket=arguments.bucket,
+        credentials=arguments.credentials,
+        say=_print_progress,
     )
-    return DONE
+    if result.left_behind:
+        left = ", ".join(result.left_behind)
+        _print_progress(f"Firebase ML stores only the model and its labels; left out: {left}")
+    _print_progress("Firebase ML is shut down on 2027-06-15; a signed site (--site) has no such end.")
+    if arguments.json:
+        print_json(
+            {
+                "model": {"name": result.name, "sha256": result.identity.sha256, "size_bytes": result.size_bytes},
+                "project_id": result.project_id,
+                "model_id": result.model_id,
+                "tags": result.tags,
+                "created": result.created,
+                "left_behind": result.left_behind,
+            }
+        )
+        return ExitStatus.DONE
+    done = "published" if result.created else "published, replacing the previous version"
+    tags = ", ".join(result.tags) or "none"
+    print(f"{result.name} ({result.size_bytes / 1e6:.1f} MB) labels a picture in {result.invoke_ms:.1f} ms here.")
+    print(f"{done}: Firebase project {result.project_id}, model {result.model_id}, tags {tags}")
+    return ExitStatus.DONE
+
+
+def _reject_site_arguments(arguments: argparse.Namespace) -> None:
+    given = [name for name in _SITE_ARGUMENTS if getattr(arguments, name) is not None]
+    given += ["channel"] if arguments.channel != DEFAULT_CHANNEL else []
+    if given:
+        option = given[0].replace("_", "-")
+        raise UsageError(f"--{option} cannot be combined with --firebase-ml; use --name and --tag")
+
+
+def _print_progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,92 @@
+"""Print results, messages and progress of commands."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+_CLEAR = "\r\033[K"
+_REDRAW_EVERY_S = 0.1
+# The rate of the first second says little about the rest.
+_ESTIMATE_AFTER_S = 1.0
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard output."""
+    print("\n".join(lines))
+
+
+def print_message(text: str) -> None:
+    """Print a message for people on standard error, with the name of the program in front."""
+    print(f"appliance: {text}", file=sys.stderr, flush=True)
+
+
+class ProgressLine:
+    """Show progress on one line of standard error: stage, count and time left. Prints nothing unless on a terminal.
+
+    A context manager, which clears the line at the end.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._stage = ""
+        self._stage_started_s = self._drawn_s = 0.0
+        self._done_at_start = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Show the progress; at most every 0.1 s within one stage.
+
+        Args:
+            stage: The work that is being done.
+            done: Number of finished items.
+            total: Number of all items; 0 if it is unknown.
+        """
+        if not self._is_terminal:
+            return
+        now_s = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._stage_started_s, self._done_at_start, self._drawn_s = stage, now_s, done, 0.0
+        if now_s - self._drawn_s < _REDRAW_EVERY_S and done < total:
+            return
+        self._drawn_s = now_s
+        count = f": {done} of {total}" if total else " …"
+        print(
+            f"{_CLEAR}{stage}{count}{self._format_time_left(now_s, done, total)}", end="", file=sys.stderr, flush=True
+        )
+
+    def make_counter(self, stage: str) -> Callable[[int, int], None]:
+        """Return a function of (done, total) that shows the progress of one stage and clears the line at its end."""
+
+        def count(done: int, total: int) -> None:
+            self.show(stage, done, total)
+            if done == total:
+                self.clear()
+
+        return count
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._is_terminal and self._stage:
+            print(_CLEAR, end="", file=sys.stderr, flush=True)
+
+    def _format_time_left(self, now_s: float, done: int, total: int) -> str:
+        elapsed_s = now_s - self._stage_started_s
+        # Items that were done at the start of the stage came from a cache and took no time.
+        rate = (done - self._done_at_start) / elapsed_s if elapsed_s > 0 else 0.0
+        return f", {(total - done) / rate:.0f} s left" if rate and elapsed_s > _ESTIMATE_AFTER_S else ""

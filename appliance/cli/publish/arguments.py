@@ -1,0 +1,79 @@
+"""Groups of arguments that several actions of `appliance publish` share, as parent parsers of argparse."""
+
+import argparse
+from pathlib import Path
+
+from appliance.cli.arguments import add_json_argument
+from appliance.errors import UsageError
+
+DEFAULT_CHANNEL = "stable"
+
+
+def make_site_parser(
+    help_text: str = "the folder that is uploaded", *, site_required: bool = True, keys_required: bool = True
+) -> argparse.ArgumentParser:
+    """Return --site, --keys and --root-keys.
+
+    Args:
+        help_text: The help of --site.
+        site_required: Whether --site must be given.
+        keys_required: Whether --keys must be given.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--site", required=site_required, metavar="SITE", help=help_text)
+    parser.add_argument(
+        "--keys", type=Path, required=keys_required, metavar="DIR", help="the folder with the keys of this site"
+    )
+    parser.add_argument(
+        "--root-keys", type=Path, metavar="DIR", help="the folder with the root key (default: root in --keys)"
+    )
+    return parser
+
+
+def make_signing_parser() -> argparse.ArgumentParser:
+    """Return --passphrase-file and --days, which every action that signs has."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="a file with the passphrase of the keys (default: ask)"
+    )
+    parser.add_argument(
+        "--days", type=int, default=90, metavar="N", help="how long the signatures are valid (default: 90)"
+    )
+    return parser
+
+
+def make_channel_parser() -> argparse.ArgumentParser:
+    """Return --channel."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--channel", default=DEFAULT_CHANNEL, metavar="NAME", help=f"the channel (default: {DEFAULT_CHANNEL})"
+    )
+    return parser
+
+
+def make_percent_parser() -> argparse.ArgumentParser:
+    """Return --percent."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--percent", type=float, metavar="P", help="the share of the devices that get it (default: all)"
+    )
+    return parser
+
+
+def make_json_parser() -> argparse.ArgumentParser:
+    """Return --json."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_json_argument(parser)
+    return parser
+
+
+def check_percent(arguments: argparse.Namespace) -> float | None:
+    """Return --percent, 0–100; None if it is not given.
+
+    Raises:
+        UsageError: It is out of range.
+    """
+    percent: float | None = arguments.percent
+    if percent is not None and not 0 <= percent <= 100:
+        raise UsageError(f"--percent must be from 0 to 100, not {percent:g}")
+    return percent

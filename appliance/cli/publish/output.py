@@ -1,0 +1,53 @@
+"""Print what `appliance publish` changed."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_json
+
+if TYPE_CHECKING:
+    from appliance.repository.channel import ChannelEntry
+    from appliance.workshop.publishing.publisher import ChannelResult
+
+
+def print_channel(result: "ChannelResult", arguments: argparse.Namespace) -> ExitStatus:
+    """Print the content of a channel and which devices change their model."""
+    from appliance.workshop.publishing.channels import describe_entries
+
+    if arguments.json:
+        print_json(channel_as_dict(result))
+        return ExitStatus.DONE
+    print(f"channel {result.channel}: {describe_entries(result.entries)}")
+    for change in result.changes:
+        devices = f"of the devices of group {change.group}" if change.group else "of the devices"
+        print(f"  {change.percent:g} % {devices} change their model")
+    print_upload_hint(arguments.site)
+    return ExitStatus.DONE
+
+
+def print_upload_hint(site: str) -> None:
+    """Print on standard error how the changed site reaches the devices."""
+    command = f"(cd {site} && firebase deploy --only hosting)"
+    print(f"Devices see the change after you upload {site}: {command}", file=sys.stderr)
+
+
+def channel_as_dict(result: "ChannelResult") -> dict[str, Any]:
+    """Return the JSON object of a changed channel."""
+    return {
+        "channel": result.channel,
+        "entries": [entry_as_dict(entry) for entry in result.entries],
+        "changes": [{"group": change.group, "percent": change.percent} for change in result.changes],
+    }
+
+
+def entry_as_dict(entry: "ChannelEntry") -> dict[str, Any]:
+    """Return the JSON object of one entry of a channel."""
+    return {
+        "bundle": entry.bundle,
+        "version": entry.version,
+        "variant": entry.variant,
+        "groups": sorted(entry.groups),
+        "percent": entry.percent,
+    }
