@@ -1,7 +1,7 @@
 """Read the manual: list its topics, show one, or search all of them.
 
 The manual is the Markdown files in appliance/docs, one topic a file: a title, a sentence that summarizes it, then the
-text. It needs no network.
+text. Reading it needs no network.
 """
 
 import argparse
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.cli.exit_status import ExitStatus
+from appliance.cli.output import print_lines, print_message
 from appliance.errors import UsageError
 
 EXAMPLE = "examples: appliance help\n          appliance help mqtt\n          appliance help --search threshold"
@@ -49,10 +51,10 @@ TOPICS = (
 """Every topic of the manual, in reading order; the changelog is left out of an installed program."""
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-_DONE, _NOT_FOUND = 0, 1
 
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _TOPIC_LINK = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md(?:#[^)]*)?\)")
+_WEB_LINK = re.compile(r"\[([^\]]+)\]\((https?:[^)]+)\)")
 _HEADING = re.compile(r"#+ (.*)")
 
 
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         _show(_list_topics())
     else:
         _show(_render(read_topic(arguments.topic)))
-    return _DONE
+    return ExitStatus.DONE
 
 
 def installed_topics() -> list[str]:
@@ -120,12 +122,12 @@ def _list_topics() -> str:
 
 def _print_matches(word: str) -> int:
     """Print the lines that contain `word`, ignoring case; return the exit status."""
-    found = [line for topic in installed_topics() for line in _find_lines(topic, word)]
-    print(
-        "\n".join(found) if found else f"appliance: no line of the manual contains {word!r}",
-        file=sys.stdout if found else sys.stderr,
-    )
-    return _DONE if found else _NOT_FOUND
+    lines = [line for topic in installed_topics() for line in _find_lines(topic, word)]
+    if not lines:
+        print_message(f"no line of the manual contains {word!r}; appliance help lists the topics")
+        return ExitStatus.FAILED
+    print_lines(lines)
+    return ExitStatus.DONE
 
 
 def _find_lines(topic: str, word: str) -> Iterator[str]:
@@ -140,11 +142,11 @@ def _find_lines(topic: str, word: str) -> Iterator[str]:
 
 def _render(markdown: str) -> str:
     """Return Markdown as it reads in a terminal: without comments, with links to topics as commands."""
-    text = _COMMENT.sub("", markdown)
-    return _TOPIC_LINK.sub(
+    text = _TOPIC_LINK.sub(
         lambda link: f"`appliance help {link[2]}`" if link[1] == link[2] else f"{link[1]} (`appliance help {link[2]}`)",
-        text,
+        _COMMENT.sub("", markdown),
     )
+    return _WEB_LINK.sub(r"\1 (\2)", text)
 
 
 def _show(text: str) -> None:
