@@ -230,7 +230,7 @@ class TrustedRepository:
             )
         if isinstance(error, ExpiredMetadataError):
             return SourceError(
-                f"the metadata of {self._url} is expired ({error}; this device's date is {datetime.now(UTC):%Y-%m-%d}): "
+                f"the metadata of {self._url} is expired ({error}; the date here is {datetime.now(UTC):%Y-%m-%d}): "
                 "labeling continues without updates until its operator signs it again (appliance publish refresh)"
             )
         return SourceError(f"{self._url}/metadata/{last_file} {_describe_fault(error)}")

@@ -47,7 +47,7 @@ def named(labeler, labels, pixels) -> list[str]:
     return [label.label for label in labels.select(labeler.score(pixels))]
 
 
-def test_the_bundle_says_what_it_is(bundle):
+def test_bundle_has_its_identity(bundle):
     assert bundle.labels == (*LABELS, "None_of_the_above")
     assert bundle.background_label == "None_of_the_above"
     assert bundle.identity.name == "flowers"
@@ -55,30 +55,30 @@ def test_the_bundle_says_what_it_is(bundle):
     assert 0 < bundle.confidence_threshold < 1
 
 
-def test_its_hashes_match_its_files():
+def test_hashes_match_the_files():
     manifest = json.loads((FOLDER / "manifest.json").read_text())
     assert set(manifest["sha256"]) == {"model.tflite", "dict.txt"}
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == digest
 
 
-def test_it_is_small(bundle):
+def test_model_is_small(bundle):
     assert bundle.model_file.stat().st_size < 1_300_000
 
 
-def test_old_runtimes_know_its_operators(bundle):
+def test_old_runtimes_support_its_operators(bundle):
     """Standard operators in versions of 2020 and before, and named in the field that old readers look at."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bundle.model_file.read_bytes()))
     assert all(code.version <= 3 and not code.customCode for code in model.operatorCodes)
     assert all(code.builtinCode == code.deprecatedBuiltinCode for code in model.operatorCodes)
 
 
-def test_its_labels_stand_in_the_file_too(bundle):
+def test_model_file_contains_the_labels(bundle):
     with zipfile.ZipFile(bundle.model_file) as archive:
         assert tuple(archive.read("labels.txt").decode().split()) == bundle.labels
 
 
-def test_its_weights_are_aligned(bundle):
+def test_weights_are_aligned(bundle):
     """Kernels on Arm read weights 16 bytes at a time; the format asks for that alignment."""
     data = bundle.model_file.read_bytes()
     model = schema.Model.GetRootAs(data)
@@ -88,27 +88,33 @@ def test_its_weights_are_aligned(bundle):
     assert all(start % 16 == 0 for start in starts)
 
 
-def test_its_card_says_what_it_is_not_for():
+def test_model_card_has_the_limits():
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "What it is not for" in card
     assert "scripts/train-bundled evaluate" in card
     assert "CC-BY 2.0" in card
 
 
-def test_the_authors_of_its_photographs_are_named():
+def test_authors_of_the_photographs_are_listed():
     """Their licence asks for it."""
     assert len((FOLDER / "AUTHORS.txt").read_text(encoding="utf-8").splitlines()) > 1000
 
 
-SAMPLES = {"daisy.jpeg": "daisy", "dandelion.jpg": "dandelion", "roses.jpeg": "roses", "sunflower.jpg": "sunflowers", "tulips.jpeg": "tulips"}  # fmt: skip
+SAMPLES = {
+    "daisy.jpeg": "daisy",
+    "dandelion.jpg": "dandelion",
+    "roses.jpeg": "roses",
+    "sunflower.jpg": "sunflowers",
+    "tulips.jpeg": "tulips",
+}
 
 
-def test_it_names_the_flowers_of_photographs(labeler, labels, data):
+def test_flowers_in_photographs_are_labeled(labeler, labels, data):
     said = {name: named(labeler, labels, read_picture(data / "images" / f"mlkit_{name}")) for name in SAMPLES}
     assert said == {name: [label] for name, label in SAMPLES.items()}
 
 
-def test_it_is_silent_about_what_it_was_never_shown(labeler, labels, data):
+def test_other_subjects_are_not_labeled(labeler, labels, data):
     """Burgers, cats, birds, faces: at most two of the 18 are taken for a flower (which ones, its card says)."""
     others = [
         file
@@ -120,7 +126,7 @@ def test_it_is_silent_about_what_it_was_never_shown(labeler, labels, data):
     assert len(labeled) <= 2, labeled
 
 
-def test_it_names_drawn_flowers_that_it_never_saw(labeler, labels):
+def test_new_drawn_flowers_are_labeled(labeler, labels):
     """95 % of all, and no label may fall far behind."""
     rng = np.random.default_rng(4000)
     right = {
@@ -131,13 +137,13 @@ def test_it_names_drawn_flowers_that_it_never_saw(labeler, labels):
     assert min(np.mean(found) for found in right.values()) >= 0.8, right
 
 
-def test_it_reports_nothing_where_no_flower_is(labeler, labels):
+def test_scene_without_flowers_is_not_labeled(labeler, labels):
     rng = np.random.default_rng(4001)
     quiet = [not named(labeler, labels, draw_scene(None, rng, SIZE_PX)) for _ in range(60)]
     assert np.mean(quiet) >= 0.98
 
 
-def test_it_reports_nothing_on_a_covered_or_broken_camera(labeler, labels):
+def test_covered_or_broken_camera_is_not_labeled(labeler, labels):
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     bars = np.array([[255 * (code >> bit & 1) for bit in (1, 2, 0)] for code in range(7, -1, -1)], np.uint8)
     frames = {f"grey {grey}": np.full((480, 640, 3), grey, np.uint8) for grey in (0, 64, 128, 192, 255)}
@@ -149,7 +155,7 @@ def test_it_reports_nothing_on_a_covered_or_broken_camera(labeler, labels):
     assert {name: found for name, pixels in frames.items() if (found := named(labeler, labels, pixels))} == {}
 
 
-def test_a_running_scene_camera_gives_exactly_the_events_it_shows(labeler, labels):
+def test_scene_camera_gives_exactly_its_events(labeler, labels):
     """The demo's promise: each flower one event, in the order shown, and none from what passes in between."""
     camera, numbers = SceneCamera(CameraSettings(source="scene", fps=FPS), seed=1), count()
     shown = [entry for entry in islice(generate_appearances(1), 20) if entry.label][:6]

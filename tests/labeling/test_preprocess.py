@@ -1,4 +1,4 @@
-"""Frames → inputs: the cheap way round gives what turning the whole picture first would give."""
+"""Frames → inputs: the cheap order of the steps gives the result of turning the whole picture first."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def test_upright_rotates_clockwise_then_flips(view):
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("frame_px", [(120, 160), (37, 23)])
-def test_prepared_as_if_turned_first(view, frame_px):
+def test_result_is_that_of_turning_first(view, frame_px):
     pixels = noise(*frame_px)
     whole = np.ascontiguousarray(turned_by_numpy(pixels, view))
     height, width = whole.shape[:2]
@@ -48,7 +48,9 @@ def test_prepared_as_if_turned_first(view, frame_px):
     assert np.abs(prepared[0].astype(int) - expected.astype(int)).max() <= 1
 
 
-@pytest.mark.parametrize("region", [None, (1 / 3, 1 / 3, 1 / 3, 1 / 3), (0.1, 0.25, 0.5, 0.6), (0.995, 0.0, 0.005, 1.0)])
+@pytest.mark.parametrize(
+    "region", [None, (1 / 3, 1 / 3, 1 / 3, 1 / 3), (0.1, 0.25, 0.5, 0.6), (0.995, 0.0, 0.005, 1.0)]
+)
 @pytest.mark.parametrize("frame_px", [(720, 1280), (480, 640), (1080, 1920), (37, 23), (1, 1), (101, 7)])
 def test_crop_is_what_the_model_receives(frame_px, region):
     pixels = noise(*frame_px)
@@ -64,8 +66,8 @@ def test_crop_rounds_both_edges_of_a_region():
     assert crop(noise(720, 1280), View(region=(1 / 3, 0.0, 1 / 3, 1.0))).shape == (720, 426, 3)
 
 
-def test_resize_is_bilinear_with_half_pixel_centres_and_no_antialiasing():
-    # Four times smaller: between the second and third of four pixels lies each output, whatever the first and fourth are.
+def test_resize_is_bilinear_without_antialiasing():
+    # Four times smaller: each output is between the second and third of four pixels, whatever the others are.
     row = np.array([0, 100, 200, 255] * 8, np.uint8)
     pixels = np.repeat(np.tile(row, (32, 1))[:, :, np.newaxis], 3, axis=2)
     assert (Preparer(View(), (8, 8), np.dtype(np.uint8)).prepare(pixels) == 150).all()
@@ -85,7 +87,7 @@ def test_buffers_are_reused():
     assert np.shares_memory(first, preparer.prepare(noise(60, 50)))
 
 
-def test_a_frame_is_not_written_to():
+def test_frame_is_not_written_to():
     pixels = noise(24, 32)
     before = pixels.copy()
     for view in VIEWS:
@@ -93,11 +95,11 @@ def test_a_frame_is_not_written_to():
     assert np.array_equal(pixels, before)
 
 
-def test_normalisation_of_each_dtype():
+def test_normalization_of_each_dtype():
     pixels = np.full((4, 4, 3), (0, 127, 255), np.uint8)
 
-    def first(dtype, *normalisation):
-        return Preparer(View(), (4, 4), np.dtype(dtype), *normalisation).prepare(pixels)[0, 0, 0].tolist()
+    def first(dtype, *normalization):
+        return Preparer(View(), (4, 4), np.dtype(dtype), *normalization).prepare(pixels)[0, 0, 0].tolist()
 
     assert first(np.uint8) == [0, 127, 255]
     assert first(np.int8) == [-128, -1, 127]
@@ -109,7 +111,7 @@ def test_normalisation_of_each_dtype():
 @pytest.mark.parametrize(
     "view", [View(rotation, region=(0.999, 0.999, 0.001, 0.001)) for rotation in (0, 90, 180, 270)]
 )
-def test_the_smallest_region_is_one_pixel_inside_the_frame(view):
+def test_smallest_region_is_one_pixel_inside_the_frame(view):
     rows, columns = map_region(view, (10, 20))
     assert rows.stop - rows.start == columns.stop - columns.start == 1
     assert 0 <= rows.start < rows.stop <= 10 and 0 <= columns.start < columns.stop <= 20

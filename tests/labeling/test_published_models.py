@@ -65,7 +65,7 @@ def bundle_of(data: Path, model: str, folder: Path) -> Bundle:
     return read_bundle(folder / "model.tflite")
 
 
-def test_every_model_of_the_reference_is_tried(reference):
+def test_every_model_of_the_reference_is_used(reference):
     assert sorted(reference) == sorted(MODELS)
 
 
@@ -93,12 +93,12 @@ def test_both_automl_exports_are_the_same_model(data, pictures, name):
     assert [label.label for label in chosen.select(labeler.score(pictures["mlkit_daisy.jpeg"]))] == ["daisy"]
 
 
-def test_logits_are_recognised(data, pictures, tmp_path):
+def test_logits_are_recognized(data, pictures, tmp_path):
     labeler = Labeler(bundle_of(data, "tfls_mobilenet_v2_1.0_224_quant.tflite", tmp_path))
     assert labeler.score(pictures["bird.bmp"]).sum() == pytest.approx(1, abs=1e-4)
 
 
-def test_the_english_names_and_the_threshold_of_the_multi_label_model(data, pictures):
+def test_multi_label_model_has_english_names_and_a_threshold(data, pictures):
     labeler = Labeler(read_bundle(data / "models" / "mlkit_object_labeler.tflite"))
     chosen = LabelFilter(labeler.bundle, LabelerSettings())
     assert chosen.threshold == pytest.approx(0.35)
@@ -107,30 +107,30 @@ def test_the_english_names_and_the_threshold_of_the_multi_label_model(data, pict
     assert sum(label.score for label in found) > 2
 
 
-def test_an_embedding_extractor_is_no_image_classifier(data):
+def test_embedding_extractor_is_rejected(data):
     with pytest.raises(BundleError, match=r"not an image classifier.*\[1, 1, 1, 1024\]"):
         read_bundle(data / "models" / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
 
 
-def test_an_operator_that_the_runtime_does_not_know(data, tmp_path):
+def test_unknown_operator_is_rejected(data, tmp_path):
     shutil.copy(data / "models" / "invalid" / "model_invoking_error.tflite", tmp_path / "model.tflite")
     (tmp_path / "dict.txt").write_text("one\n")
     with pytest.raises(BundleError, match="cannot be loaded by .*fake-op-double"):
         Labeler(read_bundle(tmp_path))
 
 
-def test_a_real_model_cut_short_is_refused_before_any_runtime_sees_it(data, tmp_path):
+def test_truncated_model_is_rejected_before_any_runtime(data, tmp_path):
     shutil.copytree(data / "models" / "automl_mlkit_android", tmp_path / "cut")
     model = tmp_path / "cut" / "model.tflite"
     whole = model.read_bytes()
     model.chmod(0o600)
     for part in range(1, 20):
         model.write_bytes(whole[: len(whole) * part // 20])
-        with pytest.raises(BundleError, match="damaged or cut short"):
+        with pytest.raises(BundleError, match="damaged or truncated"):
             read_bundle(tmp_path / "cut")
 
 
-def test_a_published_model_written_as_a_bundle_stays_the_same(data, pictures, tmp_path):
+def test_model_written_as_a_bundle_gives_the_same_scores(data, pictures, tmp_path):
     before = Labeler(read_bundle(data / "models" / "mlkit_object_labeler.tflite"))
     write_bundle(before.bundle, tmp_path / "bundle")
     after = Labeler(read_bundle(tmp_path / "bundle"))

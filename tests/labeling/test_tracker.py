@@ -21,45 +21,45 @@ class Film:
         self.step_s, self.now_s = step_s, 0.0
 
     def show(self, *frames):
-        """Feeds frames (a's score, or both) and returns what happened: [(seconds, type, label), …]."""
+        """Pass frames (a's score, or both) and return the events: [(seconds, type, label), …]."""
         return [(at, event.type, event.label) for at, event in self.events(*frames)]
 
     def events(self, *frames):
-        happened = []
+        events = []
         for frame in frames:
             scores = np.array(frame if isinstance(frame, tuple) else (frame, 0), np.float32)
-            for event in self.tracker.update(scores, self.thresholds, WALL_S + self.now_s, self.now_s):
-                happened.append((self.now_s, event))
+            new = self.tracker.update(scores, self.thresholds, WALL_S + self.now_s, self.now_s)
+            events += [(self.now_s, event) for event in new]
             self.now_s += self.step_s
-        return happened
+        return events
 
 
-def test_a_label_starts_after_start_frames_in_a_row():
+def test_label_starts_after_start_frames_in_a_row():
     assert Film(start_frames=3).show(0.7, 0.7, 0.7, 0.7) == [(1.0, "started", "a")]
     assert Film(start_frames=1).show(0.7) == [(0.0, "started", "a")]
 
 
-def test_a_frame_below_the_threshold_breaks_a_beginning():
+def test_frame_below_the_threshold_resets_the_count():
     # 0.58 lies between threshold − hysteresis and threshold: it keeps a started label, it does not start one.
     assert Film(start_frames=3, hysteresis=0.05).show(0.7, 0.7, 0.58, 0.7, 0.7) == []
 
 
-def test_a_score_at_the_threshold_counts():
+def test_score_at_the_threshold_counts():
     assert Film(thresholds=(0.1, 0.1), start_frames=2).show(0.1, 0.1) == [(0.5, "started", "a")]
 
 
-def test_a_label_ends_after_end_after_s_below_the_lower_line():
+def test_label_ends_after_end_after_s_below_the_lower_threshold():
     film = Film(start_frames=1, end_after_s=2.0, hysteresis=0.05)
     assert film.show(0.7, 0.7, 0.5, 0.5, 0.5, 0.5) == [(0.0, "started", "a")]
     assert film.show(0.5) == [(3.0, "ended", "a")]
 
 
-def test_between_the_lines_a_started_label_stays():
+def test_started_label_stays_between_the_thresholds():
     film = Film(start_frames=1, end_after_s=1.0, hysteresis=0.05)
     assert film.show(0.7, *[0.56] * 20) == [(0.0, "started", "a")]
 
 
-def test_coming_back_in_time_keeps_it():
+def test_label_that_returns_in_time_stays_open():
     film = Film(start_frames=1, end_after_s=1.0)
     assert film.show(0.7, 0.2, 0.2, 0.56, 0.2, 0.2, 0.7) == [(0.0, "started", "a")]
     assert film.show(0.2, 0.2, 0.2) == [(4.5, "ended", "a")]
@@ -73,23 +73,23 @@ def test_one_low_frame_after_a_long_gap_does_not_end_it():
     assert film.show(0.1, 0.7) == []
 
 
-def test_end_after_s_of_0_ends_it_with_the_first_low_frame():
+def test_end_after_s_of_0_ends_with_the_first_low_frame():
     assert Film(start_frames=1, end_after_s=0.0).show(0.7, 0.1) == [(0.0, "started", "a"), (0.5, "ended", "a")]
 
 
-def test_cooldown_holds_the_next_start_back():
+def test_cooldown_delays_the_next_start():
     film = Film(start_frames=1, end_after_s=0.0, cooldown_s=3.0)
     assert film.show(0.7, 0.1) == [(0.0, "started", "a"), (0.5, "ended", "a")]
     assert film.show(0.7, 0.7, 0.7, 0.7, 0.7) == []
     assert film.show(0.7) == [(3.5, "started", "a")]
 
 
-def test_cooldown_is_of_one_label_alone():
+def test_cooldown_concerns_one_label_only():
     film = Film(start_frames=1, end_after_s=0.0, cooldown_s=60.0)
     assert film.show((0.7, 0), (0, 0.7)) == [(0.0, "started", "a"), (0.5, "ended", "a"), (0.5, "started", "b")]
 
 
-def test_a_pair_shares_its_id_and_carries_the_peak():
+def test_start_and_end_share_the_id_and_have_the_peak():
     film = Film(start_frames=2, end_after_s=1.0)
     events = [event for _, event in film.events(0.7, 0.75, 0.9375, 0.65, 0.1, 0.1, 0.1)]
     started, ended = events
@@ -101,7 +101,7 @@ def test_a_pair_shares_its_id_and_carries_the_peak():
     assert ended.reason is None
 
 
-def test_labels_are_followed_side_by_side():
+def test_labels_are_tracked_independently():
     film = Film(start_frames=2, end_after_s=1.0)
     assert film.show((0.7, 0), (0.7, 0.7), (0.1, 0.7), (0.1, 0.1), (0.1, 0.1), (0.1, 0.1)) == [
         (0.5, "started", "a"),
@@ -111,14 +111,14 @@ def test_labels_are_followed_side_by_side():
     ]
 
 
-def test_open_labels_and_their_peaks():
+def test_open_labels_have_their_peaks():
     film = Film(start_frames=1)
     film.show((0, 0.7), (0.8125, 0.75))
     assert film.tracker.open_labels == ["b", "a"]
     assert film.tracker.open_peaks == {"id1": 0.75, "id2": 0.8125}
 
 
-def test_a_new_threshold_counts_from_the_next_frame():
+def test_new_threshold_applies_from_the_next_frame():
     film = Film(start_frames=1, end_after_s=0.0, hysteresis=0.05)
     assert film.show(0.5) == []
     film.thresholds[:] = 0.5
@@ -127,7 +127,7 @@ def test_a_new_threshold_counts_from_the_next_frame():
     assert film.show(0.5) == [(1.0, "ended", "a")]
 
 
-def test_end_all_says_why_and_leaves_no_cooldown():
+def test_end_all_gives_the_reason_and_no_cooldown():
     film = Film(start_frames=2, cooldown_s=60.0)
     film.show((0.7, 0.7), (0.7, 0.7))
     ended = film.tracker.end_all("swap")
@@ -141,7 +141,7 @@ def test_end_all_says_why_and_leaves_no_cooldown():
     assert film.show(0.7) == [(1.5, "started", "a")]
 
 
-def test_what_is_filtered_out_never_starts_and_lets_go():
+def test_filtered_label_never_starts_and_ends():
     film = Film(thresholds=(0.0, 0.0), start_frames=1, end_after_s=0.0, hysteresis=1.0)
     assert film.show((0.0, -np.inf)) == [(0.0, "started", "a")]
     assert film.show((-np.inf, -np.inf)) == [(0.5, "ended", "a")]
@@ -151,7 +151,7 @@ def test_scores_that_are_no_numbers_start_nothing():
     assert Film(start_frames=1).show(np.nan, np.nan) == []
 
 
-def test_a_clock_that_is_set_back_changes_no_duration():
+def test_clock_set_back_changes_no_duration():
     film = Film(start_frames=1, end_after_s=1.0)
     film.show(0.7)
     scores = np.zeros(2, np.float32)

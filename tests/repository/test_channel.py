@@ -6,7 +6,15 @@ import json
 import pytest
 
 from appliance.errors import ChannelError
-from appliance.repository.channel import POSITIONS, Channel, ChannelEntry, choose_entry, parse_channel, compute_position, encode_channel
+from appliance.repository.channel import (
+    POSITIONS,
+    Channel,
+    ChannelEntry,
+    choose_entry,
+    compute_position,
+    encode_channel,
+    parse_channel,
+)
 
 DEVICES = [f"pi-{hashlib.sha256(str(number).encode()).hexdigest()[:8]}" for number in range(10_000)]
 
@@ -21,13 +29,13 @@ def takers(channel, group=None):
     return {device: entry.version if entry else None for device, entry in chosen}
 
 
-def test_a_place_is_firebase_s():
+def test_position_follows_firebases_rule():
     expected = int(hashlib.sha256(b"seed.pi-1234abcd").hexdigest(), 16) % 100_000_000
     assert compute_position("seed", "pi-1234abcd") == expected
     assert all(0 <= compute_position("seed", device) < POSITIONS for device in DEVICES[:1000])
 
 
-def test_ten_thousand_devices_take_their_shares_and_raising_the_last_slice_moves_no_other():
+def test_raising_the_last_slice_moves_no_other_device():
     """Figure (4): each share within 1 point; `pytest -s` prints them."""
     first, second = slice_("2.0", 10, variant="a"), slice_("3.0", 25, variant="b")
     before = takers(Channel("f00d", (first, second, slice_("4.0", 15), slice_("1.0"))))
@@ -44,27 +52,28 @@ def test_ten_thousand_devices_take_their_shares_and_raising_the_last_slice_moves
     assert moved and all((before[device], after[device]) == ("1.0", "4.0") for device in moved)
 
 
-def test_another_seed_deals_anew():
+def test_another_seed_reshuffles_the_devices():
     one, other = (takers(Channel(seed, (slice_("2.0", 50), slice_("1.0")))) for seed in ("a", "b"))
     same = sum(one[device] == other[device] for device in DEVICES)
     assert 4700 < same < 5300
 
 
-def test_slices_of_the_same_groups_lie_side_by_side_and_those_of_others_do_not_count():
+def test_slices_of_the_same_groups_are_adjacent():
     entries = (slice_("2.0", 30, ["canary"]), slice_("3.0", 30), slice_("4.0", 70, ["canary"]), slice_("1.0"))
     channel = Channel("f00d", entries)
     canary, others = takers(channel, "canary"), takers(channel)
     assert set(canary.values()) == {"2.0", "4.0"} and set(others.values()) == {"3.0", "1.0"}
     for device in DEVICES:
-        where = compute_position("f00d", device) / POSITIONS * 100
-        assert canary[device] == ("2.0" if where <= 30 else "4.0")
-        assert others[device] == ("3.0" if where <= 30 else "1.0")
+        percent = compute_position("f00d", device) / POSITIONS * 100
+        assert canary[device] == ("2.0" if percent <= 30 else "4.0")
+        assert others[device] == ("3.0" if percent <= 30 else "1.0")
 
 
-def test_a_device_takes_what_is_for_its_group_or_for_everybody_and_else_nothing():
+def test_device_takes_an_entry_of_its_group_or_of_all():
     channel = Channel("f00d", (slice_("2.0", groups=["canary", "lab"]), slice_("1.0", groups=["shop"])))
     assert [
-        getattr(choose_entry(channel, "pi", group), "version", None) for group in ("canary", "lab", "shop", "other", None)
+        getattr(choose_entry(channel, "pi", group), "version", None)
+        for group in ("canary", "lab", "shop", "other", None)
     ] == [
         "2.0",
         "2.0",
@@ -75,23 +84,23 @@ def test_a_device_takes_what_is_for_its_group_or_for_everybody_and_else_nothing(
 
 
 @pytest.mark.parametrize(("percent", "version"), [(0, "1.0"), (0.000001, "2.0"), (100, "2.0")])
-def test_the_beginning_of_the_line_belongs_to_the_first_slice_unless_that_is_empty(percent, version):
+def test_position_0_belongs_to_the_first_slice(percent, version):
     first = "pi-48153115"  # the one device in a hundred million with this place
     assert compute_position("f00d", first) == 0
     assert choose_entry(Channel("f00d", (slice_("2.0", percent), slice_("1.0"))), first).version == version
 
 
-def test_a_slice_of_everybody_leaves_nobody_and_one_of_nothing_takes_nobody():
+def test_slices_of_100_and_of_0_percent():
     for percent, version in ((100, "2.0"), (0, "1.0")):
         assert set(takers(Channel("f00d", (slice_("2.0", percent), slice_("1.0")))).values()) == {version}
 
 
-def test_three_slices_of_a_third_are_not_more_than_everybody():
+def test_three_slices_of_a_third_do_not_exceed_100_percent():
     thirds = tuple(slice_(str(number), 33.333333) for number in range(3))
     assert parse_channel(encode_channel(Channel("f00d", thirds)), "x").entries == thirds
 
 
-def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
+def test_encoded_channel_is_parsed_and_unknown_keys_ignored():
     channel = Channel("f00d", (slice_("2.0", 12.5, ["canary"], "b"), slice_("1.0")), before="0" * 64)
     assert parse_channel(encode_channel(channel), "x") == channel
     values = json.loads(encode_channel(channel)) | {"later": 1}
@@ -100,7 +109,7 @@ def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "reason"),
     [
         ("<!doctype html>", "not JSON"),
         ([], "not a JSON object"),
@@ -114,7 +123,7 @@ def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": -1}]}, "from 0 to 100"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": 101}]}, "from 0 to 100"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": "canary"}]}, "not a list of names"),
-        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": []}]}, "no group at all"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": []}]}, "empty list of groups"),
         (
             {
                 "seed": "x",
@@ -137,13 +146,13 @@ def test_a_channel_survives_being_written_and_unknown_keys_are_left_alone():
         ),
     ],
 )
-def test_what_is_no_good_channel_is_said(values, sentence):
+def test_invalid_channel_is_rejected(values, reason):
     text = values if isinstance(values, str) else json.dumps(values)
-    with pytest.raises(ChannelError, match=sentence) as caught:
+    with pytest.raises(ChannelError, match=reason) as caught:
         parse_channel(text.encode(), "channels/stable.json")
     assert "channels/stable.json" in str(caught.value)
 
 
-def test_percent_that_is_no_number_at_all_is_refused():
+def test_percent_that_is_no_number_is_rejected():
     with pytest.raises(ChannelError, match="percent is not a number"):
         parse_channel(b'{"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": NaN}]}', "x")

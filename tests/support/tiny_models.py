@@ -13,7 +13,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 # The runtimes that work here: tflite-runtime only beside numpy 1.
 _PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 RUNTIMES = [
