@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from appliance.camera.capture import LONGEST_PAUSE_S, CameraStatus, Capture, Clock
+from appliance.camera.source import CameraState
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraEndedError, CameraStalledError
-from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.system.threads import WatchedThread
 
@@ -17,7 +17,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
 class QuickClock(Clock):
-    """Waiting takes no time, but time passes; what was waited is written down."""
+    """Waiting takes no time, but time passes; every wait is recorded."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -29,18 +29,18 @@ class QuickClock(Clock):
     def monotonic_s(self) -> float:
         return self.now_s
 
-    def wait(self, order: threading.Event, timeout_s: float | None) -> None:
+    def wait(self, event: threading.Event, timeout_s: float | None) -> None:
         if timeout_s is None:
-            order.wait()
-        elif not order.is_set():
+            event.wait()
+        elif not event.is_set():
             self.waits.append(timeout_s)
             self.now_s += timeout_s
 
 
 class PlayedCamera:
-    """Plays a script: a number is a frame that takes so many seconds, an exception is raised, a function is called."""
+    """Follows a script: a number is a frame that takes so many seconds, an exception is raised, a function called."""
 
-    description = "a played camera"
+    description = "a scripted camera"
 
     def __init__(
         self, clock: QuickClock, *script, live: bool = True, dropped: int = 0, close_error: Exception | None = None
@@ -69,14 +69,14 @@ class PlayedCamera:
 class Played:
     """A capture over a list of openings: a camera, or the exception that opening it raises; the end stops it."""
 
-    def __init__(self, openings: Callable[[QuickClock], list], fps: float = 5.0):
+    def __init__(self, openings: Callable[[QuickClock], list], fps: float = 5.0, jitter: float = 1.0):
         self.clock = QuickClock()
         self.openings = openings(self.clock)
         self.cameras = [each for each in self.openings if isinstance(each, PlayedCamera)]
         self.slot = FrameSlot()
         self.changes: list[CameraStatus] = []
         self.opened_s: list[float] = []
-        self.capture = Capture(self._open, fps, self.slot, self.changes.append, clock=self.clock, jitter=lambda: 1.0)
+        self.capture = Capture(self._open, fps, self.slot, self.changes.append, clock=self.clock, jitter=lambda: jitter)
 
     def _open(self) -> PlayedCamera:
         self.opened_s.append(self.clock.now_s)
@@ -97,32 +97,10 @@ def frames(count: int, each_s: float = 0.0) -> list[float]:
     return [each_s] * count
 
 
-def frame(number: int) -> Frame:
-    return Frame(PIXELS, 0.0, 0.0, number)
-
-
-# The slot
-
-
-def test_the_slot_keeps_the_newest_frame_and_counts_the_others():
-    slot = FrameSlot()
-    for number in (1, 2, 3):
-        slot.put(frame(number))
-    assert slot.get(0).number == 3
-    assert slot.get(0) is None
-    assert slot.dropped == 2
-
-
-def test_who_waits_at_the_slot_is_woken_by_a_frame():
-    slot = FrameSlot()
-    threading.Timer(0.05, slot.put, [frame(1)]).start()
-    assert slot.get(10).number == 1
-
-
 # Frames
 
 
-def test_frames_carry_their_number_and_both_times_and_are_not_copied():
+def test_frames_have_number_and_both_times_and_are_not_copied():
     played = Played(lambda clock: [PlayedCamera(clock, 0.5, CameraStalledError("x"))])
     played.capture.run()
     taken = played.slot.get(0)
@@ -131,7 +109,7 @@ def test_frames_carry_their_number_and_both_times_and_are_not_copied():
     assert played.capture.last_frame_s == 1000.5
 
 
-def test_the_rate_is_a_ceiling_and_right_on_average():
+def test_rate_is_a_maximum_and_right_on_average():
     played = Played(lambda clock: [PlayedCamera(clock, *frames(51, 0.03), CameraEndedError("over"))], fps=5)
     thread = WatchedThread("capture", played.capture.run)
     thread.start()
@@ -141,7 +119,7 @@ def test_the_rate_is_a_ceiling_and_right_on_average():
     assert played.capture.last_frame_s - 1000.0 == pytest.approx(50 / 5 + 0.03, abs=0.01)
 
 
-def test_a_slow_camera_is_not_slowed_and_lost_time_is_not_made_up_for():
+def test_slow_camera_is_not_delayed_and_lost_time_not_caught_up():
     moments = []
 
     def camera(clock: QuickClock) -> PlayedCamera:
@@ -153,7 +131,7 @@ def test_a_slow_camera_is_not_slowed_and_lost_time_is_not_made_up_for():
     assert moments == [0, 1, 2, 3, 3.2, 3.4, 3.6]
 
 
-def test_unread_frames_are_counted_wherever_they_were_lost():
+def test_dropped_counts_unread_frames_of_slot_and_cameras():
     played = Played(
         lambda clock: [
             PlayedCamera(clock, *frames(3), CameraStalledError("x"), dropped=7),
@@ -176,17 +154,17 @@ def test_unread_frames_are_counted_wherever_they_were_lost():
         (OSError(5, "I/O error"), "absent", "opening the camera failed with OSError: [Errno 5] I/O error"),
     ],
 )
-def test_a_camera_that_cannot_be_opened_is_a_state_told_once(caplog, error, state, sentence):
+def test_unopenable_camera_is_a_state_logged_once(caplog, error, state, sentence):
     caplog.set_level(logging.INFO)
     played = Played(lambda clock: [error] * 8 + [PlayedCamera(clock, *frames(2), CameraStalledError("x"))])
     played.capture.run()
     assert played.states == [state, "streaming", "stalled", "absent"]
     assert played.changes[0].reason == sentence
     assert caplog.messages[:2] == [
-        f"camera: {state}: {sentence}; trying again, with up to 60 s between tries",
-        "camera: streaming after 174 s (a played camera)",
+        f"camera: {state}: {sentence}; trying again, with up to 60 s between attempts",
+        "camera: streaming after 174 s (a scripted camera)",
     ]
-    assert played.changes[1] == CameraStatus("streaming", 0, "a played camera", None)
+    assert played.changes[1] == CameraStatus(CameraState.STREAMING, 0, "a scripted camera", None)
 
 
 @pytest.mark.parametrize(
@@ -197,12 +175,12 @@ def test_a_camera_that_cannot_be_opened_is_a_state_told_once(caplog, error, stat
         (MemoryError(), "reading a frame failed with MemoryError: "),
     ],
 )
-def test_a_camera_that_fails_is_closed_and_a_new_one_is_opened(caplog, error, sentence):
+def test_failed_camera_is_closed_and_a_new_one_opened(caplog, error, sentence):
     caplog.set_level(logging.INFO)
     played = Played(
         lambda clock: [
             PlayedCamera(clock, *frames(2), error),
-            PlayedCamera(clock, *frames(2), lambda: played.capture.stop(), 0.0),
+            PlayedCamera(clock, *frames(2), lambda: played.capture.stop(), 0.0),  # noqa: PLW0108 - not assigned yet
         ]
     )
     played.capture.run()
@@ -211,13 +189,13 @@ def test_a_camera_that_fails_is_closed_and_a_new_one_is_opened(caplog, error, se
     assert played.changes[1].reason == sentence
     assert played.changes[2].restarts == 1
     assert caplog.messages == [
-        "camera: streaming (a played camera)",
-        f"camera: stalled: {sentence}; trying again, with up to 60 s between tries",
-        "camera: streaming again after 1 s (a played camera)",
+        "camera: streaming (a scripted camera)",
+        f"camera: stalled: {sentence}; trying again, with up to 60 s between attempts",
+        "camera: streaming again after 1 s (a scripted camera)",
     ]
 
 
-def test_the_pauses_double_up_to_a_minute_and_begin_anew_after_a_good_run():
+def test_pauses_double_up_to_a_minute_and_reset_after_good_run():
     absent_error = CameraAbsentError("x")
     played = Played(
         lambda clock: (
@@ -232,48 +210,47 @@ def test_the_pauses_double_up_to_a_minute_and_begin_anew_after_a_good_run():
     assert max(played.clock.waits) < LONGEST_PAUSE_S
 
 
-def test_an_outage_is_counted_from_the_last_frame(caplog):
+def test_outage_is_measured_from_the_last_frame(caplog):
     caplog.set_level(logging.INFO)
     clock = QuickClock()
 
-    def wait_in_vain() -> None:
+    def pass_silence() -> None:
         clock.now_s += 5
 
-    silent = PlayedCamera(clock, 0.0, wait_in_vain, CameraStalledError("x"))
-    openings = [silent, PlayedCamera(clock, 0.0, lambda: capture.stop(), 0.0)]
+    silent = PlayedCamera(clock, 0.0, pass_silence, CameraStalledError("x"))
+    openings = [silent, PlayedCamera(clock, 0.0, lambda: capture.stop(), 0.0)]  # noqa: PLW0108 - not assigned yet
     capture = Capture(lambda: openings.pop(0), 5, FrameSlot(), lambda status: None, clock=clock, jitter=lambda: 1.0)
     capture.run()
-    assert caplog.messages[-1] == "camera: streaming again after 6 s (a played camera)"  # 0.2 + 5 + 0.95
+    assert caplog.messages[-1] == "camera: streaming again after 6 s (a scripted camera)"  # 0.2 + 5 + 0.95
 
 
-def test_the_pauses_are_spread():
+def test_pauses_are_spread():
     pauses = set()
     for jitter in (0.0, 0.5, 1.0):
-        played = Played(lambda clock: [CameraAbsentError("x")])
-        played.capture._jitter = lambda: jitter
+        played = Played(lambda clock: [CameraAbsentError("x")], jitter=jitter)
         played.capture.run()
         pauses.add(round(float(np.diff(played.opened_s)[0]), 2))
     assert pauses == {0.75, 0.85, 0.95}
 
 
-def test_a_camera_that_comes_and_goes_does_not_fill_the_log(caplog):
+def test_intermittent_camera_is_retried_with_growing_pauses(caplog):
     caplog.set_level(logging.INFO)
     played = Played(lambda clock: [PlayedCamera(clock, 0.0, CameraStalledError("x")) for _ in range(30)])
     played.capture.run()
     assert played.clock.now_s - 1000 > 20 * 50  # the pauses grew although there was a frame now and then
 
 
-def test_trouble_worded_differently_at_each_try_does_not_fill_the_log(caplog):
+def test_varying_error_texts_do_not_fill_the_log(caplog):
     played = Played(lambda clock: [CameraAbsentError(f"request {number} failed") for number in range(200)])
     played.capture.run()
     assert len(caplog.messages) <= 20
 
 
-def test_another_trouble_in_the_same_outage_is_said_too(caplog):
+def test_each_error_of_an_outage_is_logged_once(caplog):
     first, second = CameraAbsentError("picamera2 is missing"), CameraAbsentError("no camera is found")
     played = Played(lambda clock: [first, first, second, second, first])
     played.capture.run()
-    again = "; trying again, with up to 60 s between tries"
+    again = "; trying again, with up to 60 s between attempts"
     assert caplog.messages[:2] == [
         f"camera: absent: picamera2 is missing{again}",
         f"camera: absent: no camera is found{again}",
@@ -281,7 +258,7 @@ def test_another_trouble_in_the_same_outage_is_said_too(caplog):
     assert len(caplog.messages) == 3  # and the end
 
 
-def test_a_camera_that_cannot_be_closed_is_left_behind(caplog):
+def test_camera_that_fails_to_close_is_abandoned(caplog):
     played = Played(
         lambda clock: [
             PlayedCamera(clock, 0.0, CameraStalledError("x"), close_error=RuntimeError("stuck")),
@@ -290,22 +267,22 @@ def test_a_camera_that_cannot_be_closed_is_left_behind(caplog):
     )
     played.capture.run()
     assert played.states[:3] == ["streaming", "stalled", "streaming"]
-    assert "camera: it could not be closed: closing the camera failed with RuntimeError: stuck" in caplog.messages
+    assert "camera: could not be closed: closing the camera failed with RuntimeError: stuck" in caplog.messages
 
 
-def test_an_error_of_our_own_is_not_taken_for_the_cameras():
+def test_error_in_callback_is_not_treated_as_a_camera_error():
     clock = QuickClock()
 
-    def told(status: CameraStatus) -> None:
+    def on_change(status: CameraStatus) -> None:
         raise ValueError("a bug")
 
     camera = PlayedCamera(clock, *frames(3))
     with pytest.raises(ValueError, match="a bug"):
-        Capture(lambda: camera, 5, FrameSlot(), told, clock=clock).run()
+        Capture(lambda: camera, 5, FrameSlot(), on_change, clock=clock).run()
     assert camera.closed == 1
 
 
-# Orders from other threads
+# Calls from other threads
 
 
 def wait_for(condition: Callable[[], bool], within_s: float = 5.0) -> None:
@@ -314,11 +291,11 @@ def wait_for(condition: Callable[[], bool], within_s: float = 5.0) -> None:
         if condition():
             return
         tick.wait(0.005)
-    pytest.fail("it did not come to pass in time")
+    pytest.fail("the condition was not met in time")
 
 
 class EndlessCamera(PlayedCamera):
-    """Frames without end."""
+    """Delivers frames endlessly."""
 
     def read(self) -> np.ndarray:
         assert not self.closed
@@ -349,13 +326,13 @@ def absent():
     raise CameraAbsentError("x")
 
 
-@pytest.mark.parametrize("order", ["stop", "off"])
-def test_an_order_cuts_a_back_off_short(started, order):
+@pytest.mark.parametrize("action", ["stop", "off"])
+def test_stop_and_off_interrupt_a_pause(started, action):
     tries = []
-    capture, thread, statuses = started(lambda: tries.append(1) or absent())
+    capture, thread, _ = started(lambda: tries.append(1) or absent())
     wait_for(lambda: len(tries) >= 2)  # now in a pause of about 2 s
     wait_for(lambda: capture.heartbeat._work is not None)
-    if order == "stop":
+    if action == "stop":
         capture.stop()
         thread.join(1)
         assert not thread.is_alive()
@@ -366,7 +343,7 @@ def test_an_order_cuts_a_back_off_short(started, order):
         wait_for(lambda: len(tries) >= 3, within_s=1)
 
 
-def test_an_order_cuts_the_wait_for_a_rare_frame_short(started):
+def test_stop_interrupts_the_wait_for_the_next_frame(started):
     camera = EndlessCamera(QuickClock())
     capture, thread, _ = started(lambda: camera, fps=0.01)
     wait_for(lambda: capture.last_frame_s is not None)
@@ -391,11 +368,11 @@ def test_off_closes_the_camera_and_on_opens_a_new_one(started):
     assert len(cameras) == 2 and capture.status.restarts == 0
 
 
-def test_an_order_given_just_before_a_wait_is_not_lost():
+def test_change_just_before_a_wait_is_not_lost():
     clock = QuickClock()
     states = []
 
-    def told(status: CameraStatus) -> None:  # the capture thread is on its way into a wait without an end
+    def on_change(status: CameraStatus) -> None:  # the capture thread is about to wait without a timeout
         states.append(status.state)
         if status.state == "ended":
             capture.set_running(False)
@@ -404,7 +381,9 @@ def test_an_order_given_just_before_a_wait_is_not_lost():
         if len(states) > 6:
             capture.stop()
 
-    capture = Capture(lambda: PlayedCamera(clock, 0.0, CameraEndedError("over")), 5, FrameSlot(), told, clock=clock)
+    capture = Capture(
+        lambda: PlayedCamera(clock, 0.0, CameraEndedError("over")), 5, FrameSlot(), on_change, clock=clock
+    )
     thread = WatchedThread("capture", capture.run)
     thread.start()
     thread.join(5)
@@ -423,7 +402,7 @@ def test_off_before_the_start_opens_nothing():
     assert not thread.is_alive() and played.opened_s == []
 
 
-def test_a_recording_that_ends_is_closed_and_plays_again_when_it_is_turned_off_and_on(started, caplog):
+def test_ended_recording_is_closed_and_restarts_after_off_and_on(started, caplog):
     caplog.set_level(logging.INFO)
     cameras = []
 
@@ -431,11 +410,11 @@ def test_a_recording_that_ends_is_closed_and_plays_again_when_it_is_turned_off_a
         cameras.append(PlayedCamera(QuickClock(), *frames(3), CameraEndedError("the video is over"), live=False))
         return cameras[-1]
 
-    capture, thread, statuses = started(open_camera)
+    capture, _, _ = started(open_camera)
     wait_for(lambda: capture.status.state == "ended")
-    assert capture.status == CameraStatus("ended", 0, "a played camera", "the video is over")
+    assert capture.status == CameraStatus(CameraState.ENDED, 0, "a scripted camera", "the video is over")
     wait_for(lambda: cameras[0].closed == 1)
-    assert capture.heartbeat.overdue(now_s=1e12) is None  # waiting on purpose is no hang
+    assert capture.heartbeat.overdue(now_s=1e12) is None  # an intended wait is not a hang
     capture.set_running(False)
     capture.set_running(True)
     wait_for(lambda: len(cameras) == 2 and capture.status.state == "ended")
@@ -445,7 +424,7 @@ def test_a_recording_that_ends_is_closed_and_plays_again_when_it_is_turned_off_a
 # The watchdog's view
 
 
-def test_a_call_that_hangs_is_overdue_after_half_a_minute_and_a_pause_is_not(started):
+def test_hanging_call_is_overdue_after_30_s_and_pause_is_not(started):
     inside, release = threading.Event(), threading.Event()
 
     def hangs():

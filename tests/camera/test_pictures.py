@@ -14,7 +14,7 @@ from support.streams import BLUE, DATA, GREEN, RED, has_color, jpeg, plain
 
 @pytest.fixture
 def folder(tmp_path):
-    """Red, green, blue by name, and files that are no pictures."""
+    """Red, green, blue by name, and files that are not pictures."""
     for name, color in (("b.jpg", GREEN), ("a.JPG", RED), ("c.jpeg", BLUE)):
         (tmp_path / name).write_bytes(jpeg(plain(color)))
     (tmp_path / "notes.txt").write_text("not a picture")
@@ -23,7 +23,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def colors(camera, count):
+def read_colors(camera, count):
     names = []
     for _ in range(count):
         picture = camera.read()
@@ -33,30 +33,30 @@ def colors(camera, count):
     return names
 
 
-def test_a_folder_is_shown_in_the_order_of_names_over_and_over(folder):
+def test_folder_repeats_in_the_order_of_names(folder):
     camera = PictureCamera(folder, loop=True)
     assert not camera.live and camera.dropped == 0
     assert camera.description == f"3 pictures in {folder}"
-    assert colors(camera, 7) == ["red", "green", "blue"] * 2 + ["red"]
+    assert read_colors(camera, 7) == ["red", "green", "blue"] * 2 + ["red"]
     camera.close()
     camera.close()
 
 
-def test_without_loop_a_folder_ends(folder):
+def test_folder_without_loop_ends(folder):
     camera = PictureCamera(folder, loop=False)
-    assert colors(camera, 3) == ["red", "green", "blue"]
+    assert read_colors(camera, 3) == ["red", "green", "blue"]
     for _ in range(2):
         with pytest.raises(CameraEndedError, match="was shown to its end"):
             camera.read()
 
 
-def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
+def test_unreadable_pictures_are_skipped_and_logged_once(folder, caplog):
     caplog.set_level(logging.WARNING)
     (folder / "aa.jpg").write_text("not a JPEG")
     (folder / "bb.png").write_bytes(jpeg(plain(RED))[:200])
     camera = PictureCamera(folder, loop=True)
-    assert colors(camera, 6) == ["red", "green", "blue"] * 2
-    assert colors(PictureCamera(folder, loop=True), 3) == [
+    assert read_colors(camera, 6) == ["red", "green", "blue"] * 2
+    assert read_colors(PictureCamera(folder, loop=True), 3) == [
         "red",
         "green",
         "blue",
@@ -65,20 +65,20 @@ def test_unreadable_pictures_are_skipped_and_told_once(folder, caplog):
     assert len(caplog.records) == 2
 
 
-def test_pictures_may_come_and_go_between_two_rounds(folder):
+def test_folder_is_listed_again_in_each_round(folder):
     camera = PictureCamera(folder, loop=True)
-    assert colors(camera, 3) == ["red", "green", "blue"]
+    assert read_colors(camera, 3) == ["red", "green", "blue"]
     (folder / "b.jpg").unlink()
     (folder / "d.jpg").write_bytes(jpeg(plain(RED)))
-    assert colors(camera, 3) == ["red", "blue", "red"]
+    assert read_colors(camera, 3) == ["red", "blue", "red"]
 
 
-def test_an_empty_folder_is_an_absent_camera(tmp_path):
-    with pytest.raises(CameraAbsentError, match=r"holds no picture \(.jpg, .png, …\); put some into it"):
+def test_empty_folder_is_absent(tmp_path):
+    with pytest.raises(CameraAbsentError, match=r"contains no picture"):
         PictureCamera(tmp_path, loop=True)
 
 
-def test_a_folder_of_unreadable_pictures_is_an_absent_camera_and_does_not_turn_for_ever(tmp_path):
+def test_unreadable_folder_is_absent_instead_of_looping(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text("no")
     with pytest.raises(
@@ -87,28 +87,28 @@ def test_a_folder_of_unreadable_pictures_is_an_absent_camera_and_does_not_turn_f
         PictureCamera(tmp_path, loop=True).read()
 
 
-def test_a_lone_picture_is_given_over_and_over_and_is_the_callers_own(tmp_path):
+def test_single_picture_repeats_and_belongs_to_the_caller(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(plain(GREEN)))
     camera = PictureCamera(tmp_path / "a.jpg", loop=True)
     camera.read()[:] = 0
-    assert colors(camera, 3) == ["green"] * 3
+    assert read_colors(camera, 3) == ["green"] * 3
 
 
-def test_a_lone_picture_is_decoded_once_until_it_changes(tmp_path):
+def test_single_picture_is_decoded_once_until_it_changes(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg(plain(RED)))
     camera = PictureCamera(path, loop=True)
     camera.read()
     status = path.stat()
-    path.write_bytes(bytes(status.st_size))  # the same size and time: it is not looked into again
+    path.write_bytes(bytes(status.st_size))  # the same size and time: it is not read again
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert colors(camera, 2) == ["red"] * 2
+    assert read_colors(camera, 2) == ["red"] * 2
     path.write_bytes(jpeg(plain(BLUE)))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
-    assert colors(camera, 1) == ["blue"]
+    assert read_colors(camera, 1) == ["blue"]
 
 
-def test_a_lone_picture_without_loop_is_one_frame(tmp_path):
+def test_single_picture_without_loop_is_one_frame(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(plain(RED)))
     camera = PictureCamera(tmp_path / "a.jpg", loop=False)
     camera.read()
@@ -116,7 +116,7 @@ def test_a_lone_picture_without_loop_is_one_frame(tmp_path):
         camera.read()
 
 
-def test_a_lone_picture_that_cannot_be_read_says_why(tmp_path):
+def test_unreadable_single_picture_is_absent(tmp_path):
     (tmp_path / "a.jpg").write_text("no")
     with pytest.raises(CameraAbsentError, match="a.jpg is not a picture in a known format"):
         PictureCamera(tmp_path / "a.jpg", loop=True).read()
@@ -125,7 +125,7 @@ def test_a_lone_picture_that_cannot_be_read_says_why(tmp_path):
 
 
 @pytest.mark.skipif(not (DATA / "data/images").is_dir(), reason="no shared pictures (APPLIANCE_TEST_DATA)")
-def test_real_pictures_come_as_they_are():
+def test_real_pictures_are_unchanged():
     camera = PictureCamera(DATA / "data/images", loop=False)
     first = camera.read()
     assert np.array_equal(first, read_picture(DATA / "data/images/bird.bmp"))

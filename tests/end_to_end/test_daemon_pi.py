@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from appliance.imaging.files import jpeg, read_picture
+from appliance.imaging.files import encode_jpeg, read_picture
 from support.broker import wait_until
 from support.daemon import ROOT, Daemon, payloads, settings
-from support.virtual_camera import PYTHON, RUNNER, missing
+from support.virtual_camera import PYTHON, RUNNER, missing_reason
 
 
 def test_labels_come_from_the_pis_camera_and_come_back_after_it_fell_silent(broker, data, tmp_path):
-    if reason := missing():
+    if reason := missing_reason():
         pytest.skip(reason)
     frames = tmp_path / "frames"
     frames.mkdir()
     # The software camera shows pictures of one even size.
     picture = read_picture(data / "images" / "mlkit_tulips.jpeg")
-    (frames / "0.jpg").write_bytes(jpeg(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2], 95))
+    (frames / "0.jpg").write_bytes(encode_jpeg(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2], 95))
     stall = tmp_path / "stall"
     environ = {
         "VIRTUAL_CAMERA_FRAMES": str(frames),

@@ -84,7 +84,7 @@ def packed(folder: Path) -> Path:
 
 
 def test_the_pis_camera_is_labeled_by_the_installed_service(new_machine, tmp_path):
-    if reason := virtual.missing():
+    if reason := virtual.missing_reason():
         pytest.skip(reason)
     machine = new_machine()
     put_clone(machine)

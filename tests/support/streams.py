@@ -1,4 +1,4 @@
-"""Real sources for the tests of cameras: videos written by PyAV, and servers on loopback that misbehave on request."""
+"""Real sources for camera tests: videos written by PyAV, and servers on loopback that misbehave on request."""
 
 import base64
 import contextlib
@@ -13,28 +13,49 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import pytest
 
+from appliance.camera.open import open_camera
+from appliance.camera.source import Camera
+from appliance.errors import CameraError
+from appliance.settings.schema import CameraSettings
 from support.paths import SHARED
 
 DATA = SHARED
 RED, GREEN, BLUE, GRAY = (230, 20, 20), (20, 200, 30), (20, 30, 220), (128, 128, 128)
 
 
+PASSWORD = "p@ss:/#wd %41"
+
+
+def open_source(source: Path | str, **settings: Any) -> Camera:
+    """Open a camera as the daemon does for a model with 224 × 224 pixels."""
+    return open_camera(CameraSettings(source=str(source), **settings), (224, 224))
+
+
+def opening_error(source: Path | str, **settings: Any) -> CameraError:
+    """Return the error that opening raises."""
+    with pytest.raises(CameraError) as caught:
+        open_source(source, **settings).close()
+    return caught.value
+
+
 def plain(color: Sequence[int], width: int = 320, height: int = 240) -> np.ndarray:
-    """A picture of one colour."""
+    """Return a picture of one color."""
     return np.full((height, width, 3), color, np.uint8)
 
 
 def level(value: int, width: int = 64, height: int = 48) -> np.ndarray:
-    """A grey picture; its brightness says which one it is."""
+    """Return a gray picture whose brightness identifies it."""
     return plain((value, value, value), width, height)
 
 
 def has_color(pixels: np.ndarray, color: Sequence[int], within: int = 12) -> bool:
-    """Whether the picture has about this colour in its middle."""
+    """Return whether the middle of the picture has about this color."""
     middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2].astype(int)
     return bool(np.abs(middle - np.asarray(color)).max() <= within)
 
@@ -47,7 +68,7 @@ def write_video(
     form: str | None = None,
     options: dict[str, str] | None = None,
 ) -> None:
-    """Encodes the pictures into a video file."""
+    """Encode the pictures as a video file."""
     with av.open(str(path), "w", format=form) as out:
         stream = out.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = pictures[0].shape[:2]
@@ -58,7 +79,7 @@ def write_video(
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
-    """A JPEG, as a camera would send it."""
+    """Encode a JPEG as a camera would send it."""
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.height, encoder.width = pixels.shape[:2]
     encoder.pix_fmt = "yuvj420p"
@@ -67,12 +88,12 @@ def jpeg(pixels: np.ndarray) -> bytes:
 
 
 def noise(seed: int = 0, width: int = 320, height: int = 240) -> np.ndarray:
-    """A picture that takes many bytes."""
+    """Return a picture that compresses badly."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def eventually(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
-    """Waits for a condition, up to a limit."""
+    """Wait for a condition, up to a limit; return whether it was met."""
     until_s = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > until_s:
@@ -82,12 +103,12 @@ def eventually(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
 
 
 def basic(name: str, password: str) -> str:
-    """The header that Basic authentication sends."""
+    """Return the header of Basic authentication."""
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 class WebCamera(http.server.ThreadingHTTPServer):
-    """An HTTP server; `pages` maps a path to what answers it: a function of the request's handler."""
+    """An HTTP server; `pages` maps a path to the function that answers it, given the request's handler."""
 
     daemon_threads = True
 
@@ -95,14 +116,14 @@ class WebCamera(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _WebHandler)
         self.pages: dict[str, Callable[[_WebHandler], None]] = {}
         self.requests: list[str] = []
-        self.over = threading.Event()  # what a page that stalls waits for
+        self.over = threading.Event()  # pages that stall wait for it
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _WebHandler(http.server.BaseHTTPRequestHandler):
@@ -139,7 +160,7 @@ class _WebHandler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def web_camera() -> Iterator[WebCamera]:
-    """A web camera that is there for as long as the block."""
+    """Run a web camera for the duration of the block."""
     with WebCamera() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -154,7 +175,8 @@ def web_camera() -> Iterator[WebCamera]:
 class RtspCamera(socketserver.ThreadingTCPServer):
     """A small RTSP server with real H.264 in RTP, packed by libav's own muxer, over TCP or (tcp = False) UDP.
 
-    `colour` is what it sees; `silent` and `drop()` are its faults; `password` makes it ask for Digest credentials.
+    `color` is the color of its picture; `silent` and `drop()` are its faults; `password` makes it require Digest
+    credentials.
     """
 
     daemon_threads = True
@@ -176,13 +198,13 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         return f"rtsp://127.0.0.1:{self.server_address[1]}/cam"
 
     def drop(self) -> None:
-        """Cuts every connection, as a camera that loses its power does."""
+        """Cut every connection, like a camera that loses power."""
         for session in self.sessions:
             with contextlib.suppress(OSError):
                 session.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _RtspHandler(socketserver.StreamRequestHandler):
@@ -220,7 +242,8 @@ class _RtspHandler(socketserver.StreamRequestHandler):
             status = "404 Not Found"
         elif method == "DESCRIBE":
             body = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            body += b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+            body += b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+            body += b"a=control:track\r\n"
             reply |= {"Content-Type": "application/sdp", "Content-Base": self.server.url + "/"}
         elif method == "SETUP":
             transport = headers["transport"]
@@ -252,7 +275,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
         return fields.get("response") == digest(f"{secret}:8b1f0d:{digest(method + ':' + fields['uri'])}")
 
     def _play(self) -> None:
-        """Has libav pack RTP for a local socket, and passes each packet on."""
+        """Let libav pack RTP for a local socket, and forward each packet."""
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay,
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
@@ -282,7 +305,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def rtsp_camera(**faults) -> Iterator[RtspCamera]:
-    """An RTSP camera that is there for as long as the block."""
+    """Run an RTSP camera for the duration of the block."""
     with RtspCamera(**faults) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -296,7 +319,7 @@ def rtsp_camera(**faults) -> Iterator[RtspCamera]:
 
 
 def video_bytes(pictures: Sequence[np.ndarray], codec: str, form: str, fps: int = 30) -> bytes:
-    """A video in memory."""
+    """Encode a video in memory."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as out:
         stream = out.add_stream(codec, rate=fps)

@@ -1,8 +1,9 @@
-"""Runs programs on the real picamera2 with a camera made of software, each in a process of its own.
+"""Run programs on the real picamera2 with a virtual camera, each in a separate process.
 
-picamera2 and libcamera live in an environment beside the project's own one; scripts/install-test-tools makes it.
+picamera2 and libcamera are installed in a second environment, which scripts/install-test-tools creates.
 """
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -23,8 +24,8 @@ RUNNER = (
 )
 
 
-def missing() -> str | None:
-    """Why there is no virtual camera here, or None."""
+def missing_reason() -> str | None:
+    """Return why there is no virtual camera on this machine, or None."""
     if not RUNNER.exists():
         return f"there is no {RUNNER} (APPLIANCE_TEST_DATA names the folder)"
     if not PYTHON.exists() or not Path("/opt/lc/dma_heap_memfd.so").exists():
@@ -33,10 +34,10 @@ def missing() -> str | None:
 
 
 class Program:
-    """A Python program under the virtual camera, whose lines are read one by one."""
+    """A Python program under the virtual camera, whose output lines are read one by one."""
 
     def __init__(self, code: str, folder: Path, **environment: str):
-        if reason := missing():
+        if reason := missing_reason():
             pytest.skip(reason)
         self.stall_file = folder / "stall"
         self.errors = folder / "stderr"
@@ -47,42 +48,45 @@ class Program:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
-        with open(self.errors, "w") as errors:
+        with self.errors.open("w") as errors:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(
                 [RUNNER, PYTHON, "-c", code], stdin=pipe, stdout=pipe, stderr=errors, text=True, env=environment
             )
+        assert self._process.stdin and self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
+        with self._stdout:
+            for line in self._stdout:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def line(self, start: str = "", within_s: float = 20) -> str:
-        """The next line that begins with `start`; those before it are passed over."""
+        """Return the next line that begins with `start`; skip the lines before it."""
         deadline_s = time.monotonic() + within_s
         seen = []
         while True:
-            try:
+            line: str | None = None
+            with contextlib.suppress(queue.Empty):
                 line = self._lines.get(timeout=max(0, deadline_s - time.monotonic()))
-            except queue.Empty:
-                line = None
             if line is None:
                 pytest.fail(f"no line {start!r} within {within_s} s; seen: {seen}\n{self.errors.read_text()}")
             if line.startswith(start):
                 return line
             seen.append(line)
 
-    def tell(self, line: str = "") -> None:
-        """Gives it a line to read."""
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+    def send(self, line: str = "") -> None:
+        """Write a line to the program's standard input."""
+        self._stdin.write(line + "\n")
+        self._stdin.flush()
 
     def rest(self, within_s: float = 20) -> list[str]:
-        """All further lines, up to its end, which must be a good one."""
-        self._process.stdin.close()
+        """Return all further lines up to the program's end; fail unless its exit status is 0."""
+        self._stdin.close()
         status = self._process.wait(within_s)
         lines = []
         while (line := self._lines.get(timeout=5)) is not None:
@@ -91,17 +95,20 @@ class Program:
         return lines
 
     def end(self) -> None:
-        """Ends it, wherever it is."""
+        """Kill the program."""
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
 
 
 def picture(folder: Path, *stripes: tuple[int, int, int]) -> str:
-    """A folder with one picture for the virtual camera: vertical stripes of these colours (red, green, blue)."""
+    """Create a folder with one picture of vertical stripes in these RGB colors, and return its path."""
     pixels = np.zeros((720, 1280, 3), np.uint8)
     width = 1280 // len(stripes)
-    for place, color in enumerate(stripes):
-        pixels[:, place * width :] = color
+    for index, color in enumerate(stripes):
+        pixels[:, index * width :] = color
     frames = folder / "frames"
     frames.mkdir()
     (frames / "0.jpg").write_bytes(encode_jpeg(pixels, 95))

@@ -1,7 +1,7 @@
-"""Drawn scenes: what a demo user sees and what every other test relies on."""
+"""Drawn scenes: the pictures of the demo, on which many other tests rely."""
 
 import time
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -21,24 +21,24 @@ def test_frames_have_the_default_size():
     pixels = camera().read()
     assert pixels.shape == (480, 640, 3)
     assert pixels.dtype == np.uint8
-    assert pixels.std() > 1, "a scene is not one flat colour"
+    assert pixels.std() > 1, "a scene is not one flat color"
 
 
 @pytest.mark.parametrize("size", [(16, 16), (1280, 720), (240, 640), (640, 64)])
-def test_frames_have_the_size_that_the_settings_ask_for(size):
+def test_frames_have_the_configured_size(size):
     scenes = camera(size=size, fps=2.0)
     for _ in range(20):
         assert scenes.read().shape == (size[1], size[0], 3)
 
 
-def test_it_is_a_recording_that_waits_to_be_read():
+def test_scenes_are_a_recording():
     scenes = camera()
     assert not scenes.live
     assert scenes.dropped == 0
     assert "640×480" in scenes.description
 
 
-def test_the_same_seed_gives_the_same_pictures():
+def test_same_seed_gives_the_same_pictures():
     first, second = camera(seed=3, size=(160, 120)), camera(seed=3, size=(160, 120))
     for _ in range(120):
         assert np.array_equal(first.read(), second.read())
@@ -50,8 +50,8 @@ def test_another_seed_gives_other_pictures():
     assert not np.array_equal(first.read(), second.read())
 
 
-def test_the_caller_may_write_to_a_frame():
-    """A frame belongs to who read it: what is drawn on it must not show up in the next."""
+def test_frame_belongs_to_the_caller():
+    """What the reader draws on a frame does not appear in the next."""
     clean, drawn_on = camera(), camera()
     clean.read()
     drawn_on.read()[:] = 255
@@ -69,15 +69,15 @@ def test_every_label_is_fully_in_view_within_a_round(seed):
     assert seen == set(LABELS)
 
 
-def test_the_first_flower_is_there_in_less_than_two_seconds():
-    """The time from the start to the first label that people see depends on it."""
+def test_first_flower_is_whole_within_two_seconds():
+    """The time from the start to the first label in the demo depends on it."""
     scenes = camera(size=(64, 48))
     for _ in range(round(2 * FPS)):
         scenes.read()
     assert scenes.showing.whole
 
 
-def test_what_a_frame_shows_follows_the_timeline():
+def test_showing_follows_the_appearances():
     scenes = camera(seed=2, size=(64, 48))
     entries = list(islice(generate_appearances(2), 8))
     for frame in range(round(entries[-1].begins_s * FPS)):
@@ -88,22 +88,22 @@ def test_what_a_frame_shows_follows_the_timeline():
         assert scenes.showing == Showing(now[0].label if now else None, whole)
 
 
-def test_flowers_stay_long_enough_and_leave_gaps_that_end_their_events():
+def test_flowers_stay_3_s_and_gaps_end_their_events():
     flowers = [entry for entry in islice(generate_appearances(5), 60) if entry.label]
-    for flower, following in zip(flowers, flowers[1:], strict=False):
+    for flower, following in pairwise(flowers):
         assert flower.leaves_s - flower.arrived_s >= 3
         assert following.begins_s - flower.ends_s >= 2.5
         assert flower.label != following.label
 
 
-def test_things_that_are_no_flowers_pass_too_and_never_count_as_one():
+def test_distractors_pass_without_a_label():
     things = [entry for entry in islice(generate_appearances(5), 60) if not entry.label]
     assert {thing.kind for thing in things} >= {"ball", "leaf"}
     assert all(thing.arrived_s == thing.leaves_s for thing in things)
 
 
-def test_where_nothing_is_shown_nothing_is_drawn():
-    """Between the flowers the picture is exactly the empty background, so that nothing is there to be labeled."""
+def test_frames_between_flowers_are_empty_background():
+    """Between the flowers the picture is exactly the empty background."""
     scenes, entries = camera(seed=2), list(islice(generate_appearances(2), 2))
     empty = scenes.read()
     after = round((entries[0].ends_s + 0.1) * FPS)
@@ -115,7 +115,7 @@ def test_where_nothing_is_shown_nothing_is_drawn():
 
 @pytest.mark.parametrize("loop", [True, False])
 def test_scenes_never_end(loop):
-    """There is no last scene, so the loop setting changes nothing: after ten minutes flowers still come."""
+    """After ten minutes flowers still appear, with any loop setting."""
     scenes = camera(size=(32, 32), fps=0.5, loop=loop)
     late = set()
     for frame in range(450):
@@ -129,12 +129,12 @@ def test_time_is_counted_in_frames():
     """Twice the rate shows the same second after twice the frames."""
     slow, fast = camera(seed=6, fps=5.0), camera(seed=6, fps=10.0)
     for _ in range(30):
-        shown = slow.read()
-        assert np.array_equal(shown, fast.read())
+        frame = slow.read()
+        assert np.array_equal(frame, fast.read())
         fast.read()
 
 
-def test_it_can_be_closed_twice():
+def test_scenes_can_be_closed_twice():
     scenes = camera()
     scenes.read()
     scenes.close()
@@ -142,14 +142,14 @@ def test_it_can_be_closed_twice():
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_every_kind_is_drawn_in_many_ways(label):
+def test_each_label_is_drawn_in_many_ways(label):
     rng = np.random.default_rng(1)
     assert not np.array_equal(draw_scene(label, rng), draw_scene(label, rng))
     assert np.array_equal(draw_scene(label, np.random.default_rng(9)), draw_scene(label, np.random.default_rng(9)))
 
 
-def test_reading_is_cheap():
-    """The daemon's share of the processor at a few frames a second must be the model's, not the scenes'."""
+def test_reading_a_scene_is_cheap():
+    """The processor time of the daemon must go to the model, not to the scenes."""
     scenes = camera()
     spent_s = []
     for _ in range(100):
