@@ -30,7 +30,7 @@ log = logging.getLogger("appliance.daemon")
 CHECK_LIMIT_S = 120.0
 
 # The name of each command of the control socket in the table.
-_SOCKET_COMMANDS: Mapping[str, str] = {
+SOCKET_COMMANDS: Mapping[str, str] = {
     ControlCommand.STATUS: "status",
     ControlCommand.MODELS_CHANGED: "reload-model",
     ControlCommand.MODEL_ROLLBACK: "rollback",
@@ -157,7 +157,7 @@ class DeviceCommands:
             ApplianceError: The command is unknown or cannot be carried out; its text is the answer.
         """
         command = request.get(COMMAND_KEY)
-        name = _SOCKET_COMMANDS.get(command) if isinstance(command, str) else None
+        name = SOCKET_COMMANDS.get(command) if isinstance(command, str) else None
         if name is None:
             raise ControlError(
                 f"the daemon ({__version__}) does not know the command {command!r}; "

@@ -42,7 +42,8 @@ from appliance.settings.secrets import read_secret
 from appliance.system.device_id import resolve_device_id
 from appliance.system.paths import SOCKET_NAME
 from appliance.system.systemd import Notifier
-from appliance.updates.sources.open import open_source, shutdown_notice
+from appliance.updates.firebase.shutdown import shutdown_notice
+from appliance.updates.sources.open import open_source
 from appliance.updates.sources.source import FIREBASE_FOLDER
 from appliance.updates.updater import Updater, UpdaterTools
 
@@ -190,13 +191,19 @@ def _read_remote_threshold(settings: Settings, state: Path) -> float | None:
     return load_config(state / FIREBASE_FOLDER, update.firebase).threshold
 
 
+def make_probe(live: LiveSettings) -> Callable[[Path], ProbeResult]:
+    """Return a function that probes a bundle in a process of its own, with the labeler settings in force by then."""
+
+    def probe_bundle(bundle: Path) -> ProbeResult:
+        labeler = live.settings.labeler
+        return probe(bundle, runtime=labeler.runtime, threads=labeler.threads)
+
+    return probe_bundle
+
+
 def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveModel, host: UpdateHost) -> Updater:
     """Build the updater; without a source it only finishes what an earlier one began, and reports a reverted model."""
     settings = live.settings
-
-    def try_bundle(bundle: Path) -> ProbeResult:
-        labeler = live.settings.labeler  # as reloaded since
-        return probe(bundle, runtime=labeler.runtime, threads=labeler.threads)
 
     def open_update_source() -> Any:
         return open_source(settings.update, device, state, host)
@@ -211,7 +218,7 @@ def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveMo
         host,
         open_update_source,
         active.reverted,
-        UpdaterTools(probe=try_bundle),
+        UpdaterTools(probe=make_probe(live)),
     )
 
 

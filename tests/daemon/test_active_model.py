@@ -1,4 +1,4 @@
-"""Which model labels, as settings and orders change."""
+"""Which model is active, as settings and the store change."""
 
 from dataclasses import replace
 
@@ -21,48 +21,46 @@ def other(tmp_path):
 
 
 @pytest.fixture
-def models(tmp_path):
+def active(tmp_path):
     (tmp_path / "state").mkdir()
     return ActiveModel(tmp_path / "state", LabelerSettings(), View())
 
 
-def suits(_: Labeler) -> None:
+def accept(_: Labeler) -> None:
     pass
 
 
-def suits_not(model: Labeler) -> None:
+def reject(model: Labeler) -> None:
     raise LabelOptionError(f"{model.identity.name} has no such label")
 
 
-def test_settings_that_do_not_suit_the_model_change_nothing(models, other):
+def test_settings_that_do_not_suit_the_model_change_nothing(active, other):
     with pytest.raises(LabelOptionError, match="other has no such label"):
-        models.use_settings(LabelerSettings(model=str(other)), View(), suits_not)
-    assert not models.named
-    assert models.load().identity.name == "flowers"
-    assert models.use_settings(LabelerSettings(model=str(other)), View(), suits).identity.name == "other"
-    assert models.named
+        active.apply_settings(LabelerSettings(model=str(other)), View(), reject)
+    assert not active.is_overridden
+    assert active.load().identity.name == "flowers"
+    assert active.apply_settings(LabelerSettings(model=str(other)), View(), accept).identity.name == "other"
+    assert active.is_overridden
 
 
-def test_what_is_gone_back_to_is_loaded_before_anything_changes(models, other):
-    models.store.install(read_bundle(other), "a test")
-    assert models.load_previous().identity.name == "flowers"  # to be held against the settings (test_junction.py)
-    assert models.load().identity.name == "other"
-    models.roll_back("its owner went back")
-    assert models.load().identity.name == "flowers"
+def test_previous_model_is_loaded_before_the_store_changes(active, other):
+    active.store.install(read_bundle(other), "a test")
+    assert active.load_previous().identity.name == "flowers"  # so that it can be checked against the settings
+    assert active.load().identity.name == "other"
+    active.roll_back("the owner went back")
+    assert active.load().identity.name == "flowers"
 
 
-def test_there_is_nothing_to_go_back_to(models):
+def test_rollback_without_a_previous_model_fails(active):
     with pytest.raises(StoreError, match="there is no model to go back to"):
-        models.roll_back("its owner went back")
+        active.roll_back("the owner went back")
 
 
-def test_starts_that_end_badly_with_a_model_of_the_settings_do_not_count_against_the_delivered_one(
-    tmp_path, models, other
-):
-    delivered = models.store.install(read_bundle(other), "a test", probation=True)
-    models.end()
-    for _ in range(3):  # each dies before it is ready
+def test_failed_starts_count_only_against_a_loaded_model(tmp_path, active, other):
+    delivered = active.store.install(read_bundle(other), "a test", probation=True)
+    active.mark_stopped()
+    for _ in range(3):  # each process ends before it is ready
         ActiveModel(tmp_path / "state", LabelerSettings(model=str(BUNDLED)), View())
-    state = models.store.state()
-    assert (state.current, state.probation, state.refused) == (delivered, True, ())
+    state = active.store.read_state()
+    assert (state.current, state.probation, state.rejections) == (delivered, True, ())
     assert ActiveModel(tmp_path / "state", LabelerSettings(), View()).current.identity.name == "other"

@@ -1,56 +1,141 @@
-"""Orders from the control socket."""
+"""The command table and its front ends."""
 
 from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
-from appliance.daemon.commands import DeviceCommands
-from appliance.daemon.overrides import Overrides, read_remembered, write_remembered
-from appliance.errors import ControlError
+from appliance.control.protocol import ControlCommand, make_request
+from appliance.daemon.commands import SOCKET_COMMANDS, DeviceCommands
+from appliance.daemon.overrides import OverrideFile
+from appliance.errors import ControlError, LabelOptionError, StoreError
+from appliance.imaging.view import View
+from appliance.messaging.topics import Topics
+from appliance.settings.schema import EventSettings, LabelerSettings
+from support.labeling_device import LABELS, ReportLog
 
 
 class BusyUpdater:
-    """An update machine in the middle of a long download: what it is asked waits."""
+    """An updater in the middle of a long download: requests wait."""
 
-    def check(self) -> Future:
+    def check(self):
         return Future()
 
 
-def test_a_check_that_waits_behind_a_download_gets_a_sentence(tmp_path):
-    models = SimpleNamespace(named=False, held=None)
-    orders = DeviceCommands(tmp_path, models, None, None, None, restart=None, describe=None, check_limit_s=0.05)
-    orders.updater = BusyUpdater()
-    with pytest.raises(
-        ControlError, match="no answer came within 0.05 s: a download may be under way, .* see its log, and ask"
-    ):
-        orders.answer({"command": "model-check"})
+class Camera:
+    """Records whether it was switched on or off."""
+
+    def set_running(self, running):
+        self.running = running
 
 
-def test_a_command_of_another_version_is_said(tmp_path):
-    orders = DeviceCommands(tmp_path, None, None, None, None, restart=None, describe=lambda: {"version": "x"})
-    assert orders.answer({"command": "status"}) == {"version": "x"}
-    with pytest.raises(ControlError, match="the daemon knows no command 'dance'"):
-        orders.answer({"command": "dance"})
+def make_commands(folder, updater=None, **replacements):
+    parts = {
+        "switch": SimpleNamespace(set_threshold=lambda value: None),
+        "active": SimpleNamespace(is_overridden=False, delivery_blocked_reason=None),
+        "overrides": OverrideFile(folder),
+        "capture": Camera(),
+        "reports": ReportLog(),
+        "restart": lambda: None,
+        "describe": lambda: {"version": "x"},
+    }
+    return DeviceCommands(updater=updater, **(parts | replacements))
 
 
-@pytest.mark.parametrize(("own", "holds"), [(0.7, 0.9), (0.5, None), (None, None)])
-def test_a_threshold_set_for_another_model_does_not_outlive_a_start(tmp_path, own, holds, caplog):
-    caplog.set_level("INFO")
-    write_remembered(tmp_path, Overrides(threshold=0.9, running=False, bundle_threshold=0.7))
-    models = SimpleNamespace(current=SimpleNamespace(bundle=SimpleNamespace(confidence_threshold=own)))
-    orders = DeviceCommands(tmp_path, models, None, None, None, restart=None, describe=None)
-    assert orders.remembered.threshold == read_remembered(tmp_path).threshold == holds
-    assert orders.remembered.running is False
-    why = "it was set for a model that brings 0.7 itself, and this one does not"
-    assert (f"the threshold 0.9 set over MQTT no longer holds: {why}" in caplog.text) is (holds is None)
+def test_check_behind_a_download_fails_after_the_limit(tmp_path):
+    with pytest.raises(ControlError, match=r"0\.05 s.*download"):
+        make_commands(tmp_path, BusyUpdater()).execute("check", limit_s=0.05)
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["{", "[]", '{"threshold": 2, "running": true}', '{"running": true}', '{"threshold": 0.5, "running": "ON"}'],
-)
-def test_a_memory_that_makes_no_sense_counts_as_none_and_is_said(tmp_path, content, caplog):
-    (tmp_path / "remembered.json").write_text(content)
-    assert read_remembered(tmp_path) == Overrides()
-    assert "remembered.json cannot be used" in caplog.text and "running is ON" in caplog.text
+def test_unknown_socket_command_is_refused(tmp_path):
+    commands = make_commands(tmp_path)
+    assert commands.answer_socket(make_request(ControlCommand.STATUS)) == {"version": "x"}
+    for request in ({"command": "dance"}, {"command": ["status"]}, {}, {"command": "threshold"}):
+        with pytest.raises(ControlError, match="does not know the command"):
+            commands.answer_socket(request)
+
+
+def test_every_socket_command_is_in_the_table(tmp_path):
+    assert set(SOCKET_COMMANDS) == set(ControlCommand)
+    assert set(SOCKET_COMMANDS.values()) <= set(make_commands(tmp_path).table)
+
+
+def test_every_mqtt_command_is_in_the_table(tmp_path):
+    names = Topics("appliance", "t").commands
+    commands = make_commands(tmp_path)
+    assert set(commands.mqtt_handlers(names)) == set(names) <= set(commands.table)
+
+
+@pytest.mark.parametrize("name", ["check", "install", "update-status"])
+def test_update_commands_without_a_source_name_the_remedy(tmp_path, name):
+    with pytest.raises(ControlError, match="appliance model install"):
+        make_commands(tmp_path).submit(name, "latest")
+
+
+def test_update_commands_are_refused_while_settings_name_the_model(tmp_path):
+    active = SimpleNamespace(is_overridden=True, delivery_blocked_reason="labeler.model names the model")
+    with pytest.raises(ControlError, match=r"labeler\.model"):
+        make_commands(tmp_path, BusyUpdater(), active=active).submit("check")
+
+
+def test_running_is_remembered_applied_and_reported(tmp_path):
+    camera, reports = Camera(), ReportLog()
+    commands = make_commands(tmp_path, capture=camera, reports=reports)
+    assert commands.submit("running", False) is None
+    assert (camera.running, reports.running, OverrideFile(tmp_path).values.running) == (False, [False], False)
+
+
+def test_snapshot_is_refused_while_switched_off(tmp_path):
+    commands = make_commands(tmp_path)
+    commands.submit("running", False)
+    with pytest.raises(ControlError, match="running to ON"):
+        commands.submit("snapshot")
+
+
+def test_restart_is_passed_on(tmp_path):
+    calls = []
+    make_commands(tmp_path, restart=lambda: calls.append(True)).submit("restart")
+    assert calls == [True]
+
+
+def test_slow_command_runs_in_the_background(make_device):
+    device = make_device()
+    answer = device.commands.submit("rollback")
+    assert isinstance(answer, Future)
+    assert answer.result(20)["name"] == "one"
+    assert device.stored == "one"
+    assert device.reports.updates[-1].state == "rolled_back"
+
+
+def test_slow_command_reports_its_error_through_the_future(make_device):
+    device = make_device(two=("only here", *LABELS[1:]))
+    device.allow("only here")
+    with pytest.raises(LabelOptionError):
+        device.commands.submit("rollback").result(20)
+
+
+def test_rollback_to_a_model_that_does_not_fit_is_refused(make_device):
+    device = make_device(two=("only here", *LABELS[1:]))
+    device.allow("only here")
+    with pytest.raises(LabelOptionError, match="only here"):
+        device.commands.answer_socket(make_request(ControlCommand.MODEL_ROLLBACK))
+    assert (device.labeling, device.stored) == ("two", "two")
+    device.allow()
+    assert device.commands.answer_socket(make_request(ControlCommand.MODEL_ROLLBACK))["name"] == "one"
+    assert device.stored == "one"
+
+
+def test_rollback_is_refused_while_settings_name_the_model(make_device, tmp_path):
+    device = make_device()
+    settings = LabelerSettings(model=str(tmp_path / "one"))
+    device.switch.apply_settings(settings, EventSettings(), View(), reload_model=True)
+    with pytest.raises(StoreError, match=r"labeler\.model"):
+        device.commands.execute("rollback")
+
+
+def test_reload_model_answers_with_the_model_of_the_store(make_device):
+    device = make_device()
+    device.active.store.rollback("the store was changed by a command")
+    answer = device.commands.answer_socket(make_request(ControlCommand.MODELS_CHANGED))
+    assert set(answer) == {"name", "version", "sha256"}
+    assert answer["name"] == "one"

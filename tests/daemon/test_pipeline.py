@@ -1,4 +1,4 @@
-"""The road of frames: what holds between two frames, and for frames that were on their way."""
+"""The labeling thread: what takes effect between two frames, and what happens to frames that were already waiting."""
 
 import threading
 from collections.abc import Iterator
@@ -12,14 +12,15 @@ from appliance.camera.scene.camera import draw_scene
 from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.meter import Meter
 from appliance.daemon.pipeline import Pipeline
+from appliance.daemon.results import FrameResult, ResultListener
 from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import EventSettings, LabelerSettings
 
 
-class Told:
-    """Notes what the pipeline found."""
+class ResultLog(ResultListener):
+    """Records the results of the pipeline."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str | None]] = []
@@ -27,38 +28,40 @@ class Told:
         self.engines = self.failures = 0
         self.changed = threading.Condition()
 
-    def labeled(self, frame, engine, scores, labels, events) -> None:
+    def on_frame(self, result: FrameResult) -> None:
         with self.changed:
-            self.frames.append(frame.number)
-            self.events += [(event.type, event.reason) for event in events]
-            self.changed.notify_all()
+            self.frames.append(result.frame.number)
+            self._add(result.events)
 
-    def ended(self, events) -> None:
+    def on_events_ended(self, events) -> None:
         with self.changed:
-            self.events += [(event.type, event.reason) for event in events]
-            self.changed.notify_all()
+            self._add(events)
 
-    def engine_changed(self, engine) -> None:
+    def on_engine_changed(self, engine) -> None:
         with self.changed:
             self.engines += 1
             self.changed.notify_all()
 
-    def outcome(self, inference_ms: float, trouble: str | None) -> None:
+    def on_frame_failed(self, error: str) -> None:
         with self.changed:
-            self.failures += trouble is not None
+            self.failures += 1
             self.changed.notify_all()
 
+    def _add(self, events) -> None:
+        self.events += [(event.type, event.reason) for event in events]
+        self.changed.notify_all()
+
     def wait_for(self, frame: int | None = None, engines: int = 0, failures: int = 0) -> None:
-        def is_so() -> bool:
+        def has_come() -> bool:
             return (frame is None or frame in self.frames) and self.engines >= engines and self.failures >= failures
 
         with self.changed:
-            assert self.changed.wait_for(is_so, 10)
+            assert self.changed.wait_for(has_come, 10)
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def results() -> ResultLog:
+    return ResultLog()
 
 
 @pytest.fixture
@@ -67,60 +70,59 @@ def slot() -> FrameSlot:
 
 
 @pytest.fixture
-def pipeline(told: Told, slot: FrameSlot) -> Iterator[Pipeline]:
+def pipeline(results: ResultLog, slot: FrameSlot) -> Iterator[Pipeline]:
     """Not started yet; a single frame starts a label."""
     numbers = count(1)
     events = EventSettings(start_frames=1, end_after_s=2)
-    pipeline = Pipeline(slot, LabelerSettings(), events, told, lambda: f"id-{next(numbers)}", Meter())
-    pipeline.on_outcome = told.outcome
+    pipeline = Pipeline(slot, LabelerSettings(), events, results, lambda: f"id-{next(numbers)}", Meter())
     pipeline.use(pipeline.prepare(Labeler(read_bundle(BUNDLED)), None))
     yield pipeline
     pipeline.stop()
 
 
-def flower(number: int) -> Frame:
+def make_frame(number: int) -> Frame:
     return Frame(draw_scene("tulips", np.random.default_rng(1)), 1000.0 + number, float(number), number)
 
 
-def started(pipeline: Pipeline) -> threading.Thread:
+def start(pipeline: Pipeline) -> threading.Thread:
     thread = threading.Thread(target=pipeline.run, daemon=True)
     thread.start()
     return thread
 
 
-def test_a_frame_that_lay_ready_when_the_events_were_ended_begins_no_new_one(pipeline, told, slot):
-    # On a slow machine a frame always lies ready: it is older than the order to end, and labeled after it.
-    slot.put(flower(1))
+def test_frame_older_than_the_end_of_events_is_skipped(pipeline, results, slot):
+    # On a slow machine a frame is always waiting: it is older than the request to end, and would be labeled after it.
+    slot.put(make_frame(1))
     pipeline.end_events("running")
-    started(pipeline)
+    start(pipeline)
     pipeline.set_threshold(None)  # carried out after the events were ended
-    told.wait_for(engines=2)
-    slot.put(flower(2))
-    told.wait_for(2)
-    assert told.frames == [2]
-    assert told.events == [("started", None)]
+    results.wait_for(engines=2)
+    slot.put(make_frame(2))
+    results.wait_for(2)
+    assert results.frames == [2]
+    assert results.events == [("started", None)]
 
 
-def test_what_is_open_ends_with_the_stop_and_nothing_is_labeled_after_it(pipeline, told, slot):
-    thread = started(pipeline)
-    slot.put(flower(1))
-    told.wait_for(1)
+def test_stop_ends_open_events_and_labels_nothing_more(pipeline, results, slot):
+    thread = start(pipeline)
+    slot.put(make_frame(1))
+    results.wait_for(1)
     pipeline.stop()
-    slot.put(flower(2))
+    slot.put(make_frame(2))
     thread.join(10)
     assert not thread.is_alive()
-    assert told.events == [("started", None), ("ended", "stop")]
+    assert results.events == [("started", None), ("ended", "stop")]
 
 
-def test_a_label_ends_although_the_model_fails_from_then_on(pipeline, told, slot):
-    started(pipeline)
-    slot.put(flower(1))
-    told.wait_for(1)
+def test_event_ends_although_every_later_frame_fails(pipeline, results, slot):
+    start(pipeline)
+    slot.put(make_frame(1))
+    results.wait_for(1)
     for number in (2, 3, 4):
-        assert told.events == [("started", None)]
+        assert results.events == [("started", None)]
         slot.put(Frame(np.zeros((0, 0, 3), np.uint8), 1000.0 + number, float(number), number))  # nothing can label that
-        told.wait_for(failures=number - 1)
-    assert told.events == [("started", None), ("ended", None)]
-    slot.put(flower(5))
-    told.wait_for(5)
-    assert pipeline.trouble is None
+        results.wait_for(failures=number - 1)
+    assert results.events == [("started", None), ("ended", None)]
+    slot.put(make_frame(5))
+    results.wait_for(5)
+    assert pipeline.error is None

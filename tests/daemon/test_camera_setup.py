@@ -1,0 +1,64 @@
+"""The frame size that the camera should deliver, and what follows from a change of its state."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.camera.capture import CameraStatus
+from appliance.camera.source import CameraState
+from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
+from appliance.daemon.live_settings import LiveSettings
+from appliance.settings.schema import CameraSettings, MqttSettings, Settings
+
+
+@pytest.mark.parametrize(
+    ("camera", "snapshots", "expected"),
+    [
+        (CameraSettings(), False, (224, 160)),
+        (CameraSettings(region=(0.0, 0.0, 0.5, 0.25)), False, (448, 640)),
+        (CameraSettings(rotation=90), False, (160, 224)),
+        (CameraSettings(), True, (1280, 720)),
+    ],
+)
+def test_wanted_size_follows_model_region_rotation_and_snapshots(camera, snapshots, expected):
+    settings = Settings(camera=camera, mqtt=replace(MqttSettings(), snapshots=snapshots))
+    assert CameraOpener(LiveSettings(settings), None).wanted_px((224, 160)) == expected
+
+
+def test_wanted_size_follows_settings_that_were_reloaded():
+    live = LiveSettings(Settings())
+    opener = CameraOpener(live, None)
+    live.replace(Settings(camera=CameraSettings(region=(0.0, 0.0, 0.5, 0.5))))
+    assert opener.wanted_px((100, 100)) == (200, 200)
+
+
+class Calls:
+    """Records the calls of the handler."""
+
+    def __init__(self):
+        self.made = []
+
+    def end_events(self, reason):
+        self.made.append(reason)
+
+    def clear_state(self):
+        self.made.append("clear")
+
+    def request_stats(self):
+        self.made.append("stats")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (CameraState.STREAMING, ["stats"]),
+        (CameraState.OPENING, ["stats"]),
+        (CameraState.OFF, ["running", "clear", "stats"]),
+        (CameraState.ABSENT, ["camera", "clear", "stats"]),
+        (CameraState.STALLED, ["camera", "clear", "stats"]),
+    ],
+)
+def test_events_end_when_frames_stop(state, expected):
+    calls = Calls()
+    CameraStatusHandler(calls, calls, calls.request_stats).on_change(CameraStatus(state=state))
+    assert calls.made == expected

@@ -1,0 +1,84 @@
+"""What the listeners pass on to reports, collector and updater."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+
+from appliance.bundle.bundle import read_bundle
+from appliance.bundle.identity import ModelIdentity
+from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.engine import Engine
+from appliance.daemon.listeners import CollectorListener, ProbationListener, ReportsListener
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.results import FrameResult
+from appliance.imaging.files import read_picture
+from appliance.imaging.frame import Frame
+from appliance.labeling.label_filter import LabelFilter
+from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
+
+BUNDLE = read_bundle(BUNDLED)
+LABELS = BUNDLE.labels
+IDENTITY = ModelIdentity("flowers", "1.0", "ab" * 32)
+
+
+class Recorder:
+    """Records every call of any method: (name, arguments)."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.calls.append((name, arguments))
+
+
+def make_result(deny=()):
+    labeler = SimpleNamespace(labels=LABELS, identity=IDENTITY, inference_ms=4.0)
+    tracker = SimpleNamespace(open_peaks={"id-1": 0.9})
+    engine = Engine(labeler, LabelFilter(BUNDLE, LabelerSettings(deny=deny)), tracker)
+    scores = np.linspace(0.1, 0.9, len(LABELS)).astype(np.float32)
+    frame = Frame(np.zeros((4, 8, 3), np.uint8), 1000.0, 1.0, 7)
+    return FrameResult(frame, engine, scores, (), ())
+
+
+def test_reports_get_a_snapshot_that_is_turned_upright():
+    reports = Recorder()
+    live = LiveSettings(Settings(camera=CameraSettings(rotation=90)))
+    ReportsListener(reports, live).on_frame(make_result())
+    [(name, arguments)] = reports.calls
+    assert name == "report_frame"
+    assert arguments[0].number == 7
+    assert read_picture(io.BytesIO(arguments[-1]())).shape == (8, 4, 3)
+
+
+def test_reports_get_model_and_threshold_of_a_new_engine():
+    reports = Recorder()
+    engine = make_result().engine
+    ReportsListener(reports, LiveSettings(Settings())).on_engine_changed(engine)
+    assert [name for name, _ in reports.calls] == ["use_model", "report_threshold"]
+    assert reports.calls[0][1][0] == IDENTITY
+    assert reports.calls[1][1] == (engine.filter.threshold,)
+
+
+def test_collector_gets_scores_without_denied_labels():
+    collector = Recorder()
+    CollectorListener(collector).on_frame(make_result(deny=(LABELS[-1],)))
+    [(_, (frame, labels, scores, events, identity))] = collector.calls
+    assert (frame.number, tuple(labels), tuple(events), identity) == (7, tuple(LABELS), (), IDENTITY)
+    assert np.argmax(scores) != len(LABELS) - 1
+
+
+def test_probation_gets_times_and_errors():
+    updater = Recorder()
+    listener = ProbationListener(updater, SimpleNamespace(is_overridden=False))
+    listener.on_frame(make_result())
+    listener.on_frame_failed("broken")
+    assert updater.calls == [("record_frame", (4.0, None)), ("record_frame", (0.0, "broken"))]
+
+
+def test_probation_ignores_frames_of_a_configured_model():
+    updater = Recorder()
+    listener = ProbationListener(updater, SimpleNamespace(is_overridden=True))
+    listener.on_frame(make_result())
+    listener.on_frame_failed("broken")
+    assert updater.calls == []

@@ -1,0 +1,31 @@
+"""How the parts are connected; nothing is started."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+
+from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.parts import make_probe
+from appliance.daemon.service import Service
+from appliance.errors import RuntimeMissingError, SettingsError
+from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
+
+SETTINGS = Settings(camera=CameraSettings(source="scene"))
+
+
+@pytest.mark.skipif(find_spec("tflite_runtime") is not None, reason="the runtime that must be missing is installed")
+def test_candidate_is_probed_with_the_runtime_of_reloaded_settings():
+    """labeler.runtime takes effect on reload; a runtime that never probed a model must not run it in this process."""
+    live = LiveSettings(SETTINGS)
+    probe_bundle = make_probe(live)
+    live.replace(replace(SETTINGS, labeler=replace(SETTINGS.labeler, runtime="tflite-runtime")))
+    with pytest.raises(RuntimeMissingError, match="tflite-runtime"):
+        probe_bundle(BUNDLED)
+
+
+def test_settings_with_an_unknown_label_name_the_section(tmp_path):
+    (tmp_path / "state").mkdir()
+    with pytest.raises(SettingsError, match=r"section labeler.*rosses"):
+        Service(replace(SETTINGS, labeler=LabelerSettings(allow=("rosses",))), tmp_path / "state", tmp_path)

@@ -1,0 +1,84 @@
+"""Settings that are reloaded while the device labels."""
+
+import pytest
+
+from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.reloading import SettingsReloader
+from appliance.settings.load import load_settings
+from support.broker import wait_until
+
+
+class Calls:
+    """Stands for capture, opener, updater and systemd; records what they are asked."""
+
+    def __init__(self):
+        self.made = []
+
+    def open(self):
+        raise NotImplementedError
+
+    def use_camera(self, open_camera, fps):
+        self.made.append(("camera", fps))
+
+    def set_fps(self, fps):
+        self.made.append(("updater fps", fps))
+
+    def notify_store_changed(self):
+        self.made.append(("store",))
+
+    def notify_reloading(self):
+        self.made.append(("reloading",))
+
+    def notify_ready(self, status):
+        self.made.append(("ready", status))
+
+
+@pytest.fixture
+def reload(make_device, tmp_path):
+    """Returns a function that writes settings, reloads them, and returns (device, live settings, calls)."""
+    file = tmp_path / "appliance.toml"
+    file.write_text("")
+    device, calls, live = make_device(), Calls(), LiveSettings(load_settings(file))
+    reloader = SettingsReloader(live, device.switch, device.active, calls, calls, calls, calls)
+
+    def reload_settings(text):
+        file.write_text(text)
+        reloader.reload()
+        return device, live, calls.made
+
+    return reload_settings
+
+
+def test_threshold_takes_effect_without_touching_the_camera(reload):
+    device, live, calls = reload("[labeler]\nthreshold = 0.42\n")
+    wait_until(lambda: device.threshold == pytest.approx(0.42), "the new threshold")
+    assert live.settings.labeler.threshold == 0.42
+    assert [call[0] for call in calls] == ["reloading", "ready"]
+    assert "two" in calls[-1][1]
+
+
+def test_camera_section_reopens_the_camera_and_tells_the_updater(reload):
+    _, live, calls = reload("[camera]\nfps = 3\nregion = [0.0, 0.0, 0.5, 0.5]\n")
+    assert live.view.region == (0.0, 0.0, 0.5, 0.5)
+    assert calls[1:4] == [("camera", 3.0), ("updater fps", 3.0), ("store",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[labeler]\nthreshold = 42\n", "threshold"), ('[labeler]\nallow = ["rosses"]\n', "rosses"), ("[", "not valid TOML")],
+)
+def test_invalid_settings_keep_the_previous_ones(reload, text, reason, caplog):
+    device, live, calls = reload(text)
+    assert (live.settings.labeler.threshold, device.labeling) == (None, "two")
+    assert [call[0] for call in calls] == ["reloading", "ready"]
+    assert "invalid" in calls[-1][1]
+    assert "keeping the previous settings" in caplog.text
+    assert reason in caplog.text
+
+
+def test_keys_that_need_a_restart_are_named_each_time(reload, caplog):
+    text = "[mqtt]\nkeepalive_s = 61\n"
+    reload(text)
+    _, live, _ = reload(text)
+    assert live.settings.mqtt.keepalive_s != 61
+    assert caplog.text.count("restart appliance`: mqtt.keepalive_s") == 2

@@ -1,0 +1,94 @@
+"""A device without camera and broker: store, pipeline, model switch, update host and commands, really connected."""
+
+import threading
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from appliance.bundle.bundle import read_bundle, write_bundle
+from appliance.daemon.active_model import BUNDLED, ActiveModel
+from appliance.daemon.commands import DeviceCommands
+from appliance.daemon.meter import Meter
+from appliance.daemon.model_switch import ModelSwitch
+from appliance.daemon.overrides import OverrideFile
+from appliance.daemon.pipeline import Pipeline
+from appliance.daemon.results import ResultDispatcher
+from appliance.daemon.update_host import UpdateHost
+from appliance.imaging.frame_slot import FrameSlot
+from appliance.imaging.view import View
+from appliance.settings.schema import EventSettings, LabelerSettings
+from support.broker import wait_until
+
+LABELS = read_bundle(BUNDLED).labels
+
+
+class ReportLog:
+    """Records what would be published."""
+
+    def __init__(self):
+        self.models, self.updates, self.running = [], [], []
+
+    def report_model(self, payload):
+        self.models.append(payload)
+
+    def report_update(self, payload):
+        self.updates.append(payload)
+
+    def report_running(self, running):
+        self.running.append(running)
+
+
+class LabelingDevice:
+    """A device on which the model `two` labels and `one` was active before it; `close` ends its thread."""
+
+    def __init__(self, folder: Path, one=LABELS, two=LABELS):
+        (folder / "state").mkdir()
+        self.active = ActiveModel(folder / "state", LabelerSettings(), View())
+        for name, labels in (("one", one), ("two", two)):
+            bundle = read_bundle(BUNDLED)
+            write_bundle(replace(bundle, labels=labels, identity=replace(bundle.identity, name=name)), folder / name)
+            self.active.store.install(read_bundle(folder / name), "a test", probation=name == "two")
+        self.active.current = self.active.load()
+        results, numbers = ResultDispatcher(), count(1)
+        self.pipeline = Pipeline(
+            FrameSlot(), LabelerSettings(), EventSettings(), results, lambda: f"id-{next(numbers)}", Meter()
+        )
+        self.reports = ReportLog()
+        self.overrides = OverrideFile(folder / "state")
+        self.allowed: list[tuple[str, ...]] = []
+        self.switch = ModelSwitch(self.active, self.pipeline, self.overrides, self.allowed.append)
+        self.host = UpdateHost(self.active, self.pipeline, self.switch, self.reports)
+        results.register(self.host)
+        self.commands = DeviceCommands(
+            self.switch, self.active, self.overrides, None, self.reports, None, lambda: None, dict
+        )
+        self.pipeline.use(self.switch.prepare_first_engine())
+        self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
+        self.thread.start()
+        wait_until(lambda: self.pipeline.engine is not None, "the device labels")
+
+    def close(self):
+        self.pipeline.stop()
+        self.thread.join(10)
+
+    def allow(self, *labels):
+        """Applies other settings that fit the active model; returns when they are in force."""
+        before = self.pipeline.engine
+        self.switch.apply_settings(LabelerSettings(allow=labels), EventSettings(), View(), reload_model=False)
+        wait_until(lambda: self.pipeline.engine is not before, "the settings are in force")
+
+    @property
+    def labeling(self):
+        """The name of the model that labels."""
+        return self.pipeline.engine.labeler.identity.name
+
+    @property
+    def stored(self):
+        """The name of the model that the next start loads."""
+        current = self.active.store.read_state().current
+        return current.name if current else "flowers"
+
+    @property
+    def threshold(self):
+        """The common threshold in force."""
+        return self.pipeline.engine.filter.threshold
