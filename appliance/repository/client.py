@@ -32,9 +32,9 @@ from tuf.api.exceptions import (
 )
 
 # The type checker cannot see tuf's re-exports: its __all__ is missing or computed.
-from tuf.api.metadata import Metadata, TargetFile, Targets  # type: ignore[attr-defined]
+from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.api.serialization import DeserializationError
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig  # type: ignore[attr-defined]
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.atomic_files import sync_folder

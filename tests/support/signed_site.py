@@ -1,7 +1,7 @@
 """A signed repository for tests, a device that follows it, and an attacker who holds some of its keys.
 
-The site is made by the project's own publishing, with real keys, and lies in a folder that a real server serves; no part
-of the signing or the checking is replaced.
+The site is made by the project's own publishing, with real keys, and lies in a folder that a real server serves; no
+part of the signing or the checking is replaced.
 """
 
 import copy
@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile
 
-from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, encode_channel
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.http import Http, HttpLimits
 from appliance.updates.sources.repository import RepositorySource
 from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.publisher import SitePublisher
-from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
+from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, SignedSite
 from support import made_models
 
 QUICK = HttpLimits(connect_s=2, silence_s=1, answer_s=3, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.5)
@@ -60,7 +60,7 @@ class Operator:
         *versions: str,
         channel: str = "stable",
         now: datetime | None = None,
-        lifetime: timedelta = LIFETIME,
+        lifetime: timedelta = DEFAULT_LIFETIME,
         **entry,
     ) -> None:
         """Publishes bundles without trying them; the channel names the first for everyone, or as `entry` says."""
@@ -69,7 +69,7 @@ class Operator:
                 content = bundle_zip(version)
                 site.put(f"bundles/colours-{version}.zip", content, {"name": "colours", "version": version})
             first = ChannelEntry(f"bundles/colours-{versions[0]}.zip", versions[0], **entry)
-            site.put(channel_path(channel), write_channel(Channel("f00d", (first,))))
+            site.put(channel_path(channel), encode_channel(Channel("f00d", (first,))))
             site.publish(KeyFolder(self.keys), now or datetime.now(UTC), lifetime)
 
     def file(self, role: str) -> Path:

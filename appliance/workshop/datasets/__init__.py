@@ -1,0 +1,54 @@
+"""Datasets for training and evaluation: folders, zips and CSV indexes of labeled pictures."""
+
+from typing import TYPE_CHECKING, Any
+
+from appliance.system.lazy import load_member
+
+if TYPE_CHECKING:
+    from appliance.workshop.datasets.check import DatasetFinding, DatasetReport, check_dataset
+    from appliance.workshop.datasets.dataset import Dataset, DevicePrediction, Example
+    from appliance.workshop.datasets.open import open_dataset, require_trainable
+    from appliance.workshop.datasets.pack import PackResult, pack_dataset
+    from appliance.workshop.datasets.problems import Problem, ProblemKind
+    from appliance.workshop.datasets.splits import assign_splits
+    from appliance.workshop.datasets.subsets import SPLITS, Split
+
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "DatasetFinding",
+    "DatasetReport",
+    "DevicePrediction",
+    "Example",
+    "PackResult",
+    "Problem",
+    "ProblemKind",
+    "Split",
+    "assign_splits",
+    "check_dataset",
+    "open_dataset",
+    "pack_dataset",
+    "require_trainable",
+]
+
+_MODULES = {
+    "SPLITS": "subsets",
+    "Dataset": "dataset",
+    "DatasetFinding": "check",
+    "DatasetReport": "check",
+    "DevicePrediction": "dataset",
+    "Example": "dataset",
+    "PackResult": "pack",
+    "Problem": "problems",
+    "ProblemKind": "problems",
+    "Split": "subsets",
+    "assign_splits": "splits",
+    "check_dataset": "check",
+    "open_dataset": "open",
+    "pack_dataset": "pack",
+    "require_trainable": "open",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return load_member(__name__, _MODULES, name)

@@ -1,52 +1,69 @@
-"""Looks a dataset over before anybody trains on it: every picture is read and decoded once, and compared with all others.
+"""Check a dataset before training: every picture is read and decoded once and compared with all others.
 
-What would spoil a model or stop a training is an error; what makes it worse, or its figures too good, is a warning; the
-rest is a note. AutoML found these things out after hours, or never.
+What would spoil a model or stop a training is an error; what makes the model worse, or its figures too good, is a
+warning; the rest is a note. AutoML reported these faults after hours, or not at all.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
-from appliance.workshop.datasets.dataset import LEAST_PICTURES, RECOMMENDED_PICTURES, SPLITS, Dataset, Example
-from appliance.workshop.datasets.duplicates import PictureScan, look, near_groups, same_bytes
+from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Dataset, DevicePrediction, Example
+from appliance.workshop.datasets.duplicates import (
+    PictureScan,
+    group_equal_files,
+    group_near_duplicates,
+    scan_pictures,
+)
+from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.subsets import SPLITS
 
-Level = Literal["error", "warning", "note"]
 
-# What a fault of opening is called as a finding: how grave it is, and what it says of one and of several.
-_FAULTS: dict[str, tuple[Level, str, str]] = {
-    "unreadable": ("error", "file is missing, damaged or no picture", "files are missing, damaged or no pictures"),
-    "too_large": ("error", "picture is larger than 30 MB", "pictures are larger than 30 MB"),
-    "wrong_format": ("error", "picture is in a format that is not taken, or not the one that its name says",
-                     "pictures are in a format that is not taken, or not the one that their names say"),
-    "wrong_name": ("error", "label has a name that cannot be used", "labels have names that cannot be used"),
-    "refused": ("error", "entry is refused", "entries are refused"),
-    "wrong_row": ("error", "row of the index is wrong", "rows of the index are wrong"),
-    "passed_over": ("note", "file was passed over", "files were passed over"),
+class FindingLevel(StrEnum):
+    """How severe a finding is, the most severe first; errors make the check fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+# The level of each kind of problem, and its text for one and for several.
+_PROBLEM_FINDINGS: dict[ProblemKind, tuple[FindingLevel, str, str]] = {
+    ProblemKind.UNREADABLE: (FindingLevel.ERROR, "file is missing, damaged or not a picture",
+                             "files are missing, damaged or not pictures"),
+    ProblemKind.TOO_LARGE: (FindingLevel.ERROR, "picture is larger than 30 MB", "pictures are larger than 30 MB"),
+    ProblemKind.WRONG_FORMAT: (FindingLevel.ERROR,
+                               "picture is in an unsupported format, or not in the one that its name claims",
+                               "pictures are in an unsupported format, or not in the one that their names claim"),
+    ProblemKind.WRONG_NAME: (FindingLevel.ERROR, "label has an invalid name", "labels have invalid names"),
+    ProblemKind.REFUSED: (FindingLevel.ERROR, "entry is refused", "entries are refused"),
+    ProblemKind.WRONG_ROW: (FindingLevel.ERROR, "row of the index is invalid", "rows of the index are invalid"),
+    ProblemKind.SKIPPED: (FindingLevel.NOTE, "file was skipped", "files were skipped"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetFinding:
-    """One kind of thing that was found.
+    """One kind of finding.
 
     Attributes:
         level: Errors make the check fail.
-        kind: A word for programs.
-        says: How many there are, in words.
+        kind: An identifier for programs.
+        message: How many there are, in words.
         items: Each of them: a sentence, or the names of pictures that belong together.
     """
 
-    level: Level
+    level: FindingLevel
     kind: str
-    says: str
+    message: str
     items: tuple[str | tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """How many pictures a label has, and of them in each split; `unassigned` have none."""
+    """The number of a label's pictures, in total and in each split; `unassigned` have no split."""
 
     label: str
     pictures: int
@@ -58,12 +75,12 @@ class LabelCount:
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """What `check` found.
+    """The result of `check_dataset`.
 
     Attributes:
-        dataset: What was looked at.
+        dataset: The dataset that was checked.
         counts: One for each label, in their order.
-        formats: Format → pictures.
+        formats: Format → number of pictures.
         findings: Errors first.
     """
 
@@ -74,135 +91,135 @@ class DatasetReport:
 
     @property
     def errors(self) -> int:
-        """How many kinds of errors there are."""
-        return sum(finding.level == "error" for finding in self.findings)
+        """The number of kinds of errors."""
+        return sum(finding.level == FindingLevel.ERROR for finding in self.findings)
 
     @property
     def warnings(self) -> int:
-        """How many kinds of warnings there are."""
-        return sum(finding.level == "warning" for finding in self.findings)
+        """The number of kinds of warnings."""
+        return sum(finding.level == FindingLevel.WARNING for finding in self.findings)
 
-    def as_json(self) -> dict[str, Any]:
-        """Everything, for programs."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the value that `appliance dataset check --json` prints."""
+        columns = ("pictures", *SPLITS, "unassigned")
         return {
             "dataset": str(self.dataset.source),
             "pictures": len(self.dataset.examples),
-            "labels": {
-                count.label: {"pictures": count.pictures, **{split: getattr(count, split) for split in (*SPLITS, "unassigned")}}
-                for count in self.counts
-            },
+            "labels": {count.label: {name: getattr(count, name) for name in columns} for count in self.counts},
             "unlabeled": [
-                {"picture": example.name, "guess": example.guess and {
-                    "label": example.guess.label, "score": example.guess.score,
-                    "model": example.guess.model, "reason": example.guess.reason,
-                }}
+                {"picture": example.name, "guess": example.prediction and _prediction_as_dict(example.prediction)}
                 for example in self.dataset.unlabeled
             ],
             "formats": self.formats,
             "errors": self.errors,
             "warnings": self.warnings,
             "findings": [
-                {"level": finding.level, "kind": finding.kind, "says": finding.says, "items": list(finding.items)}
+                {"level": finding.level, "kind": finding.kind, "says": finding.message, "items": list(finding.items)}
                 for finding in self.findings
             ],
-        }  # fmt: skip
+        }
 
 
-def check(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> DatasetReport:
-    """Reads every picture, labeled or not, and says what is wrong with the dataset.
+def check_dataset(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> DatasetReport:
+    """Read every picture, labeled or not, and report what is wrong with the dataset.
 
     Args:
-        dataset: As opened.
-        progress: Told how many of how many pictures are read.
+        dataset: The opened dataset.
+        progress: Called with (done, total) after each picture.
     """
     examples = [*dataset.examples, *dataset.unlabeled]
-    looks = look(examples, progress)
-    findings = [*_of_opening(dataset, looks), *_of_counts(dataset), *_of_copies(examples, looks)]
-    order: list[Level] = ["error", "warning", "note"]
+    scans = scan_pictures(examples, progress)
+    findings = [*_list_problems(dataset, scans), *_check_counts(dataset), *_check_copies(examples, scans)]
+    levels = list(FindingLevel)
     return DatasetReport(
         dataset,
-        tuple(_count(label, dataset.examples) for label in dataset.labels),
-        dict(Counter(seen.format for seen in looks if seen.format).most_common()),
-        tuple(sorted(findings, key=lambda finding: order.index(finding.level))),
+        tuple(_count_pictures(label, dataset.examples) for label in dataset.labels),
+        dict(Counter(scan.format for scan in scans if scan.format).most_common()),
+        tuple(sorted(findings, key=lambda finding: levels.index(finding.level))),
     )
 
 
-def _count(label: str, examples: Sequence[Example]) -> LabelCount:
+def _prediction_as_dict(prediction: DevicePrediction) -> dict[str, Any]:
+    return {
+        "label": prediction.label, "score": prediction.score, "model": prediction.model, "reason": prediction.reason,
+    }  # fmt: skip
+
+
+def _count_pictures(label: str, examples: Sequence[Example]) -> LabelCount:
     splits = Counter(example.split for example in examples if example.label == label)
     return LabelCount(label, splits.total(), splits["train"], splits["validation"], splits["test"], splits[None])
 
 
-def _of_opening(dataset: Dataset, looks: Sequence[PictureScan]) -> list[DatasetFinding]:
-    sentences: dict[str, list[str]] = {}
+def _list_problems(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[DatasetFinding]:
+    messages: dict[ProblemKind, list[str]] = {}
     for problem in dataset.problems:
-        sentences.setdefault(problem.fault, []).append(problem.says)
-    if damaged := [seen.fault for seen in looks if seen.fault]:
-        sentences.setdefault("unreadable", []).extend(damaged)
-    findings = []
-    for fault, items in sentences.items():
-        level, one, many = _FAULTS[fault]
-        findings.append(
-            DatasetFinding(level, fault, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items))
-        )
-    return findings
+        messages.setdefault(problem.kind, []).append(problem.message)
+    if damaged := [scan.error for scan in scans if scan.error]:
+        messages.setdefault(ProblemKind.UNREADABLE, []).extend(damaged)
+    for kind, items in messages.items():
+        level, one, many = _PROBLEM_FINDINGS[kind]
+        yield DatasetFinding(level, kind, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items))
 
 
-def _of_counts(dataset: Dataset) -> list[DatasetFinding]:
+def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
     counts = Counter(example.label for example in dataset.examples)
-    findings = []
-    if few := [label for label in dataset.labels if counts[label] < LEAST_PICTURES]:
-        says = f"{_labels(len(few))} fewer than {LEAST_PICTURES} pictures, too few to train on"
-        findings.append(
-            DatasetFinding("error", "too_few", says, tuple(f"{label} has {counts[label]}" for label in few))
-        )
-    if short := [label for label in dataset.labels if LEAST_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
-        says = f"{_labels(len(short))} fewer than the {RECOMMENDED_PICTURES} pictures that are recommended"
-        findings.append(
-            DatasetFinding("warning", "few", says, tuple(f"{label} has {counts[label]}" for label in short))
-        )
+    if too_few := [label for label in dataset.labels if counts[label] < MIN_PICTURES]:
+        message = f"{_count_labels(too_few)} fewer than {MIN_PICTURES} pictures, too few to train on"
+        yield DatasetFinding(FindingLevel.ERROR, "too_few", message, _list_counts(too_few, counts))
+    if few := [label for label in dataset.labels if MIN_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
+        message = f"{_count_labels(few)} fewer than the recommended {RECOMMENDED_PICTURES} pictures"
+        yield DatasetFinding(FindingLevel.WARNING, "few", message, _list_counts(few, counts))
     if len(dataset.labels) == 1:
-        says = "there is one label alone: a model needs two or more to tell apart"
-        findings.append(DatasetFinding("warning", "one_label", says, (dataset.labels[0],)))
+        message = "there is only one label; a model needs at least two to distinguish"
+        yield DatasetFinding(FindingLevel.WARNING, "one_label", message, (dataset.labels[0],))
     if dataset.unlabeled:
         count = len(dataset.unlabeled)
-        says = f"{count} {'picture has' if count == 1 else 'pictures have'} no label and will not be trained on"
-        findings.append(DatasetFinding("note", "unlabeled", says, tuple(example.name for example in dataset.unlabeled)))
-    return findings
+        message = f"{count} {'picture has' if count == 1 else 'pictures have'} no label and will not be trained on"
+        names = tuple(example.name for example in dataset.unlabeled)
+        yield DatasetFinding(FindingLevel.NOTE, "unlabeled", message, names)
 
 
-def _labels(count: int) -> str:
-    return "1 label has" if count == 1 else f"{count} labels have"
+def _count_labels(labels: Sequence[str]) -> str:
+    return "1 label has" if len(labels) == 1 else f"{len(labels)} labels have"
 
 
-def _of_copies(examples: Sequence[Example], looks: Sequence[PictureScan]) -> list[DatasetFinding]:
-    same = same_bytes(looks)
+def _list_counts(labels: Sequence[str], counts: Counter[str | None]) -> tuple[str, ...]:
+    return tuple(f"{label} has {counts[label]}" for label in labels)
+
+
+def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> Iterator[DatasetFinding]:
+    same = group_equal_files(scans)
     near: dict[int, list[int]] = {}
-    for place, group in enumerate(near_groups(looks)):
-        near.setdefault(int(group), []).append(place)
-    alike = [places for places in near.values() if len(places) > 1]
-    # A group of nothing but equal files is told as those.
-    not_just_same = [places for places in alike if len({looks[place].sha256 for place in places}) > 1]
-
-    def named(groups: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:
-        return tuple(tuple(examples[place].name for place in places) for places in groups)
-
-    def differ(groups: Sequence[Sequence[int]], attribute: str) -> list[Sequence[int]]:
-        def values(places: Sequence[int]) -> set[str]:
-            return {value for place in places if (value := getattr(examples[place], attribute)) is not None}
-
-        return [places for places in groups if len(values(places)) > 1]
-
-    found: list[tuple[Level, str, str, Sequence[Sequence[int]]]] = [
-        ("error", "two_labels", "the same picture under two labels", differ(same, "label")),
-        ("warning", "near_two_labels", "pictures that look the same under two labels", differ(not_just_same, "label")),
-        ("warning", "across_splits", "pictures that are the same or look it in two splits, so that figures come out too good",
-         differ([*alike, *(places for places in same if looks[places[0]].thumbnail is None)], "split")),
-        ("warning", "duplicates", "the same file more than once", same),
-        ("warning", "near_duplicates", "pictures that look the same (resized, recompressed, mirrored, a moment later)",
-         not_just_same),
+    for index, group in enumerate(group_near_duplicates(scans)):
+        near.setdefault(int(group), []).append(index)
+    alike = [indexes for indexes in near.values() if len(indexes) > 1]
+    # A group of equal files only is reported as equal files.
+    only_near = [indexes for indexes in alike if len({scans[index].sha256 for index in indexes}) > 1]
+    undecodable = [indexes for indexes in same if scans[indexes[0]].thumbnail is None]
+    kinds = [
+        (FindingLevel.ERROR, "two_labels", "the same picture under two labels",
+         _select_mixed(examples, same, "label")),
+        (FindingLevel.WARNING, "near_two_labels", "pictures that look the same under two labels",
+         _select_mixed(examples, only_near, "label")),
+        (FindingLevel.WARNING, "across_splits",
+         "pictures that are or look the same in two splits, which makes the figures too good",
+         _select_mixed(examples, [*alike, *undecodable], "split")),
+        (FindingLevel.WARNING, "duplicates", "the same file more than once", same),
+        (FindingLevel.WARNING, "near_duplicates",
+         "pictures that look the same (resized, recompressed, mirrored, a moment later)", only_near),
     ]  # fmt: skip
+    for level, kind, message, groups in kinds:
+        if groups:
+            names = tuple(tuple(examples[index].name for index in indexes) for indexes in groups)
+            count = f"{len(groups)} {'group' if len(groups) == 1 else 'groups'}"
+            yield DatasetFinding(level, kind, f"{message}: {count}", names)
+
+
+def _select_mixed(
+    examples: Sequence[Example], groups: Sequence[list[int]], attribute: Literal["label", "split"]
+) -> list[list[int]]:
+    """Return the groups whose pictures have different labels or splits."""
     return [
-        DatasetFinding(level, kind, f"{says}: {len(groups)} {'group' if len(groups) == 1 else 'groups'}", named(groups))
-        for level, kind, says, groups in found
-        if groups
-    ]
+        indexes for indexes in groups
+        if len({getattr(examples[index], attribute) for index in indexes} - {None}) > 1
+    ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""Where a dataset's files lie: below a folder, or in a zip. Both are read without trust and without unpacking.
+"""Where the files of a dataset are: in a folder, in a zip, or listed by path. All are read without trusting them.
 
-A zip is never unpacked to disk: its pictures are read one at a time, each within the limit for a picture, so that a
-bomb costs one read. A folder's links are not followed, so that a dataset from somebody else cannot name files outside.
+A zip is never unpacked to disk: its pictures are read one at a time, each within the limit for a picture, so that a zip
+bomb costs one read. Links inside a folder are not followed, so that a foreign dataset cannot name files outside.
 """
 
 import os
@@ -12,31 +12,67 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
-from appliance.errors import DatasetError, PictureError
-from appliance.workshop.datasets.dataset import Problem, can_be_shown
+from appliance.errors import DatasetError, PictureError, describe_os_error
+from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 
-# A zip's list of names is read as a whole: this much is 150,000 pictures with long names, and more is made to fill the memory.
+# zipfile reads the central directory as a whole: this is enough for 150,000 pictures with long names.
 MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
-# Pictures hardly shrink in a zip. What swells more than this, beyond a size that nobody minds, is made to.
-_MAX_SWELLING = 100
-_UNMINDED_BYTES = 1 << 30
-# What systems leave in folders and zips; nobody wants to hear of it.
-_LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
+# Pictures hardly shrink in a zip, so a larger ratio above a harmless size means a zip bomb.
+_MAX_COMPRESSION_RATIO = 100
+_HARMLESS_BYTES = 1 << 30
+# Files and folders that operating systems leave behind.
+_SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
+
+# What zipfile raises on a damaged entry (NotImplementedError, also for an encrypted one, is a RuntimeError).
+_DAMAGE_ERRORS = (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
-# What zipfile raises on a damaged entry (NotImplementedError, an encrypted one among them, is a RuntimeError).
-_DAMAGE = (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
+class FileContainer(Protocol):
+    """A set of files. Safe to use from several threads."""
+
+    def read(self, key: str, limit_bytes: int) -> bytes:
+        """Return a file's first bytes, at most `limit_bytes`.
+
+        Raises:
+            PictureError: The file is missing, or cannot be read or unpacked.
+        """
+        ...
+
+    def get_size_bytes(self, key: str) -> int:
+        """Return a file's size, unpacked.
+
+        Raises:
+            PictureError: The file is missing.
+        """
+        ...
+
+
+class FileList:
+    """Files anywhere on the disk, by their full path."""
+
+    def read(self, key: str, limit_bytes: int) -> bytes:
+        """Return a file's first bytes (see FileContainer)."""
+        self.get_size_bytes(key)  # reading a pipe or a device might never end
+        return _read_file(Path(key), limit_bytes)
+
+    def get_size_bytes(self, key: str) -> int:
+        """Return a file's size (see FileContainer)."""
+        status = _get_status(Path(key))
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(f"{key} is not a file")
+        return status.st_size
 
 
 class FolderContainer:
     """The files below a folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def listed(self) -> tuple[list[str], list[Problem]]:
-        """Every file's path below the folder, sorted, and what is refused; a folder below that cannot be read is a problem.
+    def list_files(self) -> tuple[list[str], list[Problem]]:
+        """Return every file's path below the folder, sorted, and the problems; an unreadable subfolder is a problem.
 
         Raises:
             DatasetError: The folder itself cannot be read.
@@ -45,53 +81,48 @@ class FolderContainer:
         problems: list[Problem] = []
         folders = [""]
         while folders:
-            below = folders.pop()
-            try:
-                entries = list(os.scandir(self.folder / below))
-            except OSError as error:
-                reason = error.strerror or str(error)
-                if not below:
-                    raise DatasetError(f"{self.folder} cannot be read: {reason}.") from error
-                problems.append(Problem("unreadable", below, f"The folder {below} cannot be read: {reason}."))
-                continue
-            for entry in entries:
-                name = f"{below}/{entry.name}" if below else entry.name
-                if is_litter(entry.name):
-                    continue
-                if not can_be_shown(name):
-                    problems.append(_unprintable(name))
+            parent = folders.pop()
+            for name, entry in self._list_entries(parent, problems):
+                if not is_printable(name):
+                    problems.append(_unprintable_name(name))
                 elif entry.is_symlink():
-                    problems.append(Problem("refused", name, f"{name} is a link: put the file itself there."))
+                    problems.append(
+                        Problem(ProblemKind.REFUSED, name, f"{name} is a link; replace it by the file itself")
+                    )
                 elif entry.is_dir():
                     folders.append(name)
                 elif entry.is_file():
                     names.append(name)
                 else:
-                    problems.append(Problem("refused", name, f"{name} is neither a file nor a folder."))
+                    problems.append(Problem(ProblemKind.REFUSED, name, f"{name} is neither a file nor a folder"))
         return sorted(names), sorted(problems, key=lambda problem: problem.name)
 
     def read(self, key: str, limit_bytes: int) -> bytes:
-        """See examples.Shelf."""
-        path = self.folder / key
-        try:
-            with path.open("rb") as file:
-                return file.read(limit_bytes)
-        except OSError as error:
-            raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from error
+        """Return a file's first bytes (see FileContainer)."""
+        return _read_file(self.folder / key, limit_bytes)
 
-    def size_bytes(self, key: str) -> int:
-        """See examples.Shelf."""
-        path = self.folder / key
+    def get_size_bytes(self, key: str) -> int:
+        """Return a file's size (see FileContainer)."""
+        return _get_status(self.folder / key).st_size
+
+    def _list_entries(self, parent: str, problems: list[Problem]) -> list[tuple[str, os.DirEntry[str]]]:
         try:
-            return path.stat().st_size
+            with os.scandir(self.folder / parent) as entries:
+                listing = list(entries)
         except OSError as error:
-            raise PictureError(f"{path} cannot be read: {error.strerror or error}.") from error
+            reason = describe_os_error(error)
+            if not parent:
+                raise DatasetError(f"{self.folder} cannot be read: {reason}") from error
+            problems.append(Problem(ProblemKind.UNREADABLE, parent, f"the folder {parent} cannot be read: {reason}"))
+            return []
+        prefix = f"{parent}/" if parent else ""
+        return [(prefix + entry.name, entry) for entry in listing if not is_system_file(entry.name)]
 
 
 class ZipContainer:
-    """The entries of a zip; each process that reads opens it anew, because a shared file position would mix up reads."""
+    """The entries of a zip; each process opens the file anew, because a shared file position would mix up reads."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._opened: tuple[int, zipfile.ZipFile] | None = None
@@ -100,74 +131,112 @@ class ZipContainer:
         return self.path
 
     def __setstate__(self, path: Path) -> None:
-        self.__init__(path)
+        self.path, self._lock, self._opened = path, threading.Lock(), None
 
-    def listed(self) -> tuple[list[str], list[Problem]]:
-        """Every file's name, sorted, and what is refused.
+    def list_files(self) -> tuple[list[str], list[Problem]]:
+        """Return every file's name, sorted, and the problems.
 
         Raises:
-            DatasetError: It is no zip, is cut short, or is made to fill the disk or the memory.
+            DatasetError: The file is not a zip, is truncated, or is a zip bomb.
         """
-        archive = self._archive()
+        archive = self._open_archive()
         entries = archive.infolist()
         unpacked_bytes, packed_bytes = sum(entry.file_size for entry in entries), self.path.stat().st_size
-        if unpacked_bytes > max(_UNMINDED_BYTES, _MAX_SWELLING * packed_bytes):
+        if unpacked_bytes > max(_HARMLESS_BYTES, _MAX_COMPRESSION_RATIO * packed_bytes):
             sizes = f"{packed_bytes / 1e6:.1f} MB would unpack to {unpacked_bytes / 1e9:.1f} GB"
-            raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which pictures never do.")
+            raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which pictures never do")
         names: dict[str, None] = {}
         problems = []
         for entry in entries:
-            if entry.is_dir() or any(is_litter(part) for part in entry.filename.split("/")):
+            name = entry.filename
+            if entry.is_dir() or any(is_system_file(part) for part in name.split("/")):
                 continue
-            if not can_be_shown(entry.filename):
-                problems.append(_unprintable(entry.filename))
-            elif refusal := _refusal(entry):
-                problems.append(Problem("refused", entry.filename, f"{entry.filename!r} {refusal}."))
-            elif entry.filename in names:
-                says = f"{entry.filename!r} stands in the zip twice; the last is read."
-                problems.append(Problem("refused", entry.filename, says))
+            if not is_printable(name):
+                problems.append(_unprintable_name(name))
+            elif reason := _refusal_reason(entry):
+                problems.append(Problem(ProblemKind.REFUSED, name, f"{name!r} {reason}"))
+            elif name in names:
+                problems.append(
+                    Problem(ProblemKind.REFUSED, name, f"{name!r} is in the zip twice; the last one is used")
+                )
             else:
-                names[entry.filename] = None
+                names[name] = None
         return sorted(names), problems
 
     def read(self, key: str, limit_bytes: int) -> bytes:
-        """See examples.Shelf. zipfile gives no byte more than the entry declares."""
+        """Return an entry's first bytes (see FileContainer); zipfile returns no more than the entry declares."""
         try:
-            with self._archive().open(key) as packed:
-                return packed.read(limit_bytes)
-        except _DAMAGE as error:
-            raise PictureError(f"{key} in {self.path} is damaged and cannot be unpacked: {error}.") from error
+            with self._open_archive().open(key) as entry:
+                return entry.read(limit_bytes)
+        except _DAMAGE_ERRORS as error:
+            raise PictureError(f"{key} in {self.path} is damaged and cannot be unpacked: {error}") from error
         except (OSError, DatasetError) as error:
-            raise PictureError(f"{key} in {self.path} cannot be read: {error}.") from error
+            raise PictureError(f"{key} in {self.path} cannot be read: {error}") from error
 
-    def size_bytes(self, key: str) -> int:
-        """See examples.Shelf."""
+    def get_size_bytes(self, key: str) -> int:
+        """Return an entry's unpacked size (see FileContainer)."""
         try:
-            return self._archive().getinfo(key).file_size
+            return self._open_archive().getinfo(key).file_size
         except (KeyError, DatasetError) as error:
-            raise PictureError(f"{key} in {self.path} cannot be read: {error}.") from error
+            raise PictureError(f"{key} in {self.path} cannot be read: {error}") from error
 
-    def _archive(self) -> zipfile.ZipFile:
+    def _open_archive(self) -> zipfile.ZipFile:
         with self._lock:
             if self._opened is None or self._opened[0] != os.getpid():
-                try:
-                    if (names_bytes := _directory_bytes(self.path)) > MAX_DIRECTORY_BYTES:
-                        limit = f"the {MAX_DIRECTORY_BYTES >> 20} MiB that are read: pack fewer pictures into one zip"
-                        raise DatasetError(
-                            f"{self.path} has a list of names of {names_bytes >> 20} MiB, more than {limit}."
-                        )
-                    self._opened = os.getpid(), zipfile.ZipFile(self.path)
-                except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
-                    raise DatasetError(
-                        f"{self.path} is not a zip file, or it is cut short: copy or make it again."
-                    ) from error
-                except OSError as error:
-                    raise DatasetError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+                self._opened = os.getpid(), _open_zip(self.path)
             return self._opened[1]
 
 
-def _directory_bytes(path: Path) -> int:
-    """The size of a zip's list of names, by its end record (APPNOTE 4.3.14 to 4.3.16); 0 where there is none to be found."""
+def is_system_file(name: str) -> bool:
+    """Return whether an operating system left this file or folder behind, or hides it."""
+    return (name.startswith(".") and name not in (".", "..")) or name in _SYSTEM_FILES
+
+
+def is_outside_folder(name: str) -> bool:
+    """Return whether a relative path leads out of its folder on any operating system."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\\" in name or "\x00" in name or name[1:2] == ":"
+
+
+def find_sidecars(names: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (picture, sidecar) for each .json file with the same stem as a picture in the same folder."""
+    known = {name.rpartition(".")[0]: name for name in names if name.lower().endswith(".json")}
+    for name in names:
+        if (sidecar := known.get(name.rpartition(".")[0])) and sidecar != name:
+            yield name, sidecar
+
+
+def _read_file(path: Path, limit_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit_bytes)
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {describe_os_error(error)}") from error
+
+
+def _get_status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {describe_os_error(error)}") from error
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        if (directory_bytes := _read_directory_bytes(path)) > MAX_DIRECTORY_BYTES:
+            raise DatasetError(
+                f"{path} has a list of names of {directory_bytes >> 20} MiB, more than the limit of "
+                f"{MAX_DIRECTORY_BYTES >> 20} MiB; pack fewer pictures into one zip"
+            )
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
+        raise DatasetError(f"{path} is not a zip file, or is truncated; copy or create it again") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {describe_os_error(error)}") from error
+
+
+def _read_directory_bytes(path: Path) -> int:
+    """Return the size of a zip's central directory by its end record (APPNOTE 4.3.14 to 4.3.16); 0 if there is none."""
     with path.open("rb") as file:
         size_bytes = file.seek(0, os.SEEK_END)
         start = file.seek(max(0, size_bytes - 22 - 20 - 0xFFFF))
@@ -175,51 +244,31 @@ def _directory_bytes(path: Path) -> int:
         end = tail.rfind(b"PK\x05\x06")
         if end < 0 or len(tail) - end < 22:
             return 0
-        (directory_bytes,) = struct.unpack_from("<I", tail, end + 12)
-        # The 64-bit record lies right before its locator, which lies right before the end record; zipfile reads it there too.
+        directory_bytes = int.from_bytes(tail[end + 12 : end + 16], "little")
+        # Like zipfile, expect the 64-bit record directly before its locator, and that directly before the end record.
         if end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07" and start + end >= 76:
             file.seek(start + end - 76)
             record = file.read(56)
             if record.startswith(b"PK\x06\x06"):
-                (directory_bytes,) = struct.unpack_from("<Q", record, 40)
+                directory_bytes = int.from_bytes(record[40:48], "little")
         return directory_bytes
 
 
-def is_litter(name: str) -> bool:
-    """Whether a system left this file or folder there, or hides it."""
-    return (name.startswith(".") and name not in (".", "..")) or name in _LITTER
+def _unprintable_name(name: str) -> Problem:
+    return Problem(ProblemKind.REFUSED, repr(name), f"{name!r} has a name that cannot be printed; rename it")
 
 
-def climbs(name: str) -> bool:
-    """Whether a path leads, or on some system would lead, out of the folder that it is relative to."""
-    path = PurePosixPath(name)
-    return path.is_absolute() or ".." in path.parts or "\\" in name or "\x00" in name or name[1:2] == ":"
-
-
-def sidecars(names: list[str]) -> Iterator[tuple[str, str]]:
-    """(picture, sidecar) where a .json lies beside a picture of the same stem."""
-    known = {name.rpartition(".")[0]: name for name in names if name.lower().endswith(".json")}
-    for name in names:
-        if (sidecar := known.get(name.rpartition(".")[0])) and sidecar != name:
-            yield name, sidecar
-
-
-def _unprintable(name: str) -> Problem:
-    return Problem("refused", repr(name), f"{name!r} has a name that cannot be shown: rename it.")
-
-
-def _refusal(entry: zipfile.ZipInfo) -> str | None:
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if "\\" in entry.filename and not climbs(entry.filename.replace("\\", "/")):
-        return "has backslashes where slashes belong, as some programs on Windows write them: pack it with another one"
-    if climbs(entry.filename):
-        return "leads out of the zip's folder"
-    if kind == stat.S_IFLNK:
-        return "is a link: pack the file itself"
-    if kind not in (0, stat.S_IFREG):
-        return "is neither a file nor a folder"
-    if entry.flag_bits & 1:
-        return "is encrypted: pack it without a password"
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed neither stored nor deflated"
-    return None
+def _refusal_reason(entry: zipfile.ZipInfo) -> str | None:
+    """Return why an entry is refused; None if it is not."""
+    file_type = stat.S_IFMT(entry.external_attr >> 16)
+    if "\\" in entry.filename and not is_outside_folder(entry.filename.replace("\\", "/")):
+        return "has backslashes instead of slashes, as some Windows programs write them; pack it with another program"
+    reasons = {
+        "leads out of the zip's folder": is_outside_folder(entry.filename),
+        "is a link; pack the file itself": file_type == stat.S_IFLNK,
+        "is neither a file nor a folder": file_type not in (0, stat.S_IFREG),
+        "is encrypted; pack it without a password": entry.flag_bits & 1,
+        "is compressed by an unsupported method; pack it stored or deflated": entry.compress_type
+        not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)

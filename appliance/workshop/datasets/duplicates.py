@@ -1,7 +1,8 @@
-"""Finds pictures that are in a dataset more than once: the same bytes, or the same to people (appliance.perceptual).
+"""Find pictures that a dataset contains more than once: with the same bytes or the same appearance.
 
-Near duplicates on both sides of a split make a model look better than it is, so splits are dealt out by the groups found
-here. Every pair is compared, in blocks: 3,000 pictures are 4.5 million pairs and take a second; reading them takes longer.
+Near duplicates on both sides of a split make a model look better than it is, so splits are assigned by the groups
+found here. Every pair is compared, in blocks: 3,000 pictures are 4.5 million pairs and take a second; reading them
+takes longer.
 """
 
 import hashlib
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.errors import PictureError
-from appliance.imaging.files import picture_format, thumbnail
-from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, signatures
+from appliance.imaging.files import detect_picture_format, make_thumbnail
+from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, compute_signatures
 from appliance.workshop.datasets.dataset import Example
 
 _BLOCK = 512
@@ -22,106 +23,111 @@ _BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class PictureScan:
-    """What one reading of a picture gave.
+    """What one reading of a picture found.
 
     Attributes:
-        sha256: Of the file's bytes; None where they could not be read.
-        format: JPEG, PNG, …; None where it could not be read.
-        thumbnail: (16, 16, 3) uint8; None where it is no picture, or a damaged one.
-        fault: Why, in a sentence.
+        sha256: The hash of the file's bytes; None if they could not be read.
+        format: JPEG, PNG, …; None if the file could not be read.
+        thumbnail: (16, 16, 3) uint8; None if the file is not a picture or is damaged.
+        error: Why it is None.
     """
 
     sha256: bytes | None
     format: str | None
     thumbnail: np.ndarray | None
-    fault: str | None = None
+    error: str | None = None
 
 
-def look(
+def scan_pictures(
     examples: Sequence[Example], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[PictureScan]:
-    """Reads and decodes every picture once, on all processors.
+    """Read and decode every picture once, on all processors.
 
     Args:
-        examples: In any order; the answer has the same.
-        progress: Told how many of how many are done.
+        examples: In any order; the result has the same order.
+        progress: Called with (done, total) after each picture.
     """
-    looks = []
+    scans = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, result in enumerate(pool.map(_look, examples), 1):
-            looks.append(result)
+        for done, scan in enumerate(pool.map(_scan_picture, examples), 1):
+            scans.append(scan)
             progress(done, len(examples))
-    return looks
+    return scans
 
 
-def near_groups(looks: Sequence[PictureScan]) -> np.ndarray:
-    """Which pictures are near duplicates of each other, mirrored ones too; near is passed on (a ~ b ~ c is one group).
+def group_near_duplicates(scans: Sequence[PictureScan]) -> np.ndarray:
+    """Group pictures that are near duplicates of each other, mirrored ones included.
+
+    Nearness is transitive: if a ~ b and b ~ c, all three are one group.
 
     Returns:
-        (n,) int: the group of each picture, numbered in the order of their first pictures; one that is like no other
-        has a group of its own.
+        (pictures,) int: the group of each picture, numbered in the order of their first pictures; a picture without
+        near duplicates has a group of its own.
     """
-    numbers = _Union(len(looks))
-    readable = [place for place, seen in enumerate(looks) if seen.thumbnail is not None]
+    groups = _DisjointSets(len(scans))
+    readable = [(index, scan.thumbnail) for index, scan in enumerate(scans) if scan.thumbnail is not None]
     if readable:
-        thumbnails = np.stack([looks[place].thumbnail for place in readable])
-        # Equal thumbnails first, so that a thousand copies of one picture are not half a million pairs.
-        unique, first, of = np.unique(
+        indexes = [index for index, _ in readable]
+        thumbnails = np.stack([pixels for _, pixels in readable])
+        # Join equal thumbnails first, so that a thousand copies of one picture do not make half a million pairs.
+        unique, first, inverse = np.unique(
             thumbnails.reshape(len(readable), -1), axis=0, return_index=True, return_inverse=True
         )
-        for place, group in zip(readable, of.reshape(-1), strict=True):
-            numbers.join(place, readable[first[group]])
-        for one, other in _near_pairs(unique.reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX, 3)):
-            numbers.join(readable[first[one]], readable[first[other]])
-    return numbers.groups()
+        for index, group in zip(indexes, inverse.reshape(-1), strict=True):
+            groups.join(index, indexes[first[group]])
+        for one, other in _find_near_pairs(unique.reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX, 3)):
+            groups.join(indexes[first[one]], indexes[first[other]])
+    return groups.number()
 
 
-def same_bytes(looks: Sequence[PictureScan]) -> list[list[int]]:
-    """The places of pictures whose files are the same, in groups of two and more."""
+def group_equal_files(scans: Sequence[PictureScan]) -> list[list[int]]:
+    """Return the indexes of pictures whose files have the same bytes, in groups of two or more."""
     by_hash: dict[bytes, list[int]] = {}
-    for place, seen in enumerate(looks):
-        if seen.sha256 is not None:
-            by_hash.setdefault(seen.sha256, []).append(place)
-    return [places for places in by_hash.values() if len(places) > 1]
+    for index, scan in enumerate(scans):
+        if scan.sha256 is not None:
+            by_hash.setdefault(scan.sha256, []).append(index)
+    return [indexes for indexes in by_hash.values() if len(indexes) > 1]
 
 
-def _look(example: Example) -> PictureScan:
-    sha256 = form = None
+def _scan_picture(example: Example) -> PictureScan:
+    sha256 = picture_format_name = None
     try:
         content = example.read_bytes()
-        sha256, form = hashlib.sha256(content).digest(), picture_format(content[:64])
-        return PictureScan(sha256, form, thumbnail(content, example.name, THUMBNAIL_PX))
+        sha256, picture_format_name = hashlib.sha256(content).digest(), detect_picture_format(content[:64])
+        return PictureScan(sha256, picture_format_name, make_thumbnail(content, example.name, THUMBNAIL_PX))
     except PictureError as error:
-        return PictureScan(sha256, form, None, str(error))
+        return PictureScan(sha256, picture_format_name, None, str(error))
 
 
-def _near_pairs(thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:
-    straight, mirrored = signatures(thumbnails), signatures(thumbnails[:, :, ::-1])
+def _find_near_pairs(thumbnails: np.ndarray) -> Iterator[tuple[int, int]]:
+    straight, mirrored = compute_signatures(thumbnails), compute_signatures(thumbnails[:, :, ::-1])
     for start in range(0, len(straight), _BLOCK):
         rows, rest = straight[start : start + _BLOCK], slice(start, None)
-        alike = np.maximum(rows @ straight[rest].T, rows @ mirrored[rest].T)
-        for one, other in np.argwhere(alike >= NEAR):
+        similarity = np.maximum(rows @ straight[rest].T, rows @ mirrored[rest].T)
+        for one, other in np.argwhere(similarity >= NEAR):
             if one < other:
                 yield start + int(one), start + int(other)
 
 
-class _Union:
-    """Groups that grow by joining; the smallest place stands for its group."""
+class _DisjointSets:
+    """Groups that grow by joining (union-find); the smallest index represents its group."""
 
-    def __init__(self, count: int):
-        self._above = list(range(count))
+    def __init__(self, count: int) -> None:
+        self._parents = list(range(count))
 
     def join(self, one: int, other: int) -> None:
-        low, high = sorted((self._top(one), self._top(other)))
-        self._above[high] = low
+        """Merge the groups of two members."""
+        low, high = sorted((self._find_root(one), self._find_root(other)))
+        self._parents[high] = low
 
-    def groups(self) -> np.ndarray:
-        tops = [self._top(place) for place in range(len(self._above))]
-        numbers = {top: number for number, top in enumerate(dict.fromkeys(tops))}
-        return np.array([numbers[top] for top in tops], int)
+    def number(self) -> np.ndarray:
+        """Return the number of each member's group, in the order of first members."""
+        roots = [self._find_root(index) for index in range(len(self._parents))]
+        numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+        return np.array([numbers[root] for root in roots], int)
 
-    def _top(self, place: int) -> int:
-        while self._above[place] != place:
-            self._above[place] = self._above[self._above[place]]
-            place = self._above[place]
-        return place
+    def _find_root(self, index: int) -> int:
+        while self._parents[index] != index:
+            self._parents[index] = self._parents[self._parents[index]]
+            index = self._parents[index]
+        return index

@@ -1,104 +1,88 @@
-"""Datasets as AutoML Vision Edge takes them: a structured folder or zip, a CSV index, and pictures without labels.
+"""Open a dataset in any form that AutoML Vision Edge accepts: a structured folder or zip, or a CSV index.
 
-This is the face of what the modules beside it do: `open_dataset` tells the form and looks at every file's name, size and
-first bytes, no more; `with_splits` deals the pictures out to train, validation and test; `require_trainable` says no
-where a model could not be trained. What cannot be taken is a Problem with a sentence and never stops the rest.
+Opening reads every file's name, size and first bytes, no more. A file that cannot be used becomes a Problem and never
+stops the rest.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import DatasetError, PictureError, UsageError
-from appliance.workshop.datasets.containers import FolderContainer, ZipContainer, sidecars
-from appliance.workshop.datasets.csv_index import FileList, read_rows
-from appliance.workshop.datasets.dataset import (
-    LEAST_PICTURES,
-    MAX_PICTURE_BYTES,
-    RECOMMENDED_PICTURES,
-    SPLITS,
-    Dataset,
-    DevicePrediction,
-    Example,
+from appliance.workshop.datasets.containers import (
     FileContainer,
-    Problem,
-    Split,
-    label_fault,
+    FileList,
+    FolderContainer,
+    ZipContainer,
+    find_sidecars,
 )
-from appliance.workshop.datasets.formats import looked_at
-from appliance.workshop.datasets.layout import places
-from appliance.workshop.datasets.splits import with_splits
-
-__all__ = [
-    "LEAST_PICTURES",
-    "MAX_PICTURE_BYTES",
-    "RECOMMENDED_PICTURES",
-    "SPLITS",
-    "Dataset",
-    "DevicePrediction",
-    "Example",
-    "FileContainer",
-    "Problem",
-    "Split",
-    "gs_folders",
-    "label_fault",
-    "open_dataset",
-    "require_trainable",
-    "with_splits",
-]  # fmt: skip
+from appliance.workshop.datasets.csv_index import read_rows
+from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, DevicePrediction, Example, label_name_error
+from appliance.workshop.datasets.formats import check_picture_file
+from appliance.workshop.datasets.layout import classify_paths
+from appliance.workshop.datasets.problems import Problem, ProblemKind
 
 _MAX_SIDECAR_BYTES = 64 * 1024
 
 
-def open_dataset(argument: str | Path, gs: Mapping[str, Path] = {}) -> Dataset:
-    """Opens a dataset: a folder, a .zip, or a .csv index.
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The pictures of a dataset, the labels of its unusable pictures, and the problems."""
 
-    Every file's name, size and first bytes are looked at; pictures are decoded by whoever uses them.
+    examples: list[Example]
+    unusable_labels: set[str | None]
+    problems: list[Problem]
+
+
+def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = None) -> Dataset:
+    """Open a dataset: a folder, a .zip, or a .csv index.
+
+    Every file's name, size and first bytes are read; pictures are decoded later, on use.
 
     Args:
         argument: The DATASET of the command line.
-        gs: For a CSV with gs:// URLs: gs://bucket → the folder of its local copy (see gs_folders).
+        gs_folders: For a CSV with gs:// URLs: gs://bucket → the folder of its local copy (see parse_gs_folders).
 
     Returns:
-        The dataset. Labels with a wrong name are in it, and in its problems.
+        The dataset. Labels with an invalid name are included, and listed among the problems.
 
     Raises:
-        DatasetError: It is missing, is none of the three forms, cannot be read, is refused as a whole, or holds no
-            picture that can be taken.
+        DatasetError: The dataset is missing, has none of the three forms, cannot be read, is refused as a whole, or
+            has no usable picture.
     """
     source = Path(argument)
     if not source.exists():
-        raise DatasetError(f"{source} does not exist: a dataset is a folder, a .zip or a .csv index.")
+        raise DatasetError(f"{source} does not exist; a dataset is a folder, a .zip or a .csv index")
     if source.is_dir():
-        examples, lost, problems = _structured(FolderContainer(source))
+        content = _read_structured(FolderContainer(source))
     elif source.suffix.lower() == ".csv":
-        examples, lost, problems = _indexed(source, gs)
+        content = _read_indexed(source, gs_folders or {})
     elif source.suffix.lower() == ".zip":
-        examples, lost, problems = _structured(ZipContainer(source))
+        content = _read_structured(ZipContainer(source))
     else:
-        raise DatasetError(f"{source} is no dataset: that is a folder, a .zip or a .csv index.")
-    if not examples:
-        reason = f" {problems[0].says}" if problems else ""
-        raise DatasetError(f"{source} holds no picture that can be taken (JPEG, PNG, GIF, BMP, ICO).{reason}")
-    labels = tuple(sorted({label for label in (*(example.label for example in examples), *lost) if label is not None}))
-    problems += [
-        Problem("wrong_name", label, fault[0].upper() + fault[1:]) for label in labels if (fault := label_fault(label))
-    ]
+        raise DatasetError(f"{source} is not a dataset; a dataset is a folder, a .zip or a .csv index")
+    if not content.examples:
+        reason = f": {content.problems[0].message}" if content.problems else ""
+        raise DatasetError(f"{source} has no usable picture (JPEG, PNG, GIF, BMP, ICO){reason}")
+    found = {example.label for example in content.examples} | content.unusable_labels
+    labels = tuple(sorted(label for label in found if label is not None))
+    invalid = [Problem(ProblemKind.WRONG_NAME, label, error) for label in labels if (error := label_name_error(label))]
     return Dataset(
         source,
         labels,
-        tuple(example for example in examples if example.label is not None),
-        tuple(example for example in examples if example.label is None),
-        tuple(problems),
+        tuple(example for example in content.examples if example.label is not None),
+        tuple(example for example in content.examples if example.label is None),
+        (*content.problems, *invalid),
     )
 
 
-def gs_folders(options: Iterable[str]) -> dict[str, Path]:
-    """The buckets of `--gs gs://bucket=DIR` options.
+def parse_gs_folders(options: Iterable[str]) -> dict[str, Path]:
+    """Parse `--gs gs://bucket=FOLDER` options.
 
     Raises:
-        UsageError: One is not of this form, or its folder is missing.
+        UsageError: An option has another form, or its folder is missing.
     """
     folders = {}
     for option in options:
@@ -106,76 +90,78 @@ def gs_folders(options: Iterable[str]) -> dict[str, Path]:
         if not equals or not bucket.startswith("gs://") or not bucket[5:] or not folder:
             raise UsageError(f"--gs {option!r} is not of the form gs://bucket=FOLDER")
         if not Path(folder).is_dir():
-            raise UsageError(f"--gs {option}: there is no folder {folder}")
+            raise UsageError(f"--gs {option}: the folder {folder} does not exist")
         folders[bucket.rstrip("/")] = Path(folder)
     return folders
 
 
 def require_trainable(dataset: Dataset) -> None:
-    """Says no to a dataset that no model should be trained on.
+    """Raise an error if no model should be trained on a dataset.
 
     Raises:
-        DatasetError: It has fewer than two labels, a label with a wrong name, or fewer than LEAST_PICTURES of a label.
+        DatasetError: The dataset has fewer than two labels, a label with an invalid name, or fewer than MIN_PICTURES
+            pictures of a label.
     """
     counts = Counter(example.label for example in dataset.examples)
     for label in dataset.labels:
-        if fault := label_fault(label):
-            raise DatasetError(f"{dataset.source}: {fault}")
+        if error := label_name_error(label):
+            raise DatasetError(f"{dataset.source}: {error}")
     if len(dataset.labels) < 2:
-        found = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
+        labels = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
+        raise DatasetError(f"{dataset.source} has {labels}; put the pictures into one folder per label, at least two")
+    if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < MIN_PICTURES]:
         raise DatasetError(
-            f"{dataset.source} has {found}: put the pictures into a folder for each label, at least two."
+            f"{dataset.source} has fewer than {MIN_PICTURES} pictures of {', '.join(few)}; "
+            "add some, or leave the label out"
         )
-    if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < LEAST_PICTURES]:
-        says = f"{dataset.source} has fewer than {LEAST_PICTURES} pictures of {', '.join(few)}"
-        raise DatasetError(f"{says}: add some, or leave the label out.")
 
 
-def _structured(shelf: FolderContainer | ZipContainer) -> tuple[list[Example], set[str | None], list[Problem]]:
-    """The examples, the labels of pictures that could not be taken, and what was wrong with those."""
-    names, problems = shelf.listed()
-    beside = dict(sidecars(names))
-    used = set(beside.values())
-    taken, lost = [], []
+def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
+    names, problems = container.list_files()
+    sidecars = dict(find_sidecars(names))
+    sidecar_names = set(sidecars.values())
+    usable, unusable = [], []
     for name in names:
-        if name in used:
+        if name in sidecar_names:
             continue
-        if problem := looked_at(shelf, name, name):
+        if problem := check_picture_file(container, name, name):
             problems.append(problem)
-            if problem.fault != "passed_over":
-                lost.append(name)
+            if problem.kind != ProblemKind.SKIPPED:
+                unusable.append(name)
         else:
-            taken.append(name)
+            usable.append(name)
     examples = []
-    found = places(taken, lost)
-    for name, place in zip(taken, found[: len(taken)], strict=True):
-        sidecar = beside.get(name)
-        guess = _guess(shelf, sidecar) if sidecar else None
-        examples.append(Example(name, place.label, place.split, shelf, name, guess, sidecar if guess else None))
-    return examples, {place.label for place in found[len(taken) :]}, problems
+    meanings = classify_paths(usable, unusable)
+    for name, meaning in zip(usable, meanings[: len(usable)], strict=True):
+        sidecar = sidecars.get(name)
+        prediction = _read_prediction(container, sidecar) if sidecar else None
+        examples.append(
+            Example(name, meaning.label, meaning.split, container, name, prediction, sidecar if prediction else None)
+        )
+    return _Content(examples, {meaning.label for meaning in meanings[len(usable) :]}, problems)
 
 
-def _indexed(index: Path, gs: Mapping[str, Path]) -> tuple[list[Example], set[str | None], list[Problem]]:
-    """As _structured."""
-    rows, problems = read_rows(index, gs)
-    shelf = FileList()
-    examples, lost = [], set()
+def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:
+    rows, problems = read_rows(index, gs_folders)
+    container = FileList()
+    examples: list[Example] = []
+    unusable_labels: set[str | None] = set()
     for row in rows:
-        if problem := looked_at(shelf, str(row.path), row.name, is_named=True):
+        if problem := check_picture_file(container, str(row.path), row.name, is_listed=True):
             problems.append(problem)
-            lost.add(row.label)
+            unusable_labels.add(row.label)
         else:
-            examples.append(Example(row.name, row.label, row.split, shelf, str(row.path)))
-    return examples, lost, problems
+            examples.append(Example(row.name, row.label, row.split, container, str(row.path)))
+    return _Content(examples, unusable_labels, problems)
 
 
-def _guess(shelf: FileContainer, key: str) -> DevicePrediction | None:
-    """The guess in a sidecar as `appliance.collection.collector` writes it; None where it is somebody else's file."""
+def _read_prediction(container: FileContainer, key: str) -> DevicePrediction | None:
+    """Read a sidecar that appliance/collection wrote; return None for any other file."""
     try:
-        said = json.loads(shelf.read(key, _MAX_SIDECAR_BYTES))
-        best, model = said["labels"][0], said["model"]
+        values = json.loads(container.read(key, _MAX_SIDECAR_BYTES))
+        best, model = values["labels"][0], values["model"]
         return DevicePrediction(
-            str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(said["reason"])
+            str(best["label"]), float(best["score"]), f"{model['name']} {model['version']}", str(values["reason"])
         )
     except (PictureError, ValueError, TypeError, KeyError, IndexError):
         return None

@@ -1,7 +1,7 @@
-"""Deals the pictures of a dataset out to train, validation and test.
+"""Assign the pictures of a dataset to the splits train, validation and test.
 
-Splits that somebody gave are kept. The others are made so that each label has its share in each split, near duplicates
-lie on one side, and the same pictures with the same seed are dealt the same way, in whatever order they are listed.
+Existing splits are kept. The others are assigned so that each label has its share in each split, near duplicates
+share a split, and the same pictures with the same seed get the same splits, whatever their order.
 """
 
 import dataclasses
@@ -9,26 +9,27 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
-from appliance.workshop.datasets.dataset import SPLITS, Dataset, Example, Split
-from appliance.workshop.datasets.duplicates import PictureScan, look, near_groups
+from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.duplicates import PictureScan, group_near_duplicates, scan_pictures
+from appliance.workshop.datasets.subsets import SPLITS, Split
 
 
-def with_splits(
+def assign_splits(
     dataset: Dataset,
     seed: int = 0,
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    looks: Sequence[PictureScan] | None = None,
+    scans: Sequence[PictureScan] | None = None,
 ) -> Dataset:
-    """The dataset with a split for every labeled picture.
+    """Return the dataset with a split for every labeled picture.
 
-    Where every picture has one already, nothing is read. A group of near duplicates that has a picture with a given
-    split follows it (train, where it has several).
+    If every picture has a split already, nothing is read. A group of near duplicates in which a picture has a split
+    gets the same one (the first of train, validation and test if there are several).
 
     Args:
         dataset: Some or all of its pictures may have a split.
-        seed: Another one deals differently.
+        seed: Selects another random assignment.
         shares: Of train, validation and test; they add up to 1.
-        looks: What `duplicates.look` found in dataset.examples, where that is known already.
+        scans: The result of scan_pictures(dataset.examples), if it is known already.
 
     Returns:
         The same dataset with other `examples`, in the same order.
@@ -36,49 +37,50 @@ def with_splits(
     examples = dataset.examples
     if all(example.split is not None for example in examples):
         return dataset
-    looks = look(examples) if looks is None else looks
-    members: dict[int, list[int]] = {}
-    for place, group in enumerate(near_groups(looks)):
-        members.setdefault(int(group), []).append(place)
-    dealt = _SplitAssigner(examples, shares)
-    waiting = []
-    for places in members.values():
-        given = [split for split in SPLITS if any(examples[place].split == split for place in places)]
+    scans = scan_pictures(examples) if scans is None else scans
+    groups: dict[int, list[int]] = {}
+    for index, group in enumerate(group_near_duplicates(scans)):
+        groups.setdefault(int(group), []).append(index)
+    assigner = _SplitAssigner(examples, shares)
+    open_groups = []
+    for indexes in groups.values():
+        given = [split for split in SPLITS if any(examples[index].split == split for index in indexes)]
         if given:
-            dealt.put(places, given[0])
+            assigner.assign(indexes, given[0])
         else:
-            waiting.append((-len(places), min(_lot(examples[place], looks[place], seed) for place in places), places))
-    for _, _, places in sorted(waiting):
-        dealt.put(places, dealt.neediest(places))
-    return dataclasses.replace(dataset, examples=tuple(dealt.examples))
+            key = min(_shuffle_key(examples[index], scans[index], seed) for index in indexes)
+            open_groups.append((-len(indexes), key, indexes))
+    for _, _, indexes in sorted(open_groups):
+        assigner.assign(indexes, assigner.find_neediest_split(indexes))
+    return dataclasses.replace(dataset, examples=tuple(assigner.examples))
 
 
-def _lot(example: Example, seen: PictureScan, seed: int) -> bytes:
-    """A picture's place in the shuffled order: by its content, so that its name and its neighbours do not matter."""
-    return hashlib.sha256(b"%d " % seed + (seen.sha256 or example.name.encode())).digest()
+def _shuffle_key(example: Example, scan: PictureScan, seed: int) -> bytes:
+    """Return the sort key that shuffles pictures by their content, so that names and order do not matter."""
+    return hashlib.sha256(b"%d " % seed + (scan.sha256 or example.name.encode())).digest()
 
 
 class _SplitAssigner:
-    """The pictures dealt out so far, and what each label still lacks in each split."""
+    """The pictures assigned so far, and how many pictures of each label each split still lacks."""
 
-    def __init__(self, examples: Sequence[Example], shares: tuple[float, float, float]):
+    def __init__(self, examples: Sequence[Example], shares: tuple[float, float, float]) -> None:
         self.examples = list(examples)
         totals = Counter(example.label for example in examples)
-        self._lacks = {
+        self._missing = {
             (label, split): total * share
             for label, total in totals.items()
             for split, share in zip(SPLITS, shares, strict=True)
         }
 
-    def neediest(self, places: Sequence[int]) -> Split:
-        """The split that lacks most of these pictures' labels; the first of equals."""
-        labels = [self.examples[place].label for place in places]
-        return max(SPLITS, key=lambda split: sum(self._lacks[label, split] for label in labels))
+    def find_neediest_split(self, indexes: Sequence[int]) -> Split:
+        """Return the split that lacks most of these pictures' labels; the first of equals."""
+        labels = [self.examples[index].label for index in indexes]
+        return max(SPLITS, key=lambda split: sum(self._missing[label, split] for label in labels))
 
-    def put(self, places: Sequence[int], split: Split) -> None:
-        """Puts pictures into a split; those that were given another one stay there."""
-        for place in places:
-            example = self.examples[place]
+    def assign(self, indexes: Sequence[int], split: Split) -> None:
+        """Put pictures into a split; pictures that have one already keep it."""
+        for index in indexes:
+            example = self.examples[index]
             if example.split is None:
-                self.examples[place] = example = dataclasses.replace(example, split=split)
-            self._lacks[example.label, example.split] -= 1
+                self.examples[index] = example = dataclasses.replace(example, split=split)
+            self._missing[example.label, example.split or split] -= 1

@@ -1,35 +1,46 @@
-"""Which of two models is better, with an interval: before a new one is published, held against the one that runs.
+"""Decide which of two models is better, with confidence intervals: a new model against the one in use.
 
-Both labeled the same pictures, so they are compared picture by picture (a paired bootstrap): pictures are drawn with
-replacement as often as there are some, and the difference is taken anew, 10,000 times; the interval holds the middle
-95 % of these differences. Two measures decide: the accuracy of the best label, which no threshold touches, and F1 at
-the thresholds that each bundle carries, which is what a device does once the model is pushed. With background pictures
-a third does: false labels per 1,000 of them. A difference counts where its interval lies wholly on one side of zero and
-an exact test does not call it chance either: of few pictures, or where all that differ fall to one side, no draw is
-without the difference, so the interval alone would find a single picture proof. For accuracy the test is McNemar's, two-sided
-(Psychometrika 12, 1947): p < 0.05 of a fair coin for each picture that only one of the two has right. The counts of the
-other measures have no such coin, so at least 6 pictures must differ, the fewest that McNemar's test could take for proof.
-The new model is worse where any of them is worse; it is better where some are and none is worse.
+Both models labeled the same pictures, so they are compared picture by picture (paired bootstrap): as many pictures as
+there are get drawn with replacement, 10,000 times, and the difference is computed for each draw; the interval contains
+the middle 95 % of these differences. Two measures decide: the accuracy of the best label, which does not depend on a
+threshold, and F1 at each bundle's own thresholds, which is what a device does after the push. With background pictures
+there is a third: false labels per 1,000 of them.
 
-Label by label the share of pictures whose best label is right is compared in the same way; those do not decide.
+A difference counts if its interval is wholly on one side of zero and an exact test excludes chance as well: if only
+few pictures differ, or all differences go in one direction, every draw contains the difference, so the interval alone
+would take a single picture for proof. For accuracy the test is McNemar's, two-sided (Psychometrika 12, 1947): p < 0.05
+of a fair coin for each picture that only one of the two labels correctly. For the counts of the other measures, at
+least 6 pictures must differ, the fewest that McNemar's test could accept. The new model is worse if any measure is
+worse, and better if some measure is better and none is worse.
+
+For each label, the share of pictures whose best label is correct is compared in the same way; these do not decide.
 The same seed gives the same intervals.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
-from appliance.workshop.evaluation.metrics import passing
+from appliance.workshop.evaluation.metrics import Predictions, apply_thresholds
 
-REPEATS = 10_000
-LEVEL = 0.95
-LEAST_DIFFERENT = 6
+BOOTSTRAP_DRAWS = 10_000
+CONFIDENCE_LEVEL = 0.95
+MIN_DIFFERENT_PICTURES = 6
 
-Verdict = Literal["better", "worse", "same"]
+FALSE_LABELS = "false labels per 1,000 background pictures"
+"""The name of the one measure that is a rate, not a share."""
+
+
+class ComparisonVerdict(StrEnum):
+    """The result for the new model."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +48,11 @@ class Difference:
     """One figure of both models.
 
     Attributes:
-        name: What it is of.
-        new, old: The figures; None where a model has none.
+        name: The measure or the label.
+        new, old: The figures; None if a model has none.
         low, high: The interval of new − old.
-        verdict: For the new one; same where the interval holds zero, or an exact test says that it may be chance.
-        pictures: On how many it rests.
+        verdict: SAME if the interval contains zero, or if the exact test does not exclude chance.
+        pictures: The number of pictures that were compared.
     """
 
     name: str
@@ -49,13 +60,18 @@ class Difference:
     old: float | None
     low: float
     high: float
-    verdict: Verdict
+    verdict: ComparisonVerdict
     pictures: int
 
     @property
     def difference(self) -> float:
-        """New − old; a figure that is not there counts as 0."""
+        """New − old; a missing figure counts as 0."""
         return (self.new or 0.0) - (self.old or 0.0)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the figure is a rate per 1,000 pictures rather than a share."""
+        return self.name == FALSE_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,115 +80,133 @@ class Comparison:
 
     measures: tuple[Difference, ...]
     labels: tuple[Difference, ...]
-    verdict: Verdict
+    verdict: ComparisonVerdict
 
     @property
-    def says(self) -> str:
-        """The verdict in a sentence."""
-        worse, better = (
-            _listed([one.name for one in self.measures if one.verdict == verdict]) for verdict in ("worse", "better")
-        )
+    def summary(self) -> str:
+        """The verdict as a sentence."""
+        worse = _join_names([each.name for each in self.measures if each.verdict == ComparisonVerdict.WORSE])
+        better = _join_names([each.name for each in self.measures if each.verdict == ComparisonVerdict.BETTER])
         if worse:
             return f"The new model is worse in {worse}{', though better in ' + better if better else ''}."
         if better:
             return f"The new model is better in {better}, and worse in nothing that these pictures can show."
-        return "These pictures show no difference between the two that could not be chance."
+        return "These pictures show no difference between the two models that could not be chance."
 
 
-def compare(evaluation: Evaluation, seed: int = 0) -> Comparison:
-    """Compares the evaluated model with the one it was evaluated against.
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """How a figure is computed and tested.
+
+    Attributes:
+        name: For people.
+        compute: (…, columns) sums and the number of pictures → (…, 2) the figure of the new and of the old model.
+        is_beyond_chance: The exact test, on the rows of all pictures.
+        is_less_better: As for false labels.
+    """
+
+    name: str
+    compute: Callable[[np.ndarray, int], np.ndarray]
+    is_beyond_chance: Callable[[np.ndarray], bool]
+    is_less_better: bool = False
+
+
+def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
+    """Compare the evaluated model with its baseline.
 
     Args:
-        evaluation: With `against`.
+        evaluation: An evaluation with a baseline.
         seed: Of the bootstrap.
+
+    Raises:
+        ValueError: The evaluation has no baseline.
     """
-    new, old = evaluation.subject, evaluation.against
+    new, old = evaluation.model, evaluation.baseline
+    if old is None:
+        raise ValueError("the evaluation has no baseline")
     random = np.random.default_rng(seed)
-    content = new.judged.content
-    right = np.stack([new.judged.right, old.judged.right], axis=1)[content]
-    measures = [_measure("accuracy", right, _mean, _is_beyond_a_coin, random)]
-    counts = np.concatenate([_counts(new), _counts(old), content[:, np.newaxis]], axis=1)
-    measures.append(_measure("F1 at the threshold", counts, _f1, _differ_enough, random))
+    content = new.predictions.has_content
+    is_right = np.stack([new.predictions.is_right, old.predictions.is_right], axis=1)[content]
+    measures = [_compare(_Measure("accuracy", _compute_share, _passes_mcnemar), is_right, random)]
+    counts = np.concatenate([_count_given(new), _count_given(old), content[:, np.newaxis]], axis=1)
+    measures.append(_compare(_Measure("F1 at the threshold", _compute_f1, _has_enough_different), counts, random))
     if new.background is not None and old.background is not None:
-        false = np.stack([_false(new), _false(old)], axis=1)
-        name = "false labels per 1,000 background pictures"
-        measures.append(_measure(name, false, _per_thousand, _differ_enough, random, less_is_better=True))
-    shown = np.array([example.label for example in evaluation.pictures])[content]
+        false = np.stack([_count_false(new, new.background), _count_false(old, old.background)], axis=1)
+        rate = _Measure(FALSE_LABELS, _compute_rate, _has_enough_different, is_less_better=True)
+        measures.append(_compare(rate, false, random))
+    targets = np.array([example.label for example in evaluation.pictures])[content]
     labels = [
-        _measure(str(label), right[shown == label], _mean, _is_beyond_a_coin, random) for label in np.unique(shown)
+        _compare(_Measure(str(label), _compute_share, _passes_mcnemar), is_right[targets == label], random)
+        for label in np.unique(targets)
     ]
-    verdicts = {one.verdict for one in measures}
-    verdict = "worse" if "worse" in verdicts else "better" if "better" in verdicts else "same"
+    verdicts = {each.verdict for each in measures}
+    order = (ComparisonVerdict.WORSE, ComparisonVerdict.BETTER)
+    verdict = next((each for each in order if each in verdicts), ComparisonVerdict.SAME)
     return Comparison(tuple(measures), tuple(labels), verdict)
 
 
-def _measure(
-    name: str, rows: np.ndarray, figures: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    is_beyond_chance: Callable[[np.ndarray], bool], random: np.random.Generator, less_is_better: bool = False,
-) -> Difference:  # fmt: skip
-    """One measure of both models, and the interval of its difference.
+def _compare(measure: _Measure, rows: np.ndarray, random: np.random.Generator) -> Difference:
+    """Compute one figure of both models and the interval of its difference.
 
     Args:
-        name: For people.
-        rows: (pictures, columns): what each picture adds to the counts.
-        figures: (…, columns) sums and (…) numbers of pictures → (…, 2) the measure of the new and of the old.
-        is_beyond_chance: The exact test, on the rows.
-        random: Where the draws come from.
-        less_is_better: As with false labels.
+        measure: The figure.
+        rows: (pictures, columns): what each picture adds to the sums.
+        random: The source of the draws.
     """
     pictures = len(rows)
     if not pictures:
-        return Difference(name, None, None, 0.0, 0.0, "same", 0)
-    # Pictures that add the same are drawn together: how often each kind is drawn is multinomial, and that is exact.
-    kinds, often = np.unique(rows.astype(np.int64), axis=0, return_counts=True)
-    drawn = random.multinomial(pictures, often / pictures, REPEATS)
-    new, old = figures(rows.sum(axis=0, dtype=np.int64)[np.newaxis], np.array(pictures))[0]
-    resampled = figures(drawn @ kinds, np.array(pictures))
-    low, high = np.quantile(resampled[:, 0] - resampled[:, 1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    up, down = ("worse", "better") if less_is_better else ("better", "worse")
-    verdict: Verdict = up if low > 0 else down if high < 0 else "same"
-    if not is_beyond_chance(rows):
-        verdict = "same"
-    return Difference(name, float(new), float(old), float(low), float(high), verdict, pictures)
+        return Difference(measure.name, None, None, 0.0, 0.0, ComparisonVerdict.SAME, 0)
+    # Pictures with equal rows are drawn together: the number of draws of each kind is exactly multinomial.
+    kinds, frequencies = np.unique(rows.astype(np.int64), axis=0, return_counts=True)
+    draws = random.multinomial(pictures, frequencies / pictures, BOOTSTRAP_DRAWS)
+    new, old = measure.compute(rows.sum(axis=0, dtype=np.int64)[np.newaxis], pictures)[0]
+    resampled = measure.compute(draws @ kinds, pictures)
+    tails = [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2]
+    low, high = np.quantile(resampled[:, 0] - resampled[:, 1], tails)
+    verdict = ComparisonVerdict.SAME
+    if (low > 0 or high < 0) and measure.is_beyond_chance(rows):
+        is_better = (low > 0) != measure.is_less_better
+        verdict = ComparisonVerdict.BETTER if is_better else ComparisonVerdict.WORSE
+    return Difference(measure.name, float(new), float(old), float(low), float(high), verdict, pictures)
 
 
-def _is_beyond_a_coin(rows: np.ndarray) -> bool:
-    """McNemar's exact test. Columns: whether the new one is right, whether the old one is."""
+def _passes_mcnemar(rows: np.ndarray) -> bool:
+    """Return whether McNemar's exact test excludes chance. Columns: the new model is right, the old model is right."""
     only_new, only_old = int((rows[:, 0] > rows[:, 1]).sum()), int((rows[:, 0] < rows[:, 1]).sum())
-    differ = only_new + only_old
-    tail = sum(math.comb(differ, count) for count in range(min(only_new, only_old) + 1))
-    return 2 * tail / 2**differ < 1 - LEVEL
+    different = only_new + only_old
+    tail = sum(math.comb(different, count) for count in range(min(only_new, only_old) + 1))
+    return bool(2 * tail / 2**different < 1 - CONFIDENCE_LEVEL)
 
 
-def _differ_enough(rows: np.ndarray) -> bool:
-    """Whether enough pictures add something else to the new model's columns than to the old one's, which follow them."""
+def _has_enough_different(rows: np.ndarray) -> bool:
+    """Return whether enough pictures differ between the new model's columns and the old model's, which follow them."""
     own = rows.shape[1] // 2
-    return int((rows[:, :own] != rows[:, own : 2 * own]).any(axis=1).sum()) >= LEAST_DIFFERENT
+    return int((rows[:, :own] != rows[:, own : 2 * own]).any(axis=1).sum()) >= MIN_DIFFERENT_PICTURES
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def _mean(sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    return sums / pictures
+def _compute_share(sums: np.ndarray, pictures: int) -> np.ndarray:
+    return np.asarray(sums / pictures)
 
 
-def _per_thousand(sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    return 1000 * sums / pictures
+def _compute_rate(sums: np.ndarray, pictures: int) -> np.ndarray:
+    return np.asarray(1000 * sums / pictures)
 
 
-def _f1(sums: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """Columns: given and right of the new, given and right of the old, pictures with content."""
+def _compute_f1(sums: np.ndarray, pictures: int) -> np.ndarray:
+    """Columns: labels given and correct of the new model, the same of the old model, pictures with content."""
     total = sums[:, [0, 2]] + sums[:, [4]]
     return np.where(total > 0, 2 * sums[:, [1, 3]] / np.maximum(total, 1), 0.0)
 
 
-def _counts(subject: ModelEvaluation) -> np.ndarray:
-    """(pictures, 2): labels given, and right ones among them."""
-    given = passing(subject.judged, subject.thresholds)
-    return np.stack([given.sum(axis=1), (given & subject.judged.own).sum(axis=1)], axis=1)
+def _count_given(model: ModelEvaluation) -> np.ndarray:
+    """Return (pictures, 2): the labels given to each picture, and the correct ones among them."""
+    is_given = apply_thresholds(model.predictions, model.thresholds)
+    return np.stack([is_given.sum(axis=1), (is_given & model.predictions.is_own_label).sum(axis=1)], axis=1)
 
 
-def _false(subject: ModelEvaluation) -> np.ndarray:
-    return passing(subject.background, subject.thresholds).sum(axis=1)
+def _count_false(model: ModelEvaluation, background: Predictions) -> np.ndarray:
+    return np.asarray(apply_thresholds(background, model.thresholds).sum(axis=1))

@@ -1,169 +1,174 @@
-"""The report of an evaluation: one HTML file that opens anywhere, offline, and moves with a threshold.
+"""Write the report of an evaluation: one HTML file that opens anywhere, offline, with a movable threshold.
 
-The page (report_page/) counts everything itself from the scores, so that one slider moves every figure at once. The
-scores, the areas and the thumbnails of the worst mistakes are put into it; nothing is fetched, and the page's own
-policy forbids it. What comes from outside (labels, file names) goes in as JSON and out as text, never as markup.
+The page (report_page/) computes everything from the scores, so that one slider updates every figure at once. The
+scores, the areas and the thumbnails of the worst mistakes are embedded; nothing is fetched, and the page's own
+content security policy forbids it. Foreign text (labels, file names) is embedded as JSON and shown as text, never as
+markup.
 """
 
 import base64
 import io
 import json
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from appliance import __version__
-from appliance.errors import PictureError, WorkshopError
-from appliance.imaging.files import jpeg, read_picture, small
+from appliance.errors import PictureError, WorkshopError, describe_os_error
+from appliance.imaging.files import encode_jpeg, read_picture, resize_to_square
 from appliance.system.atomic_files import write_durably
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.compare import Comparison
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
-from appliance.workshop.evaluation.metrics import Predictions, area
-from appliance.workshop.evaluation.report_text import as_json, wrong_labels
+from appliance.workshop.evaluation.metrics import Predictions, compute_area
+from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels
 
-PAGE = Path(__file__).parent / "report_page"
-FILE = "index.html"
+PAGE_FOLDER = Path(__file__).parent / "report_page"
+REPORT_FILE = "index.html"
 
 # Scores are whole numbers of this step; see page.js.
 _STEPS = 10_000
-# float32 lies up to 6e-8 beside a threshold that it is meant to equal.
+# A float32 may be up to 6e-8 below the threshold that it should equal.
 _ROUNDING = 1e-3
-# With more labels than these, scores that no threshold of the slider lets through are left out.
+# With more labels than these, scores below every threshold of the slider are left out.
 _MANY_LABELS = 40
-_LOWEST = 0.01
+_LOWEST_THRESHOLD = 0.01
 _MISTAKES = 18
 _THUMBNAIL_PX = 200
 
 
 def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: Path) -> Path:
-    """Writes the report.
+    """Write the report.
 
     Args:
-        evaluation: What came of it.
-        comparison: With another model, where there was one.
-        folder: Made where it is missing; its index.html is replaced.
+        evaluation: The result to show.
+        comparison: With the baseline, if there is one.
+        folder: Created if missing; its index.html is replaced.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        WorkshopError: It cannot be written.
+        WorkshopError: The file cannot be written.
     """
-    page = render(evaluation, comparison)
+    page = render_report(evaluation, comparison)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / FILE, page.encode(), 0o644)
+        write_durably(folder / REPORT_FILE, page.encode(), 0o644)
     except OSError as error:
-        raise WorkshopError(f"the report cannot be written to {folder}: {error.strerror or error}.") from error
-    return folder / FILE
+        raise WorkshopError(f"the report cannot be written to {folder}: {describe_os_error(error)}") from error
+    return folder / REPORT_FILE
 
 
-def render(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
-    """The page as text; the same evaluation gives the same page."""
+def render_report(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
+    """Return the page as text; the same evaluation gives the same page."""
+    data = json.dumps(_collect_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":"))
     # Inside a script element only "<" could end it.
-    packed = json.dumps(_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
-    page = (PAGE / "page.html").read_text(encoding="utf-8")
-    page = page.replace("{{css}}", (PAGE / "page.css").read_text(encoding="utf-8"))
+    data = data.replace("<", "\\u003c")
+    page = _read_part("page.html").replace("{{css}}", _read_part("page.css"))
     before, after = page.split("{{data}}")
     for script in ("count", "page"):
-        after = after.replace(f"{{{{{script}}}}}", (PAGE / f"{script}.js").read_text(encoding="utf-8"))
-    return before + packed + after
+        after = after.replace(f"{{{{{script}}}}}", _read_part(f"{script}.js"))
+    return before + data + after
 
 
-def _data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
-    subject = evaluation.subject
-    said = as_json(evaluation, comparison)
-    floor = min(_LOWEST, float(subject.thresholds.min(initial=1)), subject.threshold)
-    part = "" if evaluation.part == "all" else f"{evaluation.part} "
-    about = (
-        f"{subject.bundle.identity.version} on {len(evaluation.pictures)} {part}pictures of {evaluation.dataset.name}"
-    )
-    if evaluation.background:
-        about += f", and {len(evaluation.background_pictures)} of {evaluation.background.name}, which show none of its labels"
-    own = [[subject.judged.labels.index(label), _units(value)] for label, value in subject.label_thresholds.items()]
-    number = len(subject.judged.labels)
+def _read_part(name: str) -> str:
+    return (PAGE_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
+    """Return what the page's scripts read."""
+    model, identity = evaluation.model, evaluation.model.bundle.identity
+    predictions = model.predictions
+    values = as_dict(evaluation, comparison)
+    floor = min(_LOWEST_THRESHOLD, float(model.thresholds.min(initial=1)), model.threshold)
+    areas = [compute_area(predictions, label) for label in range(len(predictions.labels))]
     return {
-        "title": subject.bundle.identity.name,
-        "about": f"Version {about}.",
-        "made": f"Made by camera-appliance {__version__}. The model’s sha256 is {subject.bundle.identity.sha256}.",
-        "bundle": str(subject.bundle.source),
+        "title": identity.name,
+        "about": _describe_evaluation(evaluation),
+        "made": f"Made by camera-appliance {__version__}. The model’s sha256 is {identity.sha256}.",
+        "bundle": str(model.bundle.source),
         "dataset": str(evaluation.dataset),
         "options": list(evaluation.options),
-        "notes": said["notes"],
-        "labels": list(subject.judged.labels),
-        "inModel": [label not in subject.lacks for label in subject.judged.labels],
-        "areas": [
-            None if found is None else round(found, 4)
-            for found in (area(subject.judged, label) for label in range(number))
-        ],
-        "area": said["area_under_curve"],
-        "accuracy": said["accuracy"],
-        "calibration": said["calibration"],
-        "threshold": _units(subject.threshold),
-        "own": own,
-        "pictures": _rows(subject.judged, floor),
-        "background": None if subject.background is None else {"pictures": _rows(subject.background, floor)},
-        "against": said.get("against"),
-        "mistakes": _mistakes(evaluation),
+        "notes": values["notes"],
+        "labels": list(predictions.labels),
+        "inModel": [label not in model.missing_labels for label in predictions.labels],
+        "areas": [None if area is None else round(area, 4) for area in areas],
+        "area": values["area_under_curve"],
+        "accuracy": values["accuracy"],
+        "calibration": values["calibration"],
+        "threshold": _to_steps(model.threshold),
+        "own": [[predictions.labels.index(label), _to_steps(value)] for label, value in model.label_thresholds.items()],
+        "pictures": _list_rows(predictions, floor),
+        "background": None if model.background is None else {"pictures": _list_rows(model.background, floor)},
+        "against": values.get("against"),
+        "mistakes": list(_list_mistakes(evaluation)),
     }
 
 
-def _units(score: float) -> int:
+def _describe_evaluation(evaluation: Evaluation) -> str:
+    version = evaluation.model.bundle.identity.version
+    subset = "" if evaluation.subset == "all" else f"{evaluation.subset} "
+    about = f"Version {version} on {len(evaluation.pictures)} {subset}pictures of {evaluation.dataset.name}"
+    if evaluation.background:
+        background = f"{len(evaluation.background_pictures)} of {evaluation.background.name}"
+        about += f", and {background}, which show none of its labels"
+    return f"{about}."
+
+
+def _to_steps(score: float) -> int:
     return int(np.floor(float(np.float32(score)) * _STEPS + _ROUNDING))
 
 
-def _rows(judged: Predictions, floor: float) -> list[list[int]]:
-    """Each picture as its target, then label and score by turns; a score that is never given is left out."""
-    scores = np.floor(judged.scores.astype(np.float64) * _STEPS + _ROUNDING).astype(np.int64)
-    kept = judged.scores >= (0 if len(judged.labels) <= _MANY_LABELS else floor)
+def _list_rows(predictions: Predictions, floor: float) -> list[list[int]]:
+    """Return each picture as its target, then label and score in turns; scores that are never given are left out."""
+    scores = np.floor(predictions.scores.astype(np.float64) * _STEPS + _ROUNDING).astype(np.int64)
+    kept = predictions.scores >= (0 if len(predictions.labels) <= _MANY_LABELS else floor)
     rows = []
-    for target, units, wanted in zip(judged.targets.tolist(), scores, kept, strict=True):
-        labels = np.flatnonzero(wanted)
-        rows.append([target, *np.stack([labels, units[labels]], axis=1).reshape(-1).tolist()])
+    for target, steps, is_kept in zip(predictions.targets.tolist(), scores, kept, strict=True):
+        labels = np.flatnonzero(is_kept)
+        rows.append([target, *np.stack([labels, steps[labels]], axis=1).reshape(-1).tolist()])
     return rows
 
 
-def _mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """The worst of each kind, with a picture; which of them are mistakes at a threshold the page finds out."""
-    subject = evaluation.subject
-    wrong = [place for place, _ in wrong_labels(subject.judged)]
-    false = [place for place, _ in wrong_labels(subject.background)] if subject.background is not None else []
-    kinds = [
+def _list_mistakes(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """Yield the worst of each kind, with a thumbnail; the page decides which are mistakes at the current threshold."""
+    model = evaluation.model
+    wrong = [index for index, _ in find_wrong_labels(model.predictions)]
+    false = [index for index, _ in find_wrong_labels(model.background)] if model.background is not None else []
+    kinds: list[tuple[str, list[int], Sequence[Example]]] = [
         ("wrong", wrong, evaluation.pictures),
-        ("missed", _missed(subject, set(wrong[:_MISTAKES])), evaluation.pictures),
+        ("missed", _find_missed(model, set(wrong[:_MISTAKES])), evaluation.pictures),
         ("background", false, evaluation.background_pictures),
     ]
-    found = []
-    for kind, places, pictures in kinds:
-        for place in places[:_MISTAKES]:
-            example = pictures[place]
-            found.append({"kind": kind, "place": place, "name": example.name, "image": _thumbnail(example)})
-    return found
+    for kind, indexes, pictures in kinds:
+        for index in indexes[:_MISTAKES]:
+            example = pictures[index]
+            yield {"kind": kind, "index": index, "name": example.name, "image": _encode_thumbnail(example)}
 
 
-def _missed(subject: ModelEvaluation, shown: set[int]) -> list[int]:
-    """Pictures with content by the score of their own label, lowest first; without those shown as wrong already."""
-    judged = subject.judged
-    own = np.where(judged.content, judged.scores[np.arange(len(judged.targets)), judged.targets], np.inf)
-    return [
-        int(place) for place in np.argsort(own, kind="stable") if np.isfinite(own[place]) and int(place) not in shown
-    ]
+def _find_missed(model: ModelEvaluation, excluded: Set[int]) -> list[int]:
+    """Return pictures with content by the score of their own label, the lowest first, except the excluded ones."""
+    predictions = model.predictions
+    own_scores = predictions.scores[np.arange(len(predictions.targets)), predictions.targets]
+    own_scores = np.where(predictions.has_content, own_scores, np.inf)
+    order = [int(index) for index in np.argsort(own_scores, kind="stable")]
+    return [index for index in order if np.isfinite(own_scores[index]) and index not in excluded]
 
 
-def _thumbnail(example: Example) -> str:
-    """A data: URL of the whole picture, made small."""
+def _encode_thumbnail(example: Example) -> str:
+    """Return the whole picture, scaled down, as a data: URL."""
     try:
         pixels = read_picture(io.BytesIO(example.read_bytes()), example.name, _THUMBNAIL_PX)
     except PictureError:
-        return "data:,"  # it was there when it was labeled, and the report can do without
+        return "data:,"  # the file vanished after the evaluation; the report is complete without it
     height, width = pixels.shape[:2]
     side = max(height, width)
     square = np.zeros((side, side, 3), np.uint8)
     square[:height, :width] = pixels
-    shown_px = min(side, _THUMBNAIL_PX)
-    shrunk = small(square, shown_px)[: max(1, height * shown_px // side), : max(1, width * shown_px // side)]
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(shrunk, 80)).decode()
+    thumbnail_px = min(side, _THUMBNAIL_PX)
+    shrunk = resize_to_square(square, thumbnail_px)
+    shrunk = shrunk[: max(1, height * thumbnail_px // side), : max(1, width * thumbnail_px // side)]
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(shrunk, 80)).decode()

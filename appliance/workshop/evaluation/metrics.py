@@ -1,9 +1,9 @@
-"""How good scores are, in the figures that AutoML Vision Edge gives, from numpy arrays alone.
+"""Figures for the quality of scores, as AutoML Vision Edge gives them, computed from numpy arrays alone.
 
-The definitions are AutoML's (firebase.google.com/docs/ml/automl-image-labeling): at a threshold, precision is the share of
-right ones among the labels given, and recall the share of pictures that were given their label among those that had
-content to label. A label is given where its score is at or above the threshold, compared as float32 as the device
-does. Precision is None where no label is given, recall None where nothing had content; neither is ever made up.
+The definitions are AutoML's (firebase.google.com/docs/ml/automl-image-labeling): at a threshold, precision is the
+share of correct labels among the labels given, and recall the share of pictures given their label among those with
+content to label. A label is given if its score is at or above the threshold, compared as float32 as on the device.
+Precision is None if no label is given, recall None if no picture has content.
 """
 
 from collections.abc import Sequence
@@ -11,48 +11,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The thresholds that curves are drawn at. Areas are taken at every score that occurs.
-GRID = (np.arange(101) / 100).astype(np.float32)
-NEVER = np.float32(-1)
+# The thresholds of curves. Areas use every score that occurs.
+THRESHOLD_GRID = (np.arange(101) / 100).astype(np.float32)
+# The score of a label that the model does not have: below every threshold, even 0.
+NO_SCORE = np.float32(-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Pictures with what they show and what a model says of them.
+    """A model's scores for pictures, aligned with the pictures' labels.
 
     Attributes:
-        labels: Those that can be given, and those that pictures have and the model lacks.
-        scores: (pictures, labels) float32, 0–1; NEVER where the model lacks the label.
-        targets: (pictures,) the number of each picture's label; −1 where it shows none of them.
-        best: (pictures,) the number of the label with the highest score; −1 where that is the background label.
-        confidence: (pictures,) float32, the highest score itself.
+        labels: The labels of the model except background, then the labels of pictures that the model lacks.
+        scores: (pictures, labels) float32, 0–1; NO_SCORE if the model lacks the label.
+        targets: (pictures,) the index of each picture's label; −1 if the picture shows none of them.
+        best_labels: (pictures,) the index of the label with the highest score; −1 if it is the background label.
+        best_scores: (pictures,) float32, that score.
     """
 
     labels: tuple[str, ...]
     scores: np.ndarray
     targets: np.ndarray
-    best: np.ndarray
-    confidence: np.ndarray
+    best_labels: np.ndarray
+    best_scores: np.ndarray
 
     @property
-    def content(self) -> np.ndarray:
-        """(pictures,) bool: which had content to label."""
-        return self.targets >= 0
+    def has_content(self) -> np.ndarray:
+        """(pictures,) bool: the picture has content to label."""
+        return np.asarray(self.targets >= 0)
 
     @property
-    def right(self) -> np.ndarray:
-        """(pictures,) bool: whose best label is theirs."""
-        return self.content & (self.best == self.targets)
+    def is_right(self) -> np.ndarray:
+        """(pictures,) bool: the best label is the picture's own."""
+        return np.asarray(self.has_content & (self.best_labels == self.targets))
 
     @property
-    def own(self) -> np.ndarray:
-        """(pictures, labels) bool: which label is the picture's own."""
-        return self.targets[:, np.newaxis] == np.arange(len(self.labels))
+    def is_own_label(self) -> np.ndarray:
+        """(pictures, labels) bool: the label is the picture's own."""
+        return np.asarray(self.targets[:, np.newaxis] == np.arange(len(self.labels)))
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Labels given and pictures to label, counted."""
+    """The number of labels given, of correct ones among them, and of pictures with content."""
 
     given: int
     right: int
@@ -60,18 +61,18 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """Right ones among the labels given."""
+        """The share of correct labels among the labels given."""
         return self.right / self.given if self.given else None
 
     @property
     def recall(self) -> float | None:
-        """Pictures that were given their label, among those that had one."""
+        """The share of pictures that were given their label, among pictures with content."""
         return self.right / self.content if self.content else None
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """Pictures whose best score lies in [low, high): the mean of those scores, and the share that is right."""
+class CalibrationBin:
+    """Pictures whose best score is in [low, high): the mean of those scores, and the share of correct best labels."""
 
     low: float
     high: float
@@ -85,107 +86,130 @@ class Calibration:
     """Whether a score of 0.8 is right in 80 % of cases: the bins, and their mean gap weighted by pictures (ECE)."""
 
     error: float | None
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
 
-def accuracy(judged: Predictions) -> float | None:
-    """The share of pictures with content whose best label is right (top-1)."""
-    content = int(judged.content.sum())
-    return int(judged.right.sum()) / content if content else None
+def compute_accuracy(predictions: Predictions) -> float | None:
+    """Return the share of pictures with content whose best label is correct (top-1)."""
+    content = int(predictions.has_content.sum())
+    return int(predictions.is_right.sum()) / content if content else None
 
 
-def tally(judged: Predictions, thresholds: np.ndarray) -> Counts:
-    """Counts all labels together at one threshold for each, (labels,) float32."""
-    each = label_tallies(judged, thresholds)
-    return Counts(sum(one.given for one in each), sum(one.right for one in each), int(judged.content.sum()))
+def count_labels(predictions: Predictions, thresholds: np.ndarray) -> Counts:
+    """Count all labels together.
+
+    Args:
+        predictions: Of the pictures to count.
+        thresholds: (labels,) float32.
+    """
+    counts = count_each_label(predictions, thresholds)
+    content = int(predictions.has_content.sum())
+    return Counts(sum(each.given for each in counts), sum(each.right for each in counts), content)
 
 
-def label_tallies(judged: Predictions, thresholds: np.ndarray) -> tuple[Counts, ...]:
-    """Counts each label by itself at its threshold."""
-    given = passing(judged, thresholds)
-    counts = zip(
-        given.sum(axis=0).tolist(),
-        (given & judged.own).sum(axis=0).tolist(),
-        judged.own.sum(axis=0).tolist(),
-        strict=True,
-    )
-    return tuple(Counts(*count) for count in counts)
+def count_each_label(predictions: Predictions, thresholds: np.ndarray) -> tuple[Counts, ...]:
+    """Count each label separately.
+
+    Args:
+        predictions: Of the pictures to count.
+        thresholds: (labels,) float32.
+    """
+    is_given, is_own = apply_thresholds(predictions, thresholds), predictions.is_own_label
+    columns = (is_given.sum(axis=0), (is_given & is_own).sum(axis=0), is_own.sum(axis=0))
+    return tuple(Counts(*numbers) for numbers in zip(*(column.tolist() for column in columns), strict=True))
 
 
-def passing(judged: Predictions, thresholds: np.ndarray) -> np.ndarray:
-    """(pictures, labels) bool: the labels that are given. NEVER is below every threshold, even 0."""
-    return judged.scores >= thresholds.astype(np.float32)
+def apply_thresholds(predictions: Predictions, thresholds: np.ndarray) -> np.ndarray:
+    """Return (pictures, labels) bool: the labels given at these thresholds."""
+    return np.asarray(predictions.scores >= thresholds.astype(np.float32))
 
 
-def curve(judged: Predictions, label: int | None = None) -> tuple[Counts, ...]:
-    """The counts at each threshold of GRID, of all labels together or of one."""
-    scores, own = (judged.scores, judged.own) if label is None else (judged.scores[:, label], judged.own[:, label])
-    # How many thresholds of the grid each score reaches; NEVER reaches none.
-    reached = np.searchsorted(GRID, scores, side="right")
-    given = _at_least(reached, len(GRID))
-    right = _at_least(reached[own], len(GRID))
-    content = int(judged.content.sum() if label is None else own.sum())
+def compute_curve(predictions: Predictions, label: int | None = None) -> tuple[Counts, ...]:
+    """Count at each threshold of THRESHOLD_GRID, for all labels together or for the label with this index."""
+    scores, is_own = _get_columns(predictions, label)
+    # The number of grid thresholds that each score reaches; NO_SCORE reaches none.
+    reached = np.searchsorted(THRESHOLD_GRID, scores, side="right")
+    given = _count_reached(reached, len(THRESHOLD_GRID))
+    right = _count_reached(reached[is_own], len(THRESHOLD_GRID))
+    content = _count_content(predictions, label)
     return tuple(Counts(int(a), int(b), content) for a, b in zip(given, right, strict=True))
 
 
-def area(judged: Predictions, label: int | None = None) -> float | None:
-    """The area under the precision-recall curve, of all labels together or of one.
+def compute_area(predictions: Predictions, label: int | None = None) -> float | None:
+    """Return the area under the precision-recall curve, for all labels together or for the label with this index.
 
-    As the mean of the precision over the recall reached, stepwise and without interpolation (average precision), with
-    every score that occurs as a threshold.
+    The area is the average precision: the mean of the precision over the recall reached, stepwise and without
+    interpolation, with every score that occurs as a threshold.
     """
-    scores, own = (judged.scores, judged.own) if label is None else (judged.scores[:, label], judged.own[:, label])
-    content = int(judged.content.sum() if label is None else own.sum())
+    scores, is_own = _get_columns(predictions, label)
+    content = _count_content(predictions, label)
     if not content:
         return None
     known = scores >= 0
-    scores, own = scores[known], own[known]
+    scores, is_own = scores[known], is_own[known]
     order = np.argsort(-scores, kind="stable")
-    scores, right = scores[order], np.cumsum(own[order])
+    scores, right = scores[order], np.cumsum(is_own[order])
     # Equal scores pass a threshold together.
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)) if len(scores) else np.empty(0, np.intp)
     precision, recall = right[last] / (last + 1), right[last] / content
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
-def confusion(judged: Predictions, thresholds: np.ndarray) -> np.ndarray:
-    """(labels + 1, labels + 1) int: what pictures show (rows) against the label given with the highest score (columns).
+def compute_confusion(predictions: Predictions, thresholds: np.ndarray) -> np.ndarray:
+    """Count pictures by their own label (rows) and the label given with the highest score (columns).
 
-    The last row has the pictures that show none of the labels, the last column those that were given none.
+    Returns:
+        (labels + 1, labels + 1) int.
+
+    The last row counts pictures that show none of the labels, the last column pictures that were given none.
     """
-    given = np.where(passing(judged, thresholds), judged.scores, NEVER)
-    size = len(judged.labels) + 1
-    rows = np.where(judged.content, judged.targets, size - 1)
+    given = np.where(apply_thresholds(predictions, thresholds), predictions.scores, NO_SCORE)
+    size = len(predictions.labels) + 1
+    rows = np.where(predictions.has_content, predictions.targets, size - 1)
     if not len(rows):
         return np.zeros((size, size), np.intp)
     columns = np.where(given.max(axis=1) >= 0, given.argmax(axis=1), size - 1)
     return np.bincount(rows * size + columns, minlength=size * size).reshape(size, size)
 
 
-def calibration(judged: Predictions, bins: int = 10) -> Calibration:
-    """The reliability of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
-    confidence, right = judged.confidence[judged.content].astype(np.float64), judged.right[judged.content]
-    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    filled, error = [], 0.0
-    for number in range(bins):
-        inside = place == number
-        count = int(inside.sum())
-        means = (float(confidence[inside].mean()), float(right[inside].mean())) if count else (None, None)
-        filled.append(Bin(number / bins, (number + 1) / bins, count, *means))
-        if count:
-            error += count * abs(means[0] - means[1])
-    return Calibration(error / len(confidence) if len(confidence) else None, tuple(filled))
+def compute_calibration(predictions: Predictions, bins: int = 10) -> Calibration:
+    """Return the reliability of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
+    scores = predictions.best_scores[predictions.has_content].astype(np.float64)
+    is_right = predictions.is_right[predictions.has_content]
+    bin_indexes = np.minimum((scores * bins).astype(np.intp), bins - 1)
+    filled, gaps = [], 0.0
+    for index in range(bins):
+        inside = bin_indexes == index
+        low, high, count = index / bins, (index + 1) / bins, int(inside.sum())
+        if not count:
+            filled.append(CalibrationBin(low, high, 0, None, None))
+            continue
+        confidence, accuracy = float(scores[inside].mean()), float(is_right[inside].mean())
+        filled.append(CalibrationBin(low, high, count, confidence, accuracy))
+        gaps += count * abs(confidence - accuracy)
+    return Calibration(gaps / len(scores) if len(scores) else None, tuple(filled))
 
 
-def lowest_precise(tallies: Sequence[Counts], precision: float, least_given: int) -> int | None:
-    """The first place of a curve at which so much precision is reached on at least so many labels; None: nowhere."""
-    for place, one in enumerate(tallies):
-        if one.given >= least_given and one.right >= precision * one.given:
-            return place
+def find_precise_threshold(curve: Sequence[Counts], precision: float, min_given: int) -> int | None:
+    """Return the first index of a curve that reaches a precision on at least `min_given` labels; None if none does."""
+    for index, counts in enumerate(curve):
+        if counts.given >= min_given and counts.right >= precision * counts.given:
+            return index
     return None
 
 
-def _at_least(reached: np.ndarray, size: int) -> np.ndarray:
-    """(size,) how many reach each threshold of the grid; something that reaches n of them reaches the first n."""
+def _get_columns(predictions: Predictions, label: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores, and whether each belongs to the picture's own label, of one label or of all."""
+    if label is None:
+        return predictions.scores, predictions.is_own_label
+    return predictions.scores[:, label], predictions.is_own_label[:, label]
+
+
+def _count_content(predictions: Predictions, label: int | None) -> int:
+    return int((predictions.has_content if label is None else predictions.targets == label).sum())
+
+
+def _count_reached(reached: np.ndarray, size: int) -> np.ndarray:
+    """Return (size,) the number of scores that reach each threshold, from the number that each score reaches."""
     exactly = np.bincount(reached.reshape(-1), minlength=size + 1)
-    return exactly[::-1].cumsum()[::-1][1:]
+    return np.asarray(exactly[::-1].cumsum()[::-1][1:])

@@ -1,6 +1,6 @@
-"""An evaluation as one JSON value and as lines for people.
+"""An evaluation as the value of `evaluate --json`, and as text for people.
 
-`accuracy`, `at_threshold`, `curve`, `per_label` and `background` are names that scripts hold on to.
+Scripts depend on the keys, among them `accuracy`, `at_threshold`, `curve`, `per_label` and `background`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,212 +23,213 @@ from appliance.workshop.evaluation.metrics import (
     count_labels,
 )
 
-_LISTED = 5
-_OTHERS = 10
-_WORST = 50
+_LISTED_MISTAKES = 5
+_LISTED_OTHER_LABELS = 10
+_JSON_MISTAKES = 50
 
 
 def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
-    """The value of `evaluate --json`. Figures that do not exist (a precision where no label is given) are null."""
-    subject = evaluation.model
-    identity = subject.bundle.identity
-    value = {
-        "model": identity.as_dict(),
+    """Return the value of `evaluate --json`; undefined figures (a precision if no label is given) are null."""
+    model = evaluation.model
+    value: dict[str, Any] = {
+        "model": model.bundle.identity.as_dict(),
         "dataset": str(evaluation.dataset),
         "split": evaluation.subset,
         "pictures": len(evaluation.pictures),
-        "accuracy": _rounded(compute_accuracy(subject.predictions)),
-        "area_under_curve": _rounded(compute_area(subject.predictions)),
+        "accuracy": _round(compute_accuracy(model.predictions)),
+        "area_under_curve": _round(compute_area(model.predictions)),
         "at_threshold": {
-            "threshold": subject.threshold,
-            "label_thresholds": subject.label_thresholds,
-            **_figures(count_labels(subject.predictions, subject.thresholds)),
+            "threshold": model.threshold,
+            "label_thresholds": model.label_thresholds,
+            **_counts_as_dict(count_labels(model.predictions, model.thresholds)),
         },
         "curve": [
-            {"threshold": threshold, **_figures(one)}
-            for threshold, one in zip(_grid(), compute_curve(subject.predictions), strict=True)
+            {"threshold": threshold, **_counts_as_dict(counts)}
+            for threshold, counts in zip(_list_thresholds(), compute_curve(model.predictions), strict=True)
         ],
-        "per_label": list(_per_label(subject)),
-        "confusion": _confusion(subject),
-        "calibration": _calibration(subject),
-        "background": _background(evaluation),
-        "mistakes": [_mistake(evaluation, place, given) for place, given in _mistakes(subject)[:_WORST]],
-        "labels_not_in_model": list(subject.missing_labels),
-        "labels_not_in_dataset": list(subject.unpictured_labels),
-        "skipped": [{"picture": name, "reason": reason} for name, reason in evaluation.skipped],
+        "per_label": list(_list_labels(model)),
+        "confusion": _confusion_as_dict(model),
+        "calibration": _calibration_as_dict(model.predictions),
+        "background": _background_as_dict(evaluation, model.background) if model.background is not None else None,
+        "mistakes": [
+            _mistake_as_dict(evaluation, index, label) for index, label in _find_mistakes(model)[:_JSON_MISTAKES]
+        ],
+        "labels_not_in_model": list(model.missing_labels),
+        "labels_not_in_dataset": list(model.unpictured_labels),
+        "skipped": [{"picture": each.name, "reason": each.reason} for each in evaluation.skipped],
         "notes": list(evaluation.notes),
     }
     if comparison is not None and evaluation.baseline is not None:
-        old = evaluation.baseline.bundle.identity
         value["against"] = {
-            "model": old.as_dict(),
+            "model": evaluation.baseline.bundle.identity.as_dict(),
             "verdict": comparison.verdict,
             "says": comparison.summary,
-            "measures": [_difference(one) for one in comparison.measures],
-            "per_label": [_difference(one) for one in comparison.labels],
+            "measures": [_difference_as_dict(each) for each in comparison.measures],
+            "per_label": [_difference_as_dict(each) for each in comparison.labels],
         }
     return value
 
 
 def format_evaluation(evaluation: Evaluation, comparison: Comparison | None = None) -> list[str]:
-    """The same for people, the figures that matter first."""
-    subject = evaluation.model
-    identity, counts = subject.bundle.identity, count_labels(subject.predictions, subject.thresholds)
-    part = "" if evaluation.subset == "all" else f" {evaluation.part}"
-    said = "" if subject.bundle.confidence_threshold == subject.threshold else ", which this bundle does not carry"
-    at = f"precision {_percent(counts.precision)}, recall {_percent(counts.recall)}"
-    found = [
-        f"{identity.name} {identity.version} on {len(evaluation.pictures)}{part} pictures of {evaluation.dataset}",
-        f"  accuracy      {_percent(accuracy(subject.judged))}  (the best label is right)",
-        f"  at {subject.threshold:<10.4g} {at}  (the threshold{said})",
-        f"  area          {_number(area(subject.judged))}  (under the precision-recall curve)",
-        f"  calibration   {_number(calibration(subject.judged).error)}  (expected error of a score; 0 is best)",
+    """Return the same as lines for people, the most important figures first."""
+    model = evaluation.model
+    predictions, identity = model.predictions, model.bundle.identity
+    counts = count_labels(predictions, model.thresholds)
+    subset = "" if evaluation.subset == "all" else f" {evaluation.subset}"
+    carried = model.bundle.confidence_threshold == model.threshold
+    figures = f"precision {_percent(counts.precision)}, recall {_percent(counts.recall)}"
+    remark = "" if carried else ", which the bundle does not carry"
+    lines = [
+        f"{identity.name} {identity.version} on {len(evaluation.pictures)}{subset} pictures of {evaluation.dataset}",
+        f"  accuracy      {_percent(compute_accuracy(predictions))}  (the best label is right)",
+        f"  at {model.threshold:<10.4g} {figures}  (the threshold{remark})",
+        f"  area          {_decimal(compute_area(predictions))}  (under the precision-recall curve)",
+        f"  calibration   {_decimal(compute_calibration(predictions).error)}  (expected error of a score; 0 is best)",
     ]
-    if subject.background is not None:
-        given = count_labels(subject.background, subject.thresholds).given
-        pictures = len(evaluation.background_pictures)
-        share = f"{1000 * given / pictures:.0f} per 1,000 pictures" if pictures else "no picture could be read"
-        found.append(f"  false labels  {share}  ({given} on {pictures} of {evaluation.background})")
-    found += ["", *_table(subject)]
-    if mistakes := _mistakes(subject)[:_LISTED]:
-        found += ["", "the most confident mistakes"]
-        found += [
-            f"  {subject.judged.scores[place, given]:.2f} {subject.judged.labels[given]:<16} {evaluation.pictures[place].name}"
-            for place, given in mistakes
+    if model.background is not None:
+        given = count_labels(model.background, model.thresholds).given
+        count = len(evaluation.background_pictures)
+        rate = f"{1000 * given / count:.0f} per 1,000 pictures" if count else "no picture could be read"
+        lines.append(f"  false labels  {rate}  ({given} on {count} of {evaluation.background})")
+    lines += ["", *_format_table(model)]
+    pictures = evaluation.pictures
+    if mistakes := _find_mistakes(model)[:_LISTED_MISTAKES]:
+        lines += ["", "the most confident mistakes"]
+        lines += [
+            f"  {predictions.scores[index, label]:.2f} {predictions.labels[label]:<16} {pictures[index].name}"
+            for index, label in mistakes
         ]
-    return found + (["", *_compared(evaluation, comparison)] if comparison is not None else [])
+    if comparison is not None and evaluation.baseline is not None:
+        lines += ["", *_format_comparison(evaluation.baseline, comparison)]
+    return lines
 
 
-def find_wrong_labels(judged: Predictions, thresholds: np.ndarray | float = 0.0) -> list[tuple[int, int]]:
-    """(picture, label) of each picture's most certain wrong label at or above its threshold, the most certain first."""
-    if not len(judged.targets):
+def find_wrong_labels(predictions: Predictions, thresholds: np.ndarray | float = 0.0) -> list[tuple[int, int]]:
+    """Return (picture, label) of each picture's most certain wrong label at its threshold, the most certain first."""
+    if not len(predictions.targets):
         return []
-    wrong = np.where(judged.is_own_label | (judged.scores < thresholds), -1.0, judged.scores)
-    given = wrong.argmax(axis=1)
-    score = wrong[np.arange(len(given)), given]
-    return [(int(place), int(given[place])) for place in np.argsort(-score, kind="stable") if score[place] > 0]
+    wrong = np.where(predictions.is_own_label | (predictions.scores < thresholds), -1.0, predictions.scores)
+    labels = wrong.argmax(axis=1)
+    scores = wrong[np.arange(len(labels)), labels]
+    return [(int(index), int(labels[index])) for index in np.argsort(-scores, kind="stable") if scores[index] > 0]
 
 
-def _mistakes(subject: ModelEvaluation) -> list[tuple[int, int]]:
-    return find_wrong_labels(subject.predictions, subject.thresholds)
+def _find_mistakes(model: ModelEvaluation) -> list[tuple[int, int]]:
+    return find_wrong_labels(model.predictions, model.thresholds)
 
 
-def _table(subject: ModelEvaluation) -> Iterator[str]:
-    """One line a label that pictures have, then those that were given without any, the most frequent first."""
-    judged, tallies = subject.predictions, count_each_label(subject.predictions, subject.thresholds)
+def _format_table(model: ModelEvaluation) -> Iterator[str]:
+    """Yield one line for each label with pictures, then for labels given without any, most frequent first."""
+    predictions, counts = model.predictions, count_each_label(model.predictions, model.thresholds)
     others = sorted(
-        (number for number, one in enumerate(tallies) if one.given and not one.content), key=lambda n: -tallies[n].given
+        (index for index, each in enumerate(counts) if each.given and not each.content),
+        key=lambda index: -counts[index].given,
     )
-    listed = [number for number, one in enumerate(tallies) if one.content] + others[:_OTHERS]
-    width = min(max([5, *(len(judged.labels[number]) for number in listed)]), 32)
+    listed = [index for index, each in enumerate(counts) if each.content] + others[:_LISTED_OTHER_LABELS]
+    width = min(max([5, *(len(predictions.labels[index]) for index in listed)]), 32)
     yield f"{'label':<{width}}  pictures  threshold  precision  recall   area"
-    for number in listed:
-        one = tallies[number]
+    for index in listed:
+        each, area = counts[index], _decimal(compute_area(predictions, index))
         yield (
-            f"{judged.labels[number]:<{width}}  {one.content:>8}  {subject.thresholds[number]:>9.4g}  "
-            f"{_percent(one.precision):>9}  {_percent(one.recall):>6}  {_number(area(judged, number)):>5}"
+            f"{predictions.labels[index]:<{width}}  {each.content:>8}  {model.thresholds[index]:>9.4g}  "
+            f"{_percent(each.precision):>9}  {_percent(each.recall):>6}  {area:>5}"
         )
-    if len(others) > _OTHERS:
-        yield f"and {len(others) - _OTHERS} more labels that were given and no picture has"
+    if len(others) > _LISTED_OTHER_LABELS:
+        yield f"and {len(others) - _LISTED_OTHER_LABELS} more labels that were given and have no picture"
 
 
-def _compared(evaluation: Evaluation, comparison: Comparison) -> Iterator[str]:
-    old = evaluation.baseline.bundle.identity
+def _format_comparison(baseline: ModelEvaluation, comparison: Comparison) -> Iterator[str]:
+    old = baseline.bundle.identity
     yield f"against {old.name} {old.version}, new − old with its 95 % interval"
-    for one in (*comparison.measures, *comparison.labels):
-        scale, unit = (1, "") if one.name.startswith("false labels") else (100, " %")
-        new, before = (("–" if figure is None else f"{scale * figure:.1f}{unit}") for figure in (one.new, one.old))
-        mark = "" if one.verdict == "same" else f"  {one.verdict}"
-        interval = f"{scale * one.difference:+.1f} [{scale * one.low:+.1f}, {scale * one.high:+.1f}]"
-        yield f"  {one.name:<42} {before:>8} → {new:>8}  {interval}{mark}"
+    for each in (*comparison.measures, *comparison.labels):
+        scale, unit = (1, "") if each.is_rate else (100, " %")
+        new, before = (("–" if figure is None else f"{scale * figure:.1f}{unit}") for figure in (each.new, each.old))
+        mark = "" if each.verdict == "same" else f"  {each.verdict}"
+        interval = f"{scale * each.difference:+.1f} [{scale * each.low:+.1f}, {scale * each.high:+.1f}]"
+        yield f"  {each.name:<42} {before:>8} → {new:>8}  {interval}{mark}"
     yield comparison.summary
 
 
-def _per_label(subject: ModelEvaluation) -> Iterator[dict[str, Any]]:
-    tallies = count_each_label(subject.predictions, subject.thresholds)
-    false = (
-        [one.given for one in count_each_label(subject.background, subject.thresholds)]
-        if subject.background is not None
-        else None
-    )
-    for number, one in enumerate(tallies):
+def _list_labels(model: ModelEvaluation) -> Iterator[dict[str, Any]]:
+    false = None
+    if model.background is not None:
+        false = [each.given for each in count_each_label(model.background, model.thresholds)]
+    for index, each in enumerate(count_each_label(model.predictions, model.thresholds)):
         yield {
-            "label": subject.predictions.labels[number],
-            "pictures": one.content,
-            "threshold": round(float(subject.thresholds[number]), 6),
-            **_figures(one),
-            "area_under_curve": _rounded(compute_area(subject.predictions, number)),
-            "false_on_background": None if false is None else false[number],
+            "label": model.predictions.labels[index],
+            "pictures": each.content,
+            "threshold": round(float(model.thresholds[index]), 6),
+            **_counts_as_dict(each),
+            "area_under_curve": _round(compute_area(model.predictions, index)),
+            "false_on_background": None if false is None else false[index],
         }
 
 
-def _confusion(subject: ModelEvaluation) -> dict[str, Any]:
-    """Rows and columns of the labels that occur in it; null stands for no label."""
-    table = compute_confusion(subject.predictions, subject.thresholds)
+def _confusion_as_dict(model: ModelEvaluation) -> dict[str, Any]:
+    """Return rows and columns of the labels that occur; null stands for no label."""
+    table = compute_confusion(model.predictions, model.thresholds)
     used = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1))
     used = np.union1d(used, [len(table) - 1])
-    names = [*subject.predictions.labels, None]
-    return {"labels": [names[number] for number in used], "pictures": table[np.ix_(used, used)].tolist()}
+    names = [*model.predictions.labels, None]
+    return {"labels": [names[index] for index in used], "pictures": table[np.ix_(used, used)].tolist()}
 
 
-def _calibration(subject: ModelEvaluation) -> dict[str, Any]:
-    found = compute_calibration(subject.predictions)
+def _calibration_as_dict(predictions: Predictions) -> dict[str, Any]:
+    calibration = compute_calibration(predictions)
     bins = [
         {
-            "from": one.low, "to": one.high, "pictures": one.pictures,
-            "score": _rounded(one.confidence), "accuracy": _rounded(one.accuracy),
+            "from": each.low, "to": each.high, "pictures": each.pictures,
+            "score": _round(each.confidence), "accuracy": _round(each.accuracy),
         }
-        for one in found.bins
+        for each in calibration.bins
     ]  # fmt: skip
-    return {"expected_error": _rounded(found.error), "bins": bins}
+    return {"expected_error": _round(calibration.error), "bins": bins}
 
 
-def _background(evaluation: Evaluation) -> dict[str, Any] | None:
-    subject = evaluation.model
-    if subject.background is None:
-        return None
-    pictures, given = len(evaluation.background_pictures), count_labels(subject.background, subject.thresholds).given
-    labeled = int((subject.background.scores >= subject.thresholds).any(axis=1).sum())
+def _background_as_dict(evaluation: Evaluation, background: Predictions) -> dict[str, Any]:
+    thresholds = evaluation.model.thresholds
+    pictures, given = len(evaluation.background_pictures), count_labels(background, thresholds).given
     return {
         "dataset": str(evaluation.background),
         "pictures": pictures,
         "false_labels": given,
-        "labeled_pictures": labeled,
+        "labeled_pictures": int((background.scores >= thresholds).any(axis=1).sum()),
         "false_labels_per_1000": round(1000 * given / pictures, 3) if pictures else None,
         "curve": [
-            {"threshold": threshold, "false_labels": one.given}
-            for threshold, one in zip(_grid(), compute_curve(subject.background), strict=True)
+            {"threshold": threshold, "false_labels": counts.given}
+            for threshold, counts in zip(_list_thresholds(), compute_curve(background), strict=True)
         ],
     }
 
 
-def _mistake(evaluation: Evaluation, place: int, given: int) -> dict[str, Any]:
-    judged = evaluation.model.predictions
-    target = int(judged.targets[place])
+def _mistake_as_dict(evaluation: Evaluation, index: int, label: int) -> dict[str, Any]:
+    predictions = evaluation.model.predictions
+    target = int(predictions.targets[index])
     return {
-        "picture": evaluation.pictures[place].name,
-        "shows": judged.labels[target] if target >= 0 else None,
-        "label": judged.labels[given],
-        "score": _rounded(float(judged.scores[place, given])),
+        "picture": evaluation.pictures[index].name,
+        "shows": predictions.labels[target] if target >= 0 else None,
+        "label": predictions.labels[label],
+        "score": _round(float(predictions.scores[index, label])),
     }
 
 
-def _difference(one: Difference) -> dict[str, Any]:
+def _difference_as_dict(each: Difference) -> dict[str, Any]:
     return {
-        "name": one.name, "pictures": one.pictures, "new": _rounded(one.new), "old": _rounded(one.old),
-        "difference": _rounded(one.difference), "interval": [_rounded(one.low), _rounded(one.high)], "verdict": one.verdict,
+        "name": each.name, "pictures": each.pictures, "new": _round(each.new), "old": _round(each.old),
+        "difference": _round(each.difference), "interval": [_round(each.low), _round(each.high)],
+        "verdict": each.verdict,
     }  # fmt: skip
 
 
-def _figures(one: Counts) -> Mapping[str, float | None]:
-    return {"precision": _rounded(one.precision), "recall": _rounded(one.recall)}
+def _counts_as_dict(counts: Counts) -> Mapping[str, float | None]:
+    return {"precision": _round(counts.precision), "recall": _round(counts.recall)}
 
 
-def _grid() -> list[float]:
-    return [place / 100 for place in range(len(THRESHOLD_GRID))]
+def _list_thresholds() -> list[float]:
+    return [index / 100 for index in range(len(THRESHOLD_GRID))]
 
 
-def _rounded(figure: float | None) -> float | None:
+def _round(figure: float | None) -> float | None:
     return None if figure is None else round(figure, 6)
 
 
@@ -236,5 +237,5 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def _number(figure: float | None) -> str:
+def _decimal(figure: float | None) -> str:
     return "–" if figure is None else f"{figure:.3f}"

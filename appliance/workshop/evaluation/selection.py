@@ -1,63 +1,81 @@
-"""Which pictures of a dataset are evaluated: those that the model has not learned from, as far as the dataset tells.
+"""Choose the pictures of a dataset to evaluate: pictures that the model has not learned from, as far as is known.
 
-The test split where the dataset has one, else the validation split, else all of it. A part that is asked for by name
-in a dataset without splits is dealt out as `train` deals it: with the same seed it is what training kept aside.
+By default these are the test split, else the validation split, else all pictures. If a subset is requested by name
+and the dataset has no splits, they are made as `train` makes them: with the same seed, the test split is what training
+held out.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from appliance.errors import DatasetError
-from appliance.workshop.datasets.dataset import Dataset, Example, Split
-from appliance.workshop.datasets.splits import with_splits
-
-Subset = Literal["auto", "test", "validation", "train", "all"]
-PARTS: tuple[Subset, ...] = ("auto", "test", "validation", "train", "all")
+from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.splits import assign_splits
+from appliance.workshop.datasets.subsets import Split, Subset
 
 
-def chosen_pictures(dataset: Dataset, part: Subset, seed: int) -> tuple[list[Example], Subset, list[str]]:
+@dataclass(frozen=True, slots=True)
+class PictureSelection:
     """The pictures to evaluate.
 
-    Args:
-        dataset: Opened.
-        part: auto, or one that is wanted.
-        seed: Of the splits, where the dataset has none.
+    Attributes:
+        dataset: Their dataset.
+        pictures: The pictures.
+        subset: The subset that they are; never auto.
+        notes: What the user should know about the choice.
+    """
 
-    Returns:
-        The pictures, which part they are, and what is to be said of that, a sentence each.
+    dataset: Dataset
+    pictures: tuple[Example, ...]
+    subset: Subset
+    notes: tuple[str, ...] = ()
+
+
+def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelection:
+    """Choose the labeled pictures to evaluate.
+
+    Args:
+        dataset: The opened dataset.
+        subset: auto, or the subset to use.
+        seed: Of the splits, if the dataset has none.
 
     Raises:
-        DatasetError: There are no such pictures.
+        DatasetError: The subset is empty.
     """
     if not dataset.examples:
-        raise DatasetError(
-            f"{dataset.source} has no picture with a label: put the pictures into a folder for each label."
-        )
+        raise DatasetError(f"{dataset.source} has no labeled picture; put the pictures into one folder per label")
     notes = []
     if dataset.unlabeled:
-        notes.append(f"{len(dataset.unlabeled)} pictures have no label and were left aside.")
-    if part == "auto":
-        part = _preferred({example.split for example in dataset.examples})
-        if part == "all":
+        notes.append(f"{len(dataset.unlabeled)} pictures have no label and are not used")
+    if subset == "auto":
+        subset = _choose_subset(example.split for example in dataset.examples)
+        if subset == "all":
             notes.append(
-                f"{dataset.source} has no splits, so all its pictures are taken. If the model learned from some of them, these "
-                "figures flatter it: --split test takes those that `appliance train` keeps aside."
+                f"{dataset.source} has no splits, so all its pictures are used; if the model was trained on some of "
+                "them, the figures are too good; --split test selects the pictures that `appliance train` holds out"
             )
-        elif part == "validation":
-            notes.append(f"{dataset.source} has no test split, so its validation pictures are taken.")
-    if part == "all":
-        return list(dataset.examples), part, notes
-    examples = [example for example in with_splits(dataset, seed).examples if example.split == part]
-    if not examples:
-        raise DatasetError(f"{dataset.source} has no {part} pictures: choose others with --split.")
-    return examples, part, notes
+        elif subset == "validation":
+            notes.append(f"{dataset.source} has no test split, so its validation pictures are used")
+    if subset == "all":
+        return PictureSelection(dataset, tuple(dataset.examples), subset, tuple(notes))
+    pictures = tuple(example for example in assign_splits(dataset, seed).examples if example.split == subset)
+    if not pictures:
+        raise DatasetError(f"{dataset.source} has no {subset} pictures; choose others with --split")
+    return PictureSelection(dataset, pictures, subset, tuple(notes))
 
 
-def background_pictures(dataset: Dataset) -> tuple[list[Example], Subset]:
-    """The pictures of a background dataset that are looked at, and which part of it they are."""
-    pictures = [*dataset.examples, *dataset.unlabeled]
-    part = _preferred({example.split for example in pictures})
-    return [example for example in pictures if part in ("all", example.split)], part
+def select_background(dataset: Dataset) -> PictureSelection:
+    """Choose the pictures of a background dataset, labeled or not."""
+    pictures = (*dataset.examples, *dataset.unlabeled)
+    subset = _choose_subset(example.split for example in pictures)
+    if subset == "all":
+        return PictureSelection(dataset, pictures, subset)
+    note = f"only the {subset} pictures of the background are used"
+    return PictureSelection(dataset, tuple(each for each in pictures if each.split == subset), subset, (note,))
 
 
-def _preferred(splits: set[Split | None]) -> Subset:
-    return next((split for split in ("test", "validation") if split in splits), "all")
+def _choose_subset(splits: Iterable[Split | None]) -> Subset:
+    available = set(splits)
+    if "test" in available:
+        return "test"
+    return "validation" if "validation" in available else "all"

@@ -1,9 +1,4 @@
-"""The thresholds of a bundle: chosen for a precision that is wanted, and written into its manifest.
-
-Nothing but the manifest changes, and the keys that others put into it stay. It is replaced as a whole or not at all:
-a folder's manifest.json, or the zip that holds it, is written beside and renamed over, and the result is read as a
-device reads it before it counts.
-"""
+"""Choose thresholds: for a requested precision (`evaluate`), or on the validation pictures (`train`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,123 +6,145 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
-from appliance.workshop.evaluation.metrics import GRID, Counts, Predictions, curve, lowest_precise
+from appliance.workshop.evaluation.metrics import (
+    THRESHOLD_GRID,
+    Counts,
+    Predictions,
+    compute_curve,
+    find_precise_threshold,
+)
 
-# A precision that fewer labels show is chance.
-LEAST_GIVEN = 10
+# A precision on fewer labels is chance.
+MIN_LABELS_GIVEN = 10
+
+# The rule for the validation pictures: the lowest threshold with this precision; the default on fewer pictures.
+VALIDATION_PRECISION = 0.95
+MIN_VALIDATION_PICTURES = 30
+DEFAULT_THRESHOLD = 0.5
+_VALIDATION_STEPS = range(30, 96)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdCounts:
+    """The counts of all labels together at one threshold."""
+
+    threshold: float
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
 class PrecisionTarget:
-    """Thresholds for a precision.
+    """Thresholds for a requested precision.
 
     Attributes:
-        threshold: The common one; None where none reaches the precision.
-        label_thresholds: For the labels that need a higher one of their own.
-        short_of_it: Labels that no threshold brings to the precision; they keep the common one.
-        best: (threshold, counts) with the highest precision there is; None where no threshold gives enough labels.
+        threshold: The common threshold; None if none reaches the precision.
+        label_thresholds: For the labels that need a higher threshold.
+        unreached_labels: Labels that reach the precision at no threshold; they keep the common one.
+        best: The threshold with the highest precision; None if no threshold gives enough labels.
     """
 
     threshold: float | None
     label_thresholds: Mapping[str, float]
-    short_of_it: tuple[str, ...]
-    best: tuple[float, Counts] | None
-
-
-def choose(judged: Predictions, precision: float) -> PrecisionTarget:
-    """Chooses the thresholds that reach a precision with the highest recall, in steps of 0.01 from 0.01 up.
-
-    The common one is the lowest at which all labels together reach it. A label that does not reach it there by itself
-    gets its own, the lowest above that does; so all together still reach it. Only what LEAST_GIVEN labels show counts.
-    """
-    points = curve(judged)
-    place = lowest_precise(points[1:], precision, LEAST_GIVEN)
-    enough = [(float(at), one) for at, one in zip(GRID.tolist(), points, strict=True) if one.given >= LEAST_GIVEN]
-    best = max(enough, key=lambda found: (found[1].precision, found[1].right), default=None)
-    if place is None:
-        return PrecisionTarget(None, {}, (), best)
-    common = place + 1
-    own, short = {}, []
-    for number, label in enumerate(judged.labels):
-        alone = curve(judged, number)
-        if not alone[common].given or alone[common].right >= precision * alone[common].given:
-            continue
-        higher = lowest_precise(alone[common:], precision, LEAST_GIVEN)
-        if higher is None:
-            short.append(label)
-        else:
-            own[label] = _step(common + higher)
-    return PrecisionTarget(_step(common), own, tuple(short), best)
-
-
-def _step(place: int) -> float:
-    return place / 100
-
-
-def kept_thresholds(
-    bundle: Bundle, wanted: Sequence[tuple[str | None, float]]
-) -> tuple[float | None, dict[str, float]]:
-    """What a bundle is to say after `--set-threshold` options.
-
-    A common threshold replaces all that the bundle says; labels alone are added to it.
-
-    Args:
-        bundle: As it is.
-        wanted: (label or None for the common one, threshold).
-
-    Returns:
-        As write_thresholds takes them.
-    """
-    common = next((value for label, value in reversed(wanted) if label is None), None)
-    own = {} if common is not None else dict(bundle.label_thresholds)
-    own |= {label: value for label, value in wanted if label is not None}
-    return common, own
-
-
-TARGET_PRECISION = 0.95
-
-
-LEAST_PICTURES = 30
-
-
-DEFAULT = 0.5
+    unreached_labels: tuple[str, ...]
+    best: ThresholdCounts | None
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """A threshold and what it gives on the validation pictures; precision is None where no label is given."""
+    """A threshold and its figures on the validation pictures; the precision is None if no label is given."""
 
     threshold: float
     precision: float | None
     recall: float
 
 
-def choose_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> ThresholdChoice:
-    """Chooses a threshold.
+def find_thresholds_for_precision(predictions: Predictions, precision: float) -> PrecisionTarget:
+    """Find the thresholds that reach a precision with the highest recall, in steps of 0.01 from 0.01 up.
+
+    The common threshold is the lowest at which all labels together reach the precision. A label that does not reach it
+    there by itself gets the lowest higher threshold that does, so all labels together still reach it. Only thresholds
+    that give at least MIN_LABELS_GIVEN labels count.
+    """
+    curve = compute_curve(predictions)
+    first = find_precise_threshold(curve[1:], precision, MIN_LABELS_GIVEN)
+    if first is None:
+        return PrecisionTarget(None, {}, (), _find_best(curve))
+    common = first + 1
+    label_thresholds, unreached = {}, []
+    for index, label in enumerate(predictions.labels):
+        own_curve = compute_curve(predictions, index)
+        if not own_curve[common].given or own_curve[common].right >= precision * own_curve[common].given:
+            continue
+        higher = find_precise_threshold(own_curve[common:], precision, MIN_LABELS_GIVEN)
+        if higher is None:
+            unreached.append(label)
+        else:
+            label_thresholds[label] = (common + higher) / 100
+    return PrecisionTarget(common / 100, label_thresholds, tuple(unreached), _find_best(curve))
+
+
+def merge_thresholds(
+    bundle: Bundle, requested: Sequence[tuple[str | None, float]]
+) -> tuple[float | None, dict[str, float]]:
+    """Combine the thresholds of a bundle with `--set-threshold` options.
+
+    A common threshold replaces all thresholds of the bundle; label thresholds alone are added to them.
+
+    Args:
+        bundle: The unchanged bundle.
+        requested: (label, or None for the common threshold; threshold).
+
+    Returns:
+        The common threshold and the label thresholds, as write_thresholds takes them.
+    """
+    common = next((value for label, value in reversed(requested) if label is None), None)
+    label_thresholds = {} if common is not None else dict(bundle.label_thresholds)
+    label_thresholds |= {label: value for label, value in requested if label is not None}
+    return common, label_thresholds
+
+
+def choose_validation_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> ThresholdChoice:
+    """Choose a new model's threshold on its validation pictures.
+
+    The lowest threshold with a precision of VALIDATION_PRECISION, else the threshold with the highest F1.
 
     Args:
         scores: (pictures, labels).
-        targets: (pictures,) numbers of labels.
-        background: The number of the background's label, which is never given; None: there is none.
+        targets: (pictures,) label indexes.
+        background: The index of the background label, which is never given; None if there is none.
     """
-    shown = scores.copy()
+    label_scores = scores.copy()
     if background is not None:
-        shown[:, background] = 0
-    content = targets != background if background is not None else np.ones(len(targets), bool)
-    right = np.where(content, shown[np.arange(len(targets)), targets], -1.0)
-    choices = [at_threshold(step / 100, shown, right, int(content.sum())) for step in range(30, 96)]
-    if content.sum() < LEAST_PICTURES:
-        return at_threshold(DEFAULT, shown, right, int(content.sum()))
-    precise = [choice for choice in choices if choice.precision is not None and choice.precision >= TARGET_PRECISION]
-    return precise[0] if precise else max(choices, key=_f1)
+        label_scores[:, background] = 0
+    has_content = targets != background if background is not None else np.ones(len(targets), bool)
+    own_scores = np.where(has_content, label_scores[np.arange(len(targets)), targets], -1.0)
+    content = int(has_content.sum())
+    if content < MIN_VALIDATION_PICTURES:
+        return _measure_threshold(DEFAULT_THRESHOLD, label_scores, own_scores, content)
+    choices = [_measure_threshold(step / 100, label_scores, own_scores, content) for step in _VALIDATION_STEPS]
+    precise = [each for each in choices if each.precision is not None and each.precision >= VALIDATION_PRECISION]
+    return precise[0] if precise else max(choices, key=_compute_f1)
 
 
-def at_threshold(threshold: float, shown: np.ndarray, right: np.ndarray, content: int) -> ThresholdChoice:
-    """Precision and recall at one threshold; `right` has the score of each picture's own label."""
-    given, hits = int((shown >= threshold).sum()), int((right >= threshold).sum())
-    return ThresholdChoice(threshold, hits / given if given else None, hits / content if content else 0.0)
+def _find_best(curve: Sequence[Counts]) -> ThresholdCounts | None:
+    """Return the threshold with the highest precision on enough labels, then with the most correct ones."""
+    points = [
+        ThresholdCounts(float(threshold), counts)
+        for threshold, counts in zip(THRESHOLD_GRID.tolist(), curve, strict=True)
+        if counts.given >= MIN_LABELS_GIVEN
+    ]
+    return max(points, key=lambda point: (point.counts.precision or 0.0, point.counts.right), default=None)
 
 
-def _f1(choice: ThresholdChoice) -> float:
-    total = (choice.precision or 0) + choice.recall
-    return 2 * (choice.precision or 0) * choice.recall / total if total else 0.0
+def _measure_threshold(
+    threshold: float, label_scores: np.ndarray, own_scores: np.ndarray, content: int
+) -> ThresholdChoice:
+    """Return precision and recall at one threshold; `own_scores` has the score of each picture's own label."""
+    given, right = int((label_scores >= threshold).sum()), int((own_scores >= threshold).sum())
+    return ThresholdChoice(threshold, right / given if given else None, right / content if content else 0.0)
+
+
+def _compute_f1(choice: ThresholdChoice) -> float:
+    precision = choice.precision or 0
+    total = precision + choice.recall
+    return 2 * precision * choice.recall / total if total else 0.0

@@ -1,25 +1,56 @@
-"""The operator's side of updates: a folder of signed files that any static host can serve.
+"""Publish models: a folder of signed files that any static host can serve.
 
-`SitePublisher` changes a site, `check_site` looks at one as a device would, `site_status` says when what expires. A device
-never needs this; what it believes of it is in appliance/repository/client.py.
+`SitePublisher` changes a site, `check_site` checks one as a device would, `read_site_status` lists what expires when.
+Devices never need this package; they verify a site with appliance/repository/client.py.
 """
 
-from appliance.workshop.publishing.channels import described
-from appliance.workshop.publishing.inspection import SiteFinding, SiteStatus, check_site, site_status
-from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.publisher import Published, PushResult, RolledBack, SitePublisher
+from typing import TYPE_CHECKING, Any
+
+from appliance.system.lazy import load_member
+
+if TYPE_CHECKING:
+    from appliance.workshop.publishing.channels import RolloutChange, describe_entries
+    from appliance.workshop.publishing.firebase_ml import FirebasePush, push_to_firebase
+    from appliance.workshop.publishing.inspection import SiteFinding, SiteStatus, check_site, read_site_status
+    from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
+    from appliance.workshop.publishing.publisher import ChannelResult, PushResult, RollbackResult, SitePublisher
 
 __all__ = [
     "ROLES",
     "ROOT",
+    "ChannelResult",
+    "FirebasePush",
     "KeyFolder",
-    "Published",
     "PushResult",
-    "RolledBack",
+    "RollbackResult",
+    "RolloutChange",
     "SiteFinding",
     "SitePublisher",
     "SiteStatus",
     "check_site",
-    "described",
-    "site_status",
+    "describe_entries",
+    "push_to_firebase",
+    "read_site_status",
 ]
+
+_MODULES = {
+    "ROLES": "keys",
+    "ROOT": "keys",
+    "ChannelResult": "publisher",
+    "FirebasePush": "firebase_ml",
+    "KeyFolder": "keys",
+    "PushResult": "publisher",
+    "RollbackResult": "publisher",
+    "RolloutChange": "channels",
+    "SiteFinding": "inspection",
+    "SitePublisher": "publisher",
+    "SiteStatus": "inspection",
+    "check_site": "inspection",
+    "describe_entries": "channels",
+    "push_to_firebase": "firebase_ml",
+    "read_site_status": "inspection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return load_member(__name__, _MODULES, name)

@@ -1,55 +1,49 @@
-"""Changes to a channel, and what they mean for its devices: pure.
+"""Changes to a channel and their effect on its devices, as pure functions.
 
-A push for everyone replaces all that a channel held, so that "everyone" is true. A push for a group or for a slice goes
-before what the others have, and a slice of the same variant (or, without variants, of the same bundle) is changed in its
-place: raising it moves nobody else, as long as it is the last of its groups.
+A push for everyone replaces all entries of a channel, so that "everyone" is true. A push for a group or for a slice is
+placed before the entry of the other devices; a slice of the same variant (or, without variants, of the same bundle) is
+replaced in its position: raising it affects no other device, as long as it is the last slice of its groups.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from appliance.errors import PublishError
-from appliance.repository.channel import LINE, Channel, ChannelEntry, slices
+from appliance.repository.channel import POSITIONS, Channel, ChannelEntry, compute_slices
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutChange:
-    """How much of a group of devices gets another bundle. `group` None: the devices of no group that the channel names."""
+    """The share of a group of devices that gets another bundle.
+
+    Attributes:
+        group: None: the devices of no group in the channel.
+        percent: Their share, 0–100.
+    """
 
     group: str | None
     percent: float
 
 
-def pushed(channel: Channel, entry: ChannelEntry) -> Channel:
-    """A channel with an entry put in.
+def add_entry(channel: Channel, entry: ChannelEntry) -> Channel:
+    """Return a channel with an entry added.
 
     Raises:
-        ChannelError: The slices for its groups are wider than 100 percent together.
+        ChannelError: The slices for the entry's groups add up to more than 100 percent.
     """
     entries = list(channel.entries)
-    same = [number for number, each in enumerate(entries) if each.groups == entry.groups]
-    if entry.percent is None and not entry.groups:
-        entries = [entry]
-    elif entry.percent is None:
-        entries = [entry, *(each for each in entries if each.groups != entry.groups)]
+    if entry.percent is None:
+        entries = [entry, *(each for each in entries if each.groups != entry.groups)] if entry.groups else [entry]
     else:
-        sliced = [number for number in same if entries[number].percent is not None]
-        match = next((number for number in sliced if _same_slice(entries[number], entry)), None)
-        if match is not None:
-            entries[match] = entry
-        elif sliced:
-            entries.insert(sliced[-1] + 1, entry)
-        elif same:
-            entries.insert(same[0], entry)
-        else:
-            entries.insert(0 if entry.groups else len(entries), entry)
+        _add_slice(entries, entry)
     changed = replace(channel, entries=tuple(entries))
-    list(slices(changed))
+    list(compute_slices(changed))  # checks the sum
     return changed
 
 
-def promoted(entry: ChannelEntry, percent: float | None) -> ChannelEntry:
-    """An entry for more devices: as a wider slice, or for everyone."""
+def promote_entry(entry: ChannelEntry, percent: float | None) -> ChannelEntry:
+    """Return an entry for more devices: a wider slice, or everyone."""
     if percent is None:
         return replace(entry, variant=None, groups=frozenset(), percent=None)
     if entry.percent is None:
@@ -57,85 +51,103 @@ def promoted(entry: ChannelEntry, percent: float | None) -> ChannelEntry:
     return replace(entry, percent=percent)
 
 
-def pick(
+def pick_entry(
     channel: Channel, name: str, version: str | None, variant: str | None, partial: bool, percent: float | None = None
 ) -> ChannelEntry:
-    """The one entry of a channel that is meant, promoted: several that come to the same are one, as a group's and a slice.
+    """Return the one matching entry of a channel, promoted; entries with the same result count as one.
 
     Args:
-        channel: To choose from.
-        name: What to call it.
-        version, variant: What narrows the choice; None: nothing.
+        channel: The channel to choose from.
+        name: Its name, for errors.
+        version: Only entries with this version, if given.
+        variant: Only entries with this variant, if given.
         partial: Only entries that not everyone gets.
-        percent: For this slice; None: everyone.
+        percent: The slice to promote to; None: everyone.
 
     Raises:
-        PublishError: None or several are; names them.
+        PublishError: No entry or several entries match; the message lists them.
     """
-    found = [
-        promoted(entry, percent)
+    matching = {
+        promote_entry(entry, percent)
         for entry in channel.entries
         if version in (None, entry.version)
         and variant in (None, entry.variant)
         and not (partial and entry.percent is None and not entry.groups)
-    ]
-    if len(set(found)) == 1:
-        return found[0]
-    held = described(channel.entries)
-    which = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
-    if found:
+    }
+    if len(matching) == 1:
+        return matching.pop()
+    content = describe_entries(channel.entries)
+    if matching:
         raise PublishError(
-            f"several entries of channel {name} could be meant ({held}): name one with --version or --variant, or push it again"
+            f"several entries of channel {name} match ({content}); "
+            "name one with --version or --variant, or push it again"
         )
-    if which:
-        raise PublishError(f"channel {name} has no entry with {which}; it holds {held}")
-    raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {held}")
+    filters = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
+    if filters:
+        raise PublishError(f"channel {name} has no entry with {filters}; it holds {content}")
+    raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {content}")
 
 
-def changes(before: Channel, after: Channel) -> list[RolloutChange]:
-    """How many percent of which devices take another bundle than before; whoever is offered nothing keeps what it has."""
+def compare_channels(before: Channel, after: Channel) -> list[RolloutChange]:
+    """Return the percentage of devices that take another bundle; a device that is offered nothing keeps what it has."""
     groups = sorted(set().union(*(entry.groups for channel in (before, after) for entry in channel.entries)))
-    found = [RolloutChange(group, _changed(before, after, group)) for group in (None, *groups)]
-    # A group that fares like everybody else needs no line of its own.
-    return [change for change in found if change.group is None or change.percent != found[0].percent]
+    changes = [RolloutChange(group, _compute_changed_percent(before, after, group)) for group in (None, *groups)]
+    # A group with the same percentage as everyone needs no line of its own.
+    return [change for change in changes if change.group is None or change.percent != changes[0].percent]
 
 
-def described(entries: Sequence[ChannelEntry]) -> str:
-    """A channel's entries for people."""
+def describe_entries(entries: Sequence[ChannelEntry]) -> str:
+    """Return a channel's entries as text for people."""
     if len(entries) == 1 and entries[0].percent is None and not entries[0].groups:
         return f"{entries[0].version} for everyone" + (f" (variant {entries[0].variant})" if entries[0].variant else "")
-    return "; ".join(map(_described, entries)) or "empty"
+    return "; ".join(map(_describe_entry, entries)) or "empty"
 
 
-def _described(entry: ChannelEntry) -> str:
-    whom = f"group {', '.join(sorted(entry.groups))}" if entry.groups else "everyone"
-    if entry.percent is not None:
-        whom = f"{entry.percent:g} % of {whom}"
-    elif not entry.groups:
-        whom = "everyone else"
-    return f"{entry.version} for {whom}" + (f" (variant {entry.variant})" if entry.variant else "")
+def _add_slice(entries: list[ChannelEntry], entry: ChannelEntry) -> None:
+    """Put a slice into a channel's entries: in place of the same slice, else after the last slice of its groups."""
+    same_groups = [index for index, each in enumerate(entries) if each.groups == entry.groups]
+    slices = [index for index in same_groups if entries[index].percent is not None]
+    match = next((index for index in slices if _is_same_slice(entries[index], entry)), None)
+    if match is not None:
+        entries[match] = entry
+    elif slices:
+        entries.insert(slices[-1] + 1, entry)
+    elif same_groups:
+        entries.insert(same_groups[0], entry)
+    else:
+        entries.insert(0 if entry.groups else len(entries), entry)
 
 
-def _same_slice(old: ChannelEntry, new: ChannelEntry) -> bool:
+def _is_same_slice(old: ChannelEntry, new: ChannelEntry) -> bool:
     return old.variant == new.variant and (new.variant is not None or old.bundle == new.bundle)
 
 
-def _changed(before: Channel, after: Channel, group: str | None) -> float:
-    marks = {0, LINE}
+def _describe_entry(entry: ChannelEntry) -> str:
+    audience = f"group {', '.join(sorted(entry.groups))}" if entry.groups else "everyone"
+    if entry.percent is not None:
+        audience = f"{entry.percent:g} % of {audience}"
+    elif not entry.groups:
+        audience = "everyone else"
+    return f"{entry.version} for {audience}" + (f" (variant {entry.variant})" if entry.variant else "")
+
+
+def _compute_changed_percent(before: Channel, after: Channel, group: str | None) -> float:
+    bounds = {0, POSITIONS}
     for channel in (before, after):
-        for _, lower, upper in slices(channel):
-            marks |= {lower, upper}
-    ordered = sorted(marks)
-    moved = 0
-    for lower, upper in zip(ordered, ordered[1:], strict=False):
-        now = _taken(after, upper, group)
-        if now is not None and now != _taken(before, upper, group):
-            moved += upper - lower
-    return moved / 1e6
+        for _, lower, upper in compute_slices(channel):
+            bounds |= {lower, upper}
+    ordered = sorted(bounds)
+    changed = 0
+    for lower, upper in pairwise(ordered):
+        bundle = _find_bundle_at(after, upper, group)
+        if bundle is not None and bundle != _find_bundle_at(before, upper, group):
+            changed += upper - lower
+    return changed / 1e6
 
 
-def _taken(channel: Channel, where: int, group: str | None) -> str | None:
-    for entry, lower, upper in slices(channel):
-        if entry.is_for(group) and lower < where <= upper:
+def _find_bundle_at(channel: Channel, position: int, group: str | None) -> str | None:
+    """Return the bundle of the devices at a position of the line, in millionths of a percent."""
+    for entry, lower, upper in compute_slices(channel):
+        if entry.is_for(group) and lower < position <= upper:
             return entry.bundle
     return None

@@ -1,9 +1,9 @@
-"""Publishing to Firebase ML, for as long as that service exists: until 2027-06-15. The only importer of firebase_admin.
+"""Publish to Firebase ML until that service ends on 2027-06-15. Only this module imports firebase_admin.
 
-Firebase ML takes the .tflite file alone. So the labels travel inside it, as TFLite metadata holds them: a zip behind the
-model's end. What is pushed is what was tried before. Version, thresholds and background label stay behind.
+Firebase ML accepts the .tflite file alone, so the labels are embedded as TFLite metadata stores them: a zip appended to
+the model. What is pushed is what was tried before. Version, thresholds and background label are lost.
 
-The Admin SDK uploads the file to a bucket of the project, from where Firebase ML takes a copy of its own.
+The Admin SDK uploads the file to a bucket of the project, from which Firebase ML takes its own copy.
 """
 
 import contextlib
@@ -11,17 +11,17 @@ import io
 import re
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.bundle.archive import write_zip
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.bundle.label_file import parse_labels
-from appliance.bundle.tflite_metadata import packed_labels, read_facts
-from appliance.errors import PublishError, how_to_install
+from appliance.bundle.tflite_metadata import extract_labels, read_facts
+from appliance.errors import PublishError, suggest_install
 from appliance.labeling.probe import probe
 
 WAIT_S = 300.0
@@ -34,13 +34,13 @@ class FirebasePush:
     """What was published.
 
     Attributes:
-        name, tags: Under which it is found.
-        project_id, model_id: Where it is.
-        created: Whether there was none of this name before.
+        name, tags: The model's name and tags in Firebase ML.
+        project_id, model_id: Its location.
+        created: Whether there was no model of this name before.
         identity: The model; its sha256 is that of the file with its labels.
-        size_bytes: Of that file.
-        invoke_ms: One picture, here.
-        left_behind: What of the bundle does not travel, in words.
+        size_bytes: The size of that file.
+        invoke_ms: The inference time on this machine.
+        left_behind: The properties of the bundle that are lost, in words.
     """
 
     name: str
@@ -54,88 +54,100 @@ class FirebasePush:
     left_behind: tuple[str, ...]
 
 
-def push(
+def push_to_firebase(
     source: Path,
     *,
     name: str | None = None,
     tags: Sequence[str] = (),
     bucket: str | None = None,
     credentials: Path | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], None] = lambda text: None,
 ) -> FirebasePush:
-    """Tries a bundle and publishes it under a name; what was published under it before is replaced.
+    """Try a bundle and publish it under a name; the previous model of this name is replaced.
 
     Args:
         source: A folder, a .zip or a .tflite.
-        name: Under which devices ask for it; None: the bundle's.
-        tags: To find it by; none: those that it has stay.
+        name: The name that devices request; None: the bundle's.
+        tags: The model's tags; empty: it keeps its tags.
         bucket: A bucket of the project's Cloud Storage; None: PROJECT.firebasestorage.app.
-        credentials: A service account's key; None: as GOOGLE_APPLICATION_CREDENTIALS says.
-        say: Told what takes a while.
+        credentials: A service account's key; None: the one in GOOGLE_APPLICATION_CREDENTIALS.
+        report: Called with a line for each step that takes long.
 
     Raises:
-        BundleError, ProbeError: The bundle is no good, or could not be tried.
-        PublishError: A name will not do, the Admin SDK is missing, or Google says no.
+        BundleError, ProbeError: The bundle is invalid or could not be tried.
+        PublishError: A name is invalid, the Admin SDK is missing, or Google refuses.
     """
     bundle = read_bundle(source)
     name = name or bundle.identity.name
-    for what, text in (("name of a model", name), *(("tag", tag) for tag in tags)):
+    for kind, text in (("name of a model", name), *(("tag", tag) for tag in tags)):
         if not _NAME.fullmatch(text):
             raise PublishError(
-                f"{text!r} cannot be the {what} in Firebase ML: use 1 to 32 letters, digits, hyphens, underscores"
+                f"{text!r} cannot be the {kind} in Firebase ML; use 1 to 32 letters, digits, hyphens, underscores"
             )
-    with tempfile.TemporaryDirectory(prefix="appliance-publish-") as scratch, _google(credentials) as app:
+    with tempfile.TemporaryDirectory(prefix="appliance-publish-") as scratch, _open_app(credentials) as app:
         file = Path(scratch, f"{name}.tflite")
-        file.write_bytes(with_labels(bundle))
-        tried = probe(file)
-        bucket = bucket or f"{app.project_id}.firebasestorage.app"
-        model, created = _publish(app, file, bucket, name, list(tags), say)
+        file.write_bytes(embed_labels(bundle))
+        probed = probe(file)
+        model_format = _upload(app, file, bucket or f"{app.project_id}.firebasestorage.app", report)
+        model, created = _publish(app, model_format, name, list(tags), report)
         return FirebasePush(
-            name, tuple(model.tags or ()), app.project_id, model.model_id, created, tried.identity, file.stat().st_size,
-            tried.invoke_ms, _left_behind(bundle),
-        )  # fmt: skip
+            name=name,
+            tags=tuple(model.tags or ()),
+            project_id=app.project_id,
+            model_id=model.model_id,
+            created=created,
+            identity=probed.identity,
+            size_bytes=file.stat().st_size,
+            invoke_ms=probed.invoke_ms,
+            left_behind=_list_lost_properties(bundle),
+        )
 
 
-def with_labels(bundle: Bundle) -> bytes:
-    """The .tflite file with the bundle's labels in it.
+def embed_labels(bundle: Bundle) -> bytes:
+    """Return the .tflite file with the bundle's labels in it.
 
     Raises:
-        PublishError: It carries others.
+        PublishError: The file already contains other labels.
     """
-    content = bundle.model_bytes()
-    packed = packed_labels(content, read_facts(content))
-    if packed is None:
+    content = bundle.read_model()
+    embedded = extract_labels(content, read_facts(content))
+    if embedded is None:
         archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as files:
-            entry = zipfile.ZipInfo(_LABELS_NAME, (1980, 1, 1, 0, 0, 0))
-            files.writestr(entry, "".join(f"{label}\n" for label in bundle.labels))
+        labels = "".join(f"{label}\n" for label in bundle.labels).encode()
+        write_zip(archive, [(_LABELS_NAME, labels)], mode=0o600)
         return content + archive.getvalue()
-    if parse_labels(packed[1], f"{bundle.source}: {packed[0]} inside the model") != bundle.labels:
+    if parse_labels(embedded[1], f"{bundle.source}: {embedded[0]} inside the model") != bundle.labels:
         raise PublishError(
-            f"{bundle.source}: the labels inside the model are not those of its label file, and Firebase ML delivers only those "
-            "inside: make the two the same"
+            f"{bundle.source}: the labels inside the model differ from its label file, and Firebase ML delivers only "
+            "the labels inside; make them equal"
         )
     return content
 
 
-def _left_behind(bundle: Bundle) -> tuple[str, ...]:
-    found = {
+def _list_lost_properties(bundle: Bundle) -> tuple[str, ...]:
+    properties = {
         f"version {bundle.version}": bundle.version,
         f"confidenceThreshold {bundle.confidence_threshold}": bundle.confidence_threshold is not None,
         "labelThresholds": bundle.label_thresholds,
         f"backgroundLabel {bundle.background_label!r}": bundle.background_label,
     }
-    return tuple(text for text, there in found.items() if there)
+    return tuple(text for text, is_set in properties.items() if is_set)
+
+
+def _upload(app: Any, file: Path, bucket: str, report: Callable[[str], None]) -> Any:
+    from firebase_admin import ml
+
+    report(f"uploading {file.stat().st_size / 1e6:.1f} MB …")
+    return ml.TFLiteFormat(ml.TFLiteGCSModelSource.from_tflite_model_file(str(file), bucket, app))
 
 
 def _publish(
-    app: Any, file: Path, bucket: str, name: str, tags: list[str], say: Callable[[str], None]
+    app: Any, model_format: Any, name: str, tags: list[str], report: Callable[[str], None]
 ) -> tuple[Any, bool]:
+    """Create or replace the model and publish it; return it, and whether it was created."""
     from firebase_admin import ml
 
-    say(f"uploading {file.stat().st_size / 1e6:.1f} MB …")
-    model_format = ml.TFLiteFormat(ml.TFLiteGCSModelSource.from_tflite_model_file(str(file), bucket, app))
-    # All are looked through: there are few, and a filter's syntax is the server's own business.
+    # Search all models: there are few, and the filter syntax is the server's own.
     model = next((each for each in ml.list_models(app=app).iterate_all() if each.display_name == name), None)
     created = model is None
     if model is None:
@@ -146,41 +158,40 @@ def _publish(
         if tags:
             model.tags = tags
         model = ml.update_model(model, app)
-    say("Firebase ML looks at it …")
+    report("waiting for Firebase ML to check the model …")
     model.wait_for_unlocked(WAIT_S)
     if model.validation_error:
-        raise PublishError(f"Firebase ML does not take {name}: {model.validation_error}")
+        raise PublishError(f"Firebase ML refuses {name}: {model.validation_error}")
     published = ml.publish_model(model.model_id, app)
     published.wait_for_unlocked(WAIT_S)
     return published, created
 
 
 @contextlib.contextmanager
-def _google(key: Path | None) -> Iterator[Any]:
-    """The project, and what goes wrong with it in one sentence each."""
+def _open_app(key: Path | None) -> Iterator[Any]:
+    """Open the Firebase project; its errors become a PublishError with one sentence."""
     try:
         with warnings.catch_warnings():
-            # It warns of the end of Firebase ML at each call; this program says it once itself.
+            # The SDK warns of the end of Firebase ML at each call; the command prints that once itself.
             warnings.simplefilter("ignore", DeprecationWarning)
             import firebase_admin
             from firebase_admin import credentials, exceptions
             from google.api_core.exceptions import GoogleAPIError
             from google.auth.exceptions import GoogleAuthError
-            from google.cloud import storage  # noqa: F401 - the SDK needs it, and says so only after a part of the work
+            from google.cloud import storage  # noqa: F401 - the SDK reports it missing only after the upload
     except ImportError as error:
         raise PublishError(
-            f"publishing to Firebase ML needs Google's Admin SDK ({error.name} is missing); {how_to_install('firebase')}"
+            f"publishing to Firebase ML needs Google's Admin SDK ({error.name} is missing); "
+            f"{suggest_install('firebase')}"
         ) from error
     try:
-        found = credentials.Certificate(str(key)) if key else None
+        certificate = credentials.Certificate(str(key)) if key else None
     except (OSError, ValueError) as error:
         raise PublishError(f"{key} is not a service account's key: {error}") from error
-    app = firebase_admin.initialize_app(found)
+    app = firebase_admin.initialize_app(certificate)
     try:
         if not app.project_id:
-            raise PublishError(
-                "nothing says which Firebase project is meant: name a service account's key with --credentials"
-            )
+            raise PublishError("the Firebase project is unknown; name a service account's key with --credentials")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield app
@@ -188,12 +199,12 @@ def _google(key: Path | None) -> Iterator[Any]:
         if isinstance(error, AttributeError) and "private key" not in str(error):
             raise
         text = " ".join(str(error).split()).rstrip(".")
-        raise PublishError(f"Google does not publish it: {text}{_advice(text)}") from error
+        raise PublishError(f"Google refuses to publish the model: {text}{_suggest_remedy(text)}") from error
     finally:
         firebase_admin.delete_app(app)
 
 
-def _advice(text: str) -> str:
+def _suggest_remedy(text: str) -> str:
     if "bucket does not exist" in text or "404" in text:
         return "; name the project's bucket with --bucket (older projects: PROJECT.appspot.com)"
     if "private key" in text:

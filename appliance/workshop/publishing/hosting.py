@@ -1,40 +1,40 @@
-"""What Firebase Hosting is told about a site: how long caches may keep which file, and what is no part of it.
+"""The configuration of Firebase Hosting for a site: which files caches may keep for how long, and what is not uploaded.
 
-timestamp.json and the roots are asked for to learn of changes, so nobody may keep them; that includes the answer "not
-there" for the next root. Everything else carries its version or its hash in its name and never changes. There must be no
-rewrites: one to index.html would answer for a root that does not exist, and no device could update any more.
+Devices request timestamp.json and the roots to learn of changes, so caches must not keep them; that includes the answer
+404 for the next root. Every other file has its version or its hash in its name and never changes. There must be no
+rewrites: a rewrite to index.html would answer for a root that does not exist, and no device could update any more.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 from appliance.errors import PublishError
-from appliance.workshop.publishing.site_files import Write
+from appliance.workshop.publishing.site_files import WriteFile
+
+_NO_CACHE = [{"key": "Cache-Control", "value": "no-cache"}]
+_IMMUTABLE = [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}]
 
 FIREBASE_JSON = {
     "hosting": {
         "public": ".",
         "ignore": ["firebase.json", "firebase-debug.log", "**/.*"],
         "headers": [
-            {"source": "/metadata/timestamp.json", "headers": [{"key": "Cache-Control", "value": "no-cache"}]},
-            {"source": "/metadata/*.root.json", "headers": [{"key": "Cache-Control", "value": "no-cache"}]},
-            {
-                "source": "/metadata/*.@(targets|snapshot).json",
-                "headers": [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}],
-            },
-            {
-                "source": "/targets/**",
-                "headers": [{"key": "Cache-Control", "value": "public, max-age=31536000, immutable"}],
-            },
+            {"source": "/metadata/timestamp.json", "headers": _NO_CACHE},
+            {"source": "/metadata/*.root.json", "headers": _NO_CACHE},
+            {"source": "/metadata/*.@(targets|snapshot).json", "headers": _IMMUTABLE},
+            {"source": "/targets/**", "headers": _IMMUTABLE},
         ],
     }
 }
-# Each check asks for a root that is not there yet, so this page is what devices load most.
+# Each check requests a root that does not exist yet, so devices load this page most of all.
 NOT_FOUND = b"<!doctype html><title>404</title>Not here.\n"
 
+_MAX_KEY_BYTES = 65536
 
-def write_hosting(site: Path, write: Write) -> None:
-    """Writes firebase.json and 404.html, where they are not there yet: they are the operator's to change."""
+
+def write_hosting(site: Path, write: WriteFile) -> None:
+    """Write firebase.json and 404.html if they do not exist; the operator may change them."""
     for name, content in (
         ("firebase.json", json.dumps(FIREBASE_JSON, indent=2).encode() + b"\n"),
         ("404.html", NOT_FOUND),
@@ -43,30 +43,28 @@ def write_hosting(site: Path, write: Write) -> None:
             write(site / name, content)
 
 
-def hosting_faults(site: Path) -> list[str]:
-    """What would keep devices from a site that is uploaded as it stands."""
+def find_hosting_faults(site: Path) -> list[str]:
+    """Return what would keep devices from using a site that is uploaded as it is."""
     faults = [
-        f"{file.relative_to(site)} is a private key: take it out of the site, and rotate it if it was ever uploaded"
+        f"{file.relative_to(site)} is a private key; remove it from the site, and rotate it if it was ever uploaded"
         for file in site.rglob("*")
-        if file.is_file() and file.stat().st_size < 65536 and b"PRIVATE KEY-----" in file.read_bytes()
+        if file.is_file() and file.stat().st_size < _MAX_KEY_BYTES and b"PRIVATE KEY-----" in file.read_bytes()
     ]
     try:
-        hosting = json.loads((site / "firebase.json").read_bytes()).get("hosting", {})
+        hosting: Any = json.loads((site / "firebase.json").read_bytes()).get("hosting", {})
     except FileNotFoundError:
         return faults
     except (OSError, ValueError, AttributeError) as error:
         return [*faults, f"firebase.json cannot be read: {error}"]
-    for one in hosting if isinstance(hosting, list) else [hosting]:
-        if isinstance(one, dict) and one.get("rewrites"):
-            faults.append(
-                "firebase.json has rewrites: they answer for the next root, which is not there, and stop updates"
-            )
+    configs = hosting if isinstance(hosting, list) else [hosting]
+    if any(isinstance(config, dict) and config.get("rewrites") for config in configs):
+        faults.append(
+            "firebase.json has rewrites; they answer for the next root, which does not exist, and stop all updates"
+        )
     return faults
 
 
-def refuse_inside(site: Path, keys: Path) -> None:
-    """Raises PublishError where keys would lie in the folder that is uploaded."""
+def require_keys_outside(site: Path, keys: Path) -> None:
+    """Raise PublishError if the keys would be inside the folder that is uploaded."""
     if keys.resolve().is_relative_to(site.resolve()):
-        raise PublishError(
-            f"{keys} lies inside {site}, which is uploaded as it stands: keep the keys in another folder"
-        )
+        raise PublishError(f"{keys} is inside {site}, which is uploaded as a whole; keep the keys in another folder")

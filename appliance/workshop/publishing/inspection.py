@@ -1,7 +1,7 @@
-"""Looks at a site: when what expires, and whether a device would accept it, in a folder or where it is served.
+"""Inspect a site: when its metadata expires, and whether a device would accept it, in a folder or where it is served.
 
-`check_site` goes the device's own way, with the device's own code and from the root that devices come with; then it takes
-every file that the site vouches for, since the next device may ask for any of them.
+`check_site` follows the device's own procedure with the device's own code, from the root that devices come with; then
+it reads every file that the site vouches for, because the next device may request any of them.
 """
 
 import tempfile
@@ -12,19 +12,28 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from appliance.bundle.bundle import read_bundle
-from appliance.errors import ApplianceError, BundleError, HttpStatusError, PublishError, SourceError, UpdateError
+from appliance.errors import (
+    ApplianceError,
+    BundleError,
+    HttpStatusError,
+    PublishError,
+    SourceError,
+    UpdateError,
+    describe_os_error,
+)
 from appliance.repository.channel import MAX_BYTES, Channel, parse_channel
 from appliance.repository.client import Fetch, RepositoryTarget, TrustedRepository
-from appliance.transport.download import Wanted, download
+from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
-from appliance.workshop.publishing.channels import described
-from appliance.workshop.publishing.contents import channel_names, read_channel
-from appliance.workshop.publishing.hosting import hosting_faults
+from appliance.workshop.publishing.channels import describe_entries
+from appliance.workshop.publishing.contents import list_channels, read_channel
+from appliance.workshop.publishing.hosting import find_hosting_faults
 from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.signed_site import RoleState, SignedSite
 
-SOON = timedelta(days=14)
+EXPIRES_SOON = timedelta(days=14)
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024
+_LOCAL_URL = "file://site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,137 +45,151 @@ class SiteStatus:
     channels: Mapping[str, Channel]
 
     @property
-    def soon(self) -> bool:
-        """Whether something expires within 14 days, or has."""
-        return any(role.expires - self.now < SOON for role in self.roles)
+    def expires_soon(self) -> bool:
+        """Whether any metadata has expired or expires within 14 days."""
+        return any(role.expires - self.now < EXPIRES_SOON for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFinding:
-    """One thing that was looked at."""
+    """One check of a site and its result."""
 
-    good: bool
-    what: str
+    is_ok: bool
+    message: str
 
 
-def site_status(site: Path, keys: KeyFolder | None = None, now: datetime | None = None) -> SiteStatus:
-    """How a site in a folder stands.
+def read_site_status(site: Path, keys: KeyFolder | None = None, now: datetime | None = None) -> SiteStatus:
+    """Return the roles and channels of a site in a folder.
 
     Raises:
-        PublishError: It is none, or not whole.
+        PublishError: The folder is not a site, or is incomplete.
     """
     with SignedSite(site) as opened:
         channels = {
-            name: channel for name in channel_names(opened) if (channel := read_channel(opened, name)) is not None
+            name: channel for name in list_channels(opened) if (channel := read_channel(opened, name)) is not None
         }
-        return SiteStatus(now or datetime.now(UTC), tuple(opened.states(keys)), channels)
+        return SiteStatus(now or datetime.now(UTC), tuple(opened.list_roles(keys)), channels)
 
 
 def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
-    """Goes through a site as a device would, and says what it finds as it goes.
+    """Check a site as a device would, and yield each finding as soon as it is known.
 
     Args:
-        site: A folder, or the address where it is served.
+        site: A folder, or the URL at which it is served.
         root: The root metadata that devices come with; None: a folder's own first one.
 
     Raises:
-        PublishError: Nothing can be looked at: there is no root to begin from.
+        PublishError: There is no root to start from.
     """
-    served = "://" in site
-    if served and root is None:
+    is_served = "://" in site
+    if is_served and root is None:
         raise PublishError(
-            "a site that is served is held against the root that devices have: name the keys' folder with --keys"
+            "a served site is checked against the root that devices have; name the keys' folder with --keys"
         )
+    folder = Path(site)
+    if not is_served:
+        yield from (SiteFinding(False, fault) for fault in find_hosting_faults(folder))
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as scratch:
         http = Http()
         try:
-            folder = Path(site)
-            if not served:
-                yield from (SiteFinding(False, fault) for fault in hosting_faults(folder))
-            trusted = _root(root, folder)
-            fetch: Fetch = (
-                (lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body) if served else _from_folder(folder)
-            )
-            base = site if served else "file://site"
-            repository = TrustedRepository(Path(scratch, "trusted"), trusted, base, fetch)
-            try:
-                repository.refresh()
-            except UpdateError as error:
-                yield SiteFinding(False, _in_folder(str(error), folder, served))
-                return
-            yield SiteFinding(True, "a device that comes with this root believes the metadata")
-            for path in repository.paths():
-                yield _check_target(repository, path, Path(scratch), http if served else None, folder)
+            checker = _SiteChecker(Path(scratch), folder, http if is_served else None)
+            yield from checker.check(_read_root(root, folder), site)
         finally:
             http.close()
 
 
-def _check_target(
-    repository: TrustedRepository, path: str, scratch: Path, http: Http | None, site: Path
-) -> SiteFinding:
-    target = repository.open(path)
-    if target is None:
-        return SiteFinding(False, f"{path} cannot be found in the metadata")
-    try:
-        if path.startswith("channels/"):
-            return _check_channel(repository, target)
-        if http is not None:
-            file = scratch / "bundle.zip"
-            download(http, target.url, file, Wanted(_MAX_BUNDLE_BYTES, target.size_bytes, immutable=True))
-        else:
-            file = _local(site, target.url)
-        target.verify(file)
-        if path.startswith("bundles/"):
-            read_bundle(file)
-        return SiteFinding(True, f"{path}: {target.size_bytes / 1e6:.1f} MB, as signed")
-    except FileNotFoundError:
-        return SiteFinding(False, f"{path} is missing: {_local(site, target.url)} is not there")
-    except BundleError as error:
-        return SiteFinding(False, f"{path} is no good bundle: {error}")
-    except (ApplianceError, OSError) as error:
-        return SiteFinding(False, f"{path}: {_in_folder(str(error), site, http is not None)}")
+class _SiteChecker:
+    """The check of one site, with a scratch folder.
 
+    Attributes:
+        folder: The site's folder, unless it is served.
+        http: The client for a served site; None for a folder.
+    """
 
-def _check_channel(repository: TrustedRepository, target: RepositoryTarget) -> SiteFinding:
-    channel = parse_channel(repository.read(target, MAX_BYTES), target.path)
-    missing = [entry.bundle for entry in channel.entries if repository.open(entry.bundle) is None]
-    if missing:
-        return SiteFinding(False, f"{target.path} names {', '.join(missing)}, which the site does not have")
-    return SiteFinding(True, f"{target.path}: {described(channel.entries)}")
+    def __init__(self, scratch: Path, folder: Path, http: Http | None) -> None:
+        self.scratch, self.folder, self.http = scratch, folder, http
 
+    def check(self, root: bytes, url: str) -> Iterator[SiteFinding]:
+        """Yield the findings on the metadata, then on every target."""
+        url = url if self.http else _LOCAL_URL
+        repository = TrustedRepository(self.scratch / "trusted", root, url, self._make_fetch())
+        try:
+            repository.refresh()
+        except UpdateError as error:
+            yield SiteFinding(False, self._localize(error))
+            return
+        yield SiteFinding(True, "a device that comes with this root trusts the metadata")
+        for path in repository.list_targets():
+            yield self._check_target(repository, path)
 
-def _root(root: Path | None, site: Path) -> bytes:
-    if root is None:
-        with SignedSite(site) as opened:
-            return opened.first_root()
-    try:
-        return root.read_bytes()
-    except OSError as error:
-        raise PublishError(f"{root} cannot be read: {error.strerror}; `publish init` put it beside the keys") from error
+    def _make_fetch(self) -> Fetch:
+        http = self.http
+        if http is None:
+            return self._read_file
+        return lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body
 
-
-def _from_folder(site: Path) -> Fetch:
-    """Reads a site's files as a server would send them."""
-
-    def fetch(url: str, max_bytes: int) -> bytes:
-        file = _local(site, url)
+    def _read_file(self, url: str, max_bytes: int) -> bytes:
+        """Read a file of the folder as a server would send it."""
+        file = self._get_file(url)
         try:
             with file.open("rb") as opened:
                 content = opened.read(max_bytes + 1)
         except FileNotFoundError:
-            raise HttpStatusError(f"{file} is not there", 404) from None
+            raise HttpStatusError(f"{file} does not exist", 404) from None
         except OSError as error:
-            raise SourceError(f"{file} cannot be read: {error.strerror}") from error
+            raise SourceError(f"{file} cannot be read: {describe_os_error(error)}") from error
         if len(content) > max_bytes:
-            raise SourceError(f"{file} has more than the {max_bytes} bytes that are read")
+            raise SourceError(f"{file} is larger than the limit of {max_bytes} bytes")
         return content
 
-    return fetch
+    def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
+        target = repository.find_target(path)
+        if target is None:
+            return SiteFinding(False, f"{path} is missing in the metadata")
+        try:
+            if path.startswith("channels/"):
+                return _check_channel(repository, target)
+            if self.http is not None:
+                file = self.scratch / "bundle.zip"
+                download(
+                    self.http, target.url, file, DownloadSpec(_MAX_BUNDLE_BYTES, target.size_bytes, immutable=True)
+                )
+            else:
+                file = self._get_file(target.url)
+            target.verify(file)
+            if path.startswith("bundles/"):
+                read_bundle(file)
+            return SiteFinding(True, f"{path}: {target.size_bytes / 1e6:.1f} MB, as signed")
+        except FileNotFoundError:
+            return SiteFinding(False, f"{path} is missing: {self._get_file(target.url)} does not exist")
+        except BundleError as error:
+            return SiteFinding(False, f"{path} is not a valid bundle: {error}")
+        except (ApplianceError, OSError) as error:
+            return SiteFinding(False, f"{path}: {self._localize(error)}")
+
+    def _get_file(self, url: str) -> Path:
+        return self.folder / unquote(url.removeprefix(f"{_LOCAL_URL}/"))
+
+    def _localize(self, error: Exception) -> str:
+        """Return an error's message with the folder's path instead of the local URL."""
+        return str(error) if self.http else str(error).replace(_LOCAL_URL, str(self.folder))
 
 
-def _local(site: Path, url: str) -> Path:
-    return site / unquote(url.removeprefix("file://site/"))
+def _check_channel(repository: TrustedRepository, target: RepositoryTarget) -> SiteFinding:
+    channel = parse_channel(repository.read_target(target, MAX_BYTES), target.path)
+    missing = [entry.bundle for entry in channel.entries if repository.find_target(entry.bundle) is None]
+    if missing:
+        return SiteFinding(False, f"{target.path} names {', '.join(missing)}, which the site does not have")
+    return SiteFinding(True, f"{target.path}: {describe_entries(channel.entries)}")
 
 
-def _in_folder(sentence: str, site: Path, served: bool) -> str:
-    return sentence if served else sentence.replace("file://site", str(site))
+def _read_root(root: Path | None, site: Path) -> bytes:
+    if root is None:
+        with SignedSite(site) as opened:
+            return opened.read_first_root()
+    try:
+        return root.read_bytes()
+    except OSError as error:
+        raise PublishError(
+            f"{root} cannot be read: {describe_os_error(error)}; `publish init` wrote it next to the keys"
+        ) from error

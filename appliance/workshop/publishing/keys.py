@@ -1,16 +1,15 @@
-"""The operator's keys: one file each, ed25519, encrypted or readable by their owner alone.
+"""The operator's keys: one file each, ed25519, encrypted or readable by their owner only.
 
-A file is named by its role and the beginning of its key's id, so new and old keys lie side by side while they are
-rotated, and the site's root alone decides which of them is used: an interruption never leaves a site without its keys.
-The root key lies in a folder of its own, which is meant to be taken away: it is needed to rotate keys and once a year.
+A file is named by its role and the beginning of its key's id, so old and new keys coexist during a rotation, and the
+site's root alone decides which are used: an interruption never leaves a site without its keys. The root key is in a
+folder of its own, which should be kept offline: it is needed only to rotate keys and once a year.
 """
 
-import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
-from appliance.errors import PublishError, how_to_install
+from appliance.errors import PublishError, describe_os_error, suggest_install
 from appliance.system.atomic_files import write_durably
 
 try:
@@ -22,11 +21,11 @@ try:
         PrivateFormat,
         load_pem_private_key,
     )
-    from securesystemslib.signer import CryptoSigner, SSlibKey
+    from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 except ImportError as error:
-    raise PublishError(f"publishing needs the extra `publish`; {how_to_install('publish')}") from error
+    raise PublishError(f"publishing needs the extra `publish`; {suggest_install('publish')}") from error
 
-log = logging.getLogger(__name__)
+__all__ = ["ROLES", "ROOT", "CryptoSigner", "KeyFolder", "Passphrase"]
 
 ROOT = "root"
 ROLES = ("targets", "snapshot", "timestamp")
@@ -40,16 +39,18 @@ class KeyFolder:
 
     def __init__(
         self, folder: Path, root_folder: Path | None = None, passphrase: Passphrase | None = None, encrypt: bool = False
-    ):
-        """Args:
-        folder: Of the keys for every push.
-        root_folder: Of the root key; None: `root` in `folder`.
-        passphrase: Asked once, when a key is encrypted or is to be; None: there is nobody to ask.
-        encrypt: Whether new keys are encrypted; they also are where an old one was.
+    ) -> None:
+        """Remember where the keys are; nothing is read yet.
+
+        Args:
+            folder: Holds the keys for every push.
+            root_folder: Holds the root key; None: `root` in `folder`.
+            passphrase: Called once, when a key is encrypted or must be; None: no passphrase is available.
+            encrypt: Whether new keys are encrypted; they also are if an old one was.
         """
         self.folder = folder
         self.root_folder = root_folder or folder / ROOT
-        self._ask, self._encrypt = passphrase, encrypt
+        self._ask_passphrase, self._encrypt = passphrase, encrypt
         self._passphrase: bytes | None = None
 
     @property
@@ -58,101 +59,100 @@ class KeyFolder:
         return self.folder / "root.json"
 
     def create(self, role: str) -> CryptoSigner:
-        """Makes a key and its file.
+        """Create a key and its file.
 
         Raises:
-            PublishError: It cannot be written, or there is nobody to ask for the passphrase.
+            PublishError: The file cannot be written, or no passphrase is available.
         """
         key = Ed25519PrivateKey.generate()
         signer = CryptoSigner(key)
-        protection = BestAvailableEncryption(self._secret()) if self._encrypt else NoEncryption()
-        folder = self._folder(role)
+        protection = BestAvailableEncryption(self._get_passphrase()) if self._encrypt else NoEncryption()
+        folder = self._get_folder(role)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
-            write_durably(self._file(role, signer.public_key.keyid), content, 0o600)
+            write_durably(self._get_file(role, signer.public_key.keyid), content, 0o600)
         except OSError as error:
-            raise PublishError(f"{folder}: the key for {role} cannot be written: {error.strerror or error}") from error
+            raise PublishError(f"{folder}: the key for {role} cannot be written: {describe_os_error(error)}") from error
         return signer
 
-    def signer(self, role: str, public: SSlibKey) -> CryptoSigner:
-        """Signs with the key that belongs to a public one.
+    def load_signer(self, role: str, public: Key) -> CryptoSigner:
+        """Load the private key of a public key, for signing.
 
         Raises:
-            PublishError: Its file is not here, is readable by others, is damaged, or the passphrase is wrong.
+            PublishError: The file is missing, damaged or readable by others, or the passphrase is wrong.
         """
-        file = self._file(role, public.keyid)
+        file = self._get_file(role, public.keyid)
         try:
             mode = file.stat().st_mode
             content = file.read_bytes()
         except FileNotFoundError:
-            raise self._missing(role, file) from None
+            raise self._missing_key_error(role, file) from None
         except OSError as error:
-            raise PublishError(f"{file} cannot be read: {error.strerror or error}") from error
+            raise PublishError(f"{file} cannot be read: {describe_os_error(error)}") from error
         if mode & 0o077:
-            raise PublishError(f"{file} can be read by others, so it may be known to them; chmod 600 it, or rotate it")
+            raise PublishError(f"{file} can be read by others, who may have copied it; chmod 600 it, or rotate it")
         try:
-            key = self._load(content, file)
+            key = self._decode(content, file)
         except ValueError as error:
-            raise PublishError(f"{file} is no private key, or the passphrase is wrong") from error
+            raise PublishError(f"{file} is not a private key, or the passphrase is wrong") from error
         try:
-            return CryptoSigner(key, public)
-        except Exception as error:  # securesystemslib raises several kinds, each for "not that key"
-            raise PublishError(f"{file} is not the key that its name says: {error}") from error
+            return CryptoSigner(key, cast("SSlibKey", public))
+        except Exception as error:  # securesystemslib raises several kinds, all of which mean the wrong key
+            raise PublishError(f"{file} is not the key that its name claims: {error}") from error
 
-    def has(self, role: str, public: SSlibKey) -> bool:
-        """Whether the key's file is here."""
-        return self._file(role, public.keyid).is_file()
+    def has(self, role: str, public: Key) -> bool:
+        """Return whether the key's file exists."""
+        return self._get_file(role, public.keyid).is_file()
 
     def retire(self, role: str, keep: set[str]) -> list[Path]:
-        """Puts the keys of a role that are no longer in force into `retired`; returns where they are now."""
+        """Move the keys of a role except those with the ids `keep` into `retired`; return their new paths."""
         moved = []
-        for file in sorted(self._folder(role).glob(f"{role}-*.pem")):
-            if file not in {self._file(role, keyid) for keyid in keep}:
+        for file in sorted(self._get_folder(role).glob(f"{role}-*.pem")):
+            if file not in {self._get_file(role, keyid) for keyid in keep}:
                 retired = file.parent / "retired"
                 retired.mkdir(mode=0o700, exist_ok=True)
-                os.replace(file, retired / file.name)
-                moved.append(retired / file.name)
+                moved.append(file.replace(retired / file.name))
         return moved
 
     def keep_device_root(self, content: bytes) -> None:
-        """Writes the root metadata that new devices are to come with."""
+        """Write the root metadata to install on new devices."""
         write_durably(self.device_root, content, 0o644)
 
-    def _load(self, content: bytes, file: Path) -> Ed25519PrivateKey:
+    def _decode(self, content: bytes, file: Path) -> Ed25519PrivateKey:
         encrypted = b"ENCRYPTED" in content
-        key = load_pem_private_key(content, self._secret(file) if encrypted else None)
+        key = load_pem_private_key(content, self._get_passphrase(file) if encrypted else None)
         if not isinstance(key, Ed25519PrivateKey):
             raise PublishError(f"{file} is not an ed25519 key")
         self._encrypt |= encrypted
         return key
 
-    def _secret(self, file: Path | None = None) -> bytes:
+    def _get_passphrase(self, file: Path | None = None) -> bytes:
         if self._passphrase is None:
-            if self._ask is None:
-                what = f"{file} is encrypted" if file else "the keys are to be encrypted"
-                raise PublishError(f"{what}, and there is no terminal to ask on: name a file with --passphrase-file")
-            self._passphrase = self._ask().encode()
+            if self._ask_passphrase is None:
+                reason = f"{file} is encrypted" if file else "the keys are to be encrypted"
+                raise PublishError(f"{reason}, but there is no terminal to ask on; name a file with --passphrase-file")
+            self._passphrase = self._ask_passphrase().encode()
             if not self._passphrase:
                 raise PublishError("the passphrase is empty")
         return self._passphrase
 
-    def _missing(self, role: str, file: Path) -> PublishError:
-        folder = self._folder(role)
+    def _missing_key_error(self, role: str, file: Path) -> PublishError:
+        folder = self._get_folder(role)
         others = sorted(folder.glob(f"{role}-*.pem"))
         if others:
             return PublishError(
-                f"{folder} holds the keys of another site: this one's {role} key is {file.name}, "
-                f"which is not there ({others[0].name} is)"
+                f"{folder} holds the keys of another site: this site's {role} key {file.name} is missing "
+                f"({others[0].name} exists)"
             )
         if role == ROOT:
-            return PublishError(f"{file} is not there: bring the folder with the root key and name it with --root-keys")
+            return PublishError(f"{file} is missing; name the folder of the root key with --root-keys")
         return PublishError(
-            f"{file} is not there: name the folder that `publish init` put this site's keys into with --keys"
+            f"{file} is missing; name the folder into which `publish init` put this site's keys with --keys"
         )
 
-    def _folder(self, role: str) -> Path:
+    def _get_folder(self, role: str) -> Path:
         return self.root_folder if role == ROOT else self.folder
 
-    def _file(self, role: str, keyid: str) -> Path:
-        return self._folder(role) / f"{role}-{keyid[:12]}.pem"
+    def _get_file(self, role: str, keyid: str) -> Path:
+        return self._get_folder(role) / f"{role}-{keyid[:12]}.pem"

@@ -1,7 +1,7 @@
-"""What an operator does to a site: make it, push a bundle, promote it, go back, sign again, change keys.
+"""The operations of an operator on a site: create, push, promote, roll back, sign again, rotate keys.
 
-Each is one call that changes a folder on disk; uploading it is the operator's own step (`firebase deploy`). All of them
-leave a site that devices accept wherever they are interrupted (metadata.py).
+Each is one call that changes a folder on disk; uploading it is the operator's own step (`firebase deploy`). Each
+leaves a site that devices accept, even if it is interrupted at any point (signed_site.py).
 """
 
 import contextlib
@@ -14,28 +14,34 @@ from pathlib import Path
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import PublishError
-from appliance.repository import channel as rollout
-from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
-from appliance.workshop.publishing.channels import RolloutChange, changes, pick, pushed
-from appliance.workshop.publishing.contents import bundle_of_version, channel_names, read_before, read_channel, shown
-from appliance.workshop.publishing.hosting import refuse_inside, write_hosting
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, encode_channel
+from appliance.system.names import is_plain_name
+from appliance.workshop.publishing.channels import RolloutChange, add_entry, compare_channels, pick_entry
+from appliance.workshop.publishing.contents import (
+    describe_bundle,
+    find_bundle,
+    list_channels,
+    read_channel,
+    read_previous,
+)
+from appliance.workshop.publishing.hosting import require_keys_outside, write_hosting
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.packing import PackedBundle, pack
-from appliance.workshop.publishing.signed_site import LIFETIME, ROOT_LIFETIME, SignedSite
-from appliance.workshop.publishing.site_files import Write, failures_said, write_public
+from appliance.workshop.publishing.packing import PackedBundle, pack_bundle
+from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, ROOT_LIFETIME, SignedSite
+from appliance.workshop.publishing.site_files import WriteFile, convert_write_errors, write_public
 
-# The root is signed again on the way when its key is at hand and less than this is left, or the rest would outlive it.
-_ROOT_RENEWED_UNDER = timedelta(days=90)
+# `refresh` also renews the root if its key is available and less than this is left, or the root would expire first.
+_ROOT_RENEWAL = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What became of a channel.
+class ChannelResult:
+    """The new state of a channel.
 
     Attributes:
         channel: Its name.
-        entries: What it holds now.
-        changes: How many percent of which devices take another bundle.
+        entries: Its entries.
+        changes: The percentage of which devices takes another bundle.
     """
 
     channel: str
@@ -44,45 +50,54 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class PushResult(Published):
-    """What was pushed: the model, the size of its zip, whether the site had it before, and its inference time here."""
+class PushResult(ChannelResult):
+    """The result of a push.
+
+    Attributes:
+        identity: The model.
+        size_bytes: The size of its zip.
+        was_published: Whether the site had this bundle already.
+        invoke_ms: The inference time on this machine.
+    """
 
     identity: ModelIdentity
     size_bytes: int
-    known: bool
+    was_published: bool
     invoke_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack(Published):
-    """What was gone back to: the name and the version of each bundle that the channel holds now."""
+class RollbackResult(ChannelResult):
+    """The result of a rollback; `bundles` has the name and version of each bundle that the channel holds now."""
 
     bundles: tuple[str, ...]
 
 
 class SitePublisher:
-    """The operator of one site."""
+    """Changes one site with its keys."""
 
     def __init__(
         self,
         site: Path,
         keys: KeyFolder,
         now: datetime | None = None,
-        lifetime: timedelta = LIFETIME,
-        write: Write = write_public,
-    ):
-        """Args:
+        lifetime: timedelta = DEFAULT_LIFETIME,
+        write: WriteFile = write_public,
+    ) -> None:
+        """Check that the keys are outside the site; nothing is read yet.
+
+        Args:
             site: The folder that is uploaded.
             keys: Its keys.
-            now: The time of the signatures, aware; None: the clock's.
-            lifetime: How long they hold; the root's always hold a year.
-            write: Puts a file into the site.
+            now: The time of the signatures, aware; None: the current time.
+            lifetime: How long signatures are valid; the root's are always valid for a year.
+            write: Writes a file into the site.
 
         Raises:
-            PublishError: The keys would lie in the site.
+            PublishError: The keys would be inside the site.
         """
-        refuse_inside(site, keys.folder)
-        refuse_inside(site, keys.root_folder)
+        require_keys_outside(site, keys.folder)
+        require_keys_outside(site, keys.root_folder)
         self.site, self.keys, self.lifetime = site, keys, lifetime
         self._now, self._write = now, write
 
@@ -92,15 +107,15 @@ class SitePublisher:
         return self._now or datetime.now(UTC)
 
     def init(self) -> None:
-        """Makes keys, root and a first empty repository.
+        """Create keys, root and a first empty repository.
 
         Raises:
-            PublishError: There is one already, or a folder cannot be written to.
+            PublishError: A repository or keys exist already, or a folder cannot be written.
         """
-        with failures_said(self.site):
+        with convert_write_errors(self.site):
             if any(self.keys.folder.glob("*.pem")) or any(self.keys.root_folder.glob("*.pem")):
                 raise PublishError(
-                    f"{self.keys.folder} holds keys already: take another folder, one site has its own keys"
+                    f"{self.keys.folder} already holds keys; use another folder, each site has its own keys"
                 )
             with SignedSite.create(self.site, self.keys, self.now, self.lifetime, self._write):
                 write_hosting(self.site, self._write)
@@ -115,48 +130,45 @@ class SitePublisher:
         variant: str | None = None,
         group: str | None = None,
     ) -> PushResult:
-        """Tries a bundle and puts it on a channel.
+        """Try a bundle and put it on a channel.
 
         Args:
             bundle: A folder, a .zip or a .tflite.
-            channel: Made where there is none of this name.
-            version: Instead of the bundle's own.
+            channel: Created if it does not exist.
+            version: Replaces the bundle's own version.
             percent: For this slice of the devices; None: all.
-            variant: What these devices say in their events.
-            group: For devices of this group alone.
+            variant: The variant that these devices report in their events.
+            group: For devices of this group only.
 
         Raises:
-            PublishError, ChannelError: It cannot be put there.
-            BundleError: The bundle is no good.
-            ProbeError: It could not be tried.
+            PublishError, ChannelError: The bundle cannot be put there.
+            BundleError: The bundle is invalid.
+            ProbeError: The bundle could not be tried.
         """
-        for what, name in (("channel", channel), ("variant", variant), ("group", group)):
-            if name is not None and not rollout.is_plain_name(name):
+        for kind, name in (("channel", channel), ("variant", variant), ("group", group)):
+            if name is not None and not is_plain_name(name):
                 raise PublishError(
-                    f"{name!r} cannot be the name of a {what}: use 1 to 64 letters, digits, dots, hyphens, underscores"
+                    f"{name!r} cannot be the name of a {kind}; use 1 to 64 letters, digits, dots, hyphens, underscores"
                 )
         with self._open() as site:
-            packed = pack(bundle, version)
-            known = self._known(site, packed)
+            packed = pack_bundle(bundle, version)
+            was_published = self._is_published(site, packed)
             groups = frozenset([group] if group else [])
             entry = ChannelEntry(packed.path, packed.identity.version, variant, groups, percent)
             before = read_channel(site, channel)
-            after = pushed(before or Channel(secrets.token_hex(8)), entry)
-            if not known:
+            after = add_entry(before or _create_channel(), entry)
+            if not was_published:
                 identity = packed.identity
-                site.put(
-                    packed.path,
-                    packed.content,
-                    {"name": identity.name, "version": identity.version, "model_sha256": identity.sha256},
-                )
-            done = self._put(site, channel, before, after)
+                custom = {"name": identity.name, "version": identity.version, "model_sha256": identity.sha256}
+                site.put(packed.path, packed.content, custom)
+            result = self._publish_channel(site, channel, before, after)
             return PushResult(
-                done.channel,
-                done.entries,
-                done.changes,
+                result.channel,
+                result.entries,
+                result.changes,
                 packed.identity,
                 len(packed.content),
-                known,
+                was_published,
                 packed.probed.invoke_ms,
             )
 
@@ -168,111 +180,117 @@ class SitePublisher:
         version: str | None = None,
         variant: str | None = None,
         percent: float | None = None,
-    ) -> Published:
-        """Gives what is published already to more devices.
+    ) -> ChannelResult:
+        """Give a published bundle to more devices.
 
         Args:
-            channel: Where to.
-            source: The channel it is on; None: the same.
-            version, variant: Which entry is meant, where there are several.
+            channel: The channel to change.
+            source: The channel of the bundle; None: the same.
+            version: Which entry to promote, if there are several.
+            variant: Which entry to promote, if there are several.
             percent: For this slice; None: everyone.
 
         Raises:
-            PublishError, ChannelError: There is no such channel or entry, or the slice is too wide.
+            PublishError, ChannelError: The channel or the entry does not exist, or the slice is too wide.
         """
         with self._open() as site:
             origin = source or channel
-            entry = pick(
-                self._channel(site, origin), origin, version, variant, partial=origin == channel, percent=percent
-            )
+            content = self._require_channel(site, origin)
+            entry = pick_entry(content, origin, version, variant, partial=origin == channel, percent=percent)
             before = read_channel(site, channel)
-            return self._put(site, channel, before, pushed(before or Channel(secrets.token_hex(8)), entry))
+            return self._publish_channel(site, channel, before, add_entry(before or _create_channel(), entry))
 
-    def rollback(self, channel: str = "stable", *, version: str | None = None) -> RolledBack:
-        """Puts a channel back to what it held before, or everyone to a version; under new metadata, as devices demand.
+    def rollback(self, channel: str = "stable", *, version: str | None = None) -> RollbackResult:
+        """Restore the previous content of a channel, or give everyone a version; signed anew, as devices require.
 
-        A version is one of the bundles whose names the channel holds or held: another line of models may have it too.
+        A version is looked up among the bundles whose names the channel holds or held, because another line of models
+        may have the same version.
 
         Raises:
-            PublishError: There is nothing to go back to, no such version, or several bundles have it.
+            PublishError: There is no previous content, no such version, or several bundles have it.
         """
         with self._open() as site:
-            before = self._channel(site, channel)
+            before = self._require_channel(site, channel)
             if version is not None:
-                held = bundle_of_version(site, channel, before, version)
-                put = self._put(site, channel, before, pushed(before, ChannelEntry(held.path, version)))
-                return RolledBack(put.channel, put.entries, put.changes, (shown(held),))
-            content, after = read_before(site, channel, before)
-            site.put(channel_path(channel), content)
+                target = find_bundle(site, channel, before, version)
+                after = add_entry(before, ChannelEntry(target.path, version))
+                result = self._publish_channel(site, channel, before, after)
+                return RollbackResult(result.channel, result.entries, result.changes, (describe_bundle(target),))
+            previous = read_previous(site, channel, before)
+            site.put(channel_path(channel), previous.content)
             site.publish(self.keys, self.now, self.lifetime)
-            bundles = {entry.bundle: site.target(entry.bundle) for entry in after.entries}
-            names = tuple(shown(held) if held else path for path, held in bundles.items())
-            return RolledBack(channel, after.entries, tuple(changes(before, after)), names)
+            entries = previous.channel.entries
+            targets = {entry.bundle: site.find_target(entry.bundle) for entry in entries}
+            names = tuple(describe_bundle(target) if target else path for path, target in targets.items())
+            return RollbackResult(channel, entries, tuple(compare_channels(before, previous.channel)), names)
 
     def refresh(self) -> bool:
-        """Signs everything again, so that it holds longer; the root too where its key is at hand and it is time.
+        """Sign everything again to extend its validity; the root too, if it is due and its key is available.
 
         Returns:
-            Whether the root needs signing again soon and its key is not here.
+            Whether the root is due and its key is missing.
         """
         with self._open() as site:
-            root = site.states(self.keys)[0]
+            root = site.list_roles(self.keys)[0]
             site.publish(self.keys, self.now, self.lifetime)
-            due = root.expires - self.now < max(
-                _ROOT_RENEWED_UNDER, min(self.lifetime, ROOT_LIFETIME - timedelta(days=1))
-            )
-            if due and root.have_keys:
+            renewal = max(_ROOT_RENEWAL, min(self.lifetime, ROOT_LIFETIME - timedelta(days=1)))
+            is_due = root.expires - self.now < renewal
+            if is_due and root.have_keys:
                 site.renew_root(self.keys, self.now)
-            return due and not root.have_keys
+            return is_due and not root.have_keys
 
     def rotate(self, roles: list[str]) -> list[Path]:
-        """Gives roles new keys and revokes the old ones.
+        """Give roles new keys and revoke the old ones.
 
         Args:
-            roles: Of `root`, `targets`, `snapshot`, `timestamp`.
+            roles: Any of `root`, `targets`, `snapshot`, `timestamp`.
 
         Returns:
-            Where the old keys are: to be deleted once the site is deployed.
+            The paths of the old keys, to be deleted after the site is uploaded.
         """
         for role in roles:
             if role not in (ROOT, *ROLES):
-                raise PublishError(f"there is no role {role!r}; there are {', '.join((ROOT, *ROLES))}")
-        with failures_said(self.site), SignedSite(self.site, self._write) as site:
+                raise PublishError(f"unknown role {role!r}; the roles are {', '.join((ROOT, *ROLES))}")
+        with convert_write_errors(self.site), SignedSite(self.site, self._write) as site:
             return site.rotate(roles, self.keys, self.now, self.lifetime)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[SignedSite]:
-        """The site, with the keys for a push at hand: what is missing is said before anything is done."""
-        with failures_said(self.site), SignedSite(self.site, self._write) as site:
+        """Open the site; a missing key for a push is reported before anything is changed."""
+        with convert_write_errors(self.site), SignedSite(self.site, self._write) as site:
             site.require_keys(self.keys)
             yield site
 
-    def _put(self, site: SignedSite, name: str, before: Channel | None, after: Channel) -> Published:
-        """Writes a channel and signs; a channel that stays as it is keeps its file, so that going back means a change."""
-        held = site.target(channel_path(name))
-        if before is None or held is None:
-            site.put(channel_path(name), write_channel(after))
+    def _publish_channel(self, site: SignedSite, name: str, before: Channel | None, after: Channel) -> ChannelResult:
+        """Write a channel and sign; an unchanged channel keeps its file, so that a rollback changes something."""
+        target = site.find_target(channel_path(name))
+        if before is None or target is None:
+            site.put(channel_path(name), encode_channel(after))
         elif after.entries != before.entries:
-            site.put(channel_path(name), write_channel(replace(after, before=held.sha256)))
+            site.put(channel_path(name), encode_channel(replace(after, before=target.sha256)))
         site.publish(self.keys, self.now, self.lifetime)
-        return Published(name, after.entries, tuple(changes(before or Channel(after.seed), after)))
+        return ChannelResult(name, after.entries, tuple(compare_channels(before or Channel(after.seed), after)))
 
-    def _channel(self, site: SignedSite, name: str) -> Channel:
-        found = read_channel(site, name)
-        if found is None:
+    def _require_channel(self, site: SignedSite, name: str) -> Channel:
+        channel = read_channel(site, name)
+        if channel is None:
             raise PublishError(
-                f"the site has no channel {name!r}; it has {', '.join(channel_names(site)) or 'none yet'}"
+                f"the site has no channel {name!r}; its channels are {', '.join(list_channels(site)) or 'none yet'}"
             )
-        return found
+        return channel
 
     @staticmethod
-    def _known(site: SignedSite, packed: PackedBundle) -> bool:
-        held = site.target(packed.path)
-        if held is None:
+    def _is_published(site: SignedSite, packed: PackedBundle) -> bool:
+        target = site.find_target(packed.path)
+        if target is None:
             return False
-        if held.sha256 != hashlib.sha256(packed.content).hexdigest():
+        if target.sha256 != hashlib.sha256(packed.content).hexdigest():
             raise PublishError(
-                f"{packed.identity.name} {packed.identity.version} is published already with other bytes, "
-                "and devices may have it: give this bundle a version of its own (--version)"
+                f"{packed.identity.name} {packed.identity.version} is already published with other content, "
+                "which devices may have; give this bundle its own version (--version)"
             )
         return True
+
+
+def _create_channel() -> Channel:
+    return Channel(secrets.token_hex(8))

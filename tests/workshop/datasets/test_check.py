@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from appliance.cli import main
-from appliance.imaging.files import jpeg
+from appliance.imaging.files import encode_jpeg
 from support.datasets import picture, pixels, split_tree, tree, write_folder, write_zip
 
 
@@ -21,7 +21,7 @@ def checked(path, capsys, *options):
 
 
 def smaller(seed: int) -> bytes:
-    return jpeg(np.asarray(Image.fromarray(pixels(seed)).resize((64, 48))), 60)
+    return encode_jpeg(np.asarray(Image.fromarray(pixels(seed)).resize((64, 48))), 60)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from appliance.errors import DatasetError, UsageError
-from appliance.workshop.datasets.open import gs_folders, open_dataset
+from appliance.workshop.datasets.open import parse_gs_folders, open_dataset
 from support.datasets import picture, write_folder
 
 
@@ -20,7 +20,7 @@ def rows(dataset):
 
 
 def said(dataset, fault):
-    return [problem.says for problem in dataset.problems if problem.fault == fault]
+    return [problem.message for problem in dataset.problems if problem.kind == fault]
 
 
 def opened(folder, text, **gs):
@@ -92,7 +92,7 @@ def test_a_bucket_without_a_copy_is_an_error_that_says_how_to_name_it(folder):
 
 
 def test_the_option_is_checked(tmp_path):
-    assert gs_folders([f"gs://b/={tmp_path}"]) == {"gs://b": tmp_path}
+    assert parse_gs_folders([f"gs://b/={tmp_path}"]) == {"gs://b": tmp_path}
     for option, says in [
         ("b=x", "form"),
         ("gs://b", "form"),
@@ -100,7 +100,7 @@ def test_the_option_is_checked(tmp_path):
         (f"gs://b={tmp_path}/no", "no folder"),
     ]:
         with pytest.raises(UsageError, match=says):
-            gs_folders([option])
+            parse_gs_folders([option])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_path_that_no_file_can_have_is_refused_and_the_others_are_read(name, f
     dataset = opened(folder, f"{name},a\n001.jpg,a\n", gs={"gs://b": folder})
     assert rows(dataset) == [("001.jpg", "a", None)]
     (problem,) = dataset.problems
-    assert problem.fault == "refused" and problem.says.startswith(f"Row 1 of index.csv: {name} cannot be looked up: ")
+    assert problem.kind == "refused" and problem.message.startswith(f"Row 1 of index.csv: {name} cannot be looked up: ")
 
 
 def test_an_absolute_path_is_the_writers_own_word(folder, tmp_path):

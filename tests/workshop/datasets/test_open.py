@@ -21,7 +21,7 @@ def write(kind, tmp_path, files):
 
 
 def said(dataset, fault):
-    return [problem.says for problem in dataset.problems if problem.fault == fault]
+    return [problem.message for problem in dataset.problems if problem.kind == fault]
 
 
 both = pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -190,7 +190,7 @@ def test_names_that_break_a_terminal_are_refused(kind, name, tmp_path):
 @both
 def test_a_text_that_begins_like_a_bmp_is_passed_over(kind, tmp_path):
     dataset = open_dataset(write(kind, tmp_path, {**tree({"BMW": 1}), "labels.txt": b"BMW\nAudi\nVolkswagen\n"}))
-    assert [problem.fault for problem in dataset.problems] == ["passed_over"]
+    assert [problem.kind for problem in dataset.problems] == ["passed_over"]
 
 
 def test_links_are_not_followed(tmp_path):
@@ -421,7 +421,7 @@ def test_the_guess_beside_a_collected_frame_is_read(kind, tmp_path):
         "x3.jpg": picture(3), "alone.json": b"{}",
     }  # fmt: skip
     dataset = open_dataset(write(kind, tmp_path, files))
-    assert [example.guess for example in dataset.unlabeled] == [
+    assert [example.prediction for example in dataset.unlabeled] == [
         DevicePrediction("roses", 0.41, "m 1.2", "unsure"),
         None,
         None,

@@ -11,7 +11,7 @@ import pytest
 from appliance.cli import main
 from appliance.errors import DatasetError, PictureError
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.pack import pack
+from appliance.workshop.datasets.pack import pack_dataset
 from support.datasets import picture, tree, write_folder, write_zip
 
 FORMS = ["zip", "folder", "csv"]
@@ -102,7 +102,7 @@ def test_the_seed_decides_and_the_same_one_gives_the_same_bytes(plain, tmp_path)
 
 def test_the_guess_of_a_collected_frame_goes_along(plain, tmp_path):
     (example,) = open_dataset(packed(plain, tmp_path / "out.zip", "zip")).unlabeled
-    assert (example.guess.label, example.guess.score) == ("a", 0.4)
+    assert (example.prediction.label, example.prediction.score) == ("a", 0.4)
 
 
 def test_pictures_of_one_name_from_many_places_get_numbers(tmp_path):
@@ -137,7 +137,7 @@ def test_what_is_there_is_not_overwritten(plain, tmp_path, capsys):
 def test_a_wrong_label_name_is_not_packed(tmp_path):
     dataset = open_dataset(write_zip(tmp_path / "set.zip", tree({"t-shirt": 1})))
     with pytest.raises(DatasetError, match="cannot be packed: the label 't-shirt' is not"):
-        pack(dataset, tmp_path / "out.zip", "zip")
+        pack_dataset(dataset, tmp_path / "out.zip", "zip")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -150,14 +150,14 @@ def test_nothing_is_left_where_it_is_broken_off(form, plain, tmp_path):
 
     before = set(os.listdir(tmp_path))
     with pytest.raises(PictureError, match="007.jpg cannot be read"):
-        pack(dataset, tmp_path / "out", form, progress=progress)
+        pack_dataset(dataset, tmp_path / "out", form, progress=progress)
     assert set(os.listdir(tmp_path)) == before
 
 
 def test_a_place_that_cannot_be_written_is_said(plain, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match=r"out.zip cannot be written: .*file: File exists"):
-        pack(open_dataset(plain), tmp_path / "file" / "out.zip", "zip")
+        pack_dataset(open_dataset(plain), tmp_path / "file" / "out.zip", "zip")
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.evaluation.compare import compare
+from appliance.workshop.evaluation.compare import compare_models
 from appliance.workshop.evaluation.evaluate import EvaluationRequest
 from appliance.workshop.evaluation.evaluate import evaluate as evaluated
 from support.evaluations import bundle, evaluate, pictures, shades
@@ -147,17 +147,17 @@ def test_people_read_it_in_a_table_with_a_sentence(good, bad, colours, capsys):
 def test_the_interval_is_that_of_drawing_pictures_one_by_one(good, bad, tmp_path):
     random = np.random.default_rng(0)
     mixed = {label: [tuple(random.random(3)) for _ in range(40)] for label in ("red", "green", "blue")}
-    evaluation = evaluated(EvaluationRequest(good, pictures(tmp_path / "mixed", mixed), against=bad))
-    found = compare(evaluation, seed=1).measures
-    assert compare(evaluation, seed=1).measures == found
-    assert compare(evaluation, seed=2).measures != found
+    evaluation = evaluated(EvaluationRequest(good, pictures(tmp_path / "mixed", mixed), baseline=bad))
+    found = compare_models(evaluation, seed=1).measures
+    assert compare_models(evaluation, seed=1).measures == found
+    assert compare_models(evaluation, seed=2).measures != found
 
-    new, old = evaluation.subject, evaluation.against
+    new, old = evaluation.model, evaluation.baseline
     counts = []
-    for subject in (new, old):
-        given = subject.judged.scores >= 0.5
+    for model in (new, old):
+        given = model.predictions.scores >= 0.5
         counts.append(
-            (subject.judged.best == subject.judged.targets, given.sum(1), (given & subject.judged.own).sum(1))
+            (model.predictions.best_labels == model.predictions.targets, given.sum(1), (given & model.predictions.is_own_label).sum(1))
         )
     differences = []
     for _ in range(4000):

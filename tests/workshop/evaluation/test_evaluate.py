@@ -7,7 +7,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.splits import with_splits
+from appliance.workshop.datasets.splits import assign_splits
 from support.datasets import tree, write_folder
 from support.evaluations import bundle, evaluate, pictures, png, shades
 
@@ -178,7 +178,7 @@ def test_else_all_and_it_is_said_that_this_may_flatter(tmp_path, colours, capsys
 
 def test_a_split_that_is_asked_for_is_the_one_that_training_keeps_aside(tmp_path, capsys):
     patches = write_folder(tmp_path / "patches", tree({"red": 20, "green": 20, "blue": 20}))
-    expected = sorted(one.name for one in with_splits(open_dataset(patches), 3).examples if one.split == "test")
+    expected = sorted(one.name for one in assign_splits(open_dataset(patches), 3).examples if one.split == "test")
     # At this threshold every picture is given wrong labels, so the mistakes name them all.
     model = bundle(tmp_path / "model", confidenceThreshold=0.01)
     value = evaluate(capsys, model, patches, "--split", "test", "--seed", 3)[1]

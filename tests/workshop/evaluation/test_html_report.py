@@ -5,10 +5,10 @@ import re
 import pytest
 
 from appliance.cli import main
-from appliance.workshop.evaluation.compare import compare
+from appliance.workshop.evaluation.compare import compare_models
 from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
-from appliance.workshop.evaluation.html_report import render, write_report
-from appliance.workshop.evaluation.metrics import label_tallies, tally
+from appliance.workshop.evaluation.html_report import render_report, write_report
+from appliance.workshop.evaluation.metrics import count_each_label, count_labels
 from support.browser import Browser, chromium
 from support.evaluations import bundle, pictures, png, shades
 
@@ -42,7 +42,7 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def page(browser, evaluation, tmp_path):
     """The report, open in a window of a desktop."""
-    file = write_report(evaluation, compare(evaluation), tmp_path / "report")
+    file = write_report(evaluation, compare_models(evaluation), tmp_path / "report")
     browser.open(file)
     browser.wait("document.querySelector('#figure-precision')")
     return file
@@ -97,21 +97,21 @@ def test_it_opens_from_a_file_and_asks_nobody_for_anything(browser, page):
 @pytest.mark.parametrize("threshold", [0.01, 0.3, 0.45, 0.62, 0.85, 1.0])
 def test_the_slider_gives_the_figures_that_the_command_gives(browser, page, evaluation, threshold):
     move(browser, threshold)
-    at = evaluation.subject.at(threshold, {"blue": 0.8})
-    counts = tally(at.judged, at.thresholds)
+    at = evaluation.model.replace_thresholds(threshold, {"blue": 0.8})
+    counts = count_labels(at.predictions, at.thresholds)
     assert text(browser, "#threshold-value") == f"{threshold:.2f}"
     assert text(browser, "#figure-precision") == percent(counts.precision)
     assert text(browser, "#figure-recall") == percent(counts.recall)
-    assert text(browser, "#figure-false") == f"{1000 * tally(at.background, at.thresholds).given / 4:.0f}"
-    for label, one in zip(at.judged.labels, label_tallies(at.judged, at.thresholds), strict=True):
+    assert text(browser, "#figure-false") == f"{1000 * count_labels(at.background, at.thresholds).given / 4:.0f}"
+    for label, one in zip(at.predictions.labels, count_each_label(at.predictions, at.thresholds), strict=True):
         assert text(browser, f"#labels tr[data-label={label}] td:nth-child(4)") == percent(one.precision)
         assert text(browser, f"#labels tr[data-label={label}] td:nth-child(5)") == percent(one.recall)
 
 
 def test_the_command_takes_the_pictures_that_the_page_shows(browser, evaluation, tmp_path):
     """Without --split it would choose on pictures that the model was trained on."""
-    subject = evaluation.subject.bundle.source
-    chosen = evaluate(EvaluationRequest(subject, evaluation.dataset, part="train", seed=3, gs={"gs://b": tmp_path}))
+    subject = evaluation.model.bundle.source
+    chosen = evaluate(EvaluationRequest(subject, evaluation.dataset, subset="train", seed=3, gs_folders={"gs://b": tmp_path}))
     browser.open(write_report(chosen, None, tmp_path / "report"))
     browser.wait("document.querySelector('#figure-precision')")
     assert f"{evaluation.dataset} --split train --seed 3 --gs gs://b={tmp_path} " in text(browser, "#command")
@@ -133,14 +133,14 @@ def test_the_slider_moves_by_keyboard(browser, page):
 def test_a_label_may_have_a_threshold_of_its_own(browser, page, evaluation):
     assert browser.run("return document.querySelector('#labels tr[data-label=blue] input').value") == "0.80"
     browser.press("#labels tr[data-label=red] input", "0.6")
-    at = evaluation.subject.at(0.45, {"blue": 0.8, "red": 0.6})
-    assert text(browser, "#figure-recall") == percent(tally(at.judged, at.thresholds).recall)
+    at = evaluation.model.replace_thresholds(0.45, {"blue": 0.8, "red": 0.6})
+    assert text(browser, "#figure-recall") == percent(count_labels(at.predictions, at.thresholds).recall)
     assert "--set-threshold 0.45" in text(browser, "#command")
     assert "--set-threshold red=0.6" in text(browser, "#command")
     browser.click("#reset")
     assert browser.run("return document.querySelector('#labels tr[data-label=red] input').value") == ""
-    at = evaluation.subject
-    assert text(browser, "#figure-recall") == percent(tally(at.judged, at.thresholds).recall)
+    at = evaluation.model
+    assert text(browser, "#figure-recall") == percent(count_labels(at.predictions, at.thresholds).recall)
 
 
 def test_the_curves_can_be_those_of_one_label(browser, page):
@@ -167,8 +167,8 @@ def test_the_worst_mistakes_are_pictures_and_only_those_at_the_threshold_are_see
 
 
 def test_the_comparison_is_in_it(browser, page):
-    assert "better in accuracy" in text(browser, "#compared")
-    assert text(browser, "#compared-table tbody tr:first-child th") == "accuracy"
+    assert "better in accuracy" in text(browser, "#comparison")
+    assert text(browser, "#comparison-table tbody tr:first-child th") == "accuracy"
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_slider_stays(browser, page):
@@ -243,14 +243,14 @@ def test_a_report_without_background_and_with_hundreds_of_labels_opens_too(brows
     assert text(browser, "#figure-recall") == percent(3 / 203)
     assert "are not listed" in text(browser, "#labels-more")
     assert browser.run(
-        "return document.querySelector('#false-figure').hidden && document.querySelector('#compared').hidden"
+        "return document.querySelector('#false-figure').hidden && document.querySelector('#comparison').hidden"
     )
     assert browser.complaints() == []
 
 
 def test_the_same_evaluation_gives_the_same_page_without_any_address(evaluation):
-    page = render(evaluation, compare(evaluation))
-    assert page == render(evaluation, compare(evaluation))
+    page = render_report(evaluation, compare_models(evaluation))
+    assert page == render_report(evaluation, compare_models(evaluation))
     # The one address in it is the name of a namespace.
     assert set(re.findall(r"https?://[\w./]+", page)) == {"http://www.w3.org/2000/svg"}
 

@@ -144,9 +144,9 @@ def test_a_bundle_that_crashes_is_not_pushed(push, server, tmp_path):
 def test_the_labels_of_the_bundle_travel_in_the_file(tmp_path):
     bundle = read_bundle(bundle_folder(tmp_path / "mine", labels=("a", "b", "c")))
     file = tmp_path / "out.tflite"
-    file.write_bytes(firebase_ml.with_labels(bundle))
+    file.write_bytes(firebase_ml.embed_labels(bundle))
     assert read_bundle(file).labels == ("a", "b", "c")
-    assert firebase_ml.with_labels(read_bundle(file)) == file.read_bytes(), "what carries its labels stays as it is"
+    assert firebase_ml.embed_labels(read_bundle(file)) == file.read_bytes(), "what carries its labels stays as it is"
 
 
 def test_a_model_with_other_labels_inside_is_not_pushed(tmp_path):
@@ -154,7 +154,7 @@ def test_a_model_with_other_labels_inside_is_not_pushed(tmp_path):
         tmp_path / "mine", model=with_labels(made_models.good(), "x", "y", "z"), labels=("a", "b", "c")
     )
     with pytest.raises(PublishError, match="not those of its label file"):
-        firebase_ml.with_labels(read_bundle(folder))
+        firebase_ml.embed_labels(read_bundle(folder))
 
 
 @pytest.mark.parametrize(

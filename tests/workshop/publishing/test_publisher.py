@@ -11,9 +11,9 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, PublishError
-from appliance.workshop.publishing.inspection import check_site, site_status
+from appliance.workshop.publishing.inspection import check_site, read_site_status
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.packing import pack
+from appliance.workshop.publishing.packing import pack_bundle
 from appliance.workshop.publishing.publisher import SitePublisher
 from appliance.workshop.publishing.signed_site import SignedSite
 from appliance.workshop.publishing.site_files import write_public
@@ -50,7 +50,7 @@ def bundles(tmp_path_factory):
 
 
 def faults(site, root=None):
-    return [finding.what for finding in check_site(str(site), root) if not finding.good]
+    return [finding.message for finding in check_site(str(site), root) if not finding.is_ok]
 
 
 def everything(folder):
@@ -119,7 +119,7 @@ def test_a_push_is_tried_first_and_a_bad_bundle_changes_nothing(operator, bundle
         operator.publisher().push(bad)
     assert everything(operator.site) == before
     pushed = operator.publisher().push(bundles["1.0"])
-    assert (pushed.identity.version, pushed.known, pushed.changes[0].percent) == ("1.0", False, 100.0)
+    assert (pushed.identity.version, pushed.was_published, pushed.changes[0].percent) == ("1.0", False, 100.0)
 
 
 def test_what_is_pushed_is_what_devices_get(operator, device, bundles):
@@ -213,7 +213,7 @@ def test_the_same_bundle_is_uploaded_once_and_another_one_needs_a_version_of_its
     publisher.push(bundles["1.0"])
     targets = {name for name in everything(operator.site) if name.startswith("targets/")}
     again = publisher.push(bundles["1.0"])
-    assert again.known and again.changes[0].percent == 0
+    assert again.was_published and again.changes[0].percent == 0
     assert {name for name in everything(operator.site) if name.startswith("targets/")} == targets
     other = bundle_folder(tmp_path / "other", version="1.0", model=made_models.good(77))
     with pytest.raises(PublishError, match="colours 1.0 is published already with other bytes.*--version"):
@@ -234,7 +234,7 @@ def test_an_export_without_a_version_is_pushed_too(operator, device, tmp_path):
 
 
 def test_the_same_bundle_makes_the_same_zip(bundles):
-    assert pack(bundles["1.0"]).content == pack(bundles["1.0"]).content
+    assert pack_bundle(bundles["1.0"]).content == pack_bundle(bundles["1.0"]).content
 
 
 @pytest.mark.parametrize("what", ["channel", "variant", "group"])
@@ -318,23 +318,23 @@ def test_old_keys_are_put_aside_and_a_role_that_is_none_is_said(operator):
 
 def test_status_warns_two_weeks_before_something_expires(operator):
     now = datetime.now(UTC)
-    status = site_status(operator.site, KeyFolder(operator.keys))
-    assert not status.soon and all(role.have_keys for role in status.roles)
+    status = read_site_status(operator.site, KeyFolder(operator.keys))
+    assert not status.expires_soon and all(role.have_keys for role in status.roles)
     days = {role.role: round((role.expires - now) / timedelta(days=1)) for role in status.roles}
     assert days == {"root": 365, "targets": 90, "snapshot": 90, "timestamp": 90}
-    assert not site_status(operator.site, now=now + timedelta(days=75)).soon
-    assert site_status(operator.site, now=now + timedelta(days=77)).soon
+    assert not read_site_status(operator.site, now=now + timedelta(days=75)).expires_soon
+    assert read_site_status(operator.site, now=now + timedelta(days=77)).expires_soon
 
 
 def test_refresh_revives_an_expired_site_and_the_root_where_its_key_is_here(tmp_path):
     operator = Operator(tmp_path, now=datetime.now(UTC) - timedelta(days=300))
     away = tmp_path / "safe"
     shutil.move(operator.keys / "root", away)
-    assert faults(operator.site) and site_status(operator.site).soon
+    assert faults(operator.site) and read_site_status(operator.site).expires_soon
     assert operator.publisher().refresh() is True, "the root has 65 days left and its key is away"
     assert faults(operator.site) == []
     assert SitePublisher(operator.site, KeyFolder(operator.keys, away)).refresh() is False
-    assert site_status(operator.site).roles[0].version == 2
+    assert read_site_status(operator.site).roles[0].version == 2
     assert faults(operator.site, operator.root) == []
 
 

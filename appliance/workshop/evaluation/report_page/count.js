@@ -1,34 +1,35 @@
 "use strict";
-// Counting, from the scores of each picture. A threshold and a score are whole numbers, in steps of 1/10,000; a score was
-// rounded down, so that comparing it with a threshold of that step is exact. The definitions are those of
+// Counts labels from the scores of each picture. Thresholds and scores are whole numbers in steps of 1/10,000; scores were
+// rounded down, so that comparing one with a threshold of that step is exact. The definitions are those of
 // appliance/workshop/evaluation/metrics.py.
 const STEPS = 10000;
 const data = JSON.parse(document.getElementById("data").textContent);
-const LABELS = data.labels, N = LABELS.length;
+const LABELS = data.labels, LABEL_COUNT = LABELS.length;
 
-const picture = (row) => {
+const parsePicture = (row) => {
   const scores = [];
-  for (let at = 1; at < row.length; at += 2) scores.push([row[at], row[at + 1]]);
-  return { target: row[0], scores, own: (scores.find(([label]) => label === row[0]) || [0, -1])[1] };
+  for (let index = 1; index < row.length; index += 2) scores.push([row[index], row[index + 1]]);
+  return { target: row[0], scores, ownScore: (scores.find(([label]) => label === row[0]) || [0, -1])[1] };
 };
-const pictures = data.pictures.map(picture);
-const background = data.background ? data.background.pictures.map(picture) : null;
+const pictures = data.pictures.map(parsePicture);
+const background = data.background ? data.background.pictures.map(parsePicture) : null;
 
-// For each label the scores that were given, those on its own pictures and those on the background, sorted.
-const bare = () => Array.from({ length: N }, () => []);
-const given = bare(), right = bare(), wrong = bare(), content = new Array(N).fill(0);
-for (const one of pictures) {
-  if (one.target >= 0) content[one.target] += 1;
-  for (const [label, score] of one.scores) {
-    given[label].push(score);
-    if (label === one.target) right[label].push(score);
+// For each label, sorted: all scores, those on its own pictures, and those on the background; and its number of pictures.
+const createLists = () => Array.from({ length: LABEL_COUNT }, () => []);
+const allScores = createLists(), ownScores = createLists(), backgroundScores = createLists();
+const contentCounts = new Array(LABEL_COUNT).fill(0);
+for (const picture of pictures) {
+  if (picture.target >= 0) contentCounts[picture.target] += 1;
+  for (const [label, score] of picture.scores) {
+    allScores[label].push(score);
+    if (label === picture.target) ownScores[label].push(score);
   }
 }
-for (const one of background || []) for (const [label, score] of one.scores) wrong[label].push(score);
-for (const lists of [given, right, wrong]) for (const list of lists) list.sort((a, b) => a - b);
-const contentInAll = content.reduce((a, b) => a + b, 0);
+for (const picture of background || []) for (const [label, score] of picture.scores) backgroundScores[label].push(score);
+for (const lists of [allScores, ownScores, backgroundScores]) for (const list of lists) list.sort((a, b) => a - b);
+const contentTotal = contentCounts.reduce((a, b) => a + b, 0);
 
-const reaching = (sorted, threshold) => {
+const countReaching = (sorted, threshold) => {
   let low = 0, high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -36,30 +37,32 @@ const reaching = (sorted, threshold) => {
   }
   return sorted.length - low;
 };
-const figures = (givenCount, rightCount, contentCount) => ({
-  given: givenCount, right: rightCount, content: contentCount,
-  precision: givenCount ? rightCount / givenCount : null,
-  recall: contentCount ? rightCount / contentCount : null,
+const computeFigures = (given, right, content) => ({
+  given, right, content,
+  precision: given ? right / given : null,
+  recall: content ? right / content : null,
 });
-const ofLabel = (label, threshold) =>
-  figures(reaching(given[label], threshold), reaching(right[label], threshold), content[label]);
-const ofAll = (thresholdOf) => {
-  let all = 0, hits = 0;
-  for (let label = 0; label < N; label += 1) {
-    all += reaching(given[label], thresholdOf(label));
-    hits += reaching(right[label], thresholdOf(label));
+const countLabel = (label, threshold) =>
+  computeFigures(countReaching(allScores[label], threshold), countReaching(ownScores[label], threshold), contentCounts[label]);
+const countAll = (thresholdOf) => {
+  let given = 0, right = 0;
+  for (let label = 0; label < LABEL_COUNT; label += 1) {
+    given += countReaching(allScores[label], thresholdOf(label));
+    right += countReaching(ownScores[label], thresholdOf(label));
   }
-  return figures(all, hits, contentInAll);
+  return computeFigures(given, right, contentTotal);
 };
-const falseLabels = (thresholdOf, only = null) => {
-  let all = 0;
-  for (let label = 0; label < N; label += 1) if (only === null || only === label) all += reaching(wrong[label], thresholdOf(label));
-  return background.length ? 1000 * all / background.length : null;
-};
-const best = (one, thresholdOf) => {
-  let found = null;
-  for (const [label, score] of one.scores) {
-    if (score >= thresholdOf(label) && (!found || score > found[1] || (score === found[1] && label < found[0]))) found = [label, score];
+const computeFalseRate = (thresholdOf, onlyLabel = null) => {
+  let given = 0;
+  for (let label = 0; label < LABEL_COUNT; label += 1) {
+    if (onlyLabel === null || onlyLabel === label) given += countReaching(backgroundScores[label], thresholdOf(label));
   }
-  return found;
+  return background.length ? 1000 * given / background.length : null;
+};
+const findBestLabel = (picture, thresholdOf) => {
+  let best = null;
+  for (const [label, score] of picture.scores) {
+    if (score >= thresholdOf(label) && (!best || score > best[1] || (score === best[1] && label < best[0]))) best = [label, score];
+  }
+  return best;
 };

@@ -1,294 +1,294 @@
 "use strict";
-// Drawing. Everything that a threshold changes is drawn anew by show(), so that all of it moves together.
-const $ = (id) => document.getElementById(id);
+// Draws the page. updateAll() redraws everything that depends on a threshold, so that all figures change together.
+const byId = (id) => document.getElementById(id);
 
-const make = (tag, attributes = {}, ...children) => {
+const createHtml = (tag, attributes = {}, ...children) => {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
 };
-const draw = (tag, attributes = {}, text = "") => {
+const createSvg = (tag, attributes = {}, text = "") => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.textContent = text;
   return element;
 };
-const percent = (share) => share === null ? "–" : (100 * share).toFixed(1) + " %";
-const rough = (score) => (score / STEPS).toFixed(2);
-const shown = (threshold) => threshold % 100 ? String(threshold / STEPS) : rough(threshold);
+const formatPercent = (share) => share === null ? "–" : (100 * share).toFixed(1) + " %";
+const formatScore = (score) => (score / STEPS).toFixed(2);
+const formatThreshold = (threshold) => threshold % 100 ? String(threshold / STEPS) : formatScore(threshold);
 
 // ---- the thresholds in force
 
-const start = () => ({ common: data.threshold, own: new Map(data.own) });
-let state = start();
-const threshold = (label) => state.own.has(label) ? state.own.get(label) : state.common;
+const createState = () => ({ common: data.threshold, own: new Map(data.own) });
+let state = createState();
+const thresholdOf = (label) => state.own.has(label) ? state.own.get(label) : state.common;
 
 // ---- charts
 
-const W = 360, H = 250, LEFT = 44, RIGHT = 22, TOP = 12, BOTTOM = 38;
-const px = (share) => LEFT + share * (W - LEFT - RIGHT);
-const py = (share) => H - BOTTOM - share * (H - TOP - BOTTOM);
+const WIDTH = 360, HEIGHT = 250, LEFT = 44, RIGHT = 22, TOP = 12, BOTTOM = 38;
+const toX = (share) => LEFT + share * (WIDTH - LEFT - RIGHT);
+const toY = (share) => HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
 
-const frame = (holder, xName, yTicks, xTicks = [0, 0.25, 0.5, 0.75, 1].map((x) => [x, String(x)])) => {
-  const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" });
+const createChart = (holder, xName, yTicks, xTicks = [0, 0.25, 0.5, 0.75, 1].map((x) => [x, String(x)])) => {
+  const svg = createSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   for (const [y, text] of yTicks) {
-    svg.append(draw("line", { class: "axis", x1: LEFT, x2: W - RIGHT, y1: py(y), y2: py(y) }));
-    svg.append(draw("text", { x: LEFT - 6, y: py(y) + 4, "text-anchor": "end" }, text));
+    svg.append(createSvg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: toY(y), y2: toY(y) }));
+    svg.append(createSvg("text", { x: LEFT - 6, y: toY(y) + 4, "text-anchor": "end" }, text));
   }
-  for (const [x, text] of xTicks) svg.append(draw("text", { x: px(x), y: H - BOTTOM + 16, "text-anchor": "middle" }, text));
-  svg.append(draw("text", { x: px(0.5), y: H - 5, "text-anchor": "middle" }, xName));
+  for (const [x, text] of xTicks) svg.append(createSvg("text", { x: toX(x), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, text));
+  svg.append(createSvg("text", { x: toX(0.5), y: HEIGHT - 5, "text-anchor": "middle" }, xName));
   holder.replaceChildren(svg);
   return svg;
 };
-const shares = [0, 0.25, 0.5, 0.75, 1].map((y) => [y, `${100 * y} %`]);
+const SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1].map((y) => [y, `${100 * y} %`]);
 const roundUp = (value) => {
   const ten = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 4, 6, 8, 10].map((times) => times * ten).find((round) => round >= value);
 };
-const path = (points) => points.map(([x, y], at) => `${at ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
-const dot = (kind) => draw("circle", { class: `dot ${kind}`, r: 6 });
-const put = (mark, x, y) => {
-  mark.toggleAttribute("hidden", y === null || x === null);
-  if (y !== null && x !== null) { mark.setAttribute("cx", px(x)); mark.setAttribute("cy", py(y)); }
+const toPath = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
+const createDot = (kind) => createSvg("circle", { class: `dot ${kind}`, r: 6 });
+const moveDot = (dot, x, y) => {
+  dot.toggleAttribute("hidden", y === null || x === null);
+  if (y !== null && x !== null) { dot.setAttribute("cx", toX(x)); dot.setAttribute("cy", toY(y)); }
 };
 
 const charts = {};
 const drawCurves = () => {
-  const only = $("curve-of").value === "" ? null : Number($("curve-of").value);
-  const grid = Array.from({ length: 100 }, (_, at) => (at + 1) / 100);
-  const points = grid.map((t) => {
-    const found = only === null ? ofAll(() => t * STEPS) : ofLabel(only, Math.round(t * STEPS));
-    return { t, ...found };
+  const label = byId("curve-of").value === "" ? null : Number(byId("curve-of").value);
+  const grid = Array.from({ length: 100 }, (_, index) => (index + 1) / 100);
+  const points = grid.map((threshold) => {
+    const counts = label === null ? countAll(() => threshold * STEPS) : countLabel(label, Math.round(threshold * STEPS));
+    return { threshold, ...counts };
   });
-  charts.only = only;
-  const known = points.filter((one) => one.precision !== null && one.recall !== null);
-  const pr = frame($("chart-pr"), "recall", shares, shares);
-  pr.append(draw("path", { class: "curve precision", d: path(known.map((one) => [one.recall, one.precision])) }));
-  pr.append(charts.pr = dot("precision"));
-  const by = frame($("chart-threshold"), "threshold", shares);
-  by.append(draw("path", { class: "curve precision", d: path(known.map((one) => [one.t, one.precision])) }));
-  by.append(draw("path", { class: "curve recall", d: path(points.filter((one) => one.recall !== null).map((one) => [one.t, one.recall])) }));
-  by.append(charts.line = draw("line", { class: "now", y1: py(0), y2: py(1) }));
-  by.append(charts.precision = dot("precision"), charts.recall = dot("recall"));
+  charts.label = label;
+  const known = points.filter((point) => point.precision !== null && point.recall !== null);
+  const precisionRecall = createChart(byId("chart-pr"), "recall", SHARE_TICKS, SHARE_TICKS);
+  precisionRecall.append(createSvg("path", { class: "curve precision", d: toPath(known.map((point) => [point.recall, point.precision])) }));
+  precisionRecall.append(charts.precisionRecall = createDot("precision"));
+  const byThreshold = createChart(byId("chart-threshold"), "threshold", SHARE_TICKS);
+  byThreshold.append(createSvg("path", { class: "curve precision", d: toPath(known.map((point) => [point.threshold, point.precision])) }));
+  byThreshold.append(createSvg("path", { class: "curve recall", d: toPath(points.filter((point) => point.recall !== null).map((point) => [point.threshold, point.recall])) }));
+  byThreshold.append(charts.line = createSvg("line", { class: "now", y1: toY(0), y2: toY(1) }));
+  byThreshold.append(charts.precision = createDot("precision"), charts.recall = createDot("recall"));
   if (background) {
-    const rates = grid.map((t) => falseLabels(() => Math.round(t * STEPS), only) || 0);
+    const rates = grid.map((threshold) => computeFalseRate(() => Math.round(threshold * STEPS), label) || 0);
     const top = charts.top = roundUp(Math.max(1, ...rates));
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((y) => [y, String(+(top * y).toFixed(2))]);
-    const svg = frame($("chart-false"), "threshold", ticks);
-    svg.append(draw("path", { class: "curve false", d: path(grid.map((t, at) => [t, rates[at] / top])) }));
-    svg.append(charts.falseLine = draw("line", { class: "now", y1: py(0), y2: py(1) }), charts.false = dot("false"));
+    const svg = createChart(byId("chart-false"), "threshold", ticks);
+    svg.append(createSvg("path", { class: "curve false", d: toPath(grid.map((threshold, index) => [threshold, rates[index] / top])) }));
+    svg.append(charts.falseLine = createSvg("line", { class: "now", y1: toY(0), y2: toY(1) }), charts.false = createDot("false"));
   }
 };
-const moveCurves = () => {
-  const { only } = charts;
-  const now = only === null ? ofAll(threshold) : ofLabel(only, threshold(only));
-  const at = (only === null ? state.common : threshold(only)) / STEPS;
-  put(charts.pr, now.recall, now.precision);
-  put(charts.precision, at, now.precision);
-  put(charts.recall, at, now.recall);
-  const name = only === null ? "All labels" : LABELS[only];
-  const says = `${name} at ${shown(at * STEPS)}: precision ${percent(now.precision)}, recall ${percent(now.recall)}`;
-  for (const holder of ["chart-pr", "chart-threshold"]) $(holder).firstChild.setAttribute("aria-label", says);
-  for (const [line, x] of [[charts.line, at], [charts.falseLine, at], [charts.calibrationLine, state.common / STEPS]]) {
-    if (line) { line.setAttribute("x1", px(x)); line.setAttribute("x2", px(x)); }
+const updateCurves = () => {
+  const { label } = charts;
+  const counts = label === null ? countAll(thresholdOf) : countLabel(label, thresholdOf(label));
+  const threshold = (label === null ? state.common : thresholdOf(label)) / STEPS;
+  moveDot(charts.precisionRecall, counts.recall, counts.precision);
+  moveDot(charts.precision, threshold, counts.precision);
+  moveDot(charts.recall, threshold, counts.recall);
+  const name = `${label === null ? "All labels" : LABELS[label]} at ${formatThreshold(threshold * STEPS)}`;
+  const text = `${name}: precision ${formatPercent(counts.precision)}, recall ${formatPercent(counts.recall)}`;
+  for (const holder of ["chart-pr", "chart-threshold"]) byId(holder).firstChild.setAttribute("aria-label", text);
+  for (const [line, x] of [[charts.line, threshold], [charts.falseLine, threshold], [charts.calibrationLine, state.common / STEPS]]) {
+    if (line) { line.setAttribute("x1", toX(x)); line.setAttribute("x2", toX(x)); }
   }
   if (background) {
-    const rate = falseLabels(threshold, only);
-    put(charts.false, at, rate === null ? null : Math.min(1, rate / charts.top));
-    $("chart-false").firstChild.setAttribute("aria-label", `${name} at ${shown(at * STEPS)}: ${Math.round(rate)} false labels per 1,000 background pictures`);
+    const rate = computeFalseRate(thresholdOf, label);
+    moveDot(charts.false, threshold, rate === null ? null : Math.min(1, rate / charts.top));
+    byId("chart-false").firstChild.setAttribute("aria-label", `${name}: ${Math.round(rate)} false labels per 1,000 background pictures`);
   }
 };
 
 const drawCalibration = () => {
-  const svg = frame($("chart-calibration"), "score", shares);
-  const said = [];
+  const svg = createChart(byId("chart-calibration"), "score", SHARE_TICKS);
+  const texts = [];
   for (const bin of data.calibration.bins) {
     if (!bin.pictures) continue;
-    const bar = draw("rect", { class: "bin", x: px(bin.from) + 1, width: px(bin.to) - px(bin.from) - 2, y: py(bin.accuracy), height: py(0) - py(bin.accuracy) });
-    bar.append(draw("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${percent(bin.accuracy)} right`));
+    const bar = createSvg("rect", { class: "bin", x: toX(bin.from) + 1, width: toX(bin.to) - toX(bin.from) - 2, y: toY(bin.accuracy), height: toY(0) - toY(bin.accuracy) });
+    bar.append(createSvg("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} right`));
     svg.append(bar);
-    said.push(`${bin.from} to ${bin.to}: ${percent(bin.accuracy)} of ${bin.pictures}`);
+    texts.push(`${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} of ${bin.pictures}`);
   }
-  svg.append(charts.calibrationLine = draw("line", { class: "now", y1: py(0), y2: py(1) }));
-  svg.append(draw("path", { class: "ideal", d: path([[0, 0], [1, 1]]) }));
-  svg.setAttribute("aria-label", `Right, by score. ${said.join("; ")}`);
+  svg.append(charts.calibrationLine = createSvg("line", { class: "now", y1: toY(0), y2: toY(1) }));
+  svg.append(createSvg("path", { class: "ideal", d: toPath([[0, 0], [1, 1]]) }));
+  svg.setAttribute("aria-label", `Share of correct best labels, by score. ${texts.join("; ")}`);
   const error = data.calibration.expected_error;
-  $("calibration-says").textContent = error === null ? "No picture had something to label." :
-    `On the dashed line a score of 0.8 is right in 80 % of cases; bars below it are too sure of themselves, bars above it too modest. The expected error is ${error.toFixed(3)}.`;
+  byId("calibration-text").textContent = error === null ? "No picture has content to label." :
+    `On the dashed line a score of 0.8 is right in 80 % of cases; the model is overconfident in bars below it and underconfident in bars above it. The expected error is ${error.toFixed(3)}.`;
 };
 
 // ---- tables
 
-const rows = new Map();
-const listed = (() => {
-  const order = [...Array(N).keys()].filter((label) => content[label] || given[label].length || wrong[label].length);
-  const weight = (label) => content[label] * 1e6 + reaching(given[label], STEPS / 2) + reaching(wrong[label], STEPS / 2);
-  return order.length <= 60 ? order : order.sort((a, b) => weight(b) - weight(a)).slice(0, 60);
+const MAX_LISTED_LABELS = 60, MAX_CONFUSION_LABELS = 40;
+const labelRows = new Map();
+const listedLabels = (() => {
+  const labels = [...Array(LABEL_COUNT).keys()].filter((label) => contentCounts[label] || allScores[label].length || backgroundScores[label].length);
+  const weight = (label) => contentCounts[label] * 1e6 + countReaching(allScores[label], STEPS / 2) + countReaching(backgroundScores[label], STEPS / 2);
+  return labels.length <= MAX_LISTED_LABELS ? labels : labels.sort((a, b) => weight(b) - weight(a)).slice(0, MAX_LISTED_LABELS);
 })();
-const head = (names) => make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
+const createTableHead = (names) => createHtml("thead", {}, createHtml("tr", {}, ...names.map((name) => createHtml("th", { scope: "col" }, name))));
 
 const drawLabels = () => {
   const names = ["Label", "Pictures", "Threshold", "Precision", "Recall", "Area"];
-  const body = make("tbody");
-  for (const label of listed) {
-    const input = make("input", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal", "aria-label": `Threshold of ${LABELS[label]}`, "data-label": LABELS[label] });
+  const body = createHtml("tbody");
+  for (const label of listedLabels) {
+    const input = createHtml("input", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal", "aria-label": `Threshold of ${LABELS[label]}`, "data-label": LABELS[label] });
     input.addEventListener("input", () => {
       if (!input.validity.valid && !input.validity.stepMismatch) return;
       if (input.value === "") state.own.delete(label); else state.own.set(label, Math.round(Number(input.value) * STEPS));
-      show();
+      updateAll();
     });
-    const cells = { precision: make("td"), recall: make("td"), false: make("td"), input };
-    rows.set(label, cells);
+    const cells = { precision: createHtml("td"), recall: createHtml("td"), false: createHtml("td"), input };
+    labelRows.set(label, cells);
     const area = data.areas[label];
-    body.append(make("tr", { "data-label": LABELS[label] },
-      make("th", { scope: "row", title: LABELS[label] }, LABELS[label]), make("td", {}, String(content[label])), make("td", {}, input),
-      cells.precision, cells.recall, make("td", {}, area === null ? "–" : area.toFixed(3)), ...(background ? [cells.false] : [])));
+    body.append(createHtml("tr", { "data-label": LABELS[label] },
+      createHtml("th", { scope: "row", title: LABELS[label] }, LABELS[label]), createHtml("td", {}, String(contentCounts[label])), createHtml("td", {}, input),
+      cells.precision, cells.recall, createHtml("td", {}, area === null ? "–" : area.toFixed(3)), ...(background ? [cells.false] : [])));
   }
-  $("labels").replaceChildren(head(background ? [...names, "False per 1,000"] : names), body);
-  const more = N - listed.length;
-  $("labels-more").textContent = more ? `${more} more labels of the model have no picture here and are not listed; they count above.` : "";
+  byId("labels").replaceChildren(createTableHead(background ? [...names, "False per 1,000"] : names), body);
+  const more = LABEL_COUNT - listedLabels.length;
+  byId("labels-more").textContent = more ? `${more} more labels of the model have no picture here and are not listed; they count above.` : "";
 };
-const moveLabels = () => {
-  for (const [label, cells] of rows) {
-    const now = ofLabel(label, threshold(label));
-    cells.precision.textContent = percent(now.precision);
-    cells.recall.textContent = percent(now.recall);
-    if (background) cells.false.textContent = falseLabels(threshold, label).toFixed(0);
-    cells.input.placeholder = shown(state.common);
-    const own = state.own.has(label) ? shown(state.own.get(label)) : "";
+const updateLabels = () => {
+  for (const [label, cells] of labelRows) {
+    const counts = countLabel(label, thresholdOf(label));
+    cells.precision.textContent = formatPercent(counts.precision);
+    cells.recall.textContent = formatPercent(counts.recall);
+    if (background) cells.false.textContent = computeFalseRate(thresholdOf, label).toFixed(0);
+    cells.input.placeholder = formatThreshold(state.common);
+    const own = state.own.has(label) ? formatThreshold(state.own.get(label)) : "";
     if (document.activeElement !== cells.input) cells.input.value = own;
   }
 };
 
-const crowd = [...Array(N).keys()].filter((label) => content[label]).sort((a, b) => content[b] - content[a]);
-const compared = crowd.slice(0, 40).sort((a, b) => a - b);
-const column = new Map(compared.map((label, at) => [label, at]));
-const nothingThere = [...pictures.filter((one) => one.target < 0), ...(background || [])];
-const others = N > compared.length;
-const drawConfusion = () => {
-  const names = [...compared.map((label) => LABELS[label]), ...(others ? ["another label"] : []), "no label"];
-  const count = () => new Array(names.length).fill(0);
-  const table = compared.map(count), nothing = count();
-  const add = (row, one) => {
-    const found = best(one, threshold);
-    const at = !found ? names.length - 1 : column.has(found[0]) ? column.get(found[0]) : names.length - 2;
-    row[at] += 1;
+const labelsByContent = [...Array(LABEL_COUNT).keys()].filter((label) => contentCounts[label]).sort((a, b) => contentCounts[b] - contentCounts[a]);
+const confusionLabels = labelsByContent.slice(0, MAX_CONFUSION_LABELS).sort((a, b) => a - b);
+const confusionColumns = new Map(confusionLabels.map((label, index) => [label, index]));
+const picturesWithoutContent = [...pictures.filter((picture) => picture.target < 0), ...(background || [])];
+const hasOtherLabels = LABEL_COUNT > confusionLabels.length;
+const updateConfusion = () => {
+  const names = [...confusionLabels.map((label) => LABELS[label]), ...(hasOtherLabels ? ["another label"] : []), "no label"];
+  const noLabelColumn = names.length - 1, otherLabelColumn = names.length - 2;
+  const createCounts = () => new Array(names.length).fill(0);
+  const table = confusionLabels.map(createCounts), withoutContent = createCounts();
+  const countPicture = (row, picture) => {
+    const best = findBestLabel(picture, thresholdOf);
+    row[!best ? noLabelColumn : confusionColumns.has(best[0]) ? confusionColumns.get(best[0]) : otherLabelColumn] += 1;
   };
-  for (const one of pictures) if (column.has(one.target)) add(table[column.get(one.target)], one);
-  for (const one of nothingThere) add(nothing, one);
-  const line = (name, row, own) => {
+  for (const picture of pictures) if (confusionColumns.has(picture.target)) countPicture(table[confusionColumns.get(picture.target)], picture);
+  for (const picture of picturesWithoutContent) countPicture(withoutContent, picture);
+  const createRow = (name, row, rightColumn) => {
     const total = row.reduce((a, b) => a + b, 0);
-    return make("tr", {}, make("th", { scope: "row", title: name }, name), ...row.map((value, at) => {
-      const good = at === own, cell = make("td", value ? {} : { class: "none" }, String(value));
-      if (value && (good || at < names.length - 1)) {
-        cell.style.background = `rgba(var(--${good ? "right" : "wrong"}-cell), ${(0.08 + 0.5 * value / total).toFixed(3)})`;
+    return createHtml("tr", {}, createHtml("th", { scope: "row", title: name }, name), ...row.map((value, column) => {
+      const isRight = column === rightColumn, cell = createHtml("td", value ? {} : { class: "none" }, String(value));
+      if (value && (isRight || column < noLabelColumn)) {
+        cell.style.background = `rgba(var(--${isRight ? "right" : "wrong"}-cell), ${(0.08 + 0.5 * value / total).toFixed(3)})`;
       }
       return cell;
     }));
   };
-  const top = make("tr", {}, make("th", { scope: "col" }, "shows ↓  given →"), ...names.map((name) => make("th", { scope: "col", title: name }, make("span", {}, name))));
-  const body = make("tbody", {}, ...table.map((row, at) => line(names[at], row, at)));
-  if (nothingThere.length) body.append(line("none of these", nothing, names.length - 1));
-  $("confusion").replaceChildren(make("thead", {}, top), body);
-  $("confusion-more").textContent = crowd.length > compared.length ? `The ${compared.length} labels with the most pictures of ${crowd.length}.` : "";
+  const top = createHtml("tr", {}, createHtml("th", { scope: "col" }, "shows ↓  given →"), ...names.map((name) => createHtml("th", { scope: "col", title: name }, createHtml("span", {}, name))));
+  const body = createHtml("tbody", {}, ...table.map((row, index) => createRow(names[index], row, index)));
+  if (picturesWithoutContent.length) body.append(createRow("none of these", withoutContent, noLabelColumn));
+  byId("confusion").replaceChildren(createHtml("thead", {}, top), body);
+  byId("confusion-more").textContent = labelsByContent.length > confusionLabels.length ? `The ${confusionLabels.length} labels with the most pictures of ${labelsByContent.length}.` : "";
 };
 
-const drawCompared = () => {
-  const found = data.against;
-  $("compared").hidden = !found;
-  if (!found) return;
-  $("compared-says").textContent = `${data.title} against ${found.model.name} ${found.model.version}, on the same pictures and with the threshold that each bundle carries. ${found.says}`;
-  const line = (one) => {
-    const rate = one.name.startsWith("false labels"), scale = rate ? 1 : 100;
-    const figure = (value) => value === null ? "–" : (scale * value).toFixed(1) + (rate ? "" : " %");
-    const signed = (value) => (value > 0 ? "+" : "") + (scale * value).toFixed(1);
-    return make("tr", {}, make("th", { scope: "row", title: one.name }, one.name), make("td", {}, figure(one.old)), make("td", {}, figure(one.new)),
-      make("td", {}, signed(one.difference)), make("td", {}, one.interval.map(signed).join(" to ")), make("td", { class: one.verdict }, one.verdict === "same" ? "" : one.verdict));
+const drawComparison = () => {
+  const comparison = data.against;
+  byId("comparison").hidden = !comparison;
+  if (!comparison) return;
+  const model = `${comparison.model.name} ${comparison.model.version}`;
+  byId("comparison-text").textContent = `${data.title} against ${model}, on the same pictures and at the threshold of each bundle. ${comparison.says}`;
+  const createRow = (measure) => {
+    const isRate = measure.name.startsWith("false labels"), scale = isRate ? 1 : 100;
+    const format = (value) => value === null ? "–" : (scale * value).toFixed(1) + (isRate ? "" : " %");
+    const formatSigned = (value) => (value > 0 ? "+" : "") + (scale * value).toFixed(1);
+    return createHtml("tr", {}, createHtml("th", { scope: "row", title: measure.name }, measure.name), createHtml("td", {}, format(measure.old)), createHtml("td", {}, format(measure.new)),
+      createHtml("td", {}, formatSigned(measure.difference)), createHtml("td", {}, measure.interval.map(formatSigned).join(" to ")), createHtml("td", { class: measure.verdict }, measure.verdict === "same" ? "" : measure.verdict));
   };
-  $("compared-table").replaceChildren(head(["", "Old", "New", "New − old", "95 % interval", ""]), make("tbody", {}, ...[...found.measures, ...found.per_label].map(line)));
+  const measures = [...comparison.measures, ...comparison.per_label];
+  byId("comparison-table").replaceChildren(createTableHead(["", "Old", "New", "New − old", "95 % interval", ""]), createHtml("tbody", {}, ...measures.map(createRow)));
 };
 
 // ---- mistakes
 
-const KINDS = [
-  ["wrong", "A wrong label", "These were given a label that they do not show; the most certain first."],
-  ["missed", "Their own label missed", "These show something that was not labeled; the least certain first."],
-  ["background", "Something seen where nothing is", "Background pictures that were given a label; the most certain first."],
+const MISTAKE_KINDS = [
+  ["wrong", "Wrong labels", "These pictures were given a label that they do not show; the most certain first."],
+  ["missed", "Missed labels", "These pictures were not given their own label; the least certain first."],
+  ["background", "Labels on background pictures", "These background pictures were given a label; the most certain first."],
 ];
-const cards = [];
+const cards = [], sections = [];
 const drawMistakes = () => {
-  const holder = $("mistakes");
-  for (const [kind, title, says] of KINDS) {
-    const mine = data.mistakes.filter((one) => one.kind === kind);
-    if (!mine.length) continue;
-    const count = make("p", { class: "mistakes-say" }), grid = make("div", { class: "pictures", "data-kind": kind });
-    for (const one of mine) {
-      const caption = make("b");
-      const image = make("img", { src: one.image, alt: "" });
-      const card = make("figure", {}, image, make("figcaption", {}, caption, make("span", { class: "name" }, one.name)));
+  for (const [kind, title, text] of MISTAKE_KINDS) {
+    const mistakes = data.mistakes.filter((mistake) => mistake.kind === kind);
+    if (!mistakes.length) continue;
+    const summary = createHtml("p", { class: "mistakes-summary" }), grid = createHtml("div", { class: "pictures", "data-kind": kind });
+    for (const mistake of mistakes) {
+      const caption = createHtml("b");
+      const image = createHtml("img", { src: mistake.image, alt: "" });
+      const card = createHtml("figure", {}, image, createHtml("figcaption", {}, caption, createHtml("span", { class: "name" }, mistake.name)));
       grid.append(card);
-      cards.push({ ...one, card, caption, image, of: (kind === "background" ? background : pictures)[one.place] });
+      cards.push({ kind, card, caption, image, picture: (kind === "background" ? background : pictures)[mistake.index] });
     }
-    const box = make("section", { "aria-label": title }, make("h3", {}, title), count, grid);
-    holder.append(box);
-    cards.push({ kind: `${kind}-count`, count, says, kept: mine.length });
+    byId("mistakes").append(createHtml("section", { "aria-label": title }, createHtml("h3", {}, title), summary, grid));
+    sections.push({ kind, summary, text });
   }
 };
-const mistake = (one, kind) => {
-  if (kind === "missed") return one.target >= 0 && one.own < threshold(one.target);
-  return one.scores.some(([label, score]) => label !== one.target && score >= threshold(label));
-};
-const moveMistakes = () => {
+const listWrongLabels = (picture) => picture.scores.filter(([label, score]) => label !== picture.target && score >= thresholdOf(label));
+const isMistake = (picture, kind) =>
+  kind === "missed" ? picture.target >= 0 && picture.ownScore < thresholdOf(picture.target) : listWrongLabels(picture).length > 0;
+const updateMistakes = () => {
   const visible = {};
-  for (const one of cards) {
-    if (!one.card) continue;
-    const wrongLabel = one.kind === "missed" ? null : one.of.scores.filter(([label, score]) => label !== one.of.target && score >= threshold(label)).sort((a, b) => b[1] - a[1])[0];
-    one.card.hidden = !mistake(one.of, one.kind);
-    visible[one.kind] = (visible[one.kind] || 0) + !one.card.hidden;
-    const shows = one.of.target >= 0 ? LABELS[one.of.target] : "none of the labels";
-    const text = one.kind === "missed" ? `${LABELS[one.of.target]} ${one.of.own < 0 ? "is not known" : `only ${rough(one.of.own)}`}` :
-      wrongLabel ? `${LABELS[wrongLabel[0]]} ${rough(wrongLabel[1])}${one.kind === "wrong" ? `, shows ${shows}` : ""}` : "";
-    one.caption.textContent = text;
-    one.image.alt = one.kind === "missed" ? `a picture of ${shows} that was not labeled` : `a picture of ${shows}, labeled ${text}`;
+  for (const { kind, card, caption, image, picture } of cards) {
+    const wrong = kind === "missed" ? null : listWrongLabels(picture).sort((a, b) => b[1] - a[1])[0];
+    card.hidden = !isMistake(picture, kind);
+    visible[kind] = (visible[kind] || 0) + !card.hidden;
+    const target = picture.target >= 0 ? LABELS[picture.target] : "none of the labels";
+    const text = kind === "missed" ? `${LABELS[picture.target]} ${picture.ownScore < 0 ? "is not known" : `only ${formatScore(picture.ownScore)}`}` :
+      wrong ? `${LABELS[wrong[0]]} ${formatScore(wrong[1])}${kind === "wrong" ? `, shows ${target}` : ""}` : "";
+    caption.textContent = text;
+    image.alt = kind === "missed" ? `a picture of ${target} that was not labeled` : `a picture of ${target}, labeled ${text}`;
   }
-  for (const one of cards) {
-    if (one.card) continue;
-    const kind = one.kind.replace("-count", "");
-    const all = (kind === "background" ? background : pictures).filter((each) => mistake(each, kind)).length;
-    const seen = visible[kind] || 0;
-    one.count.textContent = all ? `${one.says} ${all} at this threshold${all > seen ? `, ${seen} shown` : ""}.` : "None at this threshold.";
+  for (const { kind, summary, text } of sections) {
+    const count = (kind === "background" ? background : pictures).filter((picture) => isMistake(picture, kind)).length;
+    const shown = visible[kind] || 0;
+    summary.textContent = count ? `${text} ${count} at this threshold${count > shown ? `, ${shown} shown` : ""}.` : "None at this threshold.";
   }
 };
 
 // ---- all together
 
-const quoted = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-const moveFigures = () => {
-  const now = ofAll(threshold);
+const quoteForShell = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+const updateFigures = () => {
+  const counts = countAll(thresholdOf);
+  const rate = background ? computeFalseRate(thresholdOf) : null;
   const list = [
-    ["precision", "Precision", percent(now.precision)], ["recall", "Recall", percent(now.recall)],
-    ...(background ? [["false", "False per 1,000", falseLabels(threshold) === null ? "–" : falseLabels(threshold).toFixed(0)]] : []),
-    ["accuracy", "Best label right", percent(data.accuracy)], ["area", "Area under curve", data.area === null ? "–" : data.area.toFixed(3)],
+    ["precision", "Precision", formatPercent(counts.precision)], ["recall", "Recall", formatPercent(counts.recall)],
+    ...(background ? [["false", "False per 1,000", rate === null ? "–" : rate.toFixed(0)]] : []),
+    ["accuracy", "Best label right", formatPercent(data.accuracy)], ["area", "Area under curve", data.area === null ? "–" : data.area.toFixed(3)],
   ];
-  $("figures").replaceChildren(...list.map(([name, title, value]) =>
-    make("div", ["accuracy", "area"].includes(name) ? { class: "fixed" } : {}, make("dt", {}, title), make("dd", { id: `figure-${name}` }, value))));
-  $("threshold").value = state.common / STEPS;
-  $("threshold-value").textContent = shown(state.common);
-  $("summary").textContent = `At ${shown(state.common)}: ${list.slice(0, background ? 3 : 2).map(([, title, value]) => `${title} ${value}`).join(", ")}`;
-  const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => ` \\\n  --set-threshold ${quoted(`${LABELS[label]}=${+(value / STEPS).toFixed(4)}`)}`);
-  $("command").textContent = `appliance evaluate ${[data.bundle, data.dataset, ...data.options].map(quoted).join(" ")} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
+  byId("figures").replaceChildren(...list.map(([name, title, value]) =>
+    createHtml("div", ["accuracy", "area"].includes(name) ? { class: "fixed" } : {}, createHtml("dt", {}, title), createHtml("dd", { id: `figure-${name}` }, value))));
+  byId("threshold").value = state.common / STEPS;
+  byId("threshold-value").textContent = formatThreshold(state.common);
+  byId("summary").textContent = `At ${formatThreshold(state.common)}: ${list.slice(0, background ? 3 : 2).map(([, title, value]) => `${title} ${value}`).join(", ")}`;
+  const formatOption = (label, value) => ` \\\n  --set-threshold ${quoteForShell(`${LABELS[label]}=${+(value / STEPS).toFixed(4)}`)}`;
+  const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => formatOption(label, value));
+  byId("command").textContent = `appliance evaluate ${[data.bundle, data.dataset, ...data.options].map(quoteForShell).join(" ")} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
 };
-const show = () => { moveFigures(); moveCurves(); moveLabels(); drawConfusion(); moveMistakes(); };
+const updateAll = () => { updateFigures(); updateCurves(); updateLabels(); updateConfusion(); updateMistakes(); };
 
 document.title = `Evaluation of ${data.title}`;
-$("title").textContent = data.title;
-$("about").textContent = data.about;
-$("notes").replaceChildren(...data.notes.map((note) => make("li", {}, ...note.split("`").map((part, place) => place % 2 ? make("code", {}, part) : part))));
-$("made").textContent = data.made;
-$("false-figure").hidden = !background;
-$("curve-of").append(make("option", { value: "" }, "all labels"), ...listed.filter((label) => content[label]).map((label) => make("option", { value: label }, LABELS[label])));
-$("curve-of").addEventListener("change", () => { drawCurves(); moveCurves(); });
-$("threshold").addEventListener("input", () => { state.common = Math.round(Number($("threshold").value) * STEPS); show(); });
-$("reset").addEventListener("click", () => { state = start(); for (const cells of rows.values()) cells.input.value = ""; show(); });
-drawLabels(); drawCurves(); drawCalibration(); drawCompared(); drawMistakes(); show();
+byId("title").textContent = data.title;
+byId("about").textContent = data.about;
+// Text between backquotes is code.
+byId("notes").replaceChildren(...data.notes.map((note) => createHtml("li", {}, ...note.split("`").map((part, index) => index % 2 ? createHtml("code", {}, part) : part))));
+byId("made").textContent = data.made;
+byId("false-figure").hidden = !background;
+byId("curve-of").append(createHtml("option", { value: "" }, "all labels"), ...listedLabels.filter((label) => contentCounts[label]).map((label) => createHtml("option", { value: label }, LABELS[label])));
+byId("curve-of").addEventListener("change", () => { drawCurves(); updateCurves(); });
+byId("threshold").addEventListener("input", () => { state.common = Math.round(Number(byId("threshold").value) * STEPS); updateAll(); });
+byId("reset").addEventListener("click", () => { state = createState(); for (const cells of labelRows.values()) cells.input.value = ""; updateAll(); });
+drawLabels(); drawCurves(); drawCalibration(); drawComparison(); drawMistakes(); updateAll();

@@ -1,0 +1,104 @@
+"""Score pictures with one or more models, and align the scores with the pictures' labels.
+
+Every picture passes through the same code as a device's frame (read_picture, Labeler), so the scores are those of the
+device. It is decoded once, for all models.
+"""
+
+import io
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from appliance.bundle.bundle import Bundle
+from appliance.errors import PictureError
+from appliance.imaging.files import read_picture
+from appliance.labeling.labeler import Labeler
+from appliance.workshop.datasets.dataset import Example
+from appliance.workshop.evaluation.metrics import NO_SCORE, Predictions
+
+MAX_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PictureScores:
+    """The raw scores of several models for the same pictures.
+
+    Attributes:
+        scores: For each model (pictures, outputs) float32; a row of zeros for an unreadable picture.
+        unreadable: The index of each unreadable picture → the reason.
+    """
+
+    scores: tuple[np.ndarray, ...]
+    unreadable: Mapping[int, str]
+
+    def list_readable(self, start: int, stop: int) -> list[int]:
+        """Return the indexes from `start` up to `stop` of readable pictures."""
+        return [index for index in range(start, stop) if index not in self.unreadable]
+
+
+def score_pictures(
+    bundles: Sequence[Bundle], examples: Sequence[Example], progress: Callable[[int, int], None]
+) -> PictureScores:
+    """Label pictures with several models at once, on as many threads as there are processors."""
+    own = threading.local()
+
+    def score(example: Example) -> list[np.ndarray] | str:
+        if not hasattr(own, "labelers"):
+            own.labelers = [Labeler(bundle) for bundle in bundles]
+        try:
+            pixels = read_picture(io.BytesIO(example.read_bytes()), example.name)
+        except PictureError as error:
+            return str(error)
+        return [labeler.score(pixels) for labeler in own.labelers]
+
+    tables = tuple(np.zeros((len(examples), len(bundle.labels)), np.float32) for bundle in bundles)
+    unreadable: dict[int, str] = {}
+    threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(threads, "evaluate") as pool:
+        try:
+            for index, outcome in enumerate(pool.map(score, examples)):
+                if isinstance(outcome, str):
+                    unreadable[index] = outcome
+                else:
+                    for table, row in zip(tables, outcome, strict=True):
+                        table[index] = row
+                progress(index + 1, len(examples))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return PictureScores(tables, unreadable)
+
+
+def align_predictions(
+    bundle: Bundle,
+    scores: np.ndarray,
+    targets: Sequence[str | None],
+    background_labels: Set[str],
+    missing_labels: Sequence[str],
+) -> Predictions:
+    """Align a model's outputs with the labels of pictures.
+
+    A label that the model has twice (ImageNet has two cranes) becomes one, with the higher of its scores.
+
+    Args:
+        bundle: The model.
+        scores: (pictures, outputs) float32.
+        targets: Each picture's label; None if it shows none.
+        background_labels: Labels that mean that the picture shows nothing.
+        missing_labels: Labels to add that the model does not have.
+    """
+    scores = np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0)
+    labels = [*dict.fromkeys(label for label in bundle.labels if label != bundle.background_label), *missing_labels]
+    label_indexes = {label: index for index, label in enumerate(labels)}
+    output_labels = np.array([label_indexes.get(label, -1) for label in bundle.labels], np.intp)
+    aligned = np.full((len(scores), len(labels)), NO_SCORE, np.float32)
+    for output, index in enumerate(output_labels):
+        if index >= 0:
+            np.maximum(aligned[:, index], scores[:, output], out=aligned[:, index])
+    target_indexes = [-1 if label is None or label in background_labels else label_indexes[label] for label in targets]
+    best = scores.argmax(axis=1)
+    best_scores = scores[np.arange(len(scores)), best]
+    return Predictions(tuple(labels), aligned, np.array(target_indexes, np.intp), output_labels[best], best_scores)
