@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.arguments import add_gs_argument, add_json_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.workshop.datasets.subsets import PACK_FORMATS, PACK_SPLITS
 
 if TYPE_CHECKING:
     from appliance.workshop.datasets.dataset import Dataset
@@ -46,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|FOLDER",
         help="the .zip, or the folder for the other forms; must not exist yet",
     )
-    pack.add_argument("--form", required=True, choices=("zip", "folder", "csv"), help="the form to write")
+    pack.add_argument("--form", required=True, choices=PACK_FORMATS, help="the form to write")
     pack.add_argument(
         "--split",
         default="keep",
-        choices=("keep", "make", "none", "train", "validation", "test"),
+        choices=PACK_SPLITS,
         help="keep the existing splits (default), make the missing ones (80, 10 and 10 %%), none, or only one split",
     )
     pack.add_argument("--seed", type=int, default=0, metavar="N", help="another seed makes other splits (default: 0)")

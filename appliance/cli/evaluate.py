@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fraction, require_valid_seed
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.workshop.datasets.subsets import SUBSETS
 
 if TYPE_CHECKING:
     from appliance.workshop.evaluation.evaluate import Evaluation
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split",
-        choices=("auto", "test", "validation", "train", "all"),
+        choices=SUBSETS,
         default="auto",
         help="the pictures of DATASET to use; missing splits are made as train makes them",
     )
