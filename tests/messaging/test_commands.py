@@ -105,7 +105,7 @@ def test_a_bad_payload_changes_nothing_and_gets_a_sentence(topic, payload, says)
     assert len(answer["error"]) < 200 and answer["error"].isprintable()
 
 
-def test_a_retained_command_is_ignored_and_said_once(caplog):
+def test_retained_command_is_ignored_and_logged_once(caplog):
     device = Device()
     for _ in range(3):
         device.get(T.restart, b"PRESS", retained=True)
@@ -163,7 +163,7 @@ def test_other_topics_are_passed_over():
     assert device.done == device.answers == []
 
 
-def test_what_somebody_sent_is_quoted_without_control_characters():
+def test_payload_is_quoted_without_control_characters():
     with pytest.raises(CommandError) as caught:
         parse_command("running", b"\x1b[31mred\nline")
     assert str(caught.value).isprintable()

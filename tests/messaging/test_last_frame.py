@@ -57,7 +57,7 @@ def test_any_damage_is_noticed(tmp_path):
         assert LastFrame(file).before is None, place
 
 
-def test_thousands_of_open_events_keep_the_time_and_the_newest_peaks(tmp_path):
+def test_thousands_of_open_events_keep_the_newest_peaks(tmp_path):
     record = LastFrame(tmp_path / "last")
     record.note(7.0, {f"{number:036}": 0.5 for number in range(5000)})
     before = LastFrame(tmp_path / "last").before
@@ -66,7 +66,7 @@ def test_thousands_of_open_events_keep_the_time_and_the_newest_peaks(tmp_path):
     assert 500 < len(before.peaks) < 5000
 
 
-def test_a_disk_that_refuses_is_said_once(tmp_path, caplog):
+def test_unusable_file_is_logged_once(tmp_path, caplog):
     (tmp_path / "last").mkdir()
     record = LastFrame(tmp_path / "last")
     record.note(1.0, {"one": 0.5})

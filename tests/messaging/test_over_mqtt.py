@@ -70,7 +70,7 @@ def device(broker, tmp_path):
     made.stop()
 
 
-def test_what_somebody_sees_of_a_label_that_comes_and_goes(broker, device):
+def test_subscriber_sees_a_label_start_and_end(broker, device):
     with broker.observer("#") as seen_there:
         device.reports.use_model(FLOWERS, ["rose", "tulip"], [True, True])
         seen_there.wait_for(T.discovery)
@@ -110,7 +110,7 @@ def test_a_swap_leaves_nothing_of_the_old_labels_on_the_broker(broker, device):
         assert left == {T.label("rose"), T.label("sparrow")}
 
 
-def test_commands_are_carried_out_and_answered_below_the_devices_own_topic(broker, device):
+def test_commands_are_answered_below_the_devices_topic(broker, device):
     answers_to = T.responses + "me"
     with broker.observer("#") as client:
         client.publish(T.threshold_set, "0.7", response_topic=answers_to, correlation=b"one")
@@ -141,7 +141,7 @@ def test_a_snapshot_on_command_is_answered_when_it_was_taken(broker, device):
         assert json.loads(client.last(T.responses + "me")) == {"ok": True}
 
 
-def test_a_retained_command_waiting_on_the_broker_is_not_carried_out(broker, tmp_path):
+def test_retained_command_on_the_broker_is_ignored(broker, tmp_path):
     with broker.observer("appliance/#") as client:
         client.publish(T.restart, "PRESS", retain=True, response_topic=T.responses + "me")
         device = Device(broker, tmp_path).connected()
@@ -151,7 +151,7 @@ def test_a_retained_command_waiting_on_the_broker_is_not_carried_out(broker, tmp
         device.stop()
 
 
-def test_a_command_that_is_sent_to_be_retained_is_not_carried_out_while_connected_either(broker, tmp_path):
+def test_live_command_with_retain_is_ignored(broker, tmp_path):
     with broker.observer("appliance/#") as client:
         device = Device(broker, tmp_path).connected()
         client.publish(T.restart, "PRESS", retain=True, response_topic=T.responses + "me")
@@ -169,7 +169,7 @@ def test_home_assistant_coming_back_gets_the_announcement_again(broker, device):
         client.wait_for(T.discovery, count=2)
 
 
-def test_after_a_good_stop_nothing_is_seen_and_the_device_is_offline(broker, tmp_path):
+def test_state_is_empty_and_offline_after_a_stop(broker, tmp_path):
     device = Device(broker, tmp_path).connected()
     device.reports.use_model(FLOWERS, ["rose"], [True])
     device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
@@ -181,7 +181,7 @@ def test_after_a_good_stop_nothing_is_seen_and_the_device_is_offline(broker, tmp
         assert json.loads(later.wait_for(T.state)[0].payload)["label"] is None
 
 
-def test_a_process_that_died_in_an_event_ends_it_at_its_next_start(broker, tmp_path):
+def test_event_of_a_dead_process_ends_at_the_next_start(broker, tmp_path):
     dead = Device(broker, tmp_path).connected()
     with broker.observer("appliance/#") as client:
         dead.reports.use_model(FLOWERS, ["rose"], [True])

@@ -10,7 +10,7 @@ from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.settings.schema import MqttSettings
 from support.broker import wait_until
-from support.publisher import TOPICS, device, event, said
+from support.publisher import TOPICS, device, event, logged
 
 
 def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):
@@ -22,7 +22,7 @@ def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):
         wait_until(lambda: pi.outbox.waiting == 0, "the event leaves the outbox")
 
 
-def test_the_device_is_online_while_connected_and_offline_after_a_stop(tmp_path, broker):
+def test_device_is_online_while_connected_then_offline(tmp_path, broker):
     with device(tmp_path, broker), broker.observer() as observer:
         observer.wait_for(TOPICS.availability, b"online")
     with broker.observer() as late:
@@ -30,7 +30,7 @@ def test_the_device_is_online_while_connected_and_offline_after_a_stop(tmp_path,
         assert late.on(TOPICS.availability)[0].retained
 
 
-def test_stop_delivers_what_was_offered_last_and_offline_is_the_last_word(tmp_path, broker):
+def test_stop_delivers_everything_and_ends_with_offline(tmp_path, broker):
     with broker.observer() as observer:
         with device(tmp_path, broker) as pi:
             wait_until(lambda: pi.publisher.connected, "connected")
@@ -41,7 +41,7 @@ def test_stop_delivers_what_was_offered_last_and_offline_is_the_last_word(tmp_pa
         assert observer.messages[-1].payload == b"offline"
 
 
-def test_the_last_retained_value_is_sent_again_to_a_broker_that_forgot_it(tmp_path, broker):
+def test_retained_values_are_sent_again_to_a_new_broker(tmp_path, broker):
     with device(tmp_path, broker) as pi:
         for value in range(5):
             pi.publisher.retain(TOPICS.threshold, str(value))
@@ -73,7 +73,7 @@ def test_none_clears_a_retained_value(tmp_path, broker):
             assert late.on(topic) == []
 
 
-def test_what_is_worth_nothing_later_is_dropped_while_disconnected(tmp_path, new_broker):
+def test_transient_messages_are_dropped_while_disconnected(tmp_path, new_broker):
     broker = new_broker(start=False)
     with device(tmp_path, broker) as pi:
         pi.publisher.send(TOPICS.labels, "before")
@@ -86,7 +86,7 @@ def test_what_is_worth_nothing_later_is_dropped_while_disconnected(tmp_path, new
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_commands_arrive_in_both_protocols_and_say_whether_they_were_retained(tmp_path, broker, protocol):
+def test_commands_arrive_with_their_retained_flag(tmp_path, broker, protocol):
     with broker.observer() as observer:
         observer.publish(TOPICS.restart, "old", retain=True)
         with device(tmp_path, broker, protocol=protocol, subscriptions=[TOPICS.restart]) as pi:
@@ -109,7 +109,7 @@ def test_a_command_sent_while_the_device_was_away_never_runs(tmp_path, broker, p
             assert [message.payload for message in pi.messages] == [b"now"]
 
 
-def test_answers_go_below_response_only_with_the_correlation_of_the_question(tmp_path, broker):
+def test_answers_go_below_response_with_the_correlation(tmp_path, broker):
     with broker.observer() as observer, device(tmp_path, broker, subscriptions=[TOPICS.restart]) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
         elsewhere, below = "appliance/another/threshold/set", f"{TOPICS.responses}me"
@@ -127,7 +127,7 @@ def test_answers_go_below_response_only_with_the_correlation_of_the_question(tmp
         assert observer.on(elsewhere) == []
 
 
-def test_a_late_delivery_says_so(tmp_path, broker):
+def test_late_delivery_is_marked(tmp_path, broker):
     now_s = time.time()
     with broker.observer() as observer, device(tmp_path, broker) as pi:
         pi.publisher.offer({**event(1), "time": now_s - 50})
@@ -157,15 +157,15 @@ def test_a_handler_that_raises_does_not_end_the_thread(tmp_path, broker):
     assert not thread.is_alive()
 
 
-def test_a_payload_that_is_no_json_is_left_out_and_the_others_arrive(tmp_path, broker, caplog):
+def test_payload_without_json_form_is_dropped_alone(tmp_path, broker, caplog):
     with broker.observer() as observer, device(tmp_path, broker) as pi:
         pi.publisher.offer(event(1, score=object()))
         pi.publisher.offer(event(2))
         assert json.loads(observer.wait_for(TOPICS.event)[0].payload)["seq"] == 2
-    assert len(said(caplog, "cannot be written as JSON")) == 1
+    assert len(logged(caplog, "cannot be written as JSON")) == 1
 
 
-def test_the_pulse_is_calm_while_there_is_nothing_to_do(tmp_path, broker):
+def test_heartbeat_is_in_time_while_idle(tmp_path, broker):
     with device(tmp_path, broker) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
         assert pi.publisher.heartbeat.overdue() is None

@@ -15,7 +15,7 @@ from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from support.broker import Certificates, Tls, wait_until
 from support.paths import CHILD_ENVIRONMENT
-from support.publisher import TOPICS, Device, device, event, said
+from support.publisher import TOPICS, Device, device, event, logged
 
 EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
 EVERYTHING = f"user cam\ntopic readwrite {TOPICS.root}/#\n"
@@ -38,17 +38,17 @@ def test_a_broker_that_is_down_at_start_costs_nothing(tmp_path, new_broker, capl
         wait_until(lambda: pi.publisher.error, "the broker is missed")
         attempts = pi.publisher.error
         assert attempts == f"no broker listens at 127.0.0.1:{broker.port}; start it, or correct mqtt.host and mqtt.port"
-        time.sleep(0.5)  # some more attempts, none of which is said
+        time.sleep(0.5)  # some more attempts, none of which is logged
         broker.start()
         with broker.observer() as observer:
             observer.wait_for(TOPICS.availability, b"online")
             wait_until(lambda: pi.outbox.waiting == 0, "everything delivered")
         assert pi.publisher.error is None
-        assert len(said(caplog, "no broker listens")) == 1
-        assert said(caplog, "connected to") == [f"connected to 127.0.0.1:{broker.port}; 300 events waiting"]
+        assert len(logged(caplog, "no broker listens")) == 1
+        assert logged(caplog, "connected to") == [f"connected to 127.0.0.1:{broker.port}; 300 events waiting"]
 
 
-def test_a_broker_killed_in_the_middle_loses_nothing_that_it_had_not_acknowledged(tmp_path, broker, caplog):
+def test_killed_broker_loses_nothing_unacknowledged(tmp_path, broker, caplog):
     # The device comes back after the second observer, which the broker without a memory needs.
     with device(tmp_path, broker, timeouts=ConnectionTimeouts(first_s=2.0)) as pi:
         with broker.observer() as observer:
@@ -67,7 +67,7 @@ def test_a_broker_killed_in_the_middle_loses_nothing_that_it_had_not_acknowledge
             wait_until(lambda: pi.outbox.waiting == 0 and pi.publisher.connected, "everything delivered")
             wanted = set(range(3000 - unacknowledged, 3200))
             wait_until(lambda: set(seqs(observer)) >= wanted, "every event arrived")
-        assert len(said(caplog, "was lost")) == 1
+        assert len(logged(caplog, "was lost")) == 1
 
 
 def test_events_from_before_a_long_outage_are_late(tmp_path, new_broker):
@@ -86,7 +86,7 @@ def test_events_from_before_a_long_outage_are_late(tmp_path, new_broker):
             assert "late" not in json.loads(observer.wait_for(TOPICS.event, count=2)[1].payload)
 
 
-def test_refused_credentials_are_said_once_and_never_shown(tmp_path, new_broker, caplog):
+def test_refused_credentials_are_reported_once_without_secret(tmp_path, new_broker, caplog):
     caplog.set_level("DEBUG")
     broker = new_broker(passwords={"cam": "right"})
     with device(tmp_path, broker, username="cam", password="s3cret-and-wrong") as pi:
@@ -98,7 +98,7 @@ def test_refused_credentials_are_said_once_and_never_shown(tmp_path, new_broker,
         )
         broker.write_passwords({"cam": "s3cret-and-wrong"})
         wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
-    assert len(said(caplog, "refuses the account")) == 1
+    assert len(logged(caplog, "refuses the account")) == 1
     assert "s3cret" not in caplog.text
 
 
@@ -116,7 +116,7 @@ def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, 
         pi.publisher.offer({"topic": TOPICS.update, "payload": {"state": "committed"}})
         observer.wait_for(TOPICS.update)
         wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 100, "only the update was delivered")
-        assert len(said(caplog, "does not accept")) == 1
+        assert len(logged(caplog, "does not accept")) == 1
         if topic_allowed_later:
             broker.write_acl(EVERYTHING + "user eye\ntopic read #\n")
             observer.wait_for(TOPICS.event, count=100)
@@ -126,7 +126,7 @@ def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, 
         assert Outbox(tmp_path / "outbox.db", 1000, 3600).waiting == 100
 
 
-def test_a_denied_retained_topic_and_a_denied_subscription_are_said(tmp_path, new_broker):
+def test_denied_topic_and_subscription_are_reported(tmp_path, new_broker):
     broker = new_broker(passwords={"cam": "x"}, acl=f"user cam\ntopic write {TOPICS.availability}\n")
     with device(tmp_path, broker, username="cam", password="x", subscriptions=[TOPICS.restart]) as pi:
         pi.publisher.retain(TOPICS.state, "{}")
@@ -149,7 +149,7 @@ def test_a_denial_without_a_reason_is_found_by_trial(tmp_path, new_broker, proto
         observer.wait_for(TOPICS.event)
 
 
-def test_events_that_3_1_1_cannot_say_were_denied_stay_in_the_outbox(tmp_path, new_broker):
+def test_denied_events_stay_in_the_outbox_with_3_1_1(tmp_path, new_broker):
     broker = new_broker(passwords={"cam": "x"}, acl=EVERYTHING_BUT_EVENTS)
     with device(tmp_path, broker, username="cam", password="x", protocol="3.1.1") as pi:
         for number in range(50):
@@ -159,21 +159,21 @@ def test_events_that_3_1_1_cannot_say_were_denied_stay_in_the_outbox(tmp_path, n
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_another_client_with_the_same_id_is_said_plainly_with_back_off(tmp_path, broker, caplog, protocol):
+def test_another_client_with_the_same_id_is_reported(tmp_path, broker, caplog, protocol):
     with device(tmp_path, broker, protocol=protocol) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
         before = broker.log().count(" as appliance-pi-test ")
         with device(tmp_path / "other", broker, protocol=protocol) as other:
             end_s = time.monotonic() + 2.0
-            wait_until(lambda: "id appliance-pi-test" in (pi.publisher.error or ""), "said by the first")
-            wait_until(lambda: "id appliance-pi-test" in (other.publisher.error or ""), "said by the second")
+            wait_until(lambda: "id appliance-pi-test" in (pi.publisher.error or ""), "reported by the first")
+            wait_until(lambda: "id appliance-pi-test" in (other.publisher.error or ""), "reported by the second")
             pi.publisher.offer(event(1))
             time.sleep(max(0.0, end_s - time.monotonic()))
             assert "client" in pi.publisher.error  # not forgotten with each short connection
             # Without back-off two local clients throw each other out hundreds of times a second.
             assert broker.log().count(" as appliance-pi-test ") - before < 40
             # Each of the two says it once.
-            assert len(said(caplog, "another client")) == 2
+            assert len(logged(caplog, "another client")) == 2
         wait_until(lambda: pi.publisher.error is None, "over, once a connection has lasted")
         wait_until(lambda: pi.outbox.waiting == 0, "the event was delivered")
         assert pi.publisher.connected
@@ -222,7 +222,7 @@ def test_each_tls_fault_has_its_sentence(tmp_path, new_broker):
             assert not pi.publisher.connected
 
 
-def test_a_certificate_that_is_renewed_in_place_is_used_without_a_restart(tmp_path, new_broker):
+def test_renewed_certificate_is_used_without_a_restart(tmp_path, new_broker):
     authority = Certificates(tmp_path / "pki")
     broker = new_broker(tls=Tls(authority.ca_file, *authority.sign("server")))
     used = tmp_path / "ca.crt"
@@ -234,7 +234,7 @@ def test_a_certificate_that_is_renewed_in_place_is_used_without_a_restart(tmp_pa
         assert pi.publisher.error is None
 
 
-def test_a_frozen_broker_is_noticed_and_what_it_did_not_acknowledge_is_sent_again(tmp_path, broker, caplog):
+def test_frozen_broker_is_noticed_and_events_are_sent_again(tmp_path, broker, caplog):
     with device(tmp_path, broker, keepalive_s=5) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
         broker.freeze()
@@ -243,7 +243,7 @@ def test_a_frozen_broker_is_noticed_and_what_it_did_not_acknowledge_is_sent_agai
         assert pi.outbox.waiting == 1
         broker.thaw()
         wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
-        assert len(said(caplog, "connected to")) == 2
+        assert len(logged(caplog, "connected to")) == 2
 
 
 def served(answer: bytes) -> socket.socket:
@@ -273,22 +273,22 @@ def served(answer: bytes) -> socket.socket:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "accepts connections and does not answer"),
     ],
 )
-def test_a_server_that_is_no_broker_of_this_protocol_is_said(tmp_path, answer, sentence):
+def test_server_of_another_protocol_is_reported(tmp_path, answer, sentence):
     server = served(answer)
     with server, device(tmp_path, None, host="127.0.0.1", port=server.getsockname()[1]) as pi:
         wait_until(lambda: pi.publisher.error, sentence)
         assert sentence in pi.publisher.error
 
 
-def test_an_unknown_host_is_said_and_events_are_stored_meanwhile(tmp_path):
+def test_unknown_host_is_reported_and_events_are_stored(tmp_path):
     with device(tmp_path, None, host="no-such-broker.invalid", port=1883) as pi:
         pi.publisher.offer(event(1))
         wait_until(lambda: pi.outbox.waiting == 1, "stored")
-        wait_until(lambda: pi.publisher.error, "said")
+        wait_until(lambda: pi.publisher.error, "reported")
         assert "the broker's name no-such-broker.invalid is unknown" in pi.publisher.error
 
 
-def test_events_are_stored_within_a_batch_while_a_connection_attempt_hangs(tmp_path):
+def test_events_are_stored_while_a_connection_attempt_hangs(tmp_path):
     # A listener whose queue is full: the kernel answers no further connection, as a firewall that drops packets does.
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -305,12 +305,12 @@ def test_events_are_stored_within_a_batch_while_a_connection_attempt_hangs(tmp_p
             filler.close()
 
 
-def test_a_message_larger_than_the_broker_takes_is_said_and_the_connection_stays(tmp_path, new_broker):
+def test_oversized_message_is_reported_and_connection_stays(tmp_path, new_broker):
     broker = new_broker(options=["max_packet_size 3000"])
     with broker.observer() as observer, device(tmp_path, broker) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")
         pi.publisher.retain(TOPICS.snapshot, b"x" * 5000, qos=0)
-        wait_until(lambda: "is larger than the broker accepts (3000 bytes)" in (pi.publisher.error or ""), "said")
+        wait_until(lambda: "is larger than the broker accepts (3000 bytes)" in (pi.publisher.error or ""), "reported")
         pi.publisher.offer(event(1))
         observer.wait_for(TOPICS.event)
         pi.publisher.retain(TOPICS.snapshot, b"x" * 500, qos=0)
@@ -350,28 +350,32 @@ def scripted(connack: bytes, on_publish: bytes | None):
 
 def test_a_broker_with_a_small_window_gets_no_more_than_it_takes(tmp_path):
     # Receive Maximum 2 (MQTT 5.0, 3.2.2.3.3), and nothing is acknowledged.
-    with scripted(b"\x20\x06\x00\x00\x03\x21\x00\x02", None) as (port, published):
-        with device(tmp_path, None, host="127.0.0.1", port=port) as pi:
-            wait_until(lambda: pi.publisher.connected, "connected")
-            for number in range(30):
-                pi.publisher.retain(TOPICS.label(f"label_{number}"), "OFF")
-            wait_until(lambda: len(published) == 2, "two messages")
-            pi.publisher.stop(0.5)
+    with (
+        scripted(b"\x20\x06\x00\x00\x03\x21\x00\x02", None) as (port, published),
+        device(tmp_path, None, host="127.0.0.1", port=port) as pi,
+    ):
+        wait_until(lambda: pi.publisher.connected, "connected")
+        for number in range(30):
+            pi.publisher.retain(TOPICS.label(f"label_{number}"), "OFF")
+        wait_until(lambda: len(published) == 2, "two messages")
+        pi.publisher.stop(0.5)
     assert len(published) == 2
 
 
-def test_a_takeover_that_the_broker_names_is_said_once(tmp_path, caplog):
+def test_takeover_is_reported_once(tmp_path, caplog):
     # DISCONNECT with reason code 0x8E, session taken over (MQTT 5.0, 3.14.2.1), on each connection.
-    with scripted(b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00") as (port, published):
-        with device(tmp_path, None, host="127.0.0.1", port=port) as pi:
-            wait_until(lambda: len(published) >= 4, "some connections")
-            sentence = "with the id appliance-pi-test and takes the connection over"
-            assert sentence in pi.publisher.error
-            assert len(said(caplog, sentence)) == 1
-            assert len(said(caplog, "connected to")) == 1
+    with (
+        scripted(b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00") as (port, published),
+        device(tmp_path, None, host="127.0.0.1", port=port) as pi,
+    ):
+        wait_until(lambda: len(published) >= 4, "some connections")
+        sentence = "with the id appliance-pi-test and takes the connection over"
+        assert sentence in pi.publisher.error
+        assert len(logged(caplog, sentence)) == 1
+        assert len(logged(caplog, "connected to")) == 1
 
 
-def test_stop_is_bounded_while_the_broker_is_frozen_and_keeps_the_events(tmp_path, broker):
+def test_stop_is_bounded_while_the_broker_is_frozen(tmp_path, broker):
     pi = Device(tmp_path, broker)
     wait_until(lambda: pi.publisher.connected, "connected")
     broker.freeze()
@@ -407,7 +411,7 @@ WRITER = textwrap.dedent(
 )
 
 
-def test_every_event_written_before_kill_9_is_delivered_after_the_restart(tmp_path, broker):
+def test_events_written_before_kill_9_are_delivered(tmp_path, broker):
     with broker.observer() as observer:
         written = 0
         for life in range(3):
@@ -416,7 +420,7 @@ def test_every_event_written_before_kill_9_is_delivered_after_the_restart(tmp_pa
                 while written < 40 * (life + 1):
                     written = int(process.stdout.readline())
                 process.kill()
-                # What it had still said before it died counts as well.
+                # What it printed before it died counts as well.
                 for line in process.stdout:
                     written = int(line)
             observer.wait_for(TOPICS.availability, b"offline", count=life + 1)  # the will
@@ -430,7 +434,7 @@ def test_every_event_written_before_kill_9_is_delivered_after_the_restart(tmp_pa
             assert ids.setdefault(content["seq"], content["id"]) == content["id"]
 
 
-def test_ten_thousand_events_offered_while_the_broker_is_down_all_arrive(tmp_path, new_broker, capsys):
+def test_ten_thousand_events_of_an_outage_all_arrive(tmp_path, new_broker, capsys):
     broker = new_broker(start=False)
     with device(tmp_path, broker) as pi:
         for number in range(10_000):

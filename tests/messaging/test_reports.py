@@ -98,7 +98,7 @@ def test_labels_can_be_switched_off(tmp_path):
     assert device.sink.last(T.state)["label"] == "rose"
 
 
-def test_labels_say_which_frame_and_model(device):
+def test_labels_name_their_frame_and_model(device):
     device.frame(42, 1.5, ["tulip"])
     [payload] = device.sink.on(T.labels)
     assert (payload["frame"], payload["time"], payload["inference_ms"]) == (42, "2026-01-01T12:00:01.500Z", 11.0)
@@ -116,7 +116,7 @@ def test_state_is_sent_when_what_is_seen_changes_and_only_then(device):
     assert [state["label"] for state in device.sink.on(T.state)] == [None, "rose", "rose", "tulip", None]
 
 
-def test_state_is_empty_at_the_start_whatever_an_earlier_process_left(tmp_path):
+def test_state_is_empty_at_the_start(tmp_path):
     device = Device(tmp_path)
     device.sink.retained[T.state] = b'{"label":"rose"}'
     device.model()
@@ -144,7 +144,7 @@ def test_nothing_is_seen_while_running_is_off(device):
     assert device.sink.last(T.state)["label"] == "rose"
 
 
-def test_nothing_is_seen_when_the_camera_is_gone_or_the_labeling_ended(device):
+def test_state_is_empty_without_camera_or_labeling(device):
     device.frame(1, 0, ["rose"])
     device.reports.clear_state()
     assert device.sink.last(T.state)["label"] is None
@@ -175,7 +175,7 @@ def test_events_that_a_stop_ended(device):
     assert device.sink.last(T.state)["label"] is None
 
 
-def test_a_model_of_32_labels_has_a_topic_for_each_and_one_of_33_none(tmp_path):
+def test_label_topics_exist_up_to_32_labels(tmp_path):
     device = Device(tmp_path)
     device.model(labels=[f"label {number}" for number in range(32)])
     assert len(device.label_topics()) == 32
@@ -209,13 +209,13 @@ def test_a_swap_clears_the_topics_of_labels_that_are_no_more(device):
     assert device.sink.on(T.label("tulip")) == ["OFF", None]
 
 
-def test_another_model_after_a_restart_clears_what_the_old_one_left(device):
+def test_another_model_after_a_restart_clears_old_topics(device):
     device = device.again()
     device.model(OTHER, ["sparrow"])
     assert device.label_topics() == {"sparrow": "OFF"}
 
 
-def test_the_same_model_again_says_nothing(device):
+def test_same_model_again_publishes_nothing(device):
     before = len(device.sink.messages)
     device.model()
     assert len(device.sink.messages) == before
@@ -238,7 +238,7 @@ def restarted(device, tear=None):
     return open_events[0], device.sink.on(T.event), device
 
 
-def test_an_event_that_was_open_when_the_process_died_is_ended_with_its_last_frame(device):
+def test_event_of_a_dead_process_ends_with_its_last_frame(device):
     start, [end], device = restarted(device)
     assert (end["type"], end["reason"], end["id"]) == ("ended", "restart", start["id"])
     assert (end["started"], end["ended"], end["peak_score"]) == (start["started"], "2026-01-01T12:00:00.400Z", 0.97)
@@ -312,7 +312,7 @@ def test_a_picture_comes_on_command(device):
     assert device.sink.last(T.snapshot) == b"\xff\xd8 jpeg"
 
 
-def test_a_picture_that_cannot_be_taken_says_so(device):
+def test_snapshot_that_fails_is_answered(device):
     nobody = device.reports.request_snapshot()
     device.timers.advance(11)
     with pytest.raises(MessagingError, match="no frame arrived within 10 s"):
@@ -355,7 +355,7 @@ def test_a_swap_announces_anew_and_takes_away_what_is_no_more(device):
     assert components["label_tulip"]["state_topic"] == T.label("tulip")
 
 
-def test_another_model_after_a_restart_takes_away_the_old_ones_components(device):
+def test_another_model_after_a_restart_removes_components(device):
     device.components()
     device = device.again()
     device.model(OTHER, [f"label {number}" for number in range(100)])
@@ -376,7 +376,7 @@ def test_home_assistant_online_is_answered_with_the_announcement(device):
     assert len(device.sink.on(T.discovery)) == 2
 
 
-def test_switching_discovery_off_takes_the_announcement_away_once(device):
+def test_switching_discovery_off_clears_the_announcement(device):
     device.components()
     device = device.again(discovery=False)
     device.model()

@@ -31,12 +31,12 @@ def test_a_message_comes_back_and_leaves_nothing_behind(broker, protocol):
         assert [message.topic for message in later.messages] == ["done"]
 
 
-def test_no_broker_is_said(new_broker):
+def test_missing_broker_is_reported(new_broker):
     broker = new_broker(start=False)
     assert f"no broker listens at {broker.host}:{broker.port}" in refused(broker)
 
 
-def test_a_wrong_password_is_said_and_not_shown(new_broker):
+def test_wrong_password_is_reported_without_it(new_broker):
     broker = new_broker(passwords={"pi-1": "right"})
     assert trip(broker, "right", username="pi-1") > 0
     sentence = refused(broker, "wr0ng", username="pi-1")
@@ -44,6 +44,6 @@ def test_a_wrong_password_is_said_and_not_shown(new_broker):
     assert "wr0ng" not in sentence and T.root not in sentence
 
 
-def test_an_account_that_may_not_write_there_is_said(new_broker):
+def test_account_without_write_access_is_reported(new_broker):
     broker = new_broker(passwords={"pi-1": "p"}, acl="user pi-1\ntopic readwrite appliance/other/#\n")
     assert f"{T.root}/check/" in refused(broker, "p", username="pi-1")

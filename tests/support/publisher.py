@@ -68,7 +68,7 @@ def device(folder: Path, broker: Any, **options: Any) -> Iterator[Device]:
         made.end()
 
 
-def said(caplog: Any, part: str) -> list[str]:
+def logged(caplog: Any, part: str) -> list[str]:
     """The log's sentences that hold `part`, warnings and above, and the announcements of connections."""
     return [
         record.getMessage()

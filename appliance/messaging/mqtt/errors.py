@@ -64,9 +64,10 @@ def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of err
         case ssl.SSLCertVerificationError():
             return _describe_certificate(error, broker, settings)
         case ssl.SSLError():
+            reason = getattr(error, "reason", None) or error  # only errors of OpenSSL have the attribute
             return (
                 describe_tls_alert(str(error), broker)
-                or f"TLS with the broker {broker} failed ({error.reason or error}); check the broker's TLS settings"
+                or f"TLS with the broker {broker} failed ({reason}); check the broker's TLS settings"
             )
         case socket.gaierror():
             return f"the broker's name {settings.host} is unknown ({error.strerror}); check mqtt.host and the network"
@@ -79,8 +80,8 @@ def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of err
                 f"{broker} closed the connection immediately; check mqtt.port, and whether the broker speaks TLS there"
                 " (mqtt.tls)"
             )
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return f"the broker {broker} cannot be reached ({reason}); check the network"
+    cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return f"the broker {broker} cannot be reached ({cause}); check the network"
 
 
 def describe_refused_connection(

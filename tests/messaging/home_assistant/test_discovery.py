@@ -1,11 +1,9 @@
-"""The announcement to Home Assistant: what its MQTT integration demands, as it was found by trying."""
+"""The announcement to Home Assistant: what its MQTT integration requires, found by testing."""
 
 import json
 
-from appliance.messaging.home_assistant.announcer import Announcer
 from appliance.messaging.home_assistant.discovery import build_discovery
 from appliance.messaging.topics import Topics, make_slugs
-from support.messaging import ManualTimers
 
 T = Topics("appliance", "pi-1")
 FEW = ["cat", "dog"]
@@ -15,7 +13,7 @@ def announced(labels=FEW, gone=None):
     return build_discovery(T, "Camera pi-1", dict(zip(labels, make_slugs(labels), strict=True)), gone or {})
 
 
-def test_the_whole_message_has_what_home_assistant_refuses_it_without():
+def test_message_has_what_home_assistant_requires():
     message = announced()
     assert message["origin"]["name"]
     assert message["device"]["identifiers"] == ["appliance_pi-1"]
@@ -30,11 +28,24 @@ def test_the_whole_message_has_what_home_assistant_refuses_it_without():
 def test_every_entity_of_the_reference_is_there():
     components = announced()["components"]
     platforms = {key: component["platform"] for key, component in components.items()}
-    assert platforms | {
-        "top_label": "sensor", "score": "sensor", "label_cat": "binary_sensor", "label_dog": "binary_sensor", "event": "event",
-        "snapshot": "image", "threshold": "number", "running": "switch", "check": "button", "rollback": "button",
-        "restart": "button", "take_snapshot": "button", "model": "update", "inference_ms": "sensor", "cpu_temp": "sensor", "started": "sensor",
-    } == platforms  # fmt: skip
+    assert platforms == {
+        "top_label": "sensor",
+        "score": "sensor",
+        "label_cat": "binary_sensor",
+        "label_dog": "binary_sensor",
+        "event": "event",
+        "snapshot": "image",
+        "threshold": "number",
+        "running": "switch",
+        "check": "button",
+        "rollback": "button",
+        "restart": "button",
+        "take_snapshot": "button",
+        "model": "update",
+        "inference_ms": "sensor",
+        "cpu_temp": "sensor",
+        "started": "sensor",
+    }
     assert components["event"]["event_types"] == ["started", "ended"]
     assert components["snapshot"] | {"image_topic": T.snapshot, "content_type": "image/jpeg"} == components["snapshot"]
     number = components["threshold"]
@@ -84,53 +95,3 @@ def test_components_that_are_gone_hold_their_platform_alone():
 def test_the_message_is_small_enough_for_any_broker():
     labels = [f"a label of ordinary length {number}" for number in range(32)]
     assert len(json.dumps(announced(labels))) < 20_000
-
-
-def announcer():
-    timers, times = ManualTimers(), []
-    made = Announcer(lambda: times.append(timers.now_s), timers.start, timers.clock)
-    return made, timers, times
-
-
-def test_changes_in_a_row_are_announced_once():
-    made, timers, times = announcer()
-    made.announce_soon()
-    made.announce_soon()
-    timers.advance(1)
-    made.announce_soon()
-    assert len(times) == 1
-    timers.advance(10)
-    assert len(times) == 2
-    assert times[1] - times[0] >= 5
-    timers.advance(1000)
-    assert len(times) == 2
-
-
-def test_home_assistant_starting_is_answered_after_a_random_delay():
-    delays = set()
-    for _ in range(20):
-        made, timers, times = announcer()
-        made.handle_homeassistant_start()
-        timers.advance(60)
-        delays.add(round(times[0] - 1000, 3))
-    assert len(delays) > 10
-    assert min(delays) >= 1 and max(delays) <= 8
-
-
-def test_a_change_does_not_wait_for_home_assistants_turn():
-    made, timers, times = announcer()
-    made.handle_homeassistant_start()
-    made.announce_soon()
-    timers.advance(0.9)
-    assert len(times) == 1
-    timers.advance(60)
-    assert len(times) == 1
-
-
-def test_after_the_stop_nothing_is_announced():
-    made, timers, times = announcer()
-    made.announce_soon()
-    made.stop()
-    made.announce_soon()
-    timers.advance(60)
-    assert times == []

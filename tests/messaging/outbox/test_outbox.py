@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -13,13 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.messaging.outbox.database import VERSION
 from appliance.messaging.outbox.outbox import RETRY_S, Outbox
 from appliance.messaging.outbox.unwritten import MAX_EVENTS
+from support.outbox import TOPIC, WEEK_S, count_logged, events, seqs
 from support.paths import ROOT
-
-TOPIC = "appliance/pi-test/event"
-WEEK_S = 604_800.0
 
 
 class Clock:
@@ -53,23 +49,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "outbox.db"
 
 
-def events(first: int, last: int, **payload) -> list[dict]:
-    return [{"topic": TOPIC, "payload": {"seq": number, **payload}} for number in range(first, last)]
-
-
-def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
-    return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in outbox.take_batch(limit)]
-
-
 def deliver_all(outbox: Outbox) -> list[int]:
     batch = outbox.take_batch(1_000_000)
     outbox.acknowledge(entry.id for entry in batch)
     outbox.commit()
     return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in batch]
-
-
-def said(caplog, part: str) -> int:
-    return sum(part in record.getMessage() for record in caplog.records)
 
 
 def test_events_come_back_in_order_from_the_next_process(path):
@@ -84,7 +68,7 @@ def test_events_come_back_in_order_from_the_next_process(path):
     assert seqs(again) == list(range(1, 8))
 
 
-def test_an_event_is_given_out_once_until_released_and_not_after_its_acknowledgement(path):
+def test_event_is_given_out_once_until_released(path):
     outbox = Outbox(path, 100, WEEK_S)
     outbox.append(events(0, 6))
     first = outbox.take_batch(4)
@@ -157,7 +141,7 @@ def test_age_goes_on_over_a_reboot(path, clock):
     assert round(again.age_s(again.take_batch(1)[0])) == 30
 
 
-def test_events_without_an_end_are_open_also_for_the_next_process(path):
+def test_events_without_an_end_are_open_after_a_restart(path):
     outbox = Outbox(path, 100, WEEK_S)
     outbox.append(events(0, 1, id="a", type="started") + events(1, 2, id="b", type="started"))
     outbox.append(events(2, 3, id="a", type="ended"))
@@ -183,31 +167,7 @@ def test_one_transaction_for_new_and_acknowledged_events(path):
     assert outbox.waiting == 10
 
 
-@pytest.mark.parametrize("damage", ["not a database", "header", "pages"])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, caplog, damage):
-    outbox = Outbox(path, 10_000, WEEK_S)
-    outbox.append(events(0, 2000))
-    outbox.close()
-    content = bytearray(path.read_bytes())
-    if damage == "not a database":
-        content = bytearray(b"to be, or not to be\n" * 500)
-    elif damage == "header":
-        content[:100] = bytes(100)
-    else:
-        content[4096:] = random.Random(1).randbytes(len(content) - 4096)
-    path.write_bytes(content)
-    caplog.clear()
-    again = Outbox(path, 10_000, WEEK_S)
-    again.append(events(1, 3))
-    assert seqs(again) == [1, 2]
-    again.close()
-    assert said(caplog, "it was set aside as outbox.db.set-aside-") == 1
-    aside = [file for file in path.parent.iterdir() if "set-aside" in file.name]
-    assert [file.read_bytes() for file in aside] == [bytes(content)]
-    assert Outbox(path, 10_000, WEEK_S).waiting == 2
-
-
-def test_a_file_that_turns_out_damaged_in_use_is_set_aside_and_open_events_are_kept(path, caplog):
+def test_file_damaged_in_use_is_set_aside_keeping_open_events(path, caplog):
     outbox = Outbox(path, 10_000, WEEK_S)
     # More than SQLite keeps in memory.
     outbox.append(events(0, 1, id="a", type="started") + events(1, 9000, filler="x" * 600))
@@ -220,55 +180,20 @@ def test_a_file_that_turns_out_damaged_in_use_is_set_aside_and_open_events_are_k
     while outbox.take_batch(1000):
         pass
     outbox.append(events(5000, 5002))
-    assert said(caplog, "it was set aside") == 1
+    assert count_logged(caplog, "it was set aside") == 1
     outbox.release()
     assert seqs(outbox) == [5000, 5001]
     outbox.close()
     assert [event["id"] for event in Outbox(path, 100, WEEK_S).open_events()] == ["a"]
 
 
-def test_files_of_other_programs_and_newer_versions_are_set_aside_unharmed(path, caplog):
-    for number, (script, why) in enumerate(
-        [
-            ("CREATE TABLE diary (text)", "another program's file"),
-            (f"PRAGMA user_version = {VERSION + 1}", "a newer version"),
-        ]
-    ):
-        with sqlite3.connect(path) as other:
-            other.execute(script)
-        other.close()
-        outbox = Outbox(path, 100, WEEK_S)
-        outbox.append(events(0, 1))
-        assert outbox.waiting == 1
-        outbox.close()
-        assert said(caplog, why) == 1
-        assert len([file for file in path.parent.iterdir() if "set-aside" in file.name]) == number + 1
-        path.unlink()
-
-
-def test_only_the_last_few_set_aside_files_are_kept(path):
-    for _ in range(6):
-        path.write_bytes(b"rubbish" * 1000)
-        Outbox(path, 100, WEEK_S).close()
-    assert len(list(path.parent.glob("*set-aside*"))) == 3
-
-
-def test_a_second_process_is_told_that_the_file_is_in_use(path):
-    outbox = Outbox(path, 100, WEEK_S)
-    outbox.append(events(0, 1))
-    other = f"from pathlib import Path; from appliance.messaging.outbox.outbox import Outbox; Outbox(Path({str(path)!r}), 100, 100)"
-    done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode != 0
-    assert f"{path} is in use by another process; only one appliance can run in a state folder" in done.stderr
-
-
-def test_a_folder_in_the_way_is_an_outbox_in_memory_that_says_so(path, caplog, clock):
+def test_folder_in_the_way_gives_an_outbox_in_memory(path, caplog, clock):
     path.mkdir()
     outbox = clock.outbox(path)
     outbox.append(events(0, 3))
     assert "cannot be written" in outbox.error
     outbox.append(events(3, 4))
-    assert said(caplog, "cannot be written") == 1
+    assert count_logged(caplog, "cannot be written") == 1
     path.rmdir()
     clock.pass_s(RETRY_S)
     outbox.commit()
@@ -312,7 +237,7 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
     assert (
         outbox.error == f"the disk of {path} is full, and the oldest events are dropped for new ones; free space on it"
     )
-    assert said(caplog, "is full") == 1 and said(caplog, "cannot be written") == 0
+    assert count_logged(caplog, "is full") == 1 and count_logged(caplog, "cannot be written") == 0
     assert outbox.dropped > 0 and outbox.waiting + outbox.dropped == 20_000
     assert outbox.waiting > 3000
     outbox.close()
@@ -321,20 +246,20 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
     assert seqs(again) == list(range(outbox.dropped, 20_000))
 
 
-def test_a_disk_that_others_fill_up_costs_none_of_the_few_events_that_wait(small_disk, caplog, clock):
+def test_disk_filled_by_others_costs_no_waiting_event(small_disk, caplog, clock):
     outbox = clock.outbox(small_disk / "outbox.db")
     outbox.append(events(0, 1))
     fill(small_disk, "filler")
     for number in range(1, 200):
         outbox.append(events(number, number + 1, filler="x" * 200))
         clock.pass_s(0.2)
-    assert said(caplog, "is full") == 1
+    assert count_logged(caplog, "is full") == 1
     assert outbox.dropped == 0
     outbox.close()
     assert seqs(clock.outbox(small_disk / "outbox.db")) == list(range(200))
 
 
-def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_some(small_disk, caplog, clock):
+def test_without_any_space_events_wait_in_memory(small_disk, caplog, clock):
     caplog.set_level("INFO")
     path = small_disk / "outbox.db"
     outbox = clock.outbox(path)
@@ -345,7 +270,7 @@ def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_
         outbox.append(events(number, number + 1, filler="y" * 1000))
         clock.pass_s(0.2)
     assert "cannot be written (database or disk is full)" in outbox.error
-    assert said(caplog, "cannot be written") == 1
+    assert count_logged(caplog, "cannot be written") == 1
     waiting = seqs(outbox)
     assert waiting == list(range(outbox.dropped, 600))
     outbox.release()
@@ -357,7 +282,7 @@ def test_with_no_room_at_all_events_wait_in_memory_and_are_stored_when_there_is_
         filler.unlink()
     clock.pass_s(RETRY_S)
     outbox.commit()
-    assert outbox.error is None and said(caplog, "can be written again") == 1
+    assert outbox.error is None and count_logged(caplog, "can be written again") == 1
     outbox.close()
     assert seqs(clock.outbox(path)) == waiting[len(half) :]
 
@@ -371,7 +296,7 @@ def test_memory_is_bounded_while_nothing_can_be_written(path, clock):
     assert seqs(outbox, 1) == [500]
 
 
-def test_what_the_file_is_to_forget_is_bounded_while_nothing_can_be_written(path, clock):
+def test_notes_are_bounded_while_nothing_can_be_written(path, clock):
     path.mkdir()  # for months: a card that has turned read-only, and a broker that takes everything
     outbox = clock.outbox(path, max_events=100)
 
@@ -419,7 +344,7 @@ def run_writer(path: Path, count: int, *wrapper: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
-def test_killed_at_any_write_what_was_reported_as_written_is_there(tmp_path, call):
+def test_kill_at_any_write_keeps_what_was_reported_written(tmp_path, call):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed (apt-get install strace)")
     for when in (3, 9, 14):
@@ -434,7 +359,7 @@ def test_killed_at_any_write_what_was_reported_as_written_is_there(tmp_path, cal
         assert seqs(outbox)[:written] == list(range(written))
 
 
-def test_errors_of_the_disk_reach_no_caller_and_lose_nothing_once_they_end(tmp_path):
+def test_disk_errors_reach_no_caller_and_lose_nothing(tmp_path):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed (apt-get install strace)")
     path = tmp_path / "outbox.db"

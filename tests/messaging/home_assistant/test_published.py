@@ -1,0 +1,50 @@
+"""The file of what is on the broker."""
+
+import pytest
+
+from appliance.messaging.home_assistant.published import PublishedTopics, PublishedTopicsFile
+
+BY_THE_PREVIOUS_RELEASE = """{
+ "topics": [
+  "appliance/pi-1/label/rose",
+  "homeassistant/device/pi-1/config"
+ ],
+ "components": {
+  "label_rose": "binary_sensor"
+ }
+}"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "announced.json"
+
+
+def test_file_of_the_previous_release_is_read(path):
+    path.write_text(BY_THE_PREVIOUS_RELEASE)
+    published = PublishedTopicsFile(path).read()
+    assert published.topics == {"appliance/pi-1/label/rose", "homeassistant/device/pi-1/config"}
+    assert published.components == {"label_rose": "binary_sensor"}
+
+
+def test_written_value_is_read_back(path):
+    published = PublishedTopics(frozenset({"T/label/Crème"}), {"label_creme": "binary_sensor"})
+    PublishedTopicsFile(path).write(published)
+    assert PublishedTopicsFile(path).read() == published
+
+
+def test_missing_file_is_empty_without_a_log(path, caplog):
+    assert PublishedTopicsFile(path).read() == PublishedTopics()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"topics": 1, "components": {}}', '{"topics": []}', "{"])
+def test_damaged_file_is_logged_and_empty(path, caplog, content):
+    path.write_text(content)
+    assert PublishedTopicsFile(path).read() == PublishedTopics()
+    assert "stay on the broker" in caplog.text
+
+
+def test_unwritable_file_is_only_logged(path, caplog):
+    PublishedTopicsFile(path.parent / "missing" / path.name).write(PublishedTopics())
+    assert "cannot be written" in caplog.text

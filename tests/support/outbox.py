@@ -1,0 +1,23 @@
+"""What the tests of the outbox share."""
+
+from typing import Any
+
+from appliance.messaging.outbox.outbox import Outbox
+
+TOPIC = "appliance/pi-test/event"
+WEEK_S = 604_800.0
+
+
+def events(first: int, last: int, **payload: Any) -> list[dict[str, Any]]:
+    """Return events with these sequence numbers, the last one excluded."""
+    return [{"topic": TOPIC, "payload": {"seq": number, **payload}} for number in range(first, last)]
+
+
+def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
+    """Take a batch and return its sequence numbers."""
+    return [int(event.payload.split(":")[1].strip("}").split(",")[0]) for event in outbox.take_batch(limit)]
+
+
+def count_logged(caplog: Any, part: str) -> int:
+    """Return how many log lines contain a part."""
+    return sum(part in record.getMessage() for record in caplog.records)
