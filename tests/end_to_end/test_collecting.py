@@ -43,7 +43,7 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_labeling(broker, data
     more = f'{COLLECT}dir = "{tmp_path}/file/frames"\n'
     told = settings(broker, data / "images", model=data / AUTOML, more=more)
     with broker.observer() as seen, Daemon(tmp_path / "d", told) as daemon:
-        daemon.says("labeling goes on")
+        daemon.says("labeling continues")
         events = len(seen.payloads("appliance/t/event"))
         seen.wait_for("appliance/t/event", count=events + 2)
         assert daemon.said("frames cannot be collected") == 1
