@@ -1,6 +1,6 @@
-"""What a server answered, as values: status, headers, and what the server calls the state of a file.
+"""Responses as values: status, headers, and the validators that identify one state of a file.
 
-Pure functions and values; the requests themselves are http.py's part.
+Pure functions and values; http.py makes the requests.
 """
 
 import contextlib
@@ -15,20 +15,40 @@ from appliance.errors import HttpStatusError, SourceError
 from appliance.system.urls import redact
 
 MAX_RETRY_AFTER_S = 86_400.0
-_SHOWN_BODY_BYTES = 4096
+_ERROR_BODY_BYTES = 4096
 
 
 class ResponseHead(Protocol):
-    """The head of an answer. `headers` takes names in any case."""
+    """The head of a response.
 
-    status_code: int
-    reason: str
-    headers: Mapping[str, str]
+    Attributes:
+        url: The address that answered, after redirects.
+        status: The HTTP status.
+        reason: The status in words; may be empty.
+        headers: The headers; names in lower case are found.
+    """
+
+    @property
+    def url(self) -> str: ...  # noqa: D102
+
+    @property
+    def status(self) -> int: ...  # noqa: D102
+
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a server calls one state of a file: for conditional requests (RFC 9110, 8.8)."""
+    """What identifies one state of a file on a server, for conditional requests (RFC 9110, 8.8).
+
+    Attributes:
+        etag: The ETag header.
+        last_modified: The Last-Modified header.
+    """
 
     etag: str | None = None
     last_modified: str | None = None
@@ -38,21 +58,34 @@ class Validators:
 
     @property
     def conditions(self) -> dict[str, str]:
-        """Request headers that ask for the file only where it changed."""
+        """Request headers that ask for the file only if it changed."""
         headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in headers.items() if value}
 
     @property
     def for_range(self) -> str | None:
-        """The value for If-Range: a strong ETag, else the date; None where the rest of a file cannot be asked for safely."""
+        """The value for If-Range: a strong ETag, else the date; None if the rest cannot be requested safely."""
         if self.etag:
             return None if self.etag.startswith("W/") else self.etag
         return self.last_modified
 
+    def is_same_state(self, other: "Validators") -> bool:
+        """Return whether both identify one state: by the ETag if both have one, else by the date."""
+        if self.etag and other.etag:
+            return self.etag.removeprefix("W/") == other.etag.removeprefix("W/")
+        return self.last_modified == other.last_modified
+
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A server's answer. `url` is where it came from in the end; header names are in lower case."""
+    """A response with its body.
+
+    Attributes:
+        url: The address that answered, after redirects.
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        body: The content; empty if it was not read or went to a file.
+    """
 
     url: str
     status: int
@@ -61,44 +94,51 @@ class HttpResponse:
 
     @property
     def validators(self) -> Validators:
-        """What the server calls this state of the file."""
+        """The validators of this state of the file."""
         return read_validators(self.headers)
 
     @property
-    def unchanged(self) -> bool:
-        """304: what the validators stand for still holds."""
+    def is_unchanged(self) -> bool:
+        """Whether the status is 304: the state with the validators of the request is still the current one."""
         return self.status == 304
 
     @property
     def length(self) -> int | None:
-        """Content-Length, None where it is not given."""
+        """Content-Length in bytes; None if it is not given."""
         return read_content_length(self.headers)
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
-            SourceError: It is none.
+            SourceError: It is not JSON.
         """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise SourceError(f"what {redact(self.url)} answers is not JSON{_guess(self.body)}") from None
+            is_page = self.body[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))
+            guess = " but a web page" if is_page else ""
+            raise SourceError(f"the response of {redact(self.url)} is not JSON{guess}") from None
 
 
 def read_validators(headers: Mapping[str, str]) -> Validators:
-    """The validators among an answer's headers (names in lower case, or case-insensitive)."""
+    """Return the validators in a response's headers."""
     return Validators(headers.get("etag"), headers.get("last-modified"))
 
 
 def read_content_length(headers: Mapping[str, str]) -> int | None:
-    """Content-Length as a number, None where it is missing or none."""
+    """Return Content-Length in bytes; None if it is missing or not a number."""
     text = headers.get("content-length", "").strip()
     return int(text) if text.isdecimal() and len(text) < 18 else None
 
 
 def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:
-    """Retry-After (RFC 9110, 10.2.3) in seconds, at most a day; None where it is missing or makes no sense."""
+    """Return Retry-After (RFC 9110, 10.2.3) in seconds, at most a day; None if it is missing or invalid.
+
+    Args:
+        headers: The response's headers.
+        now_s: The current Unix time, for Retry-After with a date; None takes the system clock.
+    """
     text = headers.get("retry-after", "").strip()
     if text.isdecimal() and len(text) < 10:
         return min(float(text), MAX_RETRY_AFTER_S)
@@ -108,20 +148,18 @@ def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) 
     return None
 
 
-def make_status_error(response: ResponseHead, url: str, content: bytes) -> HttpStatusError:
-    """What an answer without success says."""
-    status, where = response.status_code, redact(url)
+def make_status_error(response: ResponseHead, content: bytes) -> HttpStatusError:
+    """Return the error for a response without success; `content` is its body, of which the beginning is kept."""
     meaning = {
-        401: "it asks for an account",
-        403: "it does not let this device have it (403)",
+        401: "it requires an account (401)",
+        403: "this device may not read it (403)",
         404: "it is not there (404)",
         410: "it is gone for good (410)",
         429: "it was asked too often (429)",
-    }.get(status, f"the server answers {status} {response.reason or ''}".rstrip())
+    }.get(response.status, f"the server answers {response.status} {response.reason}".rstrip())
     return HttpStatusError(
-        f"{where}: {meaning}", status, parse_retry_after_s(response.headers), content[:_SHOWN_BODY_BYTES]
+        f"{redact(response.url)}: {meaning}",
+        response.status,
+        parse_retry_after_s(response.headers),
+        content[:_ERROR_BODY_BYTES],
     )
-
-
-def _guess(body: bytes) -> str:
-    return ", but a web page" if body[:512].lstrip().lower().startswith((b"<!doctype", b"<html")) else ""

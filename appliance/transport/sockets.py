@@ -1,7 +1,7 @@
-"""The sockets of the requests under way, so that each can be ended: at its time limit, or at once.
+"""The sockets of the requests in progress, so that each request can be ended: at its time limit, or immediately.
 
-A timeout of a socket bounds the silence between two bytes; a server that sends one byte after the other, of a head that
-has no end, would hold a request for ever. So each connection tells its socket here, and whoever has to cuts it.
+The timeout of a socket limits the silence between two bytes; a server that sends the bytes of an endless head one by
+one would hold a request forever. So each connection registers its socket here.
 """
 
 import contextlib
@@ -15,47 +15,50 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class Deadline:
-    """The time limit of one request."""
+    """The time limit of one request; `expired` becomes True when it has passed."""
 
     expired = False
 
 
 class OpenSockets:
-    """The sockets in use, so that a request can be ended at its time limit, or at once, whatever it waits for."""
+    """The open sockets of one HTTP client. Safe for use by several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
 
     def add(self, sock: socket.socket) -> None:
+        """Register a socket, and forget those that were closed."""
         with self._lock:
             self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
 
     def shut_down(self) -> None:
+        """End every connection, whatever it waits for."""
         with self._lock:
             for sock in self._open:
                 with contextlib.suppress(OSError):
-                    # Of the plain socket: TLS's own farewell would wait for the other side.
+                    # On the plain socket: TLS's closing handshake would wait for the other side.
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
     def deadline(self, limit_s: float) -> Iterator[Deadline]:
-        clock = Deadline()
+        """Shut the sockets down if the block takes longer than `limit_s` seconds."""
+        deadline = Deadline()
 
         def expire() -> None:
-            clock.expired = True
+            deadline.expired = True
             self.shut_down()
 
         timer = threading.Timer(limit_s, expire)
         timer.daemon = True
         timer.start()
         try:
-            yield clock
+            yield deadline
         finally:
             timer.cancel()
 
     def watch(self, manager: urllib3.PoolManager) -> None:
-        """From now on, the connections that `manager` opens tell their sockets."""
+        """Register the sockets of all connections that `manager` opens from now on."""
         sockets = self
 
         class Plain(HTTPConnection):

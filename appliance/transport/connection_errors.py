@@ -1,0 +1,69 @@
+"""Describe why a connection failed, for the person who has to act."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests
+import urllib3
+
+from appliance.system.clock import is_clock_before_build
+from appliance.system.urls import redact
+
+TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+_CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
+_READ_TIMEOUTS = (TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.Timeout)
+
+
+def describe_connection_error(error: Exception, url: str, connect_s: float, silence_s: float) -> str:
+    """Return the reason of a failed request in one sentence.
+
+    Args:
+        error: One of TRANSPORT_ERRORS.
+        url: The address of the request; only its host and path are repeated.
+        connect_s: The time limit for connecting.
+        silence_s: The time limit between two bytes.
+    """
+    address, causes = redact(url), list(iterate_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or str(cause)
+            remedy = "; this device's clock is wrong: see timedatectl" if is_clock_before_build() else ""
+            return f"no secure connection to {address}: {reason}{remedy}"
+    last = causes[-1]
+    descriptions: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (socket.gaierror, f"{address} cannot be found; check the network and the host name"),
+        (ConnectionRefusedError, f"{address} refuses the connection; check that the server is running"),
+        (_CONNECT_TIMEOUTS, f"{address} was not reached within {connect_s:g} s"),
+        (_READ_TIMEOUTS, f"{address} sent nothing for {silence_s:g} s"),
+        (urllib3.exceptions.IncompleteRead, f"{address} ended the connection before everything was sent"),
+    )
+    for kinds, description in descriptions:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return description
+    return f"the connection to {address} broke: {getattr(last, 'strerror', None) or last or type(last).__name__}"
+
+
+def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and everything that caused it, the first cause last."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+
+
+def is_file_error(error: Exception) -> bool:
+    """Return whether an error came from a file instead of a connection: only files have names or these numbers."""
+    if not isinstance(error, OSError) or isinstance(error, requests.RequestException):
+        return False
+    return error.filename is not None or error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EIO,
+    )
