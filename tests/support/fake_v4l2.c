@@ -1,8 +1,8 @@
-/* A USB camera without a kernel: preloaded (LD_PRELOAD), it answers for the device that FAKE_V4L2 names.
+/* Emulates a USB camera without a kernel driver: preloaded (LD_PRELOAD), it implements the device named in FAKE_V4L2.
  *
- * It has 640x480 and 1280x720, YUYV (all red) and, where FAKE_V4L2_JPEG names a file, MJPG; 15 frames/s at the most.
- * The file FAKE_V4L2_ORDER holds one word: run, stall (no frame comes), gone (unplugged) or busy (at streamon).
- * What it was asked for is appended to the file FAKE_V4L2_LOG. Interface: linux/videodev2.h.
+ * It supports 640x480 and 1280x720, YUYV (all red) and, if FAKE_V4L2_JPEG names a file, MJPG; at most 15 frames/s.
+ * The file FAKE_V4L2_ORDER contains one word: run, stall (no frames), gone (unplugged) or busy (at streamon).
+ * Requests to the device are appended to the file FAKE_V4L2_LOG. Interface: linux/videodev2.h.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
