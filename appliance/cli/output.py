@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 _CLEAR = "\r\033[K"
 _REDRAW_EVERY_S = 0.1
@@ -30,13 +30,19 @@ def print_message(text: str) -> None:
 
 
 class ProgressLine:
-    """Show progress on one line of standard error: stage, count and time left. Prints nothing unless on a terminal.
+    """Show progress on one line: stage, count and time left. Prints nothing unless on a terminal.
 
     A context manager, which clears the line at the end.
     """
 
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+    def __init__(self, stream: TextIO | None = None):
+        """Prepare the line.
+
+        Args:
+            stream: Shows the line if it is a terminal; None for standard error.
+        """
+        self._stream = sys.stderr if stream is None else stream
+        self._is_terminal = self._stream.isatty()
         self._stage = ""
         self._stage_started_s = self._drawn_s = 0.0
         self._done_at_start = 0
@@ -67,7 +73,7 @@ class ProgressLine:
         self._drawn_s = now_s
         count = f": {done} of {total}" if total else " …"
         print(
-            f"{_CLEAR}{stage}{count}{self._format_time_left(now_s, done, total)}", end="", file=sys.stderr, flush=True
+            f"{_CLEAR}{stage}{count}{self._format_time_left(now_s, done, total)}", end="", file=self._stream, flush=True
         )
 
     def make_counter(self, stage: str) -> Callable[[int, int], None]:
@@ -83,7 +89,7 @@ class ProgressLine:
     def clear(self) -> None:
         """Remove the line."""
         if self._is_terminal and self._stage:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
+            print(_CLEAR, end="", file=self._stream, flush=True)
 
     def _format_time_left(self, now_s: float, done: int, total: int) -> str:
         elapsed_s = now_s - self._stage_started_s

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS, main
-from appliance.cli.help import DOCS, TOPICS, installed_topics, read_topic, summary
+from appliance.cli.help import DOCS, TOPICS, installed_topics, summary
 
 
 class Terminal(io.StringIO):

@@ -1,10 +1,9 @@
-"""The command line as people type it: help everywhere, with an example, and the common options in each place."""
+"""The command line: help with an example everywhere, common options at every level, exit statuses."""
 
 import pytest
 
 from appliance.cli import COMMANDS, main
-from appliance.control.server import ControlServer
-from appliance.system.paths import control_socket
+from appliance.cli.exit_status import ExitStatus
 from support.paths import ROOT
 
 ACTIONS = {
@@ -16,28 +15,27 @@ EVERY = [(command,) for command in COMMANDS] + [(command, action) for command in
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
-def test_each_help_has_an_example_and_says_that_it_can_say_more(words, capsys):
+def test_every_help_has_an_example_and_common_options(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "--help"])
     assert ended.value.code == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert (
-        "example" in said
-        and said.count(f"appliance {' '.join(words)} ") + said.endswith(f"appliance {' '.join(words)}") >= 2
-    )
-    assert "--verbose" in said
+    text = " ".join(capsys.readouterr().out.split())
+    command = f"appliance {' '.join(words)}"
+    assert "example" in text
+    assert text.count(f"{command} ") + text.endswith(command) >= 2
+    assert "--verbose" in text
 
 
 @pytest.mark.parametrize(
     "words", [("-v", "model", "list"), ("model", "-v", "list"), ("model", "list", "-v")], ids=" ".join
 )
-def test_more_is_said_wherever_it_is_asked_for(words, capsys, tmp_path, monkeypatch):
+def test_verbose_is_accepted_at_every_level(words, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
     assert main([*words]) == 0
-    assert "made" in capsys.readouterr().err
+    assert str(tmp_path / "state") in capsys.readouterr().err
 
 
-def test_no_command_or_a_wrong_one_is_wrong_usage(capsys):
+def test_missing_or_unknown_command_is_wrong_usage(capsys):
     assert main([]) == 2
     assert "example: appliance label picture.jpg" in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
@@ -45,30 +43,30 @@ def test_no_command_or_a_wrong_one_is_wrong_usage(capsys):
     assert ended.value.code == 2
 
 
-def test_nobody_is_sent_to_a_package_index_for_this_program():
-    """It is on none: what `pip install camera-appliance` finds one day may be anybody's."""
+def test_no_text_installs_this_program_from_an_index():
+    """It is on none: `pip install camera-appliance` might one day install a stranger's package."""
     texts = [ROOT / "README.md", *(ROOT / "appliance").rglob("*.py")]
     assert [path for path in texts if "camera-appliance[" in path.read_text(encoding="utf-8")] == []
 
 
+def test_exit_statuses_stay():
+    assert {status.name: int(status) for status in ExitStatus} == {
+        "DONE": 0, "FAILED": 1, "WRONG_USAGE": 2, "WRONG_SETTINGS": 78, "INTERRUPTED": 130,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("taken", "says"),
+    ("words", "status", "text"),
     [
-        (
-            True,
-            "2.0 is newer: the running daemon takes it; its log says each step, and what came of it: appliance model list",
-        ),
-        (
-            False,
-            "2.0 is newer and waits to be installed (update.install is ask): send latest to the device's topic model/install",
-        ),
+        (["check", "--config", "gone.toml"], 78, "gone.toml"),
+        (["demo", "--seconds", "-1"], 2, "--seconds"),
+        (["label", "gone.jpg", "--model", "gone.zip"], 1, "gone.zip"),
     ],
 )
-def test_what_comes_of_a_newer_model_is_said_without_abbreviations(taken, says, capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path))
-    control_socket().parent.mkdir(exist_ok=True)
-    with ControlServer(
-        control_socket(), lambda _: {"offered": "2.0", "taken": taken, "current": False, "reason": None}
-    ):
-        assert main(["model", "check"]) == 0
-    assert says in capsys.readouterr().out
+def test_errors_become_one_line_and_a_status(words, status, text, capsys):
+    assert main(words) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("appliance: ")
+    assert text in err
+    assert err.count("\n") == 1

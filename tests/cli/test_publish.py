@@ -1,6 +1,7 @@
 """`appliance publish` as an operator types it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,8 @@ def publish(tmp_path, capsys):
         status = main(
             ["publish", action, *map(str, words), "--site", str(site), *(["--keys", str(keys)] if keys else [])]
         )
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return run
 
@@ -36,10 +37,10 @@ def test_from_nothing_to_a_rollout(tmp_path, publish):
     assert status == 0 and "channel stable: 1.0 for everyone\n" in out and "100 % of the devices change" in out
     assert "firebase deploy --only hosting" in err
     status, out, _ = publish("push", bundle, "--version", "1.1", "--percent", "20", "--variant", "b", "--json")
-    told = json.loads(out)
-    assert (status, told["channel"], told["changes"]) == (0, "stable", [{"group": None, "percent": 20.0}])
+    value = json.loads(out)
+    assert (status, value["channel"], value["changes"]) == (0, "stable", [{"group": None, "percent": 20.0}])
     entry = {"bundle": "bundles/colours-1.1.zip", "version": "1.1", "variant": "b", "groups": [], "percent": 20.0}
-    assert told["entries"][0] == entry
+    assert value["entries"][0] == entry
     status, out, _ = publish("push", bundle, "--version", "1.2", "--group", "canary")
     assert "0 % of the devices change" in out and "100 % of the devices of group canary change" in out
     status, out, _ = publish("promote", "--variant", "b", "--percent", "50")
@@ -57,29 +58,29 @@ def test_from_nothing_to_a_rollout(tmp_path, publish):
     assert status == 0 and "NOT OK" not in out and out.count("ok ") == 6
 
 
-def test_status_exits_1_when_something_expires_soon(tmp_path, publish):
+def test_status_exits_1_before_something_expires(tmp_path, publish):
     Operator(tmp_path, now=datetime.now(UTC) - timedelta(days=80))
     status, out, err = publish("status", keys=None)
     assert status == 1 and "publish refresh" in err and "in 9 days" in out
     status, out, err = publish("status", "--json")
-    told = json.loads(out)
-    assert status == 1 and told["soon"]
-    assert [role["role"] for role in told["roles"]] == ["root", "targets", "snapshot", "timestamp"]
+    value = json.loads(out)
+    assert status == 1 and value["soon"]
+    assert [role["role"] for role in value["roles"]] == ["root", "targets", "snapshot", "timestamp"]
     assert publish("refresh")[0] == 0 and publish("status")[0] == 0
 
 
-def test_refresh_signs_the_root_as_well_where_the_rest_would_outlive_it(tmp_path, publish):
+def test_refresh_signs_the_root_if_the_rest_would_outlive_it(tmp_path, publish):
     operator = Operator(tmp_path, now=datetime.now(UTC) - timedelta(days=250))
     (operator.keys / "root").rename(tmp_path / "safe")
-    status, out, err = publish("refresh", "--days", "200")
+    _, out, err = publish("refresh", "--days", "200")
     assert f"until {datetime.now(UTC) + timedelta(days=115):%Y-%m-%d}" in out and "--root-keys" in err
-    status, out, err = publish("refresh", "--days", "200", "--root-keys", tmp_path / "safe")
+    _, out, err = publish("refresh", "--days", "200", "--root-keys", tmp_path / "safe")
     assert f"until {datetime.now(UTC) + timedelta(days=200):%Y-%m-%d}" in out and "--root-keys" not in err
-    status, out, err = publish("refresh", "--days", "400", "--root-keys", tmp_path / "safe")
+    _, out, err = publish("refresh", "--days", "400", "--root-keys", tmp_path / "safe")
     assert f"until {datetime.now(UTC) + timedelta(days=365):%Y-%m-%d}" in out and "--root-keys" not in err
 
 
-def test_check_exits_1_over_files_and_over_the_network(tmp_path, publish):
+def test_check_exits_1_for_files_and_over_the_network(tmp_path, publish):
     operator = Operator(tmp_path)
     operator.put("1.0")
     operator.target("*.zip").write_bytes(b"other")
@@ -92,26 +93,28 @@ def test_check_exits_1_over_files_and_over_the_network(tmp_path, publish):
 
 
 @pytest.mark.parametrize(
-    ("action", "words", "status", "sentence"),
+    ("action", "words", "status", "fact"),
     [
-        ("push", ["nothing.zip"], 1, "nothing.zip does not exist"),
-        ("promote", ["--from", "beta"], 1, "no channel 'beta'; it has stable"),
-        ("promote", [], 1, "no entry that could be given to more devices"),
-        ("rollback", ["--version", "7"], 1, "no version 7; it has 1.0"),
-        ("rollback", [], 1, "held nothing before"),
-        ("rotate", ["mirror"], 1, "no role 'mirror'"),
+        ("push", ["nothing.zip"], 1, r"nothing\.zip"),
+        ("promote", ["--from", "beta"], 1, "'beta'.*stable"),
+        ("promote", [], 1, "more devices"),
+        ("rollback", ["--version", "7"], 1, r"7.*1\.0"),
+        ("rollback", [], 1, "stable"),
+        ("rotate", ["mirror"], 1, "'mirror'.*timestamp"),
         ("promote", ["--percent", "101"], 2, "--percent must be from 0 to 100"),
         ("refresh", ["--days", "0"], 2, "--days must be"),
-        ("init", [], 1, "holds keys already"),
+        ("init", [], 1, "keys"),
     ],
 )
-def test_what_goes_wrong_is_one_sentence(tmp_path, publish, action, words, status, sentence):
+def test_errors_are_one_line(tmp_path, publish, action, words, status, fact):
     Operator(tmp_path).put("1.0")
     found, out, err = publish(action, *words)
-    assert (found, out) == (status, "") and sentence in err and err.count("\n") == 1
+    assert (found, out) == (status, "")
+    assert re.search(fact, err)
+    assert err.count("\n") == 1
 
 
-def test_a_passphrase_comes_from_a_file_or_the_terminal(tmp_path, publish):
+def test_passphrase_comes_from_a_file(tmp_path, publish):
     secret = tmp_path / "secret"
     secret.write_text("open sesame\n")
     assert publish("init", "--passphrase-file", secret)[0] == 0
@@ -122,12 +125,12 @@ def test_a_passphrase_comes_from_a_file_or_the_terminal(tmp_path, publish):
     assert status == 1 and "cannot be read" in err
 
 
-def test_an_address_is_no_site_to_change(tmp_path, publish):
+def test_address_cannot_be_changed(tmp_path, publish):
     status, _, err = publish("refresh", site="https://example.org")
-    assert status == 2 and "is a folder here" in err
+    assert status == 2 and "--site" in err and "folder" in err
 
 
-def test_without_the_extra_what_to_install_is_said(tmp_path):
+def test_missing_extra_names_what_to_install(tmp_path):
     program = """
 import sys
 class Blocked:
@@ -144,7 +147,7 @@ sys.exit(main(["publish", "init", "--site", "site", "--keys", "keys"]))
     )
 
 
-def test_a_plain_file_server_is_enough(tmp_path, publish):
+def test_plain_file_server_is_enough(tmp_path, publish):
     """`python -m http.server`, which knows neither ranges nor conditions."""
     bundle = bundle_folder(tmp_path / "mine", version="1.0")
     publish("init")

@@ -1,0 +1,94 @@
+"""`appliance model` with a daemon that answers and without one."""
+
+import json
+
+import pytest
+
+from appliance.cli import main
+from appliance.control.server import ControlServer
+from appliance.errors import ModelError
+from appliance.system.paths import find_control_socket
+from support.bundles import bundle_folder
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return str(bundle_folder(tmp_path / "mine", name="mine", version="1.0"))
+
+
+def serve(answer):
+    """A daemon that answers every command with one value."""
+    path = find_control_socket()
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def handle(_):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ControlServer(path, handle)
+
+
+@pytest.mark.parametrize(
+    ("answer", "texts"),
+    [
+        ({"offered": "2.0", "taken": True, "current": False, "reason": None}, ["2.0 is newer", "appliance model list"]),
+        (
+            {"offered": "2.0", "taken": False, "current": False, "reason": None},
+            ["2.0 is newer", "update.install is ask", "send latest to the device's topic model/install"],
+        ),
+        ({"offered": "1.0", "taken": False, "current": True, "reason": None}, ["no newer model: 1.0"]),
+        ({"offered": "1.0", "taken": False, "current": False, "reason": "too old"}, ["no newer model: too old"]),
+    ],
+)
+def test_check_explains_the_daemons_answer(answer, texts, capsys):
+    with serve(answer):
+        assert main(["model", "check"]) == 0
+    out = capsys.readouterr().out
+    assert all(text in out for text in texts), out
+
+
+def test_install_without_a_daemon_takes_effect_at_the_next_start(bundle, capsys):
+    assert main(["model", "install", bundle, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["name"], value["version"], value["daemon"]) == ("mine", "1.0", "absent")
+    assert main(["model", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "mine"
+
+
+def test_install_names_the_model_that_overrides_it(bundle, capsys):
+    with serve({"name": "other", "version": "3.0", "sha256": "ab"}):
+        assert main(["model", "install", bundle]) == 0
+    out = capsys.readouterr().out
+    assert "other 3.0" in out
+    assert "labeler.model" in out
+
+
+def test_install_is_undone_if_the_daemon_cannot_use_it(bundle, capsys):
+    with serve(ModelError("it does not fit the settings")):
+        assert main(["model", "install", bundle]) == 1
+    assert "it does not fit the settings" in capsys.readouterr().err
+    assert main(["model", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bundled"] is True
+
+
+def test_rollback_without_a_daemon_changes_the_store(bundle, capsys):
+    assert main(["model", "install", bundle]) == 0
+    assert main(["model", "rollback", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["model", "list", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert models[0]["roles"][0] == "current"
+    assert models[0]["name"] != "mine"
+
+
+def test_rollback_with_a_daemon_reports_its_model(capsys):
+    with serve({"name": "other", "version": "3.0", "sha256": "ab"}):
+        assert main(["model", "rollback", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value == {"name": "other", "version": "3.0", "sha256": "ab", "daemon": "follows"}

@@ -1,0 +1,63 @@
+"""JSON, messages and the progress line."""
+
+import io
+import json
+
+import pytest
+
+from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal():
+    return Terminal()
+
+
+def test_json_is_one_readable_value(capsys):
+    print_json({"label": "Löwenzahn", "score": 0.5})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"label": "Löwenzahn", "score": 0.5}
+    assert "Löwenzahn" in out
+    assert out.endswith("}\n")
+
+
+def test_results_and_messages_go_to_different_streams(capsys):
+    print_lines(["one", "two"])
+    print_message("something is missing")
+    assert capsys.readouterr() == ("one\ntwo\n", "appliance: something is missing\n")
+
+
+def test_progress_is_silent_unless_on_a_terminal(capsys):
+    with ProgressLine() as line:
+        line.show("training", 1, 2)
+        line.make_counter("packing")(2, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_shows_stage_and_count_and_is_cleared(terminal):
+    with ProgressLine(terminal) as line:
+        line.show("sorting", 0, 0)
+        line.show("training", 1, 4)
+        line.show("training", 2, 4)  # too soon after the last one
+        line.show("training", 4, 4)
+    text = terminal.getvalue()
+    assert "sorting …" in text
+    assert "training: 1 of 4" in text
+    assert "training: 2 of 4" not in text
+    assert "training: 4 of 4" in text
+    assert text.endswith("\r\033[K")
+
+
+def test_counter_clears_the_line_when_done(terminal):
+    count = ProgressLine(terminal).make_counter("packing")
+    count(1, 2)
+    assert not terminal.getvalue().endswith("\033[K")
+    count(2, 2)
+    assert terminal.getvalue().endswith("\r\033[K")

@@ -1,0 +1,16 @@
+"""The measurement of a frame's cost."""
+
+import pytest
+
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import BUNDLED
+from appliance.diagnostics.bench import STAGES, measure
+
+
+def test_measurement_covers_every_stage():
+    bundle = read_bundle(BUNDLED)
+    result = measure(bundle, rounds=10)
+    assert tuple(result.stages_ms) == STAGES
+    assert result.model == bundle.identity
+    assert result.ratio == pytest.approx(result.frame_ms / result.invoke_ms)
+    assert min(result.frame_ms, result.invoke_ms, result.rss_mb) > 0
