@@ -1,0 +1,1 @@
+"""Model updates: the updater, its decisions, the model store and the update sources."""

@@ -1,9 +1,10 @@
 """One candidate from its offer to the active model: fetched, checked, probed, stored, preloaded, swapped in.
 
-Each step is written to the journal before it happens and reported once it is under way. The step that changes the active
-model is the store's own, in one piece; everything before it can be repeated, and everything after it is the probation. An
-early end is one of three: a rejection (the bundle is faulty, or unwanted here), an error of the source, the disk or the
-probe, which is tried again, or a kill, after which `run` starts over and continues with what is on disk.
+Each step is written to the journal before it happens and reported once it is under way. The step that changes the
+active model is the store's own, in one piece; everything before it can be repeated, and everything after it is the
+probation. An early end is one of three: a rejection (the bundle is faulty, or unwanted here), an error of the source,
+the disk or the probe, which is tried again, or a kill, after which `run` starts over and continues with what is on
+disk.
 """
 
 import shutil
@@ -103,7 +104,7 @@ class Candidate:
 
     @property
     def version(self) -> str:
-        """How to call it: its version, or what stands for one."""
+        """How to call it: its version, or a hash without one."""
         return display_version(self.offer) if self._version is None else self._version
 
     def run(self) -> InstalledModel | None:

@@ -27,7 +27,7 @@ class Host(Protocol):
         Raises:
             BundleError: It cannot label; reject the bundle.
             LabelOptionError: It does not suit the settings, which may change.
-            RuntimeMissingError: No runtime works; this says nothing about the bundle.
+            RuntimeMissingError: No runtime works; the bundle may be good.
         """
         ...
 

@@ -1,23 +1,26 @@
 """The update journal: the next action of the updater, on disk before it happens, in one small file.
 
 A process may be killed, or the power cut, between any two instructions. The store is always whole; this file adds what
-the store does not record: which offer is under way, at which step, and what is still to be reported. An outcome is written
-here before it is carried out, so a restart carries it out and reports it instead of deciding again.
+the store does not record: which offer is under way, at which step, and what is still to be reported. An outcome is
+written here before it is carried out, so a restart carries it out and reports it instead of deciding again.
 
 The journal also counts the attempts at steps that can end this process or the machine (a bad model in native code): a
-step that two processes in a row did not survive is not tried a third time. An orderly stop and a power cut do not count.
+step that two processes in a row did not survive is not tried a third time. An orderly stop and a power cut do not
+count.
 """
 
 import logging
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.errors import describe_os_error
 from appliance.system.state_file import StateFile
 from appliance.updates.steps import UpdateState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 log = logging.getLogger("appliance.updates")
 

@@ -15,8 +15,8 @@ class KnownCandidate:
         hash: The hash of its offer.
         version: The version in its bundle, None without one.
         name: The name in its bundle.
-        unsuited_reason: Why it does not suit the settings of this device; it is staged in the store. None if it does, or
-            if its next attempt shows it.
+        unsuited_reason: Why it does not suit the settings of this device; it is staged in the store. None if it does,
+            or if its next attempt shows it.
     """
 
     hash: str
@@ -26,7 +26,7 @@ class KnownCandidate:
 
 
 def find_unsuited_reason(known: KnownCandidate, store: Store, host: Host) -> str | None:
-    """Preload a staged candidate, and return why it still does not suit the settings; None if it is to be tried again."""
+    """Preload a staged candidate; return why it does not suit the settings yet, None if it is to be tried again."""
     staged = store.read_state().staged
     if known.unsuited_reason is None or staged is None or staged.offer != known.hash:
         return None

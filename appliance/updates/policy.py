@@ -77,7 +77,7 @@ class Decision:
 
     Attributes:
         verdict: What to do.
-        reason: Why the offer is not taken, for people; None if the verdict says everything.
+        reason: Why the offer is not taken, for people; None if the verdict is enough.
         requested: Whether the owner asked for the offer, now or before a restart.
         relink: Whether the active model is offered with another variant or experiment, to be recorded in the store.
     """
@@ -101,23 +101,19 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
         situation: What the device knows.
         policy: The settings.
     """
-    current, wanted = situation.current, situation.requested
+    current = situation.current
     if offer is None:
         return Decision(Verdict.NOTHING, "the source offers nothing")
     if current and current.offer == offer.hash:
         has_other_branch = (current.variant, current.experiment) != (offer.variant, offer.experiment)
         return Decision(Verdict.RUNS, relink=has_other_branch)
-    version = display_version(offer)
-    if wanted and wanted not in (LATEST, version):
-        return Decision(Verdict.DENY, f"the source offers {version}, not {wanted}")
-    if reason := _check_known_version(offer, situation, policy):
-        return Decision(Verdict.DENY, f"{version} is not taken: {reason}") if wanted else Decision(Verdict.SKIP, reason)
+    if situation.requested:
+        reason = _find_request_obstacle(offer, situation, policy)
+        return Decision(Verdict.DENY, reason) if reason else Decision(Verdict.TAKE, requested=True)
+    if reason := _find_known_conflict(offer, situation, policy):
+        return Decision(Verdict.SKIP, reason)
     if situation.on_probation:
-        if wanted:
-            return Decision(
-                Verdict.DENY, f"{display_name(current)} is on probation; wait for its end, or roll it back first"
-            )
-        return Decision(Verdict.WAIT, f"{version} waits until the probation ends")
+        return Decision(Verdict.WAIT, f"{display_version(offer)} waits until the probation ends")
     return _decide_installation(offer, situation, policy)
 
 
@@ -148,19 +144,30 @@ def find_version_conflict(
     return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"
 
 
-def _check_known_version(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
+def _find_request_obstacle(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
+    """Return why the requested installation is not possible, None if it is; earlier rejections do not count."""
+    version, wanted = display_version(offer), situation.requested
+    if wanted not in (LATEST, version):
+        return f"the source offers {version}, not {wanted}"
+    if conflict := _find_known_conflict(offer, situation, policy):
+        return f"{version} is not taken: {conflict}"
+    if situation.on_probation:
+        return f"{display_name(situation.current)} is on probation; wait for its end, or roll it back first"
+    return None
+
+
+def _find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
     known = situation.known if situation.known and situation.known.hash == offer.hash else offer
     return find_version_conflict(offer, known.version, known.name, situation.running, policy)
 
 
 def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolicy) -> Decision:
-    """Decide about an offer that may replace the active model now."""
+    """Decide about an offer that may replace the active model now, without a request for it."""
     version, known = display_version(offer), situation.known
-    requested = bool(situation.requested) or situation.resumed
-    if situation.rejection and not requested:
+    if situation.resumed:
+        return Decision(Verdict.TAKE, requested=True)
+    if situation.rejection:
         return Decision(Verdict.SKIP, f"{version} was refused: {situation.rejection.reason}")
-    if known and known.hash == offer.hash and known.unsuited_reason and not requested:
+    if known and known.hash == offer.hash and known.unsuited_reason:
         return Decision(Verdict.SKIP, f"{version} does not suit the settings of this device: {known.unsuited_reason}")
-    if policy.ask and not requested:
-        return Decision(Verdict.ANNOUNCE)
-    return Decision(Verdict.TAKE, requested=requested)
+    return Decision(Verdict.ANNOUNCE) if policy.ask else Decision(Verdict.TAKE)

@@ -1,8 +1,8 @@
 """The probation of a new model as arithmetic: times of frames go in, an outcome comes out. Time is a parameter.
 
-Only time with frames counts: the gaps between frames that follow each other normally. Without frames, because the camera
-is absent or labeling is off, the probation makes no progress. One error, or one score that is not a number, ends it;
-slowness ends it as soon as the share of slow frames can no longer become small enough.
+Only time with frames counts: the gaps between frames that follow each other normally. Without frames, because the
+camera is absent or labeling is off, the probation makes no progress. One error, or one score that is not a number, ends
+it; slowness ends it as soon as the share of slow frames can no longer become small enough.
 """
 
 from dataclasses import dataclass

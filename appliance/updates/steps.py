@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class UpdateState(StrEnum):
-    """The states of an update. All but the last two are published on T/update; those are written to the journal only."""
+    """The states of an update. T/update publishes all but the last two, which only the journal has."""
 
     AVAILABLE = "available"
     DOWNLOADING = "downloading"
@@ -29,7 +29,7 @@ class UpdateStep:
         state: The state that the update reached.
         version: The model's version, None if it is not known.
         sha256: SHA-256 of the .tflite file in hex, None if it is not known.
-        reason: Why, for people; None if the state says everything.
+        reason: Why, for people; None if the state is enough.
     """
 
     state: UpdateState

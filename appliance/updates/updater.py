@@ -5,8 +5,8 @@
 
 One thread does everything, one thing at a time; frames arrive through `record_frame`, requests through `check` and
 `install`. policy.py decides about an offer, candidate.py installs it, probation_monitor.py watches the new model. Every
-step is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the next
-start finishes what was begun. No error here may stop the labeling: errors are retried.
+step is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the
+next start finishes what was begun. No error here may stop the labeling: errors are retried.
 """
 
 import logging
@@ -182,19 +182,22 @@ class Updater:
                 if request:
                     request.fail(ShutdownError(_STOPPING))
                 break
-            if self._wait_for_delivery(request):
-                continue
-            try:
-                if self._monitor.poll():
-                    self._schedule.resume()
-                if request or self._schedule.is_due:
-                    self._check_source(request)
-            except ShutdownError:
-                break
-            except Exception as error:
-                log.error("an update failed", exc_info=error)
-                self._record_failure(error, request, None)
+            if not self._wait_for_delivery(request):
+                self._run_once(request)
         self._requests.fail_all(ShutdownError(_STOPPING))
+
+    def _run_once(self, request: UpdateRequest | None) -> None:
+        """Evaluate the probation, and check the source if that is due or requested."""
+        try:
+            if self._monitor.poll():
+                self._schedule.resume()
+            if request or self._schedule.is_due:
+                self._check_source(request)
+        except ShutdownError:
+            pass  # `run` ends
+        except Exception as error:
+            log.error("an update failed", exc_info=error)
+            self._record_failure(error, request, None)
 
     def _next_wait_s(self) -> float | None:
         waits_s = (self._monitor.resume(), self._schedule.wait_s, self._monitor.poll_again_s)

@@ -22,8 +22,8 @@ ENDS = {"good": "colours 2.0", "broken": "colours 1.0", "fails": "colours 1.0"}
 
 @pytest.fixture
 def folder(tmp_path):
-    """In memory where that can be had, since a disk would be waited for. A kill -9 does not care for it, and the file systems
-    whose power is cut are images in it."""
+    """In memory where that can be had, since a disk would be waited for. A kill -9 does not care for it, and the file
+    systems whose power is cut are images in it."""
     if not os.access("/dev/shm", os.W_OK):
         yield tmp_path
         return

@@ -36,7 +36,7 @@ def installation(server: FirebaseServer, folder: Path, clock: Clock, **settings:
     url = server.url().rstrip("/")
     return Installation(
         FirebaseSettings(**(PROJECT_SETTINGS | settings)), folder, Http(QUICK), Endpoints(url, url, url),
-        clock=clock, monotonic=clock, chance=lambda: 0.5,
+        clock=clock, monotonic=clock, random=lambda: 0.5,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""`appliance …` with Google's Admin SDK speaking to a server on this machine: python firebase_admin_run.py URL ARGUMENT…
+"""`appliance …` with Google's Admin SDK speaking to a server on this machine: python firebase_admin_run.py URL
+ARGUMENT…
 
 The SDK has Google's addresses built in, and one of its parts looks something up at Google in the background; both are
 turned here, in a process of its own.

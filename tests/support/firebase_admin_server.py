@@ -53,7 +53,8 @@ class FirebaseAdminServer(FirebaseServer):
         form = serialization.PrivateFormat.PKCS8
         text = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
         values = {
-            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": text, "client_id": "1",
+            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": text,
+            "client_id": "1",
             "client_email": f"test@{PROJECT}.iam.gserviceaccount.com", "token_uri": self.url("/token"),
         }  # fmt: skip
         file.write_text(json.dumps(values))

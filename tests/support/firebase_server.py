@@ -10,14 +10,16 @@ It stands beside the ordinary faults of `ModelServer`: any path can be made to a
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from support.model_server import ModelServer, Request, Status, answer_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT, KEY, APP = "demo-project", "AIzaDemo", "1:1:web:1"
 INSTALLATIONS = f"/v1/projects/{PROJECT}/installations"
@@ -132,7 +134,8 @@ class FirebaseServer(ModelServer):
         self._expiry[link] = expires_s
         moment = datetime.fromtimestamp(int(expires_s), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         said = {
-            "downloadUri": self.url(link), "expireTime": f"{moment}{self.fraction}Z", "sizeBytes": str(len(model.content)),
+            "downloadUri": self.url(link), "expireTime": f"{moment}{self.fraction}Z", 
+            "sizeBytes": str(len(model.content)),
             "modelFormat": "TFLITE",
         } | self.extra  # fmt: skip
         return answer_json(

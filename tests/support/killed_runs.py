@@ -5,12 +5,12 @@
 
 Python tells an audit hook of every file that is opened for writing, renamed, removed or made; the run is killed at the
 n-th of them below its state folder, then run again to its end, for n = 1, 2, … until a run comes to its end by itself.
-Runs are forks of a process that has loaded everything and has no threads. The output has four JSON lines for each n: the
-killed run, what a start would run then, the next run, and what a start would run after that.
+Runs are forks of a process that has loaded everything and has no threads. The output has four JSON lines for each n:
+the killed run, what a start would run then, the next run, and what a start would run after that.
 
-`cut` does so on a file system of its own for each n, and after the kill cuts its power: what was not synced is gone, and
-what the journal of the file system wrote within six seconds is there, as after a real power cut. An immediate cut would
-pass code that does not sync.
+`cut` does so on a file system of its own for each n, and after the kill cuts its power: what was not synced is gone,
+and what the journal of the file system wrote within six seconds is there, as after a real power cut. An immediate cut
+would pass code that does not sync.
 """
 
 import json
@@ -115,7 +115,7 @@ def look(folder: Path, url: str) -> None:
     state = rig.store.read_state()
     print(json.dumps({
         "runs": rig.would_run, "probation": state.probation, "refused": [each.version for each in state.rejections],
-        "left": sorted(path.name for path in (rig.state / "downloads").glob("*")) if (rig.state / "downloads").exists() else [],
+        "left": sorted(path.name for path in (rig.state / "downloads").glob("*")),
     }), flush=True)  # fmt: skip
 
 

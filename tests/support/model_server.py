@@ -5,8 +5,8 @@
         server.fault("/model.tflite", Truncate(1000), times=1)
         … server.url("/manifest.json") … server.requests …
 
-By itself it answers like a good static host: ETag, Last-Modified, 304, 206 with If-Range, HEAD. A fault replaces or bends
-the answer for one path, for ever or a number of times. Routes answer POST and what is computed.
+By itself it answers like a good static host: ETag, Last-Modified, 304, 206 with If-Range, HEAD. A fault replaces or
+bends the answer for one path, for ever or a number of times. Routes answer POST and what is computed.
 """
 
 import email.utils
@@ -179,7 +179,7 @@ class ModelServer:
         modified_s: float | None = None,
         headers: Mapping[str, str] = {},
     ) -> None:
-        """Puts a file up, in the place of what was there. `etag` auto is made of the bytes; None: the server names none."""
+        """Put a file up, replacing what was there. `etag` auto is made from the bytes; None: the server sends none."""
         etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"' if etag == "auto" else etag
         self.files[path] = _File(body, etag, modified_s, dict(headers))
 

@@ -1,0 +1,1 @@
+"""Firebase: the identity of this device, and Remote Config."""

@@ -1,89 +1,68 @@
-"""Who this device is to Firebase: an installation identity, kept for good, and its token, which lasts a week.
+"""This device's identity at Firebase: an installation id, which is kept for good, and its token, which lasts a week.
 
-Firebase ML and Remote Config want to know which installation asks. The identity is drawn here once and registered with
-the project; it names nothing of the board or its owner. It lives in the state folder, readable by this account alone,
-and is dropped only when the server no longer knows it, or when the settings name another project.
+Firebase ML and Remote Config want to know which installation asks. The id is generated here once and registered with
+the project; it does not identify the board or its owner. It is stored in the state folder, readable by this account
+only, and dropped only if the server no longer knows it, or if the settings name another project.
 
-Protocol: Firebase Installations, REST v1, as the open client SDKs speak it (firebase-js-sdk, packages/installations).
+Protocol: Firebase Installations, REST v1, as in the open client SDKs (firebase-js-sdk, packages/installations).
 """
 
-import base64
 import json
 import logging
 import os
-import random
+import random as random_numbers
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
+from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, describe_os_error
 from appliance.settings.schema import FirebaseSettings
-from appliance.system.atomic_files import write_durably
+from appliance.system.backoff import BackOff
+from appliance.system.state_file import StateFile
+from appliance.updates.firebase.identity import Identity, decode_identity, encode_identity, generate_fid
 
 if TYPE_CHECKING:
     from appliance.transport.http import Http
     from appliance.transport.responses import HttpResponse
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("appliance.updates")
 
-# Where the tests' own server speaks for Google; http is for this machine alone, as everywhere (http.py).
+# Lets the tests' own server replace Google's; http is accepted for this machine only, as everywhere
+# (transport/http.py).
 URL_VARIABLE = "APPLIANCE_FIREBASE_URL"
 SDK_VERSION = "w:0.6.0"
-REFRESH_UNDER_S = 3600.0
+FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 1800.0
-SILENCE_S = 86_400.0
+REFUSED_WAIT_S = 86_400.0
 IDENTITY_FILE = "installation.json"
 
 _FID = re.compile(r"[cdef][\w-]{21}", re.ASCII)
 _LIFETIME = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s")
 
+_Error = TypeVar("_Error", SourceError, SourceSettingsError)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where Google's servers are."""
+    """The addresses of Google's servers."""
 
     installations: str = "https://firebaseinstallations.googleapis.com"
     ml: str = "https://firebaseml.googleapis.com"
     remote_config: str = "https://firebaseremoteconfig.googleapis.com"
 
     @classmethod
-    def usual(cls, environ: Mapping[str, str] = os.environ) -> "Endpoints":
-        """Google's own, or one address for all three from the environment."""
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Endpoints":
+        """Return Google's servers, or one address for all three from the environment."""
         url = environ.get(URL_VARIABLE, "").rstrip("/")
         return cls(url, url, url) if url else cls()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """One installation of one project.
-
-    Attributes:
-        project_id, app_id: Whose it is.
-        fid: Its name, 22 characters.
-        refresh_token: Gets it new tokens.
-        token: Shown with every request.
-        made_s, lasts_s: When the token came (Unix time), and how long it holds.
-    """
-
-    project_id: str
-    app_id: str
-    fid: str
-    refresh_token: str = field(repr=False)
-    token: str = field(repr=False)
-    made_s: float
-    lasts_s: float
-
-    def holds(self, now_s: float) -> bool:
-        """Whether the token is good for another hour; not where the clock says that it was made in the future."""
-        return self.made_s <= now_s and now_s + REFRESH_UNDER_S < self.made_s + self.lasts_s
-
-
 class Installation:
-    """This device's identity in one project; registered when it is first asked for."""
+    """This device's identity in one project; registered when it is first needed."""
 
     def __init__(
         self,
@@ -94,113 +73,126 @@ class Installation:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        random: Callable[[], float] = random_numbers.random,
     ):
-        """Args:
-        settings: With project_id, api_key and app_id.
-        folder: Where the identity is kept; made where it is missing.
-        http: Makes the requests.
-        endpoints: None: the usual ones.
-        clock, monotonic: Unix time and monotonic time in seconds.
-        chance: A number from 0 to 1, by which many devices do not ask at one moment.
+        """Keep the parts; nothing is requested yet.
+
+        Args:
+            settings: The section update.firebase, with project_id, api_key and app_id.
+            folder: The folder for the identity; created if it is missing.
+            http: Sends the requests.
+            endpoints: None: those of the environment.
+            clock: Returns Unix time in seconds.
+            monotonic: Returns monotonic time in seconds.
+            random: Returns a number from 0 to 1; it spreads the requests of many devices.
         """
         self.settings = settings
-        self.endpoints = endpoints or Endpoints.usual()
-        self._folder = folder
+        self.endpoints = endpoints or Endpoints.from_environment()
+        self._file: StateFile[Identity | None] = StateFile(
+            folder / IDENTITY_FILE,
+            decode_identity,
+            encode_identity,
+            None,
+            if_unreadable="this device registers with Firebase again",
+            log=log,
+        )
         self._http = http
-        self._clock, self._monotonic, self._chance = clock, monotonic, chance
+        self._clock, self._monotonic, self._random = clock, monotonic, random
         self._identity: Identity | None = None
-        self._failures = 0
-        self._quiet_until_s = 0.0
-        self._why_quiet: SourceError | SourceSettingsError | None = None
+        self._backoff = BackOff(FIRST_WAIT_S, LONGEST_WAIT_S, jitter=(1.0, 1.0))
+        self._blocked_until_s = 0.0
+        self._blocked_by: SourceError | SourceSettingsError | None = None
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request to the project carries: the key, and whose app it is restricted to."""
+        """The headers of every request to the project: the key, and the app that it is restricted to."""
         settings = self.settings
-        named = {
+        headers = {
+            "Accept": "application/json",
             "x-goog-api-key": settings.api_key,
             "X-Android-Package": settings.android_package,
             "X-Android-Cert": settings.android_cert,
             "X-Ios-Bundle-Identifier": settings.ios_bundle_id,
         }
-        return {"Accept": "application/json"} | {name: value for name, value in named.items() if value}
+        return {name: value for name, value in headers.items() if value}
 
-    def identity(self) -> Identity:
-        """The identity with a token that holds.
+    def get_identity(self) -> Identity:
+        """Return the identity with a valid token.
 
         Raises:
-            SourceError: There is none now; tried again after the wait it names.
-            SourceSettingsError: The project refuses this device; nothing is asked for a day, or until `forgive`.
+            SourceError: There is none now; to be tried again after the wait that it names.
+            SourceSettingsError: The project refuses this device; nothing is requested for a day, or until
+                `clear_backoff`.
         """
         identity = self._identity or self._read()
-        if identity is None or not identity.holds(self._clock()):
+        if identity is None or not identity.is_valid(self._clock()):
             self._raise_if_backing_off()
-            identity = (self._refreshed(identity) if identity else None) or self._registered()
+            identity = (self._refresh(identity) if identity else None) or self._register()
             self._write(identity)
         self._identity = identity
         return identity
 
-    def ask(self, send: "Callable[[Identity], HttpResponse]") -> "HttpResponse":
-        """Sends a request with the identity; once more with a new token where the server does not take the old one.
+    def send(self, send: "Callable[[Identity], HttpResponse]") -> "HttpResponse":
+        """Send a request with the identity; once more with a new token if the server refuses the old one.
 
         Raises:
-            HttpStatusError, SourceError, SourceSettingsError: From `identity` or `send`.
+            HttpStatusError, SourceError, SourceSettingsError: From `get_identity` or `send`.
         """
-        identity = self.identity()
+        identity = self.get_identity()
         try:
             return send(identity)
         except HttpStatusError as error:
             if error.status != 401:
                 raise
-        log.info("Firebase does not take this device's token any more; asking for another")
+        log.info("Firebase refuses this device's token; requesting another one")
         self._identity = replace(identity, lasts_s=0.0)
-        return send(self.identity())
+        return send(self.get_identity())
 
     def clear_backoff(self) -> None:
-        """Somebody asks now, and may have put right what was refused: the silence of a day ends."""
-        if isinstance(self._why_quiet, SourceSettingsError):
-            self._why_quiet = None
+        """End the wait of a day after a refusal: the owner asks, and may have fixed what was refused."""
+        if isinstance(self._blocked_by, SourceSettingsError):
+            self._blocked_by = None
 
     # The protocol
 
-    def _registered(self) -> Identity:
+    def _register(self) -> Identity:
         settings, fid = self.settings, generate_fid()
         body = {"fid": fid, "appId": settings.app_id, "authVersion": "FIS_v2", "sdkVersion": SDK_VERSION}
         try:
-            said = self._post("", body, {})
+            values = self._post("", body, {})
         except HttpStatusError as error:
-            raise self._refused(error) from error
-        named = said.get("fid")
-        if isinstance(named, str) and _FID.fullmatch(named):
-            fid = named
-        refresh_token = said.get("refreshToken")
+            raise self._block_after_refusal(error) from error
+        assigned_fid = values.get("fid")
+        if isinstance(assigned_fid, str) and _FID.fullmatch(assigned_fid):
+            fid = assigned_fid
+        refresh_token = values.get("refreshToken")
         if not isinstance(refresh_token, str) or not refresh_token:
-            raise self._wait(SourceError("what Firebase answers to a registration holds no refresh token"))
+            raise self._back_off(SourceError("Firebase's answer to a registration has no refresh token"))
         log.info("this device is installation %s of the Firebase project %s", fid, settings.project_id)
-        return self._with_token(said.get("authToken"), fid, refresh_token)
+        return self._make_identity(values.get("authToken"), fid, refresh_token)
 
-    def _refreshed(self, identity: Identity) -> Identity | None:
-        """The identity with a new token; None where the server does not know it any more."""
-        url = f"/{quote(identity.fid)}/authTokens:generate"
+    def _refresh(self, identity: Identity) -> Identity | None:
+        """Return the identity with a new token; None if the server does not know it any more."""
+        path = f"/{quote(identity.fid)}/authTokens:generate"
         body = {"installation": {"sdkVersion": SDK_VERSION}}
         try:
-            said = self._post(url, body, {"Authorization": f"FIS_v2 {identity.refresh_token}"})
+            values = self._post(path, body, {"Authorization": f"FIS_v2 {identity.refresh_token}"})
         except HttpStatusError as error:
             if error.status not in (401, 404):
-                raise self._refused(error) from error
+                raise self._block_after_refusal(error) from error
             log.warning(
-                "Firebase does not know installation %s any more (%d): registering anew", identity.fid, error.status
+                "Firebase does not know installation %s any more (%d); registering again", identity.fid, error.status
             )
             return None
-        return self._with_token(said, identity.fid, identity.refresh_token)
+        return self._make_identity(values, identity.fid, identity.refresh_token)
 
-    def _with_token(self, said: Any, fid: str, refresh_token: str) -> Identity:
-        token = said.get("token") if isinstance(said, dict) else None
-        lifetime = _LIFETIME.fullmatch(str(said.get("expiresIn"))) if isinstance(said, dict) else None
+    def _make_identity(self, token_values: Any, fid: str, refresh_token: str) -> Identity:
+        values = token_values if isinstance(token_values, dict) else {}
+        token, lifetime = values.get("token"), _LIFETIME.fullmatch(str(values.get("expiresIn")))
         if not isinstance(token, str) or not token or not lifetime:
-            raise self._wait(SourceError("what Firebase answers to an installation holds no token"))
-        self._failures, self._why_quiet = 0, None
+            raise self._back_off(SourceError("Firebase's answer to an installation has no token"))
+        self._backoff.reset()
+        self._blocked_by = None
         settings = self.settings
         return Identity(
             settings.project_id or "",
@@ -213,106 +205,94 @@ class Installation:
         )
 
     def _post(self, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
-        """Asks, and at once once more where the server fails or the connection breaks; a plain refusal is the caller's."""
+        """Send a request; at once a second time if the server fails or the connection breaks.
+
+        Raises:
+            HttpStatusError: The server refuses; to be handled by the caller.
+            SourceError: It failed, and the back-off began.
+        """
         url = f"{self.endpoints.installations}/v1/projects/{quote(self.settings.project_id or '')}/installations{path}"
-        for again in (True, False):
-            try:
-                return _object(self._http.post(url, body, headers=self.headers | headers))
-            except HttpStatusError as error:
-                if error.status < 500 and error.status != 429:
-                    raise
-                if error.status == 429 or not again:
-                    raise self._wait(error) from error
-            except SourceError as error:
-                if not again:
-                    raise self._wait(error) from error
-        raise AssertionError("both tries return or raise")
+        try:
+            return self._post_once(url, body, headers)
+        except HttpStatusError as error:
+            if error.status == 429:
+                raise self._back_off(error) from error
+            if error.status < 500:
+                raise
+        except SourceError:
+            pass  # the second attempt reports it
+        try:
+            return self._post_once(url, body, headers)
+        except HttpStatusError as error:
+            if error.status < 500 and error.status != 429:
+                raise
+            raise self._back_off(error) from error
+        except SourceError as error:
+            raise self._back_off(error) from error
 
-    # When to be quiet
+    def _post_once(self, url: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
+        values = self._http.post(url, body, headers=self.headers | headers).json()
+        if not isinstance(values, dict):
+            raise SourceError("Firebase's answer is not a JSON object")
+        return values
 
-    def _wait(self, error: SourceError) -> SourceError:
-        """The same failure, and nothing more is asked for min(2^n s + chance, half an hour)."""
-        self._failures += 1
-        wait_s = min(2.0 ** min(self._failures, 20) + self._chance(), LONGEST_WAIT_S)
+    # The back-off
+
+    def _back_off(self, error: SourceError) -> SourceError:
+        """Return the error with its wait, and send nothing for min(2^n s + up to 1 s, half an hour)."""
+        wait_s = min(self._backoff.next_s() + self._random(), LONGEST_WAIT_S)
         wait_s = max(wait_s, error.retry_after_s or 0.0)
-        return self._be_quiet(SourceError(str(error), wait_s), wait_s)
+        return self._block(SourceError(str(error), wait_s), wait_s)
 
-    def _refused(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
-        """What only a change of the settings or of the project can put right."""
+    def _block_after_refusal(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
+        """Return the error for a refusal that only a change of the settings or of the project can end."""
         if error.status not in (400, 401, 403, 404):
-            return self._wait(error)
-        return self._be_quiet(
-            SourceSettingsError(
-                f"the Firebase project {self.settings.project_id} does not let this device in ({error.status}{error_detail(error)}): "
-                "check update.firebase.project_id, api_key and app_id; the key must allow the Firebase Installations API"
-            ),
-            SILENCE_S,
+            return self._back_off(error)
+        refusal = SourceSettingsError(
+            f"the Firebase project {self.settings.project_id} refuses this device "
+            f"({error.status}{error_detail(error)}); check update.firebase.project_id, api_key and app_id; the key "
+            "must allow the Firebase Installations API"
         )
+        return self._block(refusal, REFUSED_WAIT_S)
 
-    def _be_quiet(self, error: Any, wait_s: float) -> Any:
-        self._why_quiet, self._quiet_until_s = error, self._monotonic() + wait_s
+    def _block(self, error: _Error, wait_s: float) -> _Error:
+        self._blocked_by, self._blocked_until_s = error, self._monotonic() + wait_s
         return error
 
     def _raise_if_backing_off(self) -> None:
-        left_s = self._quiet_until_s - self._monotonic()
-        if self._why_quiet is None or left_s <= 0:
+        left_s = self._blocked_until_s - self._monotonic()
+        if self._blocked_by is None or left_s <= 0:
             return
-        if isinstance(self._why_quiet, SourceError):
-            raise SourceError(str(self._why_quiet), left_s)
-        raise SourceSettingsError(str(self._why_quiet))
+        if isinstance(self._blocked_by, SourceError):
+            raise SourceError(str(self._blocked_by), left_s)
+        raise SourceSettingsError(str(self._blocked_by))
 
-    # What is kept
+    # The file
 
     def _read(self) -> Identity | None:
-        path = self._folder / IDENTITY_FILE
-        try:
-            values = json.loads(path.read_bytes())
-            identity = Identity(**values)
-            texts = (identity.project_id, identity.app_id, identity.fid, identity.refresh_token, identity.token)
-            numbers = (identity.made_s, identity.lasts_s)
-            good = all(isinstance(text, str) and text for text in texts) and all(
-                isinstance(each, int | float) for each in numbers
-            )
-            if not good:
-                raise ValueError("a value is of a wrong type")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            log.warning("%s cannot be used (%s): this device registers with Firebase anew", path, error)
-            return None
-        if (identity.project_id, identity.app_id) != (self.settings.project_id, self.settings.app_id):
-            log.info("the settings name another Firebase project or app: this device registers there")
+        identity = self._file.read()
+        if identity and (identity.project_id, identity.app_id) != (self.settings.project_id, self.settings.app_id):
+            log.info("the settings name another Firebase project or app; this device registers there")
             return None
         return identity
 
     def _write(self, identity: Identity) -> None:
-        path = self._folder / IDENTITY_FILE
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_durably(path, json.dumps(asdict(identity)).encode(), mode=0o600)
+            self._file.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write(identity)
         except OSError as error:
-            log.warning("%s cannot be written (%s): after a restart this device registers anew", path, error.strerror)
-
-
-def generate_fid(drawn: Callable[[int], bytes] = os.urandom) -> str:
-    """A fresh installation id: 17 random bytes, the first one 0111xxxx, as URL-safe base64, its first 22 characters."""
-    some = bytearray(drawn(17))
-    some[0] = 0x70 | (some[0] & 0x0F)
-    return base64.urlsafe_b64encode(bytes(some))[:22].decode()
+            log.warning(
+                "%s cannot be written: %s; after a restart this device registers again",
+                self._file.path,
+                describe_os_error(error),
+            )
 
 
 def error_detail(error: HttpStatusError) -> str:
-    """What Google says of an error (`{"error": {"message": …}}`), to go behind its status; empty where it says nothing."""
+    """Return Google's message (`{"error": {"message": …}}`) as ": message", to follow the status; empty without one."""
     try:
         message = json.loads(error.body)["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     text = " ".join(message.split())[:300].rstrip(".") if isinstance(message, str) else ""
     return f": {text}" if text else ""
-
-
-def _object(answer: "HttpResponse") -> dict[str, Any]:
-    said = answer.json()
-    if not isinstance(said, dict):
-        raise SourceError("what Firebase answers is not a JSON object")
-    return said

@@ -1,0 +1,1 @@
+"""The update sources: one protocol, one module for each source."""

@@ -1,6 +1,5 @@
 """Open the update source that the settings name; each source's module is imported only then."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,8 @@ from appliance.settings.schema import UpdateSettings
 from appliance.updates.sources.source import FIREBASE_FOLDER, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from appliance.transport.http import Http, HttpLimits
     from appliance.updates.firebase.installation import Installation
     from appliance.updates.host import Host

@@ -1,10 +1,10 @@
 """The protocol and the values of all update sources.
 
-A source answers two questions: what is offered now (`check`), and how to get its bytes (`fetch`). It decides nothing; the
-updater decides whether and when an offer is installed (updates/policy.py). A source may keep what it needs between two
-calls in memory (validators, tokens), but must work without it, since the process may be killed at any point. Both calls
-run on the updater's thread, one at a time, and may take minutes; `close` may be called by another thread and ends them
-soon.
+A source answers two questions: what is offered now (`check`), and how to get its bytes (`fetch`). It decides nothing;
+the updater decides whether and when an offer is installed (updates/policy.py). A source may keep what it needs between
+two calls in memory (validators, tokens), but must work without it, since the process may be killed at any point. Both
+calls run on the updater's thread, one at a time, and may take minutes; `close` may be called by another thread and ends
+them soon.
 """
 
 from collections.abc import Callable
@@ -24,16 +24,16 @@ class Offer:
     """The present offer of a source.
 
     Attributes:
-        hash: Identifies the offered bytes, and stays the same across restarts: rejections refer to it, and bytes with an
-            equal hash are not fetched again. Opaque; a SHA-256 if there is one.
+        hash: Identifies the offered bytes, and stays the same across restarts: rejections refer to it, and bytes with
+            an equal hash are not fetched again. Opaque; a SHA-256 if there is one.
         version: By PEP 440, None if it is not known before the download.
         name: The bundle's name, None if it is not known before the download.
         size_bytes: The size of the download, None if it is not known.
         sha256: SHA-256 of the .tflite file in hex, None if it is not known before the download.
         variant: The branch of the rollout, for the events.
         experiment: The A/B experiment, for the events.
-        pinned: Whether the operator chose exactly this model: it is installed although it is not newer. Otherwise versions
-            decide, if both models have one.
+        pinned: Whether the operator chose exactly this model: it is installed although it is not newer. Otherwise
+            versions decide, if both models have one.
         private: What the source itself needs to fetch it.
     """
 
@@ -68,8 +68,8 @@ class Source(Protocol):
         """Return the present offer: an equal one if nothing changed, None if nothing is offered.
 
         Args:
-            requested: Whether the owner asks for this check: it also asks servers that are otherwise asked less often, or
-                not after a refusal.
+            requested: Whether the owner asks for this check: it also asks servers that are otherwise asked less often,
+                or not after a refusal.
 
         Raises:
             SourceError: It failed; to be tried again after a back-off (at least `retry_after_s`).

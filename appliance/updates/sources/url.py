@@ -1,26 +1,25 @@
 """Models from a plain address on any static host: a manifest.json, a bundle's .zip, or a bare .tflite.
 
-What is offered is known without a download: by the hashes that the manifest gives, else by what the server calls the
-state of each file (`x-goog-hash`, ETag, Last-Modified). So an AutoML export that is put up again under the same names is
-noticed, although its manifest never changes. A server that names no state at all has its files read to the end at each
-check, since nothing else would tell.
+The offer is known without a download: by the hashes in the manifest, else by the server's validators of each file
+(`x-goog-hash`, ETag, Last-Modified). So a new AutoML export under the old names is noticed, although its manifest never
+changes. Files of a server without validators are read to the end at each check, because nothing else shows a change.
 
-Nothing is signed here: who can write to the host, or speak for it, chooses the model. The repository source is for
-where that is not enough.
+Nothing is signed: write access to the host, or to the connection, decides the model. The repository source is for the
+cases in which that is not enough.
 """
 
 import base64
 import hashlib
 import json
-import logging
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from appliance.bundle import manifest as manifests
 from appliance.bundle.flatbuffer import MalformedError
+from appliance.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from appliance.bundle.manifest import Manifest, parse_manifest
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, extract_labels, read_facts
 from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
@@ -31,21 +30,19 @@ from appliance.transport.http import Http
 from appliance.transport.responses import HttpResponse, Validators
 from appliance.updates.sources.source import Offer, Progress
 
-log = logging.getLogger(__name__)
-
 MAX_FILES = 20
 _ONE_SLOW_READ_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """What a server calls the present state of one file.
+class _FileState:
+    """A server's description of one file.
 
     Attributes:
-        url: Where the file is.
+        url: The address of the file.
         token: Equal as long as the file is the same.
         validators: For conditional requests.
-        length: In bytes, None where the server does not say.
+        length: In bytes, None if the server does not give it.
     """
 
     url: str
@@ -55,213 +52,250 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
-    """A manifest with the files that belong to it; `sha256` where the manifest gives it, else `state` says which one."""
+class _ManifestSet:
+    """A manifest and the files that belong to it. `states`: the files whose hash is not in the manifest, by name."""
 
     url: str
     validators: Validators
     text: bytes
     manifest: Manifest
-    states: dict[str, _State]
+    states: Mapping[str, _FileState]
 
     @property
     def files(self) -> tuple[str, ...]:
         """Paths inside the bundle, the model first."""
-        return _files(self.manifest)
+        return _list_files(self.manifest)
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """The tokens of the files whose hash is not in the manifest."""
+        return {name: state.token for name, state in sorted(self.states.items())}
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of all files together, None if it is not known."""
+        lengths = [self.states[name].length if name in self.states else None for name in self.files]
+        known = [length for length in lengths if length is not None]
+        return sum(known) if len(known) == len(lengths) else None
 
 
 class UrlSource:
     """One address."""
 
     def __init__(self, settings: UpdateSettings, http: Http):
+        """Use `settings.url`; nothing is requested yet."""
         self._url = settings.url or ""
         self._max_bytes = settings.max_bytes
         self._http = http
-        self._set: _Set | None = None
-        self._state: _State | None = None
-        self._manifest: bool | None = None
+        self._set: _ManifestSet | None = None
+        self._state: _FileState | None = None
+        self._is_manifest: bool | None = None
         name = unquote(urlsplit(self._url).path).lower()
         if name.endswith(".json"):
-            self._manifest = True
+            self._is_manifest = True
         elif name.endswith((".zip", ".tflite")):
-            self._manifest = False
+            self._is_manifest = False
         self.origin = redact(self._url)
 
     def check(self, requested: bool = False) -> Offer:
-        """What is there now (see Source.check)."""
-        if self._manifest is None:
-            kind = self._http.head(self._url).headers.get("content-type", "")
-            self._manifest = kind.partition(";")[0].strip().lower().endswith("json")
-        if not self._manifest:
-            self._state = self._state_of(self._url, self._state)
-            return Offer(_hashed(self._url, self._state.token), size_bytes=self._state.length, private=self._state)
+        """Return the present offer (see Source.check)."""
+        if self._is_manifest is None:
+            content_type = self._http.head(self._url).headers.get("content-type", "")
+            self._is_manifest = content_type.partition(";")[0].strip().lower().endswith("json")
+        if not self._is_manifest:
+            self._state = state = self._read_file_state(self._url, self._state)
+            return Offer(_hash(self._url, state.token), size_bytes=state.length, private=state)
         self._set = found = self._read_set(self._set)
         manifest = found.manifest
-        lengths = [found.states[name].length if name in found.states else None for name in found.files]
         return Offer(
-            hash=_hashed(
-                hashlib.sha256(found.text).hexdigest(), *(found.states[name].token for name in sorted(found.states))
-            ),
+            hash=_hash(hashlib.sha256(found.text).hexdigest(), *found.tokens.values()),
             version=manifest.version,
             name=manifest.name,
-            size_bytes=None if None in lengths else sum(lengths),
+            size_bytes=found.size_bytes,
             sha256=manifest.sha256.get(manifest.model_file),
             private=found,
         )
 
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
-        """Downloads the file, or the manifest's files (see Source.fetch)."""
-        if isinstance(offer.private, _Set):
+        """Download the file, or the manifest's files (see Source.fetch)."""
+        if isinstance(offer.private, _ManifestSet):
             return self._fetch_set(offer.private, folder, progress)
         return self._fetch_file(offer.private, folder, progress)
 
     def close(self) -> None:
-        """Ends a request under way."""
+        """End a request under way."""
         self._http.close()
 
-    # What is offered
+    # The offer
 
-    def _read_set(self, before: _Set | None) -> _Set:
-        answer = self._http.get(self._url, known=before.validators if before else None, max_bytes=manifests.MAX_BYTES)
-        if answer.unchanged:
+    def _read_set(self, before: _ManifestSet | None) -> _ManifestSet:
+        known = before.validators if before else None
+        response = self._http.get(self._url, known=known, max_bytes=MAX_MANIFEST_BYTES)
+        if response.is_unchanged and before:
             url, text, manifest, validators = before.url, before.text, before.manifest, before.validators
         else:
             try:
-                manifest = parse_manifest(answer.body, self.origin)
+                manifest = parse_manifest(response.body, self.origin)
             except BundleError as error:
-                # Nothing is refused for it: what stands here may be a host's error page, or half of an upload.
-                raise SourceError(f"what is offered is not a bundle: {str(error).rstrip('.')}") from error
-            url, text, validators = answer.url, answer.body, answer.validators
-        if len(_files(manifest)) > MAX_FILES:
-            raise SourceError(
-                f"{self.origin} names {len(_files(manifest))} files, more than the {MAX_FILES} that are fetched"
-            )
+                # No rejection: the response may be an error page of the host, or half of an upload.
+                raise SourceError(f"the offer is not a bundle: {error}") from error
+            url, text, validators = response.url, response.body, response.validators
+        files = _list_files(manifest)
+        if len(files) > MAX_FILES:
+            raise SourceError(f"{self.origin} lists {len(files)} files, more than the limit of {MAX_FILES}")
         states = {
-            name: self._state_of(urljoin(url, quote(name)), before.states.get(name) if before else None)
-            for name in _files(manifest)
+            name: self._read_file_state(urljoin(url, quote(name)), before.states.get(name) if before else None)
+            for name in files
             if name not in manifest.sha256
         }
-        return _Set(url, validators, text, manifest, states)
+        return _ManifestSet(url, validators, text, manifest, states)
 
-    def _state_of(self, url: str, before: _State | None) -> _State:
+    def _read_file_state(self, url: str, before: _FileState | None) -> _FileState:
         known = before.validators if before and before.url == url and before.validators else None
-        answer = self._http.head(url, known=known)
-        if answer.unchanged:
+        response = self._http.head(url, known=known)
+        if response.is_unchanged and before:
             return before
-        if goog := _goog_md5(answer):
-            token = f"md5:{goog}"
-        elif answer.validators.etag:
-            token = f"etag:{answer.validators.etag}"
-        elif answer.validators.last_modified:
-            token = f"date:{answer.validators.last_modified}:{answer.length}"
+        if md5 := _goog_md5(response):
+            token = f"md5:{md5}"
+        elif response.validators.etag:
+            token = f"etag:{response.validators.etag}"
+        elif response.validators.last_modified:
+            token = f"date:{response.validators.last_modified}:{response.length}"
         else:
-            token = f"sha256:{self._read_through(url)}"
-        return _State(url, token, answer.validators, answer.length)
+            token = f"sha256:{self._hash_contents(url)}"
+        return _FileState(url, token, response.validators, response.length)
 
-    def _read_through(self, url: str) -> str:
-        """The SHA-256 of a file whose server names no state of it."""
-        digest, got = hashlib.sha256(), 0
-        with self._http.stream(url, {}, _ONE_SLOW_READ_S) as (response, where):
-            if response.status_code != 200:
-                raise SourceError(f"{redact(where)}: the server answers {response.status_code}")
-            for piece in self._http.iterate_chunks(response):
-                digest.update(piece)
-                got += len(piece)
-                if got > self._max_bytes:
-                    raise SourceError(f"{redact(where)} sends more than the {self._max_bytes} bytes that are fetched")
+    def _hash_contents(self, url: str) -> str:
+        """Return the SHA-256 of a file whose server sends no validators."""
+        digest, received_bytes = hashlib.sha256(), 0
+        with self._http.stream(url, {}, _ONE_SLOW_READ_S) as response:
+            if response.status != 200:
+                raise SourceError(f"{redact(response.url)}: the server answers {response.status}")
+            for chunk in response.iterate_chunks():
+                digest.update(chunk)
+                received_bytes += len(chunk)
+                if received_bytes > self._max_bytes:
+                    raise SourceError(
+                        f"{redact(response.url)} sends more than the {self._max_bytes} bytes of update.max_bytes"
+                    )
         return digest.hexdigest()
 
-    # Its bytes
+    # The download
 
-    def _fetch_file(self, state: _State, folder: Path, progress: Progress) -> Path:
-        name = _safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
-        target = folder / name
-        self._fetch_one(state.url, target, state, None, self._max_bytes, progress)
+    def _fetch_file(self, state: _FileState, folder: Path, progress: Progress) -> Path:
+        target = folder / _make_safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
+        self._fetch_one(_Part(state.url, target, state, None), self._max_bytes, progress)
         if target.suffix.lower() == ".tflite":
             self._fetch_labels(state.url, target)
         return target
 
-    def _fetch_set(self, found: _Set, folder: Path, progress: Progress) -> Path:
-        # A manifest without a name is called after its folder, as on disk.
-        bundle = folder / _safe_name(posixpath.basename(posixpath.dirname(unquote(urlsplit(found.url).path))))
+    def _fetch_set(self, found: _ManifestSet, folder: Path, progress: Progress) -> Path:
+        # A bundle without a name in its manifest is named after its folder, as on disk.
+        bundle = folder / _make_safe_name(posixpath.basename(posixpath.dirname(unquote(urlsplit(found.url).path))))
         left_bytes = self._max_bytes
         for name in found.files:
             target = bundle / name
             target.parent.mkdir(parents=True, exist_ok=True)
+            url = urljoin(found.url, quote(name))
+            part = _Part(url, target, found.states.get(name), found.manifest.sha256.get(name))
+            is_model = name == found.manifest.model_file
             try:
-                self._fetch_one(
-                    urljoin(found.url, quote(name)), target, found.states.get(name), found.manifest.sha256.get(name),
-                    left_bytes, progress if name == found.manifest.model_file else lambda got, of: None,
-                )  # fmt: skip
+                self._fetch_one(part, left_bytes, progress if is_model else _ignore_progress)
             except SourceError as error:
                 if not isinstance(error, SourceChangedError | DiskFullError):
-                    self._see_that_nothing_changed(found)
+                    self._require_unchanged(found)
                 raise
             left_bytes -= target.stat().st_size
-        self._see_that_nothing_changed(found)
+        self._require_unchanged(found)
         (bundle / "manifest.json").write_bytes(found.text)
         return bundle
 
-    def _see_that_nothing_changed(self, found: _Set) -> None:
-        """Files that are put up one after another may have been fetched half old, half new."""
+    def _require_unchanged(self, found: _ManifestSet) -> None:
+        """Raise if the set changed: files that are uploaded one after another may be half old, half new."""
         now = self._read_set(found)
-        if now.text != found.text or {name: state.token for name, state in now.states.items()} != {
-            name: state.token for name, state in found.states.items()
-        }:
+        if now.text != found.text or now.tokens != found.tokens:
             raise SourceChangedError(f"{self.origin} was replaced while it was fetched")
 
-    def _fetch_one(
-        self, url: str, target: Path, state: _State | None, sha256: str | None, max_bytes: int, progress: Progress
-    ) -> None:
-        token = f"sha256:{sha256}" if sha256 else state.token
-        note = target.with_name(target.name + ".whole")
-        if target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == token:
-            return  # from an earlier try
-        wanted = DownloadSpec(
-            max_bytes, state.length if state else None, state.validators if state else Validators(),
-            immutable=sha256 is not None, watch_disk=True,
-        )  # fmt: skip
-        target.unlink(missing_ok=True)
-        answer = download(self._http, url, target, wanted, progress)
-        for kind, expected in (("sha256", sha256 or _from(token, "sha256")), ("md5", _goog_md5(answer))):
-            if expected and _digest(target, kind) != expected:
-                target.unlink()
+    def _fetch_one(self, part: "_Part", max_bytes: int, progress: Progress) -> None:
+        note = part.target.with_name(part.target.name + ".whole")
+        if part.target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == part.token:
+            return  # an earlier attempt fetched it
+        spec = DownloadSpec(
+            max_bytes,
+            part.state.length if part.state else None,
+            part.state.validators if part.state else Validators(),
+            immutable=part.sha256 is not None,
+            watch_disk=True,
+        )
+        part.target.unlink(missing_ok=True)
+        response = download(self._http, part.url, part.target, spec, progress)
+        expected_sha256 = part.sha256 or _extract_digest(part.token, "sha256")
+        for algorithm, expected in (("sha256", expected_sha256), ("md5", _goog_md5(response))):
+            if expected and _hash_file(part.target, algorithm) != expected:
+                part.target.unlink()
                 raise SourceError(
-                    f"{redact(url)} has another {kind} than was announced: it was damaged on the way, or not all was put up"
+                    f"{redact(part.url)} has another {algorithm} than announced: it was damaged on the way, or the "
+                    "upload is incomplete"
                 )
-        note.write_text(token, encoding="utf-8")
+        note.write_text(part.token, encoding="utf-8")
 
     def _fetch_labels(self, url: str, model: Path) -> None:
-        """The label file beside a bare .tflite that carries none, under the names it has in practice."""
+        """Fetch the label file next to a .tflite file without labels, under the names that are common."""
         try:
             content = model.read_bytes()
             if extract_labels(content, read_facts(content)) is not None:
                 return
         except MalformedError:
-            return  # reading the bundle says what is wrong
+            return  # reading the bundle reports it
         for name in (f"{model.stem}.txt", "dict.txt", "labels.txt"):
-            answer = self._http.get(urljoin(url, quote(name)), max_bytes=MAX_LABEL_FILE_BYTES, statuses=(403, 404))
-            if answer.status == 200 and "html" not in answer.headers.get("content-type", ""):
-                (model.parent / name).write_bytes(answer.body)
+            response = self._http.get(urljoin(url, quote(name)), max_bytes=MAX_LABEL_FILE_BYTES, statuses=(403, 404))
+            if response.status == 200 and "html" not in response.headers.get("content-type", ""):
+                (model.parent / name).write_bytes(response.body)
                 return
 
 
-def _files(manifest: Manifest) -> tuple[str, ...]:
-    named = [manifest.model_file, manifest.labels_file, *sorted(manifest.sha256)]
-    return tuple(dict.fromkeys(name for name in named if name))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One file to download. `sha256` is the manifest's; without it `state` identifies the file."""
+
+    url: str
+    target: Path
+    state: _FileState | None
+    sha256: str | None
+
+    @property
+    def token(self) -> str:
+        """Equal as long as the file is the same."""
+        if self.sha256:
+            return f"sha256:{self.sha256}"
+        return self.state.token if self.state else ""
 
 
-def _hashed(*parts: str) -> str:
+def _list_files(manifest: Manifest) -> tuple[str, ...]:
+    names = [manifest.model_file, manifest.labels_file, *sorted(manifest.sha256)]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _ignore_progress(_received_bytes: int, _total_bytes: int | None) -> None:
+    """Report no progress: that of the model is enough."""
+
+
+def _hash(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _from(token: str, kind: str) -> str | None:
-    return token.removeprefix(f"{kind}:") if token.startswith(f"{kind}:") else None
+def _hash_file(file: Path, algorithm: str) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, algorithm).hexdigest()
 
 
-def _goog_md5(answer: HttpResponse) -> str | None:
-    """The MD5 in hex that Cloud Storage gives: `x-goog-hash: crc32c=…,md5=BASE64`."""
-    for part in answer.headers.get("x-goog-hash", "").split(","):
+def _extract_digest(token: str, algorithm: str) -> str | None:
+    return token.removeprefix(f"{algorithm}:") if token.startswith(f"{algorithm}:") else None
+
+
+def _goog_md5(response: HttpResponse) -> str | None:
+    """Return the MD5 in hex that Cloud Storage sends: `x-goog-hash: crc32c=…,md5=BASE64`."""
+    for part in response.headers.get("x-goog-hash", "").split(","):
         name, _, value = part.strip().partition("=")
         if name == "md5":
             try:
@@ -271,11 +305,6 @@ def _goog_md5(answer: HttpResponse) -> str | None:
     return None
 
 
-def _digest(file: Path, kind: str) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, kind).hexdigest()
-
-
-def _safe_name(name: str) -> str:
-    """A name from an address as a name on disk."""
+def _make_safe_name(name: str) -> str:
+    """Turn a name from an address into a name on disk."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "model"

@@ -1,0 +1,1 @@
+"""The model store: the delivered models on this device."""

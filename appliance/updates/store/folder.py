@@ -4,14 +4,14 @@
     <state>/models/state.json      the state of the store (state.py)
     <state>/models/.lock           held during a change
 
-After a kill or a power cut at any moment the following holds: a folder named by a key was written as a whole, because it
-is filled under another name, synced, and renamed; the state file is the old one or the new one; a bundle is on disk before
-the state file names it, and is removed only after the state file no longer names it. Reading writes nothing and takes no
-lock.
+After a kill or a power cut at any moment the following holds: a folder named by a key was written as a whole, because
+it is filled under another name, synced, and renamed; the state file is the old one or the new one; a bundle is on disk
+before the state file names it, and is removed only after the state file no longer names it. Reading writes nothing and
+takes no lock.
 
 A bundle's key is the SHA-256 of what labeling uses: name, version, the model's own SHA-256, labels and thresholds. The
-model's hash alone cannot tell two label files apart, and a hash of all files cannot tell that a folder and a zip hold the
-same bundle.
+model's hash alone is equal for two label files, and a hash of all files differs for a folder and a zip of the same
+bundle.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """The store's state as values, and its JSON form: the installed models, what is on probation, and what is rejected.
 
 Values never change in place: a transition returns a new `StoreState`, and the store writes it as a whole. Unknown keys,
-written by a newer release, are ignored. A missing key or a value of the wrong type makes the whole file invalid, because
-half a state is worse than none.
+written by a newer release, are ignored. A missing key or a value of the wrong type makes the whole file invalid,
+because half a state is worse than none.
 """
 
 import dataclasses

@@ -1,9 +1,9 @@
 """The model store: the active delivered model, the one before it, a staged one, and the rejected ones.
 
-Every change is one step from a whole state to a whole state, written in one piece (folder.py has the files, state.py the
-values), so a kill between two steps leaves a model that works. The steps of an update, in order: `add` puts a bundle on
-disk, `swap` makes it current, with or without probation, `commit` ends the probation, `rollback` goes back. The daemon
-records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`, `record_stop`.
+Every change is one step from a whole state to a whole state, written in one piece (folder.py has the files, state.py
+the values), so a kill between two steps leaves a model that works. The steps of an update, in order: `add` puts a
+bundle on disk, `swap` makes it current, with or without probation, `commit` ends the probation, `rollback` goes back.
+The daemon records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`, `record_stop`.
 
 "No delivered model" is None and means the bundled model, which is part of the program and never removed.
 """
@@ -90,7 +90,7 @@ class Store:
         experiment: str | None = None,
         overrides_bundled: bool = False,
     ) -> InstalledModel:
-        """Put a bundle on disk, where it is staged; the active model stays.
+        """Put a bundle on disk as the staged one; the active model stays.
 
         Args:
             bundle: The bundle; it should have passed the probe before it is swapped in.
@@ -98,8 +98,8 @@ class Store:
             offer: As in InstalledModel.
             variant: As in InstalledModel.
             experiment: As in InstalledModel.
-            overrides_bundled: The present bundled model does not replace it at a start, not even with a greater version:
-                for an operator who chooses an older model on purpose.
+            overrides_bundled: The present bundled model does not replace it at a start, not even with a greater
+                version: for an operator who chooses an older model on purpose.
 
         Returns:
             The entry for `swap`.
@@ -138,7 +138,8 @@ class Store:
         def activate(state: StoreState) -> StoreState:
             if not self._folder.has(model.key):
                 raise StoreError(
-                    f"the files of {transitions.display_name(model)} are gone from {self._folder.path}; deliver it again"
+                    f"the files of {transitions.display_name(model)} are gone from {self._folder.path}; "
+                    "deliver it again"
                 )
             return transitions.activate(state, model, probation)
 
@@ -206,11 +207,11 @@ class Store:
     def record_start(self, boot: str) -> str | None:
         """Record a start of the daemon, before it loads a model; roll back a model that starts do not survive.
 
-        A start without a later `record_stop` or a reboot failed. Two failed starts in a row roll the current model back:
-        while it is on probation wherever they ended, afterwards only if neither reached `mark_ready`.
+        A start without a later `record_stop` or a reboot failed. Two failed starts in a row roll the current model
+        back: while it is on probation wherever they ended, afterwards only if neither reached `mark_ready`.
 
         Args:
-            boot: The kernel's boot id (system.device_id.boot_id), which tells a power cut from a crash.
+            boot: The kernel's boot id (system.device_id.boot_id), which differs after a power cut, not after a crash.
 
         Returns:
             What happened to the store, for the report; None: nothing.

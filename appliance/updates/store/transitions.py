@@ -43,8 +43,8 @@ def rollback(
 ) -> StoreState:
     """Make the previous model the current one.
 
-    After a failed probation everything is as before it: the owner can still go back to the model before the previous one.
-    If the bundled model is left for a delivered one, it does not replace that again at the next start.
+    After a failed probation everything is as before it: the owner can still go back to the model before the previous
+    one. If the bundled model is left for a delivered one, it does not replace that again at the next start.
 
     Args:
         state: The state before.
@@ -80,9 +80,9 @@ def reject(state: StoreState, hashes: Iterable[str | None], version: str, reason
 def on_start(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreState, str | None]:
     """Record a start of the daemon; roll back a model that too many starts did not survive.
 
-    The last start failed if its record is still there and the boot is the same: an orderly stop removes the record, and a
-    power cut changes the boot. While the model is on probation every failed start counts, afterwards only one that never
-    became ready.
+    The last start failed if its record is still there and the boot is the same: an orderly stop removes the record, and
+    a power cut changes the boot. While the model is on probation every failed start counts, afterwards only one that
+    never became ready.
 
     Returns:
         The new state, and a report if a model was rolled back.

@@ -31,7 +31,7 @@ def start(server, tmp_path, clock):
 
     def make(group=None):
         here = installation(server, tmp_path, clock)
-        return RemoteConfig(here, Http(QUICK), tmp_path, group, clock=clock, monotonic=clock, chance=lambda: 0.5)
+        return RemoteConfig(here, Http(QUICK), tmp_path, group, clock=clock, monotonic=clock, random=lambda: 0.5)
 
     return make
 
@@ -45,13 +45,13 @@ def test_parameters_come_with_experiment_and_variant(server, start):
         "entries": {"model_channel": "beta", "model_name": "hall", "model_threshold": "0.75", "colour": "blue"},
         "experimentDescriptions": [{"experimentId": "_exp_7", "variantId": "1"}],
     }
-    config = start().current()
+    config = start().get_config()
     assert (config.channel, config.model_name, config.threshold) == ("beta", "hall", 0.75)
     assert (config.experiment, config.variant) == ("_exp_7", "1")
 
 
 def test_the_request_says_who_asks_and_in_which_group(server, start, clock):
-    start(group="canary").current()
+    start(group="canary").get_config()
     request = fetched(server)[0]
     body = json.loads(request.body)
     fid = body.pop("app_instance_id")
@@ -65,40 +65,40 @@ def test_the_request_says_who_asks_and_in_which_group(server, start, clock):
 
 
 def test_without_a_group_there_is_no_signal(server, start):
-    start().current()
+    start().get_config()
     assert "custom_signals" not in json.loads(fetched(server)[0].body)
 
 
 def test_it_is_asked_every_twelve_hours_also_across_a_restart_or_when_somebody_asks(server, start, clock):
     server.config = {"entries": {"model_channel": "a"}}
     here = start()
-    assert here.current().channel == "a"
+    assert here.get_config().channel == "a"
     server.config = {"entries": {"model_channel": "b"}}
     clock += 11 * HOUR_S
-    assert here.current().channel == "a" == start().current().channel and len(fetched(server)) == 1
-    assert start().current(asked=True).channel == "b"
+    assert here.get_config().channel == "a" == start().get_config().channel and len(fetched(server)) == 1
+    assert start().get_config(requested=True).channel == "b"
     server.config = {"entries": {"model_channel": "c"}}
     clock += 13 * HOUR_S
-    assert start().current().channel == "c"
+    assert start().get_config().channel == "c"
 
 
 def test_a_clock_that_was_set_back_does_not_hold_it_up(server, start, clock):
     server.config = {"entries": {"model_channel": "a"}}
-    start().current()
+    start().get_config()
     clock += -30 * 24 * HOUR_S
     server.config = {"entries": {"model_channel": "b"}}
-    assert start().current().channel == "b"
+    assert start().get_config().channel == "b"
 
 
 def test_what_did_not_change_is_not_sent_again_and_holds(server, start, clock):
     server.config = {"entries": {"model_channel": "a"}}
-    start().current()
+    start().get_config()
     clock += 13 * HOUR_S
-    assert start().current().channel == "a"
+    assert start().get_config().channel == "a"
     assert [request.status for request in fetched(server)] == [200, 304]
     server.config = {"state": "NO_CHANGE"}
     clock += 13 * HOUR_S
-    assert start().current().channel == "a"
+    assert start().get_config().channel == "a"
 
 
 @pytest.mark.parametrize("state", ["NO_TEMPLATE", "EMPTY_CONFIG"])
@@ -108,9 +108,9 @@ def test_an_empty_template_takes_every_choice_back(server, start, clock, state):
         "entries": {"model_channel": "a", "model_threshold": "0.9"},
         "experimentDescriptions": [experiment],
     }
-    start().current()
+    start().get_config()
     server.config = {"state": state}
-    config = start().current(asked=True)
+    config = start().get_config(requested=True)
     assert (config.channel, config.threshold, config.experiment, config.variant) == (None, None, None, None)
 
 
@@ -118,33 +118,33 @@ def test_an_empty_template_takes_every_choice_back(server, start, clock, state):
 def test_an_overloaded_server_is_left_alone_for_two_to_256_minutes_whoever_asks(server, start, clock, status, caplog):
     server.config = {"entries": {"model_channel": "a"}}
     here = start()
-    here.current()
+    here.get_config()
     server.fault(FETCH, error(status, "Busy."))
     for minutes in (2, 4, 8, 16, 32, 64, 128, 256, 256):
         asked = len(fetched(server)) + 1
-        assert here.current(asked=True).channel == "a"
+        assert here.get_config(requested=True).channel == "a"
         clock += minutes * 60 - 1
-        here.current(asked=True)
+        here.get_config(requested=True)
         assert len(fetched(server)) == asked
         clock += 2
     assert caplog.text.count(f"overloaded or was asked too often ({status}: Busy)") == 1, "said once"
     server.mend()
-    here.current(asked=True)
-    assert here.trouble is None
+    here.get_config(requested=True)
+    assert here.error is None
 
 
 def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
     server.fault(FETCH, Status(503))
     for chance, seconds in ((0.0, 60), (1.0, 180)):
         who = installation(server, tmp_path, clock)
-        here = RemoteConfig(who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, chance=lambda: chance)
-        here.current()
+        here = RemoteConfig(who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, random=lambda: chance)
+        here.get_config()
         asked = len(fetched(server))
         clock += seconds - 1
-        here.current()
+        here.get_config()
         assert len(fetched(server)) == asked
         clock += 2
-        here.current()
+        here.get_config()
         assert len(fetched(server)) == asked + 1
 
 
@@ -155,16 +155,16 @@ def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_a
     server, start, clock, fault, caplog
 ):
     server.config = {"entries": {"model_channel": "a"}}
-    start().current()
+    start().get_config()
     clock += 13 * HOUR_S
     here = start()
     server.fault(FETCH, fault, times=2)
-    assert here.current().channel == here.current().channel == "a"
-    assert caplog.text.count("Remote Config cannot be had") == 1
+    assert here.get_config().channel == here.get_config().channel == "a"
+    assert caplog.text.count("Remote Config is not available") == 1
     server.mend()
     server.config = {"entries": {"model_channel": "b"}}
-    with caplog.at_level("INFO", "appliance.updates.firebase.remote_config"):
-        assert here.current().channel == "b"
+    with caplog.at_level("INFO", "appliance.updates"):
+        assert here.get_config().channel == "b"
     assert "Remote Config answers again" in caplog.text
 
 
@@ -173,18 +173,18 @@ def test_a_refusal_is_said_and_asked_for_again_after_a_day_or_on_command(server,
     server.fault(FETCH, error(status, "API not enabled."))
     here = start()
     for _ in range(3):
-        assert here.current().channel is None
+        assert here.get_config().channel is None
         clock += 7 * HOUR_S
     assert len(fetched(server)) == 1 and caplog.text.count(says) == 1
-    here.current(asked=True)
+    here.get_config(requested=True)
     assert len(fetched(server)) == 2
 
 
 def test_a_token_that_is_not_taken_is_replaced(server, start):
     here = start()
-    here.current()
+    here.get_config()
     server.tokens.clear()
-    here.current(asked=True)
+    here.get_config(requested=True)
     assert [request.status for request in fetched(server)] == [200, 401, 304]
 
 
@@ -194,9 +194,9 @@ def test_a_token_that_is_not_taken_is_replaced(server, start):
 )
 def test_a_value_that_cannot_be_used_leaves_the_setting_in_force_and_is_said(server, start, name, value, caplog):
     server.config = {"entries": {name: value}}
-    config = start().current()
+    config = start().get_config()
     assert (config.channel, config.model_name, config.threshold) == (None, None, None)
-    assert f"Remote Config's {name} = {value!r} cannot be used" in caplog.text
+    assert f"Remote Config's {name} = {value!r} is invalid" in caplog.text
 
 
 @pytest.mark.parametrize("senseless", [5, True, "exp", {"experimentId": "e"}, [5]])
@@ -206,7 +206,7 @@ def test_experiments_that_make_no_sense_are_passed_over(server, start, senseless
         "experimentDescriptions": senseless,
         "rolloutMetadata": senseless,
     }
-    config = start().current()
+    config = start().get_config()
     assert (config.model_name, config.experiment, config.variant) == ("hall", None, None)
 
 
@@ -216,7 +216,7 @@ def test_of_several_experiments_the_one_that_chose_something_of_ours_counts_else
         "experimentDescriptions": [{"experimentId": "colours", "variantId": "0", "affectedParameterKeys": ["colour"]}],
         "rolloutMetadata": [{"rolloutId": "rollout_3", "variantId": 2, "affectedParameterKeys": ["model_name"]}],
     }
-    config = start().current()
+    config = start().get_config()
     assert (config.experiment, config.variant) == ("rollout_3", "2")
 
 
@@ -224,11 +224,11 @@ def test_of_several_experiments_the_one_that_chose_something_of_ours_counts_else
 def test_a_damaged_file_counts_as_none(server, start, tmp_path, caplog, content):
     (tmp_path / CONFIG_FILE).write_text(content)
     server.config = {"entries": {"model_channel": "a"}}
-    assert start().current().channel == "a" and "cannot be used" in caplog.text
+    assert start().get_config().channel == "a" and "cannot be used" in caplog.text
 
 
 def test_what_one_project_chose_means_nothing_to_another(server, start, tmp_path):
     server.config = {"entries": {"model_channel": "a"}}
-    start().current()
+    start().get_config()
     assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP)).channel == "a"
     assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None

@@ -10,8 +10,8 @@ from appliance.errors import SourceError, SourceSettingsError, UpdateError
 from appliance.settings.schema import FirebaseSettings, UpdateSettings
 from appliance.transport.http import Http
 from appliance.updates.firebase.installation import Installation
-from appliance.updates.sources.firebase_ml import FirebaseMlSource
 from appliance.updates.firebase.shutdown import shutdown_notice
+from appliance.updates.sources.firebase_ml import FirebaseMlSource
 from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder

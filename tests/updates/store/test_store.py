@@ -16,7 +16,7 @@ from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
 from appliance.updates.candidate import link_offer
 from appliance.updates.sources.source import Offer
-from appliance.updates.store.state import encode_state, decode_state
+from appliance.updates.store.state import decode_state, encode_state
 from appliance.updates.store.store import Store
 from support import made_models
 from support.bundles import bundle_folder
@@ -63,7 +63,7 @@ def refusing(*versions):
 
     def load(bundle):
         if bundle.identity.version in versions:
-                raise BundleError(f"{bundle.identity.version} does not run")
+            raise BundleError(f"{bundle.identity.version} does not run")
         return bundle
 
     return load
