@@ -1,4 +1,4 @@
-"""Commands over MQTT: what is carried out, what is refused with which sentence, and what is answered."""
+"""Commands over MQTT: which run, which are rejected with which error, and what is answered."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Sent:
 
 
 class Device:
-    """Notes what it was asked to do."""
+    """Records the commands."""
 
     def __init__(self, result=None):
         self.done, self.answers = [], []
@@ -68,7 +68,7 @@ def test_a_good_command_is_carried_out_and_answered(topic, payload, name, value)
 
 
 @pytest.mark.parametrize(
-    ("topic", "payload", "says"),
+    ("topic", "payload", "part"),
     [
         (T.threshold_set, b"1.01", "from 0 to 1"),
         (T.threshold_set, b"-0.1", "from 0 to 1"),
@@ -95,13 +95,13 @@ def test_a_good_command_is_carried_out_and_answered(topic, payload, name, value)
         (T.model_install, b"v" * 200, "latest or a version"),
     ],
 )
-def test_a_bad_payload_changes_nothing_and_gets_a_sentence(topic, payload, says):
+def test_a_bad_payload_changes_nothing_and_gets_a_sentence(topic, payload, part):
     device = Device()
     device.get(topic, payload)
     assert device.done == []
     [answer] = device.answers
     assert answer["ok"] is False
-    assert says in answer["error"]
+    assert part in answer["error"]
     assert len(answer["error"]) < 200 and answer["error"].isprintable()
 
 

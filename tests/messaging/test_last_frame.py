@@ -1,4 +1,4 @@
-"""The record of the last frame: there after kill -9, whole or noticed, and cheap."""
+"""The record of the last frame: it survives kill -9, and damage is noticed."""
 
 import subprocess
 import sys

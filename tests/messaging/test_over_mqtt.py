@@ -1,4 +1,4 @@
-"""Reports and commands over a real broker: what somebody with an MQTT client sees of the device."""
+"""Reports and commands over a real broker: what an MQTT client sees of the device."""
 
 import json
 import threading
@@ -21,12 +21,12 @@ T = Topics("appliance", "pi-1")
 
 
 def _sooner(delay_s, act):
-    """A timer of the real kind, ten times as fast."""
+    """Start a real timer, ten times as fast."""
     return start_timer(delay_s / 10, act)
 
 
 class Device:
-    """Publisher, reports and commands tied together as the service does it; notes what it was asked to do."""
+    """Publisher, reports and commands connected as the service does it; records the commands."""
 
     def __init__(self, broker, folder):
         settings = Settings(

@@ -1,4 +1,4 @@
-"""The publisher against a real broker: what a subscriber sees while nothing is wrong."""
+"""The publisher with a real broker: what a subscriber sees without faults."""
 
 import json
 import threading

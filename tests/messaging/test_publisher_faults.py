@@ -1,4 +1,4 @@
-"""The publisher when something is wrong: nothing durable is lost, and one clear line says what it is."""
+"""The publisher with faults: nothing durable is lost, and one log line names the fault."""
 
 import json
 import socket
@@ -172,7 +172,7 @@ def test_another_client_with_the_same_id_is_reported(tmp_path, broker, caplog, p
             assert "client" in pi.publisher.error  # not forgotten with each short connection
             # Without back-off two local clients throw each other out hundreds of times a second.
             assert broker.log().count(" as appliance-pi-test ") - before < 40
-            # Each of the two says it once.
+            # Each of the two logs it once.
             assert len(logged(caplog, "another client")) == 2
         wait_until(lambda: pi.publisher.error is None, "over, once a connection has lasted")
         wait_until(lambda: pi.outbox.waiting == 0, "the event was delivered")
@@ -320,7 +320,7 @@ def test_oversized_message_is_reported_and_connection_stays(tmp_path, new_broker
 
 @contextmanager
 def scripted(connack: bytes, on_publish: bytes | None):
-    """A server that answers CONNECT and, where `on_publish` says how, each PUBLISH, after which it hangs up.
+    """A server that answers CONNECT and, if `on_publish` is given, each PUBLISH, and then closes.
 
     Yields its port and a list that each PUBLISH is noted in.
     """
@@ -445,7 +445,7 @@ def test_ten_thousand_events_of_an_outage_all_arrive(tmp_path, new_broker, capsy
         began_s = time.monotonic()
         wait_until(lambda: pi.outbox.waiting == 0, "all delivered", 60)
         took_s = time.monotonic() - began_s
-        # The broker forgets what it gets before somebody listens, so what the observer saw is a tail without gaps.
+        # The broker drops what it receives before a client subscribes, so the observer saw a tail without gaps.
         wait_until(lambda: observer.count(TOPICS.event) and seqs(observer)[-1] == 9_999, "the last one", 60)
         received = seqs(observer)
         observer.close()

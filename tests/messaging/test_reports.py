@@ -1,4 +1,4 @@
-"""What the device says of its results: which topic, when, and what stays on the broker."""
+"""The device's reports: which topic, when, and what stays on the broker."""
 
 import json
 
@@ -29,7 +29,7 @@ LABELS = ["rose", "tulip", "Crème"]
 
 
 class Device:
-    """Reports with a memory for a broker; `again()` is the same device after its process died."""
+    """Reports with a sink in memory; `again()` is the same device after its process died."""
 
     def __init__(self, folder, allow=(), name=None, sink=None, **mqtt):
         self.folder = folder
@@ -313,10 +313,10 @@ def test_a_picture_comes_on_command(device):
 
 
 def test_snapshot_that_fails_is_answered(device):
-    nobody = device.reports.request_snapshot()
+    unanswered = device.reports.request_snapshot()
     device.timers.advance(11)
     with pytest.raises(MessagingError, match="no frame arrived within 10 s"):
-        nobody.result(0)
+        unanswered.result(0)
     device.frame(1, 0, jpeg=never)
 
     def fails():

@@ -1,4 +1,4 @@
-"""The round trip of `appliance check`, against a real broker."""
+"""The round trip of `appliance check`, with a real broker."""
 
 import pytest
 

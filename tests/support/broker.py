@@ -1,7 +1,7 @@
-"""A real mosquitto for tests, and a client that writes down everything it receives.
+"""A real mosquitto for tests, and a client that records everything it receives.
 
 Each broker has a folder and a free port on 127.0.0.1 of its own; it can be killed, stopped and started again on the
-same port. Where mosquitto is not installed, tests that ask for one are skipped and say so.
+same port. If mosquitto is not installed, tests that need it are skipped with the reason.
 """
 
 import os
@@ -24,12 +24,12 @@ DEADLINE_S = 20.0
 
 
 def mosquitto() -> str | None:
-    """The program, or None where it is not installed."""
+    """Return the path of the program, None if it is not installed."""
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Waits until a condition holds; fails with `what` when it does not within the deadline."""
+    """Wait until a condition holds; fail with `what` after the deadline."""
     end_s = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end_s:
@@ -38,14 +38,14 @@ def wait_until(condition: Callable[[], object], what: str, deadline_s: float = D
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens at."""
+    """Return a port on 127.0.0.1 that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 class Certificates:
-    """An authority, and certificates that it signs, made with openssl into a folder."""
+    """An authority, and certificates that it signs, created with openssl in a folder."""
 
     def __init__(self, folder: Path, name: str = "ca"):
         self.folder = folder
@@ -66,7 +66,7 @@ class Certificates:
     def sign(
         self, name: str, hosts: Sequence[str] = ("DNS:localhost", "IP:127.0.0.1"), days: int = 30
     ) -> tuple[Path, Path]:
-        """A certificate with `name` as its CN and its key; with `days` below 0 it has expired already."""
+        """Return a certificate with `name` as its CN, and its key; with `days` below 0 it has expired already."""
         cert, key, request = (self.folder / f"{name}.{suffix}" for suffix in ("crt", "key", "csr"))
         _openssl("req", "-subj", f"/CN={name}", *_new_key(key), "-out", str(request))
         names = self.folder / f"{name}.ext"
@@ -91,7 +91,7 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a broker with TLS needs; with `client_certificates` it asks clients for theirs and takes the CN as user name."""
+    """What a broker with TLS needs; with `client_certificates` it requires them and uses the CN as the user name."""
 
     ca_file: Path
     cert_file: Path
@@ -114,14 +114,15 @@ class Broker:
         options: Sequence[str] = (),
         start: bool = True,
     ):
-        """
+        """Write the configuration, and start the broker.
+
         Args:
             folder: For its files.
             tls: Speak TLS.
-            passwords: Account → password; without them everybody may connect.
+            passwords: Account → password; without them every client may connect.
             acl: The text of an ACL file.
             options: Further lines for its configuration.
-            start: Start it at once.
+            start: Start it now.
         """
         program = mosquitto()
         assert program, "mosquitto is not installed"
@@ -142,47 +143,47 @@ class Broker:
             self.start()
 
     def start(self) -> None:
-        """Starts it and returns when it accepts connections."""
+        """Start it and return when it accepts connections."""
         with (self._folder / "mosquitto.log").open("ab") as output:
             self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=output, stderr=output)
         wait_until(self._listens, f"mosquitto starts: {self.log()}")
 
     def kill(self) -> None:
-        """Ends it with -9: nothing is said to the clients, and what it held in memory is gone."""
+        """End it with SIGKILL: clients are not notified, and what it held in memory is lost."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ends it in good order."""
+        """End it cleanly."""
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """Stops it in its tracks: connections stay open and nothing answers."""
+        """Suspend it: connections stay open and nothing answers."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets it go on after `freeze`."""
+        """Resume it after `freeze`."""
         assert self._process
         self._process.send_signal(signal.SIGCONT)
 
     def write_acl(self, acl: str) -> None:
-        """Gives it another ACL, which it reads at once; its connections stay."""
+        """Replace its ACL, which it reads immediately; its connections stay."""
         assert self._process
         (self._folder / "acl").write_text(acl)
         self._process.send_signal(signal.SIGHUP)
 
     def write_passwords(self, passwords: dict[str, str]) -> None:
-        """Gives it other accounts, which it reads at once."""
+        """Replace its accounts, which it reads immediately."""
         assert self._process
         self._rights(passwords, None)
         self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
-        """What it has said so far."""
+        """Return its log so far."""
         return (self._folder / "mosquitto.log").read_text(errors="replace")
 
     def observer(self, topic: str = "#", *, username: str | None = None, password: str | None = None) -> "Observer":
-        """A client that is subscribed to `topic` and writes down what it receives. Close it, or use it in a `with`."""
+        """Return a client that is subscribed to `topic` and records what it receives; close it, or use `with`."""
         return Observer(self, topic, username, password, self._tls)
 
     def _rights(self, passwords: dict[str, str] | None, acl: str | None) -> list[str]:
@@ -235,7 +236,7 @@ class Received:
 
 
 class Observer:
-    """A subscribed MQTT 5 client that writes down what it receives, and can publish."""
+    """A subscribed MQTT 5 client that records what it receives, and can publish."""
 
     def __init__(self, broker: Broker, topic: str, username: str | None, password: str | None, tls: Tls | None):
         self._lock = threading.Lock()
@@ -247,7 +248,7 @@ class Observer:
             self._client.username_pw_set(username, password)
         if tls:
             context = ssl.create_default_context(cafile=tls.ca_file)
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as the program does (messaging/tls.py)
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as the program does (messaging/mqtt/tls.py)
             if tls.client_certificates:
                 context.load_cert_chain(tls.cert_file, tls.key_file)
             self._client.tls_set_context(context)
@@ -267,7 +268,7 @@ class Observer:
         self.close()
 
     def close(self) -> None:
-        """Ends the client."""
+        """Disconnect the client."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -278,44 +279,44 @@ class Observer:
             return list(self._messages)
 
     def on(self, topic: str) -> list[Received]:
-        """What was received on one topic, in order."""
+        """Return what was received on one topic, in order."""
         with self._lock:
             return list(self._by_topic.get(topic, ()))
 
     def count(self, topic: str) -> int:
-        """How many messages were received on one topic."""
+        """Return how many messages were received on one topic."""
         return len(self._by_topic.get(topic, ()))
 
     def payloads(self, topic: str) -> list[bytes]:
-        """The payloads received on one topic, in order."""
+        """Return the payloads received on one topic, in order."""
         return [message.payload for message in self.on(topic)]
 
     def last(self, topic: str) -> bytes | None:
-        """The last payload received on a topic, None before there was one."""
+        """Return the last payload received on a topic, None if there is none."""
         payloads = self.payloads(topic)
         return payloads[-1] if payloads else None
 
     def wait_for(
         self, topic: str, payload: bytes | None = None, count: int = 1, deadline_s: float = DEADLINE_S
     ) -> list[Received]:
-        """Waits for `count` messages on a topic (with this payload, where it is given) and returns them."""
+        """Wait for `count` messages on a topic (with this payload if one is given) and return them."""
 
-        def found() -> list[Received]:
+        def matches() -> list[Received]:
             return [message for message in self.on(topic) if payload is None or message.payload == payload]
 
         wanted = topic if payload is None else f"{topic} {payload!r}"
         wait_until(
-            lambda: self.count(topic) >= count and (payload is None or len(found()) >= count),
+            lambda: self.count(topic) >= count and (payload is None or len(matches()) >= count),
             f"{count} × {wanted}",
             deadline_s,
         )
-        return found()
+        return matches()
 
     def publish(
         self, topic: str, payload: str | bytes = b"", *, qos: int = 1, retain: bool = False,
         response_topic: str | None = None, correlation: bytes | None = None,
     ) -> None:  # fmt: skip
-        """Publishes a message and waits until the broker has it."""
+        """Publish a message and wait until the broker has it."""
         properties = mqtt.Properties(mqtt.PacketTypes.PUBLISH)
         if response_topic:
             properties.ResponseTopic = response_topic

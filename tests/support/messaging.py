@@ -1,4 +1,4 @@
-"""What the tests of messaging share: a sink that remembers, timers that run when told, and made-up results."""
+"""What the tests of messaging share: a sink in memory, timers moved by hand, and sample results."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ STATS = StatsPayload(
 
 
 class MemorySink:
-    """A sink that keeps everything, in order, as the publisher would send it with a good connection."""
+    """A sink that keeps everything in order, as the publisher would send it over a good connection."""
 
     def __init__(self):
         self.messages: list[tuple[str, Any]] = []
@@ -58,16 +58,16 @@ class MemorySink:
         self.messages.append((topic, payload))
 
     def on(self, topic):
-        """What was sent on a topic, in order; JSON as objects."""
-        return [_opened(payload) for seen, payload in self.messages if seen == topic]
+        """Return what was sent on a topic, in order; JSON is parsed."""
+        return [_parse(payload) for seen, payload in self.messages if seen == topic]
 
     def last(self, topic):
-        """The value that a topic holds now."""
-        return _opened(self.retained[topic])
+        """Return the present value of a topic; JSON is parsed."""
+        return _parse(self.retained[topic])
 
 
 class ManualTimers:
-    """Timers that fire when the test says how much time has passed."""
+    """Timers that fire when the test advances the time."""
 
     def __init__(self):
         self.now_s = 1000.0
@@ -99,13 +99,13 @@ class _Timer:
 
 
 def frame(number=1, at_s=0.0):
-    """A small frame taken `at_s` seconds after noon."""
+    """Return a small frame taken `at_s` seconds after noon."""
     return Frame(np.zeros((4, 4, 3), np.uint8), NOON + at_s, 50.0 + at_s, number)
 
 
 def seen(*labels):
-    """Labels with scores that fall from 0.9."""
-    return [Label(label, 0.9 - 0.1 * place, place) for place, label in enumerate(labels)]
+    """Return labels with descending scores from 0.9."""
+    return [Label(label, 0.9 - 0.1 * index, index) for index, label in enumerate(labels)]
 
 
 def started(label, id="id-1", at_s=0.0, score=0.9):
@@ -116,7 +116,7 @@ def ended(label, id="id-1", at_s=0.0, until_s=5.0, peak=0.95, reason=None):
     return Event(id, "ended", label, 0.6, peak, NOON + at_s, NOON + until_s, reason)
 
 
-def _opened(payload):
+def _parse(payload):
     if isinstance(payload, bytes):
         try:
             return json.loads(payload)

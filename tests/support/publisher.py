@@ -1,18 +1,20 @@
-"""A device for tests: an outbox and a publisher on a thread, against a real broker; and what it logged."""
+"""A device for tests: an outbox and a publisher on a thread, with a real broker; and what it logged."""
 
 import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from appliance.messaging.mqtt.message import Received
 from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
+
+if TYPE_CHECKING:
+    from appliance.messaging.mqtt.message import Received
 
 TOPICS = Topics("appliance", "pi-test")
 HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, stable_s=1.5, refused_s=0.5)
@@ -20,7 +22,7 @@ HASTY = ConnectionTimeouts(first_s=0.05, longest_s=0.4, answer_s=2.0, stable_s=1
 
 
 def event(number: int, **more: Any) -> dict[str, Any]:
-    """A durable event as the rest of the program offers it; `more` goes into the payload."""
+    """Return a durable event as the program offers it; `more` is added to the payload."""
     return {
         "topic": TOPICS.event,
         "payload": {"id": f"event-{number}", "type": "started", "label": "daisy", "seq": number, **more},
@@ -52,7 +54,7 @@ class Device:
         self.thread.start()
 
     def end(self) -> None:
-        """Stops it as the service does."""
+        """Stop it as the service does."""
         self.publisher.stop(5.0)
         self.thread.join(5.0)
         self.outbox.close()
@@ -60,7 +62,7 @@ class Device:
 
 @contextmanager
 def device(folder: Path, broker: Any, **options: Any) -> Iterator[Device]:
-    """A device that is stopped at the end of the block."""
+    """Yield a device that is stopped at the end of the block."""
     made = Device(folder, broker, **options)
     try:
         yield made
@@ -69,7 +71,7 @@ def device(folder: Path, broker: Any, **options: Any) -> Iterator[Device]:
 
 
 def logged(caplog: Any, part: str) -> list[str]:
-    """The log's sentences that hold `part`, warnings and above, and the announcements of connections."""
+    """Return the log messages at INFO and above that contain `part`."""
     return [
         record.getMessage()
         for record in caplog.records

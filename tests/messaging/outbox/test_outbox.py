@@ -266,7 +266,7 @@ def test_without_any_space_events_wait_in_memory(small_disk, caplog, clock):
     outbox.append(events(0, 100))
     fillers = []
     for number in range(100, 600):
-        fillers.append(fill(small_disk, f"filler-{number}"))  # somebody else takes what the reserve gives
+        fillers.append(fill(small_disk, f"filler-{number}"))  # another program takes the space of the reserve
         outbox.append(events(number, number + 1, filler="y" * 1000))
         clock.pass_s(0.2)
     assert "cannot be written (database or disk is full)" in outbox.error
