@@ -33,7 +33,7 @@ from appliance.settings.secrets import read_secret
 from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
 from appliance.system.paths import ensure_state_dir, find_control_socket
-from appliance.updates.sources.open import shutdown_notice
+from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.peek import peek
 from appliance.updates.sources.source import display_version
 
