@@ -17,7 +17,7 @@ final full stop. They are raised where the fact is known and caught where someth
     │   ├── BundleError                  a bundle is invalid
     │   ├── LabelOptionError             an option refers to a label that this model does not have
     │   └── RuntimeMissingError          no working TFLite runtime is installed
-    ├── ProbeError                   a bundle could not be tested; says nothing about the bundle
+    ├── ProbeError                   a bundle could not be tested (no judgment about the bundle)
     ├── MessagingError               MQTT cannot be used
     │   ├── OutboxError                  the file of undelivered events cannot be used
     │   └── CommandError                 a command over MQTT is invalid or could not be carried out
@@ -66,7 +66,7 @@ class PictureError(ApplianceError):
 
 
 class CameraError(ApplianceError):
-    """The camera cannot deliver a frame now; appliance.camera.source.CameraState names the resulting state."""
+    """The camera cannot deliver a frame now; each subclass has a state in camera.source."""
 
 
 class CameraAbsentError(CameraError):
@@ -105,7 +105,7 @@ class RuntimeMissingError(ModelError):
 
 
 class ProbeError(ApplianceError):
-    """A bundle could not be tested for now; this says nothing about the bundle itself."""
+    """A bundle could not be tested for now; the bundle itself may be valid."""
 
 
 # MQTT
@@ -214,10 +214,13 @@ class PublishError(WorkshopError):
 
 
 def suggest_install(extra: str) -> str:
-    """Return the remedy for a missing extra: installing from the sources, since no package index has the program."""
+    """Return the remedy for a missing extra: to install it from the sources.
+
+    The program is on no package index.
+    """
     return f"install it in the folder of this program's sources: pip install '.[{extra}]'"
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return the system's words for an error, for example "No such file or directory", without number and path."""
+    """Return the system's text of an error without number and path, like "Permission denied"."""
     return error.strerror or str(error) or type(error).__name__

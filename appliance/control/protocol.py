@@ -1,4 +1,4 @@
-"""What a request and an answer on the control socket consist of; wire.py writes them, one JSON object a line.
+"""The requests and answers on the control socket; wire.py writes each as one line of JSON.
 
 A request is `{"command": …}`. An answer is `{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
 scripts/lib/labels_frames.py speaks this protocol without the package, and a test compares the two.

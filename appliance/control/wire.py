@@ -55,7 +55,7 @@ def encode_message(message: Mapping[str, Any]) -> bytes:
 
 @contextlib.contextmanager
 def open_socket_address(path: Path) -> Iterator[str]:
-    """Yield the path as a socket address; a long path goes through a descriptor of its folder, which is short."""
+    """Yield the path as a socket address; a long path is shortened by a descriptor of its folder."""
     if len(os.fsencode(path)) <= MAX_PATH_BYTES:
         yield str(path)
         return

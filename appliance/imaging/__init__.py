@@ -1,1 +1,1 @@
-"""Pixels and picture files, without any model: frames, views, decoding and encoding, drawing, fingerprints."""
+"""Pixels and picture files, without any model: frames, views, files, drawing, fingerprints."""

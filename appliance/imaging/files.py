@@ -81,7 +81,7 @@ def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
 
 
 def resize_to_square(pixels: np.ndarray, side_px: int) -> np.ndarray:
-    """Return (height, width, 3) uint8 scaled to (side_px, side_px, 3) with a box filter, which weighs every pixel."""
+    """Return (height, width, 3) uint8 scaled to (side_px, side_px, 3), with every pixel weighed."""
     return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.BOX))
 
 

@@ -1,4 +1,6 @@
-"""Fingerprints of pictures, to find near duplicates: resized, recompressed, or taken a moment later by a fixed camera.
+"""Fingerprints of pictures, to find near duplicates.
+
+Near duplicates are pictures that were resized, recompressed, mirrored, or taken a moment later by a fixed camera.
 
 A picture is shrunk to 16 × 16 px and described by the difference of each pixel from its right and its lower neighbor,
 in each color: brightness and size drop out, shapes and colors remain. Two pictures are near duplicates if the cosine of

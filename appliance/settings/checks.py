@@ -31,7 +31,7 @@ def check_device_id(value: str) -> str | None:
 
 
 def check_camera_source(value: str) -> str | None:
-    """Check that a camera source is not empty, and that a URL has a known scheme, a host and no credentials."""
+    """Check a camera source: a URL needs a known scheme and a host, and may hold no credentials."""
     if not value:
         return "must not be empty"
     if "://" not in value:

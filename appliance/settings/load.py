@@ -73,7 +73,12 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _describe_toml_error(path: Path, reason: str) -> str:
-    """Return the error for a file that tomllib rejects; `reason` is like "Invalid value (at line 2, column 10)"."""
+    """Return the error for a file that tomllib rejects.
+
+    Args:
+        path: The file.
+        reason: The text of tomllib's error, like "Invalid value (at line 2, column 10)".
+    """
     hint = "a line is key = value, with text in quotes, and numbers, true and false without"
     if reason.startswith("Cannot "):
         hint = "each key and each section may appear only once"
@@ -84,7 +89,7 @@ def _describe_toml_error(path: Path, reason: str) -> str:
 
 
 def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin: SettingOrigin) -> None:
-    """Replace values of the file by APPLIANCE_SECTION__KEY variables (with __LABEL for the entry of a table)."""
+    """Replace values of the file by APPLIANCE_SECTION__KEY (or …__KEY__LABEL) variables."""
     hints = get_type_hints(Settings)
     for variable, text in environ.items():
         if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:

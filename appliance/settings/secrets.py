@@ -41,6 +41,6 @@ def read_secret(path: Path, key: str) -> Secret:
 
 
 def _is_credential(path: Path) -> bool:
-    """Return whether systemd handed the file over; its folder is closed to others, whatever the modes of the files."""
+    """Return whether systemd provides the file, in a folder that is closed to other accounts."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return folder is not None and folder != "" and path.is_relative_to(folder)

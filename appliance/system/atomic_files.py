@@ -1,4 +1,4 @@
-"""Replace files as a whole: after a crash or a power cut a file has its old content or the new one, never a part.
+"""Replace files as a whole: after a power cut a file has its old content or the new one.
 
 New content is written to a temporary file in the same folder, synced, and renamed over the old one; then the folder is
 synced, because ext4 may otherwise lose the rename itself in a power cut.

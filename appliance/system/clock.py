@@ -1,4 +1,7 @@
-"""A check of the system clock: a Raspberry Pi has no battery, and its clock is wrong until the network is up."""
+"""A check of the system clock.
+
+A Raspberry Pi has no battery for its clock, which is wrong until the network is up.
+"""
 
 import time
 from pathlib import Path
@@ -7,7 +10,7 @@ import appliance
 
 
 def is_clock_before_build(now_s: float | None = None) -> bool:
-    """Return whether the clock shows a time before this program's own files were written, which cannot be right.
+    """Return whether the clock shows a time before this program's files were written, so is wrong.
 
     Args:
         now_s: The time to check, in seconds since 1970-01-01 UTC; None takes the system clock.

@@ -19,12 +19,15 @@ MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 BOOT_ID_FILE = "proc/sys/kernel/random/boot_id"
 FILE_NAME = "device-id"
 
-# Stands in for the kernel's boot id: it changes more often than the boot, so nothing of an earlier boot is trusted.
+# Replaces a missing boot id of the kernel: it changes more often than the boot, so nothing of an earlier boot is
+# trusted.
 _PROCESS_ID = uuid.uuid4().hex
 
 
 def resolve_device_id(configured: str | None, state: Path | None = None, root: Path = Path("/")) -> str:
-    """Return the device's id in MQTT topics: the configured one, else `pi-` and 8 hex digits derived from this board.
+    """Return the device's id in MQTT topics: the configured one, else one derived from this board.
+
+    The derived id is `pi-` and 8 hex digits.
 
     Args:
         configured: The setting device.id.

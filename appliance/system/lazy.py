@@ -1,4 +1,4 @@
-"""Lazy package faces: a package offers its public names without importing the modules that define them."""
+"""Lazy package faces: public names of a package whose modules are imported on first use."""
 
 import importlib
 from collections.abc import Mapping

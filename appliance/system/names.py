@@ -1,4 +1,4 @@
-"""Plain names: channels, groups, projects and whatever else becomes part of a path, a topic or a command line."""
+"""Plain names: of channels, groups and projects, which become part of paths, topics and URLs."""
 
 import re
 

@@ -69,9 +69,9 @@ def find_control_socket(
 
 
 def give_to_owner(path: Path, folder: Path) -> None:
-    """Give `path`, with everything below it, to the owner and the group of `folder` if this process runs as root.
+    """Give `path`, with everything below it, to the owner and the group of `folder`.
 
-    Links are not followed: the folder's owner could have put one there.
+    Does nothing unless this process runs as root. Links are not followed: the folder's owner could have put one there.
     """
     owner = folder.stat()
     if os.geteuid() != 0 or (owner.st_uid, owner.st_gid) == (0, 0):
@@ -104,7 +104,7 @@ def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path) -
 
 
 def _read_folder(environ: Mapping[str, str], variable: str) -> Path | None:
-    """Return the folder in a variable; systemd separates several by colons, and the first is the appliance's."""
+    """Return the folder in a variable, of several (systemd separates them by colons) the first."""
     value = environ.get(variable, "")
     if variable != "APPLIANCE_STATE_DIR":
         value = value.split(":")[0]

@@ -31,7 +31,10 @@ class Heartbeat:
 
     @contextmanager
     def deadline(self, limit_s: float, work: str) -> Iterator[None]:
-        """Announce work that ends within `limit_s` seconds; outside of the block the thread may wait without limit."""
+        """Announce work that ends within `limit_s` seconds.
+
+        Outside of the block the thread may wait without limit.
+        """
         with self._lock:
             before, self._work = self._work, (work, time.monotonic() + limit_s)
         try:

@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339 in UTC with `Z`, the form of every payload, log entry and file that people read."""
+"""Times as text: RFC 3339 in UTC with `Z`, the form in payloads, log entries and files."""
 
 import time
 from datetime import UTC, datetime
@@ -6,7 +6,9 @@ from typing import Literal
 
 
 def to_rfc3339(unix_s: float, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
-    """Format a Unix time, for example `2026-01-31T12:00:00.123Z`; smaller fractions are cut off, not rounded.
+    """Format a Unix time, for example `2026-01-31T12:00:00.123Z`.
+
+    Smaller fractions are cut off, not rounded.
 
     Args:
         unix_s: Seconds since 1970-01-01 UTC.

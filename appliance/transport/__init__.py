@@ -1,1 +1,1 @@
-"""Bounded HTTP: requests and downloads that trust nothing from the network and wait for nothing without limit."""
+"""Bounded HTTP: requests and downloads with limits on bytes, time and silence."""

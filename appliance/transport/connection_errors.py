@@ -57,7 +57,7 @@ def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_file_error(error: Exception) -> bool:
-    """Return whether an error came from a file instead of a connection: only files have names or these numbers."""
+    """Return whether an error came from a file: only files have names or these numbers."""
     if not isinstance(error, OSError) or isinstance(error, requests.RequestException):
         return False
     return error.filename is not None or error.errno in (

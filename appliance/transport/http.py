@@ -1,4 +1,4 @@
-"""Requests to servers of models, with TLS, limits and clear errors. Only this package imports requests.
+"""Requests to servers of models, with TLS, limits and clear errors.
 
 Nothing from the network is trusted or waited for without limit: https only (http to this machine alone), after a
 redirect as well; limits on bytes, on silence, on low speed and on the whole time, which hold while the head of a
@@ -283,7 +283,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _read_small(response: ResponseStream, max_bytes: int) -> bytes:
-    """Return the body; only that of a success may not be longer than `max_bytes`, that of another status is cut off."""
+    """Return the body. If it is longer than `max_bytes`, a success is an error, another is cut off."""
     address, is_success = redact(response.url), response.status == 200
     announced = read_content_length(response.headers)
     if is_success and announced is not None and announced > max_bytes:

@@ -1,4 +1,4 @@
-"""A file while it is downloaded: `NAME.part`, and `NAME.part.json` with the state of the file on the server.
+"""A file while it is downloaded: `NAME.part`, and `NAME.part.json` with its state on the server.
 
 The content of a part is not synced: after a power cut its end may be zeros, so a part of an earlier boot is discarded.
 """
@@ -53,7 +53,7 @@ class PartFile:
         )
 
     def make_range_headers(self) -> dict[str, str]:
-        """Return the request headers that ask for the rest; with If-Range a server sends a changed file as a whole."""
+        """Return the request headers for the rest; due to If-Range, a changed file comes as a whole."""
         headers = {"Range": f"bytes={self.size_bytes}-"}
         if validator := self.validators.for_range:
             headers["If-Range"] = validator

@@ -149,7 +149,7 @@ def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) 
 
 
 def make_status_error(response: ResponseHead, content: bytes) -> HttpStatusError:
-    """Return the error for a response without success; `content` is its body, of which the beginning is kept."""
+    """Return the error for a response without success, with the beginning of its body."""
     meaning = {
         401: "it requires an account (401)",
         403: "this device may not read it (403)",

@@ -1,4 +1,4 @@
-"""The sockets of the requests in progress, so that each request can be ended: at its time limit, or immediately.
+"""The sockets of the requests in progress, so that each request can be ended at any time.
 
 The timeout of a socket limits the silence between two bytes; a server that sends the bytes of an endless head one by
 one would hold a request forever. So each connection registers its socket here.
@@ -33,7 +33,7 @@ class OpenSockets:
             self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
 
     def shut_down(self) -> None:
-        """End every connection, whatever it waits for."""
+        """End every connection, also while it waits."""
         with self._lock:
             for sock in self._open:
                 with contextlib.suppress(OSError):
