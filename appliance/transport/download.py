@@ -159,13 +159,13 @@ class _Attempt:
         """Return the file's size in a response with its rest; raise an error for any other response."""
         address = redact(response.url)
         if response.status == 416 and have_bytes:
-            self._part.discard()
+            self._part.remove()
             raise _InvalidPartError(f"{address} has fewer bytes than were fetched of it before")
         if response.status != 206 or not have_bytes:
             raise make_status_error(response, b"")
         start_byte, total_bytes = _parse_content_range(response.headers.get("content-range", ""))
         if start_byte != have_bytes:
-            self._part.discard()
+            self._part.remove()
             raise SourceError(f"{address} sends another part of the file than was requested")
         return total_bytes
 
@@ -176,7 +176,7 @@ class _Attempt:
             raise SourceChangedError(f"{redact(response.url)} was replaced while it was fetched")
         is_checked = have_bytes and not spec.immutable and found
         if is_checked and not found.is_same_state(self._part.validators):  # RFC 9110, 15.3.7.3
-            self._part.discard()
+            self._part.remove()
             raise _InvalidPartError(f"{redact(response.url)} sends the rest of another file, in spite of If-Range")
 
     def _check_total(self, response: ResponseStream, total_bytes: int | None) -> None:
@@ -185,7 +185,7 @@ class _Attempt:
         if total_bytes is not None and total_bytes > spec.max_bytes:
             raise SourceError(f"{address} has {total_bytes} bytes, more than the {spec.max_bytes} that may be fetched")
         if total_bytes is not None and spec.exact_bytes is not None and total_bytes != spec.exact_bytes:
-            self._part.discard()
+            self._part.remove()
             raise SourceError(f"{address} has {total_bytes} bytes instead of the {spec.exact_bytes} announced")
 
     def _receive(self, response: ResponseStream, have_bytes: int, total_bytes: int | None) -> None:
@@ -214,7 +214,7 @@ class _Attempt:
         spec = self._spec
         most_bytes = spec.max_bytes if spec.exact_bytes is None else spec.exact_bytes
         if have_bytes > most_bytes:
-            self._part.discard()
+            self._part.remove()
             limit = "that may be fetched" if spec.exact_bytes is None else "announced"
             raise _AbandonedError(f"{address} sends more than the {most_bytes} bytes {limit}")
 

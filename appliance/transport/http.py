@@ -90,7 +90,7 @@ class ResponseStream:
         while chunk := self._response.raw.read1(_CHUNK_BYTES, decode_content=False):
             yield chunk
 
-    def with_body(self, body: bytes = b"") -> HttpResponse:
+    def build_response(self, body: bytes = b"") -> HttpResponse:
         """Return the response as a value."""
         return HttpResponse(self.url, self.status, self.headers, body)
 
@@ -141,7 +141,7 @@ class Http:
             if error.status not in (400, 403, 405, 501):
                 raise
         with self.stream(url, known.conditions if known else {}, self.limits.answer_s) as response:
-            return _require_status(response.with_body(), response, _list_accepted(known, statuses))
+            return _require_status(response.build_response(), response, _list_accepted(known, statuses))
 
     def post(
         self,
@@ -170,7 +170,7 @@ class Http:
         headers = {**(headers or {}), **(known.conditions if known else {})}
         with self.stream(url, headers, self.limits.answer_s, method, body) as response:
             content = b"" if method == "HEAD" else _read_small(response, max_bytes)
-            return _require_status(response.with_body(content), response, _list_accepted(known, statuses))
+            return _require_status(response.build_response(content), response, _list_accepted(known, statuses))
 
     @contextlib.contextmanager
     def stream(
@@ -197,7 +197,7 @@ class Http:
     def close(self) -> None:
         """End a request in progress; further ones fail."""
         self._closed = True
-        self._sockets.shut_down()
+        self._sockets.close_all()
         self._session.close()
 
     @contextlib.contextmanager

@@ -61,7 +61,7 @@ class PartFile:
 
     def begin(self, url: str, validators: Validators) -> None:
         """Start over with an empty part of the given state."""
-        self.discard()
+        self.remove()
         # Without the query: that of a signed link changes although the file does not, and may hold a secret.
         self._facts = {
             "url": redact(url),
@@ -72,7 +72,7 @@ class PartFile:
         self._facts_path.write_text(json.dumps(self._facts), encoding="utf-8")
         self.path.touch()
 
-    def discard(self) -> None:
+    def remove(self) -> None:
         """Remove the part."""
         self.path.unlink(missing_ok=True)
         self._facts_path.unlink(missing_ok=True)

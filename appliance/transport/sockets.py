@@ -32,7 +32,7 @@ class OpenSockets:
         with self._lock:
             self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
 
-    def shut_down(self) -> None:
+    def close_all(self) -> None:
         """End every connection, also while it waits."""
         with self._lock:
             for sock in self._open:
@@ -47,7 +47,7 @@ class OpenSockets:
 
         def expire() -> None:
             deadline.expired = True
-            self.shut_down()
+            self.close_all()
 
         timer = threading.Timer(limit_s, expire)
         timer.daemon = True

@@ -60,6 +60,6 @@ def test_finished_part_has_the_files_name(part, tmp_path):
 
 
 def test_discarded_part_leaves_nothing(part, tmp_path):
-    part.discard()
-    part.discard()
+    part.remove()
+    part.remove()
     assert list(tmp_path.iterdir()) == [] and part.size_bytes == 0

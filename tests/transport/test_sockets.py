@@ -21,7 +21,7 @@ def test_waiting_read_ends_when_the_sockets_are_shut_down(pair):
     sockets.add(pair[0])
     reader = threading.Thread(target=lambda: received.append(pair[0].recv(1)))
     reader.start()
-    sockets.shut_down()
+    sockets.close_all()
     reader.join(5)
     assert received == [b""]
 
@@ -50,5 +50,5 @@ def test_closed_socket_is_forgotten(pair):
     sockets.add(pair[0])
     pair[0].close()
     sockets.add(pair[1])
-    sockets.shut_down()
+    sockets.close_all()
     assert pair[1].recv(1) == b""
