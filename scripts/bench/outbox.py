@@ -1,17 +1,16 @@
-"""What the outbox costs and how fast a backlog is delivered, on this machine and its disk.
+"""Measure the cost of the outbox and the delivery of a backlog, on this machine and its disk.
 
     scripts/bench-outbox [--events N] [--folder DIR]
 
-Prints, for events written one at a time and in batches, events a second and bytes written to the disk for each event
-(as the kernel counts them for this process, /proc/self/io), then how fast N events that were offered while the broker
-was down are delivered to a mosquitto after it is back. Choose a folder on the disk in question: a RAM disk writes nothing.
+Prints, for events written one at a time and in batches, events per second and bytes written to the disk per event (as
+the kernel counts them for this process in /proc/self/io), then how fast N events that were offered while the broker was
+down are delivered to a mosquitto once it is back. Use a folder on the disk in question: a RAM disk writes nothing.
 """
 
 import argparse
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,8 +33,8 @@ TOPICS = Topics("appliance", "pi-1a2b3c4d")
 MODEL = ModelIdentity("flowers", "1.2.0", "0" * 64)
 
 
-def event(number: int) -> dict:
-    """An event as the daemon writes it: starts and ends in turn."""
+def make_event(number: int) -> dict:
+    """Return an outbox event as the daemon writes it: starts and ends in turn."""
     started = Event(f"{number // 2:032x}", "started", "sunflower", 0.93, 0.93, time.time())
     ended = Event(started.id, "ended", "sunflower", 0.41, 0.97, started.started, started.started + 5)
     payload = EventPayload.from_event(ended if number % 2 else started, MODEL, TOPICS.device, "0" * 32, number)
@@ -43,7 +42,7 @@ def event(number: int) -> dict:
 
 
 def written_bytes() -> int:
-    """What this process has sent to the disk so far."""
+    """Return how many bytes this process has sent to the disk so far."""
     for line in Path("/proc/self/io").read_text().splitlines():
         if line.startswith("write_bytes:"):
             return int(line.split()[1])
@@ -51,13 +50,13 @@ def written_bytes() -> int:
 
 
 def bench_writing(folder: Path, count: int, batch: int) -> None:
-    """Writes events in batches; each batch also deletes the one before, as with a broker that keeps up."""
+    """Write events in batches; each batch also deletes the one before, as with a broker that keeps up."""
     outbox = Outbox(folder / f"batches-of-{batch}.db", 1_000_000, 604_800)
-    made = [event(number) for number in range(count)]
+    events = [make_event(number) for number in range(count)]
     os.sync()
     before, began_s = written_bytes(), time.perf_counter()
     for first in range(0, count, batch):
-        outbox.append(made[first : first + batch])
+        outbox.append(events[first : first + batch])
         outbox.acknowledge([entry.id for entry in outbox.take_batch(batch)])
     outbox.commit()
     took_s = time.perf_counter() - began_s
@@ -70,11 +69,13 @@ def bench_writing(folder: Path, count: int, batch: int) -> None:
 
 
 @contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[None]:
-    """A broker on a port of 127.0.0.1."""
+def run_mosquitto(folder: Path, port: int) -> Iterator[None]:
+    """Run a broker on a port of 127.0.0.1."""
     program = which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if not program:
-        raise SystemExit("mosquitto is not installed, so delivery was not measured (apt-get install mosquitto)")
+        raise SystemExit(
+            "mosquitto is not installed, so delivery was not measured; install it (apt-get install mosquitto)"
+        )
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n")
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
@@ -86,7 +87,7 @@ def mosquitto(folder: Path, port: int) -> Iterator[None]:
 
 
 def bench_delivery(folder: Path, count: int) -> None:
-    """Offers events while nothing listens, then starts a broker and waits until it has acknowledged them all."""
+    """Offer events while the broker is down, then start it and wait until it has acknowledged them all."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -98,10 +99,10 @@ def bench_delivery(folder: Path, count: int) -> None:
     before = written_bytes()
     thread.start()
     for number in range(count):
-        publisher.offer(event(number))
+        publisher.offer(make_event(number))
     while outbox.waiting < count:
         time.sleep(0.01)
-    with mosquitto(folder, port):
+    with run_mosquitto(folder, port):
         while not publisher.connected:
             time.sleep(0.001)
         began_s, cpu_s = time.perf_counter(), time.process_time()
@@ -119,8 +120,8 @@ def bench_delivery(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Runs the measurements."""
-    parser = argparse.ArgumentParser(description="What the outbox costs, and how fast a backlog is delivered.")
+    """Run the measurements."""
+    parser = argparse.ArgumentParser(prog="scripts/bench-outbox", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=10_000, help="events in the backlog (default 10000)")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to write (default: the folder for temporary files)"

@@ -1,12 +1,12 @@
-"""Measures what the README says of updates: scripts/bench-updates FIGURE
+"""Measure the figures of updates in the manual: scripts/bench-updates FIGURE [--count N]
 
-    swaps   50 hot swaps while drawn scenes are labeled at 20 frames a second: intervals between frames, events lost
+    swaps   hot swaps while drawn scenes are labeled at 20 frames per second: intervals between frames, lost events
     check   a check of the url source that finds nothing: requests, and bytes received
     time    from T/model/check to `swapped` on T/update, and to `committed`
 
 The models are the published ones of the tests' data (APPLIANCE_TEST_DATA): the AutoML export, and for `time` one of
 3.6 MB. A real mosquitto and a web server run on 127.0.0.1. Every figure is of the whole appliance as `appliance run`
-builds it. Runs in the project's environment.
+builds it.
 """
 
 import argparse
@@ -14,17 +14,20 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.engine import Engine
+from appliance.daemon.results import FrameResult, ResultListener
 from appliance.daemon.service import Service
 from appliance.settings.schema import (
     CameraSettings,
@@ -39,189 +42,198 @@ from support.broker import Broker, Observer, wait_until
 from support.model_server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
-
 FPS = 20
 AUTOML, LARGER = "automl_mlkit_android", "mobilenet_v2_1.0_224_inat_bird_quant.tflite"
 AROUND_S = 0.5
 
 
-class Bench:
-    """An appliance on scenes, a broker, and a web server with the model in any version."""
+class Recorder(ResultListener):
+    """Record when frames were labeled and when another engine took over, in seconds of the monotonic clock."""
 
-    def __init__(self, folder: Path, broker: Broker, server: ModelServer, seen: Observer, model: str, **update):
+    def __init__(self) -> None:
+        self.frames_s: list[float] = []
+        self.swaps_s: list[float] = []
+
+    def on_frame(self, result: FrameResult) -> None:
+        self.frames_s.append(time.monotonic())
+
+    def on_engine_changed(self, engine: Engine) -> None:
+        self.swaps_s.append(time.monotonic())
+
+
+class Bench:
+    """An appliance on drawn scenes, a broker, and a web server that offers the model in any version."""
+
+    def __init__(self, folder: Path, broker: Broker, server: ModelServer, seen: Observer, model: str, **update: Any):
         self.folder, self.server, self.seen = folder, server, seen
-        shared = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared"))
-        source = folder / "model"
-        source.mkdir()
-        if (shared / "data/models" / model).is_dir():
-            self.bundle = read_bundle(shared / "data/models" / model)
-        else:
-            shutil.copy(shared / "data/models" / model, source / "model.tflite")
-            shutil.copy(shared / "data/models/inat_bird_labels.txt", source / "labels.txt")
-            self.bundle = read_bundle(source)
+        self.bundle = read_published(model, folder / "model")
+        defaults = {"source": "url", "url": server.url("/manifest.json"), "interval_s": 0.0, "probation_s": 0.0}
         settings = Settings(
             device=DeviceSettings(id="t"),
             camera=CameraSettings(source="scene", fps=FPS),
             events=EventSettings(start_frames=1, end_after_s=0.2, cooldown_s=0),
             mqtt=MqttSettings(host="127.0.0.1", port=broker.port),
-            update=UpdateSettings(
-                **{
-                    "source": "url",
-                    "url": server.url("/manifest.json"),
-                    "interval_s": 0.0,
-                    "probation_s": 0.0,
-                    **update,
-                }
-            ),
+            update=UpdateSettings(**(defaults | update)),
         )
         (folder / "state").mkdir()
         self.publish("1.0")
-        Store(folder / "state", BUNDLED).install(self.versioned("1.0"), "the benchmark")
+        Store(folder / "state", BUNDLED).install(self.with_version("1.0"), "the benchmark")
         self.service = Service(settings, folder / "state", folder)
-        self.times_s: list[float] = []
-        outcome = self.service.updater.record_frame
+        self.recorder = Recorder()
+        self.service.parts.results.register(self.recorder)
 
-        def timed(inference_ms: float, trouble: str | None) -> None:
-            self.times_s.append(time.monotonic())
-            outcome(inference_ms, trouble)
+    @property
+    def updater(self) -> Any:
+        return self.service.parts.updater
 
-        self.service.pipeline.on_outcome = timed
-
-    def versioned(self, version: str) -> Bundle:
-        """The model under another version."""
+    def with_version(self, version: str) -> Bundle:
+        """Return the model under another version."""
         identity = replace(self.bundle.identity, name="bench", version=version)
         return replace(self.bundle, identity=identity, confidence_threshold=0.2)
 
     def publish(self, version: str) -> None:
-        """Puts it up; the manifest gives the hashes of its files."""
+        """Offer a version; the manifest has the hashes of its files."""
         folder = self.folder / version
-        write_bundle(self.versioned(version), folder)
+        write_bundle(self.with_version(version), folder)
         self.server.put_folder(folder)
 
-    def steps(self, state: str) -> list[dict]:
-        """The steps of that kind which a subscriber has received."""
-        found = [json.loads(payload) for payload in self.seen.payloads("appliance/t/update")]
-        return [step for step in found if step["state"] == state]
+    def steps(self, state: str) -> list[dict[str, Any]]:
+        """Return the steps with this state that a subscriber has received."""
+        received = [json.loads(payload) for payload in self.seen.payloads("appliance/t/update")]
+        return [step for step in received if step["state"] == state]
 
-    def until(self, state: str, count: int) -> None:
-        """Waits until a subscriber has received so many."""
+    def wait_for_steps(self, state: str, count: int) -> None:
+        """Wait until a subscriber has received this many steps with this state."""
         wait_until(lambda: len(self.steps(state)) >= count, f"{count} × {state}, not {self.steps('failed')}", 60)
 
 
+def read_published(model: str, folder: Path) -> Bundle:
+    """Read a bundle, or make one in `folder` from a .tflite file, of the tests' data."""
+    models = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data/models"
+    if (models / model).is_dir():
+        return read_bundle(models / model)
+    folder.mkdir()
+    shutil.copy(models / model, folder / "model.tflite")
+    shutil.copy(models / "inat_bird_labels.txt", folder / "labels.txt")
+    return read_bundle(folder)
+
+
 @contextmanager
-def bench(model: str = AUTOML, **update) -> Iterator[Bench]:
-    """A running appliance."""
+def run_bench(model: str = AUTOML, **update: Any) -> Iterator[Bench]:
+    """Run an appliance while the context is open."""
     with tempfile.TemporaryDirectory() as name, ModelServer() as server:
         folder = Path(name)
         broker = Broker(folder / "broker")
         try:
             with broker.observer("appliance/#") as seen:
-                found = Bench(folder, broker, server, seen, model, **update)
-                found.service.start()
-                supervising = threading.Thread(target=found.service.supervise, daemon=True)
+                bench = Bench(folder, broker, server, seen, model, **update)
+                bench.service.start()
+                supervising = threading.Thread(target=bench.service.supervise, daemon=True)
                 supervising.start()
                 try:
-                    wait_until(lambda: len(found.times_s) > 2 * FPS, "frames", 60)
-                    wait_until(lambda: found.service.publisher.connected, "a broker", 60)
-                    yield found
+                    wait_until(lambda: len(bench.recorder.frames_s) > 2 * FPS, "frames", 60)
+                    wait_until(lambda: bench.service.parts.publisher.connected, "a broker", 60)
+                    yield bench
                 finally:
-                    found.service.ask_stop()
+                    bench.service.request_stop()
                     supervising.join(30)
-                    found.service.stop()
+                    bench.service.stop()
         finally:
             broker.kill()
 
 
-def swaps(count: int) -> None:
-    """Each swap: the longest interval between two labeled frames within half a second of it, against the median there."""
-    with bench() as found:
-        moments_s = []
-        changed = found.service.junction.engine_changed
-
-        def noted(engine) -> None:
-            moments_s.append(time.monotonic())
-            changed(engine)
-
-        found.service.junction.engine_changed = noted
-        for number in range(1, count + 1):
-            found.publish(f"{number + 1}.0")
-            found.service.updater.check()
-            found.until("committed", number)
+def measure_swaps(count: int) -> None:
+    """Print, for each swap, the longest interval between labeled frames near it, against the median there."""
+    with run_bench() as bench:
+        bench.recorder.swaps_s.clear()
+        for index in range(1, count + 1):
+            bench.publish(f"{index + 1}.0")
+            bench.updater.check()
+            bench.wait_for_steps("committed", index)
         time.sleep(2 * AROUND_S)
-        times_s, seen = list(found.times_s), found.seen
-    worst, longest_ms, medians_ms = [], [], []
-    for moment_s in moments_s:
-        near = [at_s for at_s in times_s if abs(at_s - moment_s) <= AROUND_S]
-        intervals_ms = [(after - before) * 1000 for before, after in zip(near, near[1:], strict=False)]
+        frames_s, swaps_s, seen = list(bench.recorder.frames_s), list(bench.recorder.swaps_s), bench.seen
+    ratios, longest_ms, medians_ms = [], [], []
+    for swap_s in swaps_s:
+        intervals_ms = to_intervals_ms([frame_s for frame_s in frames_s if abs(frame_s - swap_s) <= AROUND_S])
         medians_ms.append(statistics.median(intervals_ms))
         longest_ms.append(max(intervals_ms))
-        worst.append(max(intervals_ms) / statistics.median(intervals_ms))
-    events = [json.loads(payload) for payload in seen.payloads("appliance/t/event")]
-    seqs = sorted({event["seq"] for event in events})
-    lost = len(set(range(1, seqs[-1] + 1)) - set(seqs))
-    unended = {e["id"] for e in events if e["type"] == "started"} ^ {e["id"] for e in events if e["type"] == "ended"}
-    all_ms = [(after - before) * 1000 for before, after in zip(times_s, times_s[1:], strict=False)]
-    print(f"{len(moments_s)} swaps at {FPS} frames a second, {len(times_s)} frames")
+        ratios.append(max(intervals_ms) / statistics.median(intervals_ms))
+    print(f"{len(swaps_s)} swaps at {FPS} frames per second, {len(frames_s)} frames")
     print(f"interval between frames within {AROUND_S:g} s of a swap: median {statistics.median(medians_ms):.1f} ms,")
-    print(f"  longest {max(longest_ms):.1f} ms, which is {max(worst):.2f} times the median there")
-    print(f"  swaps with an interval over twice the median: {sum(each > 2 for each in worst)}")
-    long = sum(each > 2 * statistics.median(all_ms) for each in all_ms)
+    print(f"  longest {max(longest_ms):.1f} ms, which is {max(ratios):.2f} times the median there")
+    print(f"  swaps with an interval over twice the median: {sum(ratio > 2 for ratio in ratios)}")
+    all_ms = to_intervals_ms(frames_s)
+    long = sum(interval_ms > 2 * statistics.median(all_ms) for interval_ms in all_ms)
+    print("whole run, downloads and probes included:")
+    print(f"  longest {max(all_ms):.1f} ms, {long} of {len(all_ms)} over twice the median")
+    print_lost_events([json.loads(payload) for payload in seen.payloads("appliance/t/event")])
+
+
+def to_intervals_ms(times_s: list[float]) -> list[float]:
+    """Return the intervals between consecutive times."""
+    return [(after - before) * 1000 for before, after in pairwise(times_s)]
+
+
+def print_lost_events(events: list[dict[str, Any]]) -> None:
+    """Print how many events arrived, were lost (by their seq), and never ended."""
+    seqs = {event["seq"] for event in events}
+    lost = len(set(range(1, max(seqs) + 1)) - seqs)
+    started, ended = ({event["id"] for event in events if event["type"] == kind} for kind in ("started", "ended"))
     print(
-        f"whole run, downloads and probes included: longest {max(all_ms):.1f} ms, {long} of {len(all_ms)} over twice the median"
+        f"{len(events)} events arrived from the broker; lost: {lost}; started but never ended: {len(started ^ ended)}"
     )
-    print(f"{len(events)} events arrived from the broker; lost: {lost}; started and never ended: {len(unended)}")
 
 
-def check(_: int) -> None:
-    """What a check that finds nothing costs, by what the manifest gives."""
+def measure_check(_: int) -> None:
+    """Print the cost of a check that finds nothing, with and without hashes in the manifest."""
     for hashes in (True, False):
-        with bench() as found:
-            found.publish("2.0")
+        with run_bench() as bench:
+            bench.publish("2.0")
             if not hashes:
-                manifest = json.loads(found.server.files["/manifest.json"].body)
-                found.server.put(
-                    "/manifest.json", json.dumps({k: v for k, v in manifest.items() if k != "sha256"}).encode()
-                )
-            found.service.updater.check().result(60)
-            found.until("committed", 1)
-            before = len(found.server.requests)
-            answer = found.service.updater.check().result(60)
-            asked = found.server.requests[before:]
+                manifest = json.loads(bench.server.files["/manifest.json"].body)
+                manifest.pop("sha256")
+                bench.server.put("/manifest.json", json.dumps(manifest).encode())
+            bench.updater.check().result(60)
+            bench.wait_for_steps("committed", 1)
+            before = len(bench.server.requests)
+            answer = bench.updater.check().result(60)
+            requests = bench.server.requests[before:]
+            received = sum(request.sent for request in requests)
+            statuses = sorted({request.status for request in requests})
             kind = "with hashes in the manifest" if hashes else "a plain AutoML export"
-            statuses = sorted({request.status for request in asked})
-            print(
-                f"{kind}: {len(asked)} requests, {sum(request.sent for request in asked)} bytes received, statuses {statuses}"
-            )
-            assert answer["current"]
+            print(f"{kind}: {len(requests)} requests, {received} bytes received, statuses {statuses}")
+            if not answer["current"]:
+                raise SystemExit("the check found something newer, so it does not count")
 
 
-def time_(count: int) -> None:
-    """As somebody sees it who sends the command and listens to T/update."""
+def measure_time(count: int) -> None:
+    """Print the times from the command on T/model/check to the steps on T/update, as a subscriber sees them."""
     swapped_s, committed_s = [], []
-    with bench(LARGER, probation_s=3.0) as found:
-        size = found.bundle.model_file.stat().st_size
-        for number in range(1, count + 1):
-            found.publish(f"{number + 1}.0")
-            begun_s = time.monotonic()
-            found.seen.publish("appliance/t/model/check", "")
-            found.until("swapped", number)
-            swapped_s.append(time.monotonic() - begun_s)
-            found.until("committed", number)
-            committed_s.append(time.monotonic() - begun_s)
-    print(f"T/model/check → swapped, {size / 1e6:.1f} MB on loopback, {count} times: "
-          f"median {statistics.median(swapped_s):.2f} s, longest {max(swapped_s):.2f} s")  # fmt: skip
+    with run_bench(LARGER, probation_s=3.0) as bench:
+        size = bench.bundle.model_file.stat().st_size
+        for index in range(1, count + 1):
+            bench.publish(f"{index + 1}.0")
+            begin_s = time.monotonic()
+            bench.seen.publish("appliance/t/model/check", "")
+            bench.wait_for_steps("swapped", index)
+            swapped_s.append(time.monotonic() - begin_s)
+            bench.wait_for_steps("committed", index)
+            committed_s.append(time.monotonic() - begin_s)
+    median_s, longest_s = statistics.median(swapped_s), max(swapped_s)
+    print(f"T/model/check → swapped, {size / 1e6:.1f} MB on loopback, {count} times:")
+    print(f"  median {median_s:.2f} s, longest {longest_s:.2f} s")
     print(f"→ committed with a probation of 3 s: median {statistics.median(committed_s):.2f} s")
 
 
 def main() -> None:
-    """Parses and measures."""
-    figures = {"swaps": (swaps, 50), "check": (check, 1), "time": (time_, 10)}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Parse the arguments and measure."""
+    figures = {"swaps": (measure_swaps, 50), "check": (measure_check, 1), "time": (measure_time, 10)}
+    parser = argparse.ArgumentParser(prog="scripts/bench-updates", description=__doc__.splitlines()[0])
     parser.add_argument("figure", choices=figures)
     parser.add_argument("--count", type=int, help="how many updates (default: 50 swaps, 10 times)")
     arguments = parser.parse_args()
-    figure, usual = figures[arguments.figure]
-    figure(arguments.count or usual)
+    measure, default_count = figures[arguments.figure]
+    measure(arguments.count or default_count)
 
 
 if __name__ == "__main__":
