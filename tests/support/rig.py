@@ -22,6 +22,7 @@ from appliance.updates.steps import UpdateStatus, UpdateStep
 from appliance.updates.store.state import RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.updater import Updater, UpdaterTools
+from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder
 from support.model_server import ModelServer
@@ -29,6 +30,8 @@ from support.model_server import ModelServer
 QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)
 GREY = np.full((8, 8, 3), 127, np.uint8)
 FPS = 50.0
+# The states of an update that succeeds.
+STEPS = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
 
 
 def probe_here(bundle: Path) -> ProbeResult:
@@ -193,3 +196,16 @@ def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool 
         }
         (made / "manifest.json").write_text(json.dumps(manifest))
     server.put_folder(made, path)
+
+
+def publish_second(server: ModelServer, folder: Path, salt: int = 2, **bundle: Any) -> None:
+    """Puts up version 2.0."""
+    publish(server, folder / f"two-{salt}", version="2.0", model=made_models.good(salt), **bundle)
+
+
+def start_probation(rig: Rig, server: ModelServer, folder: Path) -> None:
+    """Puts up version 2.0 and waits until it is on probation."""
+    publish_second(server, folder)
+    rig.frames(40, ms=5.0)
+    rig.check()
+    rig.until("probation")

@@ -7,8 +7,8 @@ import stat
 import pytest
 
 from appliance.errors import SourceError, SourceSettingsError
-from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints
 from appliance.updates.firebase.identity import generate_fid
+from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints
 from support.firebase import Clock, installation
 from support.firebase_server import APP, INSTALLATIONS, FirebaseServer, error, generate_path
 from support.model_server import Body, HangUp, Status

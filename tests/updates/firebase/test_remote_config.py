@@ -137,7 +137,9 @@ def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
     server.fault(FETCH, Status(503))
     for chance, seconds in ((0.0, 60), (1.0, 180)):
         who = installation(server, tmp_path, clock)
-        here = RemoteConfig(who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, random=lambda: chance)
+        here = RemoteConfig(
+            who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, random=lambda chance=chance: chance
+        )
         here.get_config()
         asked = len(fetched(server))
         clock += seconds - 1

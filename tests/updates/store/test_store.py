@@ -93,7 +93,7 @@ def test_the_source_may_go_after_the_installation(store, make):
 
 
 @pytest.mark.parametrize(
-    "name, delivered, bundled, runs",
+    ("name", "delivered", "bundled", "runs"),
     [
         ("shipped", "1.9", "1.10", "shipped 1.10"),
         ("shipped", "1.10", "1.9", "shipped 1.10"),
@@ -389,10 +389,10 @@ def test_the_bundled_model_is_never_taken_back(store):
         b"[]",
         b'{"format": 99}',
         b"\xff\x00",
-        b"[" * 100_000,
+        b"[" * 100000,
         b'{"format": 1, "probation": 0, "deaths": 0}',
-    ]
-    + [b'{"format": 1, "probation": false, "deaths": 0, "current": {"key": "../../etc"}}'],
+        b'{"format": 1, "probation": false, "deaths": 0, "current": {"key": "../../etc"}}',
+    ],
 )
 def test_a_damaged_state_file_is_set_aside_once_and_the_bundled_model_runs(store, make, caplog, content):
     store.install(make("2.0"), "a command")

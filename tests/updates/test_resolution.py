@@ -1,0 +1,95 @@
+"""Outcomes of updates: refusals, and what a restart carries out."""
+
+import json
+
+import pytest
+
+from appliance.errors import UpdateError
+from support import made_models
+from support.broker import wait_until
+from support.rig import publish, publish_second, start_probation
+
+
+def test_install_retries_a_refused_model(rig, server, tmp_path):
+    publish(server, tmp_path / "bad", version="2.0", model=made_models.not_numbers())
+    rig.check()
+    rig.until("refused")
+    with pytest.raises(UpdateError, match="was refused: .*not numbers"):
+        rig.install()
+    assert rig.states.count("refused") == 2
+    publish(server, tmp_path / "good", version="2.1", model=made_models.good(7))
+    rig.check()
+    rig.until("committed")
+    assert rig.runs == "colours 2.1" and rig.store.read_state().rejections == ()
+
+
+def test_refusal_ends_with_another_offer(rig, server, tmp_path):
+    """Also where that was nothing new: the operator went back to what runs, and now offers the refused one again."""
+    publish_second(server, tmp_path)
+    rig.check()
+    rig.until("committed")
+    rig.restart(probation_s=60.0)
+    publish(server, tmp_path / "three", version="3.0", model=made_models.good(3))
+    rig.outcome = (5.0,)
+    rig.check()
+    rig.until("probation", 2)
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.until("rolled_back")
+    assert "was refused" in rig.check()["reason"]
+    publish_second(server, tmp_path / "again")
+    assert rig.check()["current"] and rig.store.read_state().rejections == ()
+    publish(server, tmp_path / "three again", version="3.0", model=made_models.good(3))
+    assert rig.check()["taken"]
+
+
+def test_refused_bundle_with_other_validators_stays_refused(rig, server, tmp_path):
+    """A server may call the same bytes otherwise at each request."""
+    publish(server, tmp_path / "bad", version="2.0", model=made_models.good(2), hashes=False)
+    rig.restart(probation_s=60.0)
+    rig.check()
+    rig.until("probation")
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.until("rolled_back")
+    rig.outcome = None
+    server.put("/model.tflite", made_models.good(2), etag='"put-up-again"')
+    rig.check()
+    assert "the same that was refused before" in rig.until("refused").reason
+    assert rig.states.count("swapped") == 1
+
+
+@pytest.mark.parametrize("verdict", ["refused", "committed"])
+def test_written_outcome_is_carried_out_at_start(rig, server, tmp_path, verdict):
+    rig.restart(probation_s=60.0)
+    if verdict == "committed":
+        rig.outcome = (5.0,)
+        start_probation(rig, server, tmp_path)
+    rig.stop()
+    journal = rig.state / "update.json"
+    offer = rig.store.read_state().current.offer or "an offer"
+    entry = {"step": verdict, "hash": offer, "version": "2.0", "sha256": None, "reason": "it is broken"}
+    journal.write_text(json.dumps({"format": 1, "entry": entry}))
+    asked = len(server.requests)
+    rig.start()
+    assert rig.until(verdict).version == "2.0"
+    wait_until(lambda: json.loads(journal.read_text())["entry"] is None, "nothing is left to do")
+    assert len(server.requests) == asked and not rig.store.read_state().probation
+    assert (rig.store.rejection(offer) is not None) == (verdict == "refused")
+
+
+def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):
+    """A file in the place of the folder that the store would lock."""
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    start_probation(rig, server, tmp_path)
+    lock = rig.state / "models/.lock"
+    lock.unlink()
+    lock.mkdir()
+    rig.outcome = (5.0, "scores that are no numbers")
+    rig.frames(1, *rig.outcome)
+    journal = rig.state / "update.json"
+    wait_until(lambda: json.loads(journal.read_text())["entry"]["step"] == "rolled_back", "the verdict is on disk")
+    assert "rolled_back" not in rig.states
+    rig.restart()
+    lock.rmdir()
+    assert "no numbers" in rig.until("rolled_back").reason
+    assert rig.runs == rig.would_run == "colours 1.0"
