@@ -48,5 +48,5 @@ def new_machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
 def machine(installed_layer: Path, new_machine: Callable[..., Machine]) -> Machine:
     """A machine where the appliance is installed and labels drawn scenes."""
     machine = new_machine(installed_layer)
-    machine.says("camera: streaming")
+    machine.wait_for_log("camera: streaming")
     return machine

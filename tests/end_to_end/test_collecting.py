@@ -1,4 +1,4 @@
-"""The daemon collects frames where its settings say so, tells of it, and labels on when it cannot."""
+"""Frames are collected only if the settings ask for it, and labeling continues if that fails."""
 
 import json
 
@@ -9,10 +9,10 @@ AUTOML = "models/automl_mlkit_android"
 COLLECT = "[collect]\nenabled = true\nmax_per_hour = 3600\n"
 
 
-def test_frames_are_collected_with_their_guess_and_the_folder_is_a_dataset(broker, data, tmp_path):
-    told = settings(broker, data / "images", model=data / AUTOML, more=COLLECT)
-    with broker.observer() as seen, Daemon(tmp_path / "d", told) as daemon:
-        daemon.says("collecting frames worth a label in")
+def test_collected_frames_form_a_dataset_with_predictions(broker, data, tmp_path):
+    text = settings(broker, data / "images", model=data / AUTOML, more=COLLECT)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        daemon.wait_for_log("collecting frames worth a label in")
         folder = daemon.state / "collected"
         wait_until(lambda: len(list(folder.glob("*.jpg"))) >= 3, "three frames are kept")
         stats = json.loads(seen.wait_for("appliance/t/stats")[-1].payload)
@@ -28,23 +28,23 @@ def test_frames_are_collected_with_their_guess_and_the_folder_is_a_dataset(broke
     assert {finding["kind"] for finding in report["findings"]} == {"unlabeled"}
 
 
-def test_nothing_is_collected_unless_the_settings_say_so(broker, data, tmp_path):
+def test_nothing_is_collected_by_default(broker, data, tmp_path):
     with (
         broker.observer() as seen,
         Daemon(tmp_path / "d", settings(broker, data / "images", model=data / AUTOML)) as daemon,
     ):
         seen.wait_for("appliance/t/event")
         assert "collect" not in json.loads(seen.wait_for("appliance/t/stats")[-1].payload)
-        assert not (daemon.state / "collected").exists() and not daemon.said("collecting")
+        assert not (daemon.state / "collected").exists() and not daemon.count_lines("collecting")
 
 
-def test_a_folder_that_cannot_be_written_does_not_stop_the_labeling(broker, data, tmp_path):
+def test_unwritable_folder_does_not_stop_the_labeling(broker, data, tmp_path):
     (tmp_path / "file").write_text("in the way")
     more = f'{COLLECT}dir = "{tmp_path}/file/frames"\n'
-    told = settings(broker, data / "images", model=data / AUTOML, more=more)
-    with broker.observer() as seen, Daemon(tmp_path / "d", told) as daemon:
-        daemon.says("labeling continues")
+    text = settings(broker, data / "images", model=data / AUTOML, more=more)
+    with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
+        daemon.wait_for_log("labeling continues")
         events = len(seen.payloads("appliance/t/event"))
         seen.wait_for("appliance/t/event", count=events + 2)
-        assert daemon.said("frames cannot be collected") == 1
+        assert daemon.count_lines("frames cannot be collected") == 1
         assert daemon.stop() == 0

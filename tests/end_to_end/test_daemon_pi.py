@@ -1,4 +1,4 @@
-"""The daemon with `source = "pi"`: the real picamera2 on a camera made of software, against a real broker."""
+"""The daemon with `source = "pi"`: the real picamera2 with a virtual camera, and a real broker."""
 
 import json
 
@@ -10,7 +10,7 @@ from support.daemon import ROOT, Daemon, payloads, settings
 from support.virtual_camera import PYTHON, RUNNER, missing_reason
 
 
-def test_labels_come_from_the_pis_camera_and_come_back_after_it_fell_silent(broker, data, tmp_path):
+def test_pi_camera_is_labeled_and_recovers_from_a_stall(broker, data, tmp_path):
     if reason := missing_reason():
         pytest.skip(reason)
     frames = tmp_path / "frames"
@@ -28,18 +28,18 @@ def test_labels_come_from_the_pis_camera_and_come_back_after_it_fell_silent(brok
     with broker.observer() as seen, Daemon(tmp_path / "d", text, environ, (RUNNER, PYTHON)) as daemon:
         seen.wait_for("appliance/t/label/tulips", b"ON")
         stall.touch()
-        daemon.says("camera: stalled")
+        daemon.wait_for_log("camera: stalled")
         seen.wait_for("appliance/t/label/tulips", b"OFF", count=2)  # once at the start, once now
         ended = [event for event in payloads(seen.payloads("appliance/t/event")) if event["type"] == "ended"]
         assert ended[0]["reason"] == "camera"
         stall.unlink()
-        daemon.says("camera: streaming again")
+        daemon.wait_for_log("camera: streaming again")
         seen.wait_for("appliance/t/label/tulips", b"ON", count=2)
         wait_until(
             lambda: (
                 json.loads(seen.last("appliance/t/stats") or b"{}").get("camera")
                 == {"state": "streaming", "restarts": 1}
             ),
-            "the stats tell the restart",
+            "the stats count the restart",
         )
         assert daemon.stop() == 0

@@ -96,7 +96,7 @@ def test_events_carry_the_model_that_was_published_and_the_next_one(server, star
     first = until(seen, "committed")
     event = event_where(seen, lambda model: model["name"] == "kitchen")
     assert event["model"]["version"] == first["version"] and event["label"] in ("red", "green", "blue")
-    assert daemon.said(END) == 1
+    assert daemon.count_lines(END) == 1
     server.publish("kitchen", colours(2))
     second = until(seen, "committed", 2)
     event_where(seen, lambda model: model["version"] == second["version"])
@@ -169,7 +169,7 @@ def test_an_identity_that_is_not_known_any_more_is_registered_anew(server, start
     server.publish("kitchen", colours(2))
     until(seen, "committed", 2)
     assert len(set(server.registered) - {first}) == 1 and len(server.asked(INSTALLATIONS)) == 2
-    daemon.says("registering anew")
+    daemon.wait_for_log("registering anew")
 
 
 def test_remote_config_chooses_model_and_threshold_and_the_events_say_experiment_and_variant(

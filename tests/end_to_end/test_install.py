@@ -1,4 +1,4 @@
-"""The installer, tried on machines with a real systemd as a new user would: install, again, upgrade, fail, remove."""
+"""The installer on machines with a real systemd: install, repeat, upgrade, fail, remove."""
 
 import re
 import shutil
@@ -24,21 +24,21 @@ def current(machine: Machine) -> str:
     return machine.run("basename $(readlink /opt/appliance/current)").stdout.strip()
 
 
-def labels(machine: Machine) -> str:
-    """The version of the daemon that labels frames at this moment."""
+def labeling_version(machine: Machine) -> str:
+    """Returns the version of the daemon that labels frames now."""
     assert "roses" in machine.topic("appliance/t/state") or machine.topic("appliance/t/labels")
     return re.search(r"version (\S+) runs as t", machine.run("appliance check").stdout)[1]
 
 
-def new_version(machine: Machine, version: str, *changes: tuple[str, str]) -> None:
-    """A newer clone; `changes` are (file in the package, text for its end)."""
+def make_version(machine: Machine, version: str, *changes: tuple[str, str]) -> None:
+    """Makes the clone a newer version; `changes` are (file in the package, text to append)."""
     text = machine.read(f"{PACKAGE}/__init__.py")
     machine.write(f"{PACKAGE}/__init__.py", re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', text))
     for file, more in changes:
         machine.write(f"{PACKAGE}/{file}", machine.read(f"{PACKAGE}/{file}") + more)
 
 
-def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(installed_layer, machine):
+def test_second_installation_changes_nothing(installed_layer, machine):
     first = (installed_layer / "first.txt").read_text()
     for step in (
         "create the account appliance",
@@ -51,10 +51,9 @@ def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(insta
     assert "!!" not in first and "ok      model" in first
     assert "apt has no python3-picamera2" in first
     machine.run("systemctl is-active appliance; systemctl is-enabled appliance; appliance --version")
-    assert labels(machine) == "0.1.0"
-    assert machine.run(f"stat -c '%a %U' /etc/appliance/credentials {CONFIG} /var/lib/appliance").stdout.split("\n")[:3] == [
-        "700 root", "644 root", "750 appliance",
-    ]  # fmt: skip
+    assert labeling_version(machine) == "0.1.0"
+    modes = machine.run(f"stat -c '%a %U' /etc/appliance/credentials {CONFIG} /var/lib/appliance").stdout
+    assert modes.splitlines() == ["700 root", "644 root", "750 appliance"]
     assert "appliance : appliance video" in machine.run("groups appliance").stdout
 
     files = "find /opt/appliance /etc /usr/local -printf '%p %T@ %i\\n' | sort"
@@ -65,12 +64,12 @@ def test_a_first_installation_runs_and_labels_and_a_second_changes_nothing(insta
     assert before == (machine.property("MainPID"), machine.run(files).stdout)
 
 
-def test_an_upgrade_keeps_the_settings_and_two_releases(machine):
+def test_upgrade_keeps_settings_and_two_releases(machine):
     old = current(machine)
     machine.edit(CONFIG, ("threshold = 0.5", "threshold = 0.55"), ("#threshold", "threshold"))
     settings = machine.read(CONFIG)
     machine.write("/root/root.json", '{"signed": {"_type": "root", "keys": {"a": {}}}, "signatures": []}')
-    new_version(machine, "0.2.0")
+    make_version(machine, "0.2.0")
     dry = machine.run(f"{INSTALL} --root /root/root.json --dry-run").stdout
     assert f"instead of {old}" in dry and "would trust" in dry and "->" not in dry and current(machine) == old
 
@@ -79,39 +78,39 @@ def test_an_upgrade_keeps_the_settings_and_two_releases(machine):
     assert machine.read(CONFIG) == settings and machine.read("/etc/appliance/root.json") == machine.read(
         "/root/root.json"
     )
-    assert labels(machine) == "0.2.0" and machine.topic("appliance/t/threshold") == "0.55\n"
+    assert labeling_version(machine) == "0.2.0" and machine.topic("appliance/t/threshold") == "0.55\n"
 
     second = current(machine)
-    new_version(machine, "0.3.0")
+    make_version(machine, "0.3.0")
     assert f"remove the old release {old}" in machine.run(INSTALL).stdout
-    assert releases(machine) == sorted([second, current(machine)]) and labels(machine) == "0.3.0"
+    assert releases(machine) == sorted([second, current(machine)]) and labeling_version(machine) == "0.3.0"
 
 
-def test_a_release_that_does_not_start_is_taken_back_unit_and_all(machine):
-    labels(machine)
+def test_release_that_does_not_start_is_reverted(machine):
+    labeling_version(machine)
     old, unit = current(machine), machine.read(UNIT)
-    new_version(machine, "0.2.0", ("daemon/service.py", "\nraise RuntimeError('this release is broken')\n"))
+    make_version(machine, "0.2.0", ("daemon/service.py", "\nraise RuntimeError('this release is broken')\n"))
     machine.edit(f"{CLONE}/systemd/appliance.service", ("RestartSec=5", "RestartSec=1\n# a changed unit"))
     failed = machine.run(INSTALL, check=False)
     assert failed.returncode == 1
     assert "is not ready after" in failed.stdout and "this release is broken" in failed.stdout
     assert f"failed, and {old} runs again" in failed.stdout
-    assert current(machine) == old and machine.read(UNIT) == unit and labels(machine) == "0.1.0"
+    assert current(machine) == old and machine.read(UNIT) == unit and labeling_version(machine) == "0.1.0"
 
 
-def test_a_release_that_labels_nothing_is_taken_back(machine):
-    labels(machine)
+def test_release_that_labels_nothing_is_reverted(machine):
+    labeling_version(machine)
     old = current(machine)
-    new_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
+    make_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
     failed = machine.run(f"{INSTALL} --wait 8", check=False)
     assert failed.returncode == 1 and f"labels no frame within 8 s, and {old} did" in failed.stdout
-    assert current(machine) == old and labels(machine) == "0.1.0"
+    assert current(machine) == old and labeling_version(machine) == "0.1.0"
 
 
-def test_what_was_cut_short_is_finished_by_the_next_run(machine):
+def test_interrupted_upgrade_is_finished_by_the_next_run(machine):
     old = current(machine)
-    new_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
-    # Killed while it waits for the new release's first frame: as far as a power cut can come.
+    make_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
+    # Killed while it waits for the first frame of the new release: the latest moment for a power cut.
     machine.run(
         f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; kill -9 $!"
     )
@@ -121,10 +120,10 @@ def test_what_was_cut_short_is_finished_by_the_next_run(machine):
     said = machine.run(f"{INSTALL} --wait 8", check=False).stdout
     assert f"an earlier upgrade was interrupted; the release before it was {old}" in said
     assert "remove the incomplete release" in said
-    assert f"{old} runs again" in said and current(machine) == old and labels(machine) == "0.1.0"
+    assert f"{old} runs again" in said and current(machine) == old and labeling_version(machine) == "0.1.0"
 
 
-def test_removing_it_leaves_the_settings_and_purging_nothing(machine):
+def test_removal_keeps_settings_and_purge_nothing(machine):
     assert "would remove /opt/appliance" in machine.run("scripts/uninstall.sh --dry-run").stdout
     said = machine.run("scripts/uninstall.sh").stdout
     assert "kept: /etc/appliance, /var/lib/appliance" in said
@@ -149,7 +148,7 @@ esac
 """
 
 
-def test_what_cannot_be_installed_on_gets_a_sentence(new_machine):
+def test_unsuitable_system_is_refused_with_a_remedy(new_machine):
     machine = new_machine()
     put_clone(machine)
     machine.run("rm -rf /usr/bin/python3.real; mv /usr/bin/python3 /usr/bin/python3.real")
@@ -162,7 +161,7 @@ def test_what_cannot_be_installed_on_gets_a_sentence(new_machine):
         return done.stdout.strip().splitlines()[-1]
 
     machine.run(f"chmod 755 /root && chmod -R a+rX {CLONE}")
-    assert "this needs root: sudo" in refused("setpriv --reuid 65534 --clear-groups scripts/install.sh")
+    assert "this needs root; run: sudo" in refused("setpriv --reuid 65534 --clear-groups scripts/install.sh")
     assert "Python 3.9 is too old" in refused(version="3.9")
     assert "Python 3.14 is newer than" in refused(version="3.14")
     assert "32-bit system under a 64-bit kernel" in refused(bits=32)
@@ -177,7 +176,7 @@ def test_what_cannot_be_installed_on_gets_a_sentence(new_machine):
     machine.run("rm /usr/bin/python3; mv /usr/bin/python3.real /usr/bin/python3")
 
 
-def test_without_systemd_it_says_so_and_an_image_can_still_be_made(new_machine, installed_layer):
+def test_image_is_made_without_a_running_systemd(new_machine, installed_layer):
     machine = new_machine(boot=False)
     put_clone(machine)
     refused = machine.run_unbooted("scripts/install.sh")
@@ -188,10 +187,10 @@ def test_without_systemd_it_says_so_and_an_image_can_still_be_made(new_machine, 
     assert made.returncode == 0 and "starts with the system" in made.stdout, made.stdout
     machine.edit(CONFIG, ('source = "pi"', 'source = "scene"'))
     machine.boot()
-    machine.says("camera: streaming")
+    machine.wait_for_log("camera: streaming")
 
 
-def test_settings_for_a_newer_version_stop_the_service_with_a_sentence(machine):
+def test_settings_of_a_newer_version_stop_the_service(machine):
     machine.edit(CONFIG, ("[camera]\n", "[camera]\nhdr_bracket = 3\n"))
     machine.run("systemctl restart appliance", check=False)
     wait_until(lambda: machine.property("ActiveState") == "failed", "systemd gives up on wrong settings")
@@ -201,6 +200,6 @@ def test_settings_for_a_newer_version_stop_the_service_with_a_sentence(machine):
     )
 
 
-def test_the_base_is_as_it_was():
-    """The machines of all tests lie over it: none may have written there."""
+def test_base_of_the_machines_is_unchanged():
+    """All machines are layers over it: none may have written there."""
     assert not (BASE / "opt/appliance").exists() and not (BASE / "root/camera-appliance").exists()

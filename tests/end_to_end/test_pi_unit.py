@@ -1,9 +1,9 @@
-"""The Pi's own camera in the installed service: the real picamera2 from apt, on a camera made of software, in the unit's sandbox.
+"""The Pi's camera in the installed service: the real picamera2 from apt with a virtual camera, in the unit's sandbox.
 
-Debian has no python3-picamera2, only Raspberry Pi's archive does. So the one that the virtual camera comes with is packed
-as a Debian package with apt's numpy beneath, and offered to the machine's apt; from there on everything is as on a Pi:
-the installer finds it in apt, makes an environment that sees the system's packages, and leaves numpy to apt. What is not
-as on a Pi: no camera device is opened (frames come from memory), so DeviceAllow is tried by the sandbox's own test.
+Debian has no python3-picamera2, only Raspberry Pi's archive does. So the picamera2 of the virtual camera is packed as a
+Debian package that depends on apt's numpy, and offered to the machine's apt. From there on everything is as on a Pi: the
+installer finds it in apt, makes an environment that sees the system's packages, and leaves numpy to apt. One difference
+remains: no camera device is opened (frames come from memory), so the sandbox test checks DeviceAllow instead.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ PARTS = [
 DROP_IN = "[Service]\nEnvironment=LD_PRELOAD=/opt/lc/dma_heap_memfd.so\n"
 
 
-def packed(folder: Path) -> Path:
+def pack_repository(folder: Path) -> Path:
     """A repository for apt with the one package."""
     tree, repository = folder / "tree", folder / "repository"
     packages = tree / "usr/lib/python3/dist-packages"
@@ -64,7 +64,8 @@ def packed(folder: Path) -> Path:
             shutil.copy2(source, packages)
     shutil.copytree("/opt/lc", tree / "opt/lc", ignore=shutil.ignore_patterns("include", "bin", "python3", "stubs"))
     (tree / "opt/lc/share/libcamera/pipeline/virtual/virtual.yaml").write_text(
-        '"Virtual0":\n  supported_formats:\n  - width: 1920\n    height: 1080\n    frame_rates: [1, 60]\n  test_pattern: "bars"\n'
+        '"Virtual0":\n  supported_formats:\n  - width: 1920\n    height: 1080\n    frame_rates: [1, 60]\n'
+        '  test_pattern: "bars"\n'
         '  location: "CameraLocationFront"\n  model: "Virtual Video Device"\n'
     )
     (tree / "DEBIAN").mkdir()
@@ -83,22 +84,22 @@ def packed(folder: Path) -> Path:
     return repository
 
 
-def test_the_pis_camera_is_labeled_by_the_installed_service(new_machine, tmp_path):
+def test_installed_service_labels_the_pi_camera(new_machine, tmp_path):
     if reason := virtual.missing_reason():
         pytest.skip(reason)
     machine = new_machine()
     put_clone(machine)
     shutil.copytree(wheels(), machine.root / "wheels")
-    shutil.copytree(packed(tmp_path), machine.root / "srv/apt")
+    shutil.copytree(pack_repository(tmp_path), machine.root / "srv/apt")
     machine.write("/etc/apt/sources.list", "deb [trusted=yes] file:/srv/apt ./\n")
     machine.run("rm -f /etc/apt/sources.list.d/*; apt-get update -qq")
     machine.write("/etc/systemd/system/appliance.service.d/camera.conf", DROP_IN)
 
-    said = machine.run("scripts/install.sh --wheels /wheels").stdout
-    assert "install from apt: python3-picamera2" in said and "which sees picamera2 and numpy from apt" in said
+    output = machine.run("scripts/install.sh --wheels /wheels").stdout
+    assert "install from apt: python3-picamera2" in output and "which sees picamera2 and numpy from apt" in output
     wait_until(lambda: "camera: streaming" in machine.journal(), f"frames: {machine.journal()}", 60)
     assert "camera: streaming (Virtual Video Device" in machine.journal()
-    assert "the daemon's last frame is" in machine.run("appliance check").stdout
+    assert "the daemon's newest frame is" in machine.run("appliance check").stdout
     # numpy is apt's, not one of the release's own.
     look = "import numpy; print(numpy.__file__, numpy.__version__)"
     numpy = machine.run(f"/opt/appliance/current/venv/bin/python -c '{look}'").stdout

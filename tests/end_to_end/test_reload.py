@@ -1,4 +1,4 @@
-"""Settings read again by a running daemon (SIGHUP), as `systemctl reload appliance` asks for it; and its memory's bound."""
+"""Settings reloaded by a running daemon (SIGHUP), as `systemctl reload appliance` does it; and its memory limit."""
 
 import signal
 import socket
@@ -17,8 +17,8 @@ from support.model_server import ModelServer
 from support.rig import publish
 
 
-class Watched:
-    """A daemon that believes systemd started it, and what it told systemd."""
+class NotifyingDaemon:
+    """A daemon that runs as if systemd had started it, and its messages to systemd."""
 
     def __init__(self, folder: Path, text: str):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -27,23 +27,23 @@ class Watched:
         self._socket.setblocking(False)
         self.config = folder / "d/appliance.toml"
         self.daemon = Daemon(folder / "d", text, {"NOTIFY_SOCKET": str(folder / "notify")})
-        self._told: list[str] = []
+        self._messages: list[str] = []
 
     def reload(self, text: str) -> None:
-        """Gives it other settings."""
+        """Writes other settings and reloads them."""
         self.config.write_text(text)
         self.daemon.process.send_signal(signal.SIGHUP)
 
-    def has_told(self, start: str) -> bool:
-        """Whether a message to systemd began so."""
+    def has_notified(self, start: str) -> bool:
+        """Whether a message to systemd began with `start`."""
         try:
             while True:
-                self._told.append(self._socket.recv(4096).decode())
+                self._messages.append(self._socket.recv(4096).decode())
         except BlockingIOError:
-            return any(message.startswith(start) for message in self._told)
+            return any(message.startswith(start) for message in self._messages)
 
     def close(self) -> None:
-        """Ends it."""
+        """Kills the daemon."""
         self.daemon.kill()
         self._socket.close()
 
@@ -53,9 +53,9 @@ def start(tmp_path):
     """Starts daemons and waits until they are ready."""
     made = []
 
-    def start(text: str) -> Watched:
-        made.append(Watched(tmp_path / f"w{len(made)}", text))
-        wait_until(lambda: made[-1].has_told("READY=1"), f"the daemon is ready: {made[-1].daemon.log}")
+    def start(text: str) -> NotifyingDaemon:
+        made.append(NotifyingDaemon(tmp_path / f"w{len(made)}", text))
+        wait_until(lambda: made[-1].has_notified("READY=1"), f"the daemon is ready: {made[-1].daemon.log}")
         return made[-1]
 
     yield start
@@ -63,66 +63,66 @@ def start(tmp_path):
         watched.close()
 
 
-def test_what_can_change_changes_at_once(broker, start):
+def test_live_settings_take_effect_at_once(broker, start):
     watched = start(settings(broker, "scene"))
     with broker.observer("appliance/t/#") as seen:
         wait_until(lambda: seen.last("appliance/t/threshold") not in (None, b"0.99"), "a threshold")
         wait_until(
             lambda: seen.count("appliance/t/label/roses") and seen.count("appliance/t/label/tulips"), "topics of labels"
         )
-        watched.daemon.says("camera: streaming")
+        watched.daemon.wait_for_log("camera: streaming")
         changed = settings(broker, "scene", fps=20).replace(
             "[labeler]", '[labeler]\nthreshold = 0.99\nallow = ["roses"]'
         )
         watched.reload(changed.replace("cooldown_s = 0", "cooldown_s = 1"))
-        watched.daemon.says(
-            "the settings were read again; changed: camera.fps, labeler.threshold, labeler.allow, events.cooldown_s"
+        watched.daemon.wait_for_log(
+            "settings reloaded; changed: camera.fps, labeler.threshold, labeler.allow, events.cooldown_s"
         )
         seen.wait_for("appliance/t/threshold", b"0.99")
         wait_until(
             lambda: seen.last("appliance/t/label/tulips") == b"",
-            "the topic of a label that no longer counts is cleared",
+            "the topic of a label that is no longer allowed is cleared",
         )
         assert seen.last("appliance/t/label/roses") != b""
-        watched.daemon.says("camera: streaming", 2)
-    assert watched.has_told("RELOADING=1") and watched.daemon.process.poll() is None
+        watched.daemon.wait_for_log("camera: streaming", 2)
+    assert watched.has_notified("RELOADING=1") and watched.daemon.process.poll() is None
 
 
-def test_a_probation_follows_the_frames_a_second_that_the_settings_now_say(broker, start, tmp_path):
+def test_probation_follows_the_reloaded_fps(broker, start, tmp_path):
     state = tmp_path / "w0/d/state"
     state.mkdir(parents=True)
     Store(state, BUNDLED).install(read_bundle(BUNDLED), "a test", probation=True)
     more = "[update]\nprobation_s = 3600\n"
     watched = start(settings(broker, "scene", fps=10, more=more))
-    watched.daemon.says("is on probation for 3600 s; a frame may take 80 ms")
+    watched.daemon.wait_for_log("is on probation for 3600 s; a frame may take 80 ms")
     watched.reload(settings(broker, "scene", fps=2, more=more))
-    watched.daemon.says("begins anew: a frame may take 400 ms now")
+    watched.daemon.wait_for_log("starts over: a frame may take 400 ms now")
 
 
-def test_a_model_that_the_settings_now_name_proves_nothing_about_one_on_probation(broker, start, tmp_path):
+def test_configured_model_does_not_count_for_a_probation(broker, start, tmp_path):
     state = tmp_path / "w0/d/state"
     state.mkdir(parents=True)
     store = Store(state, BUNDLED)
     delivered = store.install(read_bundle(BUNDLED), "a test", probation=True)
     more = "labels_per_s = 100\n[update]\nprobation_s = 0\n"
     watched = start(settings(broker, tmp_path / "nowhere.png", more=more))
-    watched.daemon.says("is on probation for 0 s")
+    watched.daemon.wait_for_log("is on probation for 0 s")
     with broker.observer("appliance/t/labels") as seen:
         watched.reload(settings(broker, "scene", model=BUNDLED, fps=20, more=more))
-        # 20 frames would be enough, and a verdict is told within a fraction of a second.
+        # 20 frames would be enough, and the outcome is published within a fraction of a second.
         wait_until(lambda: seen.count("appliance/t/labels") > 60, "60 frames of the model that the settings name")
-        assert "has proved itself" not in watched.daemon.log and store.state().probation
+        assert "has passed its probation" not in watched.daemon.log and store.read_state().probation
         watched.reload(settings(broker, "scene", fps=20, more=more))
-        watched.daemon.says(f"the model {delivered.version} has proved itself")
+        watched.daemon.wait_for_log(f"the model {delivered.version} has passed its probation")
 
 
-def test_updates_begin_when_the_settings_name_no_model_any_more_and_rest_when_they_do(broker, start, tmp_path):
+def test_updates_pause_while_the_settings_name_a_model(broker, start, tmp_path):
     named = bundle_folder(tmp_path / "named", version="1.0")
     with ModelServer() as server, broker.observer("appliance/t/update") as seen:
         publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2))
         more = f'[update]\nsource = "url"\nurl = "{server.url("/manifest.json")}"\ninterval_s = 1\nprobation_s = 0\n'
         watched = start(settings(broker, "scene", model=named, more=more))
-        watched.daemon.says("update.source is not asked: labeler.model names the model")
+        watched.daemon.wait_for_log("update.source is not checked: labeler.model names the model")
         assert not server.requests
         watched.reload(settings(broker, "scene", fps=20, more=more))
         wait_until(
@@ -130,18 +130,18 @@ def test_updates_begin_when_the_settings_name_no_model_any_more_and_rest_when_th
             "2.0 is in",
         )
         watched.reload(settings(broker, "scene", fps=20, model=named, more=more))
-        watched.daemon.says("update.source is not asked: labeler.model names the model", 2)
+        watched.daemon.wait_for_log("update.source is not checked: labeler.model names the model", 2)
     assert "error" not in watched.daemon.log
 
 
-def test_another_camera_and_another_region(broker, start, tmp_path):
+def test_camera_and_region_change_while_running(broker, start, tmp_path):
     watched = start(settings(broker, "scene"))
-    watched.daemon.says("camera: streaming")
+    watched.daemon.wait_for_log("camera: streaming")
     watched.reload(settings(broker, tmp_path / "gone").replace("[labeler]", "region = [0.0, 0.0, 0.5, 0.5]\n[labeler]"))
-    watched.daemon.says("changed: camera.source, camera.region")
-    watched.daemon.says(f"camera: absent: camera.source {tmp_path}/gone does not exist")
+    watched.daemon.wait_for_log("changed: camera.source, camera.region")
+    watched.daemon.wait_for_log(f"camera: absent: camera.source {tmp_path}/gone does not exist")
     watched.reload(settings(broker, "scene"))
-    watched.daemon.says("camera: streaming", 2)
+    watched.daemon.wait_for_log("camera: streaming", 2)
 
 
 @pytest.mark.parametrize(
@@ -152,35 +152,35 @@ def test_another_camera_and_another_region(broker, start, tmp_path):
         ('[labeler]\nmodel = "/gone.tflite"\n', "/gone.tflite"),
     ],
 )
-def test_wrong_settings_keep_the_old_and_say_why(broker, start, wrong, reason):
+def test_invalid_settings_keep_the_previous_ones(broker, start, wrong, reason):
     text = settings(broker, "scene").replace('model = ""\n', "")
     watched = start(text)
-    watched.daemon.says("connected")
+    watched.daemon.wait_for_log("connected")
     watched.reload(text.replace("[labeler]\n", wrong) + "keepalive_s = 60\n")
-    watched.daemon.says("those from before go on to hold")
+    watched.daemon.wait_for_log("keeping the previous settings")
     assert reason in watched.daemon.log
-    wait_until(lambda: watched.has_told("READY=1\nSTATUS=the settings are wrong"), "systemctl status says so")
+    wait_until(lambda: watched.has_notified("READY=1\nSTATUS=the settings are invalid"), "systemctl status says so")
     with broker.observer("appliance/t/labels") as seen:
         seen.wait_for("appliance/t/labels", count=2)
     assert "take effect after" not in watched.daemon.log
 
 
-def test_what_waits_for_a_restart_is_said_each_time(broker, start):
+def test_keys_that_need_a_restart_are_logged_each_time(broker, start):
     watched = start(settings(broker, "scene"))
     for times in (1, 2):
         watched.reload(settings(broker, "scene", more="keepalive_s = 60\nsnapshots = true\n"))
-        watched.daemon.says(
+        watched.daemon.wait_for_log(
             "these take effect after `systemctl restart appliance`: mqtt.keepalive_s, mqtt.snapshots", times
         )
-    assert "nothing to change" in watched.daemon.log
+    assert "nothing changed" in watched.daemon.log
 
 
-def test_a_program_that_has_grown_too_large_ends_in_good_order(broker, tmp_path):
+def test_memory_limit_ends_the_process_in_order(broker, tmp_path):
     with Daemon(tmp_path / "d", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "20M"}) as daemon:
         assert daemon.wait() == 1
-        assert "the program has grown to" in daemon.log and "stopped\n" in daemon.log
+        assert "APPLIANCE_MEMORY_LIMIT" in daemon.log and "stopped\n" in daemon.log
         assert (
-            Store(daemon.state, BUNDLED).state().start
-        )  # not as if somebody had stopped it: a model may be the reason
+            Store(daemon.state, BUNDLED).read_state().start
+        )  # unlike after a stop on purpose: the model may be the cause
     with Daemon(tmp_path / "e", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "much"}) as daemon:
         assert daemon.wait() == 78 and "APPLIANCE_MEMORY_LIMIT must be" in daemon.log

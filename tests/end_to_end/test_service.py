@@ -1,4 +1,4 @@
-"""The installed service under a real systemd: it comes back, it is watched, it says goodbye, and it is shut in."""
+"""The installed service under a real systemd: restarts, watchdog, orderly stop, reload, secrets, sandbox."""
 
 import json
 import re
@@ -22,8 +22,8 @@ def drop_in(machine: Machine, text: str) -> None:
     machine.run("systemctl daemon-reload")
 
 
-def pid_after(machine: Machine, before: str) -> str:
-    """The service's process, once it is another one and ready."""
+def wait_for_new_pid(machine: Machine, before: str) -> str:
+    """Returns the process id of the service once it is another one and ready."""
 
     def ready() -> bool:
         return machine.property("MainPID") not in (before, "0") and machine.property("ActiveState") == "active"
@@ -32,46 +32,46 @@ def pid_after(machine: Machine, before: str) -> str:
     return machine.property("MainPID")
 
 
-def test_killed_crashed_or_hanging_it_is_started_again_and_never_given_up(machine):
+def test_killed_or_hanging_service_is_always_restarted(machine):
     drop_in(machine, "[Service]\nRestartSec=200ms\nWatchdogSec=3\nTimeoutAbortSec=3\n")
     machine.run("systemctl restart appliance")
     pid = machine.property("MainPID")
     for _ in range(8):  # systemd's own limit would be 5 in 10 s
         machine.run(f"kill -9 {pid}")
-        pid = pid_after(machine, pid)
+        pid = wait_for_new_pid(machine, pid)
     machine.run(f"kill -STOP {pid}")
-    pid = pid_after(machine, pid)
+    pid = wait_for_new_pid(machine, pid)
     assert "Watchdog timeout" in machine.journal()
     # An exception where nobody catches it: the labeling thread's.
     drop_in(machine, "[Service]\nRestartSec=200ms\nEnvironment=APPLIANCE_MEMORY_LIMIT=20M\n")
     machine.run("systemctl restart appliance")
     wait_until(lambda: int(machine.property("NRestarts")) >= 3, "it ends and is started again")
-    assert "the program has grown to" in machine.journal() and "stopped" in machine.journal()
+    assert "APPLIANCE_MEMORY_LIMIT" in machine.journal() and "stopped" in machine.journal()
     assert machine.property("ActiveState") != "failed"
 
 
-def test_a_thread_that_hangs_ends_in_a_restart_and_the_log_says_where(machine):
-    """The labeling thread is given something that never returns; the program itself stays as it is."""
+def test_hanging_thread_is_logged_and_restarts_the_service(machine):
+    """A .pth file makes the labeling thread call a function that never returns; the program itself is unchanged."""
     site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
     machine.write(
         f"{site}/hang.pth",
-        "import os, sys; exec(\"class F:\\n def find_spec(s, n, p=None, t=None):\\n  if n == 'appliance.service' and"
-        " os.path.exists('/etc/hang'):\\n   import threading, appliance.pipeline as q; q.LABELING_LIMIT_S = 1;"
+        "import os, sys; exec(\"class F:\\n def find_spec(s, n, p=None, t=None):\\n  if n == 'appliance.daemon.service'"
+        " and os.path.exists('/etc/hang'):\\n   import threading, appliance.daemon.pipeline as q; q.LABELING_LIMIT_S = 1;"
         ' q.Pipeline._label = lambda *a: threading.Event().wait()\\nsys.meta_path.insert(0, F())")\n',
     )
     machine.write("/etc/hang", "")
     drop_in(machine, "[Service]\nRestartSec=200ms\nWatchdogSec=3\nTimeoutAbortSec=3\n")
     machine.run("systemctl restart appliance")
     pid = machine.property("MainPID")
-    machine.says("the labeling thread is stuck in labeling a frame; the watchdog is no longer fed")
+    machine.wait_for_log("the labeling thread is stuck in labeling a frame; the watchdog is no longer fed")
     machine.run("rm /etc/hang")
-    pid_after(machine, pid)
+    wait_for_new_pid(machine, pid)
     journal = machine.journal()
     assert "Watchdog timeout" in journal and "Fatal Python error: Aborted" in journal and "threading.py" in journal
     assert machine.topic("appliance/t/labels")
 
 
-def test_an_exception_that_nobody_catches(machine):
+def test_uncaught_exception_restarts_the_service(machine):
     site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
     machine.write(
         f"{site}/appliance/system/metrics.py", machine.read(f"{site}/appliance/system/metrics.py") + "\n\ndel os\n"
@@ -82,7 +82,7 @@ def test_an_exception_that_nobody_catches(machine):
     assert "NameError" in machine.journal() and "code=exited, status=1" in machine.journal()
 
 
-def test_stopping_ends_the_events_and_says_offline(machine):
+def test_stop_ends_events_and_publishes_offline(machine):
     machine.write("/srv/seen", "")
     machine.run("setsid mosquitto_sub -t 'appliance/t/#' -F '%r %t %p' >/srv/seen 2>/dev/null &")
     seen = "/srv/seen"
@@ -101,26 +101,26 @@ def test_stopping_ends_the_events_and_says_offline(machine):
     assert "stopped" in machine.journal() and machine.property("Result") == "success"
 
 
-def test_reload_takes_new_settings_and_keeps_the_old_ones_where_they_are_wrong(machine):
+def test_reload_applies_valid_settings_only(machine):
     pid = machine.property("MainPID")
     machine.edit(CONFIG, ("#threshold = 0.5", "threshold = 0.42"))
     machine.run("systemctl reload appliance")
     wait_until(lambda: machine.topic("appliance/t/threshold") == "0.42\n", "the new threshold holds")
     machine.edit(CONFIG, ("threshold = 0.42", "threshold = 42"))
     machine.run("systemctl reload appliance")
-    machine.says("labeler.threshold must be from 0 to 1")
-    assert "those from before hold" in machine.run("systemctl status appliance").stdout
+    machine.wait_for_log("labeler.threshold must be from 0 to 1")
+    assert "the previous ones are in force" in machine.run("systemctl status appliance").stdout
     assert machine.property("MainPID") == pid and machine.topic("appliance/t/threshold") == "0.42\n"
 
 
-def test_it_starts_without_a_broker_and_without_a_camera_and_takes_both_when_they_come(installed_layer, new_machine):
+def test_service_starts_without_broker_and_camera(installed_layer, new_machine):
     machine = new_machine(installed_layer, boot=False)
     machine.run_unbooted("systemctl disable mosquitto")
     machine.edit(CONFIG, ('source = "scene"', 'source = "/srv/pictures"'))
     machine.boot()
     wait_until(lambda: machine.property("ActiveState") == "active", "ready")
-    machine.says("camera: absent: camera.source /srv/pictures does not exist")
-    machine.says("warning: no broker listens at localhost:1883")
+    machine.wait_for_log("camera: absent: camera.source /srv/pictures does not exist")
+    machine.wait_for_log("warning: no broker listens at localhost:1883")
     machine.run("systemctl start mosquitto")
     machine.edit(CONFIG, ('source = "/srv/pictures"', 'source = "scene"'))
     machine.run("systemctl reload appliance")
@@ -128,17 +128,17 @@ def test_it_starts_without_a_broker_and_without_a_camera_and_takes_both_when_the
     assert machine.property("NRestarts") == "0"
 
 
-def test_secrets_are_handed_over_and_cannot_be_read_otherwise(machine):
+def test_secrets_are_passed_as_credentials_only(machine):
     passwords = "/etc/mosquitto/passwords"
     machine.write(
         "/etc/mosquitto/conf.d/closed.conf", f"listener 1883\nallow_anonymous false\npassword_file {passwords}\n"
     )
     machine.run(f"mosquitto_passwd -c -b {passwords} t s3cret; chmod 644 {passwords}; systemctl restart mosquitto")
-    machine.says("refuses")
+    machine.wait_for_log("refuses")
     machine.edit(CONFIG, ('#username = "pi-kitchen"', 'username = "t"'))
     machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
     machine.run("systemctl restart appliance")
-    machine.says("connected to localhost", 2)
+    machine.wait_for_log("connected to localhost", 2)
     assert "made the round trip" in machine.run("appliance check").stdout
     assert "s3cret" not in machine.journal()
 
@@ -152,7 +152,8 @@ def write(path): return lambda: open(path, "w").close()
 def read(path): return lambda: open(path, "rb").read(1)
 def device(path): return lambda: os.close(os.open(path, os.O_RDWR))
 found = {name: tries(what) for name, what in {
-    "state": write(os.environ["STATE_DIRECTORY"] + "/probe"), "runtime": write("/run/appliance/probe"), "tmp": write("/tmp/probe"),
+    "state": write(os.environ["STATE_DIRECTORY"] + "/probe"), "runtime": write("/run/appliance/probe"),
+    "tmp": write("/tmp/probe"),
     "opt": write("/opt/appliance/probe"), "etc": write("/etc/appliance/probe"), "var": write("/var/tmp-probe"),
     "own program": write(sys.prefix + "/probe"),
     "root": read("/root/.profile"), "home": read("/home/somebody/note"), "shadow": read("/etc/shadow"),
@@ -171,8 +172,8 @@ print(json.dumps(found))
 """
 
 
-def in_the_unit(machine: Machine, command: str, more: str = "") -> str:
-    """Runs a command once, shut in as the service is, and returns what it printed."""
+def run_in_unit(machine: Machine, command: str, more: str = "") -> str:
+    """Runs a command once in the sandbox of the service, and returns its output."""
     unit = machine.read(UNIT)
     left_out = r"^(Type|NotifyAccess|ExecStart|ExecReload|Restart\w*|WatchdogSec|RuntimeDirectory|MemoryMax)=.*\n"
     unit = re.sub(left_out, "", unit, flags=re.MULTILINE)
@@ -188,7 +189,7 @@ def in_the_unit(machine: Machine, command: str, more: str = "") -> str:
     return machine.read("/srv/said")
 
 
-def test_the_sandbox_holds(machine):
+def test_sandbox_denies_everything_else(machine):
     machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
     machine.write("/run-probe.py", PROBE)
     machine.write("/home/somebody/note", "private")
@@ -202,7 +203,7 @@ def test_the_sandbox_holds(machine):
     if not cameras:
         machine.run("rm /dev/video0; mknod -m 660 /dev/video0 c 10 229; chgrp video /dev/video0")  # misc: fuse
         machine.edit(UNIT, ("DeviceAllow=char-video4linux", "DeviceAllow=char-misc"))
-    found = json.loads(in_the_unit(machine, f"{PYTHON} /opt/probe.py"))
+    found = json.loads(run_in_unit(machine, f"{PYTHON} /opt/probe.py"))
     allowed = {name for name, answer in found.items() if answer == "ok"} - {"camera"}
     assert allowed == {"state", "runtime", "tmp", "null", "cpuinfo", "handed over", "netlink"}, found
     for name in ("opt", "etc", "var", "own program"):
@@ -214,7 +215,7 @@ def test_the_sandbox_holds(machine):
     assert found["uid"] != 0 and not found["sees pid 1"]
 
 
-def test_it_is_as_fast_in_the_unit_as_outside(machine):
+def test_unit_costs_no_inference_time(machine):
     """Invoke times as processor time, in turns; the least of each, so that a busy machine does not count."""
     machine.run("systemctl stop appliance")
     bench = "/opt/appliance/current/bin/appliance bench --json"
@@ -223,7 +224,7 @@ def test_it_is_as_fast_in_the_unit_as_outside(machine):
         return json.loads(machine.run(f"{bench} 2>/dev/null").stdout)["stages_ms"]["invoke"]
 
     def inside(more: str = "") -> float:
-        said = in_the_unit(machine, bench, more)  # without /proc/cpuinfo the runtime complains here too
+        said = run_in_unit(machine, bench, more)  # without /proc/cpuinfo the runtime complains here too
         return json.loads(said[said.index("{") :])["stages_ms"]["invoke"]
 
     within, without = [], []

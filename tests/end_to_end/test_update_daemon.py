@@ -10,10 +10,10 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.daemon.active_model import BUNDLED
-from appliance.repository.channel import Channel, ChannelEntry, channel_path, write_channel
+from appliance.repository.channel import Channel, ChannelEntry, channel_path, encode_channel
 from appliance.updates.store.store import Store
 from appliance.workshop.publishing.keys import KeyFolder
-from appliance.workshop.publishing.signed_site import LIFETIME, SignedSite
+from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, SignedSite
 from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder, zipped
@@ -170,9 +170,9 @@ def test_a_signed_repository_from_version_1_to_2_past_a_broken_3_and_a_slow_4_an
     with SignedSite(site) as signed:
         signed.put("bundles/colours-3.0.zip", broken, {"name": "colours", "version": "3.0"})
         signed.put(
-            channel_path("stable"), write_channel(Channel("f00d", (ChannelEntry("bundles/colours-3.0.zip", "3.0"),)))
+            channel_path("stable"), encode_channel(Channel("f00d", (ChannelEntry("bundles/colours-3.0.zip", "3.0"),)))
         )
-        signed.publish(KeyFolder(keys), datetime.now(UTC), LIFETIME)
+        signed.publish(KeyFolder(keys), datetime.now(UTC), DEFAULT_LIFETIME)
     assert "not numbers" in watcher.until("refused", "3.0")["reason"]
     operate("push", bundle("4.0", made_models.needs_memory(9_000_000)))
     assert "too slow" in watcher.until("rolled_back", "4.0")["reason"]
@@ -202,7 +202,7 @@ def test_a_daemon_that_dies_twice_with_a_new_model_goes_back_and_says_so(tmp_pat
     for starts in (1, 2):
         daemon.kill()
         daemon.start()
-        daemon.says("camera: streaming", starts + 1)
+        daemon.wait_for_log("camera: streaming", starts + 1)
     step = watcher.until("rolled_back")
     assert step["version"] == "2.0" and "did not survive 2 starts in a row" in step["reason"]
     wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs")
@@ -228,12 +228,12 @@ def test_a_stop_does_not_wait_for_a_server(tmp_path, server, start, watcher):
     watcher.until("downloading")
     assert daemon.stop() == 0
     daemon.start()
-    assert daemon.said("did not survive") == 0
+    assert daemon.count_lines("did not survive") == 0
 
 
 def test_orders_are_answered_by_what_became_of_them(tmp_path, server, start, watcher):
     daemon = start(interval_s=0)
-    daemon.says("camera: streaming")
+    daemon.wait_for_log("camera: streaming")
     answer = watcher.command("model/check")
     assert not answer["ok"] and "not there" in answer["error"]
     publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
@@ -269,15 +269,15 @@ def test_a_model_that_the_settings_name_is_not_replaced(tmp_path, server, broker
     named = bundle_folder(tmp_path / "named", version="1.0")
     more = f'[update]\nsource = "url"\nurl = "{server.url("/manifest.json")}"\ninterval_s = 1\n'
     with Daemon(tmp_path / "d", settings(broker, "scene", model=named, more=more)) as daemon:
-        daemon.says("labeler.model names the model")
-        daemon.says("camera: streaming")
+        daemon.wait_for_log("labeler.model names the model")
+        daemon.wait_for_log("camera: streaming")
         assert "labeler.model" in watcher.command("model/check")["error"]
         assert server.requests == [] and watcher.steps() == []
 
 
 def test_without_a_source_the_owner_is_told(start, watcher):
     daemon = start(source="none", url=None)
-    daemon.says("camera: streaming")
+    daemon.wait_for_log("camera: streaming")
     for command in ("model/check", "model/install"):
         answer = watcher.command(command, "latest" if "install" in command else "")
         assert not answer["ok"] and "no update source" in answer["error"]

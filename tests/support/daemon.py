@@ -1,4 +1,4 @@
-"""The program as its users start it: a process of its own, a settings file, a state folder, a log."""
+"""The daemon as users start it: a process of its own with a settings file, a state folder and a log."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from support.paths import ROOT
 
 
 class Daemon:
-    """`appliance run` on a state folder of its own; started at once, killed at the end of the `with`."""
+    """`appliance run` with a state folder of its own; started at once, killed at the end of the `with`."""
 
     def __init__(
         self,
@@ -26,10 +26,10 @@ class Daemon:
     ):
         """
         Args:
-            folder: For its settings and its state.
+            folder: Holds its settings and its state.
             settings: The settings file's text.
-            environ: Variables on top of the test's own.
-            python: The interpreter, or what runs it.
+            environ: Added to the test's own environment.
+            python: The interpreter, or the command that runs it.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
@@ -47,7 +47,7 @@ class Daemon:
         self.kill()
 
     def start(self) -> None:
-        """Starts it, on what an earlier process left there."""
+        """Starts it with the state that an earlier process left."""
         self.process = subprocess.Popen(
             [*self._command, "run", "--config", str(self._config)],
             cwd=ROOT, env=self._environ, stderr=subprocess.PIPE, text=True,
@@ -56,12 +56,12 @@ class Daemon:
         self._reader.start()
 
     def stop(self) -> int:
-        """Ends it in good order; returns the exit status."""
+        """Stops it in order; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """Ends it with -9."""
+        """Kills it with SIGKILL."""
         if self.process.poll() is None:
             self.process.kill()
         self.wait()
@@ -72,21 +72,21 @@ class Daemon:
         self._reader.join(deadline_s)
         return status
 
-    def says(self, text: str, count: int = 1) -> None:
-        """Waits until `text` stands in `count` lines of its log."""
-        wait_until(lambda: self.said(text) >= count, f"the daemon says {text!r}; it said: {self.log}")
+    def wait_for_log(self, text: str, count: int = 1) -> None:
+        """Waits until `count` lines of the log contain `text`."""
+        wait_until(lambda: self.count_lines(text) >= count, f"{text!r} in the log: {self.log}")
 
-    def said(self, text: str) -> int:
-        """How many lines of its log hold `text`."""
+    def count_lines(self, text: str) -> int:
+        """Returns how many lines of the log contain `text`."""
         return sum(text in line for line in list(self.lines))
 
     @property
     def log(self) -> str:
-        """All that it said."""
+        """The whole log."""
         return "".join(self.lines)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command of the same program on the same state."""
+        """Runs another command of the same program with the same state."""
         return run_command(*arguments, environ=self._environ)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
@@ -96,7 +96,7 @@ class Daemon:
 
 
 def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    """`appliance ARGUMENTS`, as a person would type it."""
+    """Runs `appliance ARGUMENTS`."""
     return subprocess.run(
         [sys.executable, "-m", "appliance", *arguments],
         cwd=ROOT, env={**clean_environment(), **environ}, capture_output=True, text=True, timeout=120,
@@ -104,7 +104,7 @@ def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would reach into the test from outside."""
+    """Returns the environment without variables that would influence the program."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -113,7 +113,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def settings(broker: Broker | None, source: object, *, model: object = "", fps: float = 10, more: str = "") -> str:
-    """A settings file for tests: device `t`, events that come and go quickly. `more` is TOML to append."""
+    """Returns a settings file: device `t`, short events. `more` is TOML to append."""
     return f"""
 [device]
 id = "t"
@@ -134,5 +134,5 @@ port = {broker.port if broker else 1}
 
 
 def payloads(messages: list[bytes]) -> list[dict[str, Any]]:
-    """JSON payloads as dicts."""
+    """Parses JSON payloads."""
     return [json.loads(message) for message in messages]

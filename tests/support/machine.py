@@ -107,7 +107,7 @@ class Machine:
         """What the service said, and systemd about it."""
         return self.run("journalctl -u appliance -o cat --no-pager", check=False).stdout if self.leader else ""
 
-    def says(self, text: str, count: int = 1, deadline_s: float = 60) -> None:
+    def wait_for_log(self, text: str, count: int = 1, deadline_s: float = 60) -> None:
         """Waits until the service's journal holds `text`."""
         wait_until(
             lambda: self.journal().count(text) >= count, f"the journal says {text!r}: {self.journal()}", deadline_s
