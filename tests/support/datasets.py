@@ -1,4 +1,4 @@
-"""Made pictures and datasets: small, different from each other, and the same each time."""
+"""Generated pictures and datasets: small, different from each other, and the same each time."""
 
 import io
 import zipfile
@@ -8,36 +8,38 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from appliance.workshop.datasets.dataset import Dataset
 
-def pixels(seed: int, width: int = 96, height: int = 72) -> np.ndarray:
-    """A picture of soft coloured patches that is like no other seed's."""
+
+def make_pixels(seed: int, width: int = 96, height: int = 72) -> np.ndarray:
+    """Return a picture of soft colored patches, different for each seed."""
     patches = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
     return np.asarray(Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def picture(seed: int, form: str = "JPEG", **options: object) -> bytes:
-    """The same as a file's content."""
+def make_picture(seed: int, form: str = "JPEG", **options: object) -> bytes:
+    """Return the same picture as a file's content."""
     out = io.BytesIO()
-    Image.fromarray(pixels(seed)).save(out, form, **options)
+    Image.fromarray(make_pixels(seed)).save(out, form, **options)
     return out.getvalue()
 
 
-def tree(labels: Mapping[str, int], start: int = 0) -> dict[str, bytes]:
-    """Path → content: so many different pictures for each label."""
-    files, seed = {}, start
+def make_files(labels: Mapping[str, int], first_seed: int = 0) -> dict[str, bytes]:
+    """Return path → content of this many different pictures of each label."""
+    files, seed = {}, first_seed
     for label, count in labels.items():
-        for number in range(count):
-            files[f"{label}/{number:03d}.jpg"] = picture(seed)
+        for index in range(count):
+            files[f"{label}/{index:03d}.jpg"] = make_picture(seed)
             seed += 1
     return files
 
 
-def split_tree(labels: Mapping[str, int], *tops: str) -> dict[str, bytes]:
-    """The same below a folder for each split, with other pictures in each."""
+def make_split_files(labels: Mapping[str, int], *tops: str) -> dict[str, bytes]:
+    """Return the same below a folder for each split, with other pictures in each."""
     return {
         f"{top}/{name}": content
-        for number, top in enumerate(tops)
-        for name, content in tree(labels, 300 * number).items()
+        for index, top in enumerate(tops)
+        for name, content in make_files(labels, 300 * index).items()
     }
 
 
@@ -53,3 +55,8 @@ def write_zip(path: Path, files: Mapping[str, bytes], compression: int = zipfile
         for name, content in files.items():
             archive.writestr(name, content)
     return path
+
+
+def list_messages(dataset: Dataset, kind: str) -> list[str]:
+    """Return the messages of a dataset's problems of one kind."""
+    return [problem.message for problem in dataset.problems if problem.kind == kind]

@@ -1,8 +1,9 @@
-"""`appliance dataset check`: what it finds, what it prints, and when it says no."""
+"""`appliance dataset check`: its findings and its exit status."""
 
 import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,28 +11,28 @@ from PIL import Image
 
 from appliance.cli import main
 from appliance.imaging.files import encode_jpeg
-from support.datasets import picture, pixels, split_tree, tree, write_folder, write_zip
+from support.datasets import make_files, make_picture, make_pixels, make_split_files, write_folder, write_zip
 
 
-def checked(path, capsys, *options):
+def check(path, capsys, *options):
     """(exit status, the report, kind → finding)."""
     status = main(["dataset", "check", str(path), "--json", *options])
     report = json.loads(capsys.readouterr().out)
     return status, report, {finding["kind"]: finding for finding in report["findings"]}
 
 
-def smaller(seed: int) -> bytes:
-    return encode_jpeg(np.asarray(Image.fromarray(pixels(seed)).resize((64, 48))), 60)
+def shrink(seed: int) -> bytes:
+    return encode_jpeg(np.asarray(Image.fromarray(make_pixels(seed)).resize((64, 48))), 60)
 
 
 @pytest.fixture
 def good():
-    return tree({"roses": 100, "tulips": 101})
+    return make_files({"roses": 100, "tulips": 101})
 
 
-def test_a_good_dataset_is_ok(good, tmp_path, capsys):
+def test_good_dataset_is_ok(good, tmp_path, capsys):
     path = write_zip(tmp_path / "set.zip", good)
-    status, report, findings = checked(path, capsys)
+    status, report, findings = check(path, capsys)
     assert status == 0 and not findings
     assert report["labels"]["tulips"] == {"pictures": 101, "train": 0, "validation": 0, "test": 0, "unassigned": 101}
     assert report["pictures"] == 201 and report["formats"] == {"JPEG": 201}
@@ -42,58 +43,58 @@ def test_a_good_dataset_is_ok(good, tmp_path, capsys):
     assert printed.endswith("ok: nothing to do\n")
 
 
-def test_counts_for_each_split(tmp_path, capsys):
-    path = write_folder(tmp_path / "set", split_tree({"a": 50, "b": 60}, "TRAIN", "TEST"))
-    _, report, _ = checked(path, capsys)
+def test_pictures_are_counted_for_each_split(tmp_path, capsys):
+    path = write_folder(tmp_path / "set", make_split_files({"a": 50, "b": 60}, "TRAIN", "TEST"))
+    _, report, _ = check(path, capsys)
     assert report["labels"]["b"] == {"pictures": 120, "train": 60, "validation": 0, "test": 60, "unassigned": 0}
     main(["dataset", "check", str(path)])
     assert re.search(r"^b +120 +60 +– +60 +–$", capsys.readouterr().out, re.M)
 
 
 def test_few_pictures_are_a_warning_and_too_few_an_error(good, tmp_path, capsys):
-    status, _, findings = checked(write_folder(tmp_path / "a", {**good, **tree({"daisies": 99}, 500)}), capsys)
+    status, _, findings = check(write_folder(tmp_path / "a", {**good, **make_files({"daisies": 99}, 500)}), capsys)
     assert status == 0 and findings["few"]["items"] == ["daisies has 99"]
-    status, _, findings = checked(write_folder(tmp_path / "b", {**good, **tree({"daisies": 9}, 500)}), capsys)
+    status, _, findings = check(write_folder(tmp_path / "b", {**good, **make_files({"daisies": 9}, 500)}), capsys)
     assert status == 1 and findings["too_few"]["level"] == "error" and findings["too_few"]["items"] == ["daisies has 9"]
     main(["dataset", "check", str(tmp_path / "b")])
     printed = capsys.readouterr().out
-    assert re.search(r"^daisies +9  too few: 10 at least$", printed, re.M)
+    assert re.search(r"^daisies +9  too few: .*10$", printed, re.M)
     assert printed.endswith("1 error\n")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("roses/cut.jpg", picture(900)[:500], "unreadable"),
+        ("roses/cut.jpg", make_picture(900)[:500], "unreadable"),
         ("roses/page.jpg", b"<html>", "unreadable"),
         ("roses/huge.bmp", b"BM" + bytes(30_000_000), "too_large"),
-        ("roses/really.jpg", picture(900, "PNG"), "wrong_format"),
-        ("red-roses/1.jpg", picture(900), "wrong_name"),
+        ("roses/really.jpg", make_picture(900, "PNG"), "wrong_format"),
+        ("red-roses/1.jpg", make_picture(900), "wrong_name"),
     ],
 )
-def test_what_must_be_mended_is_an_error_with_its_name(name, content, kind, good, tmp_path, capsys):
-    status, _, findings = checked(write_folder(tmp_path / "set", {**good, name: content}), capsys)
+def test_unusable_file_or_label_is_an_error_with_its_name(name, content, kind, good, tmp_path, capsys):
+    status, _, findings = check(write_folder(tmp_path / "set", {**good, name: content}), capsys)
     assert status == 1
     assert findings[kind]["level"] == "error" and len(findings[kind]["items"]) == 1
     assert name.split("/")[0 if kind == "wrong_name" else 1] in findings[kind]["items"][0]
 
 
-def test_a_picture_that_would_fill_the_memory_is_unreadable(good, tmp_path, capsys):
+def test_picture_that_would_fill_the_memory_is_unreadable(good, tmp_path, capsys):
     out = io.BytesIO()
     Image.new("1", (12_000, 11_000)).save(out, "PNG")
-    status, _, findings = checked(write_folder(tmp_path / "set", {**good, "roses/bomb.png": out.getvalue()}), capsys)
+    status, _, findings = check(write_folder(tmp_path / "set", {**good, "roses/bomb.png": out.getvalue()}), capsys)
     assert status == 1 and "more than the 128 million" in findings["unreadable"]["items"][0]
 
 
-def test_copies_are_a_warning_and_the_same_picture_under_two_labels_an_error(good, tmp_path, capsys):
+def test_copies_are_warnings_and_two_labels_are_an_error(good, tmp_path, capsys):
     files = {
         **good,
         "roses/again.jpg": good["roses/000.jpg"],
-        "roses/small.jpg": smaller(1),
+        "roses/small.jpg": shrink(1),
         "tulips/stray.jpg": good["roses/002.jpg"],
-        "tulips/small_stray.jpg": smaller(3),
+        "tulips/small_stray.jpg": shrink(3),
     }
-    status, _, findings = checked(write_folder(tmp_path / "set", files), capsys)
+    status, _, findings = check(write_folder(tmp_path / "set", files), capsys)
     assert status == 1
     assert findings["duplicates"]["items"] == [
         ["roses/000.jpg", "roses/again.jpg"],
@@ -113,37 +114,42 @@ def test_copies_are_a_warning_and_the_same_picture_under_two_labels_an_error(goo
     }
 
 
-def test_a_csv_that_gives_one_file_two_labels_is_found_out(tmp_path, capsys):
-    folder = write_folder(tmp_path / "set", {f"{n}.jpg": picture(n) for n in range(20)})
+def test_csv_that_gives_one_file_two_labels_is_an_error(tmp_path, capsys):
+    folder = write_folder(tmp_path / "set", {f"{n}.jpg": make_picture(n) for n in range(20)})
     lines = [f"{n}.jpg,{'ab'[n % 2]}" for n in range(20)] + ["0.jpg,b"]
     (folder / "index.csv").write_text("\n".join(lines))
-    status, _, findings = checked(folder / "index.csv", capsys)
+    status, _, findings = check(folder / "index.csv", capsys)
     assert status == 1 and findings["two_labels"]["items"] == [["0.jpg", "0.jpg"]]
 
 
-def test_copies_on_both_sides_of_a_split_are_said(tmp_path, capsys):
-    files = split_tree({"a": 50, "b": 50}, "TRAIN", "TEST")
+def test_copies_in_two_splits_are_a_warning(tmp_path, capsys):
+    files = make_split_files({"a": 50, "b": 50}, "TRAIN", "TEST")
     files |= {
-        "TEST/a/leak.jpg": smaller(0),
+        "TEST/a/leak.jpg": shrink(0),
         "TEST/b/same.jpg": files["TRAIN/b/000.jpg"],
-        "TRAIN/a/harmless.jpg": smaller(1),
+        "TRAIN/a/harmless.jpg": shrink(1),
     }
-    _, _, findings = checked(write_folder(tmp_path / "set", files), capsys)
+    _, _, findings = check(write_folder(tmp_path / "set", files), capsys)
     assert findings["across_splits"]["items"] == [
         ["TEST/a/leak.jpg", "TRAIN/a/000.jpg"],
         ["TEST/b/same.jpg", "TRAIN/b/000.jpg"],
     ]
 
 
-def test_unlabeled_pictures_are_told_with_the_devices_guess(good, tmp_path, capsys):
+def test_unlabeled_pictures_have_the_devices_prediction(good, tmp_path, capsys):
     guess = {
         "reason": "unsure",
         "labels": [{"label": "roses", "score": 0.41}],
         "model": {"name": "m", "version": "1.2"},
     }
-    files = {**good, "seen.jpg": picture(900), "seen.json": json.dumps(guess).encode(), "other.jpg": picture(901)}
+    files = {
+        **good,
+        "seen.jpg": make_picture(900),
+        "seen.json": json.dumps(guess).encode(),
+        "other.jpg": make_picture(901),
+    }
     path = write_folder(tmp_path / "set", files)
-    status, report, findings = checked(path, capsys)
+    status, report, findings = check(path, capsys)
     assert status == 0 and findings["unlabeled"]["level"] == "note"
     assert report["unlabeled"] == [
         {"picture": "other.jpg", "guess": None},
@@ -153,38 +159,29 @@ def test_unlabeled_pictures_are_told_with_the_devices_guess(good, tmp_path, caps
     assert "  seen.jpg  roses 0.41  (unsure, m 1.2)\n" in capsys.readouterr().out
 
 
-def test_refused_entries_and_wrong_rows_fail_the_check(good, tmp_path, capsys):
+def test_refused_entries_and_invalid_rows_fail_the_check(good, tmp_path, capsys):
     folder = write_folder(tmp_path / "set", good)
     (folder / "roses" / "link.jpg").symlink_to("/etc/passwd")
-    status, _, findings = checked(folder, capsys)
+    status, _, findings = check(folder, capsys)
     assert status == 1 and findings["refused"]["says"] == "1 entry is refused"
     (folder / "index.csv").write_text("roses/000.jpg,a\nroses/001.jpg,a,b\n")
-    status, _, findings = checked(folder / "index.csv", capsys)
-    assert status == 1 and findings["wrong_row"]["says"] == "1 row of the index is wrong"
+    status, _, findings = check(folder / "index.csv", capsys)
+    assert status == 1 and findings["wrong_row"]["says"] == "1 row of the index is invalid"
 
 
-def test_long_lists_are_cut_for_people_and_whole_for_programs(good, tmp_path, capsys):
-    path = write_folder(tmp_path / "set", {**good, **{f"roses/bad{n}.jpg": b"x" for n in range(9)}})
-    _, _, findings = checked(path, capsys)
-    assert len(findings["unreadable"]["items"]) == 9
-    main(["dataset", "check", str(path)])
-    assert "  … and 4 more (--json lists all)\n" in capsys.readouterr().out
-
-
-def test_wrong_usage_has_its_own_status(tmp_path, capsys):
+def test_wrong_usage_has_its_own_exit_status(tmp_path, capsys):
     assert main(["dataset", "check", str(tmp_path / "missing")]) == 1
     assert main(["dataset", "check", str(tmp_path), "--gs", "bucket=x"]) == 2
     assert "gs://bucket=FOLDER" in capsys.readouterr().err
 
 
-def test_the_published_flowers_hold_a_copy_on_both_sides(data, tmp_path, capsys):
-    """Its makers compared grey thumbnails; one photograph in train is there in val with other colours."""
-    import zipfile
+def test_published_flowers_have_a_copy_in_two_splits(data, tmp_path, capsys):
+    """Its makers compared grey thumbnails; one photograph in train is there in val with other colors."""
 
     for part in ("train", "val"):
         with zipfile.ZipFile(data / "flowers" / f"flowers_{part}.zip") as archive:
             names = [name for name in archive.namelist() if name.startswith("dandelion/868")]
             archive.extractall(tmp_path / "set" / part, names)
-    _, _, findings = checked(tmp_path / "set", capsys)
+    _, _, findings = check(tmp_path / "set", capsys)
     (pair,) = findings["across_splits"]["items"]
     assert {name.rpartition("/")[2] for name in pair} == {"8689302980_9bd2f7b9fe_n.jpg", "8689302100_be76a16ccc_n.jpg"}

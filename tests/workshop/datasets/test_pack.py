@@ -1,8 +1,7 @@
-"""`appliance dataset pack`: each form into each other, splits kept or made, and nothing half-written."""
+"""`appliance dataset pack`: every form into every other, splits kept or made, and nothing half-written."""
 
 import csv
 import json
-import os
 import zipfile
 from collections import Counter
 
@@ -12,24 +11,29 @@ from appliance.cli import main
 from appliance.errors import DatasetError, PictureError
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.pack import pack_dataset
-from support.datasets import picture, tree, write_folder, write_zip
+from support.datasets import (
+    make_files,
+    make_picture,
+    write_folder,
+    write_zip,
+)
 
 FORMS = ["zip", "folder", "csv"]
-GUESS = b'{"reason": "unsure", "labels": [{"label": "a", "score": 0.4}], "model": {"name": "m", "version": "1"}}'
+SIDECAR = b'{"reason": "unsure", "labels": [{"label": "a", "score": 0.4}], "model": {"name": "m", "version": "1"}}'
 
 
-def packed(source, out, form, *options):
+def pack(source, out, form, *options):
     assert main(["dataset", "pack", str(source), "--out", str(out), "--form", form, *options]) == 0
     return out / "index.csv" if form == "csv" else out
 
 
-def content(path):
+def list_content(path):
     """(label, split, bytes) of each picture, in no order."""
     dataset = open_dataset(path)
     return Counter((e.label, e.split, e.read_bytes()) for e in (*dataset.examples, *dataset.unlabeled))
 
 
-def all_of_one_split(folder, split):
+def write_index(folder, split):
     """An index of a folder's pictures that marks all the labeled ones the same."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
     rows = [f"{split},{name},{name.split('/')[0]}" if "/" in name else f",{name}" for name in names]
@@ -39,23 +43,27 @@ def all_of_one_split(folder, split):
 
 @pytest.fixture
 def plain(tmp_path):
-    return write_folder(tmp_path / "plain", {**tree({"a": 12, "b": 15}), "later.jpg": picture(99), "later.json": GUESS})
+    return write_folder(
+        tmp_path / "plain", {**make_files({"a": 12, "b": 15}), "later.jpg": make_picture(99), "later.json": SIDECAR}
+    )
 
 
 @pytest.mark.parametrize("second", FORMS)
 @pytest.mark.parametrize("first", FORMS)
 @pytest.mark.parametrize("splits", ["keep", "make", "all TRAIN", "all TEST", "all TRAIN, none unlabeled"])
-def test_there_and_back_again_loses_nothing(first, second, splits, plain, tmp_path):
+def test_two_conversions_lose_nothing(first, second, splits, plain, tmp_path):
     source, option = plain, splits
     if splits.startswith("all"):
         if splits.endswith("none unlabeled"):
             (plain / "later.jpg").unlink()
-        source, option = all_of_one_split(plain, splits.split()[1].rstrip(",")), "keep"
-    one = packed(source, tmp_path / f"one.{first}", first, "--split", option)
-    two = packed(one, tmp_path / f"two.{second}", second)
-    assert content(two) == content(one)
-    assert {(label, data) for label, _, data in content(two)} == {(label, data) for label, _, data in content(plain)}
-    made = Counter(split for label, split, _ in content(two).elements() if label)
+        source, option = write_index(plain, splits.split()[1].rstrip(",")), "keep"
+    one = pack(source, tmp_path / f"one.{first}", first, "--split", option)
+    two = pack(one, tmp_path / f"two.{second}", second)
+    assert list_content(two) == list_content(one)
+    assert {(label, data) for label, _, data in list_content(two)} == {
+        (label, data) for label, _, data in list_content(plain)
+    }
+    made = Counter(split for label, split, _ in list_content(two).elements() if label)
     assert made == {
         "keep": {None: 27},
         "make": {"train": 22, "validation": 3, "test": 2},
@@ -63,60 +71,62 @@ def test_there_and_back_again_loses_nothing(first, second, splits, plain, tmp_pa
     }.get(splits, {"train": 27})
 
 
-def test_a_split_of_unlabeled_pictures_alone_makes_no_split_folders(plain, tmp_path):
+def test_split_of_unlabeled_pictures_makes_no_split_folders(plain, tmp_path):
     (plain / "index.csv").write_text("TRAIN,later.jpg\n" + "".join(f",a/{n:03d}.jpg,a\n" for n in range(12)))
-    out = packed(plain / "index.csv", tmp_path / "out", "folder")
+    out = pack(plain / "index.csv", tmp_path / "out", "folder")
     assert open_dataset(out).labels == ("a",)
 
 
-def test_the_zip_is_the_structured_zip_that_automl_takes(plain, tmp_path):
-    with zipfile.ZipFile(packed(plain, tmp_path / "out.zip", "zip")) as archive:
+def test_zip_has_automls_structure(plain, tmp_path):
+    with zipfile.ZipFile(pack(plain, tmp_path / "out.zip", "zip")) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {"a", "b", "later.jpg", "later.json"}
         assert "a/000.jpg" in archive.namelist()
 
 
-def test_the_index_has_automls_rows(plain, tmp_path):
-    rows = list(csv.reader(packed(plain, tmp_path / "out", "csv").open()))
+def test_index_has_automls_rows(plain, tmp_path):
+    rows = list(csv.reader(pack(plain, tmp_path / "out", "csv").read_text().splitlines()))
     assert rows[0] == ["a/000.jpg", "a"] and rows[-1] == ["later.jpg"]
-    rows = list(csv.reader(packed(plain, tmp_path / "made", "csv", "--split", "make").open()))
+    rows = list(csv.reader(pack(plain, tmp_path / "made", "csv", "--split", "make").read_text().splitlines()))
     assert Counter(row[0] for row in rows) == {"TRAIN": 22, "VALIDATION": 3, "TEST": 2, "UNASSIGNED": 1}
 
 
-def test_splits_can_be_forgotten_or_taken_out_one_by_one(plain, tmp_path):
-    made = packed(plain, tmp_path / "made.zip", "zip", "--split", "make", "--seed", "5")
-    assert {split for _, split, _ in content(packed(made, tmp_path / "none.zip", "zip", "--split", "none"))} == {None}
+def test_splits_can_be_dropped_or_selected(plain, tmp_path):
+    made = pack(plain, tmp_path / "made.zip", "zip", "--split", "make", "--seed", "5")
+    assert {split for _, split, _ in list_content(pack(made, tmp_path / "none.zip", "zip", "--split", "none"))} == {
+        None
+    }
     for split in ("train", "validation", "test"):
-        expected = {data for label, its_split, data in content(made) if its_split == split and label}
-        alone = packed(plain, tmp_path / f"{split}.zip", "zip", "--split", split, "--seed", "5")
-        assert {data for _, _, data in content(alone)} == expected
+        expected = {data for label, its_split, data in list_content(made) if its_split == split and label}
+        alone = pack(plain, tmp_path / f"{split}.zip", "zip", "--split", split, "--seed", "5")
+        assert {data for _, _, data in list_content(alone)} == expected
         assert open_dataset(alone).labels == ("a", "b") and not open_dataset(alone).unlabeled
 
 
-def test_the_seed_decides_and_the_same_one_gives_the_same_bytes(plain, tmp_path):
+def test_same_seed_gives_the_same_bytes(plain, tmp_path):
     one, two, other = (
-        packed(plain, tmp_path / f"{name}.zip", "zip", "--split", "make", "--seed", seed).read_bytes()
+        pack(plain, tmp_path / f"{name}.zip", "zip", "--split", "make", "--seed", seed).read_bytes()
         for name, seed in (("one", "1"), ("two", "1"), ("other", "2"))
     )
     assert one == two != other
 
 
-def test_the_guess_of_a_collected_frame_goes_along(plain, tmp_path):
-    (example,) = open_dataset(packed(plain, tmp_path / "out.zip", "zip")).unlabeled
+def test_prediction_of_collected_frame_is_kept(plain, tmp_path):
+    (example,) = open_dataset(pack(plain, tmp_path / "out.zip", "zip")).unlabeled
     assert (example.prediction.label, example.prediction.score) == ("a", 0.4)
 
 
-def test_pictures_of_one_name_from_many_places_get_numbers(tmp_path):
-    others = {"3/x.png": picture(3, "PNG"), "4/X.jpg": picture(4)}
-    folder = write_folder(tmp_path / "set", {f"{n}/x.jpg": picture(n) for n in range(3)} | others)
+def test_pictures_of_the_same_name_get_numbers(tmp_path):
+    others = {"3/x.png": make_picture(3, "PNG"), "4/X.jpg": make_picture(4)}
+    folder = write_folder(tmp_path / "set", {f"{n}/x.jpg": make_picture(n) for n in range(3)} | others)
     (folder / "index.csv").write_text(
         "".join(f"{name},a\n" for name in ("0/x.jpg", "1/x.jpg", "2/x.jpg", "3/x.png", "4/X.jpg"))
     )
-    out = packed(folder / "index.csv", tmp_path / "out", "folder")
-    assert sorted(os.listdir(out / "a")) == ["X_5.jpg", "x.jpg", "x_2.jpg", "x_3.jpg", "x_4.png"]
+    out = pack(folder / "index.csv", tmp_path / "out", "folder")
+    assert sorted(path.name for path in (out / "a").iterdir()) == ["X_5.jpg", "x.jpg", "x_2.jpg", "x_3.jpg", "x_4.png"]
 
 
-def test_what_cannot_be_decoded_is_left_out_and_named(plain, tmp_path, capsys):
-    (plain / "a" / "cut.jpg").write_bytes(picture(77)[:400])
+def test_undecodable_picture_is_left_out_and_named(plain, tmp_path, capsys):
+    (plain / "a" / "cut.jpg").write_bytes(make_picture(77)[:400])
     (plain / "a" / "page.jpg").write_bytes(b"<html>")
     assert main(["dataset", "pack", str(plain), "--out", str(tmp_path / "out"), "--form", "folder", "--json"]) == 1
     said = capsys.readouterr()
@@ -126,44 +136,44 @@ def test_what_cannot_be_decoded_is_left_out_and_named(plain, tmp_path, capsys):
     assert not (tmp_path / "out" / "a" / "cut.jpg").exists()
 
 
-def test_what_is_there_is_not_overwritten(plain, tmp_path, capsys):
+def test_existing_output_is_not_overwritten(plain, tmp_path, capsys):
     for form in FORMS:
         assert main(["dataset", "pack", str(plain), "--out", str(plain), "--form", form]) == 1
-        assert "is there already" in capsys.readouterr().err
+        assert "already exists" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    packed(plain, tmp_path / "empty", "folder")
+    pack(plain, tmp_path / "empty", "folder")
 
 
-def test_a_wrong_label_name_is_not_packed(tmp_path):
-    dataset = open_dataset(write_zip(tmp_path / "set.zip", tree({"t-shirt": 1})))
+def test_invalid_label_name_is_not_packed(tmp_path):
+    dataset = open_dataset(write_zip(tmp_path / "set.zip", make_files({"t-shirt": 1})))
     with pytest.raises(DatasetError, match="cannot be packed: the label 't-shirt' is not"):
         pack_dataset(dataset, tmp_path / "out.zip", "zip")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_is_left_where_it_is_broken_off(form, plain, tmp_path):
+def test_interrupted_packing_leaves_nothing(form, plain, tmp_path):
     dataset = open_dataset(plain)
 
     def progress(done, total):
         if done == total:  # all are read; one goes before it is copied
             (plain / "b" / "007.jpg").unlink()
 
-    before = set(os.listdir(tmp_path))
+    before = set(tmp_path.iterdir())
     with pytest.raises(PictureError, match="007.jpg cannot be read"):
         pack_dataset(dataset, tmp_path / "out", form, progress=progress)
-    assert set(os.listdir(tmp_path)) == before
+    assert set(tmp_path.iterdir()) == before
 
 
-def test_a_place_that_cannot_be_written_is_said(plain, tmp_path):
+def test_unwritable_output_is_an_error(plain, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match=r"out.zip cannot be written: .*file: File exists"):
         pack_dataset(open_dataset(plain), tmp_path / "file" / "out.zip", "zip")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_names_that_no_folder_can_hold_are_cut(form, tmp_path):
-    files = {f"a/{'写' * 90}{number}.jpg": picture(number) for number in range(3)}
+def test_long_names_are_shortened(form, tmp_path):
+    files = {f"a/{'写' * 90}{number}.jpg": make_picture(number) for number in range(3)}
     out = tmp_path / ("out.zip" if form == "zip" else "out")
-    again = open_dataset(packed(write_zip(tmp_path / "set.zip", files), out, form))
+    again = open_dataset(pack(write_zip(tmp_path / "set.zip", files), out, form))
     assert sorted(example.read_bytes() for example in again.examples) == sorted(files.values())
     assert all(len(example.key.rpartition("/")[2].encode()) <= 255 for example in again.examples)

@@ -1,0 +1,52 @@
+"""An evaluation as text and as JSON."""
+
+import re
+
+import numpy as np
+import pytest
+
+from appliance.cli import main
+from appliance.workshop.evaluation.compare import compare_models
+from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
+from appliance.workshop.evaluation.metrics import Predictions
+from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels, format_evaluation
+from support.evaluations import make_bundle, make_shades, write_pictures
+
+
+@pytest.fixture
+def colors(tmp_path):
+    """Ten pictures per label, all right at 0.5, except one red that is taken for green and one that is too pale."""
+    wrong = [(0.05, 0.9, 0.05), (0.3, 0.05, 0.05)]
+    shown = {label: make_shades(label, 10) for label in ("green", "blue")} | {"red": make_shades("red", 8) + wrong}
+    return write_pictures(tmp_path / "colors", shown)
+
+
+def test_text_has_the_main_figures(tmp_path, colors, capsys):
+    assert main(["evaluate", str(make_bundle(tmp_path / "model", name="paint", version="1.0")), str(colors)]) == 0
+    out = capsys.readouterr().out
+    assert "paint 1.0 on 30 pictures" in out
+    assert "accuracy      96.7 %" in out
+    assert "precision 96.6 %, recall 93.3 %" in out
+    assert "red/008.png" in out
+
+
+def test_comparison_is_a_table_and_a_sentence(tmp_path):
+    good, bad = (
+        make_bundle(tmp_path / "good"),
+        make_bundle(tmp_path / "bad", labels="red blue green", name="bad", version="1"),
+    )
+    some = write_pictures(tmp_path / "some", {label: make_shades(label, 20) for label in ("red", "green", "blue")})
+    evaluation = evaluate(EvaluationRequest(good, some, baseline=bad))
+    lines = format_evaluation(evaluation, compare_models(evaluation))
+    assert any("against bad 1" in line for line in lines)
+    assert any(re.search(r"^  accuracy +33\.3 % → +100\.0 %  \+66\.7 \[.*\]  better$", line) for line in lines)
+    assert "better in accuracy and F1" in lines[-1]
+    assert as_dict(evaluation, compare_models(evaluation))["against"]["says"] == lines[-1]
+    assert "against" not in as_dict(evaluation)
+
+
+def test_most_certain_wrong_labels_come_first():
+    scores = np.array([[0.9, 0.3], [0.2, 0.95], [0.1, 0.0]], np.float32)
+    predictions = Predictions(("a", "b"), scores, np.array([0, 0, -1]), scores.argmax(axis=1), scores.max(axis=1))
+    assert find_wrong_labels(predictions) == [(1, 1), (0, 1), (2, 0)]
+    assert find_wrong_labels(predictions, 0.5) == [(1, 1)]
