@@ -84,7 +84,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
         from appliance.workshop.datasets.open import parse_gs_folders
-        from appliance.workshop.training.train import TrainingRequest, train
+        from appliance.workshop.training.train import TrainingRequest, train_bundle
     except ImportError as error:
         raise ApplianceError(f"training needs more libraries ({error}); {suggest_install('workshop')}") from error
 
@@ -99,10 +99,10 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         seed=arguments.seed,
         name=arguments.name,
         version=arguments.model_version,
-        gs=parse_gs_folders(arguments.gs),
+        gs_folders=parse_gs_folders(arguments.gs),
     )
     with ProgressLine() as line:
-        return train(request, line.show)
+        return train_bundle(request, line.show)
 
 
 def _as_dict(arguments: argparse.Namespace, result: "TrainingResult") -> dict[str, Any]:

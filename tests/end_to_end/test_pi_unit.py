@@ -1,7 +1,7 @@
 """The Pi's camera in the installed service: the real picamera2 from apt with a virtual camera, in the unit's sandbox.
 
 Debian has no python3-picamera2, only Raspberry Pi's archive does. So the picamera2 of the virtual camera is packed as a
-Debian package that depends on apt's numpy, and offered to the machine's apt. From there on everything is as on a Pi: the
+Debian package that depends on apt's numpy, and offered to the machine's apt. The rest is as on a Pi: the
 installer finds it in apt, makes an environment that sees the system's packages, and leaves numpy to apt. One difference
 remains: no camera device is opened (frames come from memory), so the sandbox test checks DeviceAllow instead.
 """

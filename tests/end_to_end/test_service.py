@@ -56,7 +56,8 @@ def test_hanging_thread_is_logged_and_restarts_the_service(machine):
     machine.write(
         f"{site}/hang.pth",
         "import os, sys; exec(\"class F:\\n def find_spec(s, n, p=None, t=None):\\n  if n == 'appliance.daemon.service'"
-        " and os.path.exists('/etc/hang'):\\n   import threading, appliance.daemon.pipeline as q; q.LABELING_LIMIT_S = 1;"
+        " and os.path.exists('/etc/hang'):\\n   import threading, appliance.daemon.pipeline as q;"
+        " q.LABELING_LIMIT_S = 1;"
         ' q.Pipeline._label = lambda *a: threading.Event().wait()\\nsys.meta_path.insert(0, F())")\n',
     )
     machine.write("/etc/hang", "")

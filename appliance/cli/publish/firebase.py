@@ -13,7 +13,7 @@ _FIREBASE_ARGUMENTS = ("tags", "name", "credentials", "bucket")
 _SITE_ARGUMENTS = ("site", "keys", "root_keys", "passphrase_file", "percent", "variant", "group", "version")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_firebase_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a push to Firebase ML."""
     group = parser.add_argument_group("push to Firebase ML instead of a site (until 2027-06-15)")
     group.add_argument(
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reject_arguments(arguments: argparse.Namespace) -> None:
+def reject_firebase_arguments(arguments: argparse.Namespace) -> None:
     """Check a push to a site.
 
     Raises:
@@ -44,7 +44,7 @@ def reject_arguments(arguments: argparse.Namespace) -> None:
         raise UsageError("--tag, --name, --credentials and --bucket need --firebase-ml")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run_firebase_push(arguments: argparse.Namespace) -> int:
     """Push to Firebase ML and print the published model."""
     _reject_site_arguments(arguments)
     from appliance.workshop.publishing import firebase_ml
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         tags=arguments.tags,
         bucket=arguments.bucket,
         credentials=arguments.credentials,
-        say=_print_progress,
+        report=_print_progress,
     )
     if result.left_behind:
         left = ", ".join(result.left_behind)

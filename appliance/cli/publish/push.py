@@ -5,7 +5,6 @@ from pathlib import Path
 
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json
-from appliance.cli.publish import firebase
 from appliance.cli.publish.arguments import (
     check_percent,
     make_channel_parser,
@@ -14,6 +13,7 @@ from appliance.cli.publish.arguments import (
     make_signing_parser,
     make_site_parser,
 )
+from appliance.cli.publish.firebase import add_firebase_arguments, reject_firebase_arguments, run_firebase_push
 from appliance.cli.publish.output import channel_as_dict, print_channel
 from appliance.cli.publish.site import open_publisher
 from appliance.errors import UsageError
@@ -41,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--group", metavar="NAME", help="only for devices of this group")
     parser.add_argument("--version", metavar="V", help="the version to publish (default: the bundle's own)")
-    firebase.add_arguments(parser)
+    add_firebase_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Push to the site, or to Firebase ML."""
     if arguments.firebase_ml:
-        return firebase.run(arguments)
-    firebase.reject_arguments(arguments)
+        return run_firebase_push(arguments)
+    reject_firebase_arguments(arguments)
     if not arguments.site or not arguments.keys:
         raise UsageError("push needs --site SITE and --keys DIR, or --firebase-ml")
     result = open_publisher(arguments).push(
