@@ -25,5 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.seconds < float("inf"):
         raise UsageError(f"--seconds must be 0 or more, not {arguments.seconds:g}")
     events = run_demo(arguments.seconds, lambda line: print(line, flush=True))
-    print(f"{events} events arrived from the broker", flush=True)
+    print(f"{events} events arrived from the broker.", flush=True)
     return ExitStatus.DONE if events else ExitStatus.FAILED
