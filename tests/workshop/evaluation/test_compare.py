@@ -77,7 +77,7 @@ def test_difference_that_may_be_chance_is_no_verdict(tmp_path, good, capsys):
     ],
 )
 def test_interval_without_zero_is_no_proof_of_few_pictures(tmp_path, good, capsys, alike, lost, won, verdict):
-    # The old model swaps red and green, so a picture labeled the wrong way round is right for it and lost for the new one.
+    # The old model swaps red and green, so a picture with the swapped label is right for it and wrong for the new one.
     shown = {"blue": make_shades("blue", alike), "red": make_shades("green", lost), "green": make_shades("green", won)}
     some = write_pictures(tmp_path / "some", shown)
     swapped = make_bundle(tmp_path / "swapped", labels="green red blue")

@@ -1,7 +1,7 @@
 """`appliance publish push --firebase-ml` with Google's own Admin SDK against a server on this machine.
 
-The SDK and what it needs are many packages that nothing else here uses, so they are in no lock; scripts/install-test-tools
-puts them into an environment of their own. Without them these tests are skipped and say so.
+The SDK has many dependencies that nothing else uses, so they are not locked; scripts/install-test-tools installs them
+into a separate environment. Without them these tests are skipped.
 """
 
 import json
@@ -27,18 +27,18 @@ from support.paths import PYTHON_PATH, ROOT
 RUN = ROOT / "tests/support/firebase_admin_run.py"
 
 
-def python_with_sdk() -> Path:
-    """The interpreter that has the Admin SDK."""
+def find_python_with_sdk() -> Path:
+    """Return the interpreter that has the Admin SDK."""
     imports = "import firebase_admin, google.cloud.storage, appliance"
     for python in (ROOT / ".venv-firebase/bin/python", Path(sys.executable)):
         if python.exists() and not subprocess.run([python, "-c", imports], cwd=ROOT, capture_output=True).returncode:
             return python
-    pytest.skip("Google's Admin SDK is not installed: scripts/install-test-tools")
+    pytest.skip("Google's Admin SDK is not installed; run scripts/install-test-tools")
 
 
 @pytest.fixture(scope="module")
 def python():
-    return python_with_sdk()
+    return find_python_with_sdk()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def server():
 
 @pytest.fixture
 def push(python, server, tmp_path):
-    """Runs the command as an operator with a service account's key."""
+    """Run the command with a service account's key."""
     key = server.account(tmp_path / "key.json")
 
     def run(bundle, *words):
@@ -63,15 +63,13 @@ def push(python, server, tmp_path):
     return run
 
 
-def test_a_bundle_is_created_published_and_taken_by_a_device(push, server, tmp_path, monkeypatch):
+def test_bundle_is_published_and_installed_by_a_device(push, server, tmp_path, monkeypatch):
     labels = ("day", "none", "night")
     bundle = bundle_folder(tmp_path / "mine", name="kitchen", version="2.0", labels=labels, backgroundLabel="none")
     done = push(bundle, "--tag", "flowers", "--tag", "beta")
     assert done.returncode == 0, done.stderr
     assert "Firebase project demo-project, model 1, tags flowers, beta" in done.stdout
-    assert (
-        "left behind: version 2.0, backgroundLabel 'none'" in done.stderr and "shut down on 2027-06-15" in done.stderr
-    )
+    assert "left out: version 2.0, backgroundLabel 'none'" in done.stderr and "shut down on 2027-06-15" in done.stderr
     assert "Deprecat" not in done.stderr
     (model,) = server.published.values()
     assert model["state"] == {"published": True} and model["tags"] == ["flowers", "beta"]
@@ -84,7 +82,7 @@ def test_a_bundle_is_created_published_and_taken_by_a_device(push, server, tmp_p
         assert rig.labeler.labels == labels and rig.labeler.identity.name == "kitchen"
 
 
-def test_a_second_push_replaces_what_was_there_and_keeps_its_tags(push, server, tmp_path):
+def test_second_push_replaces_the_model_and_keeps_its_tags(push, server, tmp_path):
     server.published["1"] = {
         "name": f"projects/{PROJECT}/models/1",
         "displayName": "hall",
@@ -92,13 +90,15 @@ def test_a_second_push_replaces_what_was_there_and_keeps_its_tags(push, server, 
     }
     assert push(bundle_folder(tmp_path / "old"), "--name", "kitchen", "--tag", "first").returncode == 0
     done = push(bundle_folder(tmp_path / "new", model=made_models.good(7)), "--name", "kitchen", "--json")
-    told = json.loads(done.stdout)
-    assert (told["created"], told["model_id"], told["tags"]) == (False, "2", ["first"]) and len(server.published) == 2
+    value = json.loads(done.stdout)
+    assert (value["created"], value["model_id"], value["tags"]) == (False, "2", ["first"]) and len(
+        server.published
+    ) == 2
     assert server.uploaded[f"{BUCKET}/Firebase/ML/Models/kitchen.tflite"].startswith(made_models.good(7))
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "says"),
+    ("path", "answer", "message"),
     [
         (MODELS, error(403, "Firebase ML API is disabled."), "Firebase ML API is disabled"),
         (
@@ -113,27 +113,27 @@ def test_a_second_push_replaces_what_was_there_and_keeps_its_tags(push, server, 
         ),
     ],
 )
-def test_what_google_says_no_to_is_one_sentence(push, server, tmp_path, path, answer, says):
+def test_refusal_by_google_is_one_line(push, server, tmp_path, path, answer, message):
     server.fault(path, answer)
     done = push(bundle_folder(tmp_path / "mine"))
-    assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("appliance: ")
 
 
-def test_what_firebase_finds_wrong_is_told_and_nothing_is_published(push, server, tmp_path):
+def test_invalid_model_is_reported_and_not_published(push, server, tmp_path):
     server.invalid = "Unsupported operator."
     done = push(bundle_folder(tmp_path / "mine"))
-    assert done.returncode == 1 and "does not take colours: Unsupported operator." in done.stderr
+    assert done.returncode == 1 and "Unsupported operator" in done.stderr
     assert not any(model["state"].get("published") for model in server.published.values())
 
 
-def test_a_key_that_is_none_is_told(push, tmp_path):
+def test_invalid_service_account_key_is_reported(push, tmp_path):
     (tmp_path / "no.json").write_text("{}")
     done = push(bundle_folder(tmp_path / "mine"), "--credentials", tmp_path / "no.json")
     assert done.returncode == 1 and "is not a service account's key" in done.stderr
 
 
-def test_a_bundle_that_crashes_is_not_pushed(push, server, tmp_path):
+def test_bundle_that_crashes_is_not_pushed(push, server, tmp_path):
     done = push(bundle_folder(tmp_path / "mine", model=made_models.crashes()))
     assert done.returncode == 1 and not server.uploaded
 
@@ -141,33 +141,33 @@ def test_a_bundle_that_crashes_is_not_pushed(push, server, tmp_path):
 # Without the SDK
 
 
-def test_the_labels_of_the_bundle_travel_in_the_file(tmp_path):
+def test_labels_of_the_bundle_are_embedded(tmp_path):
     bundle = read_bundle(bundle_folder(tmp_path / "mine", labels=("a", "b", "c")))
     file = tmp_path / "out.tflite"
     file.write_bytes(firebase_ml.embed_labels(bundle))
     assert read_bundle(file).labels == ("a", "b", "c")
-    assert firebase_ml.embed_labels(read_bundle(file)) == file.read_bytes(), "what carries its labels stays as it is"
+    assert firebase_ml.embed_labels(read_bundle(file)) == file.read_bytes(), "a file with its labels stays unchanged"
 
 
-def test_a_model_with_other_labels_inside_is_not_pushed(tmp_path):
+def test_model_with_other_embedded_labels_is_refused(tmp_path):
     folder = bundle_folder(
         tmp_path / "mine", model=with_labels(made_models.good(), "x", "y", "z"), labels=("a", "b", "c")
     )
-    with pytest.raises(PublishError, match="not those of its label file"):
+    with pytest.raises(PublishError, match="labels inside the model differ"):
         firebase_ml.embed_labels(read_bundle(folder))
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["--firebase-ml", "--name", "two words"], "'two words' cannot be the name of a model"),
         (["--firebase-ml", "--tag", "a/b"], "'a/b' cannot be the tag"),
-        (["--firebase-ml", "--site", "site"], "--site does not go with --firebase-ml"),
-        (["--firebase-ml", "--channel", "beta"], "--channel does not go with --firebase-ml"),
-        (["--tag", "a"], "belong to --firebase-ml"),
+        (["--firebase-ml", "--site", "site"], "--site cannot be combined with --firebase-ml"),
+        (["--firebase-ml", "--channel", "beta"], "--channel cannot be combined with --firebase-ml"),
+        (["--tag", "a"], "need --firebase-ml"),
         ([], "push needs --site SITE and --keys DIR, or --firebase-ml"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_told(tmp_path, capsys, words, says):
+def test_conflicting_arguments_are_reported(tmp_path, capsys, words, message):
     assert main(["publish", "push", str(bundle_folder(tmp_path / "mine")), *words]) in (1, 2)
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
