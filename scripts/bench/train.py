@@ -223,7 +223,7 @@ def near(data: Path, base_name: str) -> None:
             move = np.array([number - (number > left) for number in range(len(learned.labels))])
             head = fit_head(labels, (learned.values[rest], move[learned.targets[rest]]),
                             (judged.values[known], move[judged.targets[known]]), None, 0)  # fmt: skip
-            far_alone = type(head.gate)(head.gate.space, head.gate.far, None, None)
+            far_alone = type(head.gate)(head.gate.subspace, head.gate.far, None, None)
             for way, gate in (("as trained", head.gate), ("far gate alone", far_alone), ("softmax alone", None)):
                 tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
                 threshold = threshold_at(tried.score(judged.values[known]), move[judged.targets[known]], recall)

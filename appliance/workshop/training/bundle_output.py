@@ -1,8 +1,8 @@
-"""Where a new bundle is written: beside its place, and renamed into it when it is whole.
+"""Write a new bundle completely before it takes its name.
 
-Whatever ends the work before that (Ctrl-C, a full disk, an error) leaves at the place what was there, and nothing
-beside it. The folder is made when the work begins, so that a place that cannot be written to is said at once and not
-after a minute of training.
+If the work ends early (Ctrl-C, a full disk, an error), the target is unchanged and no partial file is left. The folder
+is created when the work begins, so that a target that cannot be written is reported at once and not after a minute of
+training.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from appliance.bundle.archive import write_zip
 from appliance.bundle.manifest import MAX_BYTES, load_json
-from appliance.errors import BundleError, TrainingError
+from appliance.errors import BundleError, TrainingError, describe_os_error
 from appliance.system.atomic_files import sync_tree
 
 MANIFEST = "manifest.json"
@@ -24,56 +24,58 @@ MANIFEST = "manifest.json"
 
 @contextlib.contextmanager
 def create_bundle(out: Path) -> Iterator[Path]:
-    """A folder to write a bundle into; when the block ends without an error, it stands at `out`.
+    """Yield a folder for a bundle; if the block ends without an error, the bundle is moved to `out`.
 
     Args:
-        out: A folder, or a .zip. A bundle that stands there, and nothing beside it, is replaced; anything else is left alone.
+        out: A folder, or a .zip. An existing bundle is replaced; anything else is an error.
 
     Yields:
         An empty folder on the same file system.
 
     Raises:
-        TrainingError: `out` is something else, or cannot be written to.
+        TrainingError: `out` is something else, or cannot be written.
     """
     try:
-        _require_free(out)
+        _check_target(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
     except OSError as error:
-        raise TrainingError(f"{out} cannot be written: {error.strerror}.") from error
+        raise TrainingError(f"{out} cannot be written: {describe_os_error(error)}") from error
     try:
-        made = work / "bundle"
-        made.mkdir()
-        yield made
-        os.chmod(made, 0o755)
+        bundle = work / "bundle"
+        bundle.mkdir()
+        yield bundle
+        bundle.chmod(0o755)
         if out.suffix == ".zip":
-            _zip(made, work / "bundle.zip")
-            os.replace(work / "bundle.zip", out)
+            _pack_folder(bundle, work / "bundle.zip")
+            (work / "bundle.zip").replace(out)
         else:
-            sync_tree(made)
-            _put(made, out, work / "old")
+            sync_tree(bundle)
+            _replace_folder(bundle, out, work / "old")
     except OSError as error:
-        raise TrainingError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise TrainingError(f"{out} cannot be written: {describe_os_error(error)}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _require_free(out: Path) -> None:
+def _check_target(out: Path) -> None:
     if out.name.removesuffix(".zip") in ("", ".."):
-        raise TrainingError(f"{out} names no bundle: give the folder or the .zip a name, such as my-model.")
+        raise TrainingError(
+            f"{out} contains no name for a bundle; give the folder or the .zip a name, such as my-model"
+        )
     if out.suffix == ".tflite":
         raise TrainingError(
-            f"{out} is the name of a model file: name a folder or a .zip, which holds the model and its labels."
+            f"{out} is the name of a model file; give a folder or a .zip, which contains the model and its labels"
         )
     if out.suffix == ".zip":
         if out.is_dir():
-            raise TrainingError(f"{out} is a folder: name another .zip.")
+            raise TrainingError(f"{out} is a folder; give another .zip")
         if out.exists() and not _is_bundle_zip(out):
-            raise TrainingError(f"{out} is there and is something else than a model bundle: name another .zip.")
+            raise TrainingError(f"{out} exists and is not a model bundle; give another .zip")
     elif out.exists() and not out.is_dir():
-        raise TrainingError(f"{out} is a file: name a folder or a .zip.")
+        raise TrainingError(f"{out} is a file; give a folder or a .zip")
     elif out.is_dir() and any(out.iterdir()) and not _is_bundle_folder(out):
-        raise TrainingError(f"{out} holds something else than a model bundle, which would be lost: name a new folder.")
+        raise TrainingError(f"{out} contains files other than a model bundle, which would be lost; give a new folder")
 
 
 def _is_bundle_folder(out: Path) -> bool:
@@ -96,32 +98,32 @@ def _is_bundle_zip(out: Path) -> bool:
 
 
 def _is_bundle(names: set[str], manifest: bytes) -> bool:
-    """Whether files are those that a manifest names, and nothing else that would be lost with them."""
+    """Return whether the files are those of a manifest, so that replacing them loses nothing else."""
     try:
-        said = load_json(manifest, MANIFEST)
+        values = load_json(manifest, MANIFEST)
     except BundleError:
         return False
-    if not isinstance(said, dict) or not isinstance(said.get("modelFile"), str):
+    if not isinstance(values, dict) or not isinstance(values.get("modelFile"), str):
         return False
-    return names <= {MANIFEST, said["modelFile"], str(said.get("labelsFile"))}
+    return names <= {MANIFEST, values["modelFile"], str(values.get("labelsFile"))}
 
 
-def _put(made: Path, out: Path, aside: Path) -> None:
-    """Renames a folder into its place; a folder that stands there steps aside and comes back if that fails."""
+def _replace_folder(new: Path, out: Path, aside: Path) -> None:
+    """Rename a folder to `out`; an existing folder is renamed to `aside` first, and back if that fails."""
     if not out.exists():
-        os.rename(made, out)
+        new.rename(out)
         return
     try:
-        os.rename(out, aside)
-        os.rename(made, out)
+        out.rename(aside)
+        new.rename(out)
     except BaseException:
-        # Ctrl-C may come after either of the two was done.
+        # Ctrl-C may come after either of the two.
         if aside.exists() and not out.exists():
-            os.rename(aside, out)
+            aside.rename(out)
         raise
 
 
-def _zip(folder: Path, file: Path) -> None:
+def _pack_folder(folder: Path, file: Path) -> None:
     with file.open("wb") as out:
         write_zip(out, ((path.name, path.read_bytes()) for path in sorted(folder.iterdir())), compress=True)
         out.flush()

@@ -1,4 +1,4 @@
-"""One base taught: its features of the pictures, the head fitted to them, and how good it is on the validation ones."""
+"""Train a candidate on one base: extract the features, fit the head, and measure it on the validation pictures."""
 
 import io
 import statistics
@@ -25,27 +25,27 @@ from appliance.workshop.training.training_set import TrainingSet, require_enough
 
 Progress = Callable[[str, int, int], None]
 
-# Of the time for one base: looking at pictures ends here, so that the rest suffices for the fits.
-_LOOKING, _FITTING = 0.7, 0.95
-_CHECKED_PICTURES = 4
-_CHECK_TOLERANCE = 1e-3
+# The shares of the time for one base after which extraction and fitting end; the rest suffices for the other steps.
+_EXTRACTION_SHARE, _FITTING_SHARE = 0.7, 0.95
+_SAMPLES = 4
+_SAMPLE_TOLERANCE = 1e-3
 _TIMED_RUNS, _WARM_RUNS = 7, 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedCandidate:
-    """One base's result.
+    """The result on one base.
 
     Attributes:
-        base: As it was named.
-        accuracy: Share of the validation pictures (those of background left aside) whose best label is right (top-1).
-        invoke_ms: Of the whole new model, median, one thread.
-        strength: Of the regularisation that won.
-        choice: The threshold and what it gives.
+        base: The path as given.
+        accuracy: Share of the validation pictures, without background, whose best label is right (top-1).
+        invoke_ms: Of the complete new model, median, one thread.
+        strength: The regularization that gave the best result.
+        choice: The threshold and its figures.
         model: The .tflite file.
-        counts: Pictures of each kind: train, validation, test, background, unlabeled, unreadable, computed (not remembered).
-        warnings: What the user should know, a sentence each.
-        checked: Some validation pictures with the scores that the model must give.
+        counts: Pictures of each kind: train, validation, test, background, unlabeled, unreadable, computed (uncached).
+        warnings: Sentences for the user.
+        samples: Some validation pictures with the scores that the model must give.
     """
 
     base: str
@@ -56,130 +56,146 @@ class TrainedCandidate:
     model: bytes
     counts: Mapping[str, int]
     warnings: tuple[str, ...]
-    checked: Sequence[tuple[Example, np.ndarray]]
+    samples: Sequence[tuple[Example, np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingTimer:
-    """Until when pictures are looked at, and heads fitted; on the monotonic clock, None: no limit."""
+    """The end of extraction and of fitting on the monotonic clock; None for no limit."""
 
-    looking_s: float | None = None
-    fitting_s: float | None = None
+    extraction_end_s: float | None = None
+    fitting_end_s: float | None = None
 
     @classmethod
     def start(cls, seconds: float | None) -> "TrainingTimer":
-        """The deadline of a trial that may take so long from now."""
+        """Start a timer for a candidate that may take this long from now."""
         if seconds is None:
             return cls()
-        now = time.monotonic()
-        return cls(now + _LOOKING * seconds, now + _FITTING * seconds)
+        now_s = time.monotonic()
+        return cls(now_s + _EXTRACTION_SHARE * seconds, now_s + _FITTING_SHARE * seconds)
 
     def is_fitting_over(self) -> bool:
-        """Whether fitting should come to an end."""
-        return self.fitting_s is not None and time.monotonic() >= self.fitting_s
+        """Return whether fitting should end."""
+        return self.fitting_end_s is not None and time.monotonic() >= self.fitting_end_s
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateOptions:
+    """What the candidates of one training have in common.
+
+    Attributes:
+        cache: The feature cache.
+        seed: Of every random choice.
+        name: The bundle's name, written into the model.
+        progress: Called with the current step, and (done, total) of it.
+    """
+
+    cache: FeatureCache
+    seed: int
+    name: str
+    progress: Progress
 
 
 def train_candidate(
-    base: Base,
-    pictures: TrainingSet,
-    cache: FeatureCache,
-    deadline: TrainingTimer,
-    seed: int,
-    name: str,
-    progress: Progress,
+    base: Base, training_set: TrainingSet, timer: TrainingTimer, options: CandidateOptions
 ) -> TrainedCandidate:
-    """Teaches one base.
+    """Train a head on one base.
 
     Args:
-        base: What sees.
-        pictures: What is to be learned, and chosen by.
-        cache: Where features are remembered.
-        deadline: When to stop.
-        seed: Of every random choice.
-        name: Of the bundle, written into the model.
-        progress: Called with what is being done, and how much of it.
+        base: Computes the features.
+        training_set: The pictures for fitting and for validation.
+        timer: Ends the steps early.
+        options: Common to all candidates.
 
     Raises:
-        TrainingError: Too few pictures could be read, or looked at in time.
-        BaseModelError: What the base sees is not numbers.
+        TrainingError: Too few pictures could be read, or processed in time.
+        BaseModelError: The base gives values that are not numbers.
         BundleError: The base does not run.
     """
-    shown = Path(base.shown).name
-    looking = f"looking at the pictures with {shown}"
-    seen = extract_features(
-        base, pictures.pictures, cache, lambda done, total: progress(looking, done, total), deadline.looking_s
+    short_name = Path(base.display_name).name
+    step = f"extracting features with {short_name}"
+    features = extract_features(
+        base,
+        training_set.pictures,
+        options.cache,
+        lambda done, total: options.progress(step, done, total),
+        timer.extraction_end_s,
     )
-    targets, validates = pictures.targets[seen.kept], pictures.validates[seen.kept]
-    require_enough(pictures, seen.kept, len(seen.unreadable), seen.left_out)
-    if not np.isfinite(seen.values).all():
-        raise BaseModelError(f"{base.shown} cannot serve as a base: it gives values that are not numbers.")
-    progress(f"fitting the head of {shown}", 0, 0)
-    judged = seen.values[validates], targets[validates]
-    learned = seen.values[~validates], targets[~validates]
-    head = fit_head(pictures.labels, learned, judged, pictures.background, seed, deadline.is_fitting_over)
-    scores = head.score(judged[0])
-    background = None if pictures.background is None else pictures.labels.index(pictures.background)
-    strange = pictures.is_background[seen.kept]
-    model = write_model(base, head, name)
-    some = np.flatnonzero(validates)[:_CHECKED_PICTURES]
+    require_enough(training_set, features.kept, len(features.unreadable), features.left_out)
+    if not np.isfinite(features.values).all():
+        raise BaseModelError(f"{base.display_name} cannot serve as a base: it gives values that are not numbers")
+    options.progress(f"fitting the head of {short_name}", 0, 0)
+    targets, validates = training_set.targets[features.kept], training_set.is_validation[features.kept]
+    validation = features.values[validates], targets[validates]
+    train = features.values[~validates], targets[~validates]
+    head = fit_head(
+        training_set.labels, train, validation, training_set.background, options.seed, timer.is_fitting_over
+    )
+    scores = head.score(validation[0])
+    background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
+    is_background = training_set.is_background[features.kept]
+    model = write_model(base, head, options.name)
+    samples = np.flatnonzero(validates)[:_SAMPLES]
     return TrainedCandidate(
-        base=base.shown,
-        accuracy=float((scores.argmax(axis=1) == judged[1])[~strange[validates]].mean()),
-        invoke_ms=_invoke_ms(model, base.shown),
+        base=base.display_name,
+        accuracy=float((scores.argmax(axis=1) == validation[1])[~is_background[validates]].mean()),
+        invoke_ms=_measure_invoke_ms(model, base.display_name),
         strength=head.strength,
-        choice=choose_validation_threshold(scores, judged[1], background),
+        choice=choose_validation_threshold(scores, validation[1], background_index),
         model=model,
-        counts=_counts(pictures, seen, strange, validates),
-        warnings=_warnings(seen, base),
-        checked=[(pictures.pictures[seen.kept[place]], scores[rank]) for rank, place in enumerate(some)],
+        counts=_count_pictures(training_set, features, is_background, validates),
+        warnings=_list_warnings(features, base),
+        samples=[(training_set.pictures[features.kept[index]], scores[rank]) for rank, index in enumerate(samples)],
     )
 
 
 def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:
-    """Labels a few pictures with a written bundle, as a device would.
+    """Label the sample pictures with a written bundle, as a device does, and compare the scores.
 
     Raises:
-        TrainingError: It does not give the scores it was fitted to give.
-        BundleError: It cannot be loaded.
+        TrainingError: The scores differ from those of the fitted head.
+        BundleError: The bundle cannot be loaded.
     """
     labeler = Labeler(bundle)
-    for picture, expected in candidate.checked:
+    for picture, expected in candidate.samples:
         scores = labeler.score(read_picture(io.BytesIO(picture.read_bytes()), picture.name))
-        if not np.allclose(scores, expected, atol=_CHECK_TOLERANCE):
+        if not np.allclose(scores, expected, atol=_SAMPLE_TOLERANCE):
             raise TrainingError(
-                f"{candidate.base} cannot serve as a base here: with its new head it gives other scores than it was "
-                f"taught (on {picture.name} up to {np.abs(scores - expected).max():.3f} off)."
+                f"{candidate.base} cannot serve as a base on this system: with its new head it gives other scores than "
+                f"in training (on {picture.name} up to {np.abs(scores - expected).max():.3f} off)"
             )
 
 
-def _invoke_ms(model: bytes, shown: str) -> float:
-    loaded = LoadedModel(model, shown, "auto", 1)
+def _measure_invoke_ms(model: bytes, display_name: str) -> float:
+    loaded = LoadedModel(model, display_name, "auto", 1)
     loaded.write(np.zeros(loaded.inputs[0].shape, loaded.inputs[0].dtype))
-    times = []
+    times_ms = []
     for _ in range(_WARM_RUNS + _TIMED_RUNS):
-        before = time.perf_counter()
+        started_s = time.perf_counter()
         loaded.invoke()
-        times.append((time.perf_counter() - before) * 1000)
-    return statistics.median(times[_WARM_RUNS:])
+        times_ms.append((time.perf_counter() - started_s) * 1000)
+    return statistics.median(times_ms[_WARM_RUNS:])
 
 
-def _counts(pictures: TrainingSet, seen: Features, background: np.ndarray, validates: np.ndarray) -> dict[str, int]:
+def _count_pictures(
+    training_set: TrainingSet, features: Features, is_background: np.ndarray, validates: np.ndarray
+) -> dict[str, int]:
     return {
-        "train": int((~validates & ~background).sum()),
-        "validation": int((validates & ~background).sum()),
-        "test": sum(pictures.tests.values()),
-        "background": int(background.sum()),
-        "unlabeled": pictures.unlabeled,
-        "unreadable": len(seen.unreadable),
-        "computed": seen.computed,
+        "train": int((~validates & ~is_background).sum()),
+        "validation": int((validates & ~is_background).sum()),
+        "test": sum(training_set.test_counts.values()),
+        "background": int(is_background.sum()),
+        "unlabeled": training_set.unlabeled,
+        "unreadable": len(features.unreadable),
+        "computed": features.computed,
     }
 
 
-def _warnings(seen: Features, base: Base) -> tuple[str, ...]:
-    said = []
-    if seen.unreadable:
-        reasons = " ".join(reason for _, reason in seen.unreadable[:3])
-        said.append(f"{len(seen.unreadable)} pictures could not be read and were left out. {reasons}")
-    if seen.left_out:
-        said.append(f"{seen.left_out} pictures were left out because the budget was used up ({base.shown}).")
-    return tuple(said)
+def _list_warnings(features: Features, base: Base) -> tuple[str, ...]:
+    warnings = []
+    if features.unreadable:
+        reasons = "; ".join(reason for _, reason in features.unreadable[:3])
+        warnings.append(f"{len(features.unreadable)} pictures could not be read and were left out: {reasons}")
+    if features.left_out:
+        warnings.append(f"{features.left_out} pictures were left out because the budget ran out ({base.display_name})")
+    return tuple(warnings)

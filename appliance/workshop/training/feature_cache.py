@@ -1,7 +1,7 @@
-"""Remembers the features of pictures between trainings, in one SQLite file of bounded size.
+"""Cache the features of pictures between trainings, in one SQLite file of bounded size.
 
-It lies in `$XDG_CACHE_HOME/appliance` (~/.cache/appliance). It is only a cache: whatever is wrong with it, training
-goes on without. What was not asked for longest makes room.
+The file is in `$XDG_CACHE_HOME/appliance` (~/.cache/appliance). It is only a cache: if it fails, training continues
+without it. The features that were not used for the longest time are removed first.
 """
 
 import contextlib
@@ -9,12 +9,14 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-log = logging.getLogger(__name__)
+from appliance.errors import describe_os_error
+
+log = logging.getLogger("appliance")
 
 MAX_BYTES = 256 * 1024 * 1024
 _BATCH = 200
@@ -26,30 +28,32 @@ CREATE TABLE IF NOT EXISTS features (
 
 
 def default_cache_file() -> Path:
-    """Where the cache lies for this user."""
+    """Return the cache file of this user."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "appliance" / "features.sqlite"
 
 
 class FeatureCache:
-    """The cache file; `max_bytes` bounds it."""
+    """The cache file, bounded by `max_bytes`."""
 
-    def __init__(self, file: Path | None, max_bytes: int = MAX_BYTES):
-        """Args:
-        file: Made where it is missing; None: nothing is remembered.
-        max_bytes: Of the features kept.
+    def __init__(self, file: Path | None, max_bytes: int = MAX_BYTES) -> None:
+        """Refer to a cache file without opening it.
+
+        Args:
+            file: Created if missing; None caches nothing.
+            max_bytes: Limit on the cached features.
         """
         self._file = file
         self._max_bytes = max_bytes
 
     @contextlib.contextmanager
     def open_store(self, base: str) -> Iterator["FeatureStore"]:
-        """The features that one base gave; what was put there is kept, also when the block is left by Ctrl-C."""
-        shelf = FeatureStore(self._connect(), base)
+        """Open the features of one base; what was put is kept, even if the block is left by Ctrl-C."""
+        store = FeatureStore(self._connect(), base)
         try:
-            yield shelf
+            yield store
         finally:
-            shelf.close(self._max_bytes)
+            store.close(self._max_bytes)
 
     def _connect(self) -> sqlite3.Connection | None:
         if self._file is None:
@@ -57,30 +61,30 @@ class FeatureCache:
         try:
             return _open(self._file)
         except sqlite3.OperationalError as error:
-            log.warning("Features are not remembered: %s cannot be used (%s).", self._file, error)
+            log.warning("features are not cached: %s cannot be used (%s)", self._file, error)
         except sqlite3.DatabaseError as error:
-            log.warning("The cache of features %s is damaged (%s); a new one is begun.", self._file, error)
+            log.warning("the feature cache %s is damaged (%s); a new one is created", self._file, error)
             with contextlib.suppress(OSError, sqlite3.Error):
                 self._file.unlink()
                 return _open(self._file)
         except OSError as error:
-            log.warning("Features are not remembered: %s cannot be used (%s).", self._file, error.strerror)
+            log.warning("features are not cached: %s cannot be used (%s)", self._file, describe_os_error(error))
         return None
 
 
 class FeatureStore:
     """One base's features in an open cache; belongs to the thread that opened it."""
 
-    def __init__(self, connection: sqlite3.Connection | None, base: str):
+    def __init__(self, connection: sqlite3.Connection | None, base: str) -> None:
         self._connection = connection
         self._base = base
         self._new: list[tuple[str, bytes, bytes, int]] = []
 
     def get(self, pictures: Sequence[bytes], dtype: np.dtype, size: int) -> dict[bytes, np.ndarray]:
-        """The features that are known of these pictures, by hash: (size,) of the given dtype."""
+        """Return the cached features of these pictures, by hash: (size,) of the given dtype."""
         found: dict[bytes, np.ndarray] = {}
 
-        def ask(connection: sqlite3.Connection) -> None:
+        def query(connection: sqlite3.Connection) -> None:
             for picture in set(pictures):
                 row = connection.execute(
                     "SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture)
@@ -94,19 +98,19 @@ class FeatureStore:
             )
             connection.commit()
 
-        self._try(ask)
+        self._try(query)
         return found
 
     def put(self, picture: bytes, stored: np.ndarray) -> None:
-        """Keeps the features of one picture."""
+        """Store the features of one picture."""
         self._new.append((self._base, picture, stored.tobytes(), int(time.time())))
         if len(self._new) >= _BATCH:
             self._write()
 
     def close(self, max_bytes: int) -> None:
-        """Writes what is left, makes room and closes the file."""
+        """Write the pending features, prune the cache and close the file."""
         self._write()
-        self._try(lambda connection: _make_room(connection, max_bytes))
+        self._try(lambda connection: _prune(connection, max_bytes))
         if self._connection is not None:
             self._connection.close()
 
@@ -120,14 +124,14 @@ class FeatureStore:
         if new:
             self._try(insert)
 
-    def _try(self, work) -> None:
-        """Does it; a cache that fails (disk full, damaged) is given up for this run, and that is said once."""
+    def _try(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the work; a cache that fails (disk full, damaged) is abandoned for this run after one warning."""
         if self._connection is None:
             return
         try:
             work(self._connection)
         except sqlite3.Error as error:
-            log.warning("The cache of features failed (%s); going on without it.", error)
+            log.warning("the feature cache failed (%s); continuing without it", error)
             self._connection.close()
             self._connection = None
 
@@ -136,9 +140,9 @@ def _open(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, timeout=5)
     try:
-        # Freed pages go back to the disk; must be said before the first table.
+        # Returns freed pages to the disk; has an effect only before the first table is created.
         connection.execute("PRAGMA auto_vacuum = FULL")
-        connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes is computed again
+        connection.execute("PRAGMA synchronous = OFF")  # features lost in a power cut are computed again
         connection.execute(_TABLE)
         connection.commit()
         connection.execute("SELECT count(*) FROM features").fetchone()
@@ -148,11 +152,11 @@ def _open(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _make_room(connection: sqlite3.Connection, max_bytes: int) -> None:
+def _prune(connection: sqlite3.Connection, max_bytes: int) -> None:
     (total,) = connection.execute("SELECT coalesce(sum(length(stored) + 128), 0) FROM features").fetchone()
     if total <= max_bytes:
         return
-    # Down to four fifths, so that not every training has to do this.
+    # Down to four fifths, so that not every training has to prune.
     surplus = total - max_bytes * 4 // 5
     rows = []
     for base, picture, size in connection.execute(

@@ -1,14 +1,16 @@
-"""The head that is taught: softmax regression on pooled features, and a gate for what it has not been taught.
+"""Fit the head of a model: softmax regression on pooled features, and a gate that rejects other subjects.
 
-Let x = sqrt(max(pooled, 0)); the square root weakens the few loud features, and without it the gate hardly works.
+Let x = sqrt(max(pooled, 0)); the square root weakens the few large features, and without it the gate hardly works.
 
-- The softmax says which label: fitted for several strengths of regularisation; the one with the best accuracy on the
-  validation pictures stays (by log-loss one would lose 1.5 points of accuracy on flowers).
-- The gate says whether it is any of them: see gate.py. It multiplies all labels alike, so their order stays.
-- With background pictures the softmax has one class more. The gate is fitted without them: it is to know the labels.
+- The softmax chooses the label. It is fitted with several strengths of regularization; the one with the best accuracy
+  on the validation pictures is used (choosing by log-loss would lose 1.5 points of accuracy on flowers).
+- The gate measures whether the picture shows any of the labels: see gate.py. It multiplies all scores by the same
+  factor, so their order does not change.
+- Background pictures add a class to the softmax. The gate is fitted without them, because it has to recognize the
+  labels.
 
-All is computed in float64 on one thread, with the signs of eigenvectors fixed and the results rounded, so that the same
-pictures and seed give the same numbers on the same machine. This is the only module that knows scikit-learn.
+Everything is computed in float64 on one thread, with the signs of eigenvectors fixed and the results rounded, so that
+the same pictures and seed give the same numbers on the same machine. This is the only module that uses scikit-learn.
 """
 
 import warnings
@@ -35,8 +37,8 @@ class ClassifierHead:
         labels: In the order of the scores.
         weights: (labels, size).
         intercepts: (labels,).
-        gate: None where there is none.
-        strength: scikit-learn's C that won on validation.
+        gate: None for a head without a gate.
+        strength: scikit-learn's C with the best result on the validation pictures.
     """
 
     labels: tuple[str, ...]
@@ -46,17 +48,18 @@ class ClassifierHead:
     strength: float
 
     def score(self, pooled: np.ndarray) -> np.ndarray:
-        """(pictures, size) pooled features → (pictures, labels), as the written model gives them within 1e-5."""
+        """(pictures, size) pooled features → (pictures, labels), equal to the written model's within 1e-5."""
         x = sqrt_features(pooled)
         logits = x @ self.weights.T + self.intercepts
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        softmax = powers / powers.sum(axis=1, keepdims=True)
+        softmax: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
         return softmax if self.gate is None else softmax * self.gate.acceptance(x)[:, np.newaxis]
 
 
 def sqrt_features(pooled: np.ndarray) -> np.ndarray:
-    """Pooled features as the head takes them."""
-    return np.sqrt(np.maximum(pooled, 0))
+    """Return the square root of pooled features, the input of the head; negative ones become 0."""
+    x: np.ndarray = np.sqrt(np.maximum(pooled, 0))
+    return x
 
 
 def fit_head(
@@ -65,49 +68,67 @@ def fit_head(
     validation: tuple[np.ndarray, np.ndarray],
     background: str | None,
     seed: int,
-    enough: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> ClassifierHead:
-    """Fits a head.
+    """Fit a head.
 
     Args:
-        labels: Their names, the background's among them; at least two.
-        train: (pooled features (pictures, size), labels as numbers (pictures,)); every label occurs.
-        validation: The same, to choose the strength by.
-        background: The label that the gate is not to know.
+        labels: Their names, including the background's; at least two.
+        train: (pooled features (pictures, size), indexes of labels (pictures,)); every label occurs.
+        validation: The same, for the choice of the strength.
+        background: The label that the gate is fitted without.
         seed: Of the folds.
-        enough: Asked between fits; true: what is there must do.
+        is_over: Called between fits; if it returns True, the best fit so far is used.
     """
     x, y = sqrt_features(train[0]), train[1]
-    known = np.ones(len(y), bool) if background is None else y != labels.index(background)
-    # Each fit is on one thread, for the sake of the same numbers; two fits need not wait for each other.
-    with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as beside:
-        gate = beside.submit(fit_gate, x[known], y[known], seed)
-        weights, intercepts, strength = _fit_softmax(x, y, validation, enough)
-        return ClassifierHead(tuple(labels), weights, intercepts, gate.result(), strength)
+    is_label = np.ones(len(y), bool) if background is None else y != labels.index(background)
+    # Each fit runs on one thread, so that its numbers are reproducible; the two fits run in parallel.
+    with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as pool:
+        gate = pool.submit(fit_gate, x[is_label], y[is_label], seed)
+        fit = _fit_softmax(x, y, validation, is_over)
+        return ClassifierHead(tuple(labels), fit.weights, fit.intercepts, gate.result(), fit.strength)
+
+
+@dataclass(frozen=True, slots=True)
+class _SoftmaxFit:
+    """A fitted softmax with its accuracy and mean log-likelihood on the validation pictures."""
+
+    weights: np.ndarray
+    intercepts: np.ndarray
+    strength: float
+    merit: tuple[float, float]
 
 
 def _fit_softmax(
-    x: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray], enough: Callable[[], bool]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    seen, wanted = sqrt_features(validation[0]), validation[1]
-    best: tuple[tuple[float, float], np.ndarray, np.ndarray, float] | None = None
-    for strength in STRENGTHS:
-        if best is not None and enough():
+    x: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray], is_over: Callable[[], bool]
+) -> _SoftmaxFit:
+    validation_x, targets = sqrt_features(validation[0]), validation[1]
+    best = _fit_strength(x, y, validation_x, targets, STRENGTHS[0])
+    for strength in STRENGTHS[1:]:
+        if is_over():
             break
-        model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the best of 300 steps is taken as it is
-            model.fit(x, y)
-        weights, intercepts = model.coef_, model.intercept_
-        if len(weights) == 1:
-            # For two classes scikit-learn keeps the difference of their logits.
-            weights, intercepts = np.vstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
-        logits = seen @ weights.T + intercepts
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        likelihood = shifted[np.arange(len(wanted)), wanted] - np.log(np.exp(shifted).sum(axis=1))
-        # Where accuracy is the same, as often with few pictures, the likelihood of the right labels decides.
-        merit = (round(float((logits.argmax(axis=1) == wanted).mean()), 9), round(float(likelihood.mean()), 9))
-        if best is None or merit > best[0]:
-            best = merit, weights, intercepts, strength
-    _, weights, intercepts, strength = best
-    return np.round(weights, _DECIMALS), np.round(intercepts, _DECIMALS), strength
+        fit = _fit_strength(x, y, validation_x, targets, strength)
+        if fit.merit > best.merit:
+            best = fit
+    return _SoftmaxFit(
+        np.round(best.weights, _DECIMALS), np.round(best.intercepts, _DECIMALS), best.strength, best.merit
+    )
+
+
+def _fit_strength(
+    x: np.ndarray, y: np.ndarray, validation_x: np.ndarray, targets: np.ndarray, strength: float
+) -> _SoftmaxFit:
+    model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the result after 300 steps is good enough
+        model.fit(x, y)
+    weights, intercepts = model.coef_, model.intercept_
+    if len(weights) == 1:
+        # For two classes, scikit-learn stores the difference of their logits.
+        weights, intercepts = np.vstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
+    logits = validation_x @ weights.T + intercepts
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    likelihood = shifted[np.arange(len(targets)), targets] - np.log(np.exp(shifted).sum(axis=1))
+    # If the accuracy is equal, which is common with few pictures, the likelihood of the correct labels decides.
+    merit = (round(float((logits.argmax(axis=1) == targets).mean()), 9), round(float(likelihood.mean()), 9))
+    return _SoftmaxFit(weights, intercepts, strength, merit)

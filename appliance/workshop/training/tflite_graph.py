@@ -1,15 +1,15 @@
-"""A .tflite file as a graph that can be cut and grown, without TensorFlow.
+"""Edit a .tflite file as a graph: cut it and append operators, without TensorFlow.
 
-A base is opened, cut where its pooled features come out (what lay behind is thrown away with every tensor, buffer and
-operator code that nothing needs any more), and operators of a new head are appended. The generated readers and
-writers of tensorflow/lite/schema/schema.fbs that come with LiteRT do the reading and writing; models are not run here.
+A base is opened and cut at its pooled features (the rest is removed, including every tensor, buffer and operator code
+that is no longer used), and the operators of a new head are appended. The generated readers and writers of
+tensorflow/lite/schema/schema.fbs that are part of LiteRT read and write the file; models are not run here.
 
-What they leave to their user, and what is done about it here:
+They leave this to their user:
 
-- An old file names an operator in `deprecatedBuiltinCode`, a new one in `builtinCode`: the larger counts.
-- The Python writer does not align the buffers to 16 bytes as schema.fbs demands; on Arm that would matter.
-- Metadata and signatures describe the output that was cut off: they are dropped.
-- Buffer 0 must stay empty; tensors without data point to it.
+- An old file has an operator in `deprecatedBuiltinCode`, a new one in `builtinCode`: the larger counts.
+- The Python writer does not align the buffers to 16 bytes, which schema.fbs requires and Arm processors need.
+- Metadata and signatures describe the removed output, so they are removed.
+- Buffer 0 must stay empty; tensors without data refer to it.
 """
 
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ from appliance.errors import BaseModelError
 
 Op = schema.BuiltinOperator
 _POOLS = (Op.AVERAGE_POOL_2D, Op.MEAN)
-_TYPES = {
+_TYPES: dict[np.dtype, int] = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
-_DTYPES = {number: dtype for dtype, number in _TYPES.items()}
+_DTYPES: dict[int, np.dtype] = {number: dtype for dtype, number in _TYPES.items()}
 _ALIGNMENT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """The tensor of pooled features: value = (stored − zero_point) · scale, scale 0 where it is not quantised."""
+    """The tensor of pooled features: value = (stored − zero_point) · scale, scale 0 if it is not quantized."""
 
     index: int
     shape: tuple[int, ...]
@@ -50,24 +50,26 @@ class Pooled:
         return self.shape[-1]
 
     def dequantize(self, stored: np.ndarray) -> np.ndarray:
-        """Stored features (pictures, size) as float64."""
+        """Convert stored features (pictures, size) to float64."""
         if self.scale:
             return (stored.astype(np.float64) - self.zero_point) * np.float64(np.float32(self.scale))
         return stored.astype(np.float64)
 
 
 class Graph:
-    """The one graph of a .tflite file, to be changed in place."""
+    """The only graph of a .tflite file, edited in place."""
 
-    def __init__(self, model: bytes, shown: str):
-        """Args:
+    def __init__(self, model: bytes, display_name: str) -> None:
+        """Read the graph of a model.
+
+        Args:
             model: The bytes of a .tflite file.
-            shown: What to call it in errors.
+            display_name: How to refer to it in errors.
 
         Raises:
-            BaseModelError: It is damaged, or of a kind that cannot be changed here.
+            BaseModelError: It is damaged, or of a kind that cannot be edited.
         """
-        self._shown = shown
+        self._display_name = display_name
         try:
             self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
             graphs = self._model.subgraphs or []
@@ -75,13 +77,14 @@ class Graph:
                 max(code.builtinCode, code.deprecatedBuiltinCode) for code in self._model.operatorCodes or []
             ]
         except Exception as error:
-            raise BaseModelError(f"{shown} is damaged: its graph cannot be read.") from error
+            raise BaseModelError(f"{display_name} is damaged: its graph cannot be read") from error
         if len(graphs) != 1 or not graphs[0].operators or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
             raise BaseModelError(
-                f"{shown} cannot serve as a base: an image classifier or extractor has one graph with one input and one output."
+                f"{display_name} cannot serve as a base: an image classifier or extractor has one graph with one input "
+                "and one output"
             )
         if any((buffer.offset or 0) > 1 for buffer in self._model.buffers):
-            raise BaseModelError(f"{shown} cannot serve as a base: it keeps its weights outside the flatbuffer.")
+            raise BaseModelError(f"{display_name} cannot serve as a base: its weights are outside the flatbuffer")
         self._graph = graphs[0]
 
     @property
@@ -90,40 +93,40 @@ class Graph:
         return int(self._graph.outputs[0])
 
     def find_pooled(self) -> Pooled:
-        """The pooled features: the last average over the whole picture that everything behind it depends on.
+        """Find the pooled features: the last average over the whole picture that the output depends on exclusively.
 
-        Found by walking back from the output, whatever lies behind (a classifier's layers, or nothing in an
-        extractor). An average inside a block (squeeze and excitation) does not count: other paths lead around it.
+        The search goes back from the output, past the layers of a classifier. An average inside a block (squeeze and
+        excitation) is skipped, because other paths bypass it.
 
         Raises:
-            BaseModelError: There is none.
+            BaseModelError: There are none.
         """
         operators = self._graph.operators
-        for place in reversed(sorted(self._needed([self.output]))):
-            operator = operators[place]
+        for index in sorted(self._find_needed([self.output]), reverse=True):
+            operator = operators[index]
             output = int(operator.outputs[0])
             tensor = self._graph.tensors[output]
             shape = tuple(int(size) for size in (tensor.shape if tensor.shape is not None else ()))
             channels_only = len(shape) in (2, 4) and shape[-1] > 1 and all(size == 1 for size in shape[:-1])
             if self._codes[operator.opcodeIndex] not in _POOLS or not channels_only or tensor.type not in _DTYPES:
                 continue
-            if self._reaches_input_around(output):
+            if self._is_bypassed(output):
                 continue
-            scale, zero_point = _quantisation(tensor)
+            scale, zero_point = _read_quantization(tensor)
             return Pooled(output, shape, _DTYPES[tensor.type], scale, zero_point)
         raise BaseModelError(
-            f"{self._shown} cannot serve as a base: it has no layer that averages its features over the picture "
-            "(AVERAGE_POOL_2D or MEAN); take an image classifier or an embedding extractor, such as a MobileNet."
+            f"{self._display_name} cannot serve as a base: it has no layer that averages its features over the picture "
+            "(AVERAGE_POOL_2D or MEAN); use an image classifier or an embedding extractor, such as a MobileNet"
         )
 
     def cut(self, output: int) -> int:
-        """Makes tensor `output` the graph's output and throws away all that it does not need.
+        """Make tensor `output` the graph's output and remove everything that it does not depend on.
 
         Returns:
             The tensor's new index.
         """
         graph, model = self._graph, self._model
-        graph.operators = [graph.operators[place] for place in sorted(self._needed([output]))]
+        graph.operators = [graph.operators[index] for index in sorted(self._find_needed([output]))]
         used = {int(graph.inputs[0]), output}
         for operator in graph.operators:
             lists = (operator.inputs, operator.outputs, operator.intermediates)
@@ -148,18 +151,18 @@ class Graph:
         return tensors[output]
 
     def add_constant(self, values: np.ndarray, name: str) -> int:
-        """Adds a constant tensor (float32 or int32); returns its index."""
+        """Add a constant tensor (float32 or int32); return its index."""
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(
             np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), np.uint8
         )
         self._model.buffers.append(buffer)
-        return self._tensor(values.shape, values.dtype, name, len(self._model.buffers) - 1)
+        return self._add_tensor(values.shape, values.dtype, name, len(self._model.buffers) - 1)
 
     def add(
         self, code: int, inputs: Sequence[int], shape: Sequence[int], name: str, options: Any = None, version: int = 1
     ) -> int:
-        """Adds an operator with one float32 output of the given shape.
+        """Append an operator with one float32 output of the given shape.
 
         Args:
             code: One of schema.BuiltinOperator.
@@ -167,14 +170,14 @@ class Graph:
             shape: Of the output.
             name: Of the output.
             options: The options table, such as schema.SoftmaxOptionsT; its class names the kind.
-            version: Of the operator: a runtime refuses a version that does not know its types.
+            version: Of the operator; a runtime rejects a version that does not support its types.
 
         Returns:
             The index of the output.
         """
-        output = self._tensor(shape, np.dtype(np.float32), name, 0)
+        output = self._add_tensor(shape, np.dtype(np.float32), name, 0)
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._opcode(code, version)
+        operator.opcodeIndex = self._get_opcode(code, version)
         operator.inputs, operator.outputs = list(inputs), [output]
         if options is not None:
             operator.builtinOptions = options
@@ -183,7 +186,7 @@ class Graph:
         return output
 
     def pack(self, output: int, description: str, metadata: bytes | None = None) -> bytes:
-        """The graph as a .tflite file.
+        """Return the graph as a .tflite file.
 
         Args:
             output: The tensor that becomes the graph's output.
@@ -211,29 +214,32 @@ class Graph:
         finally:
             model.buffers = kept
 
-    def _needed(self, outputs: Sequence[int], stop: int | None = None) -> set[int]:
-        """The places of all operators that `outputs` depend on, not going back beyond the tensor `stop`."""
-        makers = {int(made): place for place, operator in enumerate(self._graph.operators) for made in operator.outputs}
+    def _find_needed(self, outputs: Sequence[int], stop: int | None = None) -> set[int]:
+        """Return the indexes of all operators that `outputs` depend on, not going back beyond the tensor `stop`."""
+        producers = {
+            int(output): index for index, operator in enumerate(self._graph.operators) for output in operator.outputs
+        }
         found: set[int] = set()
-        waiting = list(outputs)
-        while waiting:
-            tensor = waiting.pop()
-            place = makers.get(tensor)
-            if place is None or tensor == stop or place in found:
+        pending = list(outputs)
+        while pending:
+            tensor = pending.pop()
+            index = producers.get(tensor)
+            if index is None or tensor == stop or index in found:
                 continue
-            found.add(place)
-            waiting.extend(int(index) for index in self._graph.operators[place].inputs if index >= 0)
+            found.add(index)
+            pending.extend(int(needed) for needed in self._graph.operators[index].inputs if needed >= 0)
         return found
 
-    def _reaches_input_around(self, tensor: int) -> bool:
-        """Whether the output depends on the picture by another way than through `tensor`."""
+    def _is_bypassed(self, tensor: int) -> bool:
+        """Return whether the output depends on the picture by a path that does not include `tensor`."""
         if tensor == self.output:
             return False
         operators = self._graph.operators
-        behind = self._needed([self.output], stop=tensor)
-        return any(int(self._graph.inputs[0]) in {int(index) for index in operators[place].inputs} for place in behind)
+        others = self._find_needed([self.output], stop=tensor)
+        picture = int(self._graph.inputs[0])
+        return any(picture in {int(tensor) for tensor in operators[index].inputs} for index in others)
 
-    def _tensor(self, shape: Sequence[int], dtype: np.dtype, name: str, buffer: int) -> int:
+    def _add_tensor(self, shape: Sequence[int], dtype: np.dtype, name: str, buffer: int) -> int:
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type, tensor.buffer = (
             name,
@@ -244,10 +250,10 @@ class Graph:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def _opcode(self, code: int, version: int) -> int:
-        for place, known in enumerate(self._model.operatorCodes):
-            if self._codes[place] == code and known.version == version:
-                return place
+    def _get_opcode(self, code: int, version: int) -> int:
+        for index, known in enumerate(self._model.operatorCodes):
+            if self._codes[index] == code and known.version == version:
+                return index
         added = schema.OperatorCodeT()
         added.builtinCode, added.version = code, version
         added.deprecatedBuiltinCode = min(code, 127)
@@ -256,10 +262,10 @@ class Graph:
         return len(self._codes) - 1
 
 
-class _AlignedBuffer(schema.BufferT):
-    """A buffer that is written where schema.fbs wants it: at a multiple of 16 bytes."""
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the generated code has no types
+    """A buffer at a multiple of 16 bytes, as schema.fbs requires."""
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the generated code's name
+    def Pack(self, builder: flatbuffers.Builder) -> Any:  # noqa: N802 - the generated code's name
         data = None
         if self.data is not None and len(self.data):
             payload = np.asarray(self.data, np.uint8).tobytes()
@@ -273,7 +279,7 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
-def _quantisation(tensor: Any) -> tuple[float, int]:
+def _read_quantization(tensor: Any) -> tuple[float, int]:
     parameters = tensor.quantization
     if (
         tensor.type == schema.TensorType.FLOAT32

@@ -1,7 +1,7 @@
-"""Writes a fitted head behind a base's pooled features, as operators of the model itself.
+"""Write a fitted head behind a base's pooled features, as operators of the model itself.
 
-What comes out is one .tflite with its labels inside that any TFLite runtime runs. Only operators that both runtimes
-know and run with their accelerated kernels are used, so the base's own kernels stay as fast as they were:
+The result is one .tflite with its labels inside that any TFLite runtime runs. Only operators are used that both
+runtimes support and run with their accelerated kernels, so the base's own kernels stay as fast as before:
 
     pooled → DEQUANTIZE → RESHAPE → RELU → SQRT = x
     x → FULLY_CONNECTED → SOFTMAX
@@ -11,7 +11,7 @@ know and run with their accelerated kernels are used, so the base's own kernels 
                                 v → FULLY_CONNECTED → REDUCE_MAX ┴ ADD → LOGISTIC
     SOFTMAX · far · near
 
-gate.py has the formulas; limits and softnesses go into weights and intercepts.
+gate.py has the formulas; limits and softnesses become part of weights and intercepts.
 """
 
 from collections.abc import Sequence
@@ -23,39 +23,39 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
 from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.tflite_graph import Graph, Op
-from appliance.workshop.training.tflite_metadata import build_metadata, append_labels
+from appliance.workshop.training.tflite_metadata import append_labels, build_metadata
 
 
 def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
-    """The base with the head behind it, as a .tflite file with its labels inside.
+    """Return the base with the head behind it, as a .tflite file with its labels inside.
 
     Args:
-        base: What the head was fitted on.
+        base: The base that the head was fitted on.
         head: The head.
-        name: The model's name, in its metadata.
+        name: The model's name, for its metadata.
     """
-    graph = Graph(base.trunk, base.shown)
-    x = _rooted(graph, base)
-    scores = _dense(graph, x, head.weights, head.intercepts, "logits")
+    graph = Graph(base.trunk, base.display_name)
+    x = _add_sqrt_features(graph, base)
+    scores = _add_dense(graph, x, head.weights, head.intercepts, "logits")
     softmax = schema.SoftmaxOptionsT()
     softmax.beta = 1.0
     shape = (1, len(head.labels))
     scores = graph.add(Op.SOFTMAX, [scores], shape, "softmax", softmax)
     if head.gate is not None:
-        factors = [_far(graph, x, head.gate.space, head.gate.far)]
-        if head.gate.kinds is not None and head.gate.near is not None:
-            factors.append(_near(graph, x, head.gate.kinds, head.gate.near))
+        factors = [_add_far(graph, x, head.gate.subspace, head.gate.far)]
+        if head.gate.discriminants is not None and head.gate.near is not None:
+            factors.append(_add_near(graph, x, head.gate.discriminants, head.gate.near))
         for factor in factors:
             scores = graph.add(Op.MUL, [scores, factor], shape, "scores", schema.MulOptionsT())
     metadata = build_metadata(name, base.mean or (127.5,), base.std or (127.5,))
     return append_labels(graph.pack(scores, name, metadata), head.labels)
 
 
-def _rooted(graph: Graph, base: Base) -> int:
+def _add_sqrt_features(graph: Graph, base: Base) -> int:
     pooled = base.pooled
     x, lowest = pooled.index, -1.0
     if pooled.dtype != np.float32:
-        # The operator knows int8 since its version 2.
+        # The operator supports int8 since its version 2.
         version = 2 if pooled.dtype == np.int8 else 1
         x = graph.add(Op.DEQUANTIZE, [x], pooled.shape, "features", schema.DequantizeOptionsT(), version)
         lowest = (np.iinfo(pooled.dtype).min - pooled.zero_point) * pooled.scale
@@ -63,13 +63,14 @@ def _rooted(graph: Graph, base: Base) -> int:
     if len(pooled.shape) != 2:
         options = schema.ReshapeOptionsT()
         options.newShape = list(shape)
-        x = graph.add(Op.RESHAPE, [x, graph.add_constant(np.array(shape, np.int32), "shape")], shape, "flat", options)
+        flat_shape = graph.add_constant(np.array(shape, np.int32), "shape")
+        x = graph.add(Op.RESHAPE, [x, flat_shape], shape, "flat", options)
     if lowest < 0:
         x = graph.add(Op.RELU, [x], shape, "positive")
     return graph.add(Op.SQRT, [x], shape, "rooted")
 
 
-def _far(graph: Graph, x: int, space: PrincipalSubspace, slope: LogisticCutoff) -> int:
+def _add_far(graph: Graph, x: int, space: PrincipalSubspace, cutoff: LogisticCutoff) -> int:
     size, count = space.components.shape
     squares = graph.add(
         Op.SQUARED_DIFFERENCE,
@@ -78,44 +79,45 @@ def _far(graph: Graph, x: int, space: PrincipalSubspace, slope: LogisticCutoff) 
         "far_squares",
         schema.SquaredDifferenceOptionsT(),
     )
-    whole = _dense(graph, squares, np.full((1, size), -1 / slope.softness), [slope.limit / slope.softness], "far_whole")
-    inside = _squares(graph, _dense(graph, x, space.components.T, -space.mean @ space.components, "far_inside"), count)
-    inside = _dense(graph, inside, np.full((1, count), 1 / slope.softness), [0.0], "far_inside_sum")
-    return _logistic(graph, whole, inside, "far")
+    whole = _add_dense(
+        graph, squares, np.full((1, size), -1 / cutoff.softness), [cutoff.limit / cutoff.softness], "far_whole"
+    )
+    projection = _add_dense(graph, x, space.components.T, -space.mean @ space.components, "far_inside")
+    inside = _add_squares(graph, projection, count)
+    inside = _add_dense(graph, inside, np.full((1, count), 1 / cutoff.softness), [0.0], "far_inside_sum")
+    return _add_logistic(graph, whole, inside, "far")
 
 
-def _near(graph: Graph, x: int, kinds: DiscriminantSpace, slope: LogisticCutoff) -> int:
-    count = len(kinds.pulls)
-    v = _dense(graph, x, kinds.directions.T, -kinds.mean @ kinds.directions, "near_place")
-    spread = _dense(
+def _add_near(graph: Graph, x: int, space: DiscriminantSpace, cutoff: LogisticCutoff) -> int:
+    count = len(space.ratios)
+    v = _add_dense(graph, x, space.directions.T, -space.mean @ space.directions, "near_place")
+    spread = _add_dense(
         graph,
-        _squares(graph, v, count),
-        -kinds.pulls[np.newaxis] / slope.softness,
-        [slope.limit / slope.softness],
+        _add_squares(graph, v, count),
+        -space.ratios[np.newaxis] / cutoff.softness,
+        [cutoff.limit / cutoff.softness],
         "near_spread",
     )
-    norms = np.square(kinds.centres).sum(axis=1)
-    pulls = _dense(graph, v, 2 * kinds.centres / slope.softness, -norms / slope.softness, "near_kinds")
+    norms = np.square(space.centers).sum(axis=1)
+    centers = _add_dense(graph, v, 2 * space.centers / cutoff.softness, -norms / cutoff.softness, "near_kinds")
     options = schema.ReducerOptionsT()
     options.keepDims = True
-    nearest = graph.add(
-        Op.REDUCE_MAX, [pulls, graph.add_constant(np.array([1], np.int32), "axis")], (1, 1), "nearest", options
-    )
-    return _logistic(graph, spread, nearest, "near")
+    axis = graph.add_constant(np.array([1], np.int32), "axis")
+    nearest = graph.add(Op.REDUCE_MAX, [centers, axis], (1, 1), "nearest", options)
+    return _add_logistic(graph, spread, nearest, "near")
 
 
-def _squares(graph: Graph, values: int, count: int) -> int:
+def _add_squares(graph: Graph, values: int, count: int) -> int:
     return graph.add(Op.MUL, [values, values], (1, count), "squares", schema.MulOptionsT())
 
 
-def _logistic(graph: Graph, one: int, other: int, name: str) -> int:
-    return graph.add(
-        Op.LOGISTIC, [graph.add(Op.ADD, [one, other], (1, 1), f"{name}_sum", schema.AddOptionsT())], (1, 1), name
-    )
+def _add_logistic(graph: Graph, one: int, other: int, name: str) -> int:
+    total = graph.add(Op.ADD, [one, other], (1, 1), f"{name}_sum", schema.AddOptionsT())
+    return graph.add(Op.LOGISTIC, [total], (1, 1), name)
 
 
-def _dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray | Sequence[float], name: str) -> int:
-    """FULLY_CONNECTED with weights (outputs, inputs)."""
+def _add_dense(graph: Graph, x: int, weights: np.ndarray, intercepts: np.ndarray | Sequence[float], name: str) -> int:
+    """Add FULLY_CONNECTED with weights (outputs, inputs)."""
     inputs = [
         x,
         graph.add_constant(weights.astype(np.float32), f"{name}_weights"),

@@ -1,14 +1,13 @@
-"""Training: a dataset and published models in, a bundle that knows the dataset's labels out, in seconds.
+"""Train a bundle from a dataset and published models in seconds.
 
-Of each base only the head is new: the base's features of every picture are computed (or remembered), the head is
-fitted to them, and both become one .tflite (see network.py). Of several bases the best on the validation pictures
-wins. The test pictures are never looked at.
+Only the head of each base is new: the base's features of every picture are computed (or read from the cache), the head
+is fitted to them, and both become one .tflite (see tflite_head.py). Of several bases, the best one on the validation
+pictures is used. The test pictures are never read.
 
-The same pictures, bases and seed give the same bytes on the same machine and runtime, unless a budget cut the work
-short; so `created` stands in the manifest only where SOURCE_DATE_EPOCH gives it.
+The same pictures, bases and seed give the same bytes on the same machine and runtime, unless a budget ended the work
+early; therefore the manifest has `created` only if SOURCE_DATE_EPOCH is set.
 """
 
-import datetime
 import hashlib
 import os
 import time
@@ -21,36 +20,44 @@ from typing import Literal
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import TrainingError
+from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.bundle_output import create_bundle
-from appliance.workshop.training.candidate import Progress, TrainedCandidate, TrainingTimer, check_candidate, train_candidate
+from appliance.workshop.training.candidate import (
+    CandidateOptions,
+    Progress,
+    TrainedCandidate,
+    TrainingTimer,
+    check_candidate,
+    train_candidate,
+)
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.training_set import TrainingSet, build_training_set
 
-# With latency counting, a faster base may be this much less accurate than the best.
+# If latency counts, a faster base may be this much less accurate than the best one.
 LATENCY_TOLERANCE = 0.02
-# Below this, measured: the gate lets up to a fourth of other pictures through.
+# With fewer pictures, the gate accepts up to a fourth of the pictures of other subjects (measured).
 FEW_PICTURES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What is to be trained.
+    """The parameters of a training.
 
     Attributes:
-        dataset: What is to be learned.
+        dataset: The pictures with their labels.
         bases: At least one; bundles or embedding extractors.
         out: A folder or a .zip.
-        validation: Pictures to choose by; None: a part of the dataset.
-        background: Pictures of none of the labels.
-        budget_s: Time for all of it; None: as long as it takes.
-        optimize: accuracy takes the base that is best; latency the fastest within LATENCY_TOLERANCE of it.
+        validation: Validation pictures; None for a part of the dataset.
+        background: Pictures without any of the labels.
+        budget_s: Time for the whole training; None for no limit.
+        optimize: accuracy chooses the best base; latency the fastest one within LATENCY_TOLERANCE of the best.
         seed: Of every random choice.
-        name: Of the bundle; None: the name of `out`.
-        version: By PEP 440; None: none.
-        gs: Folders that stand for buckets.
-        cache: Where features are remembered.
+        name: Of the bundle; None for the name of `out`.
+        version: PEP 440; None for no version.
+        gs_folders: gs://bucket → the folder of its local copy.
+        cache: The feature cache.
     """
 
     dataset: str | Path
@@ -63,19 +70,19 @@ class TrainingRequest:
     seed: int = 0
     name: str | None = None
     version: str | None = None
-    gs: Mapping[str, Path] = field(default_factory=dict)
+    gs_folders: Mapping[str, Path] = field(default_factory=dict)
     cache: FeatureCache = field(default_factory=lambda: FeatureCache(default_cache_file()))
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
         bundle: The new bundle.
-        candidates: One a base, in the order given.
-        chosen: The one that won.
-        warnings: What the user should know, a sentence each.
+        candidates: One per base, in the given order.
+        chosen: The best one.
+        warnings: Sentences for the user.
         seconds: From start to end.
     """
 
@@ -86,52 +93,58 @@ class TrainingResult:
     seconds: float
 
 
-def train(request: TrainingRequest, progress: Progress = lambda stage, done, total: None) -> TrainingResult:
-    """Trains a bundle and puts it at request.out.
+def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, done, total: None) -> TrainingResult:
+    """Train a bundle and write it to request.out.
 
     Args:
-        request: What is wanted.
-        progress: Called with what is being done, and how much of it, now and then.
+        request: The parameters.
+        progress: Called with the current step, and (done, total) of it, from time to time.
 
     Raises:
-        DatasetError, BaseModelError, TrainingError: It cannot be done; nothing was written.
-        RuntimeMissingError: No TFLite runtime works here.
+        DatasetError, BaseModelError, TrainingError: The training is impossible; nothing was written.
+        RuntimeMissingError: No TFLite runtime works on this system.
     """
     started_s = time.monotonic()
-    created = _created()
+    created = _read_source_date()
     with create_bundle(request.out) as folder:
         bases = [open_base(path) for path in request.bases]
         progress("sorting the pictures", 0, 0)
-        pictures = build_training_set(request.dataset, request.validation, request.background, request.gs, request.seed)
+        training_set = build_training_set(
+            request.dataset, request.validation, request.background, request.gs_folders, request.seed
+        )
         name = request.name or request.out.name.removesuffix(".zip")
-        candidates, without = [], []
-        for number, base in enumerate(bases):
+        options = CandidateOptions(request.cache, request.seed, name, progress)
+        candidates: list[TrainedCandidate] = []
+        failures = []
+        for index, base in enumerate(bases):
             left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
-            # Each base has its share of what is left.
-            deadline = TrainingTimer.start(None if left_s is None else left_s / (len(bases) - number))
+            # Each base gets an equal share of the remaining time.
+            timer = TrainingTimer.start(None if left_s is None else left_s / (len(bases) - index))
             try:
-                candidates.append(train_candidate(base, pictures, request.cache, deadline, request.seed, name, progress))
+                candidates.append(train_candidate(base, training_set, timer, options))
             except TrainingError as error:
                 if request.budget_s is None:
                     raise
-                without.append(f"{base.shown} was left out. {error}")
+                failures.append(f"{base.display_name} was left out: {error}")
         if not candidates:
-            raise TrainingError(" ".join(without))
+            raise TrainingError("; ".join(failures))
         chosen = choose_candidate(candidates, request.optimize)
         progress("writing", 0, 0)
-        _write(folder, chosen, pictures, name, request, created)
+        _write_result(folder, chosen, training_set, name, request.version, created)
         check_candidate(chosen, read_bundle(folder))
     return TrainingResult(
         bundle=read_bundle(request.out),
         candidates=tuple(candidates),
         chosen=chosen,
-        warnings=(*_warnings(pictures, chosen), *chosen.warnings, *without),
+        warnings=(*_list_warnings(training_set, chosen), *chosen.warnings, *failures),
         seconds=time.monotonic() - started_s,
     )
 
 
-def choose_candidate(candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]) -> TrainedCandidate:
-    """The candidate that wins; of equals the one named first."""
+def choose_candidate(
+    candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]
+) -> TrainedCandidate:
+    """Choose the best candidate; of equal ones, the first."""
     best = max(candidates, key=lambda candidate: candidate.accuracy)
     if optimize == "accuracy":
         return best
@@ -139,12 +152,12 @@ def choose_candidate(candidates: Sequence[TrainedCandidate], optimize: Literal["
     return min(near, key=lambda candidate: candidate.invoke_ms)
 
 
-def _write(
+def _write_result(
     folder: Path,
     chosen: TrainedCandidate,
-    pictures: TrainingSet,
+    training_set: TrainingSet,
     name: str,
-    request: TrainingRequest,
+    version: str | None,
     created: str | None,
 ) -> None:
     model_file = folder / "model.tflite"
@@ -153,40 +166,42 @@ def _write(
     bundle = Bundle(
         source=folder,
         model_file=model_file,
-        labels=pictures.labels,
-        identity=ModelIdentity(name, request.version or f"sha256:{sha256[:12]}", sha256),
+        labels=training_set.labels,
+        identity=ModelIdentity(name, version or f"sha256:{sha256[:12]}", sha256),
         confidence_threshold=chosen.choice.threshold,
-        background_label=pictures.background,
+        background_label=training_set.background,
         created=created,
     )
     write_bundle(bundle, folder)
 
 
-def _created() -> str | None:
-    """By https://reproducible-builds.org/specs/source-date-epoch/."""
+def _read_source_date() -> str | None:
+    """Return the date of https://reproducible-builds.org/specs/source-date-epoch/, None if it is not set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdecimal():
         return None
     try:
-        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return to_rfc3339(int(epoch), "seconds")
     except (ValueError, OverflowError, OSError):
-        shown = epoch if len(epoch) <= 20 else f"{epoch[:20]}…"
-        raise TrainingError(f"SOURCE_DATE_EPOCH is {shown}, too late for a date: give seconds since 1970.") from None
+        shortened = epoch if len(epoch) <= 20 else f"{epoch[:20]}…"
+        raise TrainingError(f"SOURCE_DATE_EPOCH is {shortened}, too late for a date; give seconds since 1970") from None
 
 
-def _warnings(pictures: TrainingSet, chosen: TrainedCandidate) -> list[str]:
-    said = []
-    per_label = Counter(pictures.targets.tolist())
-    small = [label for number, label in enumerate(pictures.labels) if per_label[number] < RECOMMENDED_PICTURES]
+def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[str]:
+    warnings = []
+    per_label = Counter(training_set.targets.tolist())
+    small = [label for index, label in enumerate(training_set.labels) if per_label[index] < RECOMMENDED_PICTURES]
     if small:
-        said.append(f"Fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}: more make better labels.")
-    if chosen.counts["train"] < FEW_PICTURES and not pictures.background:
-        said.append(
-            f"With {chosen.counts['train']} training pictures the model may see its labels in pictures of something else: "
-            f"give it some of those with --background, or {FEW_PICTURES} pictures and more."
+        warnings.append(f"fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}; more improve the model")
+    if chosen.counts["train"] < FEW_PICTURES and not training_set.background:
+        warnings.append(
+            f"with {chosen.counts['train']} training pictures, the model may give its labels to pictures of other "
+            f"subjects; add some of those with --background, or use {FEW_PICTURES} pictures and more"
         )
-    if pictures.problems:
-        said.append(f"{pictures.problems} files were not taken: `appliance dataset check` says why.")
-    if pictures.unlabeled:
-        said.append(f"{pictures.unlabeled} pictures have no label and were left aside.")
-    return said
+    if training_set.problem_count:
+        warnings.append(
+            f"{training_set.problem_count} files were not used; `appliance dataset check` shows the reasons"
+        )
+    if training_set.unlabeled:
+        warnings.append(f"{training_set.unlabeled} pictures have no label and were left out")
+    return warnings

@@ -1,13 +1,13 @@
-"""The pictures of a training: which are learned from, which choose between heads, and what each of them shows.
+"""Collect the pictures of a training: which ones are fitted, which ones validate, and their labels.
 
-Built from one dataset with splits, or from two (a second one to validate on), and background pictures where given.
-The pictures come in an order in which every beginning is a fair sample of the whole: the same share of each label,
-of training and of validation. So a training that must stop early for lack of time has still seen a bit of everything.
+A training set comes from one dataset with splits, or from two (the second one for validation), and from background
+pictures if given. The order of the pictures makes every beginning a fair sample of the whole: the same share of each
+label, of training and of validation. So a training that has to stop early has still seen some of everything.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,169 +17,201 @@ from appliance.errors import TrainingError
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.open import open_dataset, require_trainable
 from appliance.workshop.datasets.splits import assign_splits
+from appliance.workshop.datasets.subsets import Split
 
 BACKGROUND = "background"
-_BACKGROUND_VALIDATION = 0.2
+_BACKGROUND_VALIDATION_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Pictures with what they are for.
+    """Pictures with their labels and purposes.
 
     Attributes:
         labels: In the order of the model's output.
-        background: The label of background pictures, one of `labels`; None where there are none.
+        background: The label of background pictures, one of `labels`; None without background pictures.
         pictures: In the fair order.
-        targets: (pictures,) numbers of labels.
-        validates: (pictures,) bool: chooses, is not learned from.
-        unlabeled: How many pictures without a label were left aside.
-        tests: How many pictures of each label were kept for a test, by number.
-        problems: How many files of the datasets were not taken.
+        targets: (pictures,) indexes of labels.
+        is_validation: (pictures,) bool: used for validation, not for fitting.
+        unlabeled: The number of pictures without a label, which are left out.
+        test_counts: The number of test pictures of each label, by index.
+        problem_count: The number of files of the datasets that cannot be used.
     """
 
     labels: tuple[str, ...]
     background: str | None
     pictures: tuple[Example, ...]
     targets: np.ndarray
-    validates: np.ndarray
+    is_validation: np.ndarray
     unlabeled: int
-    tests: Mapping[int, int]
-    problems: int
+    test_counts: Mapping[int, int]
+    problem_count: int
 
     @property
     def is_background(self) -> np.ndarray:
         """(pictures,) bool."""
-        return (
-            self.targets == self.labels.index(self.background) if self.background else np.zeros(len(self.targets), bool)
-        )
+        if self.background is None:
+            return np.zeros(len(self.targets), bool)
+        mask: np.ndarray = self.targets == self.labels.index(self.background)
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A picture with its label and its split."""
+
+    example: Example
+    label: str
+    split: Split | None
+
+    @property
+    def group(self) -> tuple[str, bool]:
+        """The label, and whether the picture validates."""
+        return self.label, self.split == "validation"
 
 
 def build_training_set(
-    dataset: str | Path, validation: str | Path | None, background: str | Path | None, gs: Mapping[str, Path], seed: int
+    dataset: str | Path,
+    validation: str | Path | None,
+    background: str | Path | None,
+    gs_folders: Mapping[str, Path],
+    seed: int,
 ) -> TrainingSet:
-    """Opens the datasets of a training.
+    """Open the datasets of a training.
 
     Args:
-        dataset: What is learned.
-        validation: Pictures to choose by; None: a part of the dataset.
-        background: Pictures of none of the labels; their own labels do not matter. None: there are none.
-        gs: As open_dataset has it.
+        dataset: The pictures with their labels.
+        validation: Validation pictures; None for a part of the dataset.
+        background: Pictures without any of the labels, under any labels of their own; None for no background.
+        gs_folders: See open_dataset.
         seed: Of splits and order.
 
     Raises:
-        DatasetError: A dataset cannot be read or is not fit to be learned from.
-        TrainingError: The datasets do not fit together.
+        DatasetError: A dataset cannot be read or is unsuitable.
+        TrainingError: The datasets do not match.
     """
-    learned = open_dataset(dataset, gs)
-    require_trainable(learned)
-    opened = [learned]
+    first = open_dataset(dataset, gs_folders)
+    require_trainable(first)
+    opened = [first]
     if validation is None:
-        chosen = [(example, example.label, example.split) for example in assign_splits(learned, seed).examples]
+        items = list(_label_items(assign_splits(first, seed)))
     else:
-        second = open_dataset(validation, gs)
+        second = open_dataset(validation, gs_folders)
         opened.append(second)
-        chosen = _both(learned, second)
-    labels = learned.labels
+        items = _combine(first, second)
+    unlabeled = sum(len(one.unlabeled) for one in opened)
+    labels = first.labels
     if background is not None:
-        others = open_dataset(background, gs)
+        others = open_dataset(background, gs_folders)
         opened.append(others)
-        chosen += [
-            (example, BACKGROUND, example.split or _lot(example.name, seed))
+        items += [
+            _Item(example, BACKGROUND, example.split or _draw_split(example.name, seed))
             for example in (*others.examples, *others.unlabeled)
         ]
         labels = (*(label for label in labels if label != BACKGROUND), BACKGROUND)
-    used = [(example, label, split == "validation") for example, label, split in chosen if split != "test"]
-    _require_both(labels, used, str(learned.source), str((learned if background is None else opened[-1]).source))
-    used = [used[place] for place in _fair_order([(label, validates) for _, label, validates in used], seed)]
+    used = [item for item in items if item.split != "test"]
+    _require_train_and_validation(labels, used, str(first.source), str(opened[-1].source))
+    used = [used[index] for index in _order_fairly([item.group for item in used], seed)]
     return TrainingSet(
         labels=labels,
         background=BACKGROUND if background is not None else None,
-        pictures=tuple(example for example, _, _ in used),
-        targets=np.array([labels.index(label) for _, label, _ in used], np.intp),
-        validates=np.array([validates for _, _, validates in used], bool),
-        unlabeled=sum(len(one.unlabeled) for one in opened[: 2 if validation is not None else 1]),
-        tests=Counter(labels.index(label) for _, label, split in chosen if split == "test"),
-        # Of background pictures the labels do not matter, however they are called.
-        problems=sum(
+        pictures=tuple(item.example for item in used),
+        targets=np.array([labels.index(item.label) for item in used], np.intp),
+        is_validation=np.array([item.split == "validation" for item in used], bool),
+        unlabeled=unlabeled,
+        test_counts=Counter(labels.index(item.label) for item in items if item.split == "test"),
+        # The labels of background pictures do not matter, whatever their names are.
+        problem_count=sum(
             1 for one in opened for problem in one.problems if problem.kind not in ("passed_over", "wrong_name")
         ),
     )
 
 
-def require_enough(pictures: TrainingSet, kept: np.ndarray, unreadable: int, left_out: int) -> None:
-    """Says no where too little is left of a training set once it was looked at.
+def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int, left_out: int) -> None:
+    """Raise an error if too few pictures of a training set are left after extraction.
 
     Args:
-        pictures: The training set.
-        kept: The places of the pictures that are left.
-        unreadable: How many could not be read.
-        left_out: How many there was no time for.
+        training_set: The training set.
+        kept: The indexes of the pictures that are left.
+        unreadable: The number of pictures that could not be read.
+        left_out: The number of pictures that were not processed in time.
 
     Raises:
-        TrainingError: It names the labels that lack pictures, and why they do.
+        TrainingError: It lists the labels that lack pictures, and the reason.
     """
-    targets, validates = pictures.targets[kept], pictures.validates[kept]
-    counts, learned = Counter(targets.tolist()) + Counter(pictures.tests), Counter(targets[~validates].tolist())
-    judged = validates & ~pictures.is_background[kept]
-    lacking = any(learned[number] < 2 for number in range(len(pictures.labels))) or not judged.any()
-    if left_out and lacking:
+    targets, validates = training_set.targets[kept], training_set.is_validation[kept]
+    counts = Counter(targets.tolist()) + Counter(training_set.test_counts)
+    train_counts = Counter(targets[~validates].tolist())
+    can_validate = bool((validates & ~training_set.is_background[kept]).any())
+    is_insufficient = any(train_counts[index] < 2 for index in range(len(training_set.labels))) or not can_validate
+    if left_out and is_insufficient:
         raise TrainingError(
-            f"The budget is too short: {left_out} pictures were not looked at in time; allow more seconds."
+            f"the budget is too short: {left_out} pictures were not processed in time; allow more seconds"
         )
     if left_out:
         return
     lost = f"{unreadable} pictures could not be read, and " if unreadable else ""
-    if few := [f"{label} ({counts[n]})" for n, label in enumerate(pictures.labels) if counts[n] < MIN_PICTURES]:
-        raise TrainingError(
-            f"{lost}fewer than {MIN_PICTURES} are left of {', '.join(few)}: add some, or leave the label out."
-        )
-    if lacking:
-        raise TrainingError(f"{lost}the others do not suffice to learn and to validate: add some.")
-
-
-def _both(learned: Dataset, second: Dataset) -> list[tuple[Example, str, str]]:
-    for label in second.labels:
-        if label not in learned.labels:
-            raise TrainingError(
-                f"{second.source} has the label {label!r}, which {learned.source} does not teach: leave it out."
-            )
-    first = [(example, example.label, example.split or "train") for example in learned.examples]
-    # All of it validates, however it was split itself, except what is kept for a test.
-    return first + [
-        (example, example.label, "test" if example.split == "test" else "validation") for example in second.examples
+    few = [
+        f"{label} ({counts[index]})" for index, label in enumerate(training_set.labels) if counts[index] < MIN_PICTURES
     ]
+    if few:
+        raise TrainingError(
+            f"{lost}fewer than {MIN_PICTURES} are left of {', '.join(few)}; add some, or remove the label"
+        )
+    if is_insufficient:
+        raise TrainingError(f"{lost}too few are left for training and validation; add some")
 
 
-def _require_both(
-    labels: Sequence[str], used: Sequence[tuple[Example, str, bool]], shown: str, background: str
+def _label_items(dataset: Dataset) -> Iterator[_Item]:
+    for example in dataset.examples:
+        if example.label is not None:  # always true for examples, in contrast to `unlabeled`
+            yield _Item(example, example.label, example.split)
+
+
+def _combine(first: Dataset, second: Dataset) -> list[_Item]:
+    """Use the second dataset for validation, whatever its own splits are, except its test pictures."""
+    for label in second.labels:
+        if label not in first.labels:
+            raise TrainingError(f"{second.source} has the label {label!r}, which {first.source} lacks; remove it")
+    train = [_Item(item.example, item.label, item.split or "train") for item in _label_items(first)]
+    validation = [
+        _Item(item.example, item.label, "test" if item.split == "test" else "validation")
+        for item in _label_items(second)
+    ]
+    return train + validation
+
+
+def _require_train_and_validation(
+    labels: Sequence[str], used: Sequence[_Item], display_name: str, background_name: str
 ) -> None:
-    learned = Counter(label for _, label, validates in used if not validates)
-    if lacking := [label for label in labels if learned[label] < 2]:
+    counts = Counter(item.label for item in used if item.split != "validation")
+    if lacking := [label for label in labels if counts[label] < 2]:
         if lacking == [BACKGROUND]:
-            few = f"{background} has fewer than 2 pictures to learn as background"
-            raise TrainingError(f"{few}: add some, {MIN_PICTURES} at least.")
+            raise TrainingError(
+                f"{background_name} has fewer than 2 background pictures for training; add at least {MIN_PICTURES}"
+            )
         raise TrainingError(
-            f"{shown} has fewer than 2 pictures to learn {', '.join(lacking)} from: its splits leave no more."
+            f"{display_name} has fewer than 2 training pictures of {', '.join(lacking)}; its splits leave no more"
         )
-    if not any(validates and label != BACKGROUND for _, label, validates in used):
+    if not any(item.split == "validation" and item.label != BACKGROUND for item in used):
         raise TrainingError(
-            f"{shown} has no pictures to validate on: mark some VALIDATION, or name a dataset with --validation."
+            f"{display_name} has no validation pictures; mark some VALIDATION, or give a dataset with --validation"
         )
 
 
-def _lot(name: str, seed: int) -> str:
+def _draw_split(name: str, seed: int) -> Split:
     drawn = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
-    return "validation" if drawn < _BACKGROUND_VALIDATION else "train"
+    return "validation" if drawn < _BACKGROUND_VALIDATION_SHARE else "train"
 
 
-def _fair_order(groups: Sequence[tuple[str, bool]], seed: int) -> list[int]:
-    """The places of all members, so that every beginning has about the same share of each group."""
+def _order_fairly(groups: Sequence[tuple[str, bool]], seed: int) -> list[int]:
+    """Return the indexes in an order in which every beginning has about the same share of each group."""
     members: dict[tuple[str, bool], list[int]] = {}
-    for place, group in enumerate(groups):
-        members.setdefault(group, []).append(place)
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
     random = np.random.default_rng(seed)
-    ordered = []
+    ranked = []
     for group in sorted(members):
         shuffled = random.permutation(members[group]).tolist()
-        ordered += [((rank + 0.5) / len(shuffled), group, place) for rank, place in enumerate(shuffled)]
-    return [place for _, _, place in sorted(ordered)]
+        ranked += [((rank + 0.5) / len(shuffled), group, index) for rank, index in enumerate(shuffled)]
+    return [index for _, _, index in sorted(ranked)]

@@ -1,0 +1,45 @@
+"""Heads with random weights, and the features that a base gives for pictures."""
+
+import numpy as np
+
+from appliance.imaging.view import View
+from appliance.labeling.interpreter import LoadedModel
+from appliance.labeling.preprocess import Preparer
+from appliance.workshop.training.base import Base
+from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
+from appliance.workshop.training.head import ClassifierHead, sqrt_features
+
+LABELS = ("a", "b", "c", "d")
+
+
+def random_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
+    """Return a head with random weights whose gate has an acceptance of about 0.5 for these features."""
+    random, size = np.random.default_rng(0), features.shape[1]
+    x = sqrt_features(features)
+    mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
+    subspace = PrincipalSubspace(mean, components)
+    space = DiscriminantSpace(
+        mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3)
+    )
+    fitted = RejectionGate(
+        subspace, _half_open(subspace.measure_distances(x)), space, _half_open(space.measure_distances(x))
+    )
+    return ClassifierHead(
+        LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0
+    )
+
+
+def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
+    """Return the features of pictures, dequantized."""
+    model = LoadedModel(base.trunk, "trunk", "auto", 1)
+    preparer = Preparer(View(), base.input_px, base.input_dtype, base.mean, base.std)
+    stored = []
+    for picture in pictures:
+        model.write(preparer.prepare(picture))
+        model.invoke()
+        stored.append(model.read().reshape(-1))
+    return base.pooled.dequantize(np.stack(stored))
+
+
+def _half_open(values: np.ndarray) -> LogisticCutoff:
+    return LogisticCutoff(float(values.mean()), max(float(values.std()), 0.01))

@@ -1,0 +1,86 @@
+"""The pictures of a training: which ones are fitted and which ones validate."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from appliance.errors import TrainingError
+from appliance.workshop.training.training_set import BACKGROUND, build_training_set, require_enough
+from support.training import train, write_pictures
+
+
+def test_too_few_background_pictures_are_reported(pictures, base, tmp_path, capsys):
+    others = write_pictures(tmp_path / "others", {"grey": 1})
+    assert train(pictures, "--base", base, "--background", others, "--out", tmp_path / "new") == 1
+    assert f"{others} has fewer than 2 background pictures" in capsys.readouterr().err
+
+
+def test_second_dataset_is_used_for_validation(pictures, base, tmp_path, capsys):
+    second = write_pictures(tmp_path / "second", {"red": 12, "green": 12, "blue": 12}, seed=70_000)
+    assert train(pictures, "--validation", second, "--base", base, "--out", tmp_path / "new", "--json") == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["pictures"]["train"], output["pictures"]["validation"], output["pictures"]["test"]) == (120, 36, 0)
+    strange = write_pictures(tmp_path / "strange", {"grey": 12})
+    assert train(pictures, "--validation", strange, "--base", base, "--out", tmp_path / "other") == 1
+    assert "has the label 'grey', which" in capsys.readouterr().err
+
+
+def test_label_with_too_few_readable_pictures_is_reported(base, tmp_path, capsys):
+    folder = write_pictures(tmp_path / "pictures", {"red": 12, "green": 12})
+    for path in sorted((folder / "red").iterdir())[:5]:
+        path.write_bytes(path.read_bytes()[:80])
+    assert train(folder, "--base", base, "--out", tmp_path / "new") == 1
+    output = capsys.readouterr().err
+    assert "5 pictures could not be read, and fewer than 10 are left of red (7)" in output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [({"red": 40}, "only the label red"), ({"red": 40, "green": 9}, "fewer than 10 pictures of green \\(9\\)")],
+)
+def test_unsuitable_dataset_is_rejected(base, tmp_path, capsys, counts, reason):
+    assert train(write_pictures(tmp_path / "pictures", counts), "--base", base, "--out", tmp_path / "new") == 1
+    assert re.search(reason, capsys.readouterr().err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base.tflite", "pictures"]
+
+
+def build(folder, background=None, seed=0):
+    return build_training_set(folder, None, background, {}, seed)
+
+
+def test_beginning_of_a_training_set_is_a_fair_sample(tmp_path):
+    training_set = build(write_pictures(tmp_path / "pictures", {"red": 80, "green": 20}))
+    assert training_set.labels == ("green", "red")
+    begin = training_set.targets[:20]
+    assert (begin == 1).sum() == pytest.approx(16, abs=1)
+    assert training_set.is_validation[:20].any() and not training_set.is_validation[:20].all()
+
+
+def test_same_seed_gives_the_same_order(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20})
+    first, second, other = build(folder, seed=1), build(folder, seed=1), build(folder, seed=2)
+    assert [picture.name for picture in first.pictures] == [picture.name for picture in second.pictures]
+    assert [picture.name for picture in first.pictures] != [picture.name for picture in other.pictures]
+
+
+def test_background_is_the_last_label(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20})
+    training_set = build(folder, write_pictures(tmp_path / "other", {"grey": 30}))
+    assert training_set.labels == ("green", "red", BACKGROUND) and training_set.background == BACKGROUND
+    assert training_set.is_background.sum() == 30
+    assert 0 < (training_set.is_background & training_set.is_validation).sum() < 15
+
+
+def test_too_few_pictures_after_extraction_are_an_error(tmp_path):
+    training_set = build(write_pictures(tmp_path / "pictures", {"red": 12, "green": 12}))
+    everything = np.arange(len(training_set.pictures))
+    require_enough(training_set, everything, 0, 0)
+    only_green = everything[training_set.targets == 0]
+    with pytest.raises(TrainingError, match="12 pictures could not be read, and fewer than 10 are left of red"):
+        require_enough(training_set, only_green, 12, 0)
+    with pytest.raises(TrainingError, match="budget is too short: 12"):
+        require_enough(training_set, only_green, 0, 12)
+    require_enough(training_set, everything[:-2], 0, 2)
