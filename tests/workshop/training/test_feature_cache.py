@@ -20,7 +20,7 @@ def test_damaged_cache_is_replaced(opened_base, tmp_path, caplog):
 def test_unusable_cache_is_reported_once(opened_base, tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder")
     features = extract_features(
-        base, open_pictures(tmp_path / "all", red=12), FeatureCache(tmp_path / "file" / "features.sqlite")
+        opened_base, open_pictures(tmp_path / "all", red=12), FeatureCache(tmp_path / "file" / "features.sqlite")
     )
     assert len(features.values) == 12
     assert caplog.text.count("features are not cached") == 1

@@ -70,7 +70,7 @@ def test_unreadable_pictures_are_left_out(opened_base, tmp_path):
 
 def test_pictures_after_the_deadline_are_left_out(opened_base, tmp_path):
     features = extract_features(
-        base, open_pictures(tmp_path / "all", red=12), FeatureCache(None), deadline_s=time.monotonic() - 1
+        opened_base, open_pictures(tmp_path / "all", red=12), FeatureCache(None), deadline_s=time.monotonic() - 1
     )
     assert (len(features.values), features.left_out, features.unreadable) == (0, 12, ())
 
@@ -78,7 +78,7 @@ def test_pictures_after_the_deadline_are_left_out(opened_base, tmp_path):
 def test_progress_reports_the_number_of_pictures(opened_base, tmp_path):
     reports = []
     extract_features(
-        base,
+        opened_base,
         open_pictures(tmp_path / "all", red=12),
         FeatureCache(None),
         lambda done, total: reports.append((done, total)),
