@@ -90,7 +90,7 @@ def command(seen, topic):
     return json.loads(seen.wait_for("appliance/t/response/me", count=answers + 1, deadline_s=60)[-1].payload)
 
 
-def test_events_carry_the_model_that_was_published_and_the_next_one(server, start, seen):
+def test_events_carry_the_published_models(server, start, seen):
     server.publish("kitchen", colours(1))
     daemon = start()
     first = until(seen, "committed")
@@ -142,7 +142,7 @@ def test_403_says_what_to_do(server, start, seen):
     until(seen, "committed")
 
 
-def test_a_refused_key_says_what_to_do_is_left_alone_and_a_command_asks_again_at_once(server, start, seen):
+def test_refused_key_names_the_remedy_and_is_retried(server, start, seen):
     server.publish("kitchen", colours(1))
     server.fault(INSTALLATIONS, error(403, "API key not valid."))
     start()
@@ -158,7 +158,7 @@ def test_a_refused_key_says_what_to_do_is_left_alone_and_a_command_asks_again_at
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_an_identity_that_is_not_known_any_more_is_registered_anew(server, start, seen, status):
+def test_forgotten_identity_is_registered_again(server, start, seen, status):
     server.publish("kitchen", colours(1))
     daemon = start()
     until(seen, "committed")
@@ -172,7 +172,7 @@ def test_an_identity_that_is_not_known_any_more_is_registered_anew(server, start
     daemon.wait_for_log("registering anew")
 
 
-def test_remote_config_chooses_model_and_threshold_and_the_events_say_experiment_and_variant(
+def test_remote_config_chooses_model_threshold_and_experiment(
     server, start, seen, tmp_path
 ):
     for salt, name in ((1, "kitchen"), (2, "hall")):

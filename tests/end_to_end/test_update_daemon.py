@@ -103,7 +103,7 @@ def watcher(broker):
         yield Watcher(seen)
 
 
-def test_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(tmp_path, server, start, watcher):
+def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start, watcher):
     daemon = start(max_latency_ms=3)
     wait_until(lambda: watcher.events(), "an event of version 1")
     publish(
@@ -142,7 +142,7 @@ def test_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(tmp_path, ser
 
 
 @pytest.mark.slow
-def test_a_signed_repository_from_version_1_to_2_past_a_broken_3_and_a_slow_4_and_back(
+def test_repository_updates_past_broken_and_slow_models(
     tmp_path, static_site, start, watcher
 ):
     """The operator publishes from another process and folder; what serves the site is as plain as a server can be."""
@@ -195,7 +195,7 @@ def test_ask_waits_for_home_assistants_button(tmp_path, server, start, watcher):
     assert [step["state"] for step in watcher.steps()].count("available") == 1
 
 
-def test_a_daemon_that_dies_twice_with_a_new_model_goes_back_and_says_so(tmp_path, server, start, watcher):
+def test_daemon_that_crashes_twice_rolls_back(tmp_path, server, start, watcher):
     daemon = start(probation_s=600)
     publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
     watcher.until("probation")
@@ -209,7 +209,7 @@ def test_a_daemon_that_dies_twice_with_a_new_model_goes_back_and_says_so(tmp_pat
     assert "was refused" in daemon.run("model", "check").stdout
 
 
-def test_a_kill_in_the_middle_of_a_download_changes_nothing_but_the_time(tmp_path, server, start, watcher):
+def test_kill_during_a_download_only_delays(tmp_path, server, start, watcher):
     daemon = start()
     publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
     server.fault("/model.tflite", Stall(700), times=1)

@@ -163,7 +163,7 @@ with ModelServer() as server:
         print(rig.until("failed").reason, rig.runs, len(server.asked("/model.tflite", "GET")))
 """,
     )
-    assert "make room" in said and said.endswith("shipped 1.0 0")
+    assert "free disk space" in said and said.endswith("shipped 1.0 0")
 
 
 @pytest.mark.parametrize(("announced", "most_bytes"), [(True, 1_000_000), (False, 12_000_000)])
@@ -187,7 +187,7 @@ with ModelServer() as server:
         print(rig.store.read_state().rejections)
 """,
     )
-    assert "make room" in said and said.endswith("True True\n()"), said
+    assert "free disk space" in said and said.endswith("True True\n()"), said
 
 
 def test_partial_download_is_removed_from_a_full_disk(rig, server, tmp_path):
@@ -229,7 +229,7 @@ with ModelServer() as server:
         print([request.headers.get("range") for request in server.asked("/model.tflite", "GET")])
 """,
     )
-    assert "make room" not in said and said.endswith("[None, 'bytes=6000000-', 'bytes=6000000-']"), said
+    assert "free disk space" not in said and said.endswith("[None, 'bytes=6000000-', 'bytes=6000000-']"), said
 
 
 def test_candidate_that_crashes_twice_is_refused(rig, server, tmp_path):

@@ -24,7 +24,7 @@ def feed(watched, frames, begin_s=0.0, every_s=1 / FPS, ms=5.0, error=None):
     return now_s
 
 
-def test_a_model_that_labels_as_fast_as_before_passes_after_its_time():
+def test_equally_fast_model_passes_after_its_time():
     watched = probation()
     end_s = feed(watched, 1000)
     assert watched.passed and end_s == pytest.approx(10.1, abs=0.15)
@@ -53,7 +53,7 @@ def test_time_without_frames_does_not_count():
     assert watched.passed
 
 
-def test_a_camera_that_sends_single_frames_far_apart_does_not_count_as_running():
+def test_frames_far_apart_do_not_count():
     watched = probation(duration_s=1)
     feed(watched, 200, every_s=60)
     assert not watched.passed
@@ -88,13 +88,13 @@ def test_one_error_fails_it():
     assert watched.failure and not watched.passed
 
 
-def test_a_model_that_is_always_too_slow_fails_long_before_its_time():
+def test_slow_model_fails_before_its_time():
     watched = probation(duration_s=600)
     end_s = feed(watched, 100_000, ms=90)
     assert "too slow" in watched.failure and "80 ms" in watched.failure and end_s < 60
 
 
-def test_a_model_slower_than_the_camera_fails_although_its_frames_are_far_apart():
+def test_model_slower_than_the_camera_fails():
     watched = probation(duration_s=20)
     end_s = feed(watched, 10_000, ms=6000, every_s=6.0)
     assert watched.failure and end_s <= MIN_FRAMES * 6

@@ -69,7 +69,7 @@ def test_the_token_is_refreshed_when_under_an_hour_is_left(server, tmp_path, clo
     assert installation(server, tmp_path / "f", clock).get_identity().token == second.token
 
 
-def test_a_token_from_the_future_is_not_believed_since_the_clock_was_wrong_then(server, tmp_path, clock):
+def test_token_from_the_future_is_replaced(server, tmp_path, clock):
     here = installation(server, tmp_path / "f", clock)
     first = here.get_identity()
     clock += -86_400
@@ -77,7 +77,7 @@ def test_a_token_from_the_future_is_not_believed_since_the_clock_was_wrong_then(
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_an_identity_that_is_no_longer_known_is_dropped_and_another_registered(server, tmp_path, clock, status):
+def test_forgotten_identity_is_registered_again(server, tmp_path, clock, status):
     here = installation(server, tmp_path / "f", clock)
     first = here.get_identity()
     clock += 604_800
@@ -101,7 +101,7 @@ def test_a_damaged_file_counts_as_none_and_that_is_said(server, tmp_path, clock,
     assert "cannot be used" in caplog.text
 
 
-def test_a_key_that_is_restricted_to_an_app_gets_the_headers_it_needs(server, tmp_path, clock):
+def test_restricted_key_gets_the_headers_of_its_app(server, tmp_path, clock):
     installation(server, tmp_path / "a", clock, android_package="com.example", android_cert="0" * 40).get_identity()
     installation(server, tmp_path / "b", clock, ios_bundle_id="com.example.ios").get_identity()
     android, ios = (request.headers for request in server.requests)
@@ -115,7 +115,7 @@ def test_a_broken_answer_is_asked_for_once_more_at_once(server, tmp_path, clock,
     assert installation(server, tmp_path, clock).get_identity().fid in server.registered
 
 
-def test_a_server_that_fails_is_left_alone_for_two_four_eight_seconds_and_at_most_half_an_hour(server, tmp_path, clock):
+def test_failing_server_backs_off_to_half_an_hour(server, tmp_path, clock):
     server.fault(INSTALLATIONS, Status(503))
     here, waits = installation(server, tmp_path, clock), []
     for _ in range(13):
@@ -137,7 +137,7 @@ def test_a_server_that_fails_is_left_alone_for_two_four_eight_seconds_and_at_mos
     assert raised.value.retry_after_s == 2.5, "what went well ends the back-off"
 
 
-def test_429_is_not_asked_again_at_once_and_waits_as_long_as_the_server_says(server, tmp_path, clock):
+def test_status_429_waits_as_long_as_the_server_asks(server, tmp_path, clock):
     server.fault(INSTALLATIONS, error(429, "Slow down.", Retry_After="120"))
     with pytest.raises(SourceError) as raised:
         installation(server, tmp_path, clock).get_identity()
@@ -145,7 +145,7 @@ def test_429_is_not_asked_again_at_once_and_waits_as_long_as_the_server_says(ser
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_a_refusal_says_what_to_do_and_nothing_is_asked_for_a_day(server, tmp_path, clock, status):
+def test_refusal_names_the_remedy_and_waits_a_day(server, tmp_path, clock, status):
     server.fault(INSTALLATIONS, error(status, "API key not valid."))
     here = installation(server, tmp_path, clock)
     for _ in range(3):
@@ -169,7 +169,7 @@ def test_the_silence_ends_when_somebody_asks(server, tmp_path, clock):
     assert here.get_identity().fid in server.registered
 
 
-def test_a_token_that_another_service_does_not_take_is_replaced_once(server, tmp_path, clock):
+def test_refused_token_is_replaced_once(server, tmp_path, clock):
     from appliance.errors import HttpStatusError
 
     here, sent = installation(server, tmp_path, clock), []
@@ -190,7 +190,7 @@ def test_a_disk_that_refuses_costs_only_the_memory_of_it(server, tmp_path, clock
     assert "cannot be written" in caplog.text
 
 
-def test_the_servers_are_googles_unless_the_environment_names_one():
+def test_servers_are_googles_unless_the_environment_names_one():
     assert Endpoints.from_environment({}).ml == "https://firebaseml.googleapis.com"
     named = Endpoints.from_environment({"APPLIANCE_FIREBASE_URL": "http://127.0.0.1:1/"})
     assert {named.ml, named.installations, named.remote_config} == {"http://127.0.0.1:1"}

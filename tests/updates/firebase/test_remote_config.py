@@ -69,7 +69,7 @@ def test_without_a_group_there_is_no_signal(server, start):
     assert "custom_signals" not in json.loads(fetched(server)[0].body)
 
 
-def test_it_is_asked_every_twelve_hours_also_across_a_restart_or_when_somebody_asks(server, start, clock):
+def test_config_is_fetched_every_twelve_hours_or_on_request(server, start, clock):
     server.config = {"entries": {"model_channel": "a"}}
     here = start()
     assert here.get_config().channel == "a"
@@ -115,7 +115,7 @@ def test_an_empty_template_takes_every_choice_back(server, start, clock, state):
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_an_overloaded_server_is_left_alone_for_two_to_256_minutes_whoever_asks(server, start, clock, status, caplog):
+def test_overloaded_server_waits_two_to_256_minutes(server, start, clock, status, caplog):
     server.config = {"entries": {"model_channel": "a"}}
     here = start()
     here.get_config()
@@ -153,9 +153,7 @@ def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
 @pytest.mark.parametrize(
     "fault", [HangUp(), Body(b"<html>"), Body(b"[]"), Body(b'{"state": "NEW"}'), Body(b'{"entries": ["x"]}')]
 )
-def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_again(
-    server, start, clock, fault, caplog
-):
+def test_invalid_answer_changes_nothing(server, start, clock, fault, caplog):
     server.config = {"entries": {"model_channel": "a"}}
     start().get_config()
     clock += 13 * HOUR_S
@@ -171,7 +169,7 @@ def test_an_answer_that_makes_no_sense_changes_nothing_and_the_next_check_asks_a
 
 
 @pytest.mark.parametrize(("status", "says"), [(400, "answers 400: API not enabled"), (403, "(403: API not enabled)")])
-def test_a_refusal_is_said_and_asked_for_again_after_a_day_or_on_command(server, start, clock, status, says, caplog):
+def test_refusal_is_retried_after_a_day_or_on_request(server, start, clock, status, says, caplog):
     server.fault(FETCH, error(status, "API not enabled."))
     here = start()
     for _ in range(3):
@@ -194,7 +192,7 @@ def test_a_token_that_is_not_taken_is_replaced(server, start):
     ("name", "value"),
     [("model_channel", "../x"), ("model_name", "a b"), *[("model_threshold", text) for text in ("2", "nan", "high")]],
 )
-def test_a_value_that_cannot_be_used_leaves_the_setting_in_force_and_is_said(server, start, name, value, caplog):
+def test_invalid_value_leaves_the_setting_in_force(server, start, name, value, caplog):
     server.config = {"entries": {name: value}}
     config = start().get_config()
     assert (config.channel, config.model_name, config.threshold) == (None, None, None)
@@ -212,7 +210,7 @@ def test_experiments_that_make_no_sense_are_passed_over(server, start, senseless
     assert (config.model_name, config.experiment, config.variant) == ("hall", None, None)
 
 
-def test_of_several_experiments_the_one_that_chose_something_of_ours_counts_else_a_rollout(server, start):
+def test_experiment_of_a_known_parameter_counts_else_rollout(server, start):
     server.config = {
         "entries": {"model_name": "hall"},
         "experimentDescriptions": [{"experimentId": "colours", "variantId": "0", "affectedParameterKeys": ["colour"]}],

@@ -90,14 +90,14 @@ def test_a_broken_download_is_resumed(device, operator, server):
     assert [request.headers.get("range") for request in server.asked(path)] == [None, "bytes=1000-"]
 
 
-def test_the_repository_may_lie_below_a_path_with_a_slash_at_its_end(tmp_path, operator):
+def test_repository_url_may_end_with_a_slash(tmp_path, operator):
     with ModelServer() as server:
         server.put_folder(operator.site, "/models/v1/")
         for number, url in enumerate((server.url("/models/v1"), server.url("/models/v1/"))):
             assert Device(tmp_path / f"device-{number}", operator.root, url).version() == "1.0"
 
 
-def test_a_check_that_finds_nothing_costs_two_requests_and_two_kilobytes(device, operator, server):
+def test_check_without_news_costs_two_requests(device, operator, server):
     """Figure (2); `pytest -s` prints it."""
     device.check()
     server.requests.clear()
@@ -159,7 +159,7 @@ def test_a_root_that_is_missing_or_damaged_is_said(tmp_path, operator, server):
 def test_a_server_of_something_else_is_said(tmp_path, operator):
     with ModelServer() as empty:
         device = Device(tmp_path / "device", operator.root, empty.url())
-        refused(device, "is no repository of models: .*timestamp.json: it is not there")
+        refused(device, "not a model repository: .*timestamp.json.*404")
 
 
 @pytest.mark.parametrize(("status", "wait_s"), [(429, 120), (503, None), (500, None)])
@@ -178,13 +178,13 @@ def test_a_server_in_trouble_is_asked_again_when_it_wishes(device, operator, ser
     assert device.version() == "1.0"
 
 
-def test_a_host_that_says_403_for_files_that_do_not_exist_is_fine(device, server):
+def test_host_may_answer_403_for_missing_files(device, server):
     """Cloud Storage does, where listing is not allowed."""
     server.fault(ROOT_PATH, Status(403))
     assert device.version() == "1.0"
 
 
-def test_a_host_that_answers_everything_with_a_page_is_recognised(device, server):
+def test_host_that_answers_with_a_page_is_recognized(device, server):
     server.fault(ROOT_PATH, Body(b"<!doctype html><title>app</title>", "text/html"))
     refused(device, "2.root.json is not metadata: .*rewrite")
 
@@ -198,7 +198,7 @@ def test_rollback_an_older_repository_is_put_up_again(tmp_path, device, operator
     assert device.version() == "2.0"
     shutil.rmtree(operator.site)
     shutil.copytree(old, operator.site)
-    refused(device, "timestamp.json is refused: it is older than what was seen before")
+    refused(device, "timestamp.json is rejected: it is older")
 
 
 @pytest.mark.parametrize("stolen", [("timestamp",), ("timestamp", "snapshot")])
@@ -216,14 +216,14 @@ def test_rollback_with_stolen_keys(device, operator, stolen):
         forge(stamp, operator.stolen("timestamp"), version=version + 1, snapshot_meta=named(next_one))
     else:
         forge(stamp, operator.stolen("timestamp"), version=version + 1, snapshot_meta=named(old_snapshot))
-    refused(device, "older than what was seen before")
+    refused(device, "is older")
 
 
 def test_freeze_old_metadata_is_served_for_ever(device, operator, server):
     """Until it expires, nobody can tell; then updating stops and says so."""
     operator.put("2.0", now=datetime.now(UTC) - timedelta(days=91))
     said = refused(device, "timestamp.json is expired")
-    assert "labeling goes on" in said and "publish refresh" in said
+    assert "labeling continues" in said and "publish refresh" in said
     operator.publisher().refresh()
     assert device.version() == "2.0"
 
@@ -254,19 +254,19 @@ def test_a_tampered_target(device, operator, same_length):
     file = operator.target("*.zip")
     good = file.read_bytes()
     file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]) if same_length else good + b"more")
-    with pytest.raises(SourceError, match="is not what was signed" if same_length else "announced"):
+    with pytest.raises(SourceError, match="does not match its signature" if same_length else "announced"):
         device.fetch()
     assert not list((device.folder / "fetched").glob("*.zip"))
     file.write_bytes(good)
     assert read_bundle(device.fetch()).identity.version == "1.0"
 
 
-def test_a_tampered_target_that_broke_off_spoils_no_later_download(device, operator, server):
+def test_broken_tampered_download_spoils_no_later_one(device, operator, server):
     file = operator.target("*.zip")
     path, good = "/" + file.relative_to(operator.site).as_posix(), file.read_bytes()
     for _ in range(2):
         server.fault(path, Body(bytes(len(good))), times=1)
-    with pytest.raises(SourceError, match="is not what was signed"):
+    with pytest.raises(SourceError, match="does not match its signature"):
         device.fetch()
     server.mend()
     assert read_bundle(device.fetch()).identity.version == "1.0"
@@ -275,7 +275,7 @@ def test_a_tampered_target_that_broke_off_spoils_no_later_download(device, opera
 def test_an_endless_target(device, operator, server):
     path = "/" + operator.target("*.zip").relative_to(operator.site).as_posix()
     server.fault(path, Endless())
-    with pytest.raises(SourceError, match="more than the .* bytes that were announced"):
+    with pytest.raises(SourceError, match="more than the .* bytes announced"):
         device.fetch()
 
 
@@ -283,7 +283,7 @@ def test_a_tampered_channel(device, operator):
     file = operator.target("*.stable.json")
     good = file.read_bytes()
     file.write_bytes(good.replace(b"1.0", b"6.6"))
-    refused(device, "is not what was signed")
+    refused(device, "does not match its signature")
     file.write_bytes(good)
     assert device.version() == "1.0"
 
@@ -297,7 +297,7 @@ def test_tampered_metadata(device, operator, server, role, how):
         forge(file, None, version=77)
     else:
         file.write_bytes({"garbage": b"\x00\xff" * 50, "empty": b"", "deep": b"[" * 5000}[how])
-    refused(device, f"{role}.json is (refused|not metadata)")
+    refused(device, f"{role}.json is (rejected|not metadata)")
     file.write_bytes(good)
     assert device.version() == "1.0"
 
@@ -328,7 +328,7 @@ def test_endless_metadata(device, server, path):
 
 def test_metadata_longer_than_it_may_be(device, server):
     server.fault(STAMP, Body(b'{"signed": "' + b"x" * 20_000 + b'"}'))
-    refused(device, "timestamp.json is refused: it is longer than it may be")
+    refused(device, "timestamp.json is rejected: .*maximum length")
 
 
 def test_a_revoked_key_signs_in_vain(device, operator):
@@ -339,12 +339,12 @@ def test_a_revoked_key_signs_in_vain(device, operator):
     stamp = operator.file("timestamp")
     good = stamp.read_bytes()
     forge(stamp, stolen, version=99)
-    refused(device, "timestamp.json is refused: it is not signed with the keys")
+    refused(device, "timestamp.json is rejected: it is not signed with the keys")
     stamp.write_bytes(good)
     assert device.version() == "1.0"
 
 
-def test_a_stolen_timestamp_key_that_ran_ahead_is_undone_by_a_new_one(device, operator):
+def test_new_key_undoes_a_stolen_timestamp_key(device, operator):
     """Fast forward: the thief signs version 9999 and a far future; after the rotation devices follow again."""
     operator.put("1.0")
     stamp = operator.file("timestamp")
@@ -360,7 +360,7 @@ def test_a_root_of_an_attacker_is_not_followed(device, operator, tmp_path):
     """The attacker has a root key of their own, and every key but the root's."""
     stranger = Operator(tmp_path / "stranger")
     forge(stranger.file("root"), stranger.stolen("root"), operator.site / "metadata" / "2.root.json", version=2)
-    refused(device, "2.root.json is refused: it is not signed with the keys")
+    refused(device, "2.root.json is rejected: it is not signed with the keys")
     (operator.site / "metadata" / "2.root.json").unlink()
     assert device.version() == "1.0"
 
@@ -389,7 +389,7 @@ def test_keys_change_again_and_again_and_devices_follow(tmp_path, device, operat
 def test_a_clock_before_the_last_trusted_time_is_noticed(device, operator):
     """Seen from here: the repository was signed two days after what the clock says."""
     operator.put("2.0", now=datetime.now(UTC) + timedelta(days=2))
-    said = refused(device, "this device's clock is wrong: it says")
+    said = refused(device, "device's clock is wrong")
     assert "timedatectl" in said
 
 
@@ -420,7 +420,7 @@ def test_a_clock_that_is_a_little_behind_is_fine(device, operator):
 # What a device keeps
 
 
-def test_what_a_power_cut_left_of_the_trusted_files_does_not_matter(device, operator):
+def test_damaged_trusted_files_do_not_matter(device, operator):
     operator.publisher().rotate(["timestamp"])
     assert device.version() == "1.0"
     for file in [

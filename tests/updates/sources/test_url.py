@@ -104,7 +104,7 @@ def test_compressed_download_is_a_server_fault(tmp_path, server):
     server.put("/dict.txt", b"red\ngreen\nblue\n")
     with Rig(tmp_path / "device", server.url("/colours.tflite"), installed=installed) as rig:
         rig.check()
-        assert "sends the file packed (gzip)" in rig.until("failed").reason
+        assert "compressed (gzip)" in rig.until("failed").reason
         assert "refused" not in rig.states
         server.put("/colours.tflite", made_models.good(2))
         rig.check()

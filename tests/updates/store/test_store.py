@@ -72,7 +72,7 @@ def refusing(*versions):
 # What runs
 
 
-def test_without_a_delivered_model_the_bundled_one_runs_and_nothing_is_written(store, tmp_path):
+def test_bundled_model_runs_without_writing(store, tmp_path):
     assert running(store) == "shipped 1.0"
     assert [listed.roles for listed in store.list()] == [("current", "bundled")]
     assert list((tmp_path / "state").iterdir()) == []
@@ -104,9 +104,7 @@ def test_the_source_may_go_after_the_installation(store, make):
         ("shipped", "1.0", None, "shipped 1.0"),
     ],
 )
-def test_the_bundled_model_replaces_a_delivered_one_only_of_its_name_and_a_lower_version(
-    store, make, name, delivered, bundled, runs
-):
+def test_newer_bundled_model_of_the_same_name_replaces_it(store, make, name, delivered, bundled, runs):
     slot = store.install(make(delivered, name=name, model=made_models.good(1)), "a command")
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version=bundled)
@@ -116,7 +114,7 @@ def test_the_bundled_model_replaces_a_delivered_one_only_of_its_name_and_a_lower
     assert bool(choice.reasons) == (choice.installed is None), "that it was replaced is reported"
 
 
-def test_after_a_package_brought_a_newer_model_the_owner_can_go_back_and_stays_there(store, make):
+def test_owner_can_go_back_from_a_newer_bundled_model(store, make):
     store.install(make("1.0", name="shipped", model=made_models.good(1)), "a command")
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version="2.0")
@@ -131,7 +129,7 @@ def test_after_a_package_brought_a_newer_model_the_owner_can_go_back_and_stays_t
     assert running(store) == "shipped 3.0", "a newer one than that is welcome"
 
 
-def test_an_operator_can_name_an_older_model_than_the_bundled_one(store, make):
+def test_operator_can_choose_a_model_older_than_the_bundled(store, make):
     slot = store.add(make("0.9", name="shipped", model=made_models.good(1)), "channel stable", overrides_bundled=True)
     store.swap(slot, probation=True)
     assert running(store) == "shipped 0.9"
@@ -146,7 +144,7 @@ def test_variant_and_experiment_come_back_with_the_model(store, make):
 # When the delivered one cannot be loaded
 
 
-def test_a_delivered_model_that_cannot_be_loaded_gives_way_to_the_previous_one(store, make):
+def test_unloadable_model_is_replaced_by_the_previous_one(store, make):
     store.install(make("1.0"), "a command")
     broken = store.install(make("2.0"), "a command")
     next_start = again(store)
@@ -176,7 +174,7 @@ def test_when_none_can_be_loaded_the_error_names_them_all(store, make):
 
 
 @pytest.mark.parametrize("damage", ["model", "labels", "gone"])
-def test_a_model_damaged_on_this_disk_is_not_run_but_is_welcome_again(store, make, damage):
+def test_damaged_model_does_not_run_but_is_not_rejected(store, make, damage):
     bundle = make("2.0")
     slot = store.install(bundle, "a command")
     if damage == "gone":
@@ -207,7 +205,7 @@ def test_installing_over_a_damaged_copy_repairs_it(store, make):
 # One replaces another
 
 
-def test_bundles_are_told_apart_by_all_that_labeling_makes_of_them(tmp_path, make):
+def test_key_covers_everything_that_labeling_uses(tmp_path, make):
     keys = [
         bundle_key(make()),
         bundle_key(make("1.1")),
@@ -242,7 +240,7 @@ def test_old_bundles_go_but_never_the_current_and_the_previous(store, make):
     assert store.bundled.is_dir()
 
 
-def test_rollback_goes_back_step_by_step_and_does_not_take_the_model_again(store, make):
+def test_rollback_goes_back_stepwise_and_rejects(store, make):
     store.install(make("1.0"), "a command")
     slot = store.add(make("2.0"), "channel stable", offer="f" * 64)
     store.swap(slot, probation=True)
@@ -262,7 +260,7 @@ def test_a_rollback_for_another_cause_refuses_nothing(store, make):
     assert store.rejection(slot.key) is None
 
 
-def test_where_the_one_before_cannot_be_used_the_bundled_one_is_and_that_can_still_be_gone_back_to(store, make):
+def test_rollback_to_bundled_keeps_the_previous_model(store, make):
     store.install(make("1.0"), "a command")
     slot = store.install(make("2.0"), "channel stable", probation=True)
     assert store.rollback("it is too slow", to_bundled=True) is None
@@ -278,7 +276,7 @@ def test_an_explicit_installation_clears_a_refusal(store, make):
     assert store.rejection(slot.key) is None and running(store) == "colours 2.0"
 
 
-def test_refusals_last_until_something_else_is_offered_and_are_bounded(store):
+def test_rejections_are_forgotten_and_bounded(store):
     for n in range(60):
         store.reject(f"{n:064x}", "1.0", "it crashed")
     assert again(store).rejection(f"{59:064x}").reason == "it crashed"
@@ -289,7 +287,7 @@ def test_refusals_last_until_something_else_is_offered_and_are_bounded(store):
     assert store.rejection(f"{59:064x}") is None
 
 
-def test_installing_the_current_model_again_keeps_the_previous_one(store, make):
+def test_reinstalling_the_current_model_keeps_the_previous_one(store, make):
     store.install(make("1.0"), "a command")
     bundle = make("2.0")
     store.install(bundle, "a command")
@@ -297,7 +295,7 @@ def test_installing_the_current_model_again_keeps_the_previous_one(store, make):
     assert store.rollback("no").version == "1.0"
 
 
-def test_a_model_that_is_replaced_during_its_probation_is_not_gone_back_to(store, make):
+def test_rollback_skips_a_model_replaced_on_probation(store, make):
     store.install(make("1.0"), "a command")
     unproven = store.install(make("2.0"), "channel stable", probation=True)
     store.install(make("3.0"), "a command")
@@ -305,7 +303,7 @@ def test_a_model_that_is_replaced_during_its_probation_is_not_gone_back_to(store
     assert store.rollback("no").version == "1.0"
 
 
-def test_what_was_before_an_unproven_model_put_back_by_hand_keeps_its_own_way_back(store, make):
+def test_previous_model_put_back_by_hand_keeps_its_previous(store, make):
     store.install(make("1.0"), "a command")
     second = make("2.0")
     store.install(second, "a command")
@@ -326,7 +324,7 @@ def start(store, boot="boot-1", ready=True):
     return report
 
 
-def test_two_starts_that_a_model_on_probation_does_not_survive_take_it_back(store, make):
+def test_two_failed_starts_on_probation_roll_back(store, make):
     store.install(make("1.0"), "a command")
     start(store)
     store.swap(store.add(make("2.0"), "channel stable", offer="f" * 64), probation=True)
@@ -358,7 +356,7 @@ def test_deaths_with_a_stop_in_between_are_none_in_a_row(store, make):
     assert running(store) == "colours 2.0"
 
 
-def test_a_committed_model_is_taken_back_only_where_it_lets_no_start_succeed(store, make):
+def test_committed_model_is_rolled_back_if_no_start_succeeds(store, make):
     store.install(make("2.0"), "a command", probation=True)
     store.commit()
     for _ in range(4):
@@ -394,7 +392,7 @@ def test_the_bundled_model_is_never_taken_back(store):
         b'{"format": 1, "probation": false, "deaths": 0, "current": {"key": "../../etc"}}',
     ],
 )
-def test_a_damaged_state_file_is_set_aside_once_and_the_bundled_model_runs(store, make, caplog, content):
+def test_damaged_state_file_is_set_aside_once(store, make, caplog, content):
     store.install(make("2.0"), "a command")
     state_file(store).write_bytes(content)
     next_start = again(store)
@@ -426,7 +424,7 @@ def test_reading_a_damaged_store_changes_nothing(store, make, caplog):
     assert state_file(store).read_bytes() == b"{"
 
 
-def test_the_state_survives_being_written_and_a_newer_programs_keys(store, make):
+def test_state_is_read_back_with_unknown_keys(store, make):
     store.install(make("1.0"), "a command")
     store.swap(store.add(make("2.0"), "channel", offer="e" * 64, variant="b"), probation=True)
     store.reject("d" * 64, "3.0", "it hung")
@@ -476,7 +474,7 @@ Store(Path(sys.argv[1]), Path(sys.argv[2])).install(read_bundle(Path(sys.argv[3]
     not shutil.which("strace"), reason="strace, which kills a program at a chosen system call, is not installed"
 )
 @pytest.mark.parametrize("call", ["fsync", "rename"])
-def test_a_kill_at_any_step_of_an_installation_leaves_a_model_that_works(store, make, tmp_path, call):
+def test_kill_at_any_step_leaves_a_model_that_works(store, make, tmp_path, call):
     """kill -9 at the first, second, … sync or renaming, until an installation gets through."""
     store.install(make("1.0"), "a command")
     new = make("2.0", model=made_models.good(7))
@@ -563,7 +561,7 @@ def test_a_proven_model_needs_only_the_one_before_it(store, make):
     assert running(store) == "colours 2.0" and store.read_state().previous is None
 
 
-def test_a_model_that_fails_at_a_start_of_its_probation_leaves_the_way_back_too(store, make):
+def test_failed_start_on_probation_keeps_the_way_back(store, make):
     store.install(make("1.0"), "a"), store.install(make("2.0"), "b")
     store.swap(store.add(make("3.0"), "c"), probation=True)
     store.record_choice(again(store).load_current(refusing("3.0")))
@@ -573,7 +571,7 @@ def test_a_model_that_fails_at_a_start_of_its_probation_leaves_the_way_back_too(
 
 
 @pytest.mark.parametrize("back", ["a delivered one", "the bundled one"])
-def test_what_was_gone_back_to_meanwhile_is_not_taken_for_what_is_offered(store, make, back):
+def test_link_offer_ignores_a_model_replaced_meanwhile(store, make, back):
     """The owner rolls back while the machine is about to note that the offer runs already."""
     if back == "a delivered one":
         store.install(make(name="x", version="1.0"), "a test")

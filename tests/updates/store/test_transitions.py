@@ -29,7 +29,7 @@ def test_activate_makes_the_current_model_the_previous_one():
     assert versions(state) == ("2.0", "1.0", None, None) and not state.probation
 
 
-def test_activate_on_probation_keeps_the_model_before_the_previous():
+def test_activate_on_probation_keeps_before_previous():
     state = transitions.activate(StoreState(current=TWO, previous=ONE), THREE, probation=True)
     assert versions(state) == ("3.0", "2.0", "1.0", None) and state.probation
 
@@ -43,7 +43,7 @@ def test_activate_the_current_model_again_keeps_the_previous_one():
     assert versions(state) == ("2.0", "1.0", None, None)
 
 
-def test_activate_the_previous_model_during_probation_goes_further_back():
+def test_activate_previous_during_probation_goes_further_back():
     state = replace(TRIAL, current=THREE, previous=TWO, before_previous=ONE)
     assert versions(transitions.activate(state, TWO, probation=False)) == ("2.0", "1.0", None, None)
 
