@@ -1,13 +1,11 @@
 """The identity of a device towards Firebase: registered once, kept, refreshed, dropped when it is no longer known."""
 
 import json
-import re
 import stat
 
 import pytest
 
 from appliance.errors import SourceError, SourceSettingsError
-from appliance.updates.firebase.identity import generate_fid
 from appliance.updates.firebase.installation import IDENTITY_FILE, Endpoints
 from support.firebase import Clock, installation
 from support.firebase_server import APP, INSTALLATIONS, FirebaseServer, error, generate_path
@@ -23,11 +21,6 @@ def server():
 @pytest.fixture
 def clock():
     return Clock()
-
-
-def test_a_fresh_id_has_the_form_that_firebase_wants():
-    assert all(re.fullmatch(r"[cdef][\w-]{21}", generate_fid(), re.ASCII) for _ in range(200))
-    assert generate_fid(lambda size: bytes(range(size))) == "cAECAwQFBgcICQoLDA0ODx"
 
 
 def test_a_device_registers_once_and_is_the_same_after_a_restart(server, tmp_path, clock):

@@ -232,3 +232,23 @@ def test_what_one_project_chose_means_nothing_to_another(server, start, tmp_path
     start().get_config()
     assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP)).channel == "a"
     assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None
+
+
+# The file of an earlier release, as it is on disk.
+OLD_FILE = (
+    '{"entries": {"model_channel": "beta", "model_threshold": "0.75"}, "experiment": "lights", "variant": "b", '
+    '"etag": "e1", "template": "7", "fetched_s": 1800000000.0, "project_id": "%s", "app_id": "%s"}'
+)
+
+
+def test_file_of_an_earlier_release_is_read(tmp_path):
+    (tmp_path / CONFIG_FILE).write_text(OLD_FILE % (PROJECT, APP))
+    config = load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id=APP))
+    assert (config.channel, config.threshold, config.experiment, config.variant) == ("beta", 0.75, "lights", "b")
+    assert (config.etag, config.template, config.fetched_s) == ("e1", "7", 1_800_000_000.0)
+
+
+def test_file_keeps_its_keys(server, start, tmp_path):
+    server.config = {"entries": {"model_channel": "a"}}
+    start().get_config()
+    assert set(json.loads((tmp_path / CONFIG_FILE).read_text())) == set(json.loads(OLD_FILE % (PROJECT, APP)))

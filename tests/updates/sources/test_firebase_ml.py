@@ -2,7 +2,6 @@
 
 import json
 import time
-from datetime import date
 
 import pytest
 
@@ -10,7 +9,6 @@ from appliance.errors import SourceError, SourceSettingsError, UpdateError
 from appliance.settings.schema import FirebaseSettings, UpdateSettings
 from appliance.transport.http import Http
 from appliance.updates.firebase.installation import Installation
-from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.firebase_ml import FirebaseMlSource
 from support import made_models
 from support.broker import wait_until
@@ -372,15 +370,6 @@ def test_refused_registration_is_retried_on_request(new_rig, server):
 
 
 # Its end
-
-
-def test_its_end_is_told_in_time_and_after():
-    settings = UpdateSettings(source="firebase-ml")
-    assert shutdown_notice(settings, date(2026, 1, 1)).startswith(
-        "Firebase ML is shut down on 2027-06-15: serve the model from"
-    )
-    assert shutdown_notice(settings, date(2027, 6, 15)).startswith("Firebase ML was shut down on 2027-06-15")
-    assert shutdown_notice(UpdateSettings(source="url"), date(2028, 1, 1)) is None
 
 
 def test_after_its_end_an_error_says_so(server, tmp_path):
