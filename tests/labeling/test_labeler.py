@@ -124,7 +124,7 @@ def test_scores_of_one_frame_outlive_the_next(labeler):
         ),
         (tiny_model("int32", None), "red\ngreen\nblue", "int32, not uint8, int8 or float32"),
         (tiny_model(outputs=2), "red\ngreen\nblue", "1 inputs and 2 outputs"),
-        (tiny_model(ending="custom"), "red\ngreen\nblue", "nobody-knows-this"),
+        (tiny_model(ending="custom"), "red\ngreen\nblue", "unknown-operator"),
         (tiny_model(metadata=metadata((1.0, 2.0), (1.0,))), "red\ngreen\nblue", "mean in its metadata"),
         (tiny_model(metadata=metadata((1.0,), (0.0,))), "red\ngreen\nblue", "std in its metadata"),
     ],

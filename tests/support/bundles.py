@@ -1,15 +1,23 @@
-"""Bundles made for the tests of the store and the probe."""
+"""Bundle folders with a made model, for the tests of the store, the probe and the updater."""
 
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from support import made_models
 
 
-def bundle_folder(folder: Path, name="colours", version="1.0", model=None, labels=made_models.LABELS, **more) -> Path:
-    """Writes a bundle in AutoML's form and returns its folder."""
+def bundle_folder(
+    folder: Path,
+    name: str | None = "colours",
+    version: str | None = "1.0",
+    model: bytes | None = None,
+    labels: Sequence[str] = made_models.LABELS,
+    **more: object,
+) -> Path:
+    """Write a bundle in AutoML's format and return its folder; a value of None omits the manifest's key."""
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(made_models.good() if model is None else model)
     (folder / "dict.txt").write_text("\n".join(labels) + "\n")
@@ -22,7 +30,7 @@ def bundle_folder(folder: Path, name="colours", version="1.0", model=None, label
 
 
 def zipped(folder: Path) -> bytes:
-    """A bundle's folder as one file."""
+    """Return a zip of a bundle's folder."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for file in folder.iterdir():

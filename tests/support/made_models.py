@@ -1,7 +1,7 @@
-"""Small .tflite files made for the tests: a good one, and one for each way in which a model can be bad.
+"""Small .tflite files: a good one, and one for each way in which a model can be bad.
 
-They are written with the schema that comes with LiteRT, so each is a valid file; what is wrong with it shows only when
-it is loaded or run. All take a picture of 8×8 px, uint8, and have three scores.
+They are written with LiteRT's schema, so each is a valid file; its fault appears only when it is loaded or run. All
+have an input of 8×8 px, uint8, and three scores.
 """
 
 import flatbuffers
@@ -39,7 +39,7 @@ class _Graph:
         return self.tensor(array.shape, kind, array)
 
     def operator(self, name: str, inputs, outputs, options=None) -> None:
-        """`name` as in schema.BuiltinOperator; `options` of the type that belongs to it."""
+        """Add an operator: `name` as in schema.BuiltinOperator, `options` of its type."""
         operator = schema.OperatorT()
         operator.opcodeIndex = self.model.opcode(getattr(schema.BuiltinOperator, name))
         operator.inputs, operator.outputs = list(inputs), list(outputs)
@@ -48,7 +48,7 @@ class _Graph:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self.graph.operators.append(operator)
 
-    def ends(self, inputs, outputs) -> None:
+    def set_ends(self, inputs, outputs) -> None:
         self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
 
 
@@ -82,14 +82,14 @@ class _Model:
         self.model.subgraphs.append(graph.graph)
         return graph
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         builder = flatbuffers.Builder(1024)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
 
 def _means(graph: _Graph) -> tuple[int, int]:
-    """The picture as input, and the mean of each of its three colours as floats [1, 3]."""
+    """Add the picture as input, and the mean of each of its three colors as floats [1, 3]."""
     picture = graph.tensor((1, SIDE_PX, SIDE_PX, 3), schema.TensorType.UINT8, scale=1.0)
     floats = graph.tensor((1, SIDE_PX, SIDE_PX, 3))
     graph.operator("CAST", [picture], [floats], schema.CastOptionsT())
@@ -104,21 +104,21 @@ def _softmax(graph: _Graph, picture: int, scores: int) -> None:
     options = schema.SoftmaxOptionsT()
     options.beta = 0.05
     graph.operator("SOFTMAX", [scores], [output], options)
-    graph.ends([picture], [output])
+    graph.set_ends([picture], [output])
 
 
 def good(salt: int = 0) -> bytes:
-    """Says which colour is strongest; `salt` changes the bytes and nothing else."""
+    """Return a model that labels the strongest color; `salt` changes the bytes and nothing else."""
     model = _Model()
     graph = model.graph()
     picture, means = _means(graph)
     _softmax(graph, picture, means)
     model.model.description = f"made for a test {salt}"
-    return model.packed()
+    return model.pack()
 
 
 def not_numbers() -> bytes:
-    """Every score is NaN: the square root of what is below zero."""
+    """Return a model whose scores are all NaN: square roots of negative numbers."""
     model = _Model()
     graph = model.graph()
     picture, means = _means(graph)
@@ -126,11 +126,11 @@ def not_numbers() -> bytes:
     graph.operator("SUB", [means, graph.constant([[1000.0] * 3], np.float32)], [below], schema.SubOptionsT())
     graph.operator("SQRT", [below], [root])
     _softmax(graph, picture, root)
-    return model.packed()
+    return model.pack()
 
 
 def needs_memory(floats: int) -> bytes:
-    """Spreads one number over `floats` places before it labels: 4 bytes each, in one piece."""
+    """Return a model that copies a number to an array of `floats` elements, 4 bytes each, in one block."""
     model = _Model()
     graph = model.graph()
     picture, means = _means(graph)
@@ -140,11 +140,11 @@ def needs_memory(floats: int) -> bytes:
     options.keepDims = True
     graph.operator("MEAN", [wide, graph.constant([0])], [sums], options)
     _softmax(graph, picture, sums)
-    return model.packed()
+    return model.pack()
 
 
 def _loop(hold: bool) -> bytes:
-    """A model with a WHILE over its means: subgraph 1 says go on, subgraph 2 is done each time."""
+    """Return a model with a WHILE over its means: subgraph 1 is the condition, subgraph 2 the body."""
     model = _Model()
     main, condition = model.graph(), model.graph()
     options = schema.WhileOptionsT()
@@ -156,9 +156,9 @@ def _loop(hold: bool) -> bytes:
 
     carried, same = condition.tensor((1, 3)), condition.tensor((1, 3), schema.TensorType.BOOL)
     condition.operator("EQUAL", [carried, carried], [same], schema.EqualOptionsT())
-    verdict = condition.tensor((), schema.TensorType.BOOL)
-    condition.operator("REDUCE_ALL", [same, condition.constant([0, 1])], [verdict], schema.ReducerOptionsT())
-    condition.ends([carried], [verdict])
+    condition_result = condition.tensor((), schema.TensorType.BOOL)
+    condition.operator("REDUCE_ALL", [same, condition.constant([0, 1])], [condition_result], schema.ReducerOptionsT())
+    condition.set_ends([carried], [condition_result])
 
     body = model.graph()
     before, after = body.tensor((1, 3)), body.tensor((1, 3))
@@ -166,15 +166,15 @@ def _loop(hold: bool) -> bytes:
         body.operator("ABS", [before], [after], schema.AbsOptionsT())
     else:
         body.operator("WHILE", [before], [after], options)
-    body.ends([before], [after])
-    return model.packed()
+    body.set_ends([before], [after])
+    return model.pack()
 
 
 def never_ends() -> bytes:
-    """Goes round a loop whose condition always holds."""
+    """Return a model with a loop whose condition is always true."""
     return _loop(hold=True)
 
 
 def crashes() -> bytes:
-    """The body of its loop is a loop with the same body: preparing it overflows the stack."""
+    """Return a model with a loop whose body contains the same loop: preparing it overflows the stack."""
     return _loop(hold=False)

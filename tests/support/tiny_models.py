@@ -1,7 +1,7 @@
-"""Makes .tflite files of a few hundred bytes whose answers can be worked out by head.
+"""Make .tflite files of a few hundred bytes whose scores can be computed mentally.
 
-The graph is the mean over the picture: [1, height, width, 3] → [1, 3], so its three outputs are how red, green and
-blue a picture is; after it, if asked for, SOFTMAX, LOGISTIC or an operator nobody knows.
+The graph is the mean over the picture: [1, height, width, 3] → [1, 3], so its three outputs are the red, green and blue
+of a picture; SOFTMAX, LOGISTIC or an unknown operator can follow.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 COLORS = ("red", "green", "blue")
-# The runtimes that work here: tflite-runtime only beside numpy 1.
+# The runtimes that work here: tflite-runtime needs numpy 1.
 _PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 RUNTIMES = [
     runtime
@@ -44,17 +44,17 @@ def tiny_model(
     outputs: int = 1,
     single: bool = False,
 ) -> bytes:
-    """A model.
+    """Build a model.
 
     Args:
         dtype: Of input and output.
         ending: softmax, logistic, custom (an unknown operator) or None.
         input_shape: (1, height, width, channels).
-        signature: The same with −1 where a size is left open.
-        scale: Of the quantised mean; the value 255 stands for scale · 255.
+        signature: The same with −1 for a dynamic size.
+        scale: Of the quantized mean; the stored value 255 means scale · 255.
         metadata: The TFLITE_METADATA buffer.
-        outputs: 2 gives the mean beside the ending.
-        single: The mean is over the colours too, so there is one output.
+        outputs: 2 adds the mean as a second output.
+        single: The mean is over the colors too, so there is one output.
     """
     model = schema.ModelT()
     model.version, model.description = 3, "tiny"
@@ -102,7 +102,7 @@ def metadata(
     threshold: float | None = None,
     label_files: tuple[tuple[str, str], ...] = (),
 ) -> bytes:
-    """A TFLITE_METADATA buffer (metadata_schema.fbs); label_files are (name, locale)."""
+    """Build a TFLITE_METADATA buffer (metadata_schema.fbs); label_files are (name, locale)."""
     builder = flatbuffers.Builder(256)
     tensor_in = _tensor_metadata(builder, _normalization(builder, mean, std) if mean else None, [])
     files = [_associated_file(builder, name, locale) for name, locale in label_files]
@@ -113,7 +113,7 @@ def metadata(
 
 
 def with_files(model: bytes, files: dict[str, str]) -> bytes:
-    """Appends files as TFLite metadata does: a zip at the end."""
+    """Append files as TFLite metadata does: a zip at the end."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, text in files.items():
@@ -124,7 +124,7 @@ def with_files(model: bytes, files: dict[str, str]) -> bytes:
 def write_tiny(
     folder: Path, model: bytes | None = None, labels: str = "red\ngreen\nblue\n", manifest: str | None = None
 ) -> Path:
-    """A bundle folder in AutoML's form."""
+    """Write a bundle folder in AutoML's format."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.tflite").write_bytes(tiny_model() if model is None else model)
     (folder / "dict.txt").write_text(labels)
@@ -146,7 +146,7 @@ def _code(builtin: int) -> schema.OperatorCodeT:
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = builtin
     code.version = 1
-    code.customCode = "nobody-knows-this" if builtin == schema.BuiltinOperator.CUSTOM else None
+    code.customCode = "unknown-operator" if builtin == schema.BuiltinOperator.CUSTOM else None
     return code
 
 
