@@ -75,9 +75,9 @@ class LoadedModel:
                 f"{self._display_name} cannot be run by {self.runtime}: {_format_reason(error)}"
             ) from error
 
-    def read(self) -> np.ndarray:
-        """Return a copy of the first output."""
-        output: np.ndarray = self._interpreter.get_tensor(self.outputs[0].index)
+    def read(self, index: int = 0) -> np.ndarray:
+        """Return a copy of an output, by its index in `outputs`."""
+        output: np.ndarray = self._interpreter.get_tensor(self.outputs[index].index)
         return output
 
 

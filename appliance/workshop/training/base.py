@@ -58,10 +58,10 @@ def open_base(path: Path) -> Base:
         facts = read_facts(model)
     except MalformedError as error:
         raise BaseModelError(f"{display_name} is not a TFLite model, or is damaged or truncated: {error}") from error
-    graph = Graph(model, display_name)
+    graph = Graph.parse(model, display_name)
     found = graph.find_pooled()
-    index = graph.cut(found.index)
-    trunk = graph.pack(index, "features")
+    (index,) = graph.cut(found.index)
+    trunk = graph.pack([index], "features")
     picture, runtime = _run_once(trunk, display_name)
     if not _is_picture(picture) or picture.dtype not in (np.uint8, np.int8, np.float32):
         raise BaseModelError(

@@ -1,13 +1,13 @@
-"""Edit a .tflite file as a graph: cut it and append operators, without TensorFlow.
+"""Edit a .tflite file as a graph, or build one: cut it and append operators, without TensorFlow.
 
 A base is opened and cut at its pooled features (the rest is removed, including every tensor, buffer and operator code
-that is no longer used), and the operators of a new head are appended. The generated readers and writers of
-tensorflow/lite/schema/schema.fbs that are part of LiteRT read and write the file; models are not run here.
+that is no longer used), and the operators of a new head are appended. A new graph is built in the same way, from an
+empty one. The generated readers and writers of tensorflow/lite/schema/schema.fbs that are part of LiteRT read and write
+the file; models are not run here.
 
 They leave this to their user:
 
 - An old file has an operator in `deprecatedBuiltinCode`, a new one in `builtinCode`: the larger counts.
-- The Python writer does not align the buffers to 16 bytes, which schema.fbs requires and Arm processors need.
 - Metadata and signatures describe the removed output, so they are removed.
 - Buffer 0 must stay empty; tensors without data refer to it.
 """
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from appliance.errors import BaseModelError
+from appliance.workshop.training.tflite_file import pack_model, parse_model
 
 Op = schema.BuiltinOperator
 _POOLS = (Op.AVERAGE_POOL_2D, Op.MEAN)
@@ -31,7 +31,18 @@ _TYPES: dict[np.dtype, int] = {
     np.dtype(np.int32): schema.TensorType.INT32,
 }
 _DTYPES: dict[int, np.dtype] = {number: dtype for dtype, number in _TYPES.items()}
-_ALIGNMENT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFormat:
+    """How a tensor stores its values: value = (stored − zero_point) · scale, scale 0 if it is not quantized."""
+
+    dtype: np.dtype
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+FLOAT32 = TensorFormat(np.dtype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +70,48 @@ class Pooled:
 class Graph:
     """The only graph of a .tflite file, edited in place."""
 
-    def __init__(self, model: bytes, display_name: str) -> None:
+    def __init__(self, model: schema.ModelT, display_name: str) -> None:
+        """Use parse() or create() instead."""
+        self._model = model
+        self._graph = model.subgraphs[0]
+        self._codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes or []]
+        self._display_name = display_name
+
+    @classmethod
+    def create(cls, display_name: str) -> "Graph":
+        """Create a graph without tensors and operators; add_input() comes first."""
+        model, graph = schema.ModelT(), schema.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [], []
+        model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [], [graph], [schema.BufferT()]
+        return cls(model, display_name)
+
+    @classmethod
+    def parse(cls, content: bytes, display_name: str) -> "Graph":
         """Read the graph of a model.
 
         Args:
-            model: The bytes of a .tflite file.
+            content: The bytes of a .tflite file.
             display_name: How to refer to it in errors.
 
         Raises:
             BaseModelError: It is damaged, or of a kind that cannot be edited.
         """
-        self._display_name = display_name
-        try:
-            self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-            graphs = self._model.subgraphs or []
-            self._codes = [
-                max(code.builtinCode, code.deprecatedBuiltinCode) for code in self._model.operatorCodes or []
-            ]
-        except Exception as error:
-            raise BaseModelError(f"{display_name} is damaged: its graph cannot be read") from error
-        if len(graphs) != 1 or not graphs[0].operators or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
-            raise BaseModelError(
-                f"{display_name} cannot serve as a base: an image classifier or extractor has one graph with one input "
-                "and one output"
-            )
-        if any((buffer.offset or 0) > 1 for buffer in self._model.buffers):
-            raise BaseModelError(f"{display_name} cannot serve as a base: its weights are outside the flatbuffer")
-        self._graph = graphs[0]
+        return cls(parse_model(content, display_name), display_name)
 
     @property
     def output(self) -> int:
-        """The index of the graph's output tensor."""
+        """The index of the graph's (first) output tensor."""
         return int(self._graph.outputs[0])
+
+    def get_shape(self, tensor: int) -> tuple[int, ...]:
+        """Return the shape of a tensor; () if the file declares none."""
+        shape = self._graph.tensors[tensor].shape
+        return tuple(int(size) for size in (shape if shape is not None else ()))
+
+    def get_source(self, tensor: int) -> int:
+        """Return the first input of the operator whose output a tensor is."""
+        producer = next(operator for operator in self._graph.operators if tensor in list(operator.outputs))
+        return int(producer.inputs[0])
 
     def find_pooled(self) -> Pooled:
         """Find the pooled features: the last average over the whole picture that the output depends on exclusively.
@@ -106,7 +127,7 @@ class Graph:
             operator = operators[index]
             output = int(operator.outputs[0])
             tensor = self._graph.tensors[output]
-            shape = tuple(int(size) for size in (tensor.shape if tensor.shape is not None else ()))
+            shape = self.get_shape(output)
             channels_only = len(shape) in (2, 4) and shape[-1] > 1 and all(size == 1 for size in shape[:-1])
             if self._codes[operator.opcodeIndex] not in _POOLS or not channels_only or tensor.type not in _DTYPES:
                 continue
@@ -119,15 +140,15 @@ class Graph:
             "(AVERAGE_POOL_2D or MEAN); use an image classifier or an embedding extractor, such as a MobileNet"
         )
 
-    def cut(self, output: int) -> int:
-        """Make tensor `output` the graph's output and remove everything that it does not depend on.
+    def cut(self, *outputs: int) -> list[int]:
+        """Make these tensors the graph's outputs and remove everything that they do not depend on.
 
         Returns:
-            The tensor's new index.
+            The tensors' new indices.
         """
         graph, model = self._graph, self._model
-        graph.operators = [graph.operators[index] for index in sorted(self._find_needed([output]))]
-        used = {int(graph.inputs[0]), output}
+        graph.operators = [graph.operators[index] for index in sorted(self._find_needed(outputs))]
+        used = {int(graph.inputs[0]), *outputs}
         for operator in graph.operators:
             lists = (operator.inputs, operator.outputs, operator.intermediates)
             used |= {int(index) for indices in lists if indices is not None for index in indices if index >= 0}
@@ -137,7 +158,7 @@ class Graph:
             for name in ("inputs", "outputs", "intermediates"):
                 if (indices := getattr(operator, name)) is not None:
                     setattr(operator, name, [tensors.get(int(index), -1) for index in indices])
-        graph.inputs, graph.outputs = [tensors[int(graph.inputs[0])]], [tensors[output]]
+        graph.inputs, graph.outputs = [tensors[int(graph.inputs[0])]], [tensors[output] for output in outputs]
         buffers = {old: new for new, old in enumerate(sorted({0} | {int(tensor.buffer) for tensor in graph.tensors}))}
         model.buffers = [model.buffers[old] for old in buffers]
         for tensor in graph.tensors:
@@ -148,21 +169,46 @@ class Graph:
         for operator in graph.operators:
             operator.opcodeIndex = codes[operator.opcodeIndex]
         model.metadata = model.signatureDefs = model.metadataBuffer = None
-        return tensors[output]
+        return list(graph.outputs)
 
-    def add_constant(self, values: np.ndarray, name: str) -> int:
-        """Add a constant tensor (float32 or int32); return its index."""
+    def add_input(self, shape: Sequence[int], name: str, stored: TensorFormat = FLOAT32) -> int:
+        """Add the input tensor of a created graph; return its index."""
+        tensor = self._add_tensor(shape, name, stored)
+        self._graph.inputs = [tensor]
+        return tensor
+
+    def add_constant(self, values: np.ndarray, name: str, scales: np.ndarray | None = None) -> int:
+        """Add a constant tensor.
+
+        Args:
+            values: float32, int32, or quantized to int8 or int32.
+            name: Of the tensor.
+            scales: Of quantized values, one per index of the first axis; their zero points are 0.
+
+        Returns:
+            The tensor's index.
+        """
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(
             np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes(), np.uint8
         )
         self._model.buffers.append(buffer)
-        return self._add_tensor(values.shape, values.dtype, name, len(self._model.buffers) - 1)
+        tensor = self._add_tensor(values.shape, name, TensorFormat(values.dtype), len(self._model.buffers) - 1)
+        if scales is not None:
+            self._set_quantization(tensor, scales, 0)
+        return tensor
 
     def add(
-        self, code: int, inputs: Sequence[int], shape: Sequence[int], name: str, options: Any = None, version: int = 1
+        self,
+        code: int,
+        inputs: Sequence[int],
+        shape: Sequence[int],
+        name: str,
+        options: Any = None,
+        version: int = 1,
+        stored: TensorFormat = FLOAT32,
     ) -> int:
-        """Append an operator with one float32 output of the given shape.
+        """Append an operator with one output.
 
         Args:
             code: One of schema.BuiltinOperator.
@@ -171,11 +217,12 @@ class Graph:
             name: Of the output.
             options: The options table, such as schema.SoftmaxOptionsT; its class names the kind.
             version: Of the operator; a runtime rejects a version that does not support its types.
+            stored: How the output is stored.
 
         Returns:
             The index of the output.
         """
-        output = self._add_tensor(shape, np.dtype(np.float32), name, 0)
+        output = self._add_tensor(shape, name, stored)
         operator = schema.OperatorT()
         operator.opcodeIndex = self._get_opcode(code, version)
         operator.inputs, operator.outputs = list(inputs), [output]
@@ -185,15 +232,15 @@ class Graph:
         self._graph.operators.append(operator)
         return output
 
-    def pack(self, output: int, description: str, metadata: bytes | None = None) -> bytes:
+    def pack(self, outputs: Sequence[int], description: str, metadata: bytes | None = None) -> bytes:
         """Return the graph as a .tflite file.
 
         Args:
-            output: The tensor that becomes the graph's output.
+            outputs: The tensors that become the graph's outputs.
             description: The file's own.
             metadata: The TFLITE_METADATA flatbuffer.
         """
-        self._graph.outputs = [output]
+        self._graph.outputs = list(outputs)
         model = self._model
         model.description = description
         model.metadata = None
@@ -204,13 +251,9 @@ class Graph:
             holder.data = np.frombuffer(metadata, np.uint8)
             model.metadata = [entry]
             buffers.append(holder)
-        kept, model.buffers = model.buffers, [_AlignedBuffer(buffer.data) for buffer in buffers]
+        kept, model.buffers = model.buffers, buffers
         try:
-            builder = flatbuffers.Builder(
-                sum(0 if buffer.data is None else len(buffer.data) for buffer in buffers) + (1 << 16)
-            )
-            builder.Finish(model.Pack(builder), b"TFL3")
-            return bytes(builder.Output())
+            return pack_model(model)
         finally:
             model.buffers = kept
 
@@ -239,16 +282,21 @@ class Graph:
         picture = int(self._graph.inputs[0])
         return any(picture in {int(tensor) for tensor in operators[index].inputs} for index in others)
 
-    def _add_tensor(self, shape: Sequence[int], dtype: np.dtype, name: str, buffer: int) -> int:
+    def _add_tensor(self, shape: Sequence[int], name: str, stored: TensorFormat, buffer: int = 0) -> int:
         tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = (
-            name,
-            [int(size) for size in shape],
-            _TYPES[dtype],
-            buffer,
-        )
+        tensor.name, tensor.shape = name, [int(size) for size in shape]
+        tensor.type, tensor.buffer = _TYPES[stored.dtype], buffer
         self._graph.tensors.append(tensor)
-        return len(self._graph.tensors) - 1
+        index = len(self._graph.tensors) - 1
+        if stored.scale:
+            self._set_quantization(index, np.array([stored.scale]), stored.zero_point)
+        return index
+
+    def _set_quantization(self, tensor: int, scales: np.ndarray, zero_point: int) -> None:
+        parameters = schema.QuantizationParametersT()
+        parameters.scale = np.asarray(scales, np.float32)
+        parameters.zeroPoint = np.full(len(scales), zero_point, np.int64)
+        self._graph.tensors[tensor].quantization = parameters
 
     def _get_opcode(self, code: int, version: int) -> int:
         for index, known in enumerate(self._model.operatorCodes):
@@ -260,23 +308,6 @@ class Graph:
         self._model.operatorCodes.append(added)
         self._codes.append(code)
         return len(self._codes) - 1
-
-
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the generated code has no types
-    """A buffer at a multiple of 16 bytes, as schema.fbs requires."""
-
-    def Pack(self, builder: flatbuffers.Builder) -> Any:  # noqa: N802 - the generated code's name
-        data = None
-        if self.data is not None and len(self.data):
-            payload = np.asarray(self.data, np.uint8).tobytes()
-            builder.StartVector(1, len(payload), _ALIGNMENT_BYTES)
-            builder.head -= len(payload)
-            builder.Bytes[builder.head : builder.head + len(payload)] = payload
-            data = builder.EndVector()
-        schema.BufferStart(builder)
-        if data is not None:
-            schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)
 
 
 def _read_quantization(tensor: Any) -> tuple[float, int]:

@@ -34,7 +34,7 @@ def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
         head: The head.
         name: The model's name, for its metadata.
     """
-    graph = Graph(base.trunk, base.display_name)
+    graph = Graph.parse(base.trunk, base.display_name)
     x = _add_sqrt_features(graph, base)
     scores = _add_dense(graph, x, head.weights, head.intercepts, "logits")
     softmax = schema.SoftmaxOptionsT()
@@ -48,7 +48,7 @@ def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
         for factor in factors:
             scores = graph.add(Op.MUL, [scores, factor], shape, "scores", schema.MulOptionsT())
     metadata = build_metadata(name, base.mean or (127.5,), base.std or (127.5,))
-    return append_labels(graph.pack(scores, name, metadata), head.labels)
+    return append_labels(graph.pack([scores], name, metadata), head.labels)
 
 
 def _add_sqrt_features(graph: Graph, base: Base) -> int:

@@ -66,21 +66,21 @@ def test_invalid_source_date_is_reported_first(epoch, tmp_path, monkeypatch, cap
 
 
 def test_background_becomes_a_label_that_is_not_reported(pictures, base, tmp_path, capsys):
-    other = write_pictures(tmp_path / "other", {"grey": 30, "yellow": 30})
+    other = write_pictures(tmp_path / "other", {"gray": 30, "yellow": 30})
     assert train(pictures, "--base", base, "--background", other, "--out", tmp_path / "new", "--json") == 0
     output = json.loads(capsys.readouterr().out)
     assert output["pictures"]["background"] == 60
     bundle = read_bundle(tmp_path / "new")
     assert bundle.labels == ("blue", "green", "red", "background")
     assert bundle.background_label == "background"
-    (tmp_path / "grey.png").write_bytes(colored("grey", 123_456))
-    assert main(["label", str(tmp_path / "grey.png"), "--model", str(tmp_path / "new"), "--json"]) == 0
+    (tmp_path / "gray.png").write_bytes(colored("gray", 123_456))
+    assert main(["label", str(tmp_path / "gray.png"), "--model", str(tmp_path / "new"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["labels"] == []
 
 
 def test_names_of_background_folders_do_not_matter(pictures, base, tmp_path, capsys):
-    others = write_pictures(tmp_path / "others", {"grey": 30})
-    (others / "grey").rename(others / "not one of them!")
+    others = write_pictures(tmp_path / "others", {"gray": 30})
+    (others / "gray").rename(others / "not one of them!")
     assert train(pictures, "--base", base, "--background", others, "--out", tmp_path / "new") == 0
     assert "not used" not in capsys.readouterr().err
 
@@ -148,7 +148,7 @@ def test_progress_is_shown_on_a_terminal(pictures, base, tmp_path):
 
 
 def test_background_does_not_count_for_the_accuracy(pictures, base, tmp_path, capsys):
-    other = write_pictures(tmp_path / "other", {"grey": 200})
+    other = write_pictures(tmp_path / "other", {"gray": 200})
     blind = write_base(tmp_path / "blind.tflite", "float32", metadata=metadata(mean=(1000.0,), std=(1.0,)))
     assert train(pictures, "--base", blind, "--background", other, "--out", tmp_path / "new", "--json") == 0
     # It labels everything as background: correct for most pictures, and for none with a label.

@@ -12,7 +12,7 @@ from support.training import train, write_pictures
 
 
 def test_too_few_background_pictures_are_reported(pictures, base, tmp_path, capsys):
-    others = write_pictures(tmp_path / "others", {"grey": 1})
+    others = write_pictures(tmp_path / "others", {"gray": 1})
     assert train(pictures, "--base", base, "--background", others, "--out", tmp_path / "new") == 1
     assert f"{others} has fewer than 2 background pictures" in capsys.readouterr().err
 
@@ -22,9 +22,9 @@ def test_second_dataset_is_used_for_validation(pictures, base, tmp_path, capsys)
     assert train(pictures, "--validation", second, "--base", base, "--out", tmp_path / "new", "--json") == 0
     output = json.loads(capsys.readouterr().out)
     assert (output["pictures"]["train"], output["pictures"]["validation"], output["pictures"]["test"]) == (120, 36, 0)
-    strange = write_pictures(tmp_path / "strange", {"grey": 12})
+    strange = write_pictures(tmp_path / "strange", {"gray": 12})
     assert train(pictures, "--validation", strange, "--base", base, "--out", tmp_path / "other") == 1
-    assert "has the label 'grey', which" in capsys.readouterr().err
+    assert "has the label 'gray', which" in capsys.readouterr().err
 
 
 def test_label_with_too_few_readable_pictures_is_reported(base, tmp_path, capsys):
@@ -68,7 +68,7 @@ def test_same_seed_gives_the_same_order(tmp_path):
 
 def test_background_is_the_last_label(tmp_path):
     folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20})
-    training_set = build(folder, write_pictures(tmp_path / "other", {"grey": 30}))
+    training_set = build(folder, write_pictures(tmp_path / "other", {"gray": 30}))
     assert training_set.labels == ("green", "red", BACKGROUND) and training_set.background == BACKGROUND
     assert training_set.is_background.sum() == 30
     assert 0 < (training_set.is_background & training_set.is_validation).sum() < 15
