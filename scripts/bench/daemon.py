@@ -46,7 +46,8 @@ def memory_mb(pid: int, name: str) -> float:
 def measure_frames_ms(model: str | None) -> list[float]:
     """Return the CPU milliseconds of a whole frame: in a tight loop, and at the daemon's rate."""
     command = [sys.executable, "-c", FRAME_COST, *([model] if model else [])]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [float(value) for value in json.loads(done.stdout)]
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def main() -> None:
         )
         environ = {**os.environ, "APPLIANCE_STATE_DIR": folder}
         begin_s = time.monotonic()
-        command = [sys.executable, "-m", "appliance", "run", "--config", settings]
+        command = [sys.executable, "-m", "appliance", "run", "--config", str(settings)]
         daemon = subprocess.Popen(command, cwd=ROOT, env=environ)
         try:
             if not first_label.wait(60):

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.labeling.tracker import Event
@@ -33,7 +34,7 @@ TOPICS = Topics("appliance", "pi-1a2b3c4d")
 MODEL = ModelIdentity("flowers", "1.2.0", "0" * 64)
 
 
-def make_event(number: int) -> dict:
+def make_event(number: int) -> dict[str, Any]:
     """Return an outbox event as the daemon writes it: starts and ends in turn."""
     started = Event(f"{number // 2:032x}", "started", "sunflower", 0.93, 0.93, time.time())
     ended = Event(started.id, "ended", "sunflower", 0.41, 0.97, started.started, started.started + 5)

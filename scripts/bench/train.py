@@ -1,14 +1,14 @@
-"""Measures what the README says of training: scripts/bench-train FIGURE [--data FOLDER]
+"""Measure the figures of training in the manual: scripts/bench-train FIGURE [--data FOLDER]
 
     time        1,000 flowers pictures, and all of them: seconds, processor seconds, peak memory
     accuracy    flowers, on the validation pictures, for several bases and for the published AutoML export
-    background  what heads for flowers and for clothing say of pictures of something else
-    near        a label left out of the training: how many of its pictures are called one of the others
-    latency     a trained model beside its base, per invoke
+    background  how many pictures of something else get a label from heads for flowers and for clothing
+    near        one label left out of the training: how many of its pictures get one of the other labels
+    latency     a trained model against its base, per invoke
     small       10 labels with 10 pictures each
 
-The data are the published models and pictures of the tests (APPLIANCE_TEST_DATA); nothing is tuned here, and no test
-picture is read. Runs in the project's environment.
+The data are the published models and pictures of the tests (APPLIANCE_TEST_DATA). Nothing is tuned here, and no picture
+of a test split is read.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
+from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head import ClassifierHead, fit_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,8 @@ RECALL = 0.85
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     figures = {
-        "time": show_time, "accuracy": accuracy, "background": background, "near": near, "latency": latency, "small": small,
+        "time": measure_time, "accuracy": measure_accuracy, "background": measure_background, "near": measure_near,
+        "latency": measure_latency, "small": measure_small,
     }  # fmt: skip
     parser.add_argument("figure", choices=figures)
     parser.add_argument(
@@ -62,20 +64,24 @@ def main() -> None:
 
 
 def run_train(*arguments: object) -> tuple[float, float, float, str]:
-    """Seconds, processor seconds, peak MB and what was printed."""
+    """Run the command; return seconds, processor seconds, peak MB and its standard output."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [sys.executable, "-m", "appliance", "train", *map(str, arguments)],
-            env={**os.environ, "XDG_CACHE_HOME": cache}, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+            env={**os.environ, "XDG_CACHE_HOME": cache},
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, used, after.ru_maxrss / 1024, done.stdout
 
 
-def some(source: Path, target: Path, each: dict[str, int]) -> Path:
-    """The first pictures of each label of a zip, as a zip."""
+def extract_some(source: Path, target: Path, each: dict[str, int]) -> Path:
+    """Write a zip with the first pictures of each label of another zip."""
     with zipfile.ZipFile(source) as whole, zipfile.ZipFile(target, "w") as part:
         left = dict(each)
         for name in sorted(whole.namelist()):
@@ -86,25 +92,24 @@ def some(source: Path, target: Path, each: dict[str, int]) -> Path:
     return target
 
 
-def show_time(data: Path, _: str) -> None:
+def measure_time(data: Path, _: str) -> None:
     flowers, base = data / "flowers", data / "models" / EXTRACTOR
     with tempfile.TemporaryDirectory() as folder:
-        thousand = some(flowers / "flowers_train.zip", Path(folder) / "flowers.zip",
-                        dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 200))  # fmt: skip
-        runs = {
+        each = dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 200)
+        thousand = extract_some(flowers / "flowers_train.zip", Path(folder) / "flowers.zip", each)
+        runs: dict[str, list[object]] = {
             "1,000 pictures": [thousand],
             "2,919 pictures": [flowers / "flowers_train.zip", "--validation", flowers / "flowers_val.zip"],
         }
         for name, arguments in runs.items():
-            seconds, used, peak_mb, said = run_train(*arguments, "--base", base, "--out", Path(folder) / "out")
-            print(
-                f"{name}: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most; {said.splitlines()[1]}"
-            )
+            seconds, used, peak_mb, output = run_train(*arguments, "--base", base, "--out", Path(folder) / "out")
+            print(f"{name}: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most")
+            print(f"  {output.splitlines()[1]}")
 
 
-def small(data: Path, _: str) -> None:
+def measure_small(data: Path, _: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        few = some(
+        few = extract_some(
             data / "sign_digits" / "sign_digits_train.zip",
             Path(folder) / "few.zip",
             {f"digit_{n}": 10 for n in range(10)},
@@ -116,8 +121,8 @@ def small(data: Path, _: str) -> None:
 # accuracy, background, near: heads on features that are remembered between runs
 
 
-class Set:
-    """The features of a dataset's pictures, and their labels as numbers."""
+class FeatureSet:
+    """The features of the pictures of a dataset, and their labels as indices."""
 
     def __init__(self, base: Base, source: Path):
         dataset = open_dataset(source)
@@ -125,15 +130,16 @@ class Set:
         self.examples = dataset.examples
         seen = extract_features(base, dataset.examples, FeatureCache(default_cache_file()))
         self.values = seen.values
-        self.targets = np.array([dataset.labels.index(dataset.examples[place].label) for place in seen.kept])
+        self.targets = np.array([dataset.labels.index(dataset.examples[index].label) for index in seen.kept])
 
 
-def both(base: Base, data: Path, name: str) -> tuple[Set, Set]:
-    return Set(base, data / name / f"{name}_train.zip"), Set(base, data / name / f"{name}_val.zip")
+def open_both(base: Base, data: Path, name: str) -> tuple[FeatureSet, FeatureSet]:
+    """Return the training and the validation set of a dataset."""
+    return FeatureSet(base, data / name / f"{name}_train.zip"), FeatureSet(base, data / name / f"{name}_val.zip")
 
 
-def images(base: Base, data: Path) -> np.ndarray:
-    """The features of the pictures without flowers in images/."""
+def extract_without_flowers(base: Base, data: Path) -> np.ndarray:
+    """Return the features of the pictures without flowers in images/."""
 
     class Picture:
         def __init__(self, path: Path):
@@ -144,36 +150,36 @@ def images(base: Base, data: Path) -> np.ndarray:
     return extract_features(base, without, FeatureCache(None)).values
 
 
-def accuracy(data: Path, _: str) -> None:
+def measure_accuracy(data: Path, _: str) -> None:
     for name in BASES:
         base = open_base(data / "models" / name)
-        learned, judged = both(base, data, "flowers")
+        learned, judged = open_both(base, data, "flowers")
         head = fit_head(learned.labels, (learned.values, learned.targets), (judged.values, judged.targets), None, 0)
         print(f"{(head.score(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
-    scores, targets = automl(data, judged)
-    print(f"{(scores.argmax(axis=1) == targets).mean():.3f}  the published AutoML export as it is")
+    scores, targets = score_automl(data, judged)
+    print(f"{(scores.argmax(axis=1) == targets).mean():.3f}  the published AutoML export, unchanged")
 
 
-def automl(data: Path, judged: Set) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the published AutoML export of flowers, and targets in its own order of labels."""
+def score_automl(data: Path, judged: FeatureSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of the published AutoML export of flowers, and the targets in its order of labels."""
     labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
     scores = [labeler.score(read_picture(io.BytesIO(example.read_bytes()))) for example in judged.examples]
     return np.stack(scores), np.array([labeler.labels.index(example.label) for example in judged.examples])
 
 
-def threshold_at(scores: np.ndarray, targets: np.ndarray, recall: float = RECALL) -> float:
-    """The highest threshold at which this share of all pictures gets its own label as the best one."""
+def find_threshold(scores: np.ndarray, targets: np.ndarray, recall: float = RECALL) -> float:
+    """Return the highest threshold at which this share of all pictures gets its own label as the best one."""
     right = np.where(scores.argmax(axis=1) == targets, scores.max(axis=1), -1.0)
-    place = int(np.ceil(recall * len(targets))) - 1
-    # Where fewer are right at all, it is the score of the last right one.
-    return float(max(np.sort(right)[::-1][place], right[right >= 0].min()))
+    index = int(np.ceil(recall * len(targets))) - 1
+    # If fewer pictures are right at any threshold, the lowest score of a right one.
+    return float(max(np.sort(right)[::-1][index], right[right >= 0].min()))
 
 
-def background(data: Path, base_name: str) -> None:
+def measure_background(data: Path, base_name: str) -> None:
     base = open_base(data / "models" / base_name)
-    sets = {name: both(base, data, name) for name in ("flowers", "clothing", "sign_digits")}
-    without_flowers = images(base, data)
-    print(f"shares that get a label, at the threshold where recall on validation is {RECALL} ({base_name})")
+    sets = {name: open_both(base, data, name) for name in ("flowers", "clothing", "sign_digits")}
+    without_flowers = extract_without_flowers(base, data)
+    print(f"shares that get a label, at the threshold with a recall of {RECALL} on validation ({base_name})")
     for name, other in (("flowers", "clothing"), ("clothing", "flowers"), ("sign_digits", "clothing")):
         learned, judged = sets[name]
         for given in (None, other):
@@ -187,48 +193,48 @@ def background(data: Path, base_name: str) -> None:
                 ways["softmax alone"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
             for way, tried in ways.items():
                 kinds = len(learned.labels)
-                threshold = threshold_at(tried.score(judged.values)[:, :kinds], judged.targets)
-                shares = [f"{there} {share(tried, there_sets[1].values, threshold, kinds):.1%}"
+                threshold = find_threshold(tried.score(judged.values)[:, :kinds], judged.targets)
+                shares = [f"{there} {measure_share(tried, there_sets[1].values, threshold, kinds):.1%}"
                           for there, there_sets in sets.items() if there != name]  # fmt: skip
-                count = share(tried, without_flowers, threshold, kinds) * len(without_flowers)
+                count = measure_share(tried, without_flowers, threshold, kinds) * len(without_flowers)
                 shown = f"{way}, {'without background' if given is None else given + ' as background'}"
                 print(f"  {name} head, {shown}: {', '.join(shares)}, images {count:.0f} of {len(without_flowers)}")
-    show_automl(data, sets["flowers"][1])
+    print_automl(data, sets["flowers"][1])
 
 
-def share(head: ClassifierHead, features: np.ndarray, threshold: float, kinds: int) -> float:
+def measure_share(head: ClassifierHead, features: np.ndarray, threshold: float, kinds: int) -> float:
     return float((head.score(features)[:, :kinds].max(axis=1) >= threshold).mean())
 
 
-def show_automl(data: Path, judged: Set) -> None:
-    scores, targets = automl(data, judged)
-    threshold = threshold_at(scores, targets)
+def print_automl(data: Path, judged: FeatureSet) -> None:
+    scores, targets = score_automl(data, judged)
+    threshold = find_threshold(scores, targets)
     labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
     shares = []
     for name in ("clothing", "sign_digits"):
         others = open_dataset(data / name / f"{name}_val.zip").examples
         passed = [labeler.score(read_picture(io.BytesIO(one.read_bytes()))).max() >= threshold for one in others]
         shares.append(f"{name} {np.mean(passed):.1%}")
-    print(f"  the published AutoML export, at all the recall it has: {', '.join(shares)}")
+    print(f"  the published AutoML export, at its highest recall: {', '.join(shares)}")
 
 
-def near(data: Path, base_name: str) -> None:
+def measure_near(data: Path, base_name: str) -> None:
     base = open_base(data / "models" / base_name)
     for name, recall in (("flowers", 0.85), ("clothing", 0.75), ("sign_digits", 0.80)):
-        learned, judged = both(base, data, name)
+        learned, judged = open_both(base, data, name)
         results: dict[str, list[float]] = {"as trained": [], "far gate alone": [], "softmax alone": []}
         for left in range(len(learned.labels)):
             labels = tuple(label for label in learned.labels if label != learned.labels[left])
             rest, known = learned.targets != left, judged.targets != left
-            move = np.array([number - (number > left) for number in range(len(learned.labels))])
+            move = np.array([index - (index > left) for index in range(len(learned.labels))])
             head = fit_head(labels, (learned.values[rest], move[learned.targets[rest]]),
                             (judged.values[known], move[judged.targets[known]]), None, 0)  # fmt: skip
-            far_alone = type(head.gate)(head.gate.subspace, head.gate.far, None, None)
+            far_alone = RejectionGate(head.gate.subspace, head.gate.far, None, None) if head.gate else None
             for way, gate in (("as trained", head.gate), ("far gate alone", far_alone), ("softmax alone", None)):
                 tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
-                threshold = threshold_at(tried.score(judged.values[known]), move[judged.targets[known]], recall)
-                results[way].append(share(tried, judged.values[~known], threshold, len(labels)))
-        print(f"{name}, one label left out at a time, where recall on the others is {recall} ({base_name})")
+                threshold = find_threshold(tried.score(judged.values[known]), move[judged.targets[known]], recall)
+                results[way].append(measure_share(tried, judged.values[~known], threshold, len(labels)))
+        print(f"{name}, one label left out at a time, at a recall on the others of {recall} ({base_name})")
         for way, shares in results.items():
             each = ", ".join(f"{label} {value:.0%}" for label, value in zip(learned.labels, shares, strict=True))
             print(f"  {way}: {np.mean(shares):.1%} get another label ({each})")
@@ -237,7 +243,7 @@ def near(data: Path, base_name: str) -> None:
 # latency
 
 
-def latency(data: Path, base_name: str) -> None:
+def measure_latency(data: Path, base_name: str) -> None:
     path = data / "models" / base_name
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"

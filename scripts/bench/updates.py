@@ -67,7 +67,12 @@ class Bench:
     def __init__(self, folder: Path, broker: Broker, server: ModelServer, seen: Observer, model: str, **update: Any):
         self.folder, self.server, self.seen = folder, server, seen
         self.bundle = read_published(model, folder / "model")
-        defaults = {"source": "url", "url": server.url("/manifest.json"), "interval_s": 0.0, "probation_s": 0.0}
+        defaults: dict[str, Any] = {
+            "source": "url",
+            "url": server.url("/manifest.json"),
+            "interval_s": 0.0,
+            "probation_s": 0.0,
+        }
         settings = Settings(
             device=DeviceSettings(id="t"),
             camera=CameraSettings(source="scene", fps=FPS),
