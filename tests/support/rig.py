@@ -1,4 +1,4 @@
-"""A device without camera and broker: the real machine, store, probe and labeler; frames come when the test says so."""
+"""A device without camera and broker: the real updater, store, probe and labeler; the test decides when frames come."""
 
 import contextlib
 import json
@@ -28,22 +28,22 @@ from support.bundles import bundle_folder
 from support.model_server import ModelServer
 
 QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)
-GREY = np.full((8, 8, 3), 127, np.uint8)
+GRAY = np.full((8, 8, 3), 127, np.uint8)
 FPS = 50.0
 # The states of an update that succeeds.
 STEPS = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
 
 
 def probe_here(bundle: Path) -> ProbeResult:
-    """Tries a bundle in this process: for tests that are about something else than bad native code."""
+    """Run a bundle in this process, for tests that are not about bad native code."""
     labeler = Labeler(read_bundle(bundle))
-    if not np.isfinite(labeler.score(GREY)).all():
+    if not np.isfinite(labeler.score(GRAY)).all():
         raise BundleError("its scores are not numbers")
     return ProbeResult(labeler.identity, labeler.inference_ms, labeler.runtime)
 
 
 class Rig:
-    """One device. Use it in a `with`: the machine runs from `start` (or the beginning of the `with`) to its end."""
+    """One device. In a `with` block its updater runs from `start` (or the beginning of the block) to its end."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Rig:
         )
         self._probe = probe
         self.steps: list[UpdateStep] = []
-        self.shown: list[UpdateStatus] = []
-        self.stuck_in: str | None = None
-        self.held_by: str | None = None
+        self.statuses: list[UpdateStatus] = []
+        self.stuck_by: str | None = None
+        self.blocked_by: str | None = None
         self.outcome: tuple[float, str | None] | None = None
         self.warming: Callable[[], None] = lambda: None
         self.labeler = self._load()
@@ -83,7 +83,7 @@ class Rig:
         self.stop()
 
     def start(self, reverted: RevertedModel | None = None, **options: Any) -> None:
-        """The machine's thread begins, as at a start of the program."""
+        """Start the updater's thread, as at a start of the program."""
         self.labeler = self._load()
         self.updater = Updater(
             self._settings, FPS, self.store, self.state, self,
@@ -98,33 +98,33 @@ class Rig:
             self.updater.run()
 
     def stop(self) -> None:
-        """The program stops in good order."""
+        """Stop in an orderly way."""
         self.updater.stop()
         self._thread.join(20)
         assert not self._thread.is_alive()
 
     def restart(self, **settings: Any) -> None:
-        """The next start of the program, on what this one left."""
+        """Stop and start again with other settings, on the same state folder."""
         self.stop()
         self._settings = replace(self._settings, **settings)
         self.start()
 
     def check(self) -> dict[str, Any]:
-        """T/model/check; waits for the answer."""
+        """Request a check and return the answer."""
         return self.updater.check().result(20)
 
     def install(self, version: str = "latest") -> dict[str, Any]:
-        """T/model/install; waits for the answer."""
+        """Request an installation and return the answer."""
         return self.updater.install(version).result(30)
 
-    def frames(self, count: int = 30, ms: float | None = None, trouble: str | None = None) -> None:
-        """Labels grey pictures with the running model, and hands the outcomes on."""
+    def frames(self, count: int = 30, ms: float | None = None, error: str | None = None) -> None:
+        """Label gray images with the active model, and record the results."""
         for _ in range(count):
-            self.labeler.score(GREY)
-            self.updater.record_frame(self.labeler.inference_ms if ms is None else ms, trouble)
+            self.labeler.score(GRAY)
+            self.updater.record_frame(self.labeler.inference_ms if ms is None else ms, error)
 
     def until(self, state: str, count: int = 1) -> UpdateStep:
-        """Waits for a step; frames keep coming."""
+        """Wait for a step while frames keep coming, and return it."""
 
         def come() -> bool:
             self.frames(1, *(self.outcome or ()))
@@ -135,27 +135,27 @@ class Rig:
 
     @property
     def states(self) -> list[str]:
-        """The steps so far."""
+        """The states of the steps so far."""
         return [step.state for step in self.steps]
 
     @property
     def runs(self) -> str:
-        """Name and version of what labels."""
+        """Name and version of the active model."""
         return f"{self.labeler.identity.name} {self.labeler.identity.version}"
 
     @property
     def would_run(self) -> str:
-        """What the next start would run."""
+        """Name and version of the model that the next start would run."""
         identity = Store(self.state, self.store.bundled).load_current(Labeler).bundle.identity
         return f"{identity.name} {identity.version}"
 
-    # updates.device.Device
+    # updates.host.Host
 
     def running_bundle(self) -> Bundle:
         return self.labeler.bundle
 
     def delivery_blocked_reason(self) -> str | None:
-        return self.held_by
+        return self.blocked_by
 
     def preload(self, bundle: Bundle) -> Labeler:
         self.warming()
@@ -174,20 +174,20 @@ class Rig:
         self.labeler = self._load()
 
     def stuck_reason(self) -> str | None:
-        return self.stuck_in
+        return self.stuck_by
 
     def report_step(self, step: UpdateStep) -> None:
         self.steps.append(step)
 
     def report_status(self, status: UpdateStatus) -> None:
-        self.shown.append(status)
+        self.statuses.append(status)
 
     def _load(self) -> Labeler:
         return self.store.load_current(Labeler).loaded
 
 
 def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool = True, **bundle: Any) -> None:
-    """Puts a bundle up as a folder of files; with `hashes` its manifest gives them."""
+    """Serve a bundle as a folder of files; with `hashes` its manifest has them."""
     made = bundle_folder(folder, **bundle)
     if hashes:
         manifest = json.loads((made / "manifest.json").read_text())
@@ -199,12 +199,12 @@ def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool 
 
 
 def publish_second(server: ModelServer, folder: Path, salt: int = 2, **bundle: Any) -> None:
-    """Puts up version 2.0."""
+    """Serve version 2.0."""
     publish(server, folder / f"two-{salt}", version="2.0", model=made_models.good(salt), **bundle)
 
 
 def start_probation(rig: Rig, server: ModelServer, folder: Path) -> None:
-    """Puts up version 2.0 and waits until it is on probation."""
+    """Serve version 2.0 and wait until it is on probation."""
     publish_second(server, folder)
     rig.frames(40, ms=5.0)
     rig.check()

@@ -43,13 +43,13 @@ def test_download_reports_its_progress(rig, server, tmp_path):
     server.fault("/model.tflite", Drip(every_s=0.02, size=200), times=1)
     rig.check()
     rig.until("swapped")
-    percentages = [shown.percentage for shown in rig.shown if shown.percentage is not None]
+    percentages = [shown.percentage for shown in rig.statuses if shown.percentage is not None]
     assert percentages == sorted(percentages) and percentages[-1] == 100 and len(percentages) > 2
     assert all(
-        shown.latest_version == "2.0" and shown.in_progress for shown in rig.shown if shown.percentage is not None
+        shown.latest_version == "2.0" and shown.in_progress for shown in rig.statuses if shown.percentage is not None
     )
     rig.until("committed")
-    assert (rig.shown[-1].latest_version, rig.shown[-1].in_progress) == (None, False)
+    assert (rig.statuses[-1].latest_version, rig.statuses[-1].in_progress) == (None, False)
 
 
 def test_same_bundle_with_other_validators_is_not_swapped(tmp_path, server):

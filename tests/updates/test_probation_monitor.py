@@ -79,7 +79,7 @@ def test_hanging_model_is_rolled_back_before_the_watchdog(rig, server, tmp_path)
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)
     start_probation(rig, server, tmp_path)
-    rig.stuck_in = "the labeling thread is stuck in labeling a frame"
+    rig.stuck_by = "the labeling thread is stuck in labeling a frame"
     assert "does not answer" in rig.until("rolled_back").reason
     assert rig.would_run == "colours 1.0"
 
@@ -136,13 +136,13 @@ def test_failed_rollback_is_retried(rig, server, tmp_path, came_so_far):
 
     def fails(reason):
         rig.rollback = rollback
-        rig.stuck_in = None  # what it was judged for has passed
+        rig.stuck_by = None  # what it was judged for has passed
         if came_so_far:
             rig.store.rollback(reason)
         raise LabelOptionError("labeler.allow names what colours 1.0 does not have")
 
     rig.rollback = fails
-    rig.stuck_in = "the labeling thread is stuck in labeling a frame"
+    rig.stuck_by = "the labeling thread is stuck in labeling a frame"
     assert "does not answer" in rig.until("rolled_back").reason
     assert rig.runs == rig.would_run == "colours 1.0" and rig.states.count("rolled_back") == 1
     assert "was refused" in rig.check()["reason"]

@@ -28,7 +28,7 @@ def test_skipped_offer_is_logged_once(reporter, host, caplog):
     for _ in range(2):
         reporter.report_decision(Decision(Verdict.SKIP, "0.9 is older"), OFFER)
     assert caplog.text.count("no newer model: 0.9 is older") == 1
-    assert reporter.passed_over == "0.9 is older" and host.steps == [] and host.shown[-1] == UpdateStatus(None)
+    assert reporter.passed_over == "0.9 is older" and host.steps == [] and host.statuses[-1] == UpdateStatus(None)
 
 
 def test_running_offer_clears_what_was_passed_over(reporter, caplog):
@@ -42,19 +42,19 @@ def test_announced_offer_is_available_once(reporter, host):
     for _ in range(2):
         reporter.report_decision(Decision(Verdict.ANNOUNCE), OFFER)
     assert host.steps == [UpdateStep(UpdateState.AVAILABLE, "2.0", "ab")]
-    assert reporter.latest == "2.0" and host.shown[-1] == UpdateStatus("2.0")
+    assert reporter.latest == "2.0" and host.statuses[-1] == UpdateStatus("2.0")
 
 
 def test_offer_to_install_is_available(reporter, host):
     reporter.report_decision(Decision(Verdict.TAKE), OFFER)
-    assert [step.state for step in host.steps] == ["available"] and host.shown == []
+    assert [step.state for step in host.steps] == ["available"] and host.statuses == []
 
 
 def test_denied_request_reports_nothing(reporter, host, caplog):
     reporter.report_decision(Decision(Verdict.ANNOUNCE), OFFER)
-    shown = list(host.shown)
+    shown = list(host.statuses)
     reporter.report_decision(Decision(Verdict.DENY, "the source offers 2.0, not 3.0"), OFFER)
-    assert host.shown == shown and reporter.latest == "2.0" and caplog.text == ""
+    assert host.statuses == shown and reporter.latest == "2.0" and caplog.text == ""
 
 
 def test_failure_is_reported_until_its_reason_changes(reporter, host, caplog):

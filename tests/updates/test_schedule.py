@@ -53,6 +53,13 @@ def test_failures_double_the_wait_up_to_the_interval(clock):
     assert schedule.record_failure(None, under_way=False) == 15
 
 
+@pytest.mark.parametrize(("random", "wait_s"), [(0.0, 2700), (1.0, 4500)])
+def test_longest_wait_is_spread_too(clock, random, wait_s):
+    schedule = make_schedule(clock, random=random)
+    waits_s = [schedule.record_failure(None, under_way=False) for _ in range(12)]
+    assert waits_s[-1] == wait_s
+
+
 def test_short_interval_is_the_first_wait(clock):
     schedule = make_schedule(clock, interval_s=1.0)
     waits_s = [schedule.record_failure(None, under_way=False) for _ in range(20)]

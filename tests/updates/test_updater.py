@@ -55,7 +55,7 @@ def test_blocked_delivery_stops_checks_and_probation(rig, server, tmp_path):
     rig.restart(interval_s=0.05, probation_s=60.0)
     publish_second(server, tmp_path)
     rig.until("probation")
-    rig.held_by = "somebody names the model"
+    rig.blocked_by = "somebody names the model"
     rig.updater.notify_store_changed()
     with pytest.raises(UpdateError, match="somebody names the model"):
         rig.check()
@@ -64,7 +64,7 @@ def test_blocked_delivery_stops_checks_and_probation(rig, server, tmp_path):
     with pytest.raises(UpdateError, match="somebody names the model"):
         rig.install()
     assert len(server.requests) == before and "rolled_back" not in rig.states
-    rig.held_by = None
+    rig.blocked_by = None
     rig.updater.notify_store_changed()
     rig.until("rolled_back")
     wait_until(lambda: len(server.requests) > before, "the source is asked again")
@@ -103,7 +103,11 @@ def test_ask_waits_for_the_owner(tmp_path, server):
     with Rig(tmp_path / "device", server.url("/manifest.json"), installed=installed, install="ask") as rig:
         assert rig.check() == {"offered": "2.0", "taken": False, "current": False, "reason": None}
         assert rig.check()["offered"] == "2.0"
-        assert rig.states == ["available"] and rig.shown[-1].latest_version == "2.0" and not rig.shown[-1].in_progress
+        assert (
+            rig.states == ["available"]
+            and rig.statuses[-1].latest_version == "2.0"
+            and not rig.statuses[-1].in_progress
+        )
         with pytest.raises(UpdateError, match="offers 2.0, not 3.0"):
             rig.install("3.0")
         assert rig.runs == "colours 1.0"

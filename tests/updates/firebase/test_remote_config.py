@@ -133,6 +133,23 @@ def test_overloaded_server_waits_two_to_256_minutes(server, start, clock, status
     assert here.error is None
 
 
+def test_longest_back_off_is_spread_too(server, tmp_path, clock):
+    server.fault(FETCH, Status(503))
+    who = installation(server, tmp_path, clock)
+    here = RemoteConfig(who, Http(QUICK), tmp_path, None, clock=clock, monotonic=clock, random=lambda: 1.0)
+    for _ in range(8):
+        here.get_config()
+        clock += 24 * HOUR_S
+    here.get_config()
+    asked = len(fetched(server))
+    clock += 384 * 60 - 1
+    here.get_config()
+    assert len(fetched(server)) == asked
+    clock += 2
+    here.get_config()
+    assert len(fetched(server)) == asked + 1
+
+
 def test_the_back_off_is_spread_by_half(server, tmp_path, clock):
     server.fault(FETCH, Status(503))
     for chance, seconds in ((0.0, 60), (1.0, 180)):
