@@ -1,5 +1,6 @@
 """Exponential back-off with jitter: the one rule by which this program waits before it tries again."""
 
+import math
 import random as random_numbers
 from collections.abc import Callable
 
@@ -16,15 +17,19 @@ class BackOff:
         longest_s: float,
         jitter: tuple[float, float] = (0.75, 1.25),
         random: Callable[[], float] = random_numbers.random,
+        *,
+        limit_s: float = math.inf,
     ):
         """Create a back-off whose next wait is the first one.
 
         Args:
             first_s: The first wait in seconds, before jitter.
-            longest_s: The longest wait in seconds; jitter does not exceed it.
+            longest_s: The longest wait in seconds, before jitter.
             jitter: The lowest and the highest factor; each wait is multiplied by a random one of them.
             random: Returns a number from 0 to 1.
+            limit_s: The longest wait in seconds after jitter. With one, the longest waits are spread less.
         """
+        self._limit_s = limit_s
         self._first_s, self._longest_s = first_s, longest_s
         self._jitter = jitter
         self._random = random
@@ -34,10 +39,10 @@ class BackOff:
         """Return the seconds to wait before the next attempt, and double the wait after it.
 
         Args:
-            retry_after_s: The shortest wait that the server asks for; it may exceed `longest_s`.
+            retry_after_s: The shortest wait that the server asks for; it may exceed `longest_s` and `limit_s`.
         """
         low, high = self._jitter
-        wait_s = min(self._longest_s, self._next_s * (low + (high - low) * self._random()))
+        wait_s = min(self._limit_s, self._next_s * (low + (high - low) * self._random()))
         self._next_s = min(self._longest_s, self._next_s * 2)
         return max(wait_s, retry_after_s or 0.0)
 

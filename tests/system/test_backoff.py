@@ -18,8 +18,13 @@ def test_jitter_is_a_quarter_either_way(random, first_s):
     assert BackOff(10, 100, random=lambda: random).next_s() == first_s
 
 
-def test_jitter_can_be_chosen_and_does_not_exceed_the_longest_wait():
-    assert waits(BackOff(10, 30, jitter=(0.5, 1.5), random=lambda: 1.0), 3) == [15, 30, 30]
+@pytest.mark.parametrize(("random", "expected_s"), [(0.0, [5, 10, 15, 15]), (1.0, [15, 30, 45, 45])])
+def test_jitter_can_be_chosen_and_spreads_the_longest_wait_too(random, expected_s):
+    assert waits(BackOff(10, 30, jitter=(0.5, 1.5), random=lambda: random), 4) == expected_s
+
+
+def test_limit_holds_after_jitter():
+    assert waits(BackOff(10, 30, jitter=(0.5, 1.5), random=lambda: 1.0, limit_s=30), 3) == [15, 30, 30]
 
 
 def test_first_wait_is_bounded_as_well():

@@ -111,7 +111,7 @@ class BrokerLink(Generic[C]):
         self._open, self._address, self._timeouts, self._conditions = open_connection, address, timeouts, conditions
         self._wake, self._count_waiting = wake, count_waiting
         self._on_disconnect, self._on_stable = on_disconnect, on_stable
-        self._back_off = BackOff(timeouts.first_s, timeouts.longest_s)
+        self._back_off = BackOff(timeouts.first_s, timeouts.longest_s, limit_s=timeouts.longest_s)
         self._results: deque[C | Exception] = deque()
         self._since_s = 0.0
         self._short_lives = 0

@@ -149,7 +149,7 @@ class RemoteConfig:
         """Return the configuration in force; fetch it first if it is due, or if the owner asks for a check.
 
         A failure is logged once, and the last configuration stays in force. A server that is overloaded gets no
-        requests for 2, 4 … 256 minutes (± 50 %, at most 256), not even on request.
+        requests for 2, 4 … 256 minutes (± 50 %), not even on request.
         """
         if requested:
             self._installation.clear_backoff()

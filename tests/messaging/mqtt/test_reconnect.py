@@ -1,6 +1,7 @@
 """When the link connects, what it reports, and what resolves a condition; without a network."""
 
 import threading
+import time
 
 import pytest
 
@@ -91,6 +92,17 @@ def test_next_attempt_waits():
     rig.attempt()
     rig.link.poll(rig.link.connect_at_s - 0.01)
     assert not rig.link.connecting
+
+
+def test_longest_wait_includes_jitter():
+    rig = Rig(*[ConnectionRefusedError()] * 50)
+    waits_s = []
+    for _ in range(50):
+        rig.attempt()
+        waits_s.append(rig.link.connect_at_s - time.monotonic())
+    assert waits_s[0] <= 1.25
+    assert max(waits_s) <= 30
+    assert min(waits_s[10:]) >= 22
 
 
 def test_silent_broker_is_given_up():
