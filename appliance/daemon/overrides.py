@@ -39,6 +39,7 @@ class OverrideFile:
             _decode,
             _encode,
             Overrides(),
+            mode=0o640,
             if_unreadable="the threshold is the one of the settings or the model again, and running is ON",
             log=log,
         )

@@ -25,6 +25,11 @@ def test_keys_on_disk_stay(tmp_path):
     assert written == {"threshold": 0.4, "running": False, "bundle_threshold": 0.6}
 
 
+def test_group_may_read_the_file(tmp_path):
+    OverrideFile(tmp_path).set_running(False)
+    assert (tmp_path / "remembered.json").stat().st_mode & 0o777 == 0o640
+
+
 def test_values_of_different_commands_are_kept_together(tmp_path):
     OverrideFile(tmp_path).set_running(False)
     OverrideFile(tmp_path).set_threshold(0.4, bundle_threshold=None)

@@ -39,7 +39,7 @@ class PublishedTopicsFile:
             _decode,
             _encode,
             PublishedTopics(),
-            mode=0o644,
+            mode=0o640,
             durable=False,
             if_unreadable="labels of an earlier model may stay on the broker",
             log=log,

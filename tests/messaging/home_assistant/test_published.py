@@ -33,6 +33,11 @@ def test_written_value_is_read_back(path):
     assert PublishedTopicsFile(path).read() == published
 
 
+def test_other_accounts_cannot_read_the_file(path):
+    PublishedTopicsFile(path).write(PublishedTopics())
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_missing_file_is_empty_without_a_log(path, caplog):
     assert PublishedTopicsFile(path).read() == PublishedTopics()
     assert not caplog.records
