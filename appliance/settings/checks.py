@@ -36,7 +36,10 @@ def check_camera_source(value: str) -> str | None:
         return "must not be empty"
     if "://" not in value:
         return None
-    url = urlsplit(value)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return "is not an address"
     if url.scheme not in ("rtsp", "rtsps", "http", "https"):
         return f"has an unknown scheme ({url.scheme}://); rtsp://, http:// and https:// work"
     if url.username or url.password:

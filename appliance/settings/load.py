@@ -92,9 +92,10 @@ def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin:
     """Replace values of the file by APPLIANCE_SECTION__KEY (or …__KEY__LABEL) variables."""
     hints = get_type_hints(Settings)
     for variable, text in environ.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
+        setting = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if setting == variable or "__" not in setting:
             continue
-        section, key, *rest = variable.removeprefix(ENVIRONMENT_PREFIX).split("__", 2)
+        section, key, *rest = setting.split("__", 2)
         section, key = section.lower(), key.lower()
         hint = get_type_hints(hints[section]).get(key) if section in hints and section != "path" else None
         table = tables.setdefault(section, {})

@@ -65,7 +65,12 @@ def test_camera_section_reopens_the_camera_and_tells_the_updater(reload):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("[labeler]\nthreshold = 42\n", "threshold"), ('[labeler]\nallow = ["rosses"]\n', "rosses"), ("[", "valid TOML")],
+    [
+        ("[labeler]\nthreshold = 42\n", "threshold"),
+        ('[labeler]\nallow = ["rosses"]\n', "rosses"),
+        ("[", "valid TOML"),
+        ('[camera]\nsource = "rtsp://[::1"\n', "not an address"),
+    ],
 )
 def test_invalid_settings_keep_the_previous_ones(reload, text, reason, caplog):
     device, live, calls = reload(text)

@@ -103,6 +103,7 @@ def test_variable_overrides_the_file(tmp_path):
         "APPLIANCE_UPDATE__FIREBASE__APP_ID": "1:2:web:3",
         "APPLIANCE_UPDATE__FIREBASE__REMOTE_CONFIG": "true",
         "APPLIANCE_STATE_DIR": "/elsewhere",
+        "APPLIANCE__HOST": "no section",
     }
     settings = load(tmp_path, '[mqtt]\nhost = "broker"', environ)
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.protocol) == ("other", 1884, "5")
