@@ -8,27 +8,23 @@ caches have gone cold. The ratios are share / (fps × frame cost). Uses the demo
 """
 
 import argparse
-import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import read_device_bundle
 from appliance.demo.broker import LocalBroker
+from appliance.diagnostics.bench import measure
 
 ROOT = Path(__file__).resolve().parents[2]
 FPS = 5
-# Runs in a process of its own, so that the memory of this one does not matter.
-FRAME_COST = f"""
-import pathlib, sys
-from appliance.daemon.active_model import device_bundle, read_bundle
-from appliance.diagnostics.bench import measure
-bundle = read_bundle(pathlib.Path(sys.argv[1])) if sys.argv[1:] else device_bundle()
-print([measure(bundle).frame_ms, measure(bundle, 50, 1 / {FPS}).frame_ms])
-"""
 
 
 def cpu_s(pid: int) -> float:
@@ -45,9 +41,14 @@ def memory_mb(pid: int, name: str) -> float:
 
 def measure_frames_ms(model: str | None) -> list[float]:
     """Return the CPU milliseconds of a whole frame: in a tight loop, and at the daemon's rate."""
-    command = [sys.executable, "-c", FRAME_COST, *([model] if model else [])]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return [float(value) for value in json.loads(done.stdout)]
+    bundle = read_bundle(Path(model)) if model else read_device_bundle()
+    return [measure(bundle).frame_ms, measure(bundle, 50, 1 / FPS).frame_ms]
+
+
+def run_in_process(model: str | None) -> list[float]:
+    """Run `measure_frames_ms` in a process of its own, so that what this one has loaded does not matter."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure_frames_ms, model).result()
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
     model = str(Path(arguments.model).absolute()) if arguments.model else None
     first_label = threading.Event()
     broker = LocalBroker("appliance/bench/labels", lambda topic, payload: first_label.set())
-    before_ms = measure_frames_ms(model)
+    before_ms = run_in_process(model)
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder, "bench.toml")
         settings.write_text(
@@ -84,7 +85,7 @@ def main() -> None:
             daemon.terminate()
             daemon.wait(30)
             broker.close()
-    after_ms = measure_frames_ms(model)
+    after_ms = run_in_process(model)
     print(f"start to first published label  {start_s:.2f} s")
     print(f"resident memory                 {rss_mb:.0f} MB (peak {peak_mb:.0f} MB)")
     print(f"CPU share at {FPS} fps              {share * 100:.2f} %")
