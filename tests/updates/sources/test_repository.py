@@ -310,7 +310,7 @@ def test_mix_of_two_versions(device, operator):
         newest = operator.file(role)
         good = newest.read_bytes()
         newest.write_bytes(content)
-        refused(device, f"{role}.json is refused")
+        refused(device, f"{role}.json is rejected")
         newest.write_bytes(good)
     assert device.version() == "2.0"
 
