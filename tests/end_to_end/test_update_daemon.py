@@ -105,13 +105,14 @@ def watcher(broker):
 
 def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start, watcher):
     daemon = start(max_latency_ms=3)
-    wait_until(lambda: watcher.events(), "an event of version 1")
+    wait_until(watcher.events, "an event of version 1")
     publish(
         server, tmp_path / "v2", version="2.0", model=made_models.good(2), labels=("rot", "green", "blue"), **ALL_SEEN
     )
     assert watcher.until("committed")["version"] == "2.0"
     assert watcher.model() | {"title": ""} == {
-        "installed_version": "2.0", "latest_version": "2.0", "title": "", "in_progress": False, "update_percentage": None,
+        "installed_version": "2.0", "latest_version": "2.0", "title": "", "in_progress": False,
+        "update_percentage": None,
     }  # fmt: skip
     wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
     ended = [event for event in watcher.events() if event["type"] == "ended"]
@@ -130,7 +131,7 @@ def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start,
     ]  # fmt: skip
 
     listed = json.loads(daemon.run("model", "list", "--json").stdout)
-    assert [model["version"] for model in listed][0] == "2.0"
+    assert listed[0]["version"] == "2.0"
     assert "4.0 was refused" in daemon.run("model", "check").stdout
     assert (
         "nothing newer: 4.0 was refused"

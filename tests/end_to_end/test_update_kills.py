@@ -1,4 +1,4 @@
-"""kill -9, and a power cut, at every change on disk of an update: a model that works is always there, and it ends well."""
+"""kill -9, and a power cut, at every change on disk of an update: a working model is always there, and it ends well."""
 
 import json
 import os
