@@ -146,11 +146,11 @@ def test_scene_without_flowers_is_not_labeled(labeler, labels):
 def test_covered_or_broken_camera_is_not_labeled(labeler, labels):
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     bars = np.array([[255 * (code >> bit & 1) for bit in (1, 2, 0)] for code in range(7, -1, -1)], np.uint8)
-    frames = {f"grey {grey}": np.full((480, 640, 3), grey, np.uint8) for grey in (0, 64, 128, 192, 255)}
+    frames = {f"gray {gray}": np.full((480, 640, 3), gray, np.uint8) for gray in (0, 64, 128, 192, 255)}
     frames |= {
         "noise": noise,
         "faint noise": noise // 4,
-        "colour bars": np.repeat(np.repeat(bars[None], 480, 0), 80, 1),
+        "color bars": np.repeat(np.repeat(bars[None], 480, 0), 80, 1),
     }
     assert {name: found for name, pixels in frames.items() if (found := named(labeler, labels, pixels))} == {}
 

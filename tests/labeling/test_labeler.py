@@ -81,7 +81,7 @@ def test_single_logit_gets_the_logistic_function(labeler):
 
 
 def test_float_distribution_is_unchanged(labeler):
-    # Without SOFTMAX at its end; for the grey trial picture its three means add up to 1.
+    # Without SOFTMAX at its end; for the gray trial picture its three means add up to 1.
     made = labeler(tiny_model(ending=None, metadata=metadata((0.0,), (381.0,))))
     assert made.score(np.full((8, 8, 3), (254, 127, 0), np.uint8)) == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-5)
 
@@ -115,7 +115,7 @@ def test_scores_of_one_frame_outlive_the_next(labeler):
     ("model", "labels", "reason"),
     [
         (tiny_model(), "red\ngreen\n", "2 labels, but its model has 3 outputs"),
-        (tiny_model(input_shape=(1, 8, 8, 1)), "grey", "not an image classifier: its input is"),
+        (tiny_model(input_shape=(1, 8, 8, 1)), "gray", "not an image classifier: its input is"),
         (tiny_model(input_shape=(1, 3, 8, 8)), "\n".join("abcdefgh"), "not an image classifier: its input is"),
         (
             tiny_model(input_shape=(1, 8, 6, 3), signature=(1, -1, -1, 3)),
