@@ -1,0 +1,46 @@
+"""The shell blocks of README and manual run in order, as written, for an ordinary user on a fresh Debian with systemd."""
+
+import pytest
+
+from support.machine import missing
+from support.manual import ShellBlock, boot_user_machine, read_blocks, run_blocks
+from support.paths import ROOT
+
+pytestmark = pytest.mark.slow
+
+DOCS = ROOT / "appliance/docs"
+# Blocks that continue on the machine that an earlier topic set up.
+BEFORE = {"broker": ["raspberry-pi"]}
+TOPICS = ["README", "getting-started", "raspberry-pi", "broker", "publish"]
+
+
+def topic_blocks(topic: str) -> list[ShellBlock]:
+    blocks = read_blocks(ROOT / "README.md" if topic == "README" else DOCS / f"{topic}.md")
+    assert blocks
+    return blocks
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_shell_blocks_run_as_written(topic, tmp_path, capsys):
+    if reason := missing():
+        pytest.skip(reason)
+    blocks = [block for each in [*BEFORE.get(topic, []), topic] for block in topic_blocks(each)]
+    skipped = [block for block in blocks if block.needs]
+    machine = boot_user_machine(tmp_path / "machine")
+    try:
+        output = run_blocks(machine, [block for block in blocks if not block.needs], timeout_s=900)
+    finally:
+        machine.unmount()
+    with capsys.disabled():
+        for block in skipped:
+            print(f"\n{block.file}:{block.line} skipped: needs {block.needs}", end="")
+    assert output.count("=== ") >= len(blocks) - len(skipped)
+
+
+def test_marked_block_is_left_out_of_the_run(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n<!-- needs: hardware -->\n```sh\nls /dev/video*\n```\n\ntext\n\n```sh\ntrue\n```\n")
+    assert [(block.text, block.needs) for block in read_blocks(page)] == [
+        ("ls /dev/video*", "hardware"),
+        ("true", None),
+    ]
