@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from support.model_server import ModelServer, Request, Status, answer_json
@@ -134,7 +134,7 @@ class FirebaseServer(ModelServer):
         self._expiry[link] = expires_s
         moment = datetime.fromtimestamp(int(expires_s), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         said = {
-            "downloadUri": self.url(link), "expireTime": f"{moment}{self.fraction}Z", 
+            "downloadUri": self.url(link), "expireTime": f"{moment}{self.fraction}Z",
             "sizeBytes": str(len(model.content)),
             "modelFormat": "TFLITE",
         } | self.extra  # fmt: skip

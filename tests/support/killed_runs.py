@@ -79,7 +79,7 @@ def _kill_at(number: int, below: str) -> None:
     def hook(event: str, arguments: tuple) -> None:
         nonlocal seen
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             if not (flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
                 return
         elif event in _CHANGES:
@@ -103,7 +103,7 @@ def forked(work) -> int:
         try:
             work()
             os._exit(0)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the fork must not return
             print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
