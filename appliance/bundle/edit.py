@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -72,7 +71,7 @@ def _update_folder(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> 
 
 
 def _update_zip(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> Bundle:
-    target, owner = source.resolve(), source.stat()
+    target, status = source.resolve(), source.stat()
     with zipfile.ZipFile(source) as archive:
         texts = {
             entry.filename: archive.read(entry)
@@ -84,12 +83,11 @@ def _update_zip(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> Bun
         model = PurePosixPath(max(models, key=len))
         name = _find_manifest(texts, model.as_posix()) or (model.parent / "manifest.json").as_posix()
         content = _edit_manifest(texts.get(name), model.name, changes, f"{source}: {name}")
-        with open_replacement(target, stat.S_IMODE(owner.st_mode), suffix=".zip") as file:
+        owner = status.st_uid, status.st_gid
+        with open_replacement(target, stat.S_IMODE(status.st_mode), suffix=".zip", owner=owner) as file:
             write_zip(file, _replace_entry(archive, name, content))
             file.flush()
             _check_edit(Path(file.name), bundle, changes)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     return read_bundle(source)
 
 

@@ -40,16 +40,24 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o640, *, durable: 
 
 
 @contextmanager
-def open_replacement(path: Path, mode: int = 0o640, *, durable: bool = True, suffix: str = "") -> Iterator[BinaryIO]:
+def open_replacement(
+    path: Path,
+    mode: int = 0o640,
+    *,
+    durable: bool = True,
+    suffix: str = "",
+    owner: tuple[int, int] | None = None,
+) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends, and is removed if the block raises.
 
-    The file belongs to the owner of its folder, even if root writes it.
+    If root writes the file, it belongs to `owner`, by default the owner of its folder.
 
     Args:
         path: The file to replace or create.
         mode: Its permissions.
         durable: Whether the content must survive a power cut; False saves the syncs.
         suffix: The end of the temporary file's name, for readers that look at it. The file's `name` is its path.
+        owner: User and group id; only root can set them.
 
     Yields:
         The temporary file, open for binary writing.
@@ -63,9 +71,8 @@ def open_replacement(path: Path, mode: int = 0o640, *, durable: bool = True, suf
             yield cast("BinaryIO", file)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            owner = path.parent.stat()
-            if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            if os.geteuid() == 0 and (new_owner := owner or _get_other_owner(path.parent)):
+                os.fchown(file.fileno(), *new_owner)
             if durable:
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -95,6 +102,13 @@ def sync_tree(folder: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Sync the names in `folder`, so that files created or renamed in it survive a power cut."""
     _sync_and_close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def _get_other_owner(folder: Path) -> tuple[int, int] | None:
+    """Return the user and group id of a folder, None if it is root's."""
+    status = folder.stat()
+    owner = status.st_uid, status.st_gid
+    return None if owner == (0, 0) else owner
 
 
 def _sync_and_close(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """Thresholds are written into bundles of each form, and a failed edit changes nothing."""
 
 import json
+import os
 import stat
 import zipfile
 
@@ -56,6 +57,16 @@ def test_thresholds_are_written_into_a_zip(tmp_path, prefix):
     assert {name for name in after if after[name] != before[name]} == {f"{prefix}manifest.json"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
+def test_zip_keeps_its_owner_in_another_users_folder(tmp_path):
+    file = tmp_path / "colors.zip"
+    write_entries(file, tiny_entries())
+    os.chown(tmp_path, 1001, 1001)
+    os.chown(file, 1002, 1003)
+    write_thresholds(file, 0.62, {})
+    assert (file.stat().st_uid, file.stat().st_gid) == (1002, 1003)
 
 
 def test_zip_without_a_manifest_gets_one(tmp_path):

@@ -1,5 +1,6 @@
 """Files that are replaced as a whole."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_new_content_can_be_checked_before_it_counts(tmp_path):
         assert not (tmp_path / "f.zip").exists()
         assert Path(file.name).read_bytes() == b"new"
     assert (tmp_path / "f.zip").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
+@pytest.mark.parametrize(("owner", "expected"), [(None, (1001, 1002)), ((0, 0), (0, 0)), ((1003, 1004), (1003, 1004))])
+def test_file_belongs_to_the_folders_owner_or_the_given_one(tmp_path, owner, expected):
+    os.chown(tmp_path, 1001, 1002)
+    with open_replacement(tmp_path / "f", owner=owner) as file:
+        file.write(b"new")
+    assert ((tmp_path / "f").stat().st_uid, (tmp_path / "f").stat().st_gid) == expected
 
 
 def test_missing_folder_is_an_error(tmp_path):
