@@ -92,10 +92,10 @@ def _convert_number(name: str, value: Any, is_float: bool, low: Any, high: Any) 
         raise SettingsError(f"camera.controls.{name} must be a number, and is {value!r}")
     if not is_float and not _is_integer(value):
         raise SettingsError(f"camera.controls.{name} must be a whole number, and is {value!r}")
-    number: float = float(value) if is_float else value
     # For some controls of picamera2, 0 means automatic even if it is out of bounds.
-    if number and _is_range(low, high) and not low <= number <= high:
+    if value and _is_range(low, high) and not low <= value <= high:
         raise SettingsError(f"camera.controls.{name} must be from {low:g} to {high:g}, and is {value!r}")
+    number: float = float(value) if is_float else value
     return number
 
 

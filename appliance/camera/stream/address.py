@@ -7,11 +7,11 @@ cannot be interrupted and does not report why it failed.
 
 import dataclasses
 import logging
+import os
 import socket
 import ssl
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from appliance.errors import CameraAbsentError
@@ -108,7 +108,8 @@ def find_ca_file() -> str | None:
     """Return the file of certificate authorities that this system trusts, or None if there is none."""
     paths = ssl.get_default_verify_paths()
     for path in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
-        if path and Path(path).exists():
+        # Unlike Path.exists, this is False for a path in a folder that may not be searched.
+        if path and os.path.exists(path):  # noqa: PTH110 - see above
             return path
     return None
 

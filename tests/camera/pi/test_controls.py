@@ -42,6 +42,7 @@ def test_valid_controls_are_converted(control, taken):
         ({"AwbMode": True}, "AwbMode must be a whole number"),
         ({"AeEnable": 1}, "AeEnable must be true or false"),
         ({"Brightness": "high"}, "Brightness must be a number"),
+        pytest.param({"Brightness": 10**400}, "Brightness must be from -1 to 1", id="more than a float holds"),
         ({"ColourGains": [1.0]}, "ColourGains must be a list of 2"),
         ({"ColourGains": [1.0, 99.0]}, "ColourGains must be from 0 to 32"),
         ({"ScalerCrop": [0, 0, 640]}, "ScalerCrop must be 4 whole numbers"),

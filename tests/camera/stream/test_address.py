@@ -6,12 +6,13 @@ import os
 import ssl
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from appliance.camera.source import CameraState
-from appliance.camera.stream.address import parse_address
+from appliance.camera.stream.address import find_ca_file, parse_address
 from appliance.errors import CameraAbsentError
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
@@ -38,6 +39,13 @@ def test_credentials_are_encoded_and_hidden(password_file):
     assert address.url == "rtsp://vie%20wer:p%40ss%3A%2F%23wd%20%2541@camera:8554/live"
     assert address.has_credentials and address.display_url == "rtsp://camera:8554/live"
     assert "p%40ss" not in repr(address)
+
+
+def test_ca_path_that_cannot_be_examined_is_skipped(monkeypatch):
+    # Stands for a folder without the right to search it, which the root user cannot have.
+    too_long = "/" + "x" * 300 + "/cert.pem"
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, openssl_cafile=too_long))
+    assert find_ca_file() in (None, "/etc/ssl/certs/ca-certificates.crt")
 
 
 def guarded(right, body):
