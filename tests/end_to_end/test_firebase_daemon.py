@@ -169,7 +169,7 @@ def test_forgotten_identity_is_registered_again(server, start, seen, status):
     server.publish("kitchen", colours(2))
     until(seen, "committed", 2)
     assert len(set(server.registered) - {first}) == 1 and len(server.asked(INSTALLATIONS)) == 2
-    daemon.wait_for_log("registering anew")
+    daemon.wait_for_log("registering again")
 
 
 def test_remote_config_chooses_model_threshold_and_experiment(
