@@ -74,6 +74,7 @@ def boot_user_machine(folder: Path) -> Machine:
     machine.write("/etc/pip.conf", "[global]\nno-index = true\nfind-links = /wheels\n")
     machine.write("/srv/apt/Packages", "")
     machine.write("/etc/apt/sources.list", "deb [trusted=yes] file:/srv/apt ./\n")
+    machine.run("echo 127.0.1.1 $(hostname) >>/etc/hosts")
     machine.run(f"useradd -m -s /bin/bash {USER}")
     machine.write(f"/etc/sudoers.d/{USER}", f"{USER} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
     clone = machine.root / f"home/{USER}/camera-appliance"
