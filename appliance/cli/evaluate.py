@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> "Evaluation":
     from appliance.workshop.datasets.open import parse_gs_folders
-    from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
+    from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 
     request = EvaluationRequest(
         bundle=arguments.bundle,
@@ -119,7 +119,7 @@ def _evaluate(arguments: argparse.Namespace) -> "Evaluation":
         gs_folders=parse_gs_folders(arguments.gs),
     )
     with ProgressLine() as line:
-        return evaluate(request, line.make_counter("evaluating pictures"))
+        return evaluate_models(request, line.make_counter("evaluating pictures"))
 
 
 def _apply_thresholds(arguments: argparse.Namespace, evaluation: "Evaluation") -> _ThresholdResult:

@@ -7,7 +7,7 @@ from appliance.system.lazy import load_member
 if TYPE_CHECKING:
     from appliance.workshop.datasets.subsets import Subset
     from appliance.workshop.evaluation.compare import Comparison, ComparisonVerdict, Difference, compare_models
-    from appliance.workshop.evaluation.evaluate import Evaluation, EvaluationRequest, ModelEvaluation, evaluate
+    from appliance.workshop.evaluation.evaluate import Evaluation, EvaluationRequest, ModelEvaluation, evaluate_models
     from appliance.workshop.evaluation.html_report import write_report
     from appliance.workshop.evaluation.metrics import Counts, Predictions
 
@@ -22,7 +22,7 @@ __all__ = [
     "Predictions",
     "Subset",
     "compare_models",
-    "evaluate",
+    "evaluate_models",
     "write_report",
 ]
 
@@ -37,7 +37,7 @@ _MODULES = {
     "Predictions": "metrics",
     "Subset": "selection",
     "compare_models": "compare",
-    "evaluate": "evaluate",
+    "evaluate_models": "evaluate",
     "write_report": "html_report",
 }
 

@@ -120,7 +120,9 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
-def evaluate(request: EvaluationRequest, progress: Callable[[int, int], None] = lambda done, total: None) -> Evaluation:
+def evaluate_models(
+    request: EvaluationRequest, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Evaluation:
     """Evaluate a bundle.
 
     Args:

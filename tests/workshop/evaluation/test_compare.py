@@ -5,7 +5,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.workshop.evaluation.compare import compare_models
-from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
+from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 from support.evaluations import make_bundle, make_shades, run_evaluate, write_pictures
 
 
@@ -150,7 +150,7 @@ def test_text_ends_with_the_verdict(good, bad, colors, capsys):
 def test_interval_equals_that_of_drawing_single_pictures(good, bad, tmp_path):
     random = np.random.default_rng(0)
     mixed = {label: [tuple(random.random(3)) for _ in range(40)] for label in ("red", "green", "blue")}
-    evaluation = evaluate(EvaluationRequest(good, write_pictures(tmp_path / "mixed", mixed), baseline=bad))
+    evaluation = evaluate_models(EvaluationRequest(good, write_pictures(tmp_path / "mixed", mixed), baseline=bad))
     found = compare_models(evaluation, seed=1).measures
     assert compare_models(evaluation, seed=1).measures == found
     assert compare_models(evaluation, seed=2).measures != found

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.workshop.evaluation.compare import compare_models
-from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
+from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 from appliance.workshop.evaluation.html_report import render_report, write_report
 from appliance.workshop.evaluation.metrics import count_each_label, count_labels
 from support.browser import Browser, find_chromium
@@ -27,7 +27,7 @@ def evaluation(tmp_path_factory):
         folder / "model", name="paint", version="1.0", confidenceThreshold=0.45, labelThresholds={"blue": 0.8}
     )
     old = make_bundle(folder / "old", labels="red blue green", name="old")
-    return evaluate(
+    return evaluate_models(
         EvaluationRequest(
             model, write_pictures(folder / "colors", shown), write_pictures(folder / "others", background), old
         )
@@ -116,7 +116,7 @@ def test_slider_gives_the_figures_of_the_command(browser, page, evaluation, thre
 def test_command_selects_the_pictures_of_the_page(browser, evaluation, tmp_path):
     """Without --split it would choose on pictures that the model was trained on."""
     source = evaluation.model.bundle.source
-    chosen = evaluate(
+    chosen = evaluate_models(
         EvaluationRequest(source, evaluation.dataset, subset="train", seed=3, gs_folders={"gs://b": tmp_path})
     )
     browser.open(write_report(chosen, None, tmp_path / "report"))
@@ -245,7 +245,9 @@ def test_names_are_text_and_never_markup(browser, tmp_path):
 
 def test_report_without_background_and_with_many_labels_opens(browser, tmp_path):
     shown = {"red": make_shades("red", 3)} | {f"other_{number}": [(0.1, 0.9, 0.1)] for number in range(200)}
-    evaluation = evaluate(EvaluationRequest(make_bundle(tmp_path / "model"), write_pictures(tmp_path / "some", shown)))
+    evaluation = evaluate_models(
+        EvaluationRequest(make_bundle(tmp_path / "model"), write_pictures(tmp_path / "some", shown))
+    )
     browser.open(write_report(evaluation, None, tmp_path / "report"))
     browser.wait("document.querySelector('#figure-precision')")
     assert read_text(browser, "#figure-recall") == format_percent(3 / 203)

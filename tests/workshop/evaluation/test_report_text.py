@@ -7,7 +7,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.workshop.evaluation.compare import compare_models
-from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate
+from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 from appliance.workshop.evaluation.metrics import Predictions
 from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels, format_evaluation
 from support.evaluations import make_bundle, make_shades, write_pictures
@@ -36,7 +36,7 @@ def test_comparison_is_a_table_and_a_sentence(tmp_path):
         make_bundle(tmp_path / "bad", labels="red blue green", name="bad", version="1"),
     )
     some = write_pictures(tmp_path / "some", {label: make_shades(label, 20) for label in ("red", "green", "blue")})
-    evaluation = evaluate(EvaluationRequest(good, some, baseline=bad))
+    evaluation = evaluate_models(EvaluationRequest(good, some, baseline=bad))
     lines = format_evaluation(evaluation, compare_models(evaluation))
     assert any("against bad 1" in line for line in lines)
     assert any(re.search(r"^  accuracy +33\.3 % → +100\.0 %  \+66\.7 \[.*\]  better$", line) for line in lines)
