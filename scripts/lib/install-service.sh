@@ -155,18 +155,21 @@ show_check() {
 
 # Keep the current release and the newest other complete one.
 prune_releases() {
-  local keep name
+  local keep name names
   [ -d "$RELEASES" ] || return 0
   keep=$(current_release || true)
   [ -z "$OLD" ] || [ "$OLD" = "$keep" ] || keep="$keep $OLD"
+  # Not a process substitution: that needs /dev/fd, which an image in a chroot does not have.
+  names=$(find "$RELEASES" -mindepth 1 -maxdepth 1 -printf '%T@ %f\n' | sort -rn | cut -d' ' -f2-)
   while read -r name; do
+    [ -n "$name" ] || continue
     case " $keep " in *" $name "*) continue ;; esac
     if [ -e "$RELEASES/$name/.complete" ] && [ "$(wc -w <<<"$keep")" -lt 2 ]; then
       keep="$keep $name"
     else
       step "remove the old release $name" rm -rf "${RELEASES:?}/$name"
     fi
-  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -printf '%T@ %f\n' | sort -rn | cut -d' ' -f2-)
+  done <<<"$names"
 }
 
 report_result() {
