@@ -1,5 +1,6 @@
 """The manual and the README: links, commands, settings and topics exist, and the settings reference is current."""
 
+import ast
 import itertools
 import re
 import shlex
@@ -29,6 +30,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 HEREDOC = re.compile(r"<<'?(\w+)'?(.*?)^\1$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
+CAMERA_STATE = re.compile(r"^camera: (absent|busy|stalled): ")
 SECTIONS = {section.name: {setting.key for setting in section.settings} for section in describe_sections()}
 FILE_SUFFIXES = (".toml", ".json", ".md", ".py", ".local", ".crt", ".key")
 # Subcommands and words in front of a command, as in `sudo timeout --preserve-status 20 appliance run`.
@@ -82,6 +84,24 @@ def appliance_commands(path: Path) -> Iterator[list[str]]:
 
 def is_setting(section: str, key: str) -> bool:
     return key in SECTIONS[section] or f"{section}.{key}" in SECTIONS
+
+
+def program_strings() -> list[str]:
+    """Return every string of the program; where a value is inserted, the string has a null character."""
+    strings = []
+    for path in (ROOT / "appliance").rglob("*.py"):
+        for node in ast.walk(ast.parse(read(path))):
+            if isinstance(node, ast.JoinedStr):
+                strings.append(
+                    "".join(str(getattr(part, "value", "")) if is_text(part) else "\0" for part in node.values)
+                )
+            elif is_text(node):
+                strings.append(re.sub(r"%[a-z]", "\0", str(getattr(node, "value", ""))))
+    return strings
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def known_topics() -> set[str]:
@@ -206,6 +226,17 @@ def test_each_topic_is_described():
     text = read(DOCS / "mqtt.md")
     missing = {topic for topic in known_topics() if topic not in text}
     assert missing == {"homeassistant/status"}
+
+
+def test_quoted_messages_exist():
+    """The column "Message" of troubleshooting, in which … takes the place of what differs."""
+    strings = program_strings()
+    rows = [line.split(" | ") for line in read(DOCS / "troubleshooting.md").splitlines() if line.count(" | ") >= 2]
+    quoted = [quote for row in rows for quote in re.findall(r"(`+)(.+?)\1", row[1])]
+    parts = {part.strip() for _, quote in quoted for part in CAMERA_STATE.sub("", quote).split("…")}
+    missing = {part for part in parts if part and not any(part in string for string in strings)}
+    assert missing == {"Watchdog timeout"}, "systemd's own words, and nothing else"
+    assert len(parts) > 20
 
 
 def test_settings_reference_is_current():
