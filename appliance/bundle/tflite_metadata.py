@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from appliance.bundle.flatbuffer import MalformedError, Table, read_root
 
-log = logging.getLogger("appliance")
+log = logging.getLogger("appliance.labeling")
 
 MAX_LABEL_FILE_BYTES = 16 * 1024 * 1024
 

@@ -139,7 +139,7 @@ def _check(model: LoadedModel, bundle: Bundle, display_name: str) -> tuple[Tenso
     if output.shape[-1] != len(bundle.labels):
         raise BundleError(
             f"{display_name} has {len(bundle.labels)} labels, but its model has {output.shape[-1]} outputs; "
-            "the label file belongs to another model"
+            "one of the two files belongs to something else"
         )
     return picture, output
 
