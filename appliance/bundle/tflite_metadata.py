@@ -35,7 +35,7 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFile:
+class LabelFileEntry:
     """A label file that the metadata lists; `locale` is an ISO 639-1 code such as "en", or empty."""
 
     name: str
@@ -60,7 +60,7 @@ class ModelFacts:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     score_threshold: float | None = None
-    label_files: tuple[LabelFile, ...] = ()
+    label_files: tuple[LabelFileEntry, ...] = ()
 
 
 def read_facts(model: bytes) -> ModelFacts:
@@ -115,7 +115,7 @@ def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
     with archive:
         files = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
         listed = sorted((file for file in facts.label_files if file.name in files), key=_rank)
-        texts = sorted((LabelFile(name, "") for name in files if name.lower().endswith(".txt")), key=_rank)
+        texts = sorted((LabelFileEntry(name, "") for name in files if name.lower().endswith(".txt")), key=_rank)
         if not listed and not texts:
             return None
         if not listed and len(texts) > 1 and _rank(texts[0]) == _rank(texts[1]):
@@ -131,7 +131,7 @@ def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
             raise MalformedError(f"its label file {name} cannot be unpacked: {error}") from error
 
 
-def _rank(file: LabelFile) -> int:
+def _rank(file: LabelFileEntry) -> int:
     stem = file.name.lower().removesuffix(".txt")
     if file.locale.lower().replace("_", "-").split("-")[0] == "en":
         return 0
@@ -181,7 +181,7 @@ def _add_metadata(facts: ModelFacts, data: bytes) -> ModelFacts:
             threshold = round(options.read_scalar(0, "f"), 6)
     # TensorMetadata: 6 associated_files. AssociatedFile: 0 name, 2 type, 3 locale.
     files = [
-        LabelFile(file.read_text(0) or "", file.read_text(3) or "")
+        LabelFileEntry(file.read_text(0) or "", file.read_text(3) or "")
         for tensor in outputs[:1]
         for file in tensor.read_tables(6)
         if file.read_integer(2, "b") == _TENSOR_AXIS_LABELS

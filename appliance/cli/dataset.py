@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.arguments import add_gs_argument, add_json_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
-from appliance.workshop.datasets.subsets import PACK_FORMATS, PACK_SPLITS
+from appliance.workshop.datasets.split_names import PACK_FORMATS, PACK_SPLITS
 
 if TYPE_CHECKING:
     from appliance.workshop.datasets.dataset import Dataset

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fraction, require_valid_seed
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
-from appliance.workshop.datasets.subsets import SUBSETS
+from appliance.workshop.datasets.split_names import SUBSETS
 
 if TYPE_CHECKING:
     from appliance.workshop.evaluation.evaluate import Evaluation
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_lines(format_evaluation(evaluation, comparison))
     for message in messages:
         print(message, file=sys.stderr if arguments.json or not result.is_reached else sys.stdout)
-    is_worse = comparison is not None and comparison.verdict == "worse"
+    is_worse = comparison is not None and comparison.result == "worse"
     return ExitStatus.FAILED if is_worse or not result.is_reached else ExitStatus.DONE
 
 

@@ -18,7 +18,7 @@ from appliance.daemon.active_model import OWNER_ROLLBACK, ActiveModel
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.overrides import OverrideFile
 from appliance.errors import ControlError, StoreError
-from appliance.messaging.commands import Handler
+from appliance.messaging.command_messages import Handler
 from appliance.messaging.device_payloads import UpdatePayload
 from appliance.messaging.reports import Reports
 from appliance.updates.steps import UpdateState

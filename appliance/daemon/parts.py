@@ -31,7 +31,7 @@ from appliance.daemon.update_host import UpdateHost
 from appliance.errors import LabelOptionError, SettingsError
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.probe import ProbeResult, probe
-from appliance.messaging.commands import Commands
+from appliance.messaging.command_messages import Commands
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports

@@ -22,7 +22,7 @@ from appliance.bundle.tflite_metadata import ModelFacts, read_facts
 from appliance.errors import BundleError
 from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel, Tensor
-from appliance.labeling.preprocess import Preparer
+from appliance.labeling.preprocess import Preprocessor
 
 _WHOLE_PICTURE = View()
 _DTYPES = (np.uint8, np.int8, np.float32)
@@ -68,7 +68,7 @@ class Labeler:
         picture, output = _check(self._model, bundle, display_name)
         self.input_px = picture.shape[2], picture.shape[1]
         mean, std = _check_normalization(facts, display_name)
-        self._preparer = Preparer(view, self.input_px, picture.dtype, mean, std)
+        self._preparer = Preprocessor(view, self.input_px, picture.dtype, mean, std)
         self._table = _build_dequantization_table(output)
         self._logits = False
         self.inference_ms = 0.0

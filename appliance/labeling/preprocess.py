@@ -53,7 +53,7 @@ def crop(pixels: np.ndarray, view: View) -> np.ndarray:
     return turn_upright(pixels[map_region(view, pixels.shape[:2])], view)
 
 
-class Preparer:
+class Preprocessor:
     """Makes inputs of one shape from frames with one view; each call reuses the buffers of the previous one."""
 
     def __init__(

@@ -19,8 +19,8 @@ from dataclasses import replace
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ReportCondition
 from appliance.messaging.mqtt.message import Outgoing, Reason, Wire
-from appliance.messaging.outbox.file import OutboxEvent
 from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.outbox.transactions import OutboxEvent
 from appliance.messaging.payloads import LATE_AFTER_S, encode, mark_late
 from appliance.messaging.refused_topics import RefusedTopics
 

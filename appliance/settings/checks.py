@@ -92,7 +92,7 @@ def check_topic(value: str) -> str | None:
     return "must be a topic without wildcards (+, #) and without a slash at either end"
 
 
-def check_web_address(value: str) -> str | None:
+def check_model_url(value: str) -> str | None:
     """Check an address of models or keys: https, or http on this machine, without credentials."""
     try:
         url = urlsplit(value)

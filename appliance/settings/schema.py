@@ -19,6 +19,7 @@ from appliance.settings.checks import (
     check_interval,
     check_max_results,
     check_minimum,
+    check_model_url,
     check_plain_name,
     check_range,
     check_region,
@@ -26,7 +27,6 @@ from appliance.settings.checks import (
     check_size,
     check_thresholds,
     check_topic,
-    check_web_address,
 )
 
 
@@ -181,7 +181,7 @@ class UpdateSettings:
     url: str | None = option(
         None,
         "For url: a manifest.json, .zip or .tflite; for repository: the folder that contains metadata/ and targets/.",
-        check_web_address,
+        check_model_url,
     )
     root: Path | None = option(None, "For repository: the root.json that was put on the device.")
     channel: str = option("stable", "For repository: the channel to follow.", check_plain_name)

@@ -12,7 +12,7 @@ from appliance.updates.store.transitions import display_name
 LATEST = "latest"
 
 
-class Verdict(StrEnum):
+class OfferAction(StrEnum):
     """What to do with an offer."""
 
     RUNS = "runs"  # it is the active model
@@ -76,13 +76,13 @@ class Decision:
     """A decision about an offer.
 
     Attributes:
-        verdict: What to do.
-        reason: Why the offer is not taken, for people; None if the verdict is enough.
+        action: What to do.
+        reason: Why the offer is not taken, for people; None if the action is enough.
         requested: Whether the owner asked for the offer, now or before a restart.
         relink: Whether the active model is offered with another variant or experiment, to be recorded in the store.
     """
 
-    verdict: Verdict
+    action: OfferAction
     reason: str | None = None
     requested: bool = False
     relink: bool = False
@@ -90,7 +90,7 @@ class Decision:
     @property
     def ends_update(self) -> bool:
         """Whether an update that was under way is dropped, because the source offers no other model to install."""
-        return self.verdict in (Verdict.RUNS, Verdict.NOTHING, Verdict.SKIP, Verdict.WAIT)
+        return self.action in (OfferAction.RUNS, OfferAction.NOTHING, OfferAction.SKIP, OfferAction.WAIT)
 
 
 def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> Decision:
@@ -103,17 +103,17 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
     """
     current = situation.current
     if offer is None:
-        return Decision(Verdict.NOTHING, "the source offers nothing")
+        return Decision(OfferAction.NOTHING, "the source offers nothing")
     if current and current.offer == offer.hash:
         has_other_branch = (current.variant, current.experiment) != (offer.variant, offer.experiment)
-        return Decision(Verdict.RUNS, relink=has_other_branch)
+        return Decision(OfferAction.RUNS, relink=has_other_branch)
     if situation.requested:
         reason = _find_request_obstacle(offer, situation, policy)
-        return Decision(Verdict.DENY, reason) if reason else Decision(Verdict.TAKE, requested=True)
+        return Decision(OfferAction.DENY, reason) if reason else Decision(OfferAction.TAKE, requested=True)
     if reason := _find_known_conflict(offer, situation, policy):
-        return Decision(Verdict.SKIP, reason)
+        return Decision(OfferAction.SKIP, reason)
     if situation.on_probation:
-        return Decision(Verdict.WAIT, f"{display_version(offer)} waits until the probation ends")
+        return Decision(OfferAction.WAIT, f"{display_version(offer)} waits until the probation ends")
     return _decide_installation(offer, situation, policy)
 
 
@@ -165,9 +165,11 @@ def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolic
     """Decide about an offer that may replace the active model now, without a request for it."""
     version, known = display_version(offer), situation.known
     if situation.resumed:
-        return Decision(Verdict.TAKE, requested=True)
+        return Decision(OfferAction.TAKE, requested=True)
     if situation.rejection:
-        return Decision(Verdict.SKIP, f"{version} was refused: {situation.rejection.reason}")
+        return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}")
     if known and known.hash == offer.hash and known.unsuited_reason:
-        return Decision(Verdict.SKIP, f"{version} does not suit the settings of this device: {known.unsuited_reason}")
-    return Decision(Verdict.ANNOUNCE) if policy.ask else Decision(Verdict.TAKE)
+        return Decision(
+            OfferAction.SKIP, f"{version} does not suit the settings of this device: {known.unsuited_reason}"
+        )
+    return Decision(OfferAction.ANNOUNCE) if policy.ask else Decision(OfferAction.TAKE)

@@ -4,7 +4,7 @@ import logging
 
 from appliance.updates.host import Host
 from appliance.updates.journal import JournalEntry
-from appliance.updates.policy import Decision, Verdict
+from appliance.updates.policy import Decision, OfferAction
 from appliance.updates.sources.source import Offer, display_version
 from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
 
@@ -35,14 +35,14 @@ class UpdateReporter:
 
     def report_decision(self, decision: Decision, offer: Offer | None) -> None:
         """Report a decision: an offer that is not taken in the log, an offer that is or may be on T/update."""
-        if decision.verdict is Verdict.DENY:
+        if decision.action is OfferAction.DENY:
             return  # only the request is answered
-        if offer and decision.verdict in (Verdict.ANNOUNCE, Verdict.TAKE):
+        if offer and decision.action in (OfferAction.ANNOUNCE, OfferAction.TAKE):
             version = display_version(offer)
             if self._announced_hash != offer.hash:
                 self._announced_hash = offer.hash
                 self._host.report_step(UpdateStep(UpdateState.AVAILABLE, version, offer.sha256))
-            if decision.verdict is Verdict.ANNOUNCE:
+            if decision.action is OfferAction.ANNOUNCE:
                 self.report_latest(version)
             return
         if decision.reason and decision.reason != self.passed_over:

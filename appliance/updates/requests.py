@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from appliance.errors import UpdateError
-from appliance.updates.policy import Decision, Verdict
+from appliance.updates.policy import Decision, OfferAction
 from appliance.updates.sources.source import Offer, display_version
 
 
@@ -37,7 +37,7 @@ class UpdateRequest:
             UpdateError: The request is to install a model, and the decision is another one; nothing was answered.
         """
         offered = display_version(offer) if offer else None
-        is_taken = decision.verdict is Verdict.TAKE
+        is_taken = decision.action is OfferAction.TAKE
         if self.version and not is_taken:
             raise UpdateError(decision.reason or f"{offered} is installed already")
         if refusal:
@@ -47,7 +47,7 @@ class UpdateRequest:
                 {
                     "offered": offered,
                     "taken": is_taken,
-                    "current": decision.verdict is Verdict.RUNS,
+                    "current": decision.action is OfferAction.RUNS,
                     "reason": decision.reason,
                 }
             )

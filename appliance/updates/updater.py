@@ -33,7 +33,7 @@ from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, 
 from appliance.updates.host import Host
 from appliance.updates.installer import Installer
 from appliance.updates.journal import Journal
-from appliance.updates.policy import UpdatePolicy, Verdict, decide
+from appliance.updates.policy import OfferAction, UpdatePolicy, decide
 from appliance.updates.probation_monitor import ProbationMonitor
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.requests import RequestQueue, UpdateRequest
@@ -259,14 +259,14 @@ class Updater:
             self._store, self._journal, self._host,
         )  # fmt: skip
         decision = decide(offer, situation, self._policy)
-        self._resolution.forget_other_rejections(offer, runs=decision.verdict is Verdict.RUNS)
+        self._resolution.forget_other_rejections(offer, runs=decision.action is OfferAction.RUNS)
         if offer and decision.relink:
             self._relink(offer)
         self._reporter.report_decision(decision, offer)
         if decision.ends_update and not situation.on_probation:
             self._journal.write(None)
         refusal = None
-        if offer and decision.verdict is Verdict.TAKE:
+        if offer and decision.action is OfferAction.TAKE:
             if request and not request.version:
                 request.answer(decision, offer)  # a check does not wait for the download
             refusal = self._installer.install(offer, decision.requested, source)

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.bundle.tflite_metadata import LabelFile, read_facts
+from appliance.bundle.tflite_metadata import LabelFileEntry, read_facts
 from support.tiny_bundles import assert_rejected, manifest_text
 from support.tiny_models import metadata, tiny_model, with_files, write_tiny
 
@@ -51,7 +51,7 @@ def test_facts_of_a_model_with_metadata():
     facts = read_facts(tiny_model(metadata=about))
     assert facts.output_shapes == ((1, 3),) and facts.gives_probabilities
     assert (facts.mean, facts.std, facts.score_threshold) == ((1.0, 2.0, 3.0), (4.0,), 0.25)
-    assert facts.label_files == (LabelFile("labels.txt", "en"),)
+    assert facts.label_files == (LabelFileEntry("labels.txt", "en"),)
 
 
 @pytest.mark.parametrize(

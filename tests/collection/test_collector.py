@@ -14,7 +14,7 @@ from appliance.collection.collector import Collector
 from appliance.imaging.files import read_picture
 from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
-from appliance.labeling.preprocess import Preparer, crop
+from appliance.labeling.preprocess import Preprocessor, crop
 from appliance.labeling.tracker import Event
 from appliance.settings.schema import CollectSettings
 from appliance.workshop.datasets.dataset import DevicePrediction
@@ -169,7 +169,7 @@ def test_picture_is_exactly_what_the_model_saw(folder, size, region):
     for rotation, hflip, vflip in TURNS:
         view = View(rotation, hflip, vflip, region)
         collected = crop(pixels, view)
-        seen = Preparer(view, collected.shape[1::-1], np.dtype(np.uint8)).prepare(pixels)[0]  # not resized
+        seen = Preprocessor(view, collected.shape[1::-1], np.dtype(np.uint8)).prepare(pixels)[0]  # not resized
         assert np.array_equal(collected, seen)
     run = Run(folder, view, score_max=0.7)
     run.offer(Frame(pixels, NOON, 1.0, 1), 0.5)

@@ -172,9 +172,7 @@ def test_forgotten_identity_is_registered_again(server, start, seen, status):
     daemon.wait_for_log("registering again")
 
 
-def test_remote_config_chooses_model_threshold_and_experiment(
-    server, start, seen, tmp_path
-):
+def test_remote_config_chooses_model_threshold_and_experiment(server, start, seen, tmp_path):
     for salt, name in ((1, "kitchen"), (2, "hall")):
         server.publish(name, colours(salt))
 

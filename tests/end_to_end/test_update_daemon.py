@@ -143,9 +143,7 @@ def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start,
 
 
 @pytest.mark.slow
-def test_repository_updates_past_broken_and_slow_models(
-    tmp_path, static_site, start, watcher
-):
+def test_repository_updates_past_broken_and_slow_models(tmp_path, static_site, start, watcher):
     """The operator publishes from another process and folder; what serves the site is as plain as a server can be."""
     site, url = static_site
     keys = tmp_path / "operator" / "keys"

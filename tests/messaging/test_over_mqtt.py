@@ -7,7 +7,7 @@ import pytest
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError
-from appliance.messaging.commands import Commands
+from appliance.messaging.command_messages import Commands
 from appliance.messaging.home_assistant.announcer import start_timer
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher

@@ -4,7 +4,7 @@ import numpy as np
 
 from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel
-from appliance.labeling.preprocess import Preparer
+from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
 from appliance.workshop.training.head import ClassifierHead, sqrt_features
@@ -32,7 +32,7 @@ def random_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
 def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
     """Return the features of pictures, dequantized."""
     model = LoadedModel(base.trunk, "trunk", "auto", 1)
-    preparer = Preparer(View(), base.input_px, base.input_dtype, base.mean, base.std)
+    preparer = Preprocessor(View(), base.input_px, base.input_dtype, base.mean, base.std)
     stored = []
     for picture in pictures:
         model.write(preparer.prepare(picture))

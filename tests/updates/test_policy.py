@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.updates.known_candidate import KnownCandidate
-from appliance.updates.policy import LATEST, Decision, RunningModel, Situation, UpdatePolicy, Verdict, decide
+from appliance.updates.policy import LATEST, Decision, OfferAction, RunningModel, Situation, UpdatePolicy, decide
 from appliance.updates.policy import find_version_conflict as find_conflict
 from appliance.updates.sources.source import Offer
 from appliance.updates.store.state import InstalledModel, Rejection
@@ -29,42 +29,48 @@ def know(**values):
 
 CASES = {
     # Nothing to install
-    "nothing": (None, SITUATION, POLICY, Verdict.NOTHING, "offers nothing"),
-    "nothing, requested": (None, know(requested=LATEST), POLICY, Verdict.NOTHING, "offers nothing"),
-    "runs": (Offer("first", version="1.0"), SITUATION, POLICY, Verdict.RUNS, None),
-    "runs, requested": (Offer("first"), know(requested="7.0"), POLICY, Verdict.RUNS, None),
-    "runs on probation": (Offer("first"), know(on_probation=True), POLICY, Verdict.RUNS, None),
+    "nothing": (None, SITUATION, POLICY, OfferAction.NOTHING, "offers nothing"),
+    "nothing, requested": (None, know(requested=LATEST), POLICY, OfferAction.NOTHING, "offers nothing"),
+    "runs": (Offer("first", version="1.0"), SITUATION, POLICY, OfferAction.RUNS, None),
+    "runs, requested": (Offer("first"), know(requested="7.0"), POLICY, OfferAction.RUNS, None),
+    "runs on probation": (Offer("first"), know(on_probation=True), POLICY, OfferAction.RUNS, None),
     # Versions
-    "newer": (NEW, SITUATION, POLICY, Verdict.TAKE, None),
-    "older": (OLD, SITUATION, POLICY, Verdict.SKIP, "0.9 is older than the running 1.0"),
-    "older, requested": (OLD, know(requested=LATEST), POLICY, Verdict.DENY, "0.9 is not taken: .*allow_downgrade"),
-    "older, allowed": (OLD, SITUATION, UpdatePolicy(1000, allow_downgrade=True), Verdict.TAKE, None),
-    "older, pinned": (replace(OLD, pinned=True), SITUATION, POLICY, Verdict.TAKE, None),
-    "version unknown": (UNKNOWN, SITUATION, POLICY, Verdict.TAKE, None),
-    "known from its bundle": (UNKNOWN, know(known=KNOWN_OLD), POLICY, Verdict.SKIP, "0.9 is older"),
-    "known of another offer": (NEW, know(known=KNOWN_OLD), POLICY, Verdict.TAKE, None),
+    "newer": (NEW, SITUATION, POLICY, OfferAction.TAKE, None),
+    "older": (OLD, SITUATION, POLICY, OfferAction.SKIP, "0.9 is older than the running 1.0"),
+    "older, requested": (OLD, know(requested=LATEST), POLICY, OfferAction.DENY, "0.9 is not taken: .*allow_downgrade"),
+    "older, allowed": (OLD, SITUATION, UpdatePolicy(1000, allow_downgrade=True), OfferAction.TAKE, None),
+    "older, pinned": (replace(OLD, pinned=True), SITUATION, POLICY, OfferAction.TAKE, None),
+    "version unknown": (UNKNOWN, SITUATION, POLICY, OfferAction.TAKE, None),
+    "known from its bundle": (UNKNOWN, know(known=KNOWN_OLD), POLICY, OfferAction.SKIP, "0.9 is older"),
+    "known of another offer": (NEW, know(known=KNOWN_OLD), POLICY, OfferAction.TAKE, None),
     # Requests
-    "requested by version": (NEW, know(requested="2.0"), ASK, Verdict.TAKE, None),
-    "requested latest": (NEW, know(requested=LATEST), ASK, Verdict.TAKE, None),
-    "requested another": (NEW, know(requested="3.0"), POLICY, Verdict.DENY, "offers 2.0, not 3.0"),
-    "requested without a version": (UNKNOWN, know(requested="sha256:bbbbbbbbbbbb"), POLICY, Verdict.TAKE, None),
+    "requested by version": (NEW, know(requested="2.0"), ASK, OfferAction.TAKE, None),
+    "requested latest": (NEW, know(requested=LATEST), ASK, OfferAction.TAKE, None),
+    "requested another": (NEW, know(requested="3.0"), POLICY, OfferAction.DENY, "offers 2.0, not 3.0"),
+    "requested without a version": (UNKNOWN, know(requested="sha256:bbbbbbbbbbbb"), POLICY, OfferAction.TAKE, None),
     # Probation
-    "on probation": (NEW, know(on_probation=True), POLICY, Verdict.WAIT, "2.0 waits until the probation ends"),
-    "on probation, older": (OLD, know(on_probation=True), POLICY, Verdict.SKIP, "older"),
-    "on probation, requested": (NEW, know(on_probation=True, requested="2.0"), POLICY, Verdict.DENY, "on probation"),
-    "on probation, resumed": (NEW, know(on_probation=True, resumed=True), POLICY, Verdict.WAIT, "waits"),
+    "on probation": (NEW, know(on_probation=True), POLICY, OfferAction.WAIT, "2.0 waits until the probation ends"),
+    "on probation, older": (OLD, know(on_probation=True), POLICY, OfferAction.SKIP, "older"),
+    "on probation, requested": (
+        NEW,
+        know(on_probation=True, requested="2.0"),
+        POLICY,
+        OfferAction.DENY,
+        "on probation",
+    ),
+    "on probation, resumed": (NEW, know(on_probation=True, resumed=True), POLICY, OfferAction.WAIT, "waits"),
     # Rejections and settings
-    "rejected": (NEW, know(rejection=REJECTION), POLICY, Verdict.SKIP, "2.0 was refused: it crashed"),
-    "rejected, ask": (NEW, know(rejection=REJECTION), ASK, Verdict.SKIP, "was refused"),
-    "rejected, requested": (NEW, know(rejection=REJECTION, requested=LATEST), POLICY, Verdict.TAKE, None),
-    "rejected, resumed": (NEW, know(rejection=REJECTION, resumed=True), POLICY, Verdict.TAKE, None),
-    "unsuited": (NEW, know(known=UNSUITED), POLICY, Verdict.SKIP, "does not suit .*: it lacks violet"),
-    "unsuited, ask": (NEW, know(known=UNSUITED), ASK, Verdict.SKIP, "violet"),
-    "unsuited, requested": (NEW, know(known=UNSUITED, requested=LATEST), POLICY, Verdict.TAKE, None),
-    "suited by now": (NEW, know(known=replace(UNSUITED, unsuited_reason=None)), POLICY, Verdict.TAKE, None),
+    "rejected": (NEW, know(rejection=REJECTION), POLICY, OfferAction.SKIP, "2.0 was refused: it crashed"),
+    "rejected, ask": (NEW, know(rejection=REJECTION), ASK, OfferAction.SKIP, "was refused"),
+    "rejected, requested": (NEW, know(rejection=REJECTION, requested=LATEST), POLICY, OfferAction.TAKE, None),
+    "rejected, resumed": (NEW, know(rejection=REJECTION, resumed=True), POLICY, OfferAction.TAKE, None),
+    "unsuited": (NEW, know(known=UNSUITED), POLICY, OfferAction.SKIP, "does not suit .*: it lacks violet"),
+    "unsuited, ask": (NEW, know(known=UNSUITED), ASK, OfferAction.SKIP, "violet"),
+    "unsuited, requested": (NEW, know(known=UNSUITED, requested=LATEST), POLICY, OfferAction.TAKE, None),
+    "suited by now": (NEW, know(known=replace(UNSUITED, unsuited_reason=None)), POLICY, OfferAction.TAKE, None),
     # The owner decides
-    "ask": (NEW, SITUATION, ASK, Verdict.ANNOUNCE, None),
-    "ask, resumed": (NEW, know(resumed=True), ASK, Verdict.TAKE, None),
+    "ask": (NEW, SITUATION, ASK, OfferAction.ANNOUNCE, None),
+    "ask, resumed": (NEW, know(resumed=True), ASK, OfferAction.TAKE, None),
 }
 
 
@@ -72,11 +78,11 @@ CASES = {
 def test_decision(case):
     import re
 
-    offer, situation, policy, verdict, reason = CASES[case]
+    offer, situation, policy, action, reason = CASES[case]
     decision = decide(offer, situation, policy)
-    assert decision.verdict is verdict
+    assert decision.action is action
     assert decision.reason is None if reason is None else re.search(reason, decision.reason)
-    assert decision.requested is (verdict is Verdict.TAKE and bool(situation.requested or situation.resumed))
+    assert decision.requested is (action is OfferAction.TAKE and bool(situation.requested or situation.resumed))
     assert not decision.relink
 
 
@@ -87,16 +93,16 @@ def test_decision(case):
 def test_other_branch_of_running_model_is_relinked(variant, experiment, relink):
     current = replace(CURRENT, variant="b", experiment="lights")
     offer = Offer("first", variant=variant, experiment=experiment)
-    assert decide(offer, know(current=current), POLICY) == Decision(Verdict.RUNS, relink=relink)
+    assert decide(offer, know(current=current), POLICY) == Decision(OfferAction.RUNS, relink=relink)
 
 
-def test_every_verdict_occurs_in_the_table():
-    assert {case[3] for case in CASES.values()} == set(Verdict)
+def test_every_action_occurs_in_the_table():
+    assert {case[3] for case in CASES.values()} == set(OfferAction)
 
 
 def test_only_refusals_of_the_offer_end_an_update():
-    ending = {verdict for verdict in Verdict if Decision(verdict).ends_update}
-    assert ending == {Verdict.RUNS, Verdict.NOTHING, Verdict.SKIP, Verdict.WAIT}
+    ending = {action for action in OfferAction if Decision(action).ends_update}
+    assert ending == {OfferAction.RUNS, OfferAction.NOTHING, OfferAction.SKIP, OfferAction.WAIT}
 
 
 @pytest.mark.parametrize(

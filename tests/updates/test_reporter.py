@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.updates.journal import JournalEntry
-from appliance.updates.policy import Decision, Verdict
+from appliance.updates.policy import Decision, OfferAction
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.sources.source import Offer
 from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
@@ -26,34 +26,34 @@ def reporter(host, caplog):
 
 def test_skipped_offer_is_logged_once(reporter, host, caplog):
     for _ in range(2):
-        reporter.report_decision(Decision(Verdict.SKIP, "0.9 is older"), OFFER)
+        reporter.report_decision(Decision(OfferAction.SKIP, "0.9 is older"), OFFER)
     assert caplog.text.count("no newer model: 0.9 is older") == 1
     assert reporter.passed_over == "0.9 is older" and host.steps == [] and host.statuses[-1] == UpdateStatus(None)
 
 
 def test_running_offer_clears_what_was_passed_over(reporter, caplog):
-    reporter.report_decision(Decision(Verdict.SKIP, "0.9 is older"), OFFER)
-    reporter.report_decision(Decision(Verdict.RUNS), OFFER)
-    reporter.report_decision(Decision(Verdict.SKIP, "0.9 is older"), OFFER)
+    reporter.report_decision(Decision(OfferAction.SKIP, "0.9 is older"), OFFER)
+    reporter.report_decision(Decision(OfferAction.RUNS), OFFER)
+    reporter.report_decision(Decision(OfferAction.SKIP, "0.9 is older"), OFFER)
     assert caplog.text.count("no newer model") == 2
 
 
 def test_announced_offer_is_available_once(reporter, host):
     for _ in range(2):
-        reporter.report_decision(Decision(Verdict.ANNOUNCE), OFFER)
+        reporter.report_decision(Decision(OfferAction.ANNOUNCE), OFFER)
     assert host.steps == [UpdateStep(UpdateState.AVAILABLE, "2.0", "ab")]
     assert reporter.latest == "2.0" and host.statuses[-1] == UpdateStatus("2.0")
 
 
 def test_offer_to_install_is_available(reporter, host):
-    reporter.report_decision(Decision(Verdict.TAKE), OFFER)
+    reporter.report_decision(Decision(OfferAction.TAKE), OFFER)
     assert [step.state for step in host.steps] == ["available"] and host.statuses == []
 
 
 def test_denied_request_reports_nothing(reporter, host, caplog):
-    reporter.report_decision(Decision(Verdict.ANNOUNCE), OFFER)
+    reporter.report_decision(Decision(OfferAction.ANNOUNCE), OFFER)
     shown = list(host.statuses)
-    reporter.report_decision(Decision(Verdict.DENY, "the source offers 2.0, not 3.0"), OFFER)
+    reporter.report_decision(Decision(OfferAction.DENY, "the source offers 2.0, not 3.0"), OFFER)
     assert host.statuses == shown and reporter.latest == "2.0" and caplog.text == ""
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.errors import UpdateError
-from appliance.updates.policy import Decision, Verdict
+from appliance.updates.policy import Decision, OfferAction
 from appliance.updates.requests import RequestQueue, UpdateRequest
 from appliance.updates.sources.source import Offer
 
@@ -13,11 +13,11 @@ OFFER = Offer("hash", version="2.0")
 @pytest.mark.parametrize(
     ("decision", "offer", "taken", "current"),
     [
-        (Decision(Verdict.TAKE), OFFER, True, False),
-        (Decision(Verdict.RUNS), OFFER, False, True),
-        (Decision(Verdict.ANNOUNCE), OFFER, False, False),
-        (Decision(Verdict.SKIP, "older"), OFFER, False, False),
-        (Decision(Verdict.NOTHING, "nothing"), None, False, False),
+        (Decision(OfferAction.TAKE), OFFER, True, False),
+        (Decision(OfferAction.RUNS), OFFER, False, True),
+        (Decision(OfferAction.ANNOUNCE), OFFER, False, False),
+        (Decision(OfferAction.SKIP, "older"), OFFER, False, False),
+        (Decision(OfferAction.NOTHING, "nothing"), None, False, False),
     ],
 )
 def test_check_is_answered_with_the_decision(decision, offer, taken, current):
@@ -34,9 +34,9 @@ def test_check_is_answered_with_the_decision(decision, offer, taken, current):
 @pytest.mark.parametrize(
     ("decision", "offer", "error"),
     [
-        (Decision(Verdict.RUNS), OFFER, "2.0 is installed already"),
-        (Decision(Verdict.NOTHING, "nothing is offered"), None, "nothing is offered"),
-        (Decision(Verdict.DENY, "on probation"), OFFER, "on probation"),
+        (Decision(OfferAction.RUNS), OFFER, "2.0 is installed already"),
+        (Decision(OfferAction.NOTHING, "nothing is offered"), None, "nothing is offered"),
+        (Decision(OfferAction.DENY, "on probation"), OFFER, "on probation"),
     ],
 )
 def test_install_of_another_decision_raises(decision, offer, error):
@@ -48,15 +48,15 @@ def test_install_of_another_decision_raises(decision, offer, error):
 
 def test_refusal_of_the_candidate_fails_an_install():
     request = UpdateRequest("latest")
-    request.answer(Decision(Verdict.TAKE), OFFER, "2.0 was refused: it crashed")
+    request.answer(Decision(OfferAction.TAKE), OFFER, "2.0 was refused: it crashed")
     with pytest.raises(UpdateError, match="it crashed"):
         request.future.result(0)
 
 
 def test_only_the_first_answer_counts():
     request = UpdateRequest(None)
-    request.answer(Decision(Verdict.TAKE), OFFER)
-    request.answer(Decision(Verdict.TAKE), OFFER, "refused")
+    request.answer(Decision(OfferAction.TAKE), OFFER)
+    request.answer(Decision(OfferAction.TAKE), OFFER, "refused")
     request.fail(UpdateError("late"))
     assert request.future.result(0)["taken"]
 

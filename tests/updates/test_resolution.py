@@ -58,22 +58,22 @@ def test_refused_bundle_with_other_validators_stays_refused(rig, server, tmp_pat
 
 
 @pytest.mark.parametrize("verdict", ["refused", "committed"])
-def test_written_outcome_is_carried_out_at_start(rig, server, tmp_path, verdict):
+def test_written_outcome_is_carried_out_at_start(rig, server, tmp_path, action):
     rig.restart(probation_s=60.0)
-    if verdict == "committed":
+    if action == "committed":
         rig.outcome = (5.0,)
         start_probation(rig, server, tmp_path)
     rig.stop()
     journal = rig.state / "update.json"
     offer = rig.store.read_state().current.offer or "an offer"
-    entry = {"step": verdict, "hash": offer, "version": "2.0", "sha256": None, "reason": "it is broken"}
+    entry = {"step": action, "hash": offer, "version": "2.0", "sha256": None, "reason": "it is broken"}
     journal.write_text(json.dumps({"format": 1, "entry": entry}))
     asked = len(server.requests)
     rig.start()
-    assert rig.until(verdict).version == "2.0"
+    assert rig.until(action).version == "2.0"
     wait_until(lambda: json.loads(journal.read_text())["entry"] is None, "nothing is left to do")
     assert len(server.requests) == asked and not rig.store.read_state().probation
-    assert (rig.store.rejection(offer) is not None) == (verdict == "refused")
+    assert (rig.store.rejection(offer) is not None) == (action == "refused")
 
 
 def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import describe_os_error
-from appliance.messaging.outbox.database import free_bytes, is_damage, is_disk_full, set_aside
-from appliance.messaging.outbox.file import RESERVE_BYTES, OutboxEvent, OutboxFile
+from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full, set_aside
+from appliance.messaging.outbox.transactions import RESERVE_BYTES, OutboxDatabase, OutboxEvent
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 from appliance.messaging.payloads import encode
 from appliance.system.device_id import boot_id as read_boot_id
@@ -86,7 +86,7 @@ class Outbox:
         self._wall_s, self._since_boot_s = wall_s, since_boot_s
         self._boot_id = boot_id or read_boot_id()
         self._lock = threading.RLock()
-        self._file: OutboxFile | None = None
+        self._file: OutboxDatabase | None = None
         self._stored = 0
         self._unwritten = UnwrittenChanges()
         self._given_out: set[int] = set()
@@ -303,7 +303,7 @@ class Outbox:
         except (sqlite3.Error, OSError) as again:
             self._report_unwritable(again)
 
-    def _reopen_file(self, file: OutboxFile) -> None:
+    def _reopen_file(self, file: OutboxDatabase) -> None:
         """Open the file again after an I/O error, because SQLite cannot know what the old handle left on the disk."""
         file.close()
         self._file = None
@@ -313,7 +313,7 @@ class Outbox:
             log.debug("opening %s again failed: %s", self.path, error)
 
     def _open_file(self) -> None:
-        self._file = OutboxFile(self.path, self._boot_id)
+        self._file = OutboxDatabase(self.path, self._boot_id)
         self._stored = self._file.count()
         self._next_id = max(self._next_id, self._file.find_last_id() + 1)
         self._cursor = 0

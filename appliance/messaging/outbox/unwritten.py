@@ -1,6 +1,6 @@
 """The changes that the outbox's file does not contain yet, in memory and bounded."""
 
-from appliance.messaging.outbox.file import OutboxEvent, OutboxTransaction
+from appliance.messaging.outbox.transactions import OutboxEvent, OutboxTransaction
 
 MAX_EVENTS = 10_000
 """The most events kept in memory while the file cannot be written."""

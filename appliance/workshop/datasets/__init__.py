@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from appliance.workshop.datasets.open import open_dataset, require_trainable
     from appliance.workshop.datasets.pack import PackResult, pack_dataset
     from appliance.workshop.datasets.problems import Problem, ProblemKind
-    from appliance.workshop.datasets.splits import assign_splits
-    from appliance.workshop.datasets.subsets import SPLITS, Split
+    from appliance.workshop.datasets.split_assignment import assign_splits
+    from appliance.workshop.datasets.split_names import SPLITS, Split
 
 __all__ = [
     "SPLITS",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "SPLITS": "subsets",
+    "SPLITS": "split_names",
     "Dataset": "dataset",
     "DatasetFinding": "check",
     "DatasetReport": "check",
@@ -41,8 +41,8 @@ _MODULES = {
     "PackResult": "pack",
     "Problem": "problems",
     "ProblemKind": "problems",
-    "Split": "subsets",
-    "assign_splits": "splits",
+    "Split": "split_names",
+    "assign_splits": "split_assignment",
     "check_dataset": "check",
     "open_dataset": "open",
     "pack_dataset": "pack",

@@ -18,7 +18,7 @@ from appliance.workshop.datasets.duplicates import (
     scan_pictures,
 )
 from appliance.workshop.datasets.problems import ProblemKind
-from appliance.workshop.datasets.subsets import SPLITS
+from appliance.workshop.datasets.split_names import SPLITS
 
 
 class FindingLevel(StrEnum):

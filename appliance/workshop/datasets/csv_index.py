@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from appliance.errors import DatasetError, describe_os_error
 from appliance.workshop.datasets.layout import parse_split
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
-from appliance.workshop.datasets.subsets import Split
+from appliance.workshop.datasets.split_names import Split
 
 MAX_INDEX_BYTES = 100_000_000  # AutoML's limit for a CSV
 

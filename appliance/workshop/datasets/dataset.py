@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.errors import PictureError
 from appliance.workshop.datasets.containers import FileContainer
 from appliance.workshop.datasets.problems import Problem
-from appliance.workshop.datasets.subsets import Split
+from appliance.workshop.datasets.split_names import Split
 
 MAX_PICTURE_BYTES = 30_000_000
 MIN_PICTURES = 10

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from appliance.workshop.datasets.subsets import SPLITS, Split
+from appliance.workshop.datasets.split_names import SPLITS, Split
 
 UNASSIGNED = "unassigned"
 

@@ -26,8 +26,8 @@ from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import SUFFIXES
 from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
-from appliance.workshop.datasets.splits import assign_splits
-from appliance.workshop.datasets.subsets import SPLITS, PackFormat, PackSplit
+from appliance.workshop.datasets.split_assignment import assign_splits
+from appliance.workshop.datasets.split_names import SPLITS, PackFormat, PackSplit
 
 INDEX_NAME = "index.csv"
 # A name in a zip may be longer than one in a folder (255 bytes); this leaves room for a number and a suffix.

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 from appliance.system.lazy import load_member
 
 if TYPE_CHECKING:
-    from appliance.workshop.datasets.subsets import Subset
-    from appliance.workshop.evaluation.compare import Comparison, ComparisonVerdict, Difference, compare_models
+    from appliance.workshop.datasets.split_names import Subset
+    from appliance.workshop.evaluation.compare import Comparison, ComparisonResult, Difference, compare_models
     from appliance.workshop.evaluation.evaluate import Evaluation, EvaluationRequest, ModelEvaluation, evaluate_models
     from appliance.workshop.evaluation.html_report import write_report
     from appliance.workshop.evaluation.metrics import Counts, Predictions
 
 __all__ = [
     "Comparison",
-    "ComparisonVerdict",
+    "ComparisonResult",
     "Counts",
     "Difference",
     "Evaluation",
@@ -28,7 +28,7 @@ __all__ = [
 
 _MODULES = {
     "Comparison": "compare",
-    "ComparisonVerdict": "compare",
+    "ComparisonResult": "compare",
     "Counts": "metrics",
     "Difference": "compare",
     "Evaluation": "evaluate",

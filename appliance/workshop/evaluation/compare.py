@@ -35,7 +35,7 @@ FALSE_LABELS = "false labels per 1,000 background pictures"
 """The name of the one measure that is a rate, not a share."""
 
 
-class ComparisonVerdict(StrEnum):
+class ComparisonResult(StrEnum):
     """The result for the new model."""
 
     BETTER = "better"
@@ -51,7 +51,7 @@ class Difference:
         name: The measure or the label.
         new, old: The figures; None if a model has none.
         low, high: The interval of new − old.
-        verdict: SAME if the interval contains zero, or if the exact test does not exclude chance.
+        result: SAME if the interval contains zero, or if the exact test does not exclude chance.
         pictures: The number of pictures that were compared.
     """
 
@@ -60,7 +60,7 @@ class Difference:
     old: float | None
     low: float
     high: float
-    verdict: ComparisonVerdict
+    result: ComparisonResult
     pictures: int
 
     @property
@@ -76,17 +76,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The measures that decide, the labels, and the verdict on the new model."""
+    """The measures that decide, the labels, and the result for the new model."""
 
     measures: tuple[Difference, ...]
     labels: tuple[Difference, ...]
-    verdict: ComparisonVerdict
+    result: ComparisonResult
 
     @property
     def summary(self) -> str:
-        """The verdict as a sentence."""
-        worse = _join_names([each.name for each in self.measures if each.verdict == ComparisonVerdict.WORSE])
-        better = _join_names([each.name for each in self.measures if each.verdict == ComparisonVerdict.BETTER])
+        """The result as a sentence."""
+        worse = _join_names([each.name for each in self.measures if each.result == ComparisonResult.WORSE])
+        better = _join_names([each.name for each in self.measures if each.result == ComparisonResult.BETTER])
         if worse:
             return f"The new model is worse in {worse}{', though better in ' + better if better else ''}."
         if better:
@@ -139,10 +139,10 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
         _compare(_Measure(str(label), _compute_share, _passes_mcnemar), is_right[targets == label], random)
         for label in np.unique(targets)
     ]
-    verdicts = {each.verdict for each in measures}
-    order = (ComparisonVerdict.WORSE, ComparisonVerdict.BETTER)
-    verdict = next((each for each in order if each in verdicts), ComparisonVerdict.SAME)
-    return Comparison(tuple(measures), tuple(labels), verdict)
+    results = {each.result for each in measures}
+    order = (ComparisonResult.WORSE, ComparisonResult.BETTER)
+    result = next((each for each in order if each in results), ComparisonResult.SAME)
+    return Comparison(tuple(measures), tuple(labels), result)
 
 
 def _compare(measure: _Measure, rows: np.ndarray, random: np.random.Generator) -> Difference:
@@ -155,7 +155,7 @@ def _compare(measure: _Measure, rows: np.ndarray, random: np.random.Generator) -
     """
     pictures = len(rows)
     if not pictures:
-        return Difference(measure.name, None, None, 0.0, 0.0, ComparisonVerdict.SAME, 0)
+        return Difference(measure.name, None, None, 0.0, 0.0, ComparisonResult.SAME, 0)
     # Pictures with equal rows are drawn together: the number of draws of each kind is exactly multinomial.
     kinds, frequencies = np.unique(rows.astype(np.int64), axis=0, return_counts=True)
     draws = random.multinomial(pictures, frequencies / pictures, BOOTSTRAP_DRAWS)
@@ -163,11 +163,11 @@ def _compare(measure: _Measure, rows: np.ndarray, random: np.random.Generator) -
     resampled = measure.compute(draws @ kinds, pictures)
     tails = [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2]
     low, high = np.quantile(resampled[:, 0] - resampled[:, 1], tails)
-    verdict = ComparisonVerdict.SAME
+    result = ComparisonResult.SAME
     if (low > 0 or high < 0) and measure.is_beyond_chance(rows):
         is_better = (low > 0) != measure.is_less_better
-        verdict = ComparisonVerdict.BETTER if is_better else ComparisonVerdict.WORSE
-    return Difference(measure.name, float(new), float(old), float(low), float(high), verdict, pictures)
+        result = ComparisonResult.BETTER if is_better else ComparisonResult.WORSE
+    return Difference(measure.name, float(new), float(old), float(low), float(high), result, pictures)
 
 
 def _passes_mcnemar(rows: np.ndarray) -> bool:

@@ -22,7 +22,7 @@ from appliance.settings.schema import LabelerSettings
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
-from appliance.workshop.datasets.subsets import Subset
+from appliance.workshop.datasets.split_names import Subset
 from appliance.workshop.evaluation.metrics import Predictions
 from appliance.workshop.evaluation.scoring import PictureScores, align_predictions, score_pictures
 from appliance.workshop.evaluation.selection import PictureSelection, select_background, select_pictures

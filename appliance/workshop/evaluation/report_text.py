@@ -62,7 +62,7 @@ def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
     if comparison is not None and evaluation.baseline is not None:
         value["against"] = {
             "model": evaluation.baseline.bundle.identity.as_dict(),
-            "verdict": comparison.verdict,
+            "verdict": comparison.result,
             "says": comparison.summary,
             "measures": [_difference_as_dict(each) for each in comparison.measures],
             "per_label": [_difference_as_dict(each) for each in comparison.labels],
@@ -144,7 +144,7 @@ def _format_comparison(baseline: ModelEvaluation, comparison: Comparison) -> Ite
     for each in (*comparison.measures, *comparison.labels):
         scale, unit = (1, "") if each.is_rate else (100, " %")
         new, before = (("–" if figure is None else f"{scale * figure:.1f}{unit}") for figure in (each.new, each.old))
-        mark = "" if each.verdict == "same" else f"  {each.verdict}"
+        mark = "" if each.result == "same" else f"  {each.result}"
         interval = f"{scale * each.difference:+.1f} [{scale * each.low:+.1f}, {scale * each.high:+.1f}]"
         yield f"  {each.name:<42} {before:>8} → {new:>8}  {interval}{mark}"
     yield comparison.summary
@@ -217,7 +217,7 @@ def _difference_as_dict(each: Difference) -> dict[str, Any]:
     return {
         "name": each.name, "pictures": each.pictures, "new": _round(each.new), "old": _round(each.old),
         "difference": _round(each.difference), "interval": [_round(each.low), _round(each.high)],
-        "verdict": each.verdict,
+        "verdict": each.result,
     }  # fmt: skip
 
 

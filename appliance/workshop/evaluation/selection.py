@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.dataset import Dataset, Example
-from appliance.workshop.datasets.splits import assign_splits
-from appliance.workshop.datasets.subsets import Split, Subset
+from appliance.workshop.datasets.split_assignment import assign_splits
+from appliance.workshop.datasets.split_names import Split, Subset
 
 
 @dataclass(frozen=True, slots=True)

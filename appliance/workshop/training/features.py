@@ -1,6 +1,6 @@
 """Extract features: compute what a base gives for each picture, once, and cache it.
 
-Features are computed by the same steps that run on the device (read_picture, Preparer, the runtime with its accelerated
+Features are computed by the same steps that run on the device (read_picture, Preprocessor, the runtime with its accelerated
 kernels): other kernels give values that differ by up to 42 quantization steps. This is nearly all the time of a
 training, so each picture is processed once: a cache keeps the features by the hash of the picture's bytes and by
 everything that determines them (the base, its normalization, the runtime, the steps). Adding 50 pictures to 1,000 costs
@@ -25,12 +25,12 @@ from appliance.errors import ApplianceError
 from appliance.imaging.files import read_picture
 from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel
-from appliance.labeling.preprocess import Preparer
+from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 
 MAX_THREADS = 8
-# The version of read_picture and Preparer: increase it whenever they make another input of the same picture, so that no
+# The version of read_picture and Preprocessor: increase it whenever they make another input of the same picture, so that no
 # training uses features of the old steps.
 STEPS_VERSION = 1
 
@@ -181,7 +181,7 @@ class _Workers:
         if not hasattr(self._own, "model"):
             base = self._base
             self._own.model = LoadedModel(base.trunk, base.display_name, "auto", 1)
-            self._own.preparer = Preparer(View(), base.input_px, base.input_dtype, base.mean, base.std)
+            self._own.preparer = Preprocessor(View(), base.input_px, base.input_dtype, base.mean, base.std)
         model: LoadedModel = self._own.model
         picture = self._pictures[index]
         try:

@@ -16,8 +16,8 @@ import numpy as np
 from appliance.errors import TrainingError
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.open import open_dataset, require_trainable
-from appliance.workshop.datasets.splits import assign_splits
-from appliance.workshop.datasets.subsets import Split
+from appliance.workshop.datasets.split_assignment import assign_splits
+from appliance.workshop.datasets.split_names import Split
 
 BACKGROUND = "background"
 _BACKGROUND_VALIDATION_SHARE = 0.2

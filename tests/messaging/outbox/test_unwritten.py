@@ -1,6 +1,6 @@
 """The changes in memory: what a transaction contains, and their bounds."""
 
-from appliance.messaging.outbox.file import OutboxEvent
+from appliance.messaging.outbox.transactions import OutboxEvent
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 
 

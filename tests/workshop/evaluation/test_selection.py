@@ -4,7 +4,7 @@ import pytest
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.splits import assign_splits
+from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.evaluation.selection import select_background, select_pictures
 from support.datasets import make_files, write_folder
 from support.evaluations import make_bundle, make_png, make_shades, run_evaluate, write_index, write_pictures

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from appliance.errors import ApplianceError, CommandError
-from appliance.messaging.commands import Commands, parse_command
+from appliance.messaging.command_messages import Commands, parse_command
 from appliance.messaging.topics import Topics
 
 T = Topics("appliance", "pi-1")

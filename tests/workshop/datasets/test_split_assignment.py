@@ -10,7 +10,7 @@ from PIL import Image
 from appliance.imaging.files import encode_jpeg
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.splits import assign_splits
+from appliance.workshop.datasets.split_assignment import assign_splits
 from support.datasets import make_files, make_picture, make_pixels, make_split_files, write_folder
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from appliance.messaging.outbox.database import VERSION
+from appliance.messaging.outbox.database_file import VERSION
 from appliance.messaging.outbox.outbox import Outbox
 from support.outbox import WEEK_S, count_logged, events, seqs
 from support.paths import ROOT

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.duplicates import PictureScan, group_near_duplicates, scan_pictures
-from appliance.workshop.datasets.subsets import SPLITS, Split
+from appliance.workshop.datasets.split_names import SPLITS, Split
 
 
 def assign_splits(

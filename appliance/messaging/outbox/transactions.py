@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.messaging.outbox.database import WAL_KEPT_BYTES, open_database
+from appliance.messaging.outbox.database_file import WAL_KEPT_BYTES, open_database
 
 log = logging.getLogger("appliance.mqtt")
 
@@ -60,7 +60,7 @@ class OutboxTransaction:
     ended: Collection[str]
 
 
-class OutboxFile:
+class OutboxDatabase:
     """An open outbox file. Not thread-safe: outbox.py holds the lock."""
 
     def __init__(self, path: Path, boot_id: str):
