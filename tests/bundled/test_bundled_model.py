@@ -90,7 +90,7 @@ def test_weights_are_aligned(bundle):
 
 def test_model_card_has_the_limits():
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "What it is not for" in card
+    assert "Not intended for" in card
     assert "scripts/train-bundled evaluate" in card
     assert "CC-BY 2.0" in card
 

@@ -1,9 +1,10 @@
 """Decide how much evidence of a flower a picture must have before it gets a label.
 
 With l the logits of the labels and b the background's, e = log Σ exp(l) − b is the evidence that there is any flower at
-all; openness = 1 / (1 + exp(2 · (bias − e))), score = softmax(l) · openness, and the background has 1 − openness. A
-softmax over all six would require as much of a rose that may be a tulip as of a picture that may be no flower. The bias
-is as high as precision on flowers val allows; how many pictures without flowers pass the gate is measured afterwards.
+all; acceptance = 1 / (1 + exp(2 · (bias − e))), score = softmax(l) · acceptance, and the background has 1 − acceptance.
+A softmax over all six would require as much of a rose that may be a tulip as of a picture that may be no flower. The
+bias is as high as precision on flowers val allows; how many pictures without flowers pass the gate is measured
+afterwards.
 """
 
 import numpy as np
@@ -28,9 +29,9 @@ def compute_scores(logits: np.ndarray, bias: float) -> np.ndarray:
     greatest = flowers.max(axis=1, keepdims=True)
     powers = np.exp(flowers - greatest)
     evidence = greatest[:, 0] + np.log(powers.sum(axis=1)) - background
-    openness = 1 / (1 + np.exp(np.clip(2 * (bias - evidence), -60, 60)))
+    acceptance = 1 / (1 + np.exp(np.clip(2 * (bias - evidence), -60, 60)))
     shares = powers / powers.sum(axis=1, keepdims=True)
-    return np.concatenate([shares * openness[:, None], 1 - openness[:, None]], axis=1)
+    return np.concatenate([shares * acceptance[:, None], 1 - acceptance[:, None]], axis=1)
 
 
 def quantize_scores(scores: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from appliance.workshop.training.tflite_graph import Graph, Op
 def add_gated_head(graph: Graph, pooled: int, weights: np.ndarray, offsets: np.ndarray, bias: float) -> int:
     """Append logits, softmax and the evidence gate.
 
-    With p the share that the softmax over all gives to the labels, openness = p² / (p² + ((1 − p) · exp(bias))²).
+    With p the share that the softmax over all gives to the labels, acceptance = p² / (p² + ((1 − p) · exp(bias))²).
 
     Args:
         graph: The graph.
@@ -31,11 +31,11 @@ def add_gated_head(graph: Graph, pooled: int, weights: np.ndarray, offsets: np.n
     evidence = graph.add(Op.MUL, [flower, flower], (1, 1), "evidence", schema.MulOptionsT())
     against = graph.add(Op.MUL, [other, other], (1, 1), "against", schema.MulOptionsT())
     total = graph.add(Op.ADD, [evidence, against], (1, 1), "total", schema.AddOptionsT())
-    openness = graph.add(Op.DIV, [evidence, total], (1, 1), "openness", schema.DivOptionsT())
+    acceptance = graph.add(Op.DIV, [evidence, total], (1, 1), "acceptance", schema.DivOptionsT())
     background = graph.add(Op.DIV, [against, total], (1, 1), "background", schema.DivOptionsT())
     label_logits = add_dense(graph, pooled, weights[:-1], offsets[:-1], "label_logits")
     shares = _add_softmax(graph, label_logits, "shares", count - 1)
-    labels = graph.add(Op.MUL, [shares, openness], (1, count - 1), "labels", schema.MulOptionsT())
+    labels = graph.add(Op.MUL, [shares, acceptance], (1, count - 1), "labels", schema.MulOptionsT())
     options = schema.ConcatenationOptionsT()
     options.axis = 1
     return graph.add(Op.CONCATENATION, [labels, background], (1, count), "gated", options)

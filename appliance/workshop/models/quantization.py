@@ -35,7 +35,7 @@ def choose_int8_format(span: ValueRange) -> TensorFormat:
 
 @dataclass(frozen=True, slots=True)
 class QuantizedConvolution:
-    """A convolution as its file has it; value = stored · scale of its output channel.
+    """A convolution in its stored form; value = stored · scale of its output channel.
 
     Attributes:
         weights: (outputs, height, width, inputs) int8.

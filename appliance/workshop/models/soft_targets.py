@@ -72,11 +72,11 @@ def compute_targets(features: np.ndarray, pictures: PictureSet) -> np.ndarray:
     whole = flowers & pictures.whole
     right = (targets[whole].argmax(axis=1) == pictures.label[whole]).mean()
     limit, softness = np.quantile(distances[whole], QUANTILE), distances[whole].std() / 2
-    openness = 1 / (1 + np.exp((distances[flowers] - limit) / softness))
-    targets[flowers, :-1] *= openness[:, None]
-    targets[flowers, -1] = 1 - openness
+    acceptance = 1 / (1 + np.exp((distances[flowers] - limit) / softness))
+    targets[flowers, :-1] *= acceptance[:, None]
+    targets[flowers, -1] = 1 - acceptance
     print(f"the teachers' head, cross-fitted with C={strength}, labels {right:.3f} of the training flowers correctly;")
-    print(f"  {(openness < 0.5).mean():.1%} of their copies show too little of a flower")
+    print(f"  {(acceptance < 0.5).mean():.1%} of their copies show too little of a flower")
     return targets
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.imaging.view import View
-from appliance.labeling.preprocess import Preparer
+from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.models.augmentation import STORED_PX, make_copy, shift_hue, stretch, to_bytes, vary_light
 
 
@@ -16,7 +16,7 @@ def picture() -> np.ndarray:
 
 
 def test_stretch_equals_what_the_labeler_sees(picture):
-    prepared = Preparer(View(), (128, 128), np.dtype(np.uint8)).prepare(picture)[0]
+    prepared = Preprocessor(View(), (128, 128), np.dtype(np.uint8)).prepare(picture)[0]
     np.testing.assert_array_equal(stretch(picture, 128), prepared)
 
 

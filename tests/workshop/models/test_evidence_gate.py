@@ -28,9 +28,9 @@ def make_logits(right: float = 0.9, count: int = 400) -> tuple[np.ndarray, np.nd
 def test_scores_follow_the_formula():
     logits = np.array([[2.0, 1.0, 0.5]])
     evidence = np.log(np.exp(2.0) + np.exp(1.0)) - 0.5
-    openness = 1 / (1 + np.exp(2 * (1.2 - evidence)))
+    acceptance = 1 / (1 + np.exp(2 * (1.2 - evidence)))
     share = np.exp(2.0) / (np.exp(2.0) + np.exp(1.0))
-    expected = [share * openness, (1 - share) * openness, 1 - openness]
+    expected = [share * acceptance, (1 - share) * acceptance, 1 - acceptance]
     assert compute_scores(logits, 1.2)[0] == pytest.approx(expected)
 
 
