@@ -41,7 +41,7 @@ def test_scores_of_extreme_logits_are_finite_and_add_up_to_1():
     assert scores[:, -1] == pytest.approx([0, 1, 1 / (1 + np.exp(-2 * (2.0 - np.log(2))))])
 
 
-def test_doubt_between_flowers_is_accepted_and_doubt_of_any_is_not():
+def test_doubt_about_the_kind_is_accepted_about_any_is_not():
     """A rose that may be a tulip gets a label; a rose that may be nothing gets none."""
     doubtful_kind = np.array([[5.0, 4.0, 0.0, 0.0, 0.0, 0.0]])
     doubtful_flower = np.array([[5.0, 0.0, 0.0, 0.0, 0.0, 4.0]])
