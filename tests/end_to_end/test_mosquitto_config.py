@@ -222,4 +222,4 @@ def test_certificates_are_kept_and_keys_are_closed(tmp_path):
     wrong = subprocess.run(
         [CONFIG / "make-certificates", tmp_path, "device", "Kitchen/1"], capture_output=True, text=True
     )
-    assert wrong.returncode == 2 and "a device's id" in wrong.stderr
+    assert wrong.returncode == 2 and "a device id" in wrong.stderr
