@@ -125,6 +125,7 @@ def _replace_folder(new: Path, out: Path, aside: Path) -> None:
 
 def _pack_folder(folder: Path, file: Path) -> None:
     with file.open("wb") as out:
-        write_zip(out, ((path.name, path.read_bytes()) for path in sorted(folder.iterdir())), compress=True)
+        files = ((path.name, path.read_bytes()) for path in sorted(folder.iterdir()))
+        write_zip(out, files, compress=True, mode=0o644)  # the mode of every release: the same files, the same zip
         out.flush()
         os.fsync(out.fileno())

@@ -28,6 +28,15 @@ def test_zip_is_written_for_a_zip_name(pictures, base, tmp_path):
         assert sorted(archive.namelist()) == ["dict.txt", "manifest.json", "model.tflite"]
 
 
+def test_zip_entries_are_those_of_earlier_releases(tmp_path):
+    with create_bundle(tmp_path / "new.zip") as folder:
+        (folder / "manifest.json").write_text("{}")
+    with zipfile.ZipFile(tmp_path / "new.zip") as archive:
+        (entry,) = archive.infolist()
+    assert (entry.date_time, entry.external_attr) == ((1980, 1, 1, 0, 0, 0), 0o644 << 16)
+    assert (entry.create_system, entry.compress_type) == (3, zipfile.ZIP_DEFLATED)
+
+
 def test_older_bundle_is_replaced_and_other_files_are_kept(pictures, base, tmp_path, capsys):
     out = tmp_path / "new"
     assert train(pictures, "--base", base, "--out", out, "--model-version", "1.0.0") == 0
