@@ -10,6 +10,7 @@ Nothing outside the CSV's folder and the named copies is read, unless a row give
 """
 
 import csv
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,10 +205,16 @@ def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Pa
         _RefusedPathError: It leads out of the folder, is on another machine, or cannot be looked up.
     """
     try:
-        return _locate(name, folder, gs_folders)
+        path = _locate(name, folder, gs_folders)
+        os.fsencode(path)  # reading the file would fail later
+        return path
     except (OSError, RuntimeError) as error:  # a file name that is too long, an unreadable folder; a loop of links
         reason = error.strerror if isinstance(error, OSError) else None
         raise _RefusedPathError(f"{name} cannot be looked up: {reason or 'its links form a loop'}") from error
+    except UnicodeEncodeError as error:
+        raise _RefusedPathError(
+            f"{name} cannot be looked up: file names are {error.encoding} here; use a UTF-8 locale"
+        ) from error
 
 
 def _locate(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:

@@ -1,6 +1,8 @@
 """CSV indexes: AutoML's rows, gs:// URLs with a local copy, and paths that are refused."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -122,6 +124,22 @@ def test_impossible_path_is_refused_and_the_others_are_read(name, folder):
     assert list_rows(dataset) == [("001.jpg", "a", None)]
     (problem,) = dataset.problems
     assert problem.kind == "refused" and problem.message.startswith(f"row 1 of index.csv: {name} cannot be looked up: ")
+
+
+@pytest.mark.parametrize("name", ["bäum.jpg", "/tmp/bäum.jpg", "gs://b/b%C3%A4um.jpg"])
+def test_path_that_the_locale_cannot_encode_is_refused(name, folder):
+    (folder / "index.csv").write_text(f"001.jpg,a\n{name},a\n", encoding="utf-8")
+    code = (
+        "import pathlib, sys; from appliance.workshop.datasets.csv_index import read_rows; "
+        "rows, problems = read_rows(pathlib.Path(sys.argv[1]), {'gs://b': pathlib.Path('.')}); "
+        "print([row.name for row in rows], [problem.kind.value for problem in problems])"
+    )
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder / "index.csv")],
+        env=os.environ | ascii_locale, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("['001.jpg'] ['refused']\n", "")
 
 
 def test_absolute_path_is_read(folder, tmp_path):
