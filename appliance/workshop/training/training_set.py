@@ -110,7 +110,9 @@ def build_training_set(
         ]
         labels = (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
-    _require_train_and_validation(labels, used, str(first.source), str(opened[-1].source))
+    _require_train_and_validation(
+        labels, used, str(first.source), str((first if background is None else opened[-1]).source)
+    )
     used = [used[index] for index in _order_fairly([item.group for item in used], seed)]
     return TrainingSet(
         labels=labels,

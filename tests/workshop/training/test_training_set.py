@@ -51,6 +51,15 @@ def build(folder, background=None, seed=0):
     return build_training_set(folder, None, background, {}, seed)
 
 
+def test_label_named_background_is_reported_for_its_own_dataset(tmp_path):
+    folder = write_pictures(tmp_path / "pictures" / "TRAIN", {"red": 12, "green": 12}).parent
+    write_pictures(folder / "VALIDATION", {"gray": 12})
+    (folder / "VALIDATION" / "gray").rename(folder / "VALIDATION" / BACKGROUND)
+    second = write_pictures(tmp_path / "second", {"red": 4, "green": 4})
+    with pytest.raises(TrainingError, match=f"{folder} has fewer than 2 background"):
+        build_training_set(folder, second, None, {}, 0)
+
+
 def test_beginning_of_a_training_set_is_a_fair_sample(tmp_path):
     training_set = build(write_pictures(tmp_path / "pictures", {"red": 80, "green": 20}))
     assert training_set.labels == ("green", "red")
