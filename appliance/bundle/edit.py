@@ -91,14 +91,13 @@ def _update_zip(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> Bun
     return read_bundle(source)
 
 
-def _replace_entry(
-    archive: zipfile.ZipFile, name: str, content: bytes
-) -> Iterator[tuple[zipfile.ZipInfo | str, bytes]]:
-    """Yield the entries of a zip with new content for one, which is added if the zip lacks it."""
-    for entry in archive.infolist():
+def _replace_entry(archive: zipfile.ZipFile, name: str, content: bytes) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+    """Yield the entries of a zip with new content for one; a missing one is added with the date of the first."""
+    entries = archive.infolist()
+    for entry in entries:
         yield copy.copy(entry), content if entry.filename == name else archive.read(entry)
     if name not in archive.namelist():
-        yield name, content
+        yield zipfile.ZipInfo(name, entries[0].date_time), content
 
 
 def _find_manifest(texts: Mapping[str, bytes], model: str) -> str | None:

@@ -73,7 +73,9 @@ def test_zip_without_a_manifest_gets_one(tmp_path):
     file = tmp_path / "colors.zip"
     write_entries(file, [entry for entry in tiny_entries("inner/") if entry[0] != "inner/manifest.json"])
     assert write_thresholds(file, 0.3, {}).confidence_threshold == 0.3
-    assert list(read_entries(file)) == ["inner/model.tflite", "inner/dict.txt", "inner/manifest.json"]
+    entries = read_entries(file)
+    assert list(entries) == ["inner/model.tflite", "inner/dict.txt", "inner/manifest.json"]
+    assert entries["inner/manifest.json"][0] == entries["inner/model.tflite"][0]
 
 
 def test_link_to_a_zip_stays_a_link(tmp_path):
