@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def end_by_power_cut(folder: Path) -> None:
 
 
 def rows(folder: Path, query: str) -> list[tuple]:
-    with sqlite3.connect(folder / "state/outbox.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "state/outbox.sqlite3")) as connection:
         return connection.execute(query).fetchall()
 
 
