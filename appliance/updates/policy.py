@@ -110,7 +110,7 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
     if situation.requested:
         reason = _find_request_obstacle(offer, situation, policy)
         return Decision(OfferAction.DENY, reason) if reason else Decision(OfferAction.TAKE, requested=True)
-    if reason := _find_known_conflict(offer, situation, policy):
+    if reason := find_known_conflict(offer, situation, policy):
         return Decision(OfferAction.SKIP, reason)
     if situation.on_probation:
         return Decision(OfferAction.WAIT, f"{display_version(offer)} waits until the probation ends")
@@ -149,14 +149,15 @@ def _find_request_obstacle(offer: Offer, situation: Situation, policy: UpdatePol
     version, wanted = display_version(offer), situation.requested
     if wanted not in (LATEST, version):
         return f"the source offers {version}, not {wanted}"
-    if conflict := _find_known_conflict(offer, situation, policy):
+    if conflict := find_known_conflict(offer, situation, policy):
         return f"{version} is not taken: {conflict}"
     if situation.on_probation:
         return f"{display_name(situation.current)} is on probation; wait for its end, or roll it back first"
     return None
 
 
-def _find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
+def find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
+    """Return why the version of the offer, as far as it is known, may not replace the running one; None if it may."""
     known = situation.known if situation.known and situation.known.hash == offer.hash else offer
     return find_version_conflict(offer, known.version, known.name, situation.running, policy)
 

@@ -63,7 +63,7 @@ class Resolution:
             StoreError, ModelError, OSError: It failed.
         """
         self._journal.write(entry)
-        if self._is_on_probation(entry):
+        if _is_about(entry, self._model_on_probation()):
             self._host.rollback(entry.reason or "it failed its probation")
         else:  # an earlier attempt rolled the store back; activate what is current in it
             self._host.reload_current(lambda: None)
@@ -97,10 +97,12 @@ class Resolution:
         """
         if reverted:
             self._report_reverted(reverted)
+        # Read once: another command may replace the model meanwhile, and the monitor reports that end of the probation.
+        model = self._model_on_probation()
         entry = self._journal.entry
-        if entry and self._finish(entry):
+        if entry and self._finish(entry, model):
             return None
-        return self._model_on_probation()
+        return model
 
     def _report_reverted(self, reverted: RevertedModel) -> None:
         model, entry = reverted.model, self._journal.entry
@@ -108,9 +110,9 @@ class Resolution:
         if entry and entry.hash in (model.key, model.offer):
             self._journal.write(None)
 
-    def _finish(self, entry: JournalEntry) -> bool:
-        """Carry out the outcome in a journal entry; return whether there was one."""
-        is_on_probation = self._is_on_probation(entry)
+    def _finish(self, entry: JournalEntry, model: InstalledModel | None) -> bool:
+        """Carry out the outcome in a journal entry, given the model on probation; return whether there was one."""
+        is_on_probation = _is_about(entry, model)
         if entry.step is UpdateState.REFUSED:
             self.reject(entry)
         elif entry.step is UpdateState.ROLLED_BACK and is_on_probation:
@@ -129,13 +131,13 @@ class Resolution:
         state = self._store.read_state()
         return state.current if state.probation else None
 
-    def _is_on_probation(self, entry: JournalEntry) -> bool:
-        model = self._model_on_probation()
-        return model is not None and entry.hash in (model.key, model.offer)
-
     def _report(self, state: UpdateState, entry: JournalEntry) -> None:
         self._host.report_step(UpdateStep(state, entry.version, entry.sha256, entry.reason))
         self._journal.write(None)
+
+
+def _is_about(entry: JournalEntry, model: InstalledModel | None) -> bool:
+    return model is not None and entry.hash in (model.key, model.offer)
 
 
 def with_outcome(entry: JournalEntry, step: UpdateState, reason: str | None = None) -> JournalEntry:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from appliance.updates.host import Host
 from appliance.updates.journal import Journal
 from appliance.updates.known_candidate import KnownCandidate, find_unsuited_reason
-from appliance.updates.policy import RunningModel, Situation
+from appliance.updates.policy import RunningModel, Situation, UpdatePolicy, find_known_conflict
 from appliance.updates.sources.source import Offer
 from appliance.updates.store.store import Store
 
@@ -25,6 +25,7 @@ def read_situation(
     requested: str | None,
     known: KnownCandidate | None,
     on_probation: bool,
+    policy: UpdatePolicy,
     store: Store,
     journal: Journal,
     host: Host,
@@ -38,6 +39,7 @@ def read_situation(
         requested: The version that the owner asks to install; None: the owner asks for no installation.
         known: What an earlier attempt learned about a candidate.
         on_probation: Whether the active model is on probation.
+        policy: The settings.
         store: The models of this device.
         journal: The update that was under way.
         host: The program that labels.
@@ -60,7 +62,7 @@ def read_situation(
         rejection=store.rejection(offer.hash),
         resumed=bool(entry and entry.hash == offer.hash and entry.requested),
     )
-    is_open = not (requested or on_probation or situation.resumed or situation.rejection)
-    if known and known.hash == offer.hash and is_open:
+    is_decided = requested or on_probation or situation.resumed or situation.rejection
+    if known and known.hash == offer.hash and not (is_decided or find_known_conflict(offer, situation, policy)):
         return replace(situation, known=replace(known, unsuited_reason=find_unsuited_reason(known, store, host)))
     return situation

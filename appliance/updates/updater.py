@@ -41,7 +41,7 @@ from appliance.updates.resolution import Resolution
 from appliance.updates.schedule import Schedule
 from appliance.updates.situation import read_situation
 from appliance.updates.sources.source import Offer, Source
-from appliance.updates.store.state import RevertedModel
+from appliance.updates.store.state import InstalledModel, RevertedModel
 from appliance.updates.store.store import Store
 
 log = logging.getLogger("appliance.updates")
@@ -256,12 +256,12 @@ class Updater:
         """Decide about an offer, report the decision, carry it out, and answer the request."""
         situation = read_situation(
             offer, request.version if request else None, self._installer.known, self._monitor.is_active,
-            self._store, self._journal, self._host,
+            self._policy, self._store, self._journal, self._host,
         )  # fmt: skip
         decision = decide(offer, situation, self._policy)
         self._resolution.forget_other_rejections(offer, runs=decision.action is OfferAction.RUNS)
-        if offer and decision.relink:
-            self._relink(offer)
+        if offer and situation.current and decision.relink:
+            self._relink(offer, situation.current)
         self._reporter.report_decision(decision, offer)
         if decision.ends_update and not situation.on_probation:
             self._journal.write(None)
@@ -274,12 +274,10 @@ class Updater:
         if request:
             request.answer(decision, offer, refusal)
 
-    def _relink(self, offer: Offer) -> None:
-        """Record that the active model is offered in another branch."""
-        current = self._store.read_state().current
-        if current:
-            self._host.reload_current(lambda: link_offer(self._store, offer, current))
-            log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
+    def _relink(self, offer: Offer, model: InstalledModel) -> None:
+        """Record that the active model is offered in another branch, unless another command replaced it meanwhile."""
+        self._host.reload_current(lambda: link_offer(self._store, offer, model))
+        log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
 
     def _get_source(self) -> Source:
         self._has_checked = True

@@ -57,7 +57,7 @@ def test_refused_bundle_with_other_validators_stays_refused(rig, server, tmp_pat
     assert rig.states.count("swapped") == 1
 
 
-@pytest.mark.parametrize("verdict", ["refused", "committed"])
+@pytest.mark.parametrize("action", ["refused", "committed"])
 def test_written_outcome_is_carried_out_at_start(rig, server, tmp_path, action):
     rig.restart(probation_s=60.0)
     if action == "committed":
@@ -93,3 +93,26 @@ def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):
     lock.rmdir()
     assert "no numbers" in rig.until("rolled_back").reason
     assert rig.runs == rig.would_run == "colours 1.0"
+
+
+def test_owner_who_replaces_the_model_during_recovery_is_reported(rig, server, tmp_path):
+    """The process died right after the swap; at the next start the owner is as fast as the report about it."""
+    rig.restart(probation_s=60.0)
+    rig.outcome = (5.0,)
+    start_probation(rig, server, tmp_path)
+    rig.stop()
+    journal, offer = rig.state / "update.json", rig.store.read_state().current.offer
+    entry = {"step": "swapping", "hash": offer, "version": "2.0", "sha256": None}
+    journal.write_text(json.dumps({"format": 1, "entry": entry}))
+    report = rig.report_step
+
+    def go_back(step):
+        report(step)
+        if step.state == "swapped" and rig.store.read_state().probation:
+            rig.store.rollback("the owner asks")
+            rig.store.forget_rejections()
+
+    rig.report_step = go_back
+    rig.start()
+    assert "another model" in rig.until("rolled_back").reason
+    wait_until(lambda: json.loads(journal.read_text())["entry"] is None, "nothing is left to do")

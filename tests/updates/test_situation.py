@@ -6,7 +6,7 @@ from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, LabelOptionError
 from appliance.updates.journal import Journal, JournalEntry
 from appliance.updates.known_candidate import KnownCandidate
-from appliance.updates.policy import RunningModel
+from appliance.updates.policy import RunningModel, UpdatePolicy
 from appliance.updates.situation import read_situation
 from appliance.updates.sources.source import Offer
 from appliance.updates.steps import UpdateState
@@ -27,7 +27,9 @@ def device(tmp_path):
 @pytest.fixture
 def read(device):
     def read(offer=OFFER, requested=None, known=None, on_probation=False):
-        return read_situation(offer, requested, known, on_probation, device.store, Journal(device.state), device)
+        policy = UpdatePolicy(max_bytes=1000)
+        journal = Journal(device.state)
+        return read_situation(offer, requested, known, on_probation, policy, device.store, journal, device)
 
     return read
 
@@ -94,3 +96,11 @@ def test_candidate_is_not_preloaded_without_need(device, read, tmp_path, values)
     stage(device, tmp_path)
     device.warming = lambda: pytest.fail("it was preloaded")
     assert read(**{"known": UNSUITED, **values}).known == UNSUITED
+
+
+def test_candidate_that_is_too_old_is_not_preloaded(device, read, tmp_path):
+    """The owner may have gone back to a newer model since it was staged."""
+    stage(device, tmp_path)
+    device.warming = lambda: pytest.fail("it was preloaded")
+    known = KnownCandidate("second", "0.9", "colours", "it lacks violet")
+    assert read(Offer("second"), known=known).known == known

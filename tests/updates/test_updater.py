@@ -1,7 +1,10 @@
 """The updater with the url source: checks, requests, errors and restarts."""
 
+from dataclasses import replace
+
 import pytest
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import SourceError, UpdateError
 from support import made_models
 from support.broker import wait_until
@@ -124,12 +127,30 @@ def test_new_variant_of_running_model_needs_no_download(rig, server, tmp_path):
     rig.until("committed")
     source = rig.updater._source
     before = source.check
-    from dataclasses import replace
-
     source.check = lambda requested: replace(before(requested), variant="b", experiment="brightness")
     rig.check()
     assert (rig.labeler.identity.variant, rig.labeler.identity.experiment) == ("b", "brightness")
     assert rig.states == STEPS
+
+
+def test_new_variant_is_not_linked_to_a_model_installed_meanwhile(rig, server, tmp_path):
+    """The owner installs one while the updater waits for the store to forget a refusal."""
+    publish_second(server, tmp_path)
+    rig.check()
+    rig.until("committed")
+    rig.store.reject("another offer", "3.0", "it is slow")
+    source, own = rig.updater._source, read_bundle(bundle_folder(tmp_path / "own", version="9.0"))
+    before, forget = source.check, rig.store.forget_rejections
+
+    def install_own(**kept):
+        rig.store.install(own, "the owner")
+        forget(**kept)
+
+    source.check = lambda requested: replace(before(requested), variant="b", experiment="brightness")
+    rig.store.forget_rejections = install_own
+    assert rig.check()["current"]
+    current = rig.store.read_state().current
+    assert (current.version, current.offer, current.variant) == ("9.0", None, None)
 
 
 def test_other_models_wait_for_the_probation(rig, server, tmp_path):
