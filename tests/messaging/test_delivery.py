@@ -1,4 +1,4 @@
-"""The order of messages, the window, trials and refusals; with an outbox on disk and a wire that only notes."""
+"""Test message order, the window, trials and refusals, with an outbox on disk and a wire that only records."""
 
 import json
 
@@ -8,6 +8,8 @@ from appliance.messaging.delivery import WINDOW, Delivery
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.message import Outgoing, Reason
 from appliance.messaging.outbox.outbox import Outbox
+from support.broker import wait_until
+from support.publisher import TOPICS, device, event, scripted
 
 SUCCESS = Reason(0, "")
 DENIED = Reason(errors.NOT_AUTHORIZED, "Not authorized")
@@ -15,7 +17,7 @@ PAUSE_S = 60.0
 
 
 class NotingWire:
-    """A wire that notes what is published."""
+    """A wire that records what is published."""
 
     def __init__(self):
         self.sent: list[Outgoing] = []
@@ -50,14 +52,14 @@ class Rig:
         self.delivery.notify_events()
 
     def fill(self, pass_s=0.0):
-        """Return the topics that a fill publishes after some time."""
+        """Return the topics that `fill` publishes after some time."""
         self.now_s += pass_s
         before = len(self.wire.sent)
         self.delivery.fill(self.wire, self.now_s)
         return [message.topic for message in self.wire.sent[before:]]
 
     def acknowledge(self, index=-1, reason=SUCCESS):
-        """Answer the last message, or that of an index."""
+        """Acknowledge the last message, or the one with an index."""
         packet_id = index if index > 0 else len(self.wire.sent)
         self.delivery.acknowledge(packet_id, reason, self.now_s)
 
@@ -118,7 +120,7 @@ def test_first_event_is_alone_until_its_trial_has_passed(rig):
     assert rig.fill() == ["T/event"]
     assert rig.fill() == []
     rig.acknowledge()
-    assert rig.fill() == []  # the connection has to survive for a moment
+    assert rig.fill() == []  # the connection must survive for a moment
     assert rig.outbox.waiting == 3
     assert rig.delivery.next_fill_s > rig.now_s
     assert rig.fill(pass_s=0.1) == ["T/event", "T/event"]
@@ -165,7 +167,7 @@ def test_single_refused_event_waits_for_the_next_connection(rig):
     assert json.loads(rig.wire.sent[-1].payload)["seq"] == 1
 
 
-def test_careful_connection_tries_each_topic_with_acknowledgement(rig):
+def test_careful_connection_tries_each_topic_with_acknowledgment(rig):
     rig.connect(careful=True)
     rig.retain("T/stats", qos=0)
     rig.retain("T/state", qos=0)
@@ -212,3 +214,30 @@ def test_idle_when_everything_is_acknowledged(rig):
     rig.acknowledge(2)
     rig.fill(pass_s=0.1)
     assert rig.delivery.is_idle
+
+
+def test_oversized_message_is_reported_and_connection_stays(tmp_path, new_broker):
+    broker = new_broker(options=["max_packet_size 3000"])
+    with broker.observer() as observer, device(tmp_path, broker) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        pi.publisher.retain(TOPICS.snapshot, b"x" * 5000, qos=0)
+        wait_until(lambda: "exceeds the broker's limit (3000 bytes)" in (pi.publisher.error or ""), "reported")
+        pi.publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+        pi.publisher.retain(TOPICS.snapshot, b"x" * 500, qos=0)
+        observer.wait_for(TOPICS.snapshot)
+        assert pi.publisher.error is None and observer.count(TOPICS.availability) == 1
+
+
+def test_a_broker_with_a_small_window_gets_no_more_than_it_takes(tmp_path):
+    # Receive Maximum 2 (MQTT 5.0, 3.2.2.3.3), and nothing is acknowledged.
+    with (
+        scripted(b"\x20\x06\x00\x00\x03\x21\x00\x02", None) as (port, published),
+        device(tmp_path, None, host="127.0.0.1", port=port) as pi,
+    ):
+        wait_until(lambda: pi.publisher.connected, "connected")
+        for number in range(30):
+            pi.publisher.retain(TOPICS.label(f"label_{number}"), "OFF")
+        wait_until(lambda: len(published) == 2, "two messages")
+        pi.publisher.stop(0.5)
+    assert len(published) == 2

@@ -1,16 +1,21 @@
-"""The publisher with a real broker: what a subscriber sees without faults."""
+"""The publisher with a real broker: what a subscriber sees, and that no outage loses anything durable."""
 
 import json
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
 import pytest
 
+from appliance.messaging.mqtt.reconnect import ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.settings.schema import MqttSettings
 from support.broker import wait_until
-from support.publisher import TOPICS, device, event, logged
+from support.paths import CHILD_ENVIRONMENT
+from support.publisher import TOPICS, Device, device, event, logged, received_seqs
 
 
 def test_an_event_arrives_and_leaves_the_outbox(tmp_path, broker):
@@ -177,3 +182,126 @@ def test_stop_before_run_stores_what_was_offered(tmp_path):
     publisher.offer(event(1))
     publisher.stop(1)
     assert outbox.waiting == 1
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level("INFO")
+
+
+def test_killed_broker_loses_nothing_unacknowledged(tmp_path, broker, caplog):
+    # The device reconnects after the second observer, because a restarted broker remembers no subscriptions.
+    with device(tmp_path, broker, timeouts=ConnectionTimeouts(first_s=2.0)) as pi:
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.availability, b"online")
+            for number in range(3000):
+                pi.publisher.offer(event(number))
+            observer.wait_for(TOPICS.event, count=100)
+            broker.kill()
+        wait_until(lambda: not pi.publisher.connected, "the loss is noticed")
+        unacknowledged = pi.outbox.waiting
+        assert 0 < unacknowledged <= 3000
+        for number in range(3000, 3200):
+            pi.publisher.offer(event(number))
+        broker.start()
+        with broker.observer() as observer:
+            wait_until(lambda: pi.outbox.waiting == 0 and pi.publisher.connected, "everything delivered")
+            wanted = set(range(3000 - unacknowledged, 3200))
+            wait_until(lambda: set(received_seqs(observer)) >= wanted, "every event arrived")
+        assert len(logged(caplog, "was lost")) == 1
+
+
+def test_events_from_before_a_long_outage_are_late(tmp_path, new_broker):
+    broker = new_broker(start=False)
+    passed_s = [0.0]
+    outbox = Outbox(tmp_path / "outbox.db", 1000, 604_800, since_boot_s=lambda: time.monotonic() + passed_s[0])
+    # The device reconnects after the observer, because a restarted broker remembers no subscriptions.
+    with device(tmp_path, broker, outbox=outbox, timeouts=ConnectionTimeouts(first_s=2.0)) as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.outbox.waiting == 1 and pi.publisher.error, "written, and the broker is missed")
+        passed_s[0] = 3600.0
+        broker.start()
+        with broker.observer() as observer:
+            assert json.loads(observer.wait_for(TOPICS.event)[0].payload)["late"] is True
+            pi.publisher.offer(event(2))
+            assert "late" not in json.loads(observer.wait_for(TOPICS.event, count=2)[1].payload)
+
+
+def test_stop_is_bounded_while_the_broker_is_frozen(tmp_path, broker):
+    pi = Device(tmp_path, broker)
+    wait_until(lambda: pi.publisher.connected, "connected")
+    broker.freeze()
+    pi.publisher.offer(event(1))
+    began_s = time.monotonic()
+    pi.publisher.stop(1.0)
+    pi.thread.join(1.0)
+    assert not pi.thread.is_alive() and time.monotonic() - began_s < 1.5
+    assert pi.outbox.waiting == 1
+
+
+WRITER = textwrap.dedent(
+    """
+    import sys, threading, time
+    from pathlib import Path
+    from support.publisher import Device, event, HASTY
+
+    class Where:
+        host, port = "127.0.0.1", int(sys.argv[2])
+
+    pi = Device(Path(sys.argv[1]), Where)
+    number = int(sys.argv[3])
+    while True:
+        # Offered, and reported as written only when the outbox has committed all that was offered.
+        for _ in range(7):
+            pi.publisher.offer(event(number))
+            number += 1
+        while pi.publisher._offered:
+            time.sleep(0.001)
+        with pi.outbox._lock:
+            print(number, flush=True)
+    """
+)
+
+
+def test_events_written_before_kill_9_are_delivered(tmp_path, broker):
+    with broker.observer() as observer:
+        written = 0
+        for life in range(3):
+            command = [sys.executable, "-c", WRITER, str(tmp_path), str(broker.port), str(written)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=CHILD_ENVIRONMENT) as process:
+                while written < 40 * (life + 1):
+                    written = int(process.stdout.readline())
+                process.kill()
+                # Count what it printed before it died, too.
+                for line in process.stdout:
+                    written = int(line)
+            observer.wait_for(TOPICS.availability, b"offline", count=life + 1)  # the will
+        with device(tmp_path, broker) as pi:
+            wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "everything delivered")
+            wait_until(lambda: set(range(written)) <= set(received_seqs(observer)), "every written event arrived")
+        ids = {}
+        for payload in observer.payloads(TOPICS.event):
+            content = json.loads(payload)
+            content.pop("late", None)
+            assert ids.setdefault(content["seq"], content["id"]) == content["id"]
+
+
+def test_ten_thousand_events_of_an_outage_all_arrive(tmp_path, new_broker, capsys):
+    broker = new_broker(start=False)
+    with device(tmp_path, broker) as pi:
+        for number in range(10_000):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: pi.outbox.waiting == 10_000, "all stored")
+        broker.start()
+        observer = broker.observer()
+        began_s = time.monotonic()
+        wait_until(lambda: pi.outbox.waiting == 0, "all delivered", 60)
+        took_s = time.monotonic() - began_s
+        # The broker drops messages from before a client subscribes, so the observer saw the last events without gaps.
+        wait_until(lambda: observer.count(TOPICS.event) and received_seqs(observer)[-1] == 9_999, "the last one", 60)
+        received = received_seqs(observer)
+        observer.close()
+    assert received == list(range(received[0], 10_000))
+    with capsys.disabled():
+        print(f"\n10,000 events delivered after the broker was back: {10_000 / took_s:,.0f}/s")
+    assert 10_000 / took_s > 1_000

@@ -1,9 +1,12 @@
-"""Topics that the broker refuses: pauses, strikes and the report about them."""
+"""Topics that the broker refuses: pauses, strikes and the report about them; then with a broker that denies some."""
 
 import pytest
 
 from appliance.messaging.mqtt import errors
+from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.refused_topics import RefusedTopics
+from support.broker import wait_until
+from support.publisher import TOPICS, device, event, logged, received_seqs
 
 PAUSE_S = 60.0
 
@@ -51,7 +54,7 @@ def test_durable_topics_are_named_first_and_two_at_most(rig):
     for topic in ("T/a", "T/b"):
         rig.topics.record_refusal(topic, "why", 0.0, durable=False)
     rig.topics.record_refusal("T/event", "Not authorized", 0.0, durable=True)
-    assert "T/event, T/a and others (Not authorized); events wait" in rig.condition
+    assert "T/event, T/a and others (Not authorized), so events wait" in rig.condition
 
 
 def test_disconnect_right_after_a_refusal_is_explained_once(rig):
@@ -93,3 +96,68 @@ def test_connect_after_a_stable_connection_ends_every_pause(rig):
     rig.topics.mark_stable()
     rig.topics.handle_connect()
     assert "T/state" not in rig.topics.paused
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level("INFO")
+
+
+EVERYTHING_BUT_EVENTS = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.update}\n"
+EVERYTHING = f"user cam\ntopic readwrite {TOPICS.root}/#\n"
+
+
+@pytest.mark.parametrize("topic_allowed_later", [True, False])
+def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, caplog, topic_allowed_later):
+    broker = new_broker(passwords={"cam": "x", "eye": "x"}, acl=EVERYTHING_BUT_EVENTS + "user eye\ntopic read #\n")
+    with (
+        broker.observer(username="eye", password="x") as observer,
+        device(tmp_path, broker, username="cam", password="x") as pi,
+    ):
+        for number in range(100):
+            pi.publisher.offer(event(number))
+        denied = f"does not accept messages to {TOPICS.event} (Not authorized), so events wait in the outbox"
+        wait_until(lambda: denied in (pi.publisher.error or ""), "denied")
+        pi.publisher.offer({"topic": TOPICS.update, "payload": {"state": "committed"}})
+        observer.wait_for(TOPICS.update)
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 100, "only the update was delivered")
+        assert len(logged(caplog, "does not accept")) == 1
+        if topic_allowed_later:
+            broker.write_acl(EVERYTHING + "user eye\ntopic read #\n")
+            observer.wait_for(TOPICS.event, count=100)
+            wait_until(lambda: pi.publisher.error is None and pi.outbox.waiting == 0, "the condition is resolved")
+            assert sorted(set(received_seqs(observer))) == list(range(100))
+    if not topic_allowed_later:
+        assert Outbox(tmp_path / "outbox.db", 1000, 3600).waiting == 100
+
+
+def test_denied_topic_and_subscription_are_reported(tmp_path, new_broker):
+    broker = new_broker(passwords={"cam": "x"}, acl=f"user cam\ntopic write {TOPICS.availability}\n")
+    with device(tmp_path, broker, username="cam", password="x", subscriptions=[TOPICS.restart]) as pi:
+        pi.publisher.retain(TOPICS.state, "{}")
+        wait_until(lambda: f"messages to {TOPICS.state}" in (pi.publisher.error or ""), "the denial of the topic")
+        wait_until(lambda: pi.publisher.connected, "connected without that topic")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_denial_without_a_reason_is_found_by_trial(tmp_path, new_broker, protocol):
+    # QoS 0 is not answered, and this broker closes the connection instead.
+    acl = f"user cam\ntopic readwrite {TOPICS.availability}\ntopic readwrite {TOPICS.event}\nuser eye\ntopic read #\n"
+    broker = new_broker(passwords={"cam": "x", "eye": "x"}, acl=acl)
+    with (
+        broker.observer(username="eye", password="x") as observer,
+        device(tmp_path, broker, username="cam", password="x", protocol=protocol) as pi,
+    ):
+        pi.publisher.retain(TOPICS.stats, "{}", qos=0)
+        wait_until(lambda: f"does not accept messages to {TOPICS.stats}" in (pi.publisher.error or ""), "found")
+        pi.publisher.offer(event(1))
+        observer.wait_for(TOPICS.event)
+
+
+def test_denied_events_stay_in_the_outbox_with_3_1_1(tmp_path, new_broker):
+    broker = new_broker(passwords={"cam": "x"}, acl=EVERYTHING_BUT_EVENTS)
+    with device(tmp_path, broker, username="cam", password="x", protocol="3.1.1") as pi:
+        for number in range(50):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: f"does not accept messages to {TOPICS.event}" in (pi.publisher.error or ""), "found")
+        assert pi.outbox.waiting == 50

@@ -1,6 +1,8 @@
-"""A device for tests: an outbox and a publisher on a thread, with a real broker; and what it logged."""
+"""A device for tests: outbox and publisher on a thread, with a real or scripted broker; and what it logged."""
 
+import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
+from support.broker import Observer
 
 if TYPE_CHECKING:
     from appliance.messaging.mqtt.message import Received
@@ -77,3 +80,38 @@ def logged(caplog: Any, part: str) -> list[str]:
         for record in caplog.records
         if record.levelno >= logging.INFO and part in record.getMessage()
     ]
+
+
+def received_seqs(observer: Observer) -> list[int]:
+    """Return the sequence numbers of the events that an observer received, in order."""
+    return [json.loads(payload)["seq"] for payload in observer.payloads(TOPICS.event)]
+
+
+@contextmanager
+def scripted(connack: bytes, on_publish: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
+    """Run a server that answers CONNECT and, if `on_publish` is given, each PUBLISH, and then closes.
+
+    Yields its port and a list to which each PUBLISH is appended.
+    """
+    published: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client, client.makefile("rb") as stream:
+                    while head := stream.read(2):  # all packets here are shorter than 128 bytes
+                        stream.read(head[1])
+                        if head[0] >> 4 == 1:
+                            client.sendall(connack)
+                        elif head[0] >> 4 == 3:
+                            published.append(head)
+                            if on_publish is not None:
+                                client.sendall(on_publish)
+                                break
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1], published

@@ -1,5 +1,6 @@
-"""When the link connects, what it reports, and what resolves a condition; without a network."""
+"""When the link connects, what it reports, and what resolves a condition; without a network, then over one."""
 
+import socket
 import threading
 import time
 
@@ -10,6 +11,8 @@ from appliance.messaging.mqtt.conditions import ConditionLog
 from appliance.messaging.mqtt.message import Reason
 from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.settings.schema import MqttSettings
+from support.broker import wait_until
+from support.publisher import TOPICS, device, event, logged, scripted
 
 ADDRESS = BrokerAddress(MqttSettings(host="b"), "b:1883", "cam-1", "T/availability")
 LOST = Reason(errors.UNSPECIFIED, "Unspecified error")
@@ -17,7 +20,7 @@ FAR_S = 1e9  # later than every scheduled attempt
 
 
 class FakeConnection:
-    """A connection that notes how it was closed."""
+    """A connection that records how it was closed."""
 
     def __init__(self, error_text=""):
         self.error_text = error_text
@@ -28,7 +31,7 @@ class FakeConnection:
 
 
 class Rig:
-    """A link whose attempts give what `results` holds."""
+    """A link whose attempts return or raise the entries of `results`."""
 
     def __init__(self, *results):
         self.results = list(results)
@@ -69,22 +72,22 @@ class Rig:
 
 
 @pytest.fixture
-def logged(caplog):
+def log_lines(caplog):
     caplog.set_level("INFO")
     return lambda: [record.getMessage() for record in caplog.records]
 
 
-def test_failed_attempt_is_reported_once_and_retried(logged):
+def test_failed_attempt_is_reported_once_and_retried(log_lines):
     rig = Rig(ConnectionRefusedError(), ConnectionRefusedError(), FakeConnection())
     rig.attempt()
     rig.attempt()
-    assert "no broker listens" in rig.conditions.summary
+    assert "no broker is listening" in rig.conditions.summary
     assert not rig.link.connected
     rig.connect()
     assert rig.link.connected
     assert rig.conditions.summary is None
-    assert [line for line in logged() if "no broker" in line] == logged()[:1]
-    assert logged()[-1] == "connected to b:1883; 3 events waiting"
+    assert [line for line in log_lines() if "no broker" in line] == log_lines()[:1]
+    assert log_lines()[-1] == "connected to b:1883; 3 events waiting"
 
 
 def test_next_attempt_waits():
@@ -130,10 +133,10 @@ def test_tls_alert_outlasts_an_attempt_without_it():
     for _ in range(2):
         rig.attempt()
         rig.link.handle_disconnect(LOST, FAR_S)
-        assert "wants a client certificate" in rig.conditions.summary
+        assert "requires a client certificate" in rig.conditions.summary
 
 
-def test_takeover_is_resolved_only_by_a_stable_connection(logged):
+def test_takeover_is_resolved_only_by_a_stable_connection(log_lines):
     rig = Rig(FakeConnection(), FakeConnection())
     rig.connect(100.0)
     rig.link.handle_disconnect(Reason(errors.SESSION_TAKEN_OVER, "Session taken over"), 101.0)
@@ -151,7 +154,7 @@ def test_short_connections_in_a_row_are_flapping():
         rig.connect()
         rig.link.handle_disconnect(LOST, FAR_S + 1)
         assert rig.link.had_short_connection
-    assert "again and again" in rig.conditions.summary
+    assert "keeps closing the connection" in rig.conditions.summary
 
 
 def test_explained_end_reports_nothing_of_its_own():
@@ -169,3 +172,150 @@ def test_retired_link_starts_no_attempt():
     rig.link.retire()
     rig.link.poll(FAR_S)
     assert not rig.link.connecting
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level("INFO")
+
+
+def test_a_broker_that_is_down_at_start_costs_nothing(tmp_path, new_broker, caplog):
+    broker = new_broker(start=False)
+    with device(tmp_path, broker) as pi:
+        for number in range(300):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: pi.publisher.error, "the broker is missed")
+        attempts = pi.publisher.error
+        assert (
+            attempts
+            == f"no broker is listening at 127.0.0.1:{broker.port}; start it, or correct mqtt.host and mqtt.port"
+        )
+        time.sleep(0.5)  # time for more attempts, none of which is logged
+        broker.start()
+        with broker.observer() as observer:
+            observer.wait_for(TOPICS.availability, b"online")
+            wait_until(lambda: pi.outbox.waiting == 0, "everything delivered")
+        assert pi.publisher.error is None
+        assert len(logged(caplog, "no broker is listening")) == 1
+        assert logged(caplog, "connected to") == [f"connected to 127.0.0.1:{broker.port}; 300 events waiting"]
+
+
+def test_refused_credentials_are_reported_once_without_secret(tmp_path, new_broker, caplog):
+    caplog.set_level("DEBUG")
+    broker = new_broker(passwords={"cam": "right"})
+    with device(tmp_path, broker, username="cam", password="s3cret-and-wrong") as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.publisher.error, "refused")
+        assert "refuses the account cam" in pi.publisher.error and "mqtt.password_file" in pi.publisher.error
+        wait_until(
+            lambda: broker.log().count("not authorised") + broker.log().count("Not authorized") >= 3, "three attempts"
+        )
+        broker.write_passwords({"cam": "s3cret-and-wrong"})
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
+    assert len(logged(caplog, "refuses the account")) == 1
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_another_client_with_the_same_id_is_reported(tmp_path, broker, caplog, protocol):
+    with device(tmp_path, broker, protocol=protocol) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        before = broker.log().count(" as appliance-pi-test ")
+        with device(tmp_path / "other", broker, protocol=protocol) as other:
+            end_s = time.monotonic() + 2.0
+            wait_until(lambda: "id appliance-pi-test" in (pi.publisher.error or ""), "reported by the first")
+            wait_until(lambda: "id appliance-pi-test" in (other.publisher.error or ""), "reported by the second")
+            pi.publisher.offer(event(1))
+            time.sleep(max(0.0, end_s - time.monotonic()))
+            assert "client" in pi.publisher.error  # a short connection does not resolve it
+            # Without back-off, two local clients disconnect each other hundreds of times per second.
+            assert broker.log().count(" as appliance-pi-test ") - before < 40
+            # Each of the two clients logs the takeover once.
+            assert len(logged(caplog, "another client")) == 2
+        wait_until(lambda: pi.publisher.error is None, "resolved by a stable connection")
+        wait_until(lambda: pi.outbox.waiting == 0, "the event was delivered")
+        assert pi.publisher.connected
+
+
+def test_frozen_broker_is_noticed_and_events_are_sent_again(tmp_path, broker, caplog):
+    with device(tmp_path, broker, keepalive_s=5) as pi:
+        wait_until(lambda: pi.publisher.connected, "connected")
+        broker.freeze()
+        pi.publisher.offer(event(1))
+        wait_until(lambda: not pi.publisher.connected, "the silence is noticed within two keepalives", 15)
+        assert pi.outbox.waiting == 1
+        broker.thaw()
+        wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
+        assert len(logged(caplog, "connected to")) == 2
+
+
+def served(answer: bytes) -> socket.socket:
+    """Start a server that answers the first bytes of each client with `answer` and keeps the connection open."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        clients = []
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            clients.append(client)
+            client.recv(1024)
+            client.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", "accepts connections but does not answer"),
+        (b"\x20\x02\x00\x01", 'does not support MQTT 5; set mqtt.protocol = "3.1.1"'),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "accepts connections but does not answer"),
+    ],
+)
+def test_server_of_another_protocol_is_reported(tmp_path, answer, sentence):
+    server = served(answer)
+    with server, device(tmp_path, None, host="127.0.0.1", port=server.getsockname()[1]) as pi:
+        wait_until(lambda: pi.publisher.error, sentence)
+        assert sentence in pi.publisher.error
+
+
+def test_unknown_host_is_reported_and_events_are_stored(tmp_path):
+    with device(tmp_path, None, host="no-such-broker.invalid", port=1883) as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: pi.outbox.waiting == 1, "stored")
+        wait_until(lambda: pi.publisher.error, "reported")
+        assert "the broker's host name no-such-broker.invalid cannot be resolved" in pi.publisher.error
+
+
+def test_events_are_stored_while_a_connection_attempt_hangs(tmp_path):
+    # A listener whose queue is full: the kernel ignores further connections, like a firewall that drops packets.
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        with device(tmp_path, None, host="127.0.0.1", port=server.getsockname()[1]) as pi:
+            wait_until(lambda: pi.publisher._link.connecting, "an attempt hangs")
+            pi.publisher.offer(event(1))
+            wait_until(lambda: pi.outbox.waiting == 1, "stored", deadline_s=1.0)
+        for filler in fillers:
+            filler.close()
+
+
+def test_takeover_is_reported_once(tmp_path, caplog):
+    # DISCONNECT with reason code 0x8E, session taken over (MQTT 5.0, 3.14.2.1), on each connection.
+    with (
+        scripted(b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00") as (port, published),
+        device(tmp_path, None, host="127.0.0.1", port=port) as pi,
+    ):
+        wait_until(lambda: len(published) >= 4, "some connections")
+        sentence = "with the id appliance-pi-test and takes over the connection"
+        assert sentence in pi.publisher.error
+        assert len(logged(caplog, sentence)) == 1
+        assert len(logged(caplog, "connected to")) == 1
