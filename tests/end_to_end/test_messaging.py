@@ -1,4 +1,4 @@
-"""Reports and commands over a real broker: what an MQTT client sees of the device."""
+"""Test reports and commands over a real broker, as an MQTT client sees them."""
 
 import json
 import threading
@@ -21,12 +21,12 @@ T = Topics("appliance", "pi-1")
 
 
 def _sooner(delay_s, act):
-    """Start a real timer, ten times as fast."""
+    """Start a real timer with a tenth of the delay."""
     return start_timer(delay_s / 10, act)
 
 
 class Device:
-    """Publisher, reports and commands connected as the service does it; records the commands."""
+    """Publisher, reports and commands, connected as in the service; records the commands."""
 
     def __init__(self, broker, folder):
         settings = Settings(
@@ -80,7 +80,7 @@ def test_subscriber_sees_a_label_start_and_end(broker, device):
         seen_there.wait_for(T.label("rose"), b"ON")
         device.reports.report_frame(frame(2, 5), [], 9.0, [ended("rose")], {}, bytes)
         seen_there.wait_for(T.event, count=2)
-        wait_until(lambda: json.loads(seen_there.last(T.state))["label"] is None, "nothing is seen any more")
+        wait_until(lambda: json.loads(seen_there.last(T.state))["label"] is None, "no label is on any more")
         start, end = (json.loads(payload) for payload in seen_there.payloads(T.event))
         assert (start["type"], end["type"], start["id"]) == ("started", "ended", end["id"])
         assert "late" not in start
@@ -188,7 +188,7 @@ def test_event_of_a_dead_process_ends_at_the_next_start(broker, tmp_path):
         dead.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
         dead.reports.report_frame(frame(2, 0.5), seen("rose"), 9.0, [], {"id-1": 0.93}, bytes)
         client.wait_for(T.event)
-        # As good as dead: its event is never ended. Only the lock on the outbox has to go, which a kill takes along.
+        # Equivalent to a kill: its event is never ended. Only the lock on the outbox must be released, as a kill does.
         dead.publisher.stop(5)
         dead.outbox.close()
         device = Device(broker, tmp_path)
