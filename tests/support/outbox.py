@@ -1,5 +1,6 @@
 """What the tests of the outbox share."""
 
+from pathlib import Path
 from typing import Any
 
 from appliance.messaging.outbox.outbox import Outbox
@@ -21,3 +22,14 @@ def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
 def count_logged(caplog: Any, part: str) -> int:
     """Return how many log lines contain a part."""
     return sum(part in record.getMessage() for record in caplog.records)
+
+
+def fill_disk(disk: Path, name: str) -> Path:
+    """Write a file that takes all the free space of a disk, and return it."""
+    filler = disk / name
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler

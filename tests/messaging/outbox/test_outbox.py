@@ -1,6 +1,5 @@
-"""The outbox on real disks: full, read-only, damaged, killed; and its bounds."""
+"""Test the outbox on full, read-only and damaged disks, after kills, and at its limits."""
 
-import os
 import random
 import shutil
 import signal
@@ -14,12 +13,12 @@ import pytest
 
 from appliance.messaging.outbox.outbox import RETRY_S, Outbox
 from appliance.messaging.outbox.unwritten import MAX_EVENTS
-from support.outbox import TOPIC, WEEK_S, count_logged, events, seqs
+from support.outbox import TOPIC, WEEK_S, count_logged, events, fill_disk, seqs
 from support.paths import ROOT
 
 
 class Clock:
-    """A wall clock and the time since boot, both moved by hand."""
+    """A wall clock and the time since boot, both set by the test."""
 
     def __init__(self):
         self.wall_s, self.boot_s, self.boot_id = 1_800_000_000.0, 100.0, "boot-1"
@@ -117,7 +116,7 @@ def test_events_that_are_too_old_are_dropped_and_counted(path, clock):
 
 
 def test_a_clock_that_is_set_right_makes_nothing_old_or_late(path, clock):
-    clock.wall_s = 1_700_000_000.0  # a board without a battery, before the network came
+    clock.wall_s = 1_700_000_000.0  # a board without a clock battery, before the network is available
     outbox = clock.outbox(path)
     outbox.append(events(0, 3))
     clock.wall_s += 3 * WEEK_S
@@ -169,11 +168,11 @@ def test_one_transaction_for_new_and_acknowledged_events(path):
 
 def test_file_damaged_in_use_is_set_aside_keeping_open_events(path, caplog):
     outbox = Outbox(path, 10_000, WEEK_S)
-    # More than SQLite keeps in memory.
+    # More events than SQLite keeps in memory.
     outbox.append(events(0, 1, id="a", type="started") + events(1, 9000, filler="x" * 600))
     outbox.close()
     outbox = Outbox(path, 10_000, WEEK_S)
-    with path.open("r+b") as file:  # the card loses its content under the running process
+    with path.open("r+b") as file:  # the SD card loses its content while the process runs
         file.seek(4096)
         file.write(random.Random(1).randbytes(path.stat().st_size - 4096))
     caplog.clear()
@@ -203,31 +202,6 @@ def test_folder_in_the_way_gives_an_outbox_in_memory(path, caplog, clock):
     assert Outbox(path, 100, WEEK_S).waiting == 4
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 3 MB; needs root."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def fill(disk: Path, name: str) -> Path:
-    """A file that takes all the room there is."""
-    filler = disk / name
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return filler
-
-
 def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, caplog, clock):
     path = small_disk / "outbox.db"
     outbox = clock.outbox(path)
@@ -235,13 +209,15 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
         outbox.append(events(first, first + 20, filler="x" * 200))
         clock.pass_s(0.2)
     assert (
-        outbox.error == f"the disk of {path} is full, and the oldest events are dropped for new ones; free space on it"
+        outbox.error
+        == f"the disk that holds {path} is full, so the oldest events are dropped to make space for new ones;"
+        " free space on that disk"
     )
     assert count_logged(caplog, "is full") == 1 and count_logged(caplog, "cannot be written") == 0
     assert outbox.dropped > 0 and outbox.waiting + outbox.dropped == 20_000
     assert outbox.waiting > 3000
     outbox.close()
-    # All of it is in the file, not in memory: what is left are the newest, without gaps.
+    # Everything is in the file, not in memory: the newest events are left, without gaps.
     again = clock.outbox(path)
     assert seqs(again) == list(range(outbox.dropped, 20_000))
 
@@ -249,7 +225,7 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
 def test_disk_filled_by_others_costs_no_waiting_event(small_disk, caplog, clock):
     outbox = clock.outbox(small_disk / "outbox.db")
     outbox.append(events(0, 1))
-    fill(small_disk, "filler")
+    fill_disk(small_disk, "filler")
     for number in range(1, 200):
         outbox.append(events(number, number + 1, filler="x" * 200))
         clock.pass_s(0.2)
@@ -266,7 +242,7 @@ def test_without_any_space_events_wait_in_memory(small_disk, caplog, clock):
     outbox.append(events(0, 100))
     fillers = []
     for number in range(100, 600):
-        fillers.append(fill(small_disk, f"filler-{number}"))  # another program takes the space of the reserve
+        fillers.append(fill_disk(small_disk, f"filler-{number}"))  # another program uses up the space of the reserve
         outbox.append(events(number, number + 1, filler="y" * 1000))
         clock.pass_s(0.2)
     assert "cannot be written (database or disk is full)" in outbox.error
@@ -297,7 +273,7 @@ def test_memory_is_bounded_while_nothing_can_be_written(path, clock):
 
 
 def test_notes_are_bounded_while_nothing_can_be_written(path, clock):
-    path.mkdir()  # for months: a card that has turned read-only, and a broker that takes everything
+    path.mkdir()  # months with an SD card that has become read-only and a broker that accepts everything
     outbox = clock.outbox(path, max_events=100)
 
     def live_through(first: int, last: int) -> int:
@@ -383,4 +359,4 @@ def test_every_commit_is_synced_and_a_batch_is_one(tmp_path):
     if done.returncode:
         pytest.skip(f"strace does not work here: {done.stderr.strip()[-200:]}")
     syncs = trace.read_text().count("sync(")
-    assert 50 <= syncs < 65  # one for each of 50 transactions, and those that begin and end the file
+    assert 50 <= syncs < 65  # one for each of 50 transactions, and those for opening and closing the file
