@@ -1,8 +1,8 @@
 """Extract features: compute what a base gives for each picture, once, and cache it.
 
-Features are computed by the same steps that run on the device (read_picture, Preprocessor, the runtime with its accelerated
-kernels): other kernels give values that differ by up to 42 quantization steps. This is nearly all the time of a
-training, so each picture is processed once: a cache keeps the features by the hash of the picture's bytes and by
+Features are computed by the same steps that run on the device (read_picture, Preprocessor, the runtime with its
+accelerated kernels): other kernels give values that differ by up to 42 quantization steps. This is nearly all the time
+of a training, so each picture is processed once: a cache keeps the features by the hash of the picture's bytes and by
 everything that determines them (the base, its normalization, the runtime, the steps). Adding 50 pictures to 1,000 costs
 50.
 
@@ -30,8 +30,8 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 
 MAX_THREADS = 8
-# The version of read_picture and Preprocessor: increase it whenever they make another input of the same picture, so that no
-# training uses features of the old steps.
+# The version of read_picture and Preprocessor: increase it whenever they make another input of the same picture, so
+# that no training uses features of the old steps.
 STEPS_VERSION = 1
 
 
