@@ -1,8 +1,8 @@
 """Commands that arrive over MQTT: parse them, run their handlers, and answer them.
 
-Any client with rights at the broker can write anything to a command's topic, so a payload is accepted only if it is one
-of those in the manual; any other changes nothing and is answered with an error that lists the valid ones. A retained
-command is ignored: it was meant for a moment that has passed. Every other command is answered once; the publisher
+Any client that the broker accepts may write anything to a command's topic, so only the payloads in the manual are
+accepted; any other payload changes nothing and is answered with an error that lists the valid ones. A retained command
+is ignored, because it was meant for a moment that has passed. Every other command is answered once; the publisher
 decides where the answer may go.
 """
 
@@ -18,11 +18,11 @@ from appliance.messaging.topics import Topics
 
 log = logging.getLogger("appliance.mqtt")
 
-_MAX_BYTES = 256  # no command is nearly as long
+_MAX_BYTES = 256  # far more than any valid command needs
 _QUOTED_CHARACTERS = 40
 
 Handler = Callable[[Any], Future[Any] | None]
-"""Runs a command: None means done, a future that the answer comes later; ApplianceError that it was not done."""
+"""Runs a command. Returns None if it is done or a future if it finishes later; raises ApplianceError if it failed."""
 
 
 class CommandMessage(Protocol):
@@ -30,17 +30,17 @@ class CommandMessage(Protocol):
 
     @property
     def topic(self) -> str:
-        """Its topic."""
+        """The topic."""
         ...
 
     @property
     def payload(self) -> bytes:
-        """Its content, which may be anything."""
+        """The payload, which may be anything."""
         ...
 
     @property
     def retained(self) -> bool:
-        """Whether the broker had kept it."""
+        """Whether it is a retained message."""
         ...
 
 
@@ -56,8 +56,8 @@ class Commands(Generic[M]):
         Args:
             topics: The device's topics.
             handlers: One for each name in `topics.commands`. They receive a float or None (threshold), a bool
-                (running), `latest` or a version (install), None (the others). They must not block: long work returns
-                a future.
+                (running), `latest` or a version (install), or None (the others). They must not block: a handler that
+                takes long returns a future.
             answer: Sends the answer to a message, `{"ok": true}` or `{"ok": false, "error"}`; called on any thread.
         """
         self._names = {topic: name for name, topic in topics.commands.items()}
@@ -66,7 +66,7 @@ class Commands(Generic[M]):
         self._ignored: set[str] = set()
 
     def handle(self, message: M) -> None:
-        """Run one command, or answer why not; never raise. Ignore messages on other topics."""
+        """Run one command and answer it; never raise. Ignore messages on other topics."""
         name = self._names.get(message.topic)
         if name is None:
             return
@@ -89,7 +89,9 @@ class Commands(Generic[M]):
     def _log_retained(self, topic: str) -> None:
         if topic not in self._ignored:
             self._ignored.add(topic)
-            log.warning("a retained command on %s is ignored; clear it, and send commands without retain", topic)
+            log.warning(
+                "ignored a retained command on %s; clear it, and publish commands without the retain flag", topic
+            )
 
     def _finish(self, message: M, name: str, error: BaseException | None) -> None:
         response: dict[str, Any]
@@ -109,21 +111,21 @@ def parse_command(name: str, payload: bytes) -> Any:
 
     Args:
         name: The command, one of `Topics.commands`.
-        payload: As it arrived.
+        payload: The raw payload.
 
     Returns:
         threshold: a float from 0 to 1, or None for `default`. running: a bool. install: `latest` or a version.
         The others: None.
 
     Raises:
-        CommandError: The command does not accept this payload; lists those that it does.
+        CommandError: The command does not accept this payload; the message lists the valid ones.
     """
     if len(payload) > _MAX_BYTES:
-        raise CommandError(f"{name} got {len(payload)} bytes; a command has at most {_MAX_BYTES}")
+        raise CommandError(f"the payload of {name} has {len(payload)} bytes; send at most {_MAX_BYTES}")
     try:
         text = payload.decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise CommandError(f"{name} got bytes that are not UTF-8 text") from error
+        raise CommandError(f"the payload of {name} is not UTF-8 text") from error
     return _PARSERS.get(name, _check_button)(name, text)
 
 
@@ -135,7 +137,7 @@ def _parse_threshold(name: str, text: str) -> float | None:
         value = float(text)
         if 0 <= value <= 1:
             return value + 0.0
-    hint = ", with a point in it, not a comma" if "," in text else ""
+    hint = " with a decimal point, not a comma" if "," in text else ""
     raise CommandError(f"{name} must be a number from 0 to 1{hint}, or default, not {_quote(text)}")
 
 
@@ -168,15 +170,15 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
 
 
 def _quote(text: str | bytes) -> str:
-    """Quote a payload for a message: without control characters, and shortened."""
+    """Quote a payload for a message, escaped and shortened."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace").strip()
     more = "…" if len(text) > _QUOTED_CHARACTERS else ""
-    return repr(text[:_QUOTED_CHARACTERS]) + more if text else "nothing"
+    return repr(text[:_QUOTED_CHARACTERS]) + more if text else "an empty payload"
 
 
 def _get_error(future: Future[Any]) -> BaseException | None:
     try:
         return future.exception()
     except CancelledError:
-        return CommandError("canceled, because the device stops or a newer command replaced it")
+        return CommandError("canceled, because the device is stopping or a newer command replaced it")

@@ -1,14 +1,14 @@
-"""What goes to the broker next, and what became of it: the part of the publisher that does not depend on the network.
+"""Decide which message to send next, and track acknowledgments: the network-independent part of the publisher.
 
-Three kinds of messages share one window of unacknowledged messages: retained values (only the last of each topic
-counts; all are sent again on each connect), transient messages (dropped while disconnected), and durable events from
-the outbox, which leave it only with the broker's acknowledgement. A message that the broker refuses is kept; its topic
-is paused for a while (refused_topics.py), so that others are not delayed.
+Three kinds of messages share one window of unacknowledged messages: retained values (only the latest value of each
+topic counts; all are sent again on each connect), transient messages (dropped while disconnected), and durable events
+from the outbox, which are removed from it only after the broker acknowledges them. A message that the broker refuses is
+kept; its topic is paused for a while (refused_topics.py), so that other topics are not delayed.
 
-Some brokers close the connection instead of, or right after, refusing a message (mosquitto 2.0 does both), which does
-not reveal the message in question. So topics have a trial: the first message to a topic in a connection is sent alone
-and with an acknowledgement, which counts only if the connection then survives for a moment. The topics of events
-always have a trial, the others only after a connection that was short.
+Some brokers close the connection instead of refusing a message, or right after refusing it (mosquitto 2.0 does both),
+without identifying the message. So topics have a trial: the first message to a topic on a connection is sent alone, and
+its acknowledgment counts only if the connection then survives for a moment. The topics of events always have a trial;
+the others have one only after a short-lived connection.
 """
 
 import json
@@ -27,24 +27,24 @@ from appliance.messaging.refused_topics import RefusedTopics
 log = logging.getLogger("appliance.mqtt")
 
 WINDOW = 20
-"""The most messages sent and not yet acknowledged; more is not faster."""
+"""The maximum number of unacknowledged messages; a larger window is not faster."""
 
-_QUIET_S = 0.05  # after the answer to a trial: a broker that closes the connection does it within this
+_QUIET_S = 0.05  # a broker that closes the connection after answering a trial does so within this time
 _MAX_TRANSIENT = 200
 _BATCH_EVENTS = 200
-_OVERHEAD_BYTES = 64  # of a PUBLISH packet, an upper bound
+_OVERHEAD_BYTES = 64  # upper bound for a PUBLISH packet
 
 
 class Delivery:
-    """The order of messages, the window, and the acknowledgements. It belongs to the publisher's thread."""
+    """The order of messages, the window, and the acknowledgments. Use it on the publisher's thread only."""
 
     def __init__(self, outbox: Outbox, report: ReportCondition, refused_s: float):
         """Start without a connection.
 
         Args:
-            outbox: Where events wait.
-            report: Reports a condition: its key, and the description or None when it is resolved.
-            refused_s: The first pause of a topic that the broker refused.
+            outbox: The events to deliver.
+            report: Reports a condition: its key, and the description, or None when it is resolved.
+            refused_s: How long a topic is paused after its first refusal.
         """
         self._outbox = outbox
         self._report = report
@@ -65,7 +65,7 @@ class Delivery:
         self._acknowledged_trial: OutboxEvent | None = None
 
     def retain(self, message: Outgoing) -> None:
-        """Set a retained value; it is sent after those that were set before it."""
+        """Set a retained value; values are sent in the order in which they were set."""
         self._retained.pop(message.topic, None)
         self._retained[message.topic] = message
         self._unsent.pop(message.topic, None)
@@ -76,16 +76,16 @@ class Delivery:
         self._transient.append(message)
 
     def notify_events(self) -> None:
-        """Look for new events in the outbox with the next `fill`."""
+        """Make the next `fill` look for new events in the outbox."""
         self._may_have_more = True
 
     def handle_connect(self, window: int | None, limit_bytes: int | None, *, careful: bool) -> None:
-        """Prepare for a new connection: every retained value and all that is unacknowledged is sent again.
+        """Prepare for a new connection: all retained values and unacknowledged events are sent again.
 
         Args:
             window: How many unacknowledged messages the broker accepts; None for no limit.
-            limit_bytes: The largest packet that it accepts; None for no limit.
-            careful: Whether the last connection was short for an unknown reason; then each topic has a trial.
+            limit_bytes: The largest packet that the broker accepts; None for no limit.
+            careful: Whether the last connection was short for an unknown reason, so that each topic needs a trial.
         """
         self._refused_topics.handle_connect()
         self._unsent = dict.fromkeys(self._retained)
@@ -97,14 +97,14 @@ class Delivery:
         self._report("size", None)
 
     def handle_disconnect(self, code: int, now_s: float) -> bool:
-        """Forget what was in flight; the outbox gives its events out again.
+        """Forget which messages were in flight; the outbox returns their events again.
 
         Args:
-            code: The reason code of the end.
+            code: The reason code of the disconnect.
             now_s: Monotonic.
 
         Returns:
-            Whether the message that caused it is known and was reported.
+            Whether the message that caused the disconnect is known and was reported.
         """
         explained = self._refused_topics.explain_disconnect(self._trial, code, now_s)
         self._trial = self._quiet_until_s = self._acknowledged_trial = None
@@ -114,11 +114,11 @@ class Delivery:
         return explained
 
     def mark_stable(self) -> None:
-        """Note that the connection has lasted: the next one tries refused topics at once."""
+        """Note that the connection is stable, so that the next one tries refused topics at once."""
         self._refused_topics.mark_stable()
 
     def fill(self, wire: Wire, now_s: float) -> None:
-        """Publish what the window has space for."""
+        """Publish as many messages as fit in the window."""
         if self._check_trial(now_s):
             return
         for topic in self._refused_topics.resume_due(now_s):
@@ -153,18 +153,18 @@ class Delivery:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left to send or to wait for, except what the broker refuses."""
+        """Whether nothing is left to send or to be acknowledged, except what the broker refuses."""
         return not (
             self._in_flight or self._unsent or self._transient or self._batch or self._may_have_more or self._trial
         )
 
     @property
     def next_fill_s(self) -> float:
-        """When `fill` is due although nothing happened (monotonic)."""
+        """When `fill` must be called even if nothing happens (monotonic)."""
         return self._quiet_until_s or float("inf")
 
     def _check_trial(self, now_s: float) -> bool:
-        """Return whether a trial is still running; complete one that has passed."""
+        """Return whether a trial is still running; complete it if it has succeeded."""
         if self._trial is None:
             return False
         if self._quiet_until_s is None or now_s < self._quiet_until_s:
@@ -177,7 +177,7 @@ class Delivery:
         return False
 
     def _send_transient(self, wire: Wire) -> bool:
-        """Publish the transient messages; return whether all of them found space."""
+        """Publish the transient messages; return whether all of them fit in the window."""
         if wire.is_clogged:
             self._transient.clear()
         while self._transient:
@@ -187,7 +187,7 @@ class Delivery:
         return True
 
     def _send_retained(self, wire: Wire) -> bool:
-        """Publish the unsent retained values; return whether all of them found space."""
+        """Publish the unsent retained values; return whether all of them fit in the window."""
         for topic in list(self._unsent):
             if not self._can_send(topic, wire):
                 return False
@@ -196,7 +196,7 @@ class Delivery:
         return True
 
     def _send_events(self, wire: Wire) -> None:
-        """Publish events from the outbox that the window has space for."""
+        """Publish as many events from the outbox as fit in the window."""
         while (event := self._peek_event()) and self._can_send(event.topic, wire, durable=True):
             self._publish_event(wire, self._batch.popleft())
 
@@ -249,11 +249,11 @@ class Delivery:
     def _handle_refusal(self, message: Outgoing | OutboxEvent, reason: Reason, now_s: float) -> None:
         durable = isinstance(message, OutboxEvent)
         if durable and reason.code not in (errors.NOT_AUTHORIZED, errors.QUOTA_EXCEEDED):
-            # The broker refuses this event, not its topic: it is sent again with the next connection.
+            # The broker refuses this event, not its topic, so the event is sent again on the next connection.
             self._report("single", errors.describe_refused_message(message.topic, reason))
             return
         self._refused_topics.record_refusal(message.topic, reason.name, now_s, durable=durable)
-        # The batch may hold events of this topic; it is fetched again without them.
+        # The batch may contain events of this topic; fetch it again without them.
         self._reset_events()
 
     def _forget(self, cleared: Outgoing) -> None:

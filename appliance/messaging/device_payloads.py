@@ -1,4 +1,4 @@
-"""The payloads about the device itself: its figures, its model, and the steps of an update."""
+"""The payloads about the device itself: its statistics, its model, and the steps of an update."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from appliance.system.timestamps import parse_rfc3339, to_rfc3339
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsPayload:
-    """T/stats: the figures of the device; None is null on the wire and means unknown.
+    """T/stats: the statistics of the device; None is null on the wire and means unknown.
 
     Attributes:
-        fps: Frames labeled a second.
+        fps: Frames labeled per second.
         dropped: Frames that were replaced by a newer one before they were labeled.
-        inference_p50_ms: The median of the model's time for a frame.
-        inference_p95_ms: Its 95th percentile.
+        inference_p50_ms: The median inference time per frame.
+        inference_p95_ms: The 95th percentile of the inference time per frame.
         outbox_waiting: Durable messages that the broker has not acknowledged.
-        outbox_dropped: Durable messages that were dropped since the start of the program.
-        cpu_temp_c: The processor's temperature.
-        rss_mb: The memory that the program occupies.
-        uptime_s: Since the start of the program.
-        started_s: The start of the program, Unix time.
+        outbox_dropped: Durable messages dropped since the program started.
+        cpu_temp_c: The CPU temperature.
+        rss_mb: The resident memory of the program.
+        uptime_s: Seconds since the program started.
+        started_s: When the program started, Unix time.
         runtime: The TFLite runtime and its version.
         camera_state: The camera's state.
-        camera_restarts: How often the camera was opened again.
-        collect: The figures of the collection; absent on the wire when None.
+        camera_restarts: How often the camera was reopened.
+        collect: The statistics of the frame collection; absent on the wire when None.
     """
 
     fps: float
@@ -82,14 +82,14 @@ class StatsPayload:
 
 @dataclass(frozen=True, slots=True)
 class ModelPayload:
-    """T/model: exactly the keys that Home Assistant's update entity takes; it rejects a message with any other.
+    """T/model: exactly the keys that Home Assistant's update entity accepts; it rejects a message with other keys.
 
     Attributes:
-        installed_version: The version that runs.
-        latest_version: The newest version known; None if unknown: the wire then repeats the installed one.
+        installed_version: The version in use.
+        latest_version: The newest known version; if None (unknown), the wire repeats the installed version.
         title: The model's name.
-        in_progress: Whether an update is under way.
-        update_percentage: How far it is, 0–100; None if unknown.
+        in_progress: Whether an update is in progress.
+        update_percentage: The progress of the update, 0–100; None if unknown.
     """
 
     installed_version: str
@@ -125,10 +125,10 @@ class UpdatePayload:
     """T/update: one step of a model update.
 
     Attributes:
-        state: The step, as the manual lists them.
-        version: The version it is about.
-        sha256: The hash of its model file, in hex.
-        reason: Why, for steps that have a reason.
+        state: The step; the manual lists the steps.
+        version: The version of the model.
+        sha256: The SHA-256 of the model file, in hex.
+        reason: Why the step was taken, for steps that have a reason.
     """
 
     state: str

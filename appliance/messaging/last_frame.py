@@ -1,11 +1,12 @@
-"""The time of the last frame, stored so that it survives kill -9; it ends the events that were open then.
+"""Store the time of the last frame so that it survives kill -9, to end events that were open at that time.
 
-An event that was open when the process died is ended at the next start with the time of the last frame of that process.
-So the time is written with every frame while an event is open, and not otherwise, to spare the SD card. It is written
-without fsync: the page cache outlives the process, and after a power cut a time some seconds too early is good enough.
+An event that was open when the process died is ended at the next start with the time of that process's last frame.
+So the time is written with every frame while an event is open, and only then, to reduce wear on the SD card. It is
+written without fsync: the page cache outlives the process, and after a power cut a time that is a few seconds too early
+is good enough.
 
-The file has two slots that are written in turn, each with a checksum and a count, so that an incomplete write is
-noticed and the one before it still counts. One write takes some microseconds, whatever the disk does.
+The file has two slots that are written in turn, each with a checksum and a write count, so that an incomplete write is
+detected and the previous one is used. One write takes a few microseconds, even if the disk is slow.
 """
 
 import json
@@ -22,8 +23,8 @@ from appliance.errors import describe_os_error
 log = logging.getLogger("appliance")
 
 _MAGIC = b"LFR1"
-# A slot: magic and checksum; then what the checksum covers: count of writes, time, length of the body, and the body,
-# which is JSON {event id: peak score}.
+# Layout of a slot: magic and checksum, then the bytes that the checksum covers: write count, time, body length, and
+# the body, which is JSON {event id: peak score}.
 _CHECKSUM, _HEADER = struct.Struct("<4sI"), struct.Struct("<QdI")
 _SLOT_BYTES = 65536
 _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
@@ -31,23 +32,23 @@ _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One frame: its time in seconds since 1970 UTC, and the peak score of each open event by the event's id."""
+    """One frame: its Unix time in seconds, and the peak score of each open event by event id."""
 
     time_s: float
     peaks: Mapping[str, float]
 
 
 class LastFrame:
-    """The file of the last frame. It belongs to one thread.
+    """The file of the last frame. Not thread-safe.
 
-    A file that cannot be used is logged once; then nothing is written any more.
+    If the file cannot be used, this is logged once and nothing more is written.
 
     Attributes:
-        before: What an earlier process left, None if nothing.
+        before: The record of an earlier process; None if there is none.
     """
 
     def __init__(self, path: Path):
-        """Open or create the file, and read what an earlier process left."""
+        """Open or create the file, and read the record of an earlier process."""
         self._path = path
         self._count = 0
         self._empty = True
@@ -60,7 +61,7 @@ class LastFrame:
             self._disable(error)
 
     def note(self, time_s: float, peaks: Mapping[str, float]) -> None:
-        """Write a frame's time and its open events; write nothing while no event is open."""
+        """Write a frame's time and the open events; write nothing while no event is open."""
         if self._file is None or (not peaks and self._empty):
             return
         self._empty = not peaks
@@ -74,7 +75,7 @@ class LastFrame:
             self._disable(error)
 
     def close(self) -> None:
-        """Close the file; nothing is written from now on."""
+        """Close the file; nothing more is written."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -90,7 +91,7 @@ class LastFrame:
     def _disable(self, error: OSError) -> None:
         self.close()
         log.warning(
-            "%s cannot be used (%s); after a crash, open events end with the time of their start",
+            "%s cannot be used (%s); after a crash, open events will end with their start time",
             self._path,
             describe_os_error(error),
         )
@@ -99,14 +100,14 @@ class LastFrame:
 def _encode_peaks(peaks: Mapping[str, float]) -> bytes:
     body = json.dumps(peaks).encode()
     while len(body) > _MAX_BODY_BYTES:
-        # Thousands of events are open at once: keep the peaks of the newest half.
+        # Thousands of events are open at once; keep the peaks of the newest half.
         peaks = dict(list(peaks.items())[len(peaks) // 2 + 1 :])
         body = json.dumps(peaks).encode()
     return body
 
 
 def _parse_slot(slot: bytes) -> tuple[int, FrameRecord] | None:
-    """Return the count of writes and the record, or None if the slot is empty or damaged."""
+    """Return the write count and the record, or None if the slot is empty or damaged."""
     if len(slot) < _CHECKSUM.size + _HEADER.size:
         return None
     magic, checksum = _CHECKSUM.unpack_from(slot)

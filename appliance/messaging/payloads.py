@@ -1,7 +1,7 @@
-"""Every payload on the wire: its keys, their order, and what they mean.
+"""The payloads on the wire: their keys, the order of the keys, and what they mean.
 
-Each class is one payload; `as_dict` gives the JSON object with its keys in the order of the manual, `from_dict` reads
-one. Times are RFC 3339 in UTC with milliseconds on the wire and Unix seconds in the classes. Scores are 0–1.
+Each class is one payload; `as_dict` returns the JSON object with its keys in the order of the manual, and `from_dict`
+parses one. Times are RFC 3339 in UTC with milliseconds on the wire, and Unix seconds in the classes. Scores are 0–1.
 """
 
 import json
@@ -16,7 +16,7 @@ from appliance.labeling.tracker import Event
 from appliance.system.timestamps import parse_rfc3339, to_rfc3339
 
 LATE_AFTER_S = 60.0
-"""An event delivered later than this is marked `late`, because an automation must not act on it."""
+"""An event delivered later than this is marked `late`, so that automations do not act on it."""
 
 
 class Availability(StrEnum):
@@ -34,16 +34,16 @@ class SwitchState(StrEnum):
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
-    """Encode a payload as it goes over the wire: JSON in UTF-8 without spaces.
+    """Encode a payload for the wire: compact JSON in UTF-8.
 
     Raises:
-        TypeError, ValueError: The payload has no form in JSON.
+        TypeError, ValueError: The payload cannot be represented in JSON.
     """
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def format_number(value: float) -> str:
-    """Format the payload of a topic that holds one number, with at most 6 digits: 0.55."""
+    """Format the payload of a topic that holds one number, with up to 6 significant digits, such as 0.55."""
     return f"{value:.6g}"
 
 
@@ -69,11 +69,11 @@ class LabelsPayload:
     """T/labels: the result of one frame.
 
     Attributes:
-        time_s: When the frame was taken.
-        frame: The frame's number since the start of the program.
+        time_s: When the frame was captured.
+        frame: The frame's number since the program started.
         model_name: The bundle's name.
-        model_version: Its version.
-        labels: What passes the filter, best first.
+        model_version: The bundle's version.
+        labels: The labels that pass the filter, best first.
         inference_ms: How long the model took.
     """
 
@@ -88,7 +88,7 @@ class LabelsPayload:
     def from_result(
         cls, time_s: float, frame: int, model: ModelIdentity, labels: Sequence[Label], inference_ms: float
     ) -> Self:
-        """Create the payload from what the labeler returned for a frame."""
+        """Create the payload from the labeler's result for a frame."""
         return cls(time_s, frame, model.name, model.version, _label_scores(labels), inference_ms)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,13 +116,13 @@ class LabelsPayload:
 
 @dataclass(frozen=True, slots=True)
 class StatePayload:
-    """T/state: what the camera shows now; on the wire `label` and `score` are the first label's, or null.
+    """T/state: the labels of the current picture; on the wire `label` and `score` are those of the first, or null.
 
     Attributes:
         time_s: When the labels changed.
         model_name: The bundle's name.
-        model_version: Its version.
-        labels: What passes the filter, best first.
+        model_version: The bundle's version.
+        labels: The labels that pass the filter, best first.
     """
 
     time_s: float
@@ -132,7 +132,7 @@ class StatePayload:
 
     @classmethod
     def from_result(cls, time_s: float, model: ModelIdentity, labels: Sequence[Label]) -> Self:
-        """Create the payload from what the labeler returned for a frame."""
+        """Create the payload from the labeler's result for a frame."""
         return cls(time_s, model.name, model.version, _label_scores(labels))
 
     def as_dict(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class StatePayload:
 
 @dataclass(frozen=True, slots=True)
 class EventModel:
-    """The model of an event, with its place in a rollout or an experiment."""
+    """The model of an event, with its variant and experiment."""
 
     name: str
     version: str
@@ -185,19 +185,19 @@ class EventPayload:
     """T/event: a label started or ended.
 
     Attributes:
-        id: The same for the start and the end.
+        id: The event id, the same for the start and the end.
         type: Start or end.
         label: The label's name.
-        score: Its score in the frame that caused this event.
-        peak_score: Its greatest score since the start.
-        started_s: When it started.
-        ended_s: When it ended; None for a start.
-        model: The model that gave the label.
+        score: The label's score in the frame that caused this message.
+        peak_score: The label's highest score since the start.
+        started_s: When the event started.
+        ended_s: When the event ended; None for a start.
+        model: The model that reported the label.
         device: The device id.
-        boot: The id of the start of the program that published it.
-        seq: 1 for the first event of that boot, counting up.
-        reason: Why it ended, unless its score caused the end; absent on the wire when None.
-        late: It was delivered long after it happened; absent on the wire when False.
+        boot: The id of the program start that published the message.
+        seq: The number of the message within that boot, from 1.
+        reason: Why the event ended, unless the score caused the end; absent on the wire when None.
+        late: Whether the message was delivered long after the event; absent on the wire when False.
     """
 
     id: str
@@ -216,7 +216,7 @@ class EventPayload:
 
     @classmethod
     def from_event(cls, event: Event, model: ModelIdentity, device: str, boot: str, seq: int) -> Self:
-        """Create the payload of a tracker's event."""
+        """Create the payload for an event of the tracker."""
         return cls(
             id=event.id,
             type=event.type,
@@ -233,13 +233,13 @@ class EventPayload:
         )
 
     def end_at_restart(self, ended_s: float | None, peak_score: float | None, boot: str, seq: int) -> "EventPayload":
-        """Return the end of this start, whose process died before the event ended.
+        """Return the end that matches this start, whose process died before the event ended.
 
         Args:
-            ended_s: The time of that process's last frame, None if unknown; never before the start in the result.
-            peak_score: The greatest score since the start, None if unknown.
-            boot: The id of the present start of the program.
-            seq: The number of the new event in this boot.
+            ended_s: The time of that process's last frame; None if unknown. The result is never before the start.
+            peak_score: The highest score since the start; None if unknown.
+            boot: The id of the current program start.
+            seq: The number of the new message in this boot.
         """
         return replace(
             self,
@@ -291,7 +291,7 @@ class EventPayload:
 
 
 def mark_late(payload: Mapping[str, Any], age_s: float) -> dict[str, Any]:
-    """Return a durable payload with `late` added if it is delivered more than LATE_AFTER_S after it was written."""
+    """Return a durable payload, with `late` added if it is older than LATE_AFTER_S."""
     return {**payload, "late": True} if age_s > LATE_AFTER_S else dict(payload)
 
 

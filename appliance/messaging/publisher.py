@@ -1,12 +1,12 @@
 """The publisher: one thread that owns the connection to the broker.
 
-The thread drives paho's socket itself instead of letting paho run a thread of its own: such a thread ends silently on
-an exception in a callback and never reconnects. Here callbacks only note events, everything else happens after them,
-and the heartbeat covers all of it. mqtt/connection.py is one connection, mqtt/reconnect.py keeps one open, and
-delivery.py decides what goes over it.
+The thread drives paho's socket itself instead of letting paho run its own thread, which would end silently if a
+callback raised an exception, and would never reconnect. Here the callbacks only record events, which are handled
+afterwards, and the heartbeat covers everything. mqtt/connection.py is one connection, mqtt/reconnect.py keeps one open,
+and delivery.py decides what is sent over it.
 
-Each connection is a new client with a clean start and no session: the outbox repeats what was in flight, and no command
-arrives late.
+Each connection is a new client with a clean start and no session: the outbox sends again what was in flight, and no
+command arrives late.
 """
 
 import contextlib
@@ -44,10 +44,10 @@ from appliance.system.threads import Heartbeat
 log = logging.getLogger("appliance.mqtt")
 
 BATCH_S = 0.2
-"""Events are written within this after they were offered; one fsync for all of them."""
+"""Offered events are written within this time, with one fsync for all of them."""
 
-_DELETE_S = 1.0  # acknowledged events wait this long for new ones to share their fsync
-_STEP_LIMIT_S = 30.0  # one step of the thread: an fsync on a bad card takes seconds
+_DELETE_S = 1.0  # how long the deletion of acknowledged events waits to share an fsync with new ones
+_STEP_LIMIT_S = 30.0  # for one step of the thread; an fsync on a bad SD card takes seconds
 _DEFAULT_TIMEOUTS = ConnectionTimeouts()
 
 
@@ -55,7 +55,7 @@ class MqttPublisher:
     """Keeps one connection to the broker, and delivers everything durable or retained over it.
 
     Attributes:
-        heartbeat: Of the thread that runs `run`.
+        heartbeat: The heartbeat of the thread that runs `run`.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class MqttPublisher:
             settings: The mqtt section.
             password: The account's password; never logged.
             topics: The device's topics.
-            outbox: Where events wait; the caller closes it after `run` has returned.
+            outbox: Holds the events; the caller closes it after `run` has returned.
             subscriptions: Topics to subscribe to, with QoS 1.
             on_message: Called with each message that arrives, on the publisher's thread; must not block.
-            client_id: Sent to the broker; two clients with the same id disconnect each other.
+            client_id: The MQTT client id; two clients with the same id disconnect each other.
             timeouts: The waiting times.
         """
         self.heartbeat = Heartbeat("publisher")
@@ -110,19 +110,19 @@ class MqttPublisher:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted the present connection."""
+        """Whether the broker has accepted the current connection."""
         return self._link.connected
 
     @property
     def error(self) -> str | None:
-        """What is wrong at present, with the remedy; None while nothing is."""
+        """The current error conditions with their remedies; None if there are none."""
         return "; ".join(filter(None, (self._conditions.summary, self._outbox.error))) or None
 
     def offer(self, event: Mapping[str, Any]) -> None:
         """Queue a durable event for the outbox.
 
         Args:
-            event: `{"topic", "payload": dict, "time"?: seconds since 1970 UTC}`; must not change afterwards.
+            event: `{"topic", "payload": dict, "time"?: Unix time in seconds}`; must not change afterwards.
         """
         self._offered.append({"time": time.time(), **event})
         self._wake()
@@ -133,7 +133,7 @@ class MqttPublisher:
         self._run_on_thread(lambda: self._delivery.retain(message))
 
     def send(self, topic: str, payload: str | bytes, qos: int = 0) -> None:
-        """Send a transient message; drop it while there is no connection."""
+        """Send a transient message; drop it if there is no connection."""
         self._send(Outgoing(topic, _to_bytes(payload), qos))
 
     def answer(self, message: Received, response: Mapping[str, Any]) -> None:
@@ -156,10 +156,10 @@ class MqttPublisher:
             self._finished.set()
 
     def stop(self, timeout_s: float) -> None:
-        """Store what was offered, deliver what is possible, publish `offline`, and disconnect.
+        """Store the offered events, deliver as many as possible, publish `offline`, and disconnect.
 
         Args:
-            timeout_s: The longest time for all of it; what was not delivered waits in the outbox.
+            timeout_s: The time limit for all of this; events that were not delivered stay in the outbox.
         """
         self._stop_at_s = time.monotonic() + timeout_s * 0.9
         self._wake()
@@ -184,7 +184,7 @@ class MqttPublisher:
             with self.heartbeat.deadline(_STEP_LIMIT_S, "writing to the outbox or to the broker"):
                 self._wait(time.monotonic())
                 self._process(time.monotonic())
-        except Exception:  # the thread must outlive every fault, or nothing would be stored any more
+        except Exception:  # the thread must survive every error, or no more events would be stored
             log.exception("unexpected error in the publisher; reconnecting to the broker")
             self._link.schedule_retry("the connection was closed after an unexpected error; see the log")
 
@@ -214,7 +214,7 @@ class MqttPublisher:
             link.connection.wait(self._wake_fd, timeout_s)
         else:
             select.select([self._wake_fd], [], [], timeout_s)
-        with contextlib.suppress(BlockingIOError):  # the network or the time ended the wait
+        with contextlib.suppress(BlockingIOError):  # the network or the timeout ended the wait
             os.eventfd_read(self._wake_fd)
 
     def _store(self) -> None:
@@ -263,7 +263,7 @@ class MqttPublisher:
         self._delivery.handle_connect(
             event.receive_maximum, event.maximum_packet_bytes, careful=self._link.had_short_connection
         )
-        # Last of the retained values: a client that sees the device come online finds the others in place.
+        # Sent after all other retained values, so that a client that sees the device come online finds them in place.
         self._delivery.retain(Outgoing(self._topics.availability, Availability.ONLINE.encode(), 1, retain=True))
 
     def _disconnect(self, until_s: float) -> None:
@@ -277,7 +277,7 @@ class MqttPublisher:
         self._wake()
         while self.connected and self._delivery.is_unacknowledged(offline.topic) and time.monotonic() < until_s:
             self._run_step()
-        # Without an acknowledgement the socket is closed instead: then the broker publishes the will, which is equal.
+        # Without an acknowledgment, only close the socket, so that the broker publishes the will, which is the same.
         acknowledged = self.connected and not self._delivery.is_unacknowledged(offline.topic)
         self._link.disconnect(farewell=acknowledged)
 

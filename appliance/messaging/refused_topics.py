@@ -1,8 +1,8 @@
-"""Topics to which the broker accepts no messages: which they are, when to try them again, and the report about them.
+"""Track topics to which the broker accepts no messages: when to try them again, and what to report.
 
-A refused topic is paused for a while, longer each time, because every further message may cost the connection. It is
-also tried again with the first connection after a stable one, because an operator who grants the device its rights
-often restarts the broker. A topic counts as refused when the broker refuses a message to it, or when three connections
+A refused topic is paused for a while, longer each time, because every further message may end the connection. It is
+also tried again on the first connection after a stable one, because an operator who corrects the access rights often
+restarts the broker. A topic counts as refused when the broker refuses a message to it, or when three connections have
 ended during its trial (delivery.py).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ReportCondition
 
-_LONGEST_PAUSES = 10  # times the first pause
+_LONGEST_PAUSES = 10  # the longest pause as a multiple of the first
 _SOON_S = 5.0
 _STRIKES = 3
 _NAMED_AT_MOST = 2
@@ -21,18 +21,18 @@ _NAMED_AT_MOST = 2
 @dataclass(frozen=True, slots=True)
 class _Refusal:
     why: str
-    durable: bool  # whether its messages wait in the outbox
+    durable: bool  # whether messages to the topic wait in the outbox
 
 
 class RefusedTopics:
-    """The topics that the broker refuses. It belongs to the publisher's thread."""
+    """The topics that the broker refuses. Use it on the publisher's thread only."""
 
     def __init__(self, report: ReportCondition, pause_s: float):
         """Start with no refused topic.
 
         Args:
             report: Reports the condition "topics".
-            pause_s: The first pause of a refused topic.
+            pause_s: How long a topic is paused after its first refusal.
         """
         self._report_condition = report
         self._pause_s = pause_s
@@ -45,11 +45,11 @@ class RefusedTopics:
 
     @property
     def paused(self) -> KeysView[str]:
-        """The topics to which nothing is sent at present."""
+        """The topics to which nothing is currently sent."""
         return self._until_s.keys()
 
     def is_suspect(self, topic: str) -> bool:
-        """Return whether the next message to a topic must be sent alone, because of what happened to earlier ones."""
+        """Return whether the next message to a topic must be sent alone, because earlier ones failed."""
         return topic in self._refusals or topic in self._strikes
 
     def record_refusal(self, topic: str, why: str, now_s: float, *, durable: bool) -> None:
@@ -57,7 +57,7 @@ class RefusedTopics:
 
         Args:
             topic: The topic.
-            why: The broker's reason, or what it does instead.
+            why: The broker's reason, or what the broker does instead.
             now_s: Monotonic.
             durable: Whether the message waits in the outbox.
         """
@@ -76,15 +76,15 @@ class RefusedTopics:
         self._pauses.pop(topic, None)
 
     def clear_strikes(self, topic: str) -> None:
-        """Forget the strikes of a topic, because the connection survived its trial."""
+        """Forget the strikes against a topic, because the connection survived its trial."""
         self._strikes.pop(topic, None)
 
     def explain_disconnect(self, on_trial: str | None, code: int, now_s: float) -> bool:
-        """Return whether a refusal explains the end of the connection; count a strike for the topic on trial.
+        """Return whether a refusal explains the disconnect; count a strike against the topic on trial.
 
         Args:
             on_trial: The topic that was on trial, if any.
-            code: The reason code of the end.
+            code: The reason code of the disconnect.
             now_s: Monotonic.
         """
         if now_s - self._refused_at_s < _SOON_S:
@@ -96,13 +96,13 @@ class RefusedTopics:
         self._strikes[on_trial] = self._strikes.get(on_trial, 0) + 1
         if self._strikes[on_trial] < _STRIKES and code != errors.NOT_AUTHORIZED:
             return False
-        self.record_refusal(on_trial, "it closes the connection then", now_s, durable=False)
+        self.record_refusal(on_trial, "it closes the connection instead", now_s, durable=False)
         self._refused_at_s = float("-inf")
         self._was_stable = False
         return True
 
     def mark_stable(self) -> None:
-        """Note that a connection has lasted: strikes were chance, and the next connection tries every topic."""
+        """Note a stable connection: forget the strikes, and let the next connection try every topic."""
         self._strikes.clear()
         self._was_stable = True
 

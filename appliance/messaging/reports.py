@@ -1,8 +1,8 @@
 """Publish the device's results over MQTT: which result goes to which topic, and how often.
 
-The labeling thread calls it with every frame, and so does the main thread. Nothing here waits for the broker or builds
-a payload that is not sent: the publisher keeps retained values and durable events, and drops the rest while there is
-no connection. A lock separates the two callers; it is held for some microseconds.
+The labeling thread calls this module for every frame, and the main thread calls it too. Nothing here waits for the
+broker or builds a payload that is not sent: the publisher keeps retained values and durable events, and drops the rest
+while there is no connection. A lock, held for a few microseconds, protects the state that both threads use.
 """
 
 import logging
@@ -35,7 +35,7 @@ class MessageSink(Protocol):
     """Where messages go: the publisher. No method blocks or raises."""
 
     def offer(self, event: dict[str, Any]) -> None:
-        """Queue a durable message: {"topic", "time" (seconds since 1970 UTC), "payload"}."""
+        """Queue a durable message: {"topic", "time" (Unix time in seconds), "payload"}."""
         ...
 
     def retain(self, topic: str, payload: str | bytes | None, qos: int = 1) -> None:
@@ -66,9 +66,9 @@ class Reports:
             sink: The publisher.
             topics: The device's topics.
             settings: All settings; the mqtt section, the allowed labels and the device's name are used.
-            boot: The id of this start of the program.
-            state_dir: Holds the files of the last frame and of what is on the broker.
-            clock: Seconds since 1970 UTC.
+            boot: The id of this program start.
+            state_dir: Holds the files that record the last frame and the topics on the broker.
+            clock: Returns Unix time in seconds.
             start_timer: Runs an action after a delay in seconds.
         """
         self._sink = sink
@@ -97,12 +97,12 @@ class Reports:
     def use_model(self, model: ModelIdentity, labels: Sequence[str], reportable: Iterable[bool]) -> None:
         """Report the labels of this model from the next frame on; also called once at the start.
 
-        Labels that are on stay on if the new model has them too; the topics of the others are cleared.
+        Labels that are on stay on if the new model has them too; the topics of labels that it lacks are cleared.
 
         Args:
             model: The model's identity.
-            labels: All its labels, in the order of its output.
-            reportable: For each, whether it can be reported (allow, deny and the background label applied).
+            labels: All labels of the model, in the order of its output.
+            reportable: For each label, whether it can be reported (after allow, deny and the background label).
         """
         with self._lock:
             watched = self._select_watched(labels, reportable)
@@ -116,7 +116,7 @@ class Reports:
             for label in watched:
                 self._retain_switch(label)
             if first and not self._mqtt.snapshots:
-                # A picture from a time when snapshots were on must not stay visible to others.
+                # A picture from when snapshots were enabled must not stay visible on the broker.
                 self._sink.retain(self._topics.snapshot, None, qos=0)
             self._state = None
             if not self._on:
@@ -124,7 +124,7 @@ class Reports:
             self._update_announcement(topics)
 
     def allow(self, labels: Sequence[str]) -> None:
-        """Give these labels a topic of their own (the setting labeler.allow) from the next `use_model` on."""
+        """Give each of these labels its own topic (the setting labeler.allow) from the next `use_model` on."""
         with self._lock:
             self._allow = tuple(labels)
 
@@ -141,11 +141,11 @@ class Reports:
 
         Args:
             frame: The frame.
-            labels: What passes the filter, best first.
+            labels: The labels that pass the filter, best first.
             inference_ms: How long the model took.
-            events: What ended and started with it.
-            open_peaks: The peak score of each event that is open after it, by the event's id.
-            snapshot: Encodes it as JPEG; called only when one is sent.
+            events: The events that ended or started with the frame.
+            open_peaks: The peak score of each event that is open after the frame, by event id.
+            snapshot: Encodes the frame as JPEG; called only if a snapshot is sent.
         """
         with self._lock:
             self._last_frame.note(frame.time, open_peaks)
@@ -158,7 +158,7 @@ class Reports:
             self._send_snapshot(snapshot, request)
 
     def report_ended(self, events: Sequence[Event]) -> None:
-        """Report events that ended for another reason than a frame: a stop, a swap, or labeling switched off."""
+        """Report events that ended for a reason other than a frame: a stop, a swap, or labeling turned off."""
         with self._lock:
             self._last_frame.note(self._clock(), {})
             self._offer_events(events)
@@ -170,7 +170,7 @@ class Reports:
         """End the events that were open when an earlier process died; called once, before the first frame.
 
         Args:
-            open_events: The payloads of their starts, from the outbox.
+            open_events: The start payloads, from the outbox.
         """
         last = self._last_frame.before
         with self._lock:
@@ -178,17 +178,17 @@ class Reports:
                 self._seq += 1
                 ended_s, peak = (last.time_s, last.peaks.get(started.id)) if last else (None, None)
                 ended = started.end_at_restart(ended_s, peak, self._boot, self._seq)
-                # Its age counts from its end: after a night without power it is delivered as late.
+                # The age counts from the end of the event, so after a night without power it is delivered as late.
                 self._offer(self._topics.event, ended.as_dict(), ended.ended_s)
                 if started.label in self._watched:
                     self._retain_switch(started.label)
 
     def report_threshold(self, value: float) -> None:
-        """Report the common threshold in force."""
+        """Report the common threshold in use."""
         self._sink.retain(self._topics.threshold, format_number(value))
 
     def report_running(self, running: bool) -> None:
-        """Report whether labeling is switched on; while it is off, T/state names no label."""
+        """Report whether labeling is on; while it is off, T/state has no label."""
         with self._lock:
             self._running = running
             self._sink.retain(self._topics.running, SwitchState.ON if running else SwitchState.OFF)
@@ -201,7 +201,7 @@ class Reports:
             self._retain_empty_state()
 
     def report_stats(self, payload: StatsPayload) -> None:
-        """Report the figures of the device."""
+        """Report the statistics of the device."""
         self._sink.retain(self._topics.stats, encode(payload.as_dict()), qos=0)
 
     def report_model(self, payload: ModelPayload) -> None:
@@ -213,7 +213,7 @@ class Reports:
         self._offer(self._topics.update, payload.as_dict())
 
     def request_snapshot(self) -> Future[None]:
-        """Request a snapshot of the next frame; the future fails with MessagingError if no frame comes in time."""
+        """Request a snapshot of the next frame; the future fails with MessagingError if no frame arrives in time."""
         return self._snapshots.add()
 
     def handle_homeassistant_status(self, payload: bytes) -> None:
@@ -222,7 +222,7 @@ class Reports:
             self._announcer.handle_homeassistant_start()
 
     def close(self) -> None:
-        """Clear T/state and report nothing any more; called after the labeling has ended."""
+        """Clear T/state and stop reporting; called after labeling has ended."""
         with self._lock:
             self._retain_empty_state()
             self._last_frame.close()
@@ -247,7 +247,7 @@ class Reports:
         elif self._topics.discovery in self._published.topics:
             self._sink.retain(self._topics.discovery, None)
         published = PublishedTopics(frozenset(topics), self._published.components if self._announcer else {})
-        if published != self._published:  # writing may take long, and frames wait for this thread
+        if published != self._published:  # avoid a write that may be slow, because it delays the next frame
             self._published = published
             self._published_file.write(published)
 
@@ -271,7 +271,7 @@ class Reports:
     def _send_labels(self, model: ModelIdentity, frame: Frame, labels: Sequence[Label], inference_ms: float) -> None:
         if not self._mqtt.labels_per_s or frame.monotonic_s < self._labels_due_s:
             return
-        # The next message is due by the clock, not by this frame, so that the delays of frames do not add up.
+        # Schedule the next message from the due time, not from this frame, so that delays do not accumulate.
         interval_s = 1 / self._mqtt.labels_per_s
         behind = frame.monotonic_s - self._labels_due_s >= interval_s
         self._labels_due_s = (frame.monotonic_s if behind else self._labels_due_s) + interval_s
@@ -279,7 +279,7 @@ class Reports:
         self._sink.send(self._topics.labels, encode(payload.as_dict()))
 
     def _retain_state(self, model: ModelIdentity, time_s: float, labels: Sequence[Label]) -> None:
-        # The state has changed when the first label or the set of labels has; scores alone change with every frame.
+        # The state changes only with the first label or the set of labels; scores change with every frame.
         state = (labels[0].label if labels else None, frozenset(label.label for label in labels))
         if state != self._state:
             self._state = state
@@ -305,7 +305,7 @@ class Reports:
         with self._lock:
             message = build_discovery(self._topics, self._name, dict(self._watched), self._published.components)
             components = {key: component["platform"] for key, component in message["components"].items()}
-            # Removed components stay in the message during this process, for a Home Assistant that missed one.
+            # Removed components stay in the message until this process ends, in case Home Assistant missed one message.
             self._published = PublishedTopics(self._published.topics, components)
             self._published_file.write(self._published)
             self._sink.retain(self._topics.discovery, encode(message))

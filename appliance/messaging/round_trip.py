@@ -1,7 +1,7 @@
-"""Send a message of this device through the broker and back, for `appliance check`.
+"""Send a message through the broker and receive it back, for `appliance check`.
 
-It uses a connection of its own, with a client id of its own and without a will, so that it neither disconnects a
-running daemon nor marks it offline.
+This uses a separate connection with a separate client id and no will, so that it neither disconnects a running daemon
+nor marks the daemon offline.
 """
 
 import os
@@ -34,15 +34,15 @@ def measure_round_trip(
     Args:
         settings: The mqtt section.
         password: The account's password.
-        topics: The device's; the message goes to a topic below T/check.
-        client_id: Not the daemon's.
-        limit_s: For the whole.
+        topics: The device's topics; the message goes to a topic below T/check.
+        client_id: The MQTT client id; must differ from the daemon's.
+        limit_s: The time limit for the whole round trip.
 
     Returns:
         Seconds from sending to receiving.
 
     Raises:
-        MessagingError: No message returned; describes why.
+        MessagingError: The message did not return; the error describes why.
     """
     broker = f"{settings.host}:{broker_port(settings)}"
     try:
@@ -58,8 +58,8 @@ def measure_round_trip(
         connection.close(farewell=True)
     if trip.sent_s:
         raise MessagingError(
-            f"the broker {broker} accepted a message to {trip.topic} and did not return it; grant this device's account"
-            " to read there"
+            f"the broker {broker} accepted a message to {trip.topic} but did not return it; allow this device's account"
+            " to read that topic"
         )
     raise MessagingError(errors.describe_unanswered(broker))
 
@@ -112,8 +112,8 @@ class _RoundTrip:
 
 
 def _iterate_events(connection: Connection, until_s: float) -> Iterator[ConnectionEvent]:
-    """Yield what happens on the connection until a time (monotonic)."""
-    wake_fd = os.eventfd(0)  # never written to; `wait` requires one
+    """Yield the events of the connection until a deadline (monotonic)."""
+    wake_fd = os.eventfd(0)  # never written to, but `wait` requires one
     try:
         while (left_s := until_s - time.monotonic()) > 0:
             connection.wait(wake_fd, left_s)

@@ -1,4 +1,4 @@
-"""Requests for a snapshot: the next frame answers them, or a time limit does."""
+"""Handle requests for a snapshot: the next frame answers them, or they time out."""
 
 import threading
 from collections.abc import Callable
@@ -28,10 +28,10 @@ class SnapshotRequest:
 
 
 class SnapshotRequests:
-    """The request for a snapshot of the next frame, if there is one. Safe to use from any thread."""
+    """The pending request for a snapshot of the next frame, if any. Safe to use from any thread."""
 
     def __init__(self, start_timer: Callable[[float, Callable[[], None]], Timer]):
-        """Start without a request.
+        """Start with no pending request.
 
         Args:
             start_timer: Runs an action after a delay in seconds.
@@ -41,7 +41,7 @@ class SnapshotRequests:
         self._pending: SnapshotRequest | None = None
 
     def add(self) -> Future[None]:
-        """Request a snapshot of the next frame; the future fails with MessagingError if no frame comes in time."""
+        """Request a snapshot of the next frame; the future fails with MessagingError if no frame arrives in time."""
         with self._lock:
             if self._pending is None:
                 future: Future[None] = Future()
@@ -55,7 +55,7 @@ class SnapshotRequests:
             return request
 
     def close(self) -> None:
-        """Fail the pending request, because no frame follows."""
+        """Fail the pending request, because no more frames will arrive."""
         if request := self.take():
             request.finish(_no_frame_error())
 

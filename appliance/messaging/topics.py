@@ -1,7 +1,7 @@
 """The topic tree: the names that brokers, scripts and dashboards depend on.
 
-Every topic that this device publishes or subscribes to is defined here, and no other module spells one. Their payloads
-are in payloads.py and device_payloads.py.
+Every topic that this device publishes or subscribes to is defined here and only here. The payloads are in payloads.py
+and device_payloads.py.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_SLUG_CHARACTERS = 48
-"""The greatest length of a slug."""
+"""The maximum length of a slug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Topics:
     """The topics of one device.
 
     Attributes:
-        base: The first part of every topic (mqtt.base_topic).
+        base: The first level of every topic (mqtt.base_topic).
         device: The device id.
-        discovery_prefix: The first part of Home Assistant's topics (mqtt.discovery_prefix).
+        discovery_prefix: The first level of Home Assistant's topics (mqtt.discovery_prefix).
     """
 
     base: str
@@ -29,7 +29,7 @@ class Topics:
 
     @property
     def root(self) -> str:
-        """T in the manual: every topic of the device is below it."""
+        """The prefix of every topic of the device, called T in the manual."""
         return f"{self.base}/{self.device}"
 
     @property
@@ -44,7 +44,7 @@ class Topics:
 
     @property
     def state(self) -> str:
-        """StatePayload: what the camera shows now; published when it changes."""
+        """StatePayload: the labels of the current picture; published when they change."""
         return f"{self.root}/state"
 
     @property
@@ -59,12 +59,12 @@ class Topics:
 
     @property
     def stats(self) -> str:
-        """StatsPayload: the figures of the device, every minute."""
+        """StatsPayload: the statistics of the device, every minute."""
         return f"{self.root}/stats"
 
     @property
     def model(self) -> str:
-        """ModelPayload: the installed and the latest model, in Home Assistant's form."""
+        """ModelPayload: the installed and the latest model, in Home Assistant's format."""
         return f"{self.root}/model"
 
     @property
@@ -74,16 +74,16 @@ class Topics:
 
     @property
     def threshold(self) -> str:
-        """The threshold in force, a number."""
+        """The threshold in use, a number."""
         return f"{self.root}/threshold"
 
     @property
     def running(self) -> str:
-        """SwitchState: `ON` while the device labels, `OFF` while labeling is switched off."""
+        """SwitchState: `ON` while the device labels, `OFF` while labeling is turned off."""
         return f"{self.root}/running"
 
     def label(self, slug: str) -> str:
-        """Return the topic of a label's SwitchState: `ON` between its start and its end."""
+        """Return the topic of a label's SwitchState: `ON` between the label's start and end."""
         return f"{self.root}/label/{slug}"
 
     @property
@@ -108,7 +108,7 @@ class Topics:
 
     @property
     def model_rollback(self) -> str:
-        """Command: back to the previous model."""
+        """Command: go back to the previous model."""
         return f"{self.model}/rollback"
 
     @property
@@ -118,12 +118,12 @@ class Topics:
 
     @property
     def restart(self) -> str:
-        """Command: stop the program cleanly, so that the service manager starts it again."""
+        """Command: stop the program cleanly, so that the service manager restarts it."""
         return f"{self.root}/restart"
 
     @property
     def commands(self) -> dict[str, str]:
-        """Every command's name → its topic, to which the device subscribes."""
+        """The topic of each command by the command's name; the device subscribes to all of them."""
         return {
             "threshold": self.threshold_set,
             "running": self.running_set,
@@ -136,7 +136,7 @@ class Topics:
 
     @property
     def responses(self) -> str:
-        """The prefix of every topic to which responses may go."""
+        """The prefix of every topic to which responses may be sent."""
         return f"{self.root}/response/"
 
     @property
@@ -151,13 +151,13 @@ class Topics:
 
 
 def make_slugs(labels: Iterable[str]) -> tuple[str, ...]:
-    """Make the part of a topic for each label: lower-case NFKD, [a-z0-9_], at most 48 characters, all different.
+    """Make a unique topic level for each label: lower-case NFKD, [a-z0-9_], at most 48 characters.
 
-    If an earlier label has the same slug (after shortening, too), `_` and the label's index are appended; a label
+    If an earlier label has the same slug (even after shortening), `_` and the label's index are appended; a label
     without any usable character, such as one in Chinese, becomes `_` and its index.
 
     Args:
-        labels: All labels of a model in the order of its output, which gives the index.
+        labels: All labels of a model in the order of its output, which defines the index.
 
     Returns:
         One slug for each label, in the same order.

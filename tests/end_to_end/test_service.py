@@ -121,7 +121,7 @@ def test_service_starts_without_broker_and_camera(installed_layer, new_machine):
     machine.boot()
     wait_until(lambda: machine.property("ActiveState") == "active", "ready")
     machine.wait_for_log("camera: absent: camera.source /srv/pictures does not exist")
-    machine.wait_for_log("warning: no broker listens at localhost:1883")
+    machine.wait_for_log("warning: no broker is listening at localhost:1883")
     machine.run("systemctl start mosquitto")
     machine.edit(CONFIG, ('source = "/srv/pictures"', 'source = "scene"'))
     machine.run("systemctl reload appliance")

@@ -1,4 +1,4 @@
-"""Commands over MQTT: which run, which are rejected with which error, and what is answered."""
+"""Test commands over MQTT: which run, which are rejected with which error, and how they are answered."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -72,13 +72,13 @@ def test_a_good_command_is_carried_out_and_answered(topic, payload, name, value)
     [
         (T.threshold_set, b"1.01", "from 0 to 1"),
         (T.threshold_set, b"-0.1", "from 0 to 1"),
-        (T.threshold_set, b"0,5", "a point in it, not a comma"),
+        (T.threshold_set, b"0,5", "a decimal point, not a comma"),
         (T.threshold_set, b"nan", "from 0 to 1"),
         (T.threshold_set, b"inf", "from 0 to 1"),
         (T.threshold_set, b"1e999", "from 0 to 1"),
         (T.threshold_set, b"0_1", "from 0 to 1"),
         (T.threshold_set, "٠".encode(), "from 0 to 1"),
-        (T.threshold_set, b"", "not nothing"),
+        (T.threshold_set, b"", "not an empty payload"),
         (T.threshold_set, b"0.5\x00", "from 0 to 1"),
         (T.threshold_set, b"\xff\xfe", "UTF-8"),
         (T.threshold_set, b"0" * 100_000, "100000 bytes"),

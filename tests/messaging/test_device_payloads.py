@@ -1,4 +1,4 @@
-"""The payloads about the device: keys, their order, and the way back from the wire."""
+"""Test the payloads about the device: keys, their order, and decoding."""
 
 from dataclasses import replace
 

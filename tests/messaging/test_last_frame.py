@@ -1,4 +1,4 @@
-"""The record of the last frame: it survives kill -9, and damage is noticed."""
+"""Test the record of the last frame: it survives kill -9, and damage is detected."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The payloads of results: keys, their order, and the way back from the wire."""
+"""Test the payloads of results: keys, their order, and decoding."""
 
 import json
 import random

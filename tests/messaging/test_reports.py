@@ -1,4 +1,4 @@
-"""The device's reports: which topic, when, and what stays on the broker."""
+"""Test the device's reports: which topic, when, and what stays on the broker."""
 
 import json
 
@@ -135,7 +135,7 @@ def test_nothing_is_seen_while_running_is_off(device):
     device.reports.report_running(False)
     assert device.sink.last(T.running) == "OFF"
     assert device.sink.last(T.state)["label"] is None
-    device.frame(2, 5, ["rose"])  # a frame that was on its way
+    device.frame(2, 5, ["rose"])  # a frame that was already in the pipeline
     assert device.sink.last(T.state)["label"] is None
     assert len(device.sink.on(T.labels)) == 1
     device.reports.report_running(True)
@@ -225,7 +225,7 @@ def test_same_model_again_publishes_nothing(device):
 
 
 def restarted(device, tear=None):
-    """The process dies in the middle of an event and starts again."""
+    """Return a device whose process died during an event and was started again."""
     device.frame(1, 0.0, ["rose"], [started("rose")], {"id-1": 0.9})
     device.frame(2, 0.2, ["rose"], [], {"id-1": 0.97})
     device.frame(3, 0.4, ["rose"], [], {"id-1": 0.97})
@@ -244,7 +244,7 @@ def test_event_of_a_dead_process_ends_with_its_last_frame(device):
     assert (end["started"], end["ended"], end["peak_score"]) == (start["started"], "2026-01-01T12:00:00.400Z", 0.97)
     assert end["seq"] == 1
     assert device.label_topics()["rose"] == "OFF"
-    # Its age counts from then, so that it is delivered as late after a long time without power.
+    # The age counts from that time, so after a long time without power the event is delivered as late.
     assert device.sink.event_times[-1] == parse_rfc3339(end["ended"])
 
 

@@ -1,4 +1,4 @@
-"""The round trip of `appliance check`, with a real broker."""
+"""Test the round trip of `appliance check` with a real broker."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_message_comes_back_and_leaves_nothing_behind(broker, protocol):
 
 def test_missing_broker_is_reported(new_broker):
     broker = new_broker(start=False)
-    assert f"no broker listens at {broker.host}:{broker.port}" in refused(broker)
+    assert f"no broker is listening at {broker.host}:{broker.port}" in refused(broker)
 
 
 def test_wrong_password_is_reported_without_it(new_broker):

@@ -1,4 +1,4 @@
-"""Requests for a snapshot: shared, answered once, limited in time."""
+"""Test requests for a snapshot: shared, answered once, and with a time limit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The topic tree, and the slugs of labels."""
+"""Test the topic tree and the slugs of labels."""
 
 import re
 

@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-_MIN_GAP_S = 5.0  # of two messages in a row, Home Assistant loses new components of the second
+_MIN_GAP_S = 5.0  # if two messages follow each other quickly, Home Assistant ignores new components in the second
 _CHANGE_DELAY_S = 0.3
-_AFTER_ONLINE_S = (1.0, 8.0)  # Home Assistant wants devices to spread their announcements once it has started
+_AFTER_ONLINE_S = (1.0, 8.0)  # Home Assistant asks devices to spread their announcements after it has started
 
 
 class Timer(Protocol):
     """A started timer."""
 
     def cancel(self) -> None:
-        """Cancel it; its action does not run any more."""
+        """Cancel the timer, so that its action does not run."""
 
 
 def start_timer(delay_s: float, action: Callable[[], None]) -> Timer:
-    """Run an action once after a delay, on a thread of its own that does not keep the program alive."""
+    """Run an action once after a delay, on its own daemon thread, which does not keep the program alive."""
     timer = threading.Timer(delay_s, action)
     timer.daemon = True
     timer.start()
@@ -27,7 +27,7 @@ def start_timer(delay_s: float, action: Callable[[], None]) -> Timer:
 
 
 class Announcer:
-    """Schedules the announcement: soon after a change, again after Home Assistant started, never twice in a row."""
+    """Schedules the announcement soon after a change and after Home Assistant starts, with a minimum gap."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Announcer:
         """Create the announcer.
 
         Args:
-            announce: Builds the message from the present state and hands it to the publisher.
+            announce: Builds the message from the current state and passes it to the publisher.
             start_timer: Starts a timer.
             clock: Monotonic seconds.
         """
@@ -51,7 +51,7 @@ class Announcer:
         self._stopped = False
 
     def announce_soon(self) -> None:
-        """Announce a change after a short delay, which further changes share."""
+        """Announce a change after a short delay, together with any further changes until then."""
         self._schedule(_CHANGE_DELAY_S)
 
     def handle_homeassistant_start(self) -> None:
@@ -59,7 +59,7 @@ class Announcer:
         self._schedule(random.uniform(*_AFTER_ONLINE_S))
 
     def stop(self) -> None:
-        """Announce nothing any more."""
+        """Stop announcing, and cancel a pending announcement."""
         with self._lock:
             self._stopped = True
             if self._pending:
@@ -70,7 +70,7 @@ class Announcer:
             now_s = self._clock()
             due_s = max(now_s + delay_s, self._last_s + _MIN_GAP_S)
             if self._stopped or (self._pending and self._due_s <= due_s):
-                return  # the pending announcement comes first and will include this change
+                return  # the pending announcement is due earlier and will include this change
             if self._pending:
                 self._pending.cancel()
             self._due_s = due_s

@@ -1,9 +1,9 @@
 """The device's announcement to Home Assistant: one retained message that describes all of its entities.
 
 Requirements of Home Assistant's MQTT integration, found by testing: `origin` and every `unique_id` are mandatory; `qos`
-counts only inside a component; an enum's state outside its options stays unknown, so the message is sent again when the
-labels change; a component is removed only by an entry that holds its platform alone; of two messages in a row, new
-components of the second are lost, so they are sent with a gap.
+takes effect only inside a component; the state of an enum becomes unknown if it is not one of the options, so the
+message is sent again when the labels change; a component is removed only by an entry that contains nothing but its
+platform; if two messages follow each other quickly, new components in the second are ignored, so messages are spaced.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from appliance import __version__
 from appliance.messaging.topics import Topics
 
 MAX_WATCHED_LABELS = 32
-"""A model with more labels has no entity for each of them, unless the settings list the labels to report."""
+"""A model with more labels than this gets no entity per label, unless the settings list the labels to report."""
 
 _NONE = "none"
 
-# The slider's range; a threshold outside of it is displayed as the nearer end instead of not at all.
+# The slider's range; a threshold outside it is shown as the nearest limit, instead of as unknown.
 _THRESHOLD_MIN, _THRESHOLD_MAX = 0.05, 0.99
 
-# A late event renders to nothing, which Home Assistant ignores: no automation acts on it.
+# A late event renders to an empty string, which Home Assistant ignores, so no automation acts on it.
 _EVENT_TEMPLATE = (
     "{% if not value_json.late | default(false) %}"
     "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score,"
@@ -36,9 +36,9 @@ def build_discovery(
 
     Args:
         topics: The device's topics.
-        name: Its display name.
-        watched: Labels with a topic of their own → their slugs; empty for a model with many labels.
-        removed: Components that were announced before and no longer exist: their key → their platform.
+        name: The device's display name.
+        watched: Each label that has its own topic → its slug; empty for a model with many labels.
+        removed: Components that were announced earlier and no longer exist: key → platform.
     """
     entities = _build_entities(topics) | {"top_label": _build_top_label(topics, watched)}
     for label, slug in watched.items():

@@ -1,7 +1,7 @@
-"""What this device has left on the broker, stored across restarts so that it can be removed.
+"""Remember which retained messages this device has published, so that it can clear them after a restart.
 
-A retained message stays forever unless it is cleared. When the device restarts with another model, or with discovery
-switched off, the topics of former labels and the announcement must be cleared, and only this file still lists them.
+A retained message stays on the broker until it is cleared. When the device restarts with a different model, or with
+discovery turned off, the topics of former labels and the announcement must be cleared; only this file lists them.
 """
 
 import logging
@@ -22,7 +22,7 @@ class PublishedTopics:
 
     Attributes:
         topics: Retained topics that a later start may have to clear: one for each watched label, and the announcement.
-        components: What was announced to Home Assistant: the component's key → its platform.
+        components: The components announced to Home Assistant: key → platform.
     """
 
     topics: frozenset[str] = frozenset()
@@ -33,7 +33,7 @@ class PublishedTopicsFile:
     """The file announced.json in the state folder."""
 
     def __init__(self, path: Path):
-        """Describe the file; nothing is read yet."""
+        """Set the path of the file; nothing is read yet."""
         self._file = StateFile(
             path,
             _decode,
@@ -41,21 +41,21 @@ class PublishedTopicsFile:
             PublishedTopics(),
             mode=0o640,
             durable=False,
-            if_unreadable="labels of an earlier model may stay on the broker",
+            if_unreadable="topics of an earlier model's labels may stay on the broker",
             log=log,
         )
 
     def read(self) -> PublishedTopics:
-        """Return what was published before; nothing if the file is missing or cannot be read."""
+        """Return what was published earlier; empty if the file is missing or cannot be read."""
         return self._file.read()
 
     def write(self, published: PublishedTopics) -> None:
-        """Replace the file; only log a failure, because it costs no more than a stale topic one day."""
+        """Replace the file; only log a failure, because its worst effect is a stale topic later."""
         try:
             self._file.write(published)
         except OSError as error:
             log.warning(
-                "%s cannot be written (%s); labels of this model may stay on the broker",
+                "%s cannot be written (%s); topics of this model's labels may stay on the broker",
                 self._file.path,
                 describe_os_error(error),
             )

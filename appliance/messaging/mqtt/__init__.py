@@ -1,1 +1,1 @@
-"""One connection to a broker: opening, keeping and describing it; the only package that imports paho."""
+"""The connection to a broker: open it, keep it open, and describe its errors. Only this package imports paho."""

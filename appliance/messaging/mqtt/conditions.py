@@ -1,4 +1,4 @@
-"""A log of conditions: each is logged when it begins, when it changes, and when it is resolved."""
+"""Log conditions that last: each is logged when it begins, when it changes, and when it is resolved."""
 
 import logging
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from collections.abc import Callable
 log = logging.getLogger("appliance.mqtt")
 
 ReportCondition = Callable[[str, str | None], None]
-"""The form of ConditionLog.report: the condition's key, and its description or None when it is resolved."""
+"""The signature of ConditionLog.report: the condition's key, and its description, or None when it is resolved."""
 
 
 class ConditionLog:
-    """What is wrong at present, by key.
+    """The current error conditions, by key.
 
-    One thread writes it; any thread may read `summary`.
+    Only one thread may report conditions; any thread may read `summary`.
 
     Attributes:
         summary: All conditions in one line; None while there are none.
@@ -34,7 +34,7 @@ class ConditionLog:
         self._update_summary()
 
     def remove(self, key: str) -> None:
-        """Resolve a condition without logging it, because the caller logs more than that."""
+        """Resolve a condition without logging it, because the caller logs a more detailed message."""
         self._current.pop(key, None)
         self._update_summary()
 

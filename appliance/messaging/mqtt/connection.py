@@ -1,7 +1,7 @@
 """One connection to the broker, opened and driven without a thread; this is the only module that uses paho.
 
-paho's callbacks only append to `Connection.events`; the caller reads and handles them. A thread of paho's own would end
-silently on an exception in a callback and never reconnect.
+paho's callbacks only append to `Connection.events`; the caller reads and handles them. paho's own network thread would
+end silently if a callback raised an exception, and would never reconnect.
 """
 
 import logging
@@ -39,11 +39,11 @@ UNSPECIFIED_ERROR = Reason(FIRST_ERROR_CODE, "Unspecified error")
 
 
 class Connection:
-    """One paho client, from CONNECT to its end.
+    """One paho client, from CONNECT to the end of the connection.
 
     Attributes:
-        events: What happened and was not handled yet, oldest first.
-        error_text: The socket's error before the broker answered CONNECT; empty if there was none.
+        events: Events that have not been handled yet, oldest first.
+        error_text: The socket error that occurred before the broker answered CONNECT; empty if there was none.
     """
 
     def __init__(self, client: mqtt.Client, *, mqtt5: bool):
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def is_clogged(self) -> bool:
-        """Whether bytes wait that the network does not accept at present."""
+        """Whether bytes are waiting that the network does not accept yet."""
         return self._client.want_write()
 
     def publish(self, message: Outgoing) -> int:
@@ -83,19 +83,19 @@ class Connection:
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe to topics with QoS 1; call it once, after the broker has accepted CONNECT."""
-        # From here on paho's log is of no use, and it costs time for each packet.
+        # paho's log is not needed from here on, and it takes time for each packet.
         self._client.on_log = None
         if not topics:
             return
         if self._mqtt5:
-            # Only this option makes a retained command recognizable when it arrives live; MQTT 3.1.1 has none like it.
+            # Only this option keeps the retain flag on a command that arrives live; MQTT 3.1.1 has no such option.
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             self._client.subscribe([(topic, options) for topic in topics])
         else:
             self._client.subscribe([(topic, 1) for topic in topics])
 
     def wait(self, wake_fd: int, timeout_s: float) -> None:
-        """Wait for the network or for `wake_fd` to become readable, then read and write what the network permits."""
+        """Wait until the network or `wake_fd` is ready, then read and write as much as possible without blocking."""
         sock = self._client.socket()
         if sock is None:
             self._note_end()
@@ -117,7 +117,7 @@ class Connection:
         """Close the connection.
 
         Args:
-            farewell: Send DISCONNECT, after which the broker sends no will; otherwise the broker sends the will.
+            farewell: Whether to send DISCONNECT, so that the broker does not publish the will.
         """
         try:
             if farewell:
@@ -162,12 +162,12 @@ def open_connection(
     Args:
         settings: The mqtt section.
         password: The account's password.
-        client_id: Sent to the broker.
-        will: What the broker publishes if this connection breaks; None for nothing.
-        timeout_s: For the answer to TCP and TLS.
+        client_id: The MQTT client id.
+        will: The message that the broker publishes if this connection breaks; None for none.
+        timeout_s: The time limit of the TCP connection and the TLS handshake.
 
     Raises:
-        OSError, ssl.SSLError, MessagingError: No connection was made (errors.describe_connect_error explains it).
+        OSError, ssl.SSLError, MessagingError: The connection failed (errors.describe_connect_error explains it).
     """
     mqtt5 = settings.protocol == "5"
     client = mqtt.Client(
@@ -197,10 +197,10 @@ def open_connection(
 
 
 def broker_port(settings: MqttSettings) -> int:
-    """Return the broker's port: as set, otherwise 8883 with TLS and 1883 without."""
+    """Return the broker's port: mqtt.port if it is set, otherwise 8883 with TLS and 1883 without."""
     return settings.port or (8883 if is_tls_wanted(settings) else 1883)
 
 
 def _to_reason(code: ReasonCode) -> Reason:
-    # Looking up the name is slow, and for success it is of no use.
+    # Looking up the name is slow, and the name of success is never used.
     return Reason(code.value, code.getName() if code.value else "")

@@ -1,10 +1,10 @@
-"""Describe what is wrong with the broker, in one sentence that ends with the remedy.
+"""Describe problems with the broker, each in one sentence that ends with the remedy.
 
-A broker explains little when it refuses something: a number, a TLS alert, or a closed connection. These functions turn
-each into a sentence for the owner of the device. A sentence depends on the condition alone and never on the attempt, so
-that a lasting condition is logged once. No sentence contains a password.
+A broker explains little when it refuses something: it sends a number or a TLS alert, or it closes the connection. These
+functions turn each of these into a sentence for the owner of the device. The sentence depends only on the condition,
+never on the attempt, so that a lasting condition is logged once. No sentence contains a password.
 
-Numbers are MQTT 5 reason codes (OASIS MQTT 5.0, 2.4); the client library converts those of 3.1.1 to them.
+Numbers are MQTT 5 reason codes (OASIS MQTT 5.0, 2.4); the client library converts MQTT 3.1.1 return codes to them.
 """
 
 import socket
@@ -25,18 +25,22 @@ BAD_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
 QUOTA_EXCEEDED = 0x97
 
-_REFUSED_VERSION_3 = 0x01  # of a CONNACK of MQTT 3.1.1, whose code the client library may pass on as it is
+_REFUSED_VERSION_3 = 0x01  # the MQTT 3.1.1 CONNACK code, which the client library may pass on unconverted
 
 # OpenSSL's X509_V_ERR_*.
 _EXPIRED, _NOT_YET_VALID, _HOST_MISMATCH, _ADDRESS_MISMATCH = 10, 9, 62, 64
 
-_NO_TLS = "does not speak TLS on this port; correct mqtt.port, or set mqtt.tls = false and remove the three files"
-_OLD_TLS = "speaks only TLS versions that are no longer safe; it needs TLS 1.2 or later"
-_WRONG_CERTIFICATE = "refuses mqtt.cert_file; use the certificate that this broker expects"
+_NO_TLS = (
+    "does not use TLS on this port; correct mqtt.port, or set mqtt.tls = false and remove mqtt.ca_file,"
+    " mqtt.cert_file and mqtt.key_file"
+)
+_OLD_TLS = "supports only TLS versions that are no longer secure; enable TLS 1.2 or later on it"
+_WRONG_CERTIFICATE = "rejects mqtt.cert_file; use the certificate that this broker expects"
 _ALERTS = {
-    "CERTIFICATE_REQUIRED": "wants a client certificate; set mqtt.cert_file and mqtt.key_file",
-    "HANDSHAKE_FAILURE": "refuses the TLS handshake; it may want a client certificate (mqtt.cert_file, mqtt.key_file)",
-    "UNKNOWN_CA": "does not know the authority that signed mqtt.cert_file; use a certificate of one that it knows",
+    "CERTIFICATE_REQUIRED": "requires a client certificate; set mqtt.cert_file and mqtt.key_file",
+    "HANDSHAKE_FAILURE": "rejects the TLS handshake; if it requires a client certificate, set mqtt.cert_file and"
+    " mqtt.key_file",
+    "UNKNOWN_CA": "does not trust the authority that signed mqtt.cert_file; use a certificate from one that it trusts",
     "CERTIFICATE_EXPIRED": "reports that mqtt.cert_file has expired; renew it",
     "CERTIFICATE_REVOKED": "reports that mqtt.cert_file was revoked; renew it",
     "BAD_CERTIFICATE": _WRONG_CERTIFICATE,
@@ -51,10 +55,10 @@ _ALERTS = {
 def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of error
     error: Exception, broker: str, settings: MqttSettings
 ) -> str:
-    """Describe why no connection was made.
+    """Describe why the connection failed.
 
     Args:
-        error: What the attempt raised.
+        error: The exception that the attempt raised.
         broker: `host:port`.
         settings: The mqtt section.
     """
@@ -70,15 +74,18 @@ def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of err
                 or f"TLS with the broker {broker} failed ({reason}); check the broker's TLS settings"
             )
         case socket.gaierror():
-            return f"the broker's name {settings.host} is unknown ({error.strerror}); check mqtt.host and the network"
+            return (
+                f"the broker's host name {settings.host} cannot be resolved ({error.strerror}); check mqtt.host and"
+                " the network"
+            )
         case ConnectionRefusedError():
-            return f"no broker listens at {broker}; start it, or correct mqtt.host and mqtt.port"
+            return f"no broker is listening at {broker}; start it, or correct mqtt.host and mqtt.port"
         case TimeoutError():
-            return f"nothing answers at {broker}; check mqtt.host, mqtt.port, the network and firewalls"
+            return f"no answer from {broker}; check mqtt.host, mqtt.port, the network and firewalls"
         case ConnectionResetError():
             return (
-                f"{broker} closed the connection immediately; check mqtt.port, and whether the broker speaks TLS there"
-                " (mqtt.tls)"
+                f"{broker} closed the connection immediately; check mqtt.port, and whether the broker uses TLS on that"
+                " port (mqtt.tls)"
             )
     cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
     return f"the broker {broker} cannot be reached ({cause}); check the network"
@@ -90,20 +97,20 @@ def describe_refused_connection(
     """Describe why the broker refused CONNECT.
 
     Args:
-        reason: The reason in its CONNACK.
+        reason: The reason in the broker's CONNACK.
         broker: `host:port`.
         settings: The mqtt section.
-        client_id: As it was sent.
-        will_topic: The topic of the will, which the broker checks too; None if there is none.
+        client_id: The client id that was sent.
+        will_topic: The topic of the will, which the broker also checks; None if there is none.
     """
     account = f"the account {settings.username}" if settings.username else "a client without an account"
     if reason.code in (_REFUSED_VERSION_3, UNSUPPORTED_VERSION):
         other = "3.1.1" if settings.protocol == "5" else "5"
-        return f'the broker {broker} does not speak MQTT {settings.protocol}; set mqtt.protocol = "{other}"'
+        return f'the broker {broker} does not support MQTT {settings.protocol}; set mqtt.protocol = "{other}"'
     if reason.code == CLIENT_ID_INVALID:
         return f"the broker {broker} refuses the client id {client_id}; set mqtt.client_id"
     if reason.code in (BAD_CREDENTIALS, BAD_METHOD, NOT_AUTHORIZED):
-        grant = f", or grant it to write {will_topic}" if will_topic and reason.code == NOT_AUTHORIZED else ""
+        grant = f", or allow it to write to {will_topic}" if will_topic and reason.code == NOT_AUTHORIZED else ""
         return (
             f"the broker {broker} refuses {account} ({reason.name}); correct mqtt.username and the file"
             f" mqtt.password_file{grant}"
@@ -112,39 +119,39 @@ def describe_refused_connection(
 
 
 def describe_closed_unanswered(broker: str, settings: MqttSettings) -> str:
-    """Describe a connection that was closed, without any reason, before the broker answered CONNECT."""
+    """Describe a connection that was closed without a reason before the broker answered CONNECT."""
     if settings.cert_file:
         hint = "the file mqtt.cert_file"
     elif is_tls_wanted(settings):
-        hint = "whether it wants a client certificate (mqtt.cert_file, mqtt.key_file)"
+        hint = "whether it requires a client certificate (mqtt.cert_file, mqtt.key_file)"
     else:
-        hint = "whether it speaks TLS there (mqtt.tls)"
+        hint = "whether it uses TLS on that port (mqtt.tls)"
     return f"{broker} closed the connection without an answer; check mqtt.port, mqtt.protocol and {hint}"
 
 
 def describe_unanswered(broker: str) -> str:
-    """Describe a server that accepts connections and does not speak MQTT."""
-    return f"{broker} accepts connections and does not answer; check mqtt.port, mqtt.protocol and mqtt.tls"
+    """Describe a server that accepts connections but does not answer in MQTT."""
+    return f"{broker} accepts connections but does not answer; check mqtt.port, mqtt.protocol and mqtt.tls"
 
 
 def describe_lost(reason: Reason, broker: str) -> str:
-    """Describe the end of a connection that worked."""
+    """Describe the loss of an established connection."""
     why = f" ({reason.name})" if reason.is_error and reason.name != "Unspecified error" else ""
     return f"the connection to the broker {broker} was lost{why}"
 
 
 def describe_takeover(broker: str, client_id: str) -> str:
-    """Describe two clients with one id, each of which disconnects the other."""
+    """Describe two clients with the same id, each of which disconnects the other."""
     return (
-        f"another client connects to {broker} with the id {client_id} and takes the connection over; give each device a"
-        " device.id or mqtt.client_id of its own"
+        f"another client connects to {broker} with the id {client_id} and takes over the connection; give each device"
+        " its own device.id or mqtt.client_id"
     )
 
 
 def describe_flapping(broker: str, client_id: str) -> str:
-    """Describe connections that end soon after they began, for which MQTT 3.1.1 gives no reason."""
+    """Describe connections that keep ending early, for which MQTT 3.1.1 gives no reason."""
     return (
-        f"the broker {broker} closes the connection again and again; another client may use the id {client_id}"
+        f"the broker {broker} keeps closing the connection; check whether another client uses the id {client_id}"
         " (mqtt.client_id), otherwise see the broker's log"
     )
 
@@ -153,40 +160,40 @@ def describe_refused_topics(topics: Sequence[str], why: str, *, more: bool, dura
     """Describe topics to which the broker accepts no messages.
 
     Args:
-        topics: One or two of them.
-        why: The broker's reason, or what it does instead.
-        more: Whether there are others.
-        durable: Whether messages to one of them are durable.
+        topics: One or two of the topics.
+        why: The broker's reason, or what the broker does instead.
+        more: Whether there are more such topics.
+        durable: Whether messages to any of them are durable.
     """
     names = ", ".join(topics) + " and others" if more else " and ".join(topics)
-    waiting = "; events wait in the outbox" if durable else ""
-    remedy = "grant this device's account to write there"
+    waiting = ", so events wait in the outbox" if durable else ""
+    remedy = "allow this device's account to write there"
     return f"the broker does not accept messages to {names} ({why}){waiting}; {remedy}"
 
 
 def describe_refused_message(topic: str, reason: Reason) -> str:
-    """Describe the refusal of one durable message, whose topic the broker otherwise accepts."""
-    return f"the broker refused a message to {topic} ({reason.name}); it is sent again with the next connection"
+    """Describe the refusal of one durable message to a topic that the broker otherwise accepts."""
+    return f"the broker refused a message to {topic} ({reason.name}); it will be sent again on the next connection"
 
 
 def describe_refused_subscription(topic: str, reason: Reason) -> str:
     """Describe a subscription that the broker refused."""
     return (
-        f"the broker does not let this device read {topic} ({reason.name}), and commands there do not arrive; grant its"
-        " account to read there"
+        f"the broker does not let this device read {topic} ({reason.name}), so messages there do not arrive; allow this"
+        " device's account to read it"
     )
 
 
 def describe_oversized(topic: str, size_bytes: int, limit_bytes: int) -> str:
     """Describe a message that is larger than the broker accepts."""
     return (
-        f"a message of {size_bytes} bytes to {topic} is larger than the broker accepts ({limit_bytes} bytes) and is not"
-        " sent; raise the broker's limit"
+        f"a message of {size_bytes} bytes to {topic} exceeds the broker's limit ({limit_bytes} bytes) and is not sent;"
+        " raise the broker's limit"
     )
 
 
 def describe_tls_alert(text: str, broker: str) -> str | None:
-    """Describe the TLS alert whose OpenSSL name is in a text; return None if there is none."""
+    """Describe the TLS alert whose OpenSSL name occurs in `text`; return None if there is none."""
     for alert, meaning in _ALERTS.items():
         if alert in text.upper().replace(" ", "_"):
             return f"the broker {broker} {meaning}"
@@ -195,16 +202,18 @@ def describe_tls_alert(text: str, broker: str) -> str | None:
 
 def _describe_certificate(error: ssl.SSLCertVerificationError, broker: str, settings: MqttSettings) -> str:
     if error.verify_code == _EXPIRED:
-        return f"the certificate of the broker {broker} has expired; renew it, or set this device's clock"
+        return f"the certificate of the broker {broker} has expired; renew it, or correct this device's clock"
     if error.verify_code == _NOT_YET_VALID:
-        return f"the certificate of the broker {broker} is not valid yet; set this device's clock"
+        return f"the certificate of the broker {broker} is not valid yet; correct this device's clock"
     if error.verify_code in (_HOST_MISMATCH, _ADDRESS_MISMATCH):
         return (
-            f"the certificate of the broker {broker} is not issued for {settings.host}; correct mqtt.host, or the"
+            f"the certificate of the broker {broker} was not issued for {settings.host}; correct mqtt.host or the"
             " certificate"
         )
-    authorities = f"mqtt.ca_file ({settings.ca_file})" if settings.ca_file else "the system (set mqtt.ca_file)"
-    return (
-        f"the certificate of the broker {broker} is not signed by an authority known to {authorities}:"
-        f" {error.verify_message}"
-    )
+    untrusted = f"the certificate of the broker {broker} is not signed by an authority"
+    if settings.ca_file:
+        return (
+            f"{untrusted} in mqtt.ca_file ({error.verify_message}); use the certificate of the authority that signed"
+            f" it, not {settings.ca_file}"
+        )
+    return f"{untrusted} that this system trusts ({error.verify_message}); set mqtt.ca_file"

@@ -1,15 +1,15 @@
-"""MQTT messages, and what happens on a connection, as values."""
+"""MQTT messages and connection events as values."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 FIRST_ERROR_CODE = 0x80
-"""Reason codes from this one on are errors (OASIS MQTT 5.0, 2.4)."""
+"""This reason code and all higher ones are errors (OASIS MQTT 5.0, 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to publish. `correlation` is the MQTT 5 property of a response."""
+    """One message to publish. `correlation` is the MQTT 5 correlation data of a response."""
 
     topic: str
     payload: bytes
@@ -23,11 +23,11 @@ class Wire(Protocol):
 
     @property
     def is_clogged(self) -> bool:
-        """Whether bytes wait that the network does not accept at present."""
+        """Whether bytes are waiting that the network does not accept yet."""
         ...
 
     def publish(self, message: Outgoing) -> int:
-        """Publish a message; return its packet identifier, which the acknowledgement repeats."""
+        """Publish a message; return its packet identifier, which its acknowledgment contains."""
         ...
 
 
@@ -53,7 +53,7 @@ class Connected:
 
     Attributes:
         receive_maximum: How many unacknowledged messages the broker accepts; None if it sets no limit.
-        maximum_packet_bytes: The largest packet that it accepts; None if it sets no limit.
+        maximum_packet_bytes: The largest packet that the broker accepts; None if it sets no limit.
     """
 
     receive_maximum: int | None = None
@@ -69,7 +69,7 @@ class ConnectRefused:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection ended, by either side or by the network."""
+    """The connection was closed by either side, or was lost."""
 
     reason: Reason
 
@@ -84,7 +84,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The broker answered SUBSCRIBE, with one reason for each topic, in their order."""
+    """The broker answered SUBSCRIBE, with one reason for each topic, in the order of the topics."""
 
     reasons: tuple[Reason, ...]
 
@@ -94,11 +94,11 @@ class Received:
     """A message arrived.
 
     Attributes:
-        topic: Its topic.
-        payload: Its content.
-        retained: Whether the broker had kept it, or was asked to keep it.
-        response_topic: Where a response goes (MQTT 5), None if there is none.
-        correlation: What the response must repeat (MQTT 5), None if there is none.
+        topic: The topic.
+        payload: The payload.
+        retained: The retain flag.
+        response_topic: The topic for the response (MQTT 5); None if there is none.
+        correlation: The correlation data that the response must repeat (MQTT 5); None if there is none.
     """
 
     topic: str
@@ -109,4 +109,4 @@ class Received:
 
 
 ConnectionEvent = Connected | ConnectRefused | Disconnected | Published | Subscribed | Received
-"""Everything that a connection notes; consumers match on the class."""
+"""Everything that a connection records; consumers match on the class."""

@@ -1,12 +1,12 @@
-"""Keep one connection to the broker: when to connect, how long to wait, and what to report.
+"""Keep one connection to the broker: decide when to connect, how long to wait, and what to report.
 
-Only what may block for long (name lookup, TCP and TLS) happens in a short-lived thread for each attempt, so that events
-are written to the outbox in time whatever the network does. After a failure the next attempt waits 1 s, doubling to
-30 s, with jitter. The back-off is reset only by a connection that has lasted, so that two clients with one id do not
-disconnect each other in a tight loop.
+Only the steps that can block (name lookup, TCP and TLS) run on a short-lived thread for each attempt, so that a slow
+network does not delay writing events to the outbox. After a failure, the wait before the next attempt is 1 s and
+doubles up to 30 s, with jitter. Only a stable connection resets the back-off, so that two clients with the same id do
+not disconnect each other in a tight loop.
 
 A condition is logged once when it begins. The next connection resolves it, except after a takeover or a series of short
-connections: only a connection that lasts resolves those.
+connections: only a stable connection resolves those.
 """
 
 import logging
@@ -34,10 +34,10 @@ class ConnectionTimeouts:
     """The waiting times of the publisher.
 
     Attributes:
-        first_s, longest_s: Between attempts to connect, doubling from the first to the longest, with jitter.
-        answer_s: For the broker's answer, to TCP and to CONNECT.
-        stable_s: A connection of this age is stable.
-        refused_s: Before a topic that the broker refused is tried again during one connection.
+        first_s, longest_s: The wait between attempts to connect, doubling from first to longest, with jitter.
+        answer_s: How long to wait for the broker to accept TCP, and to answer CONNECT.
+        stable_s: A connection that is at least this old is stable.
+        refused_s: How long to wait before a topic that the broker refused is tried again on the same connection.
     """
 
     first_s: float = 1.0
@@ -49,7 +49,7 @@ class ConnectionTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """The broker and the client's identity, as messages name them. `will_topic` is the topic of the will."""
+    """The broker and the client's identity, for error messages. `will_topic` is the topic of the will."""
 
     settings: MqttSettings
     broker: str
@@ -58,23 +58,23 @@ class BrokerAddress:
 
 
 class BrokerConnection(Protocol):
-    """An opened connection, on which CONNECT was sent."""
+    """An open connection on which CONNECT was sent."""
 
     error_text: str
 
     def close(self, *, farewell: bool) -> None:
-        """Close it: with DISCONNECT (the broker sends no will), or by closing the socket (it sends the will)."""
+        """Close the connection: with DISCONNECT (no will), or by closing the socket (the broker publishes the will)."""
 
 
 C = TypeVar("C", bound=BrokerConnection)
 
 
 class BrokerLink(Generic[C]):
-    """The present connection, or the way to the next one. It belongs to the publisher's thread.
+    """The current connection, or the attempts to open one. Use it on the publisher's thread only.
 
     Attributes:
-        connection: The open connection, also before the broker has accepted it; None while there is none.
-        connected: Whether the broker has accepted it.
+        connection: The open connection, even if the broker has not accepted it yet; None while there is none.
+        connected: Whether the broker has accepted the connection.
         connecting: Whether an attempt is running.
         connect_at_s: When the next attempt is due (monotonic).
     """
@@ -94,14 +94,14 @@ class BrokerLink(Generic[C]):
         """Create the link; `poll` starts the first attempt.
 
         Args:
-            open_connection: Called on a thread of its own; may block and raise.
+            open_connection: Called on a separate thread; may block and raise.
             address: The broker to connect to.
             timeouts: The waiting times.
-            conditions: Where conditions are reported.
+            conditions: Receives the conditions.
             wake: Wakes the publisher's thread; called from any thread.
-            count_waiting: Returns how many events wait, for the log.
-            on_disconnect: Called when a connection has ended, with the reason code of its end (0 for the device's own
-                decision); returns whether the cause is known and was reported.
+            count_waiting: Returns the number of events in the outbox, for the log.
+            on_disconnect: Called when a connection has ended, with the reason code (0 if the device closed it); returns
+                whether the cause is known and was reported.
             on_stable: Called when a connection has become stable.
         """
         self.connection: C | None = None
@@ -120,7 +120,7 @@ class BrokerLink(Generic[C]):
         self._closed = threading.Event()
 
     def poll(self, now_s: float) -> None:
-        """Advance the connection: adopt finished attempts, start the next one, time out a silent broker."""
+        """Advance the connection: take over finished attempts, start the next one, time out a silent broker."""
         while self._results:
             self._adopt(self._results.popleft(), now_s)
         if self.connection is None:
@@ -149,7 +149,7 @@ class BrokerLink(Generic[C]):
         """Note that the connection has ended."""
         to = self._address
         if not self.connected:
-            # The alert that explains it may reach one attempt and not the next; the condition is the same.
+            # The TLS alert that explains the end may arrive on one attempt but not on the next; reuse it.
             text = self.connection.error_text if self.connection else ""
             self._alert = errors.describe_tls_alert(text, to.broker) or self._alert
             self.schedule_retry(
@@ -173,9 +173,9 @@ class BrokerLink(Generic[C]):
         """Report why there is no connection, and schedule the next attempt.
 
         Args:
-            description: The condition; None if it was reported already.
-            unstable: Whether only a connection that lasts resolves the condition.
-            alert: The description of the TLS alert that caused it.
+            description: The condition; None if it was already reported.
+            unstable: Whether only a stable connection resolves the condition.
+            alert: The description of the TLS alert that caused the condition.
         """
         self.disconnect(farewell=False)
         if description:
@@ -187,11 +187,11 @@ class BrokerLink(Generic[C]):
         """Close the connection if there is one.
 
         Args:
-            farewell: Send DISCONNECT, after which the broker sends no will.
-            code: The reason code of its end.
+            farewell: Whether to send DISCONNECT, so that the broker does not publish the will.
+            code: The reason code of the disconnect.
 
         Returns:
-            Whether the cause of its end is known and was reported.
+            Whether the cause of the disconnect is known and was reported.
         """
         self.connected = False
         if self.connection is None:
@@ -206,7 +206,7 @@ class BrokerLink(Generic[C]):
         return self._short_lives > 0
 
     def retire(self) -> None:
-        """Start no further attempts; the present connection stays."""
+        """Start no further attempts; keep the current connection."""
         self._closed.set()
         self._close_results()
 
@@ -219,7 +219,7 @@ class BrokerLink(Generic[C]):
             self.connection, self._since_s = result, now_s
 
     def _connect(self) -> None:
-        """Make one attempt, on a thread of its own; the result returns through a queue."""
+        """Make one attempt on a separate thread; the result is passed back through a queue."""
         try:
             self._results.append(self._open())
         except Exception as error:  # noqa: BLE001 - the publisher's thread describes it

@@ -1,9 +1,9 @@
 """Open the SQLite database of the outbox, and set aside a file that cannot be used.
 
-WAL with synchronous=FULL: one fsync a transaction, and what was committed survives a power cut (NORMAL would make no
-fsync at commit). The file is held exclusively for the life of the process; SQLite then needs no shared-memory file,
-which on a full disk would end the process with SIGBUS. A file that is damaged, or is not an outbox, is renamed to a
-dated name together with its WAL, never deleted, and a new one is created.
+WAL with synchronous=FULL: one fsync per transaction, and committed data survives a power cut (NORMAL would not fsync at
+commit). The process holds an exclusive lock on the file until it ends; SQLite then needs no shared-memory file, which
+on a full disk would end the process with SIGBUS. A file that is damaged, or is not an outbox, is renamed to a dated
+name together with its WAL instead of being deleted, and a new file is created.
 """
 
 import logging
@@ -21,22 +21,22 @@ VERSION = 1
 
 _MAX_SET_ASIDE = 3
 _PAGE_BYTES = 4096
-_WAL_PAGES = 64  # after so many the WAL is moved into the database
+_WAL_PAGES = 64  # at this size the WAL is checkpointed into the database
 WAL_KEPT_BYTES = 2 * _WAL_PAGES * _PAGE_BYTES
-"""The greatest size of a WAL whose content is in the database."""
+"""The maximum size of a WAL file whose content is already in the database."""
 
 _SCHEMA = f"""
 CREATE TABLE events (
-    id INTEGER PRIMARY KEY,     -- counts up over the life of the device
+    id INTEGER PRIMARY KEY,     -- increases over the life of the device
     topic TEXT NOT NULL,
-    payload TEXT NOT NULL,      -- JSON, as it is sent
-    time REAL NOT NULL,         -- of the event, seconds since 1970 UTC
-    boot INTEGER NOT NULL,      -- number of the system's boot in which it was written
-    born_s REAL NOT NULL        -- `time` on the clock of that boot, which no correction of the wall clock moves
+    payload TEXT NOT NULL,      -- JSON, as sent
+    time REAL NOT NULL,         -- when the event happened, Unix time in seconds
+    boot INTEGER NOT NULL,      -- number of the system boot in which the event was written
+    born_s REAL NOT NULL        -- `time` in seconds since that boot, which corrections of the wall clock do not change
 );
 CREATE TABLE open_events (      -- events that started and have not ended
     id TEXT PRIMARY KEY,
-    payload TEXT NOT NULL       -- of the start
+    payload TEXT NOT NULL       -- payload of the start
 ) WITHOUT ROWID;
 CREATE TABLE boot (number INTEGER PRIMARY KEY, id TEXT NOT NULL);
 PRAGMA user_version = {VERSION};
@@ -47,8 +47,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     """Open the outbox's database, or create it; set aside a file that is damaged or not an outbox.
 
     Raises:
-        OutboxError: Another process holds it.
-        sqlite3.Error, OSError: It can be neither opened nor created.
+        OutboxError: Another process uses the file.
+        sqlite3.Error, OSError: The file can be neither opened nor created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -61,7 +61,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether SQLite reports that the file's content is wrong, not that the disk or its permissions are."""
+    """Return whether SQLite reports damaged content, as opposed to a problem with the disk or permissions."""
     return _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -80,14 +80,14 @@ def free_bytes(path: Path) -> int:
 
 
 def set_aside(path: Path, why: str) -> None:
-    """Rename the file and its WAL to a dated name, log it, and delete the oldest of such files.
+    """Rename the file and its WAL to a dated name, log it, and delete the oldest renamed files.
 
     Args:
         path: The database.
-        why: The predicate of the log's sentence, such as "is damaged".
+        why: The predicate of the logged sentence, such as "is damaged".
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: The file cannot be renamed.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside, count = path.with_name(f"{path.name}.set-aside-{stamp}"), 1
@@ -116,7 +116,7 @@ def _ensure_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     if version > VERSION or (version < VERSION and tables):
         newer = f"was written by a newer version of this program ({version})"
         db.close()
-        set_aside(path, newer if version > VERSION else "is another program's file")
+        set_aside(path, newer if version > VERSION else "belongs to another program")
         db = _connect(path)
         version, tables = _read_version(db)
     if not tables:
@@ -139,7 +139,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         if _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise OutboxError(
-                f"{path} is in use by another process; only one appliance can run in a state folder"
+                f"{path} is in use by another process; run only one appliance per state folder"
             ) from error
         raise
     return db

@@ -1,17 +1,18 @@
-"""The outbox: an event that was written is delivered, whatever happens to the process, the broker or the power.
+"""The outbox: an event that was written is delivered even if the process, the broker or the power fails.
 
-Events pass through memory (unwritten.py) into an SQLite file (file.py) in one transaction a batch, together with the
-deletion of what the broker has acknowledged: one fsync for both. Whatever goes wrong with the disk, the caller never
-gets an exception and labeling continues:
+Events pass through memory (unwritten.py) into an SQLite file (database_file.py), one transaction per batch, together
+with the deletion of acknowledged events: one fsync for both. If the disk fails in any way, the caller gets no exception
+and labeling continues:
 
-- A full disk: the oldest events are dropped for new ones, and counted. If not even that can be written, events wait in
-  memory (bounded, the oldest dropped and counted), are delivered from there, and are written when there is space.
-- A disk that reports errors or became read-only: likewise in memory, until it can be written again.
-- A damaged file is set aside under a dated name and a new one is created.
+- Full disk: the oldest events are dropped to make space for new ones, and counted. If even that cannot be written,
+  events wait in memory (bounded; the oldest are dropped and counted), are delivered from there, and are written when
+  there is space again.
+- Disk errors, or a read-only disk: events also wait in memory, until the disk can be written again.
+- Damaged file: it is set aside under a dated name, and a new one is created.
 
-Invariants: ids count up; an event is given out once between two `release` calls; events are dropped only for number,
-age or lack of space, the oldest first, and each is counted. The count is since the start of the program, like the
-other figures in T/stats. Each condition is logged once when it begins and once when it is resolved.
+Invariants: ids increase; an event is returned once between two `release` calls; events are dropped only because of
+their number, their age or lack of space, oldest first, and each one is counted. The count starts when the program
+starts, like the other figures in T/stats. Each condition is logged once when it begins and once when it is resolved.
 """
 
 import json
@@ -33,10 +34,10 @@ from appliance.system.device_id import boot_id as read_boot_id
 log = logging.getLogger("appliance.mqtt")
 
 RETRY_S = 5.0
-"""How long after a failed write the next one is tried."""
+"""How long to wait after a failed write before the next attempt."""
 
-_RESOLVED_BYTES = 4 * RESERVE_BYTES  # so much must be free before a full disk counts as resolved
-_EVENT_BYTES = 1024  # of one event in the file, an upper bound
+_RESOLVED_BYTES = 4 * RESERVE_BYTES  # free space at which a full disk counts as resolved
+_EVENT_BYTES = 1024  # upper bound for one event in the file
 _CLOSE_ATTEMPTS = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
@@ -47,12 +48,12 @@ def _since_boot_s() -> float:
 
 
 class Outbox:
-    """Events that wait for the broker. Safe to use from any thread; after the constructor nothing raises.
+    """Events that wait for the broker. Safe to use from any thread; only the constructor raises.
 
     Attributes:
         path: The database file.
-        dropped: How many events were dropped since the start of the program.
-        error: Why events cannot be written as usual, with the remedy; None if they can.
+        dropped: How many events were dropped since the program started.
+        error: Why events cannot be written normally, with the remedy; None if they can.
     """
 
     def __init__(
@@ -68,15 +69,15 @@ class Outbox:
         """Open the file, or create it and its folder.
 
         Args:
-            path: The database file; its WAL is next to it.
-            max_events: The most events to keep.
+            path: The database file; its WAL is in the same folder.
+            max_events: The maximum number of events to keep.
             max_age_s: Older events are dropped.
-            wall_s: Seconds since 1970 UTC, as far as the system knows.
-            since_boot_s: Seconds since the system started; never corrected.
-            boot_id: Identifies this boot of the system; None for the kernel's id.
+            wall_s: Returns the system's Unix time in seconds, which may be wrong.
+            since_boot_s: Returns the seconds since the system booted; never corrected.
+            boot_id: Identifies this boot of the system; None for the kernel's boot id.
 
         Raises:
-            OutboxError: Another process holds the file.
+            OutboxError: Another process uses the file.
         """
         self.path = path
         self.dropped = 0
@@ -99,21 +100,21 @@ class Outbox:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
             self._report_unwritable(error)
-        # Ids follow the clock, so that they count up even if the file could not be read for the last one.
+        # Ids follow the clock, so that they increase even if the last id could not be read from the file.
         self._next_id = max(self._next_id, int(wall_s() * 1e6))
 
     @property
     def waiting(self) -> int:
-        """How many events wait for the broker's acknowledgement."""
+        """How many events wait for the broker's acknowledgment."""
         with self._lock:
             return max(0, self._stored - len(self._unwritten.acknowledged)) + len(self._unwritten.events)
 
     def append(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Write events, and delete what was acknowledged, in one transaction.
+        """Write events, and delete acknowledged ones, in one transaction.
 
         Args:
-            events: Each `{"topic": str, "payload": dict, "time": seconds since 1970 UTC}`; without a time it is now. A
-                payload with "type" `started` or `ended` opens or closes the event of its "id".
+            events: Each `{"topic": str, "payload": dict, "time": Unix time in seconds}`; the default time is now. A
+                payload whose "type" is `started` or `ended` opens or closes the event with its "id".
         """
         with self._lock:
             now_s, wall_s = self._since_boot_s(), self._wall_s()
@@ -126,7 +127,7 @@ class Outbox:
             self._unwritten.bound_notes(self._max_events)
 
     def take_batch(self, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
-        """Return at most `limit` of the oldest events not given out since the last `release`, in order."""
+        """Return up to `limit` of the oldest events not returned since the last `release`, in order."""
         with self._lock:
             batch: list[OutboxEvent] = []
             while self._file and len(batch) < limit:
@@ -145,18 +146,18 @@ class Outbox:
             return batch
 
     def acknowledge(self, ids: Iterable[int]) -> None:
-        """Note that the broker has these events; the next `append` or `commit` deletes them."""
+        """Note that the broker has acknowledged these events; the next `append` or `commit` deletes them."""
         with self._lock:
             for id in ids:
                 self._given_out.discard(id)
                 self._unwritten.acknowledge(id)
 
     def commit(self) -> None:
-        """Delete what was acknowledged and write what could not be written before."""
+        """Delete acknowledged events, and write events that could not be written earlier."""
         self.append(())
 
     def release(self, except_ids: Iterable[int] = ()) -> None:
-        """Give out everything that was not acknowledged again, except these events."""
+        """Make `take_batch` return all unacknowledged events again, except these."""
         with self._lock:
             self._given_out = set(except_ids)
             self._cursor = 0
@@ -164,18 +165,18 @@ class Outbox:
     def age_s(self, event: OutboxEvent) -> float:
         """Return the seconds since the event happened.
 
-        Within one boot of the system this is correct whatever happens to the wall clock, which on a board without a
-        battery jumps when the network becomes available.
+        Within one boot of the system this does not depend on the wall clock, which on a board without a clock battery
+        jumps when the network becomes available.
         """
         return self._wall_s() - event.time if event.born_s is None else self._since_boot_s() - event.born_s
 
     def open_events(self) -> list[dict[str, Any]]:
-        """Return the payloads of events that started and whose end was never written, in the order of their ids."""
+        """Return the start payloads of events whose end was never written, in the order of their ids."""
         with self._lock:
             return [json.loads(self._open[id]) for id in sorted(self._open)]
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining events and close the file."""
         with self._lock:
             for _ in range(_CLOSE_ATTEMPTS):
                 self._retry_at_s = 0.0
@@ -203,7 +204,7 @@ class Outbox:
             self._unwritten.note_end(id)
 
     def _add_stored(self, batch: list[OutboxEvent], events: Sequence[OutboxEvent], limit: int) -> None:
-        """Add events from the file to a batch, and move the cursor behind the last one looked at."""
+        """Add events from the file to a batch, and move the cursor past the last one examined."""
         skipped = (self._given_out, self._unwritten.acknowledged, self._unwritten.events)
         for event in events:
             self._cursor = event.id
@@ -261,7 +262,8 @@ class Outbox:
             if is_disk_full(error) and self._make_space():
                 self._retry_at_s = 0.0
                 self._report(
-                    f"the disk of {self.path} is full, and the oldest events are dropped for new ones; free space on it"
+                    f"the disk that holds {self.path} is full, so the oldest events are dropped to make space for new"
+                    " ones; free space on that disk"
                 )
                 return
         self._report_unwritable(error)
@@ -269,7 +271,7 @@ class Outbox:
             self._reopen_file(self._file)
 
     def _make_space(self) -> bool:
-        """Store in the reserve's space, otherwise in place of the oldest events; return whether it worked."""
+        """Store in the space of the reserve, or else by dropping the oldest events; return whether it worked."""
         if not self._file:
             return False
         try:
@@ -280,8 +282,8 @@ class Outbox:
                 if not is_disk_full(error):
                     raise
                 self._commit_changes(max(self._count_excess(), 2 * len(self._unwritten.events) + 32))
-            # Half of what the reserve gave is for events, half for the WAL. From now on as many events are dropped as
-            # arrive, so that the file does not grow, until there is space again.
+            # Half of the released reserve is for events, half for the WAL. From now on, as many events are dropped as
+            # arrive, so that the file does not grow until there is space again.
             spare_bytes = max(0, free_bytes(self.path) - RESERVE_BYTES // 2)
             self._space_events = max(1, self._stored + spare_bytes // _EVENT_BYTES)
         except (sqlite3.Error, OSError) as error:
@@ -290,21 +292,21 @@ class Outbox:
         return True
 
     def _replace_file(self, error: sqlite3.Error) -> None:
-        """Set aside the file, which is damaged, and write what is in memory into a new one."""
+        """Set aside the damaged file, and write the events in memory into a new one."""
         try:
             if self._file:
                 self._file.close()
                 self._file = None
             set_aside(self.path, f"is damaged ({error})")
             self._open_file()
-            # Open events stay open: the new file must contain them too.
+            # Open events stay open, so the new file must contain them too.
             self._unwritten.opened = dict(self._open)
             self._commit_changes(0)
         except (sqlite3.Error, OSError) as again:
             self._report_unwritable(again)
 
     def _reopen_file(self, file: OutboxDatabase) -> None:
-        """Open the file again after an I/O error, because SQLite cannot know what the old handle left on the disk."""
+        """Reopen the file after an I/O error, because SQLite cannot know what the old handle left on the disk."""
         file.close()
         self._file = None
         try:
@@ -332,8 +334,8 @@ class Outbox:
     def _report_unwritable(self, error: Exception) -> None:
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         self._report(
-            f"the outbox {self.path} cannot be written ({reason}), and events wait in memory and are lost if the"
-            " process ends; free space on the disk, or grant the service write access to the folder"
+            f"the outbox {self.path} cannot be written ({reason}), so events wait in memory and are lost if the"
+            " process ends; free space on the disk, or give the service write access to the folder"
         )
 
     def _report(self, error: str) -> None:

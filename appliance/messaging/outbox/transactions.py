@@ -1,10 +1,10 @@
-"""The file of undelivered events: its reads and its transactions.
+"""Read and write the file of undelivered events.
 
-Errors of sqlite3 pass through; outbox.py handles them.
+sqlite3 errors are not caught here; outbox.py handles them.
 
-Next to the database is a reserve: a file of empty space. Deleting needs free space too, because the WAL's content has
-to move into the database first; on a full disk the reserve is given up for that, and from then on the file does not
-grow.
+A second file in the same folder, the reserve, holds free space. Deleting needs disk space too, because the WAL must
+first be checkpointed into the database; on a full disk the reserve is released for that, and from then on the database
+does not grow.
 """
 
 import logging
@@ -27,11 +27,11 @@ class OutboxEvent:
     """An event that waits for delivery.
 
     Attributes:
-        id: Counts up; a later event has the greater one.
-        topic: Its topic.
+        id: Increases; a later event has a higher id.
+        topic: The MQTT topic.
         payload: JSON.
-        time: Of the event, seconds since 1970 UTC.
-        born_s: The same moment in seconds since this boot of the system; None for an event of an earlier boot.
+        time: When the event happened, Unix time in seconds.
+        born_s: The same moment in seconds since this system boot; None for an event from an earlier boot.
     """
 
     id: int
@@ -43,14 +43,14 @@ class OutboxEvent:
 
 @dataclass(frozen=True, slots=True)
 class OutboxTransaction:
-    """The changes of one transaction, in this order.
+    """The changes of one transaction, made in this order.
 
     Attributes:
         delivered: Ids of events to delete.
         drop_oldest: How many of the oldest events to delete without delivery.
         new: Events to insert.
-        opened: Starts to remember: the event's id → its payload (JSON).
-        ended: Ids of starts to forget.
+        opened: Starts to add to the open events: event id → payload (JSON).
+        ended: Ids to remove from the open events.
     """
 
     delivered: Collection[int]
@@ -67,12 +67,12 @@ class OutboxDatabase:
         """Open the file, or create it.
 
         Args:
-            path: The database; its WAL is next to it.
+            path: The database; its WAL is in the same folder.
             boot_id: Identifies this boot of the system.
 
         Raises:
-            OutboxError: Another process holds it.
-            sqlite3.Error, OSError: It can be neither opened nor created.
+            OutboxError: Another process uses the file.
+            sqlite3.Error, OSError: The file can be neither opened nor created.
         """
         self.path = path
         self._reserve = path.with_name(f"{path.name}.reserve")
@@ -88,15 +88,15 @@ class OutboxDatabase:
         return int(self._db.execute("SELECT count(*) FROM events").fetchone()[0])
 
     def find_last_id(self) -> int:
-        """Return the greatest id, 0 if the file is empty."""
+        """Return the highest id; 0 if the file is empty."""
         return int(self._db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
     def read_open_events(self) -> dict[str, str]:
-        """Return the payload (JSON) of the start of each open event, by the event's id."""
+        """Return the start payload (JSON) of each open event, by event id."""
         return dict(self._db.execute("SELECT id, payload FROM open_events ORDER BY id"))
 
     def read_after(self, id: int, limit: int, without_topics: Collection[str] = ()) -> list[OutboxEvent]:
-        """Return at most `limit` of the oldest events with an id greater than `id`, in order."""
+        """Return up to `limit` of the oldest events whose id is greater than `id`, in order."""
         placeholders = ",".join("?" * len(without_topics))
         query = (
             "SELECT id, topic, payload, time, CASE WHEN boot = ? THEN born_s END FROM events"  # noqa: S608 - "?" only
@@ -139,12 +139,12 @@ class OutboxDatabase:
         return delivered, dropped
 
     def release_reserve(self) -> None:
-        """Give up the reserve and move the WAL into the database, so that the WAL's space can be used again."""
+        """Delete the reserve and checkpoint the WAL into the database, so that the WAL's space can be reused."""
         self._reserve.unlink(missing_ok=True)
         self._db.execute("PRAGMA wal_checkpoint(RESTART)")
 
     def restore_reserve(self) -> None:
-        """Create the reserve (again) if the disk has space for it."""
+        """Create the reserve, or recreate it, if the disk has space for it."""
         try:
             fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -156,7 +156,7 @@ class OutboxDatabase:
             self._reserve.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; ignore errors, because everything that counts is committed."""
+        """Close the file; ignore errors, because everything important is already committed."""
         try:
             self._db.close()
         except sqlite3.Error as error:

@@ -1,20 +1,20 @@
-"""The changes that the outbox's file does not contain yet, in memory and bounded."""
+"""Changes that are not in the outbox's file yet, bounded and in memory."""
 
 from appliance.messaging.outbox.transactions import OutboxEvent, OutboxTransaction
 
 MAX_EVENTS = 10_000
-"""The most events kept in memory while the file cannot be written."""
+"""The maximum number of events in memory while the file cannot be written."""
 
 
 class UnwrittenChanges:
-    """What the next transaction writes. Not thread-safe: outbox.py holds the lock.
+    """The content of the next transaction. Not thread-safe: outbox.py holds the lock.
 
     Attributes:
         events: New events by id, oldest first.
         acknowledged: Ids that the broker has acknowledged and that are still in the file.
-        opened: Starts since the last transaction: the event's id → its payload (JSON).
-        ended: Ids of events that ended since then, in the order of their ends.
-        is_unsure: Whether a write failed, after which `events` may be in the file all the same.
+        opened: Starts since the last transaction: event id → payload (JSON).
+        ended: Ids of events that ended since the last transaction, in the order in which they ended.
+        is_unsure: Whether a write failed, so that `events` may nevertheless be in the file.
     """
 
     def __init__(self) -> None:
@@ -40,18 +40,18 @@ class UnwrittenChanges:
         self.ended[id] = None
 
     def acknowledge(self, id: int) -> None:
-        """Forget an acknowledged event, and delete it from the file if it may be there."""
+        """Forget an acknowledged event, and mark it for deletion if it may be in the file."""
         if self.events.pop(id, None) is None or self.is_unsure:
             self.acknowledged.add(id)
 
     def build_transaction(self, drop_oldest: int) -> OutboxTransaction:
         """Return the transaction that writes all changes; call `clear` after its commit."""
-        # After a failed write the events may already be in the file: they are deleted there before they are inserted.
+        # After a failed write the events may already be in the file, so delete them there before inserting them.
         delivered = self.acknowledged | self.events.keys() if self.is_unsure else self.acknowledged
         return OutboxTransaction(delivered, max(0, drop_oldest), list(self.events.values()), self.opened, self.ended)
 
     def clear(self) -> None:
-        """Forget all changes, because they are written."""
+        """Forget all changes, because they have been written."""
         for written in (self.events, self.acknowledged, self.opened, self.ended):
             written.clear()
         self.is_unsure = False
@@ -64,10 +64,10 @@ class UnwrittenChanges:
         return len(ids)
 
     def bound_notes(self, max_events: int) -> None:
-        """Bound what accumulates while the file cannot be written; keep first what the file can know of.
+        """Bound what accumulates while the file cannot be written; keep the oldest, which may be in the file.
 
         Args:
-            max_events: The most events in the file.
+            max_events: The maximum number of events in the file.
         """
         if len(self.ended) > 2 * MAX_EVENTS:
             self.ended = dict.fromkeys(list(self.ended)[:MAX_EVENTS])

@@ -1,4 +1,4 @@
-"""When the device is announced to Home Assistant."""
+"""Test when the device is announced to Home Assistant."""
 
 from appliance.messaging.home_assistant.announcer import Announcer
 from support.messaging import ManualTimers

@@ -1,4 +1,4 @@
-"""The announcement to Home Assistant: what its MQTT integration requires, found by testing."""
+"""Test the announcement to Home Assistant against what its MQTT integration requires, as found by testing."""
 
 import json
 

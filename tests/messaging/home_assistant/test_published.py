@@ -1,4 +1,4 @@
-"""The file of what is on the broker."""
+"""Test the file that records what is on the broker."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The log of conditions: begin, change, end."""
+"""Test the log of conditions: begin, change, end."""
 
 from appliance.messaging.mqtt.conditions import ConditionLog
 

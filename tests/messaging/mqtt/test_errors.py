@@ -1,4 +1,4 @@
-"""The descriptions of broker errors: the fact, the remedy, and never a password."""
+"""Test the descriptions of broker errors: the fact, the remedy, and never a password."""
 
 import socket
 import ssl
@@ -26,13 +26,13 @@ def certificate_error(code):
         (MessagingError("mqtt.ca_file is missing"), "mqtt.ca_file is missing"),
         (certificate_error(10), "expired; renew it"),
         (certificate_error(9), "clock"),
-        (certificate_error(62), "is not issued for broker.example"),
+        (certificate_error(62), "was not issued for broker.example"),
         (certificate_error(18), "openssl's words"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "does not speak TLS"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "does not use TLS"),
         (ssl.SSLError(1, "[SSL: SOMETHING_NEW] something new"), "TLS with the broker"),
-        (socket.gaierror(-2, "Name or service not known"), "broker.example is unknown"),
-        (ConnectionRefusedError(), "no broker listens"),
-        (TimeoutError(), "nothing answers"),
+        (socket.gaierror(-2, "Name or service not known"), "broker.example cannot be resolved"),
+        (ConnectionRefusedError(), "no broker is listening"),
+        (TimeoutError(), "no answer from"),
         (ConnectionResetError(), "closed the connection"),
         (OSError(101, "Network is unreachable"), "(Network is unreachable)"),
         (RuntimeError(), "(RuntimeError)"),
@@ -60,7 +60,7 @@ def test_refused_connection_names_its_remedy(code, part):
 
 def test_refused_connection_without_a_will_names_no_topic():
     sentence = errors.describe_refused_connection(Reason(errors.NOT_AUTHORIZED, "n"), BROKER, SETTINGS, "cam-1", None)
-    assert "grant" not in sentence
+    assert "allow" not in sentence
     assert "the account cam" in sentence
 
 
@@ -76,7 +76,7 @@ def test_lost_connection_names_a_reason_only_if_there_is_one():
 
 def test_refused_topics_are_listed():
     one = errors.describe_refused_topics(["T/event"], "Not authorized", more=False, durable=True)
-    assert "T/event (Not authorized); events wait in the outbox" in one
+    assert "T/event (Not authorized), so events wait in the outbox" in one
     many = errors.describe_refused_topics(["T/a", "T/b"], "why", more=True, durable=False)
     assert "T/a, T/b and others (why)" in many
     assert "outbox" not in many

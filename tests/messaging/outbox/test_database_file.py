@@ -1,4 +1,4 @@
-"""Opening the outbox's file: damaged, foreign, in use, and written by the previous release."""
+"""Test opening the outbox's file: damaged, foreign, in use, and written by the previous release."""
 
 import random
 import sqlite3
@@ -12,7 +12,7 @@ from appliance.messaging.outbox.outbox import Outbox
 from support.outbox import WEEK_S, count_logged, events, seqs
 from support.paths import ROOT
 
-# As the previous release created and filled it, statement by statement.
+# The statements with which the previous release created and filled the file.
 PREVIOUS_RELEASE = """
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,     -- counts up over the life of the device
@@ -49,7 +49,7 @@ def test_file_of_the_previous_release_opens_and_delivers(path):
     assert [event["label"] for event in outbox.open_events()] == ["rose"]
     batch = outbox.take_batch(10)
     assert [event.topic.rpartition("/")[2] for event in batch] == ["event", "update"]
-    assert [event.born_s for event in batch] == [None, None]  # of an earlier boot
+    assert [event.born_s for event in batch] == [None, None]  # from an earlier boot
     outbox.append([{"topic": "t", "payload": {"id": "a", "type": "ended"}}])
     outbox.acknowledge(event.id for event in batch)
     outbox.close()
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, caplog, damage):
 def test_foreign_and_newer_files_are_set_aside_unharmed(path, caplog):
     for number, (script, why) in enumerate(
         [
-            ("CREATE TABLE diary (text)", "another program's file"),
+            ("CREATE TABLE diary (text)", "belongs to another program"),
             (f"PRAGMA user_version = {VERSION + 1}", "a newer version"),
         ]
     ):
@@ -120,4 +120,4 @@ def test_second_process_gets_an_error(path):
     )
     done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
-    assert f"{path} is in use by another process; only one appliance can run in a state folder" in done.stderr
+    assert f"{path} is in use by another process; run only one appliance per state folder" in done.stderr

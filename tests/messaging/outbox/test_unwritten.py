@@ -1,4 +1,4 @@
-"""The changes in memory: what a transaction contains, and their bounds."""
+"""Test the changes in memory: what a transaction contains, and their limits."""
 
 from appliance.messaging.outbox.transactions import OutboxEvent
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
