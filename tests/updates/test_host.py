@@ -1,0 +1,23 @@
+"""Every host that the updater runs with has the methods that it calls."""
+
+import inspect
+
+import pytest
+
+from appliance.daemon.update_host import UpdateHost
+from appliance.updates.host import Host
+from support.firebase import FirebaseRig
+
+METHODS = sorted(name for name, _ in inspect.getmembers(Host, inspect.isfunction) if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("host", [UpdateHost, FirebaseRig])
+@pytest.mark.parametrize("method", METHODS)
+def test_host_has_the_methods_that_the_updater_calls(host, method):
+    """By position: the updater names no argument."""
+    wanted, given = (inspect.signature(getattr(kind, method)).parameters for kind in (Host, host))
+    assert [parameter.default for parameter in given.values()] == [parameter.default for parameter in wanted.values()]
+
+
+def test_updater_can_load_swap_and_report():
+    assert {"running_bundle", "preload", "swap", "rollback", "report_step", "report_status"} <= set(METHODS)
