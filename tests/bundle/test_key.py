@@ -1,6 +1,7 @@
 """The key of a bundle's contents."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.bundle.key import bundle_key
+from support import made_models
+from support.bundles import bundle_folder
 from support.tiny_bundles import tiny_entries, write_entries
 from support.tiny_models import write_tiny
 
@@ -38,3 +41,24 @@ def test_key_of_a_release_stays():
 def test_folder_and_zip_have_the_same_key(tmp_path):
     write_entries(tmp_path / "colors.zip", tiny_entries())
     assert bundle_key(read_bundle(tmp_path / "colors.zip")) == bundle_key(read_bundle(write_tiny(tmp_path / "colors")))
+
+
+def test_bundles_that_label_differently_have_different_keys(tmp_path):
+    count = iter(range(100))
+
+    def make(version="1.0", **more):
+        return read_bundle(bundle_folder(tmp_path / f"made/{next(count)}", version=version, **more))
+
+    keys = [
+        bundle_key(make()),
+        bundle_key(make("1.1")),
+        bundle_key(make(name="other")),
+        bundle_key(make(labels=("a", "b", "c"))),
+        bundle_key(make(model=made_models.good(2))),
+        bundle_key(make(confidenceThreshold=0.4)),
+        bundle_key(make(labelThresholds={"red": 0.4})),
+        bundle_key(make(backgroundLabel="red")),
+    ]
+    assert len(set(keys)) == len(keys)
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", make().source)
+    assert bundle_key(read_bundle(tmp_path / "zipped.zip")) == keys[0], "a zip of the same is the same"

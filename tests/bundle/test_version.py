@@ -100,3 +100,8 @@ def test_newer_follows_pep_440():
 @pytest.mark.parametrize("other", [None, "sha256:0123456789ab", "1" * 5000])
 def test_no_version_is_neither_newer_nor_older(other):
     assert not is_newer(other, "1.0") and not is_newer("1.0", other)
+
+
+def test_versions_are_compared_as_versions():
+    assert is_newer("1.10", "1.9") and is_newer("2.0", "2.0rc1") and is_newer("1!0.1", "2.0")
+    assert not is_newer("1.0", "1.0.0") and not is_newer("sha256:0123456789ab", "1.0") and not is_newer(None, "1.0")

@@ -8,7 +8,11 @@ import threading
 
 import pytest
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import LabelOptionError, SourceError, UpdateError
+from appliance.updates.candidate import link_offer
+from appliance.updates.sources.source import Offer
+from appliance.updates.store.store import Store
 from support import made_models
 from support.bundles import bundle_folder, zipped
 from support.model_server import (
@@ -270,3 +274,21 @@ def test_orderly_stops_do_not_count_as_crashes(rig, server, tmp_path):
     rig.start()
     rig.until("committed")
     assert rig.runs == "colours 2.0" and "refused" not in rig.states
+
+
+@pytest.mark.parametrize("back", ["a delivered one", "the bundled one"])
+def test_link_offer_ignores_a_model_replaced_meanwhile(tmp_path, back):
+    """The owner rolls back while the updater is about to record that the offer runs already."""
+    (tmp_path / "state").mkdir()
+    store = Store(tmp_path / "state", bundle_folder(tmp_path / "bundled", name="shipped"))
+
+    def install(version):
+        bundle = bundle_folder(tmp_path / version, name="x", version=version)
+        return store.install(read_bundle(bundle), "a test")
+
+    if back == "a delivered one":
+        install("1.0")
+    ran = install("2.0")
+    gone_back_to = store.rollback("its owner went back")
+    link_offer(store, Offer("offered", variant="b"), ran)
+    assert store.read_state().current == gone_back_to

@@ -11,11 +11,7 @@ import threading
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.bundle.key import bundle_key
-from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
-from appliance.updates.candidate import link_offer
-from appliance.updates.sources.source import Offer
 from appliance.updates.store.state import decode_state, encode_state
 from appliance.updates.store.store import Store
 from support import made_models
@@ -203,22 +199,6 @@ def test_installing_over_a_damaged_copy_repairs_it(store, make):
 
 
 # One replaces another
-
-
-def test_key_covers_everything_that_labeling_uses(tmp_path, make):
-    keys = [
-        bundle_key(make()),
-        bundle_key(make("1.1")),
-        bundle_key(make(name="other")),
-        bundle_key(make(labels=("a", "b", "c"))),
-        bundle_key(make(model=made_models.good(2))),
-        bundle_key(make(confidenceThreshold=0.4)),
-        bundle_key(make(labelThresholds={"red": 0.4})),
-        bundle_key(make(backgroundLabel="red")),
-    ]
-    assert len(set(keys)) == len(keys)
-    shutil.make_archive(str(tmp_path / "zipped"), "zip", make().source)
-    assert bundle_key(read_bundle(tmp_path / "zipped.zip")) == keys[0], "a zip of the same is the same"
 
 
 def test_add_leaves_what_runs_alone_and_the_waiting_one_is_kept(store, make):
@@ -526,11 +506,6 @@ def test_what_root_installs_belongs_to_the_stores_owner(store, make, tmp_path):
         assert (path.stat().st_uid, path.stat().st_gid) == (65534, 12345), path
 
 
-def test_versions_are_compared_as_versions():
-    assert is_newer("1.10", "1.9") and is_newer("2.0", "2.0rc1") and is_newer("1!0.1", "2.0")
-    assert not is_newer("1.0", "1.0.0") and not is_newer("sha256:0123456789ab", "1.0") and not is_newer(None, "1.0")
-
-
 def test_a_store_that_cannot_be_made_gets_a_sentence(store, make, tmp_path):
     with pytest.raises(StoreError, match="cannot be changed"):
         Store(tmp_path / "missing", store.bundled).install(make("1.0"), "a command")
@@ -568,14 +543,3 @@ def test_failed_start_on_probation_keeps_the_way_back(store, make):
     assert running(store) == "colours 2.0"
     store.rollback("its owner went back")
     assert running(store) == "colours 1.0"
-
-
-@pytest.mark.parametrize("back", ["a delivered one", "the bundled one"])
-def test_link_offer_ignores_a_model_replaced_meanwhile(store, make, back):
-    """The owner rolls back while the machine is about to note that the offer runs already."""
-    if back == "a delivered one":
-        store.install(make(name="x", version="1.0"), "a test")
-    ran = store.install(make(name="x", version="2.0"), "a test")
-    gone_back_to = store.rollback("its owner went back")
-    link_offer(store, Offer("offered", variant="b"), ran)
-    assert store.read_state().current == gone_back_to
