@@ -64,7 +64,7 @@ def test_same_bundle_with_other_validators_is_not_swapped(tmp_path, server):
         server.put("/model.tflite", made_models.good(1), etag='"put-up-again"')
         rig.check()
         last = rig.until("committed", 2)
-        assert last.reason == "the same model is installed already" and rig.states.count("swapped") == 1
+        assert "installed" in last.reason and rig.states.count("swapped") == 1
         assert rig.check()["current"]
 
 
@@ -252,7 +252,7 @@ def test_candidate_that_crashes_twice_is_refused(rig, server, tmp_path):
     rig._thread.join(20)
     assert json.loads(journal.read_text())["entry"]["tries"] == 2
     rig.start()
-    assert "did not survive it 2 times" in rig.until("refused").reason
+    assert "2 times" in rig.until("refused").reason
     assert rig.runs == rig.would_run == "colours 1.0"
 
 
