@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs this clone as the service appliance, or upgrades the installed one. Run it as root on Raspberry Pi OS or
-# Debian (Bookworm or Trixie), 64-bit. Running it again changes nothing unless something is new.
+# Installs this clone as the service appliance, or upgrades the installed service. Run it as root on 64-bit Raspberry Pi
+# OS or Debian (Bookworm or Trixie). Running it again changes nothing unless something is new.
 #   --wheels DIR   install Python packages from this folder instead of the network (create it with scripts/wheels)
 #   --root FILE    trust this root.json of an update repository (copied to /etc/appliance/root.json)
 #   --dry-run      print what would be done, and change nothing
-#   --no-start     for an image that is not running: install everything, start and check nothing
-#   --wait S       seconds that a release may take to become ready, and to label its first frame (default 60)
-# If a release does not become ready in time, or labels nothing although the previous one did, the previous one returns.
+#   --no-start     install everything, but start and check nothing (for an image that is not running)
+#   --wait S       seconds within which a release must become ready, and then label its first frame (default 60)
+# If a release is not ready in time, or labels nothing although the previous one did, the installer switches back.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."

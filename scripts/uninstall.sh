@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Removes the appliance: the service, the program, the command. Settings (/etc/appliance), state such as models and
-# undelivered events (/var/lib/appliance) and the account are kept for another installation.
-#   --purge     remove those too
+# Removes the appliance: the service, the program, and the command. The settings (/etc/appliance), the state, such as
+# models and undelivered events (/var/lib/appliance), and the account are kept for a later installation.
+#   --purge     remove these too
 #   --dry-run   print what would be removed
 set -euo pipefail
 cd "$(dirname "$0")/.."

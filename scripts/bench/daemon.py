@@ -1,10 +1,10 @@
-"""Measure what the daemon costs on drawn scenes: start to first published label, resident memory, CPU share.
+"""Measure the cost of the daemon on drawn scenes: time to the first published label, resident memory, CPU share.
 
     scripts/bench-daemon [--model BUNDLE] [--seconds 30]
 
-The CPU share is compared with the cost of the frames themselves, measured on the same model before and after, in two
-ways: frames in a tight loop (as `appliance bench` does), and frames that arrive at the daemon's rate, for which the
-caches have gone cold. The ratios are share / (fps × frame cost). Uses the demo's broker.
+The CPU share is compared with the cost of labeling the frames, measured with the same model before and after the run,
+in two ways: with frames in a tight loop (as `appliance bench` does), and with frames at the daemon's rate, which find
+cold caches. The ratios are share / (fps × frame cost). The benchmark uses the demo's broker.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FPS = 5
 
 
 def cpu_s(pid: int) -> float:
-    """Return the user and system time of a process so far, in seconds (proc(5), fields 14 and 15)."""
+    """Return the user and system time that a process has used, in seconds (proc(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -40,13 +40,13 @@ def memory_mb(pid: int, name: str) -> float:
 
 
 def measure_frames_ms(model: str | None) -> list[float]:
-    """Return the CPU milliseconds of a whole frame: in a tight loop, and at the daemon's rate."""
+    """Return the CPU time of a whole frame in milliseconds: in a tight loop, and at the daemon's rate."""
     bundle = read_bundle(Path(model)) if model else read_device_bundle()
     return [measure(bundle).frame_ms, measure(bundle, 50, 1 / FPS).frame_ms]
 
 
 def run_in_process(model: str | None) -> list[float]:
-    """Run `measure_frames_ms` in a process of its own, so that what this one has loaded does not matter."""
+    """Run `measure_frames_ms` in a separate process, so that what this process has loaded does not affect it."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure_frames_ms, model).result()
 
@@ -76,7 +76,7 @@ def main() -> None:
             if not first_label.wait(60):
                 sys.exit("no label was published within 60 s")
             start_s = time.monotonic() - begin_s
-            time.sleep(3)  # until the work of the start itself is over
+            time.sleep(3)  # so that the work at startup is not measured
             cpu_before_s, time_before_s = cpu_s(daemon.pid), time.monotonic()
             time.sleep(arguments.seconds)
             share = (cpu_s(daemon.pid) - cpu_before_s) / (time.monotonic() - time_before_s)

@@ -1,10 +1,11 @@
-"""Measure the cost of the outbox and the delivery of a backlog, on this machine and its disk.
+"""Measure the cost of the outbox and the speed of delivering a backlog, on this machine and its disk.
 
     scripts/bench-outbox [--events N] [--folder DIR]
 
-Prints, for events written one at a time and in batches, events per second and bytes written to the disk per event (as
-the kernel counts them for this process in /proc/self/io), then how fast N events that were offered while the broker was
-down are delivered to a mosquitto once it is back. Use a folder on the disk in question: a RAM disk writes nothing.
+The benchmark prints the events per second and the bytes written to disk per event (as counted by the kernel for this
+process in /proc/self/io), for events written one at a time and in batches. It then prints how fast N events that were
+offered while the broker was down are delivered to mosquitto after it starts. Use a folder on the disk that you want to
+measure; a RAM disk writes nothing.
 """
 
 import argparse
@@ -35,7 +36,7 @@ MODEL = ModelIdentity("flowers", "1.2.0", "0" * 64)
 
 
 def make_event(number: int) -> dict[str, Any]:
-    """Return an outbox event as the daemon writes it: starts and ends in turn."""
+    """Return an outbox event as the daemon writes it; the events alternate between start and end."""
     started = Event(f"{number // 2:032x}", "started", "sunflower", 0.93, 0.93, time.time())
     ended = Event(started.id, "ended", "sunflower", 0.41, 0.97, started.started, started.started + 5)
     payload = EventPayload.from_event(ended if number % 2 else started, MODEL, TOPICS.device, "0" * 32, number)
@@ -43,7 +44,7 @@ def make_event(number: int) -> dict[str, Any]:
 
 
 def written_bytes() -> int:
-    """Return how many bytes this process has sent to the disk so far."""
+    """Return how many bytes this process has written to the disk."""
     for line in Path("/proc/self/io").read_text().splitlines():
         if line.startswith("write_bytes:"):
             return int(line.split()[1])
@@ -51,7 +52,7 @@ def written_bytes() -> int:
 
 
 def bench_writing(folder: Path, count: int, batch: int) -> None:
-    """Write events in batches; each batch also deletes the one before, as with a broker that keeps up."""
+    """Write events in batches, each of which also deletes the previous batch, as if the broker kept up."""
     outbox = Outbox(folder / f"batches-of-{batch}.db", 1_000_000, 604_800)
     events = [make_event(number) for number in range(count)]
     os.sync()
@@ -71,7 +72,7 @@ def bench_writing(folder: Path, count: int, batch: int) -> None:
 
 @contextmanager
 def run_mosquitto(folder: Path, port: int) -> Iterator[None]:
-    """Run a broker on a port of 127.0.0.1."""
+    """Run mosquitto on a port of 127.0.0.1 while the context is open."""
     program = which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if not program:
         raise SystemExit(
@@ -88,7 +89,7 @@ def run_mosquitto(folder: Path, port: int) -> Iterator[None]:
 
 
 def bench_delivery(folder: Path, count: int) -> None:
-    """Offer events while the broker is down, then start it and wait until it has acknowledged them all."""
+    """Offer events while the broker is down, then start the broker and wait until it has acknowledged them all."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -116,7 +117,7 @@ def bench_delivery(folder: Path, count: int) -> None:
     size = (written_bytes() - before) / count
     print(
         f"{count:,} events offered while the broker was down: delivered at {count / took_s:,.0f} events/s"
-        f" ({cpu_s / count * 1e6:.0f} µs of CPU each), {size:,.0f} bytes/event written to disk in all"
+        f" ({cpu_s / count * 1e6:.0f} µs of CPU time per event), {size:,.0f} bytes/event written to disk in total"
     )
 
 

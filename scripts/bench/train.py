@@ -1,14 +1,14 @@
-"""Measure the figures of training in the manual: scripts/bench-train FIGURE [--data FOLDER]
+"""Measure the training figures in the manual: scripts/bench-train FIGURE [--data FOLDER]
 
-    time        1,000 flowers pictures, and all of them: seconds, processor seconds, peak memory
-    accuracy    flowers, on the validation pictures, for several bases and for the published AutoML export
-    background  how many pictures of something else get a label from heads for flowers and for clothing
-    near        one label left out of the training: how many of its pictures get one of the other labels
-    latency     a trained model against its base, per invoke
-    small       10 labels with 10 pictures each
+    time        train on 1,000 flowers pictures, and on all of them: seconds, CPU seconds, peak memory
+    accuracy    the top-1 accuracy on the flowers validation pictures, for several bases and the published AutoML export
+    background  the share of pictures of something else that get a label from the heads for flowers and for clothing
+    near        leave one label out of the training: the share of its pictures that get one of the other labels
+    latency     the time per invoke of a trained model and of its base
+    small       train with 10 labels of 10 pictures each
 
-The data are the published models and pictures of the tests (APPLIANCE_TEST_DATA). Nothing is tuned here, and no picture
-of a test split is read.
+The data are the published models and pictures of the tests (APPLIANCE_TEST_DATA). No parameters are tuned here, and no
+picture of a test split is read.
 """
 
 import argparse
@@ -45,7 +45,9 @@ RECALL = 0.85
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     figures = {
         "time": measure_time, "accuracy": measure_accuracy, "background": measure_background, "near": measure_near,
         "latency": measure_latency, "small": measure_small,
@@ -60,11 +62,11 @@ def main() -> None:
     figures[arguments.figure](arguments.data, arguments.base)
 
 
-# time, small: the command itself, in a process of its own, with nothing remembered
+# time, small: run the command in a separate process with an empty cache
 
 
 def run_train(*arguments: object) -> tuple[float, float, float, str]:
-    """Run the command; return seconds, processor seconds, peak MB and its standard output."""
+    """Run the command; return its seconds, CPU seconds, peak memory in MB, and standard output."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
@@ -103,7 +105,7 @@ def measure_time(data: Path, _: str) -> None:
         }
         for name, arguments in runs.items():
             seconds, used, peak_mb, output = run_train(*arguments, "--base", base, "--out", Path(folder) / "out")
-            print(f"{name}: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most")
+            print(f"{name}: {seconds:.1f} s, {used:.1f} s of CPU time, at most {peak_mb:.0f} MB")
             print(f"  {output.splitlines()[1]}")
 
 
@@ -115,14 +117,14 @@ def measure_small(data: Path, _: str) -> None:
             {f"digit_{n}": 10 for n in range(10)},
         )
         seconds, used, peak_mb, _ = run_train(few, "--base", data / "models" / EXTRACTOR, "--out", Path(folder) / "out")
-        print(f"10 labels with 10 pictures: {seconds:.1f} s, {used:.1f} s of processor time, {peak_mb:.0f} MB at most")
+        print(f"10 labels of 10 pictures: {seconds:.1f} s, {used:.1f} s of CPU time, at most {peak_mb:.0f} MB")
 
 
-# accuracy, background, near: heads on features that are remembered between runs
+# accuracy, background, near: fit heads to features that are cached between runs
 
 
 class FeatureSet:
-    """The features of the pictures of a dataset, and their labels as indices."""
+    """Features of the pictures in a dataset, and the indices of their labels."""
 
     def __init__(self, base: Base, source: Path):
         dataset = open_dataset(source)
@@ -134,12 +136,12 @@ class FeatureSet:
 
 
 def open_both(base: Base, data: Path, name: str) -> tuple[FeatureSet, FeatureSet]:
-    """Return the training and the validation set of a dataset."""
+    """Return the features of the training set and the validation set of a dataset."""
     return FeatureSet(base, data / name / f"{name}_train.zip"), FeatureSet(base, data / name / f"{name}_val.zip")
 
 
 def extract_without_flowers(base: Base, data: Path) -> np.ndarray:
-    """Return the features of the pictures without flowers in images/."""
+    """Return the features of the pictures in images/ that show no flowers."""
 
     class Picture:
         def __init__(self, path: Path):
@@ -161,7 +163,7 @@ def measure_accuracy(data: Path, _: str) -> None:
 
 
 def score_automl(data: Path, judged: FeatureSet) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of the published AutoML export of flowers, and the targets in its order of labels."""
+    """Return the scores of the published AutoML flowers export, and the targets in its order of labels."""
     labeler = Labeler(read_bundle(data / "models" / "automl_mlkit_android"))
     scores = [labeler.score(read_picture(io.BytesIO(example.read_bytes()))) for example in judged.examples]
     return np.stack(scores), np.array([labeler.labels.index(example.label) for example in judged.examples])
@@ -171,7 +173,7 @@ def find_threshold(scores: np.ndarray, targets: np.ndarray, recall: float = RECA
     """Return the highest threshold at which this share of all pictures gets its own label as the best one."""
     right = np.where(scores.argmax(axis=1) == targets, scores.max(axis=1), -1.0)
     index = int(np.ceil(recall * len(targets))) - 1
-    # If fewer pictures are right at any threshold, the lowest score of a right one.
+    # If fewer pictures are right at every threshold, use the lowest score of a right one.
     return float(max(np.sort(right)[::-1][index], right[right >= 0].min()))
 
 
@@ -179,7 +181,7 @@ def measure_background(data: Path, base_name: str) -> None:
     base = open_base(data / "models" / base_name)
     sets = {name: open_both(base, data, name) for name in ("flowers", "clothing", "sign_digits")}
     without_flowers = extract_without_flowers(base, data)
-    print(f"shares that get a label, at the threshold with a recall of {RECALL} on validation ({base_name})")
+    print(f"share of pictures that get a label, at the threshold with a validation recall of {RECALL} ({base_name})")
     for name, other in (("flowers", "clothing"), ("clothing", "flowers"), ("sign_digits", "clothing")):
         learned, judged = sets[name]
         for given in (None, other):
@@ -190,7 +192,7 @@ def measure_background(data: Path, base_name: str) -> None:
             head = fit_head(labels, (x, y), (judged.values, judged.targets), given and "background", 0)
             ways = {"as trained": head}
             if given is None:
-                ways["softmax alone"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
+                ways["softmax only"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
             for way, tried in ways.items():
                 kinds = len(learned.labels)
                 threshold = find_threshold(tried.score(judged.values)[:, :kinds], judged.targets)
@@ -222,19 +224,19 @@ def measure_near(data: Path, base_name: str) -> None:
     base = open_base(data / "models" / base_name)
     for name, recall in (("flowers", 0.85), ("clothing", 0.75), ("sign_digits", 0.80)):
         learned, judged = open_both(base, data, name)
-        results: dict[str, list[float]] = {"as trained": [], "far gate alone": [], "softmax alone": []}
+        results: dict[str, list[float]] = {"as trained": [], "far gate only": [], "softmax only": []}
         for left in range(len(learned.labels)):
             labels = tuple(label for label in learned.labels if label != learned.labels[left])
             rest, known = learned.targets != left, judged.targets != left
             move = np.array([index - (index > left) for index in range(len(learned.labels))])
             head = fit_head(labels, (learned.values[rest], move[learned.targets[rest]]),
                             (judged.values[known], move[judged.targets[known]]), None, 0)  # fmt: skip
-            far_alone = RejectionGate(head.gate.subspace, head.gate.far, None, None) if head.gate else None
-            for way, gate in (("as trained", head.gate), ("far gate alone", far_alone), ("softmax alone", None)):
+            far_only = RejectionGate(head.gate.subspace, head.gate.far, None, None) if head.gate else None
+            for way, gate in (("as trained", head.gate), ("far gate only", far_only), ("softmax only", None)):
                 tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
                 threshold = find_threshold(tried.score(judged.values[known]), move[judged.targets[known]], recall)
                 results[way].append(measure_share(tried, judged.values[~known], threshold, len(labels)))
-        print(f"{name}, one label left out at a time, at a recall on the others of {recall} ({base_name})")
+        print(f"{name}, one label left out at a time, at a recall of {recall} on the others ({base_name})")
         for way, shares in results.items():
             each = ", ".join(f"{label} {value:.0%}" for label, value in zip(learned.labels, shares, strict=True))
             print(f"  {way}: {np.mean(shares):.1%} get another label ({each})")
@@ -266,7 +268,7 @@ def measure_latency(data: Path, base_name: str) -> None:
         old, new = (statistics.median(measured[20:]) for measured in times)
         sizes = [f"{file.stat().st_size:,} bytes" for file in files]
         print(
-            f"{base_name}: {old:.2f} ms, {sizes[0]}; with its new head {new:.2f} ms, {sizes[1]}: {new / old:.3f} times"
+            f"{base_name}: {old:.2f} ms, {sizes[0]}; with the new head {new:.2f} ms, {sizes[1]}: {new / old:.3f} times"
         )
 
 

@@ -1,12 +1,12 @@
-"""Measure the figures of updates in the manual: scripts/bench-updates FIGURE [--count N]
+"""Measure the update figures in the manual: scripts/bench-updates FIGURE [--count N]
 
     swaps   hot swaps while drawn scenes are labeled at 20 frames per second: intervals between frames, lost events
-    check   a check of the url source that finds nothing: requests, and bytes received
-    time    from T/model/check to `swapped` on T/update, and to `committed`
+    check   a check of the url source that finds nothing new: requests, and bytes received
+    time    the times from a message on T/model/check to `swapped` and to `committed` on T/update
 
-The models are the published ones of the tests' data (APPLIANCE_TEST_DATA): the AutoML export, and for `time` one of
-3.6 MB. A real mosquitto and a web server run on 127.0.0.1. Every figure is of the whole appliance as `appliance run`
-builds it.
+T is the device's topic prefix. The models are published models from the data of the tests (APPLIANCE_TEST_DATA): the
+AutoML export and, for `time`, a model of 3.6 MB. A real mosquitto and a web server run on 127.0.0.1. Every figure is
+measured on the whole appliance, as `appliance run` builds it.
 """
 
 import argparse
@@ -48,7 +48,7 @@ AROUND_S = 0.5
 
 
 class Recorder(ResultListener):
-    """Record when frames were labeled and when another engine took over, in seconds of the monotonic clock."""
+    """Record when frames were labeled and when the engine changed, in seconds of the monotonic clock."""
 
     def __init__(self) -> None:
         self.frames_s: list[float] = []
@@ -62,7 +62,7 @@ class Recorder(ResultListener):
 
 
 class Bench:
-    """An appliance on drawn scenes, a broker, and a web server that offers the model in any version."""
+    """An appliance with drawn scenes, a broker, and a web server that offers the model under any version."""
 
     def __init__(self, folder: Path, broker: Broker, server: ModelServer, seen: Observer, model: str, **update: Any):
         self.folder, self.server, self.seen = folder, server, seen
@@ -97,7 +97,7 @@ class Bench:
         return replace(self.bundle, identity=identity, confidence_threshold=0.2)
 
     def publish(self, version: str) -> None:
-        """Offer a version; the manifest has the hashes of its files."""
+        """Offer a version, whose manifest contains the hashes of its files."""
         folder = self.folder / version
         write_bundle(self.with_version(version), folder)
         self.server.put_folder(folder)
@@ -113,7 +113,7 @@ class Bench:
 
 
 def read_published(model: str, folder: Path) -> Bundle:
-    """Read a bundle, or make one in `folder` from a .tflite file, of the tests' data."""
+    """Read a bundle from the data of the tests; create it in `folder` if the data has only a .tflite file."""
     models = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data/models"
     if (models / model).is_dir():
         return read_bundle(models / model)
@@ -148,7 +148,7 @@ def run_bench(model: str = AUTOML, **update: Any) -> Iterator[Bench]:
 
 
 def measure_swaps(count: int) -> None:
-    """Print, for each swap, the longest interval between labeled frames near it, against the median there."""
+    """Print the longest interval between labeled frames near a swap, and compare it with the median interval there."""
     with run_bench() as bench:
         bench.recorder.swaps_s.clear()
         for index in range(1, count + 1):
@@ -165,12 +165,12 @@ def measure_swaps(count: int) -> None:
         ratios.append(max(intervals_ms) / statistics.median(intervals_ms))
     print(f"{len(swaps_s)} swaps at {FPS} frames per second, {len(frames_s)} frames")
     print(f"interval between frames within {AROUND_S:g} s of a swap: median {statistics.median(medians_ms):.1f} ms,")
-    print(f"  longest {max(longest_ms):.1f} ms, which is {max(ratios):.2f} times the median there")
+    print(f"  longest {max(longest_ms):.1f} ms; at most {max(ratios):.2f} times the median near the same swap")
     print(f"  swaps with an interval over twice the median: {sum(ratio > 2 for ratio in ratios)}")
     all_ms = to_intervals_ms(frames_s)
     long = sum(interval_ms > 2 * statistics.median(all_ms) for interval_ms in all_ms)
     print("whole run, downloads and probes included:")
-    print(f"  longest {max(all_ms):.1f} ms, {long} of {len(all_ms)} over twice the median")
+    print(f"  longest {max(all_ms):.1f} ms; {long} of {len(all_ms)} intervals over twice the median")
     print_lost_events([json.loads(payload) for payload in seen.payloads("appliance/t/event")])
 
 
@@ -180,7 +180,7 @@ def to_intervals_ms(times_s: list[float]) -> list[float]:
 
 
 def print_lost_events(events: list[dict[str, Any]]) -> None:
-    """Print how many events arrived, were lost (by their seq), and never ended."""
+    """Print how many events arrived, how many were lost (according to `seq`), and how many never ended."""
     seqs = {event["seq"] for event in events}
     lost = len(set(range(1, max(seqs) + 1)) - seqs)
     started, ended = ({event["id"] for event in events if event["type"] == kind} for kind in ("started", "ended"))
@@ -190,7 +190,7 @@ def print_lost_events(events: list[dict[str, Any]]) -> None:
 
 
 def measure_check(_: int) -> None:
-    """Print the cost of a check that finds nothing, with and without hashes in the manifest."""
+    """Print the cost of a check that finds nothing new, with and without hashes in the manifest."""
     for hashes in (True, False):
         with run_bench() as bench:
             bench.publish("2.0")
@@ -208,11 +208,11 @@ def measure_check(_: int) -> None:
             kind = "with hashes in the manifest" if hashes else "a plain AutoML export"
             print(f"{kind}: {len(requests)} requests, {received} bytes received, statuses {statuses}")
             if not answer["current"]:
-                raise SystemExit("the check found something newer, so it does not count")
+                raise SystemExit("the measurement is invalid, because the check found a newer model; try again")
 
 
 def measure_time(count: int) -> None:
-    """Print the times from the command on T/model/check to the steps on T/update, as a subscriber sees them."""
+    """Print the times from the command on T/model/check until a subscriber receives the steps on T/update."""
     swapped_s, committed_s = [], []
     with run_bench(LARGER, probation_s=3.0) as bench:
         size = bench.bundle.model_file.stat().st_size

@@ -2,7 +2,7 @@
 
     draw_terminal.py --title TITLE --out FILE.svg -- COMMAND ARGUMENT...
 
-The window brings its own dark background, so it is readable on light and on dark pages. Each line has a fixed length in
+The window has its own dark background, so it is readable on both light and dark pages. Each line has a fixed length in
 the drawing, so columns stay aligned in any monospace font.
 """
 
@@ -20,12 +20,12 @@ FONT_PX, CHARACTER_PX, LINE_PX, MARGIN_PX, BAR_PX = 14, 8.43, 20, 20, 34
 FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 BACKGROUND, BAR, BORDER, TEXT = "#0d1117", "#161b22", "#30363d", "#e6edf3"
 DIM, GREEN, BLUE, YELLOW = "#8b949e", "#7ee787", "#79c0ff", "#e3b341"
-# The first pattern that matches colors the text it matches.
+# The first pattern that matches a line colors the matched text.
 STYLES = [
     (re.compile(r"\bstarted\b"), GREEN),
     (re.compile(r"\bended\b"), DIM),
     (re.compile(r"\bupdate +\w+"), BLUE),
-    (re.compile(r"^\s+-- .*|^\s{13}\S.*"), YELLOW),  # and its second line
+    (re.compile(r"^\s+-- .*|^\s{13}\S.*"), YELLOW),  # a note, and its continuation line
     (re.compile(r"^(?!\$|\d\d:\d\d:\d\d)\S.*"), DIM),
 ]
 
@@ -70,7 +70,7 @@ def draw(title: str, output: str) -> str:
 
 
 def wrap(output: str) -> Iterator[str]:
-    """Yield the lines of the output, the long ones wrapped below their own indentation."""
+    """Yield the lines of the output; wrap long lines and repeat their indentation."""
     for line in output.rstrip().splitlines():
         indent = re.match(r"\s*(-- )?", line)
         yield from textwrap.wrap(
@@ -89,7 +89,7 @@ def draw_line(line: str, y_px: float) -> str:
 
 
 def color_parts(line: str) -> list[tuple[str, str]]:
-    """Return the parts of a line with their colors."""
+    """Split a line into parts and return each with its color."""
     for pattern, color in STYLES:
         if found := pattern.search(line):
             parts = [(line[: found.start()], TEXT), (found[0], color), (line[found.end() :], TEXT)]

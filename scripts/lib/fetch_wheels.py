@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Download the wheels that a device needs: the core dependencies in pyproject.toml and their dependencies.
 
-The locks also hold the packages of the tests, the demo and the workshop, which a device does not need. So this starts
-with the core dependencies, downloads them in the locked versions, reads their requirements from the wheels, and repeats
-until nothing new is required. Every file is checked against the lock's hashes before it is opened.
+The lock files also contain the packages of the tests, the demo, and the workshop, which a device does not need.
+Therefore this script starts with the core dependencies, downloads them in the locked versions, reads their requirements
+from the wheels, and repeats this until nothing new is required. Every file is checked against the hashes in the lock
+file before it is opened.
 
-Afterwards the folder holds `lock`, the lock's name. With --list nothing is downloaded: the wheels are present, and FILE
-lists exactly those that this device needs, with the lock's versions and hashes, for
-`pip install --no-index --find-links FOLDER --no-deps --require-hashes -r FILE`.
+Afterward, the file `lock` in the folder contains the name of the lock file. With --list, nothing is downloaded; the
+wheels must already be in the folder. FILE then lists exactly the wheels that this device needs, with their versions and
+hashes from the lock file, for `pip install --no-index --find-links FOLDER --no-deps --require-hashes -r FILE`.
 
-Needs a Python with pip, and nothing else.
+The script needs only a Python with pip.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-try:  # pip's own copies: a fresh virtual environment holds nothing but pip
+try:  # pip's own copies, because a new virtual environment contains only pip
     from pip._vendor.packaging.markers import default_environment
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
@@ -42,7 +43,11 @@ def main() -> int:
     parser.add_argument("lock", help="py311, py311-numpy1 or py313")
     parser.add_argument("folder", type=Path, help="the folder for the wheels")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="PACKAGE", help="already installed on the system"
+        "--without",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="leave out this package, because it is already installed on the system",
     )
     parser.add_argument(
         "--machine", choices=["x86_64", "aarch64"], help="the device's processor (default: this machine's)"
@@ -52,7 +57,7 @@ def main() -> int:
         "--list",
         type=Path,
         metavar="FILE",
-        help="download nothing; write the requirements that the folder satisfies to FILE",
+        help="download nothing; write the requirements of this device to FILE",
     )
     arguments = parser.parse_args()
     lock = read_lock(ROOT / "scripts/locks" / f"{arguments.lock}.txt")
@@ -62,7 +67,7 @@ def main() -> int:
     def obtain(lines: dict[str, str]) -> None:
         if arguments.list:
             if missing := sorted(name for name in lines if not find_wheels(folder, {name})):
-                raise SystemExit(f"fetch_wheels: {folder} has no wheel of {', '.join(missing)}")
+                raise SystemExit(f"fetch_wheels: {folder} contains no wheel of {', '.join(missing)}")
         else:
             download(list(lines.values()), folder, target)
 
@@ -75,12 +80,12 @@ def main() -> int:
 
 
 def resolve_target(machine: str | None, python: str | None) -> tuple[dict[str, str], list[str]]:
-    """Return the environment for markers, and pip's options, for a device with this processor and this Python."""
+    """Return the marker environment and pip's options for a device with this processor and this Python."""
     environment, target = default_environment(), []
     if machine or python:
         machine, python = machine or environment["platform_machine"], python or environment["python_version"]
         environment |= {"platform_machine": machine, "python_version": python, "python_full_version": f"{python}.0"}
-        # pip takes platforms in order of preference, and has no option for "up to".
+        # pip accepts platforms in order of preference, and has no option for "this version or older".
         target = ["--python-version", python, "--implementation", "cp"]
         for minor in range(NEWEST_GLIBC, 16, -1):
             target += ["--platform", f"manylinux_2_{minor}_{machine}"]
@@ -95,7 +100,7 @@ def collect_closure(
     environment: dict[str, str],
     obtain: Callable[[dict[str, str]], None],
 ) -> dict[str, str]:
-    """Return the lock's entry of each needed package; `obtain` puts the wheels of the given entries into `folder`."""
+    """Return the lock entry of each required package; `obtain` puts the wheels of the given entries into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     wanted = {canonicalize_name(Requirement(line).name) for line in core} - left_out
@@ -111,7 +116,7 @@ def collect_closure(
 
 
 def read_lock(lock: Path) -> dict[str, list[str]]:
-    """Return the entries of each package of a lock, with hashes; several if they differ by marker."""
+    """Return the lock entries of each package, with hashes; several if they have different markers."""
     entries: dict[str, list[str]] = {}
     for entry in re.findall(r"^[a-z0-9][^\n]*(?:\n[ \t]+[^\n]*)*\n", lock.read_text(encoding="utf-8"), re.MULTILINE):
         name = canonicalize_name(re.match(r"[A-Za-z0-9._-]+", entry)[0])
@@ -120,17 +125,17 @@ def read_lock(lock: Path) -> dict[str, list[str]]:
 
 
 def select_entry(lock: dict[str, list[str]], name: str, environment: dict[str, str]) -> str:
-    """Return the lock's entry of a package whose marker holds in this environment."""
+    """Return the lock entry of a package whose marker is true in this environment."""
     for entry in lock.get(name, ()):
         marker = Requirement(entry.split("\\")[0].split("--hash")[0].strip()).marker
         if marker is None or marker.evaluate(environment):
             return entry
-    raise SystemExit(f"fetch_wheels: {name} is required but not locked; run scripts/lock")
+    raise SystemExit(f"fetch_wheels: {name} is required but is not in the lock file; run scripts/lock")
 
 
 def download(lines: list[str], folder: Path, target: list[str]) -> None:
     """Download the wheels of these entries, each checked against its hashes."""
-    # The markers are already evaluated for the device; pip would evaluate them for this machine.
+    # Remove the markers, which were already evaluated for the device: pip would evaluate them for this machine.
     plain = [re.sub(r"^([^;\n\\]+?)\s*;[^\\\n]*", r"\1 ", line) for line in lines]
     listed = folder / "wanted.txt"
     listed.write_text("".join(plain), encoding="utf-8")

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Sourced by install.sh: the conditions that must hold before anything is changed. Each failure prints one sentence.
+# Sourced by install.sh: checks the conditions that must be met before anything is changed. A failure prints one sentence.
 
 PYTHON=/usr/bin/python3
-RELEASE_MB=700 # a release, the wheels it is made from, and some reserve
+RELEASE_MB=700 # for a release, the wheels from which it is created, and a reserve
 
 check_machine() {
   [ "$(uname -s)" = Linux ] || die "this system is $(uname -s), and the appliance runs on Linux only"
   [ "$(id -u)" = 0 ] || die "this needs root; run: sudo $0"
   command -v apt-get >/dev/null || die "apt-get is missing; use Raspberry Pi OS or Debian (Bookworm or Trixie)"
   if [ -n "$START" ] && [ ! -d /run/systemd/system ]; then
-    die "systemd is not running, and the appliance is a systemd service; in a container or an image use --no-start, or run it directly (appliance run)"
+    die "systemd is not running, and the appliance is a systemd service; in a container or an image, use --no-start, or run the program directly (appliance run)"
   fi
   command -v systemctl >/dev/null || die "systemctl is missing, and the appliance is a systemd service; install systemd"
   [ -x "$PYTHON" ] || step "install from apt: python3" apt_install python3 ||
@@ -20,14 +20,14 @@ check_machine() {
   case $version in
     3.11 | 3.12 | 3.13) ;;
     2.* | 3.? | 3.10) die "Python $version is too old; upgrade to Raspberry Pi OS Bookworm or Trixie (Python 3.11 or 3.13)" ;;
-    *) die "Python $version is newer than this release supports (3.11 to 3.13); look for a newer release" ;;
+    *) die "Python $version is newer than the versions that this release supports (3.11 to 3.13); get a newer release" ;;
   esac
   PYTHON_VERSION=$version
   [ -z "$WHEELS" ] || [ -d "$WHEELS" ] || die "$WHEELS is not a folder; create it with scripts/wheels"
   [ -z "$ROOT_FILE" ] || check_root_file
 }
 
-# The kernel alone proves nothing: Raspberry Pi OS (32-bit) runs 32-bit programs on a 64-bit kernel.
+# Checking the kernel is not enough: Raspberry Pi OS (32-bit) runs 32-bit programs on a 64-bit kernel.
 check_word_size() {
   local bits machine
   bits=$("$PYTHON" -c 'import struct; print(8 * struct.calcsize("P"))')
@@ -61,11 +61,11 @@ check_space() {
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
   free_mb=$(df -Pm "$folder" | awk 'NR == 2 {print $4}')
   [ "$free_mb" -ge "$RELEASE_MB" ] ||
-    die "only $free_mb MB are free for $PREFIX, and a release needs $RELEASE_MB MB; free some space (sudo apt-get clean) and run this again"
+    die "only $free_mb MB are free for $PREFIX, and a release needs $RELEASE_MB MB; free some space (sudo apt-get clean) and run the installer again"
 }
 
 is_installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
-# Not grep -q: it exits at the first match, and with pipefail the writer that is cut off would count as a failure.
+# Not grep -q: it exits at the first match, and with pipefail, the resulting SIGPIPE of apt-cache would count as a failure.
 is_available() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
 
 apt_install() {
@@ -84,10 +84,10 @@ install_packages() {
   for package in python3-venv ca-certificates; do
     if is_installed "$package"; then already "the package $package is installed"; else needed+=("$package"); fi
   done
-  # With wheels from a folder there may be no network, so apt's lists are used as they are.
+  # With wheels from a folder, there may be no network, so apt's existing package lists are used.
   if [ -z "$WHEELS" ] && { [ ${#needed[@]} -gt 0 ] || ! is_installed python3-picamera2; } && are_lists_old; then
     step "fetch apt's package lists" apt-get update -qq --error-on=any ||
-      die "apt's package lists could not be fetched; is there a network? (ping deb.debian.org; without one, use a folder of wheels: --wheels DIR)"
+      die "apt's package lists could not be fetched; is there a network? (ping deb.debian.org; without a network, use a folder of wheels: --wheels DIR)"
   fi
   if is_installed python3-picamera2; then
     already "the package python3-picamera2 is installed"
@@ -95,15 +95,15 @@ install_packages() {
     needed+=(python3-picamera2)
   else
     note "apt has no python3-picamera2; only Raspberry Pi OS provides it. The source \"pi\" (the Pi's own camera) is"
-    note "unavailable; USB and network cameras work (camera.source = \"/dev/video0\", \"rtsp://…\")."
+    note "not available, but USB and network cameras work (camera.source = \"/dev/video0\", \"rtsp://…\")."
   fi
   [ ${#needed[@]} -eq 0 ] || step "install from apt: ${needed[*]}" apt_install "${needed[@]}" ||
-    die "apt could not install ${needed[*]}; see its message above and check the network"
+    die "apt could not install ${needed[*]}; see apt's message above, and check the network"
 }
 
 are_lists_old() { [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -7 2>/dev/null | head -n 1)" ]; }
 
-# Choose the lock, and whether the release sees apt's picamera2 (with apt's numpy, which picamera2 was built for).
+# Choose the lock file, and whether the release uses apt's picamera2 (with apt's numpy, for which picamera2 was built).
 choose_lock() {
   PICAMERA2=''
   if "$PYTHON" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("picamera2") is None)' 2>/dev/null; then
@@ -115,7 +115,7 @@ choose_lock() {
   esac
   if [ -n "$PICAMERA2" ] && [ "$("$PYTHON" -c 'import numpy; print(numpy.__version__.split(".")[0])' 2>/dev/null)" = 1 ]; then
     [ "$LOCK" = py311 ] ||
-      die "apt's numpy is version 1 and Python is $PYTHON_VERSION, and no lock fits both; upgrade the system (sudo apt full-upgrade)"
+      die "apt's numpy is version 1 and Python is $PYTHON_VERSION, and no lock file supports both; upgrade the system (sudo apt full-upgrade)"
     LOCK=py311-numpy1
   fi
   [ -z "$WHEELS" ] || check_wheels
@@ -124,7 +124,7 @@ choose_lock() {
 check_wheels() {
   local made_for
   made_for=$(cat "$WHEELS/lock" 2>/dev/null) || die "$WHEELS was not made by scripts/wheels, or is incomplete; create it again"
-  # Packages that run with apt's numpy 1 run without it too, so wheels for a Pi fit any device with that Python.
+  # Packages that work with apt's numpy 1 also work without it, so wheels for a Pi work on any device with the same Python.
   if [ "$made_for $LOCK" = "py311-numpy1 py311" ]; then LOCK=py311-numpy1; fi
   [ "$made_for" = "$LOCK" ] ||
     die "$WHEELS was made for $made_for, and this device needs $LOCK; create it with scripts/wheels (for a Pi: --device bookworm or trixie)"

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sourced by install.sh: a release is a folder with its own virtual environment, created once and never changed.
-# `.complete` is written last, so a release without it is the remainder of an interrupted installation.
+# `.complete` is written last, so a release without it was left behind by an interrupted installation.
 
-# The version and 8 hex digits of everything a release is made from: another commit of one version is another release.
+# Print the version and 8 hex digits of a hash of everything that a release is built from, so that another commit of the
+# same version is a different release.
 release_name() {
   local version made_from
   version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' appliance/__init__.py)
@@ -51,13 +52,13 @@ make_environment() {
 }
 
 get_wheels() {
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$1/wheels" ${PICAMERA2:+--without numpy} || die "nothing was installed, and the previous release keeps running"
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$1/wheels" ${PICAMERA2:+--without numpy} || die "the packages could not be downloaded; nothing was installed, and the previous release keeps running"
 }
 
 install_wheels() {
   local wheels=${WHEELS:-$1/wheels} requirements=$1/requirements.txt log=$1/pip.log
   "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" ${PICAMERA2:+--without numpy} ||
-    die "$wheels does not fit this clone on Python $PYTHON_VERSION; create it again with scripts/wheels"
+    die "the wheels in $wheels are not those of this clone for Python $PYTHON_VERSION; create them again with scripts/wheels"
   "$1/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index --find-links "$wheels" --ignore-installed --no-deps \
     --require-hashes -r "$requirements" >"$log" 2>&1 || {
     tail -n 8 "$log" >&2; die "the packages could not be installed; see pip's message above, and check that the wheels are for this system (scripts/wheels)"; }
@@ -68,7 +69,7 @@ copy_program() {
   local site
   site=$("$1/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   cp -R appliance "$site/"
-  # Readable in the repository, not needed on a device.
+  # These are for readers of the repository; a device does not need them.
   rm -rf "$site/appliance/docs/decisions" "$site/appliance/docs/changelog.md"
   find "$site/appliance" -name __pycache__ -prune -exec rm -rf {} +
   "$1/venv/bin/python" -m compileall -q "$site/appliance"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by install.sh: switch from one release to the next, check the new one, and switch back when it fails.
-# While a switch is on trial, $PREFIX/upgrading holds the previous release (line 1) and whether it labeled frames
-# (line 2), and the previous unit file is kept beside it. The next installation finishes one that was interrupted, with
-# the same release to return to.
+# Sourced by install.sh: switches from one release to the next, checks the new release, and switches back if it fails.
+# Until the new release has passed, the file $PREFIX/upgrading contains the name of the previous release (line 1) and
+# whether it labeled frames (line 2), and the previous unit file is kept beside it. If an installation is interrupted, the
+# next one reads these files, so that it can still return to the same previous release.
 
 UPGRADING=$PREFIX/upgrading
 UNIT_BEFORE=$PREFIX/unit-before
@@ -17,7 +17,7 @@ report_interrupted_upgrade() {
   [ ! -e "$UPGRADING" ] || note "an earlier upgrade was interrupted; the release before it was $(head -n 1 "$UPGRADING")"
 }
 
-# The release to return to; empty at a first installation.
+# Print the release to return to, or nothing at the first installation.
 previous_release() {
   local old
   if [ -e "$UPGRADING" ]; then old=$(head -n 1 "$UPGRADING"); else old=$(current_release || true); fi
@@ -26,7 +26,7 @@ previous_release() {
 
 is_labeling() { "$PYTHON" scripts/lib/labels_frames.py; }
 
-# "yes" when the previous release labels frames, or did before the interrupted upgrade.
+# Print "yes" if the previous release labels frames, or did so before an interrupted upgrade.
 previous_labeled() { if [ -e "$UPGRADING" ]; then sed -n 2p "$UPGRADING"; elif is_labeling; then echo yes; fi; }
 
 switch_to_release() {
@@ -69,7 +69,7 @@ record_previous() {
 
 finish_upgrade() { [ -n "$DRY_RUN" ] || rm -f "$UPGRADING" "$UNIT_BEFORE"; }
 
-# Start the service if something is new or it does not run; fail if the release does not become ready and label.
+# Start the service if something is new or it is not running; fail if the release does not become ready or label frames.
 start_service() {
   if [ ! -e "$UPGRADING" ] && [ -z "$DRY_RUN$ROOT_CHANGED" ] && systemctl is-active -q "$SERVICE"; then
     already "the service runs"
@@ -100,7 +100,8 @@ start_service() {
 
 property() { systemctl show -P "$1" "$SERVICE"; }
 
-# Ready, and still the same process a little later: a release that exits soon after its start does not count.
+# Return whether the service is ready and is still the same process 3 s later, so that a release that exits soon after it
+# starts does not count as ready.
 is_ready() {
   local until=$((SECONDS + WAIT_S)) restarts pid
   restarts=$(property NRestarts)
@@ -116,7 +117,7 @@ is_ready() {
         ;;
       failed) return 1 ;;
     esac
-    # Restart=always retries forever; three exits are enough to decide.
+    # Restart=always retries forever; three exits are enough evidence of a failure.
     [ $(($(property NRestarts) - restarts)) -lt 3 ] || return 1
     sleep 0.3
   done
@@ -124,7 +125,7 @@ is_ready() {
 }
 
 switch_back() {
-  note "the last lines of its log:"
+  note "the last lines of the service's log:"
   journalctl -u "$SERVICE" -n 12 -o cat --no-pager 2>/dev/null | sed 's/^/   | /'
   if [ -z "$OLD" ] || { [ "$OLD" = "$RELEASE" ] && [ ! -e "$UNIT_BEFORE" ]; }; then
     warn "there is no earlier release to return to; fix the problem reported above and run the installer again"
@@ -140,7 +141,7 @@ switch_back() {
     finish_upgrade
     warn "$RELEASE failed, and $OLD runs again; the files of $RELEASE are kept in $RELEASES/$RELEASE"
   else
-    warn "$RELEASE failed, and $OLD does not start either; see: journalctl -u appliance"
+    warn "$RELEASE failed, and $OLD does not start either; see the log: journalctl -u appliance"
   fi
 }
 
@@ -153,7 +154,7 @@ show_check() {
   "$CURRENT/bin/appliance" check 2>&1 | sed 's/^/   /' || true
 }
 
-# Keep the current release and the newest other complete one.
+# Remove all releases except the current one and the newest other complete one.
 prune_releases() {
   local keep name names
   [ -d "$RELEASES" ] || return 0

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # these constants are read by the scripts that source this file
-# Sourced by install.sh and uninstall.sh: paths, and how a step is printed and executed (or only printed, with DRY_RUN).
-# Every line of output begins with "==" (already so), "->" (done now), "would" (--dry-run) or "!!" (an error).
+# Sourced by install.sh and uninstall.sh: defines the paths, and prints and runs each step (or only prints it, with DRY_RUN).
+# A line of output begins with "==" (already done), "->" (done now), "would" (--dry-run), or "!!" (an error).
 
 PREFIX=/opt/appliance
 RELEASES=$PREFIX/releases
@@ -22,7 +22,7 @@ die() {
   exit 1
 }
 
-# step DESCRIPTION COMMAND...: print the description and run the command; with DRY_RUN print only.
+# step DESCRIPTION COMMAND...: print the description and run the command; with DRY_RUN, only print.
 step() {
   local description=$1
   shift
@@ -35,18 +35,18 @@ step() {
   "$@"
 }
 
-# is_same FILE FILE: both exist and have the same contents.
+# is_same FILE FILE: return whether both exist and have the same contents.
 is_same() { [ -e "$1" ] && [ -e "$2" ] && cmp -s "$1" "$2"; }
 
-# put FILE TARGET MODE: replace the target in one step, so that a power cut leaves the old or the new file.
+# put FILE TARGET MODE: replace the target atomically, so that a power cut leaves either the old or the new file.
 put() { install -D -m "$3" "$1" "$2.new" && mv -T "$2.new" "$2"; }
 
-# link TARGET NAME: replace a symbolic link in one step.
+# link TARGET NAME: replace a symbolic link atomically.
 link() { ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"; }
 
 take_lock() {
   [ -z "$DRY_RUN" ] || return 0
   exec 9>/run/appliance-install.lock
-  # A child of an installer that was just killed may hold the lock for a moment longer.
+  # If an installer was just killed, its child processes may hold the lock a moment longer.
   flock -w 10 9 || die "another installation is running; wait until it has finished"
 }

@@ -1,7 +1,7 @@
 """Exit with status 0 if the running daemon labels frames; the installer runs this before and after an upgrade.
 
-Implements the control socket protocol itself (one JSON object per line), with the system's Python and nothing else, so
-that it works with the daemon of any release.
+This script implements the control socket protocol itself (one JSON object per line) and needs only the system's Python,
+so that it works with the daemon of any release.
 """
 
 import json

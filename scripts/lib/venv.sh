@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by scripts that need the project's own environment.
+# Sourced by scripts that need the project's virtual environment.
 #   PYTHON   the interpreter to use instead of python3
 #   VENV     the folder to use instead of .venv
 
@@ -7,7 +7,7 @@
 make_venv() {
   local venv=${VENV:-.venv} python=${PYTHON:-python3} version lock stamp
   command -v "$python" >/dev/null || {
-    echo "Python is missing; install Python 3.11 or 3.13 (sudo apt install python3 python3-venv)" >&2
+    echo "Python is missing; install Python 3.11, 3.12, or 3.13 (sudo apt install python3 python3-venv)" >&2
     return 1
   }
   version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -15,7 +15,7 @@ make_venv() {
     3.11 | 3.12) lock=py311 ;;
     3.13) lock=py313 ;;
     *)
-      echo "Python $version is not supported; use Python 3.11 or 3.13 (PYTHON=python3.13 $0)" >&2
+      echo "Python $version is not supported; use Python 3.11, 3.12, or 3.13 (PYTHON=python3.13 $0)" >&2
       return 1
       ;;
   esac
@@ -58,7 +58,7 @@ install_locked() { # install_locked VENV LOCK
   "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "scripts/locks/$2.txt"
 }
 
-# run_python SCRIPT ARGUMENT...: run a Python file of the project in .venv, in the caller's folder, with the test helpers.
+# run_python SCRIPT ARGUMENT...: run a Python file of the project with .venv and the test helpers, in the current folder.
 run_python() {
   local root script=$1
   shift
