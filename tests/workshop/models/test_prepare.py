@@ -36,12 +36,6 @@ def made_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_photographs_are_read_in_the_order_of_names(made_data):
-    read = list(read_photographs("flowers", "train"))
-    assert [photograph.label for photograph in read] == sorted(LABELS)
-    assert read[0].pixels.shape == (60, 80, 3)
-
-
 def test_prepared_pictures_have_their_groups_and_labels(made_data, capsys):
     prepare.prepare_pictures()
     pictures = prepare.load_pictures()

@@ -1,4 +1,4 @@
-"""The stages: which runs there are, which one is chosen, what happens without data; every module compiles."""
+"""The stages: which run is chosen, what happens without data; every module compiles."""
 
 import importlib.util
 import os
@@ -10,8 +10,6 @@ import pytest
 
 import appliance.workshop.models
 from appliance.workshop.models import stages
-from appliance.workshop.models.paths import BUNDLE, LABELS, OTHER_SETS
-from appliance.workshop.models.runs import RUNS
 from appliance.workshop.models.stages import Stage, choose_middle
 from support.paths import CHILD_ENVIRONMENT
 
@@ -44,17 +42,6 @@ def test_light_modules_load_no_large_library():
     child = subprocess.run([sys.executable, "-c", code], env=CHILD_ENVIRONMENT, capture_output=True, text=True)
     assert child.stdout.split() == []
     assert child.returncode == 0, child.stderr
-
-
-def test_paths_are_those_of_the_project():
-    assert (BUNDLE / "manifest.json").is_file()
-    assert (BUNDLE / "dict.txt").read_text().split()[:-1] == list(LABELS)
-
-
-def test_three_seeds_are_shippable_two_runs_are_not():
-    assert [name for name, run in RUNS.items() if run.is_shippable] == ["seed-1", "seed-2", "seed-3"]
-    assert [name for name, run in RUNS.items() if not run.is_shippable] == [f"only-{name}" for name in OTHER_SETS]
-    assert all(run.name == name for name, run in RUNS.items())
 
 
 def test_middle_of_three_and_upper_of_two_are_chosen():
