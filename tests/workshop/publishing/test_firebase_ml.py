@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.cli import main
 from appliance.errors import PublishError
 from appliance.workshop.publishing import firebase_ml
 from support import made_models
@@ -155,19 +154,3 @@ def test_model_with_other_embedded_labels_is_refused(tmp_path):
     )
     with pytest.raises(PublishError, match="labels inside the model differ"):
         firebase_ml.embed_labels(read_bundle(folder))
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--firebase-ml", "--name", "two words"], "'two words' cannot be the name of a model"),
-        (["--firebase-ml", "--tag", "a/b"], "'a/b' cannot be the tag"),
-        (["--firebase-ml", "--site", "site"], "--site cannot be combined with --firebase-ml"),
-        (["--firebase-ml", "--channel", "beta"], "--channel cannot be combined with --firebase-ml"),
-        (["--tag", "a"], "need --firebase-ml"),
-        ([], "push needs --site SITE and --keys DIR, or --firebase-ml"),
-    ],
-)
-def test_conflicting_arguments_are_reported(tmp_path, capsys, words, message):
-    assert main(["publish", "push", str(bundle_folder(tmp_path / "mine")), *words]) in (1, 2)
-    assert message in capsys.readouterr().err

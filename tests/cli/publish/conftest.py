@@ -1,0 +1,19 @@
+"""`appliance publish` on the site and keys below a test's folder."""
+
+import pytest
+
+from appliance.cli import main
+
+
+@pytest.fixture
+def publish(tmp_path, capsys):
+    """Runs one action on the site below the test's folder: exit status, standard output, standard error."""
+
+    def run(action, *words, site=tmp_path / "site", keys=tmp_path / "keys"):
+        status = main(
+            ["publish", action, *map(str, words), "--site", str(site), *(["--keys", str(keys)] if keys else [])]
+        )
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
