@@ -1,4 +1,5 @@
-"""The operator's side: datasets → training → evaluation → publishing.
+"""The operator's tools: datasets → training → evaluation → publishing.
 
-The daemon never imports it. Its parts need packages that only operators install, so each is imported on use.
+The daemon never imports this package. Its subpackages need libraries that only operators install, so each subpackage is
+imported on use.
 """

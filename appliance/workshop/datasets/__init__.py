@@ -1,4 +1,4 @@
-"""Datasets for training and evaluation: folders, zips and CSV indexes of labeled pictures."""
+"""Datasets for training and evaluation: folders, zips, and CSV indexes of labeled pictures."""
 
 from typing import TYPE_CHECKING, Any
 

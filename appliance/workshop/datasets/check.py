@@ -1,7 +1,7 @@
-"""Check a dataset before training: every picture is read and decoded once and compared with all others.
+"""Check a dataset before training: read and decode every picture once, and compare it with all others.
 
-What would spoil a model or stop a training is an error; what makes the model worse, or its figures too good, is a
-warning; the rest is a note. AutoML reported these faults after hours, or not at all.
+A finding is an error if it would ruin a model or stop training, and a warning if it would make the model worse or its
+figures too good. Anything else is a note. AutoML reported these problems after hours, or not at all.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from appliance.workshop.datasets.split_names import SPLITS
 
 
 class FindingLevel(StrEnum):
-    """How severe a finding is, the most severe first; errors make the check fail."""
+    """How severe a finding is, in descending order; errors make the check fail."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -31,12 +31,12 @@ class FindingLevel(StrEnum):
 
 # The level of each kind of problem, and its text for one and for several.
 _PROBLEM_FINDINGS: dict[ProblemKind, tuple[FindingLevel, str, str]] = {
-    ProblemKind.UNREADABLE: (FindingLevel.ERROR, "file is missing, damaged or not a picture",
-                             "files are missing, damaged or not pictures"),
+    ProblemKind.UNREADABLE: (FindingLevel.ERROR, "file is missing, damaged, or not a picture",
+                             "files are missing, damaged, or not pictures"),
     ProblemKind.TOO_LARGE: (FindingLevel.ERROR, "picture is larger than 30 MB", "pictures are larger than 30 MB"),
     ProblemKind.WRONG_FORMAT: (FindingLevel.ERROR,
-                               "picture is in an unsupported format, or not in the one that its name claims",
-                               "pictures are in an unsupported format, or not in the one that their names claim"),
+                               "picture is in an unsupported format, or its format does not match its name",
+                               "pictures are in an unsupported format, or their formats do not match their names"),
     ProblemKind.WRONG_NAME: (FindingLevel.ERROR, "label has an invalid name", "labels have invalid names"),
     ProblemKind.REFUSED: (FindingLevel.ERROR, "entry is refused", "entries are refused"),
     ProblemKind.WRONG_ROW: (FindingLevel.ERROR, "row of the index is invalid", "rows of the index are invalid"),
@@ -51,8 +51,8 @@ class DatasetFinding:
     Attributes:
         level: Errors make the check fail.
         kind: An identifier for programs.
-        message: How many there are, in words.
-        items: Each of them: a sentence, or the names of pictures that belong together.
+        message: The finding and its number, for people.
+        items: Each occurrence: a sentence, or the names of pictures that belong together.
     """
 
     level: FindingLevel
@@ -63,7 +63,7 @@ class DatasetFinding:
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """The number of a label's pictures, in total and in each split; `unassigned` have no split."""
+    """The number of pictures of a label, in total and in each split; `unassigned` counts those without a split."""
 
     label: str
     pictures: int
@@ -78,8 +78,8 @@ class DatasetReport:
     """The result of `check_dataset`.
 
     Attributes:
-        dataset: The dataset that was checked.
-        counts: One for each label, in their order.
+        dataset: The checked dataset.
+        counts: One per label, in the order of the labels.
         formats: Format → number of pictures.
         findings: Errors first.
     """
@@ -164,17 +164,19 @@ def _list_problems(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[D
 def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
     counts = Counter(example.label for example in dataset.examples)
     if too_few := [label for label in dataset.labels if counts[label] < MIN_PICTURES]:
-        message = f"{_count_labels(too_few)} fewer than {MIN_PICTURES} pictures, too few to train on"
+        message = f"{_count_labels(too_few)} fewer than {MIN_PICTURES} pictures, too few for training"
         yield DatasetFinding(FindingLevel.ERROR, "too_few", message, _list_counts(too_few, counts))
     if few := [label for label in dataset.labels if MIN_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         message = f"{_count_labels(few)} fewer than the recommended {RECOMMENDED_PICTURES} pictures"
         yield DatasetFinding(FindingLevel.WARNING, "few", message, _list_counts(few, counts))
     if len(dataset.labels) == 1:
-        message = "there is only one label; a model needs at least two to distinguish"
+        message = "there is only one label; a model needs at least two"
         yield DatasetFinding(FindingLevel.WARNING, "one_label", message, (dataset.labels[0],))
     if dataset.unlabeled:
         count = len(dataset.unlabeled)
-        message = f"{count} {'picture has' if count == 1 else 'pictures have'} no label and will not be trained on"
+        message = (
+            f"{count} {'picture has' if count == 1 else 'pictures have'} no label and will not be used for training"
+        )
         names = tuple(example.name for example in dataset.unlabeled)
         yield DatasetFinding(FindingLevel.NOTE, "unlabeled", message, names)
 
@@ -193,7 +195,7 @@ def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> 
     for index, group in enumerate(group_near_duplicates(scans)):
         near.setdefault(int(group), []).append(index)
     alike = [indexes for indexes in near.values() if len(indexes) > 1]
-    # A group of equal files only is reported as equal files.
+    # A group that consists only of equal files is reported as equal files.
     only_near = [indexes for indexes in alike if len({scans[index].sha256 for index in indexes}) > 1]
     undecodable = [indexes for indexes in same if scans[indexes[0]].thumbnail is None]
     kinds = [
@@ -202,11 +204,11 @@ def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> 
         (FindingLevel.WARNING, "near_two_labels", "pictures that look the same under two labels",
          _select_mixed(examples, only_near, "label")),
         (FindingLevel.WARNING, "across_splits",
-         "pictures that are or look the same in two splits, which makes the figures too good",
+         "pictures that are the same or look the same in two splits, which makes the figures too good",
          _select_mixed(examples, [*alike, *undecodable], "split")),
         (FindingLevel.WARNING, "duplicates", "the same file more than once", same),
         (FindingLevel.WARNING, "near_duplicates",
-         "pictures that look the same (resized, recompressed, mirrored, a moment later)", only_near),
+         "pictures that look the same (resized, recompressed, mirrored, or taken a moment later)", only_near),
     ]  # fmt: skip
     for level, kind, message, groups in kinds:
         if groups:

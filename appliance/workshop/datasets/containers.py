@@ -1,7 +1,8 @@
-"""Where the files of a dataset are: in a folder, in a zip, or listed by path. All are read without trusting them.
+"""Read the files of a dataset from a folder, from a zip, or by path, without trusting them.
 
-A zip is never unpacked to disk: its pictures are read one at a time, each within the limit for a picture, so that a zip
-bomb costs one read. Links inside a folder are not followed, so that a foreign dataset cannot name files outside.
+A zip is never unpacked to disk: its pictures are read one at a time, up to the size limit of a picture, so that a zip
+bomb costs only one read. Links inside a folder are not followed, so that an untrusted dataset cannot refer to files
+outside the folder.
 """
 
 import os
@@ -17,15 +18,15 @@ from typing import Protocol
 from appliance.errors import DatasetError, PictureError, describe_os_error
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 
-# zipfile reads the central directory as a whole: this is enough for 150,000 pictures with long names.
+# zipfile reads the whole central directory into memory; this limit is enough for 150,000 pictures with long names.
 MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
-# Pictures hardly shrink in a zip, so a larger ratio above a harmless size means a zip bomb.
+# Pictures hardly shrink in a zip, so a zip that exceeds both this ratio and the harmless size is a zip bomb.
 _MAX_COMPRESSION_RATIO = 100
 _HARMLESS_BYTES = 1 << 30
 # Files and folders that operating systems leave behind.
 _SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"}
 
-# What zipfile raises on a damaged entry (NotImplementedError, also for an encrypted one, is a RuntimeError).
+# The errors that zipfile raises for a damaged entry (NotImplementedError is a RuntimeError, as for an encrypted one).
 _DAMAGE_ERRORS = (KeyError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
@@ -41,7 +42,7 @@ class FileContainer(Protocol):
         ...
 
     def get_size_bytes(self, key: str) -> int:
-        """Return a file's size, unpacked.
+        """Return a file's unpacked size.
 
         Raises:
             PictureError: The file is missing.
@@ -54,7 +55,7 @@ class FileList:
 
     def read(self, key: str, limit_bytes: int) -> bytes:
         """Return a file's first bytes (see FileContainer)."""
-        self.get_size_bytes(key)  # reading a pipe or a device might never end
+        self.get_size_bytes(key)  # rejects a pipe or a device, from which reading might never end
         return _read_file(Path(key), limit_bytes)
 
     def get_size_bytes(self, key: str) -> int:
@@ -66,13 +67,13 @@ class FileList:
 
 
 class FolderContainer:
-    """The files below a folder."""
+    """The files in a folder and its subfolders."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def list_files(self) -> tuple[list[str], list[Problem]]:
-        """Return every file's path below the folder, sorted, and the problems; an unreadable subfolder is a problem.
+        """Return the relative path of every file, sorted, and the problems; an unreadable subfolder is a problem.
 
         Raises:
             DatasetError: The folder itself cannot be read.
@@ -87,7 +88,7 @@ class FolderContainer:
                     problems.append(_unprintable_name(name))
                 elif entry.is_symlink():
                     problems.append(
-                        Problem(ProblemKind.REFUSED, name, f"{name} is a link; replace it by the file itself")
+                        Problem(ProblemKind.REFUSED, name, f"{name} is a link; replace it with the file itself")
                     )
                 elif entry.is_dir():
                     folders.append(name)
@@ -120,7 +121,7 @@ class FolderContainer:
 
 
 class ZipContainer:
-    """The entries of a zip; each process opens the file anew, because a shared file position would mix up reads."""
+    """The entries of a zip. Each process opens it separately, because a shared file position would mix up reads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -144,7 +145,7 @@ class ZipContainer:
         unpacked_bytes, packed_bytes = sum(entry.file_size for entry in entries), self.path.stat().st_size
         if unpacked_bytes > max(_HARMLESS_BYTES, _MAX_COMPRESSION_RATIO * packed_bytes):
             sizes = f"{packed_bytes / 1e6:.1f} MB would unpack to {unpacked_bytes / 1e9:.1f} GB"
-            raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which pictures never do")
+            raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which is impossible for pictures")
         names: dict[str, None] = {}
         problems = []
         for entry in entries:
@@ -164,7 +165,7 @@ class ZipContainer:
         return sorted(names), problems
 
     def read(self, key: str, limit_bytes: int) -> bytes:
-        """Return an entry's first bytes (see FileContainer); zipfile returns no more than the entry declares."""
+        """Return an entry's first bytes (see FileContainer); zipfile never returns more than the declared size."""
         try:
             with self._open_archive().open(key) as entry:
                 return entry.read(limit_bytes)
@@ -188,12 +189,12 @@ class ZipContainer:
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether an operating system left this file or folder behind, or hides it."""
+    """Return whether an operating system created this file or folder, or hides it."""
     return (name.startswith(".") and name not in (".", "..")) or name in _SYSTEM_FILES
 
 
 def is_outside_folder(name: str) -> bool:
-    """Return whether a relative path leads out of its folder on any operating system."""
+    """Return whether a relative path points outside its folder on any operating system."""
     path = PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts or "\\" in name or "\x00" in name or name[1:2] == ":"
 
@@ -236,7 +237,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _read_directory_bytes(path: Path) -> int:
-    """Return the size of a zip's central directory by its end record (APPNOTE 4.3.14 to 4.3.16); 0 if there is none."""
+    """Read the size of a zip's central directory from its end record (APPNOTE 4.3.14 to 4.3.16); 0 if there is none."""
     with path.open("rb") as file:
         size_bytes = file.seek(0, os.SEEK_END)
         start = file.seek(max(0, size_bytes - 22 - 20 - 0xFFFF))
@@ -245,7 +246,8 @@ def _read_directory_bytes(path: Path) -> int:
         if end < 0 or len(tail) - end < 22:
             return 0
         directory_bytes = int.from_bytes(tail[end + 12 : end + 16], "little")
-        # Like zipfile, expect the 64-bit record directly before its locator, and that directly before the end record.
+        # Like zipfile, expect the 64-bit record directly before its locator, and the locator directly before the end
+        # record.
         if end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07" and start + end >= 76:
             file.seek(start + end - 76)
             record = file.read(56)
@@ -259,16 +261,16 @@ def _unprintable_name(name: str) -> Problem:
 
 
 def _refusal_reason(entry: zipfile.ZipInfo) -> str | None:
-    """Return why an entry is refused; None if it is not."""
+    """Return the reason why an entry is refused, or None if it is accepted."""
     file_type = stat.S_IFMT(entry.external_attr >> 16)
     if "\\" in entry.filename and not is_outside_folder(entry.filename.replace("\\", "/")):
-        return "has backslashes instead of slashes, as some Windows programs write them; pack it with another program"
+        return "has backslashes instead of slashes, which some Windows programs write; pack it with another program"
     reasons = {
-        "leads out of the zip's folder": is_outside_folder(entry.filename),
+        "points outside the zip's folder": is_outside_folder(entry.filename),
         "is a link; pack the file itself": file_type == stat.S_IFLNK,
         "is neither a file nor a folder": file_type not in (0, stat.S_IFREG),
         "is encrypted; pack it without a password": entry.flag_bits & 1,
-        "is compressed by an unsupported method; pack it stored or deflated": entry.compress_type
+        "is compressed with an unsupported method; pack it stored or deflated": entry.compress_type
         not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -1,12 +1,12 @@
-"""A CSV index: one picture per row, in the format of AutoML Vision.
+"""Read a CSV index: one picture per row, in the format of AutoML Vision.
 
     [TRAIN|VALIDATION|TEST|UNASSIGNED,]PATH-OR-URL[,LABEL]
 
 (cloud.google.com/automl/docs/reference/rest/v1/InputConfig, "AutoML Vision, Classification"). A path is relative to the
-CSV's folder; a gs:// URL, with its percent signs decoded, is looked up in the local copy of its bucket (--gs). A row
-without a label is an unlabeled picture; a row with two labels is for another kind of model and is refused. The first
-row may name the columns (set, path, label; others are ignored) in any order.
-Nothing outside the CSV's folder and the named copies is read, unless a row gives an absolute path.
+CSV's folder; a gs:// URL, after percent-decoding, is looked up in the local copy of its bucket (--gs). A row without a
+label is an unlabeled picture; a row with two labels is for another kind of model and is refused. The first row may name
+the columns (set, path, label; others are ignored) in any order.
+Nothing outside the CSV's folder and these local copies is read, unless a row contains an absolute path.
 """
 
 import csv
@@ -40,7 +40,7 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The index of each column; without a header, a first column with splits is recognized row by row."""
+    """The index of each column; without a header, a split in the first column is recognized row by row."""
 
     path: int
     label: int | None
@@ -62,7 +62,7 @@ class _RowError(ValueError):
 
 
 class _RefusedPathError(ValueError):
-    """A row names a picture that must not or cannot be opened."""
+    """A row refers to a picture that must not or cannot be opened."""
 
 
 class _UnmappedBucketError(Exception):
@@ -71,7 +71,7 @@ class _UnmappedBucketError(Exception):
 
 @dataclass(slots=True)
 class _RowReader:
-    """Resolves rows one by one and collects their problems."""
+    """Resolve rows one by one and collect their problems."""
 
     index: Path
     gs_folders: Mapping[str, Path]
@@ -109,7 +109,7 @@ class _RowReader:
         """Raise DatasetError if rows name buckets without a local copy."""
         if self._unmapped:
             raise DatasetError(
-                f"{self.index} names {sum(self._unmapped.values())} pictures in {', '.join(self._unmapped)}, which has "
+                f"{self.index} lists {sum(self._unmapped.values())} pictures in {', '.join(self._unmapped)}, which has "
                 f"no local copy; copy the bucket to a folder and pass --gs {next(iter(self._unmapped))}=FOLDER"
             )
 
@@ -122,10 +122,10 @@ def read_rows(index: Path, gs_folders: Mapping[str, Path]) -> tuple[list[IndexRo
         gs_folders: gs://bucket, or gs://bucket/folder → the folder of its local copy.
 
     Returns:
-        The valid rows, and the problems of the others.
+        The valid rows, and the problems of the other rows.
 
     Raises:
-        DatasetError: The file cannot be read, is not CSV, or names a bucket that is missing in `gs_folders`.
+        DatasetError: The file cannot be read, is not CSV, or refers to a bucket that is not in `gs_folders`.
     """
     reader = _RowReader(index, gs_folders)
     columns: _Columns | None = None
@@ -142,9 +142,7 @@ def _read_cells(index: Path) -> list[tuple[int, list[str]]]:
     """Return (line number, stripped cells) of each row that is not empty."""
     try:
         if index.stat().st_size > MAX_INDEX_BYTES:
-            raise DatasetError(
-                f"{index} is larger than the {MAX_INDEX_BYTES // 1_000_000} MB that a CSV index may have"
-            )
+            raise DatasetError(f"{index} is larger than {MAX_INDEX_BYTES // 1_000_000} MB, the limit for a CSV index")
         text = index.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{index} cannot be read: {describe_os_error(error)}") from error
@@ -181,16 +179,16 @@ def _parse_row(cells: list[str], columns: _Columns) -> _Cells:
         set_word = cells[columns.set] if columns.set is not None else ""
         name, labels = cells[columns.path], [cells[columns.label]] if columns.label is not None else []
     else:
-        # The word alone distinguishes a set from a picture: no picture is named TRAIN without a suffix.
+        # The word is enough to tell a split from a picture: no picture is named TRAIN without a suffix.
         has_set = cells[0] == "" or parse_split(cells[0]) is not None or cells[0].upper() == _UNASSIGNED
         set_word, (name, *labels) = (cells[0], cells[1:] or [""]) if has_set else ("", cells)
     split = parse_split(set_word)
     if split is None and set_word and set_word.upper() != _UNASSIGNED:
-        raise _RowError(f"has {set_word!r} instead of TRAIN, VALIDATION, TEST or UNASSIGNED")
+        raise _RowError(f"has {set_word!r} instead of TRAIN, VALIDATION, TEST, or UNASSIGNED")
     if not name:
-        raise _RowError("names no picture")
+        raise _RowError("contains no picture")
     if not is_printable(name):
-        raise _RowError(f"names a picture with characters that cannot be printed: {name!r}")
+        raise _RowError(f"contains a picture name with characters that cannot be printed: {name!r}")
     labels = list(dict.fromkeys(label for label in labels if label))
     if len(labels) > 1:
         raise _RowError(f"gives {name} {len(labels)} labels ({', '.join(labels[:3])}); a picture has one")
@@ -198,11 +196,11 @@ def _parse_row(cells: list[str], columns: _Columns) -> _Cells:
 
 
 def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:
-    """Return the path of the picture that a row names.
+    """Return the path of the picture in a row.
 
     Raises:
         _UnmappedBucketError: Its bucket has no local copy.
-        _RefusedPathError: It leads out of the folder, is on another machine, or cannot be looked up.
+        _RefusedPathError: It points outside the folder, is on another machine, or cannot be looked up.
     """
     try:
         path = _locate(name, folder, gs_folders)
@@ -230,7 +228,7 @@ def _locate(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:
     decoded = _join_inside(gs_folders[prefix], unquote(encoded), name)
     if decoded.exists():
         return decoded
-    # A bucket may hold a name that contains a percent sign, and the CSV may have it unencoded.
+    # A name in a bucket may contain a percent sign, and the CSV may contain that name without encoding.
     literal = _join_inside(gs_folders[prefix], encoded, name)
     return literal if literal.exists() else decoded
 
@@ -243,5 +241,5 @@ def _join_inside(folder: Path, relative: str, name: str) -> Path:
     """
     path = folder / relative
     if "\x00" in relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise _RefusedPathError(f"{name} leads out of {folder} and is refused")
+        raise _RefusedPathError(f"{name} points outside {folder} and is refused")
     return path

@@ -1,9 +1,9 @@
 """The parts of a dataset: labeled pictures, unlabeled pictures, and the problems of everything else.
 
-A picture is known by name and read only on demand, so a dataset of any size opens at almost no cost.
-The limits are those of AutoML Vision Edge, whose datasets this project accepts unchanged
-(firebase.google.com/docs/ml/train-image-labeler): 30 MB per picture, label names of at most 32 of A–Z, a–z, 0–9 and _,
-at least 10 pictures per label, preferably 100.
+A dataset contains the names of its pictures and reads a picture only when it is needed, so a dataset of any size opens
+at almost no cost. The limits are those of AutoML Vision Edge, whose datasets this project accepts unchanged
+(firebase.google.com/docs/ml/train-image-labeler): 30 MB per picture, label names of at most 32 characters from A–Z,
+a–z, 0–9, and _, and at least 10 pictures per label, preferably 100.
 """
 
 import re
@@ -45,12 +45,12 @@ class Example:
     """One picture.
 
     Attributes:
-        name: The path, the zip entry or the URL, for people.
+        name: The path, zip entry, or URL, for people.
         label: None for an unlabeled picture.
         split: The split that the dataset assigns; None if it assigns none.
-        container: Holds the picture's bytes, under `key`.
+        container: Contains the picture's bytes, under `key`.
         prediction: The device's prediction, for a collected frame.
-        sidecar: The key of the file that holds the prediction.
+        sidecar: The key of the file that contains the prediction.
     """
 
     name: str
@@ -70,21 +70,21 @@ class Example:
         content = self.container.read(self.key, MAX_PICTURE_BYTES + 1)
         if len(content) > MAX_PICTURE_BYTES:
             raise PictureError(
-                f"{self.name} is larger than the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have"
+                f"{self.name} is larger than {MAX_PICTURE_BYTES // 1_000_000} MB, the limit for a picture"
             )
         return content
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Pictures to train on or to evaluate.
+    """Pictures for training or evaluation.
 
     Attributes:
-        source: The folder, zip or CSV index.
+        source: The folder, zip, or CSV index.
         labels: Every label, sorted, including labels whose pictures are all unusable.
         examples: The labeled pictures, in a fixed order.
-        unlabeled: The other pictures: reported, never trained on.
-        problems: What is not used.
+        unlabeled: The other pictures, which are reported but never used for training.
+        problems: The files, labels, and rows that are not used.
     """
 
     source: Path
@@ -95,8 +95,10 @@ class Dataset:
 
 
 def label_name_error(label: str) -> str | None:
-    """Return what is wrong with a label's name and a better one; None if the name is valid."""
+    """Return a message that describes the problem with a label's name and suggests another; None if it is valid."""
     if _LABEL.fullmatch(label):
         return None
     better = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:32] or "label"
-    return f"the label {label!r} is not 1 to 32 of A–Z, a–z, 0–9 and _; rename it, for example to {better!r}"
+    return (
+        f"the label {label!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r}"
+    )

@@ -1,8 +1,8 @@
 """Find pictures that a dataset contains more than once: with the same bytes or the same appearance.
 
-Near duplicates on both sides of a split make a model look better than it is, so splits are assigned by the groups
-found here. Every pair is compared, in blocks: 3,000 pictures are 4.5 million pairs and take a second; reading them
-takes longer.
+Near duplicates in different splits make a model look better than it is, so each group that is found here is assigned to
+one split. Every pair is compared, in blocks: comparing the 4.5 million pairs of 3,000 pictures takes a second; reading
+the pictures takes longer.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ _BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class PictureScan:
-    """What one reading of a picture found.
+    """The result of reading one picture.
 
     Attributes:
         sha256: The hash of the file's bytes; None if they could not be read.
         format: JPEG, PNG, …; None if the file could not be read.
         thumbnail: (16, 16, 3) uint8; None if the file is not a picture or is damaged.
-        error: Why it is None.
+        error: Why `thumbnail` is None.
     """
 
     sha256: bytes | None
@@ -62,14 +62,14 @@ def group_near_duplicates(scans: Sequence[PictureScan]) -> np.ndarray:
 
     Returns:
         (pictures,) int: the group of each picture, numbered in the order of their first pictures; a picture without
-        near duplicates has a group of its own.
+        near duplicates is the only one in its group.
     """
     groups = _DisjointSets(len(scans))
     readable = [(index, scan.thumbnail) for index, scan in enumerate(scans) if scan.thumbnail is not None]
     if readable:
         indexes = [index for index, _ in readable]
         thumbnails = np.stack([pixels for _, pixels in readable])
-        # Join equal thumbnails first, so that a thousand copies of one picture do not make half a million pairs.
+        # Join equal thumbnails first, so that a thousand copies of one picture do not produce half a million pairs.
         unique, first, inverse = np.unique(
             thumbnails.reshape(len(readable), -1), axis=0, return_index=True, return_inverse=True
         )

@@ -1,8 +1,8 @@
-"""Decide which files of a dataset are pictures, by their first bytes, and compare them with their names.
+"""Decide by their first bytes which files of a dataset are pictures, and compare their formats with their names.
 
-AutoML accepts JPEG, PNG, GIF, BMP and ICO. A file whose name claims one format and whose content is another is refused:
-it is nearly always a web page or an error message saved under a picture's name, or a picture on which the operator's
-other programs will fail.
+AutoML accepts JPEG, PNG, GIF, BMP, and ICO. A file whose content does not match the format in its name is refused: it
+is nearly always a web page or an error message saved under a picture's name, or a picture on which the operator's other
+programs will fail.
 """
 
 from pathlib import PurePosixPath
@@ -21,10 +21,10 @@ _HEAD_BYTES = 64
 
 
 def check_picture_file(container: FileContainer, key: str, name: str, *, is_listed: bool = False) -> Problem | None:
-    """Return why a file cannot be used as a picture, by its name, size and first bytes; None if it can.
+    """Return why a file cannot be used as a picture, by its name, size, and first bytes; None if it can.
 
     Args:
-        container: Holds the file under `key`.
+        container: Contains the file under `key`.
         key: See FileContainer.
         name: The file's name for people.
         is_listed: Whether an index lists the file as a picture, so that it cannot be skipped as something else.
@@ -41,7 +41,7 @@ def check_picture_file(container: FileContainer, key: str, name: str, *, is_list
             return Problem(ProblemKind.UNREADABLE, name, f"{name} is not a picture")
         return Problem(ProblemKind.SKIPPED, name, f"{name} is not a picture and was skipped")
     if size_bytes > MAX_PICTURE_BYTES:
-        limit = f"the {MAX_PICTURE_BYTES // 1_000_000} MB that a picture may have"
+        limit = f"{MAX_PICTURE_BYTES // 1_000_000} MB, the limit for a picture"
         message = f"{name} has {size_bytes / 1e6:.1f} MB, more than {limit}; make it smaller"
         return Problem(ProblemKind.TOO_LARGE, name, message)
     return _compare_formats(name, suffix, claimed, actual)
@@ -51,7 +51,7 @@ def _compare_formats(name: str, suffix: str, claimed: str | None, actual: str | 
     if actual is None and claimed is not None:
         return Problem(ProblemKind.UNREADABLE, name, f"{name} is not a picture, although its name claims {claimed}")
     if actual not in SUFFIXES:
-        message = f"{name} is {actual or suffix[1:].upper()}; supported are JPEG, PNG, GIF, BMP and ICO"
+        message = f"{name} is {actual or suffix[1:].upper()}; supported formats are JPEG, PNG, GIF, BMP, and ICO"
         return Problem(ProblemKind.WRONG_FORMAT, name, message)
     if claimed is None and suffix:
         message = f"{name} contains {actual}, which its name does not show; rename it to {SUFFIXES[actual]}"

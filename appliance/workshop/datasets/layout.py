@@ -1,9 +1,9 @@
-"""What the folders of a dataset mean: one folder per label, optionally below TRAIN, VALIDATION and TEST.
+"""Interpret the folders of a dataset: one folder per label, optionally inside TRAIN, VALIDATION, and TEST.
 
-AutoML's structured form is LABEL/picture. Three common variations are read as intended: a zip of the folder that holds
-the label folders; label folders below two or more of train, validation, test and unassigned (this is how `appliance
-dataset pack` stores splits); and pictures next to the label folders, which are unlabeled. A single TRAIN, VALIDATION or
-TEST is also a split if it is written in capitals and all its pictures are in subfolders.
+AutoML's structured form is LABEL/picture. Three common variations are read as intended: a zip of the folder that
+contains the label folders; label folders inside two or more of train, validation, test, and unassigned (this is how
+`appliance dataset pack` stores splits); and pictures next to the label folders, which are unlabeled. A single TRAIN,
+VALIDATION, or TEST is also a split if it is written in capitals and all its pictures are in subfolders.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ _SPLIT_WORDS: dict[str, Split] = {
 
 @dataclass(frozen=True, slots=True)
 class PathMeaning:
-    """The label and the split that a picture's folders stand for."""
+    """The label and the split that a picture's folders specify."""
 
     label: str | None
     split: Split | None
 
 
 def parse_split(word: str) -> Split | None:
-    """Return the split that a word (TRAIN, val, …) stands for; None for any other word."""
+    """Return the split that a word (TRAIN, val, …) names; None for any other word."""
     return _SPLIT_WORDS.get(word.strip().lower())
 
 
@@ -38,8 +38,9 @@ def classify_paths(names: Sequence[str], unusable: Sequence[str] = ()) -> list[P
     """Return the label and split of each path, in the same order.
 
     Args:
-        names: Paths below the dataset's folder, with slashes.
-        unusable: Paths of unusable pictures, whose meanings follow; they do not influence what the folders mean.
+        names: Paths relative to the dataset's folder, with slashes.
+        unusable: Paths of unusable pictures. Their labels and splits are appended to the result, but they do not affect
+            the interpretation of the folders.
     """
     folders = [PurePosixPath(name).parent.parts for name in names]
     unusable_folders = [PurePosixPath(name).parent.parts for name in unusable]
@@ -50,7 +51,7 @@ def classify_paths(names: Sequence[str], unusable: Sequence[str] = ()) -> list[P
         and "" not in tops
         and any(len(parts) > 1 for parts in folders)
     ):
-        # One folder encloses the whole dataset.
+        # One folder contains the whole dataset.
         folders = [parts[1:] for parts in folders]
         unusable_folders = [parts[1:] if parts[:1] == (*tops,) else () for parts in unusable_folders]
     has_splits = _has_split_folders(folders)
@@ -68,7 +69,7 @@ def _has_split_folders(folders: Sequence[tuple[str, ...]]) -> bool:
     nested = [parts for parts in folders if parts]
     words = {parts[0] for parts in nested}
     if len({word.lower() for word in words}) == 1:
-        # A label may be named train, but hardly TRAIN with only subfolders in it.
+        # A label may be named train, but a label named TRAIN that contains only subfolders is very unlikely.
         return words <= {split.upper() for split in SPLITS} and all(len(parts) > 1 for parts in nested)
     return all(parse_split(word) or word.lower() == UNASSIGNED for word in words) and any(
         len(parts) > 1 for parts in nested

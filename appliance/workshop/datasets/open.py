@@ -1,7 +1,7 @@
 """Open a dataset in any form that AutoML Vision Edge accepts: a structured folder or zip, or a CSV index.
 
-Opening reads every file's name, size and first bytes, no more. A file that cannot be used becomes a Problem and never
-stops the rest.
+Opening reads only the name, size, and first bytes of each file. A file that cannot be used becomes a Problem and does
+not prevent the others from being used.
 """
 
 import json
@@ -39,22 +39,22 @@ class _Content:
 def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = None) -> Dataset:
     """Open a dataset: a folder, a .zip, or a .csv index.
 
-    Every file's name, size and first bytes are read; pictures are decoded later, on use.
+    This reads the name, size, and first bytes of every file; pictures are decoded later, on use.
 
     Args:
-        argument: The DATASET of the command line.
+        argument: The DATASET argument of the command line.
         gs_folders: For a CSV with gs:// URLs: gs://bucket → the folder of its local copy (see parse_gs_folders).
 
     Returns:
         The dataset. Labels with an invalid name are included, and listed among the problems.
 
     Raises:
-        DatasetError: The dataset is missing, has none of the three forms, cannot be read, is refused as a whole, or
+        DatasetError: The dataset is missing, is in none of the three formats, cannot be read, is refused as a whole, or
             has no usable picture.
     """
     source = Path(argument)
     if not source.exists():
-        raise DatasetError(f"{source} does not exist; a dataset is a folder, a .zip or a .csv index")
+        raise DatasetError(f"{source} does not exist; a dataset is a folder, a .zip, or a .csv index")
     if source.is_dir():
         content = _read_structured(FolderContainer(source))
     elif source.suffix.lower() == ".csv":
@@ -62,7 +62,7 @@ def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = N
     elif source.suffix.lower() == ".zip":
         content = _read_structured(ZipContainer(source))
     else:
-        raise DatasetError(f"{source} is not a dataset; a dataset is a folder, a .zip or a .csv index")
+        raise DatasetError(f"{source} is not a dataset; a dataset is a folder, a .zip, or a .csv index")
     if not content.examples:
         reason = f": {content.problems[0].message}" if content.problems else ""
         raise DatasetError(f"{source} has no usable picture (JPEG, PNG, GIF, BMP, ICO){reason}")
@@ -82,7 +82,7 @@ def parse_gs_folders(options: Iterable[str]) -> dict[str, Path]:
     """Parse `--gs gs://bucket=FOLDER` options.
 
     Raises:
-        UsageError: An option has another form, or its folder is missing.
+        UsageError: An option is not of this form, or its folder is missing.
     """
     folders = {}
     for option in options:
@@ -112,7 +112,7 @@ def require_trainable(dataset: Dataset) -> None:
     if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < MIN_PICTURES]:
         raise DatasetError(
             f"{dataset.source} has fewer than {MIN_PICTURES} pictures of {', '.join(few)}; "
-            "add some, or leave the label out"
+            "add more, or leave out the label"
         )
 
 

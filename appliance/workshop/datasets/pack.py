@@ -1,11 +1,11 @@
-"""Write a dataset in another form: a zip, a folder, or a folder with a CSV index.
+"""Write a dataset in another format: a zip, a folder, or a folder with a CSV index.
 
-    zip, folder     LABEL/picture, the form that AutoML accepts; with splits TRAIN/LABEL/picture and so on
-    csv             index.csv next to LABEL/picture; with splits, a first column TRAIN, VALIDATION, TEST or UNASSIGNED
+    zip, folder     LABEL/picture, which AutoML accepts; with splits, TRAIN/LABEL/picture and so on
+    csv             index.csv next to LABEL/picture; with splits, a first column TRAIN, VALIDATION, TEST, or UNASSIGNED
 
-Pictures are copied byte by byte; unlabeled ones go to the top, together with the prediction of a collected frame. What
-cannot be decoded is left out and reported. The result is written completely or not at all; the same dataset gives the
-same bytes each time.
+Pictures are copied byte by byte. Unlabeled pictures are put into the top folder, together with the prediction for a
+collected frame. Pictures that cannot be decoded are left out and reported. The result is written completely or not at
+all, and the same dataset always gives the same bytes.
 """
 
 import csv
@@ -30,7 +30,7 @@ from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import SPLITS, PackFormat, PackSplit
 
 INDEX_NAME = "index.csv"
-# A name in a zip may be longer than one in a folder (255 bytes); this leaves room for a number and a suffix.
+# A name in a zip may be longer than a name in a folder (255 bytes); this limit leaves room for a number and a suffix.
 _MAX_STEM_BYTES = 200
 _MAX_SIDECAR_BYTES = 1 << 16
 
@@ -42,7 +42,7 @@ class PackResult:
     Attributes:
         out: The zip or the folder.
         pictures: The number of pictures in it.
-        left_out: A sentence for each picture that is missing.
+        left_out: A sentence about each picture that was left out.
     """
 
     out: Path
@@ -81,9 +81,9 @@ def pack_dataset(
         dataset: The opened dataset.
         out: A path that does not exist yet, or an empty folder.
         form: What to write.
-        splits: keep the existing splits; make the missing ones; none: drop them; or write the pictures of one split
-            alone (missing splits are made), without split folders.
-        seed: Of the splits that are made.
+        splits: `keep` keeps the existing splits, `make` assigns the missing ones, `none` removes all. The name of a
+            split writes only its pictures, without split folders, after assigning missing splits.
+        seed: Selects the random assignment of missing splits.
         progress: Called with (done, total) while pictures are read.
 
     Raises:
@@ -126,7 +126,7 @@ def _select(dataset: Dataset, splits: PackSplit, seed: int, progress: Callable[[
 
 
 def _place(selection: _Selection, *, use_split_folders: bool) -> Iterator[_PlacedExample]:
-    """Yield each picture with its path in the result; pictures of the same name get numbers."""
+    """Yield each picture with its path in the result; append numbers to names that occur more than once."""
     has_splits = any(example.split for example in selection.examples if example.label is not None)
     taken: set[str] = set()
     for example, picture_format in zip(selection.examples, selection.formats, strict=True):
@@ -138,7 +138,7 @@ def _place(selection: _Selection, *, use_split_folders: bool) -> Iterator[_Place
         stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
         suffix = original.suffix or SUFFIXES[picture_format]
         path, number = "/".join((*folders, stem + suffix)), 1
-        # Ignore case and suffix: other file systems do not distinguish case, and a sidecar is found by the stem.
+        # Ignore case and suffix: some file systems do not distinguish case, and a sidecar is found by the stem.
         while (key := path.rpartition(".")[0].lower()) in taken:
             number += 1
             path = "/".join((*folders, f"{stem}_{number}{suffix}"))
@@ -187,7 +187,7 @@ def _read_files(placed: Iterable[_PlacedExample]) -> Iterator[tuple[str, bytes]]
 
 
 def _get_umask() -> int:
-    """Return the permissions that new files of this process must not have; reading them requires setting them."""
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

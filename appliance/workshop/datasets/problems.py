@@ -1,4 +1,4 @@
-"""What can be wrong with a dataset: one problem for each file, label or row that is not used as it is."""
+"""Problems of a dataset: one for each file, label, or row that is not used as it is."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ class ProblemKind(StrEnum):
     """The kinds of problems; all but SKIPPED are errors."""
 
     UNREADABLE = "unreadable"
-    """A file is missing or damaged, or is not a picture although its name claims so."""
+    """A file is missing or damaged, or is not a picture although it has a picture's name."""
     TOO_LARGE = "too_large"
     WRONG_FORMAT = "wrong_format"
-    """A picture is in an unsupported format, or not in the one that its name claims."""
+    """A picture is in an unsupported format, or in one that does not match its name."""
     WRONG_NAME = "wrong_name"
     """A label has a name that cannot be used."""
     REFUSED = "refused"
-    """A link, a path that leads outside, an encrypted entry or a name that cannot be printed."""
+    """A link, a path that points outside, an encrypted entry, or a name that cannot be printed."""
     WRONG_ROW = "wrong_row"
     """A row of a CSV index is invalid."""
     SKIPPED = "passed_over"
-    """A file is not a picture and does not claim to be one."""
+    """A file is not a picture and does not have a picture's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One file, label or row that is not used, or not as it is.
+    """One file, label, or row that is not used, or is not used as it is.
 
     Attributes:
-        kind: What is wrong.
-        name: The file, the label or the row.
+        kind: The kind of problem.
+        name: The file, label, or row.
         message: The fact and the remedy, for people.
     """
 
@@ -39,9 +39,9 @@ class Problem:
 
 
 def is_printable(name: str) -> bool:
-    """Return whether a name consists of letters, signs and spaces of any script.
+    """Return whether a name consists of letters, symbols, and spaces of any script.
 
-    Other characters break tables and terminals; they come from a wrong encoding or from an attack. Unusual spaces are
+    Other characters break tables and terminals; they come from a wrong encoding or an attack. Unusual spaces are
     allowed because Japanese names and macOS screenshots contain them.
     """
     return all(sign.isprintable() or unicodedata.category(sign) == "Zs" for sign in name)

@@ -1,4 +1,4 @@
-"""A dataset's report for people: one table, then the findings, the most severe first."""
+"""Format the report about a dataset for people: one table, then the findings, the most severe first."""
 
 from collections.abc import Sequence
 
@@ -49,14 +49,14 @@ def _remark_on_count(label: str, pictures: int) -> str:
         return "invalid name"
     if pictures < MIN_PICTURES:
         return f"too few: at least {MIN_PICTURES}"
-    return f"better {RECOMMENDED_PICTURES} or more" if pictures < RECOMMENDED_PICTURES else ""
+    return f"{RECOMMENDED_PICTURES} or more recommended" if pictures < RECOMMENDED_PICTURES else ""
 
 
 def _format_unlabeled(examples: Sequence[Example]) -> list[str]:
     predicted = [(example, example.prediction) for example in examples if example.prediction]
     count = "1 picture" if len(examples) == 1 else f"{len(examples)} pictures"
     lines = [f"{count} without a label{', with the prediction of the device:' if predicted else ''}"]
-    # The least certain first: a label from a person helps most there.
+    # List the least certain ones first, because labeling them by hand helps most.
     for example, prediction in sorted(predicted, key=lambda pair: pair[1].score)[:_LISTED]:
         detail = f"{prediction.label} {prediction.score:.2f}  ({prediction.reason}, {prediction.model})"
         lines.append(f"  {example.name}  {detail}")
@@ -65,7 +65,7 @@ def _format_unlabeled(examples: Sequence[Example]) -> list[str]:
 
 def _format_finding(finding: DatasetFinding) -> list[str]:
     title = f"{finding.level}: {finding.message}"
-    if finding.kind in ("unlabeled", "few", "too_few"):  # the table lists each of them already
+    if finding.kind in ("unlabeled", "few", "too_few"):  # the table already lists their items
         return [title]
     items = [item if isinstance(item, str) else _format_group(item) for item in finding.items[:_LISTED]]
     lines = [f"  {item if len(item) <= _WIDTH else item[: _WIDTH - 1] + '…'}" for item in items]
@@ -86,4 +86,4 @@ def _summarize(report: DatasetReport) -> str:
         return "ok: nothing to do"
     counts = ((report.errors, "error"), (report.warnings, "warning"))
     parts = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
-    return f"{' and '.join(parts)}{'' if report.errors else ': usable as it is'}"
+    return f"{' and '.join(parts)}{'' if report.errors else ': the dataset can be used as it is'}"

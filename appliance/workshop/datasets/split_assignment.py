@@ -1,7 +1,7 @@
-"""Assign the pictures of a dataset to the splits train, validation and test.
+"""Assign the pictures of a dataset to the splits train, validation, and test.
 
-Existing splits are kept. The others are assigned so that each label has its share in each split, near duplicates
-share a split, and the same pictures with the same seed get the same splits, whatever their order.
+Existing splits are kept. The other pictures are assigned so that each label has its share in each split and near
+duplicates are in the same split. The same pictures with the same seed get the same splits, regardless of their order.
 """
 
 import dataclasses
@@ -22,17 +22,17 @@ def assign_splits(
 ) -> Dataset:
     """Return the dataset with a split for every labeled picture.
 
-    If every picture has a split already, nothing is read. A group of near duplicates in which a picture has a split
-    gets the same one (the first of train, validation and test if there are several).
+    If every picture already has a split, nothing is read. If a picture in a group of near duplicates has a split, the
+    whole group gets this split (if there are several, the first of train, validation, and test).
 
     Args:
         dataset: Some or all of its pictures may have a split.
-        seed: Selects another random assignment.
-        shares: Of train, validation and test; they add up to 1.
-        scans: The result of scan_pictures(dataset.examples), if it is known already.
+        seed: Selects the random assignment.
+        shares: The shares of train, validation, and test; they add up to 1.
+        scans: The result of scan_pictures(dataset.examples), if it is already known.
 
     Returns:
-        The same dataset with other `examples`, in the same order.
+        The dataset with the new splits in `examples`, in the same order.
     """
     examples = dataset.examples
     if all(example.split is not None for example in examples):
@@ -56,12 +56,12 @@ def assign_splits(
 
 
 def _shuffle_key(example: Example, scan: PictureScan, seed: int) -> bytes:
-    """Return the sort key that shuffles pictures by their content, so that names and order do not matter."""
+    """Return a sort key that shuffles pictures by their content, so that their names and order have no effect."""
     return hashlib.sha256(b"%d " % seed + (scan.sha256 or example.name.encode())).digest()
 
 
 class _SplitAssigner:
-    """The pictures assigned so far, and how many pictures of each label each split still lacks."""
+    """Keep track of the assigned pictures, and of how many pictures of each label each split still needs."""
 
     def __init__(self, examples: Sequence[Example], shares: tuple[float, float, float]) -> None:
         self.examples = list(examples)
@@ -73,12 +73,12 @@ class _SplitAssigner:
         }
 
     def find_neediest_split(self, indexes: Sequence[int]) -> Split:
-        """Return the split that lacks most of these pictures' labels; the first of equals."""
+        """Return the split that needs the most pictures of these labels; the first one if several need the same."""
         labels = [self.examples[index].label for index in indexes]
         return max(SPLITS, key=lambda split: sum(self._missing[label, split] for label in labels))
 
     def assign(self, indexes: Sequence[int], split: Split) -> None:
-        """Put pictures into a split; pictures that have one already keep it."""
+        """Assign pictures to a split; pictures that already have a split keep it."""
         for index in indexes:
             example = self.examples[index]
             if example.split is None:

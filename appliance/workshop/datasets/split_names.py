@@ -1,4 +1,4 @@
-"""The names of splits, and the choices of `--split` and `--form`; importing this module loads nothing else."""
+"""Define the names of splits and the choices of `--split` and `--form`; importing this module loads no other module."""
 
 from typing import Literal
 

@@ -30,9 +30,9 @@ def test_links_are_not_followed(tmp_path):
     dataset = open_dataset(folder)
     assert len(dataset.examples) == 1 and dataset.labels == ("a",)
     assert list_messages(dataset, "refused") == [
-        "a/link.jpg is a link; replace it by the file itself",
+        "a/link.jpg is a link; replace it with the file itself",
         "a/pipe.jpg is neither a file nor a folder",
-        "b is a link; replace it by the file itself",
+        "b is a link; replace it with the file itself",
     ]
 
 
@@ -66,7 +66,7 @@ def test_unsafe_zip_entries_are_refused_and_the_rest_is_read(tmp_path):
     assert [example.name for example in dataset.examples] == ["a/000.jpg"]
     messages = list_messages(dataset, "refused")
     assert len(messages) == 8
-    assert sum("leads out of the zip's folder" in message for message in messages) == 5
+    assert sum("points outside the zip's folder" in message for message in messages) == 5
     assert "'a/link.jpg' is a link; pack the file itself" in messages
     assert "'a/pipe.jpg' is neither a file nor a folder" in messages
     assert any("'a/strong.jpg' is compressed" in message for message in messages)

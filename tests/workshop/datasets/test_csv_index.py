@@ -71,7 +71,7 @@ def test_quotes_spaces_and_byte_order_mark_are_read(folder):
 def test_header_names_the_columns_in_any_order(folder):
     dataset = open_index(folder, "width,label,path,set\n96,roses,001.jpg,val\n96,,002.jpg,\n96\n")
     assert list_rows(dataset) == [("001.jpg", "roses", "validation"), ("002.jpg", None, None)]
-    assert list_messages(dataset, "wrong_row") == ["row 4 of index.csv names no picture"]
+    assert list_messages(dataset, "wrong_row") == ["row 4 of index.csv contains no picture"]
 
 
 def test_gs_url_is_looked_up_in_the_bucket_copy(folder):
@@ -91,7 +91,7 @@ def test_longest_bucket_prefix_wins(folder, tmp_path):
 
 
 def test_bucket_without_copy_is_an_error_that_names_the_option(folder):
-    with pytest.raises(DatasetError, match=r"names 2 pictures in gs://b, gs://c, .*--gs gs://b=FOLDER"):
+    with pytest.raises(DatasetError, match=r"lists 2 pictures in gs://b, gs://c, .*--gs gs://b=FOLDER"):
         open_index(folder, "gs://b/1.jpg,a\n001.jpg,a\ngs://c/1.jpg,a\n")
 
 
@@ -111,7 +111,7 @@ def test_path_that_leads_outside_is_refused(name, folder, tmp_path):
     (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
     dataset = open_index(folder, f"001.jpg,a\n{name},a\n", gs_folders={"gs://b": folder})
     assert len(dataset.examples) == 1
-    assert "leads out of" in list_messages(dataset, "refused")[0]
+    assert "points outside" in list_messages(dataset, "refused")[0]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_invalid_rows_are_problems_with_their_number(folder):
     dataset = open_index(folder, text)
     assert len(dataset.examples) == 1
     assert list_messages(dataset, "wrong_row") == [
-        "row 2 of index.csv names no picture",
+        "row 2 of index.csv contains no picture",
         "row 3 of index.csv gives 002.jpg 2 labels (a, b); a picture has one",
-        r"row 6 of index.csv names a picture with characters that cannot be printed: '\x1b[2J.jpg'",
+        r"row 6 of index.csv contains a picture name with characters that cannot be printed: '\x1b[2J.jpg'",
     ]
     assert "https://x/1.jpg is on another machine" in list_messages(dataset, "refused")[0]
     assert "missing.jpg cannot be read: No such file" in list_messages(dataset, "unreadable")[0]
@@ -163,7 +163,7 @@ def test_invalid_rows_are_problems_with_their_number(folder):
 def test_unknown_split_in_a_named_column_is_a_problem(folder):
     dataset = open_index(folder, "set,path,label\nTRIAN,001.jpg,a\nTRAIN,002.jpg,a\n")
     assert list_messages(dataset, "wrong_row") == [
-        "row 2 of index.csv has 'TRIAN' instead of TRAIN, VALIDATION, TEST or UNASSIGNED"
+        "row 2 of index.csv has 'TRIAN' instead of TRAIN, VALIDATION, TEST, or UNASSIGNED"
     ]
 
 

@@ -151,7 +151,7 @@ def test_names_that_break_a_terminal_are_refused(kind, name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("missing.zip", None, r"does not exist; .* a folder, a \.zip or a \.csv"),
+        ("missing.zip", None, r"does not exist; .* a folder, a \.zip, or a \.csv"),
         ("list.txt", b"a,b", "is not a dataset"),
         ("text.zip", b"this is no zip", r"text\.zip is not a zip file"),
         ("empty.csv", b"\n", "no usable picture"),

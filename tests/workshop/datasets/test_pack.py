@@ -125,15 +125,6 @@ def test_pictures_of_the_same_name_get_numbers(tmp_path):
     assert sorted(path.name for path in (out / "a").iterdir()) == ["X_5.jpg", "x.jpg", "x_2.jpg", "x_3.jpg", "x_4.png"]
 
 
-def test_undecodable_picture_is_left_out_and_named(plain, tmp_path, capsys):
-    (plain / "a" / "cut.jpg").write_bytes(make_picture(77)[:400])
-    (plain / "a" / "page.jpg").write_bytes(b"<html>")
-    assert main(["dataset", "pack", str(plain), "--out", str(tmp_path / "out"), "--form", "folder", "--json"]) == 1
-    said = capsys.readouterr()
-    value = json.loads(said.out)
-    assert value["pictures"] == 28 and len(value["left_out"]) == 2
-    assert "left out: a/cut.jpg" in said.err and "left out: a/page.jpg" in said.err
-    assert not (tmp_path / "out" / "a" / "cut.jpg").exists()
 
 
 def test_existing_output_is_not_overwritten(plain, tmp_path, capsys):
