@@ -169,8 +169,6 @@ def test_refused_entries_and_invalid_rows_fail_the_check(good, tmp_path, capsys)
     assert status == 1 and findings["wrong_row"]["says"] == "1 row of the index is invalid"
 
 
-
-
 def test_published_flowers_have_a_copy_in_two_splits(data, tmp_path, capsys):
     """Its makers compared grey thumbnails; one photograph in train is there in val with other colors."""
 

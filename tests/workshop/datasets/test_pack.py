@@ -1,7 +1,6 @@
 """`appliance dataset pack`: every form into every other, splits kept or made, and nothing half-written."""
 
 import csv
-import json
 import zipfile
 from collections import Counter
 
@@ -123,8 +122,6 @@ def test_pictures_of_the_same_name_get_numbers(tmp_path):
     )
     out = pack(folder / "index.csv", tmp_path / "out", "folder")
     assert sorted(path.name for path in (out / "a").iterdir()) == ["X_5.jpg", "x.jpg", "x_2.jpg", "x_3.jpg", "x_4.png"]
-
-
 
 
 def test_existing_output_is_not_overwritten(plain, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """`appliance evaluate`: its figures and its notes."""
 
-import json
 import zipfile
 
 import pytest
@@ -123,41 +122,6 @@ def test_only_unreadable_pictures_are_an_error(tmp_path, capsys):
     status, _, err = run_evaluate(capsys, make_bundle(tmp_path / "model"), some)
     assert status == 1
     assert "none of its 1 pictures can be read" in err
-
-
-def test_json_prints_one_value_and_wrong_usage_exits_with_2(tmp_path, colors, capsys):
-    assert main(["evaluate", str(make_bundle(tmp_path / "model")), str(colors), "--json"]) == 0
-    json.loads(capsys.readouterr().out)
-    for wrong in (
-        ["--set-threshold", "1.5"],
-        ["--set-threshold", "red"],
-        ["--target-precision", "x"],
-        ["--split", "some"],
-    ):
-        with pytest.raises(SystemExit) as exit_:
-            main(["evaluate", str(tmp_path / "model"), str(colors), *wrong])
-        assert exit_.value.code == 2
-    assert main(["evaluate", str(tmp_path / "model"), str(colors), "--seed", "-1"]) == 2
-    assert main(["evaluate", str(tmp_path / "nothing"), str(colors)]) == 1
-    assert main(["evaluate", str(tmp_path / "model"), str(tmp_path / "nothing")]) == 1
-
-
-@pytest.mark.parametrize("option", ["--set-threshold", "--target-precision"])
-@pytest.mark.parametrize("value", ["nan", "2", "-1", "inf", "", "half"])
-def test_invalid_fraction_is_wrong_usage_and_nothing_is_read(option, value, tmp_path, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(["evaluate", str(tmp_path / "nothing"), str(tmp_path / "nothing"), f"{option}={value}"])
-    assert exit_.value.code == 2
-    err = capsys.readouterr().err.splitlines()[-1]
-    assert f"argument {option}: " in err and "from 0 to 1" in err
-
-
-@pytest.mark.parametrize("value", ["red=nan", "red=2", "red=-1", "red=", "=0.5"])
-def test_invalid_label_threshold_is_wrong_usage(value, tmp_path, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(["evaluate", str(tmp_path / "nothing"), str(tmp_path / "nothing"), "--set-threshold", value])
-    assert exit_.value.code == 2
-    assert "argument --set-threshold: " in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("old", ["nan", "nothing", "-1", "colors", "text"])

@@ -1,7 +1,6 @@
 """Training by its command: its output, its errors, and what it writes."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from appliance.workshop.evaluation.threshold import ThresholdChoice
 from appliance.workshop.training.candidate import TrainedCandidate
 from appliance.workshop.training.train import choose_candidate
 from support.tiny_models import RUNTIMES, metadata
-from support.training import colored, read_files, read_until, start_on_terminal, train, write_base, write_pictures
+from support.training import colored, read_files, train, write_base, write_pictures
 
 
 def test_pictures_in_folders_become_a_bundle(pictures, base, tmp_path, capsys):
@@ -118,33 +117,10 @@ def test_wrong_base_is_reported_before_pictures_are_read(pictures, tmp_path, cap
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--seed", "-1"], "--seed must be 0 or more"),
-        (["--model-version", "one"], "not a version by PEP 440"),
-        (["--model-version", "1.0 "], "'1.0 ' is not a version by PEP 440"),
-        (["--model-version", "1.0\n"], "is not a version by PEP 440"),
-        (["--name", " "], "--name must not be empty"),
-    ],
-)
-def test_wrong_options_are_usage_errors(pictures, base, tmp_path, capsys, options, reason):
-    assert train(pictures, "--base", base, "--out", tmp_path / "new", *options) == 2
-    assert reason in capsys.readouterr().err
-
-
 def test_budget_too_short_for_any_picture_is_reported(pictures, base, tmp_path, capsys):
     assert train(pictures, "--base", base, "--out", tmp_path / "new", "--budget", "0.001s") == 1
     assert "budget is too short: 108 pictures" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
-
-
-def test_progress_is_shown_on_a_terminal(pictures, base, tmp_path):
-    process, terminal = start_on_terminal(pictures, "--base", base, "--out", tmp_path / "new")
-    seen = read_until(terminal, b"no end of it")
-    os.close(terminal)
-    assert process.wait(30) == 0
-    assert b"extracting features with base.tflite: 108 of 108" in seen
 
 
 def test_background_does_not_count_for_the_accuracy(pictures, base, tmp_path, capsys):

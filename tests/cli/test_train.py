@@ -1,0 +1,92 @@
+"""`appliance train`: its options, its outputs, and its progress."""
+
+import json
+import os
+
+import pytest
+
+from appliance.cli import main
+from support.training import read_until, start_on_terminal, train, write_base, write_pictures
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+
+
+@pytest.fixture
+def base(tmp_path):
+    return write_base(tmp_path / "base.tflite")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return write_pictures(tmp_path / "pictures", {"red": 40, "green": 40, "blue": 40})
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--model-version", "one"], "not a version by PEP 440"),
+        (["--model-version", "1.0 "], "'1.0 ' is not a version by PEP 440"),
+        (["--model-version", "1.0\n"], "is not a version by PEP 440"),
+        (["--name", " "], "--name must not be empty"),
+    ],
+)
+def test_wrong_options_are_usage_errors(pictures, base, tmp_path, capsys, options, reason):
+    assert train(pictures, "--base", base, "--out", tmp_path / "new", *options) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_a_terminal(pictures, base, tmp_path):
+    process, terminal = start_on_terminal(pictures, "--base", base, "--out", tmp_path / "new")
+    seen = read_until(terminal, b"no end of it")
+    os.close(terminal)
+    assert process.wait(30) == 0
+    assert b"extracting features with base.tflite: 108 of 108" in seen
+
+
+def test_json_keys_stay(pictures, base, tmp_path, capsys):
+    words = ["--name", "paint", "--model-version", "1.2.0", "--json"]
+    assert train(pictures, "--base", base, "--out", tmp_path / "new", *words) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert set(value) == {
+        "out", "model", "labels", "background_label", "base", "accuracy", "at_threshold", "bases", "pictures",
+        "warnings", "seconds",
+    }  # fmt: skip
+    assert value["out"] == str(tmp_path / "new")
+    assert (value["model"]["name"], value["model"]["version"]) == ("paint", "1.2.0")
+    assert value["labels"] == ["blue", "green", "red"]
+    assert set(value["at_threshold"]) == {"threshold", "precision", "recall"}
+    assert [set(tried) for tried in value["bases"]] == [{"base", "accuracy", "inference_ms", "strength"}]
+    assert value["pictures"]["train"] + value["pictures"]["validation"] <= 120
+
+
+def test_bases_are_compared_in_a_table(pictures, base, tmp_path, capsys):
+    other = write_base(tmp_path / "other.tflite", "float32")
+    assert train(pictures, "--base", base, "--base", other, "--out", tmp_path / "new", "--budget", "5 m") == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines[1:3] if str(tmp_path) in line]
+    assert len(rows) == 2
+    assert sum("(used)" in row for row in rows) == 1
+    assert str(tmp_path / "new") in lines[-1]
+
+
+@pytest.mark.parametrize("time", ["0", "-5s", "5 days", "soon", "", "nan", "inf"])
+def test_wrong_budget_is_wrong_usage(time, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "set", "--base", "b.tflite", "--out", "new", f"--budget={time}"])
+    assert ended.value.code == 2
+    assert "--budget" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("missing", ["--base", "--out"])
+def test_base_and_output_are_required(missing, capsys):
+    given = {"--base": "b.tflite", "--out": "new"}
+    del given[missing]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "set", *(word for pair in given.items() for word in pair)])
+    assert ended.value.code == 2
+    assert missing in capsys.readouterr().err
