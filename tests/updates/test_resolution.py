@@ -1,4 +1,4 @@
-"""Outcomes of updates: refusals, and what a restart carries out."""
+"""Test outcomes of updates: refusals, and what a restart applies."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_install_retries_a_refused_model(rig, server, tmp_path):
 
 
 def test_refusal_ends_with_another_offer(rig, server, tmp_path):
-    """Also where that was nothing new: the operator went back to what runs, and now offers the refused one again."""
+    """Even if the other offer was not new: the operator went back to the running model, then offers the refused one."""
     publish_second(server, tmp_path)
     rig.check()
     rig.until("committed")
@@ -43,7 +43,7 @@ def test_refusal_ends_with_another_offer(rig, server, tmp_path):
 
 
 def test_refused_bundle_with_other_validators_stays_refused(rig, server, tmp_path):
-    """A server may call the same bytes otherwise at each request."""
+    """A server may send different validators for the same bytes at each request."""
     publish(server, tmp_path / "bad", version="2.0", model=made_models.good(2), hashes=False)
     rig.restart(probation_s=60.0)
     rig.check()
@@ -53,7 +53,7 @@ def test_refused_bundle_with_other_validators_stays_refused(rig, server, tmp_pat
     rig.outcome = None
     server.put("/model.tflite", made_models.good(2), etag='"put-up-again"')
     rig.check()
-    assert "the same that was refused before" in rig.until("refused").reason
+    assert "the same bundle was refused before" in rig.until("refused").reason
     assert rig.states.count("swapped") == 1
 
 
@@ -77,7 +77,7 @@ def test_written_outcome_is_carried_out_at_start(rig, server, tmp_path, action):
 
 
 def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):
-    """A file in the place of the folder that the store would lock."""
+    """A file replaces the folder that the store must lock."""
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)
     start_probation(rig, server, tmp_path)
@@ -87,7 +87,7 @@ def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):
     rig.outcome = (5.0, "scores that are no numbers")
     rig.frames(1, *rig.outcome)
     journal = rig.state / "update.json"
-    wait_until(lambda: json.loads(journal.read_text())["entry"]["step"] == "rolled_back", "the verdict is on disk")
+    wait_until(lambda: json.loads(journal.read_text())["entry"]["step"] == "rolled_back", "the outcome is on disk")
     assert "rolled_back" not in rig.states
     rig.restart()
     lock.rmdir()
@@ -95,7 +95,7 @@ def test_outcome_is_carried_out_when_the_disk_allows(rig, server, tmp_path):
     assert rig.runs == rig.would_run == "colours 1.0"
 
 
-def test_owner_who_replaces_the_model_during_recovery_is_reported(rig, server, tmp_path):
+def test_model_replaced_by_the_owner_in_recovery_is_reported(rig, server, tmp_path):
     """The process died right after the swap; at the next start the owner is as fast as the report about it."""
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)

@@ -1,4 +1,4 @@
-"""The updater with the url source: checks, requests, errors and restarts."""
+"""Test the updater with the url source: checks, requests, errors and restarts."""
 
 from dataclasses import replace
 
@@ -58,25 +58,25 @@ def test_blocked_delivery_stops_checks_and_probation(rig, server, tmp_path):
     rig.restart(interval_s=0.05, probation_s=60.0)
     publish_second(server, tmp_path)
     rig.until("probation")
-    rig.blocked_by = "somebody names the model"
+    rig.blocked_by = "the settings name the model"
     rig.updater.notify_store_changed()
-    with pytest.raises(UpdateError, match="somebody names the model"):
+    with pytest.raises(UpdateError, match="the settings name the model"):
         rig.check()
     before = len(server.requests)
     rig.frames(1, 5.0, "scores that are no numbers")
-    with pytest.raises(UpdateError, match="somebody names the model"):
+    with pytest.raises(UpdateError, match="the settings name the model"):
         rig.install()
     assert len(server.requests) == before and "rolled_back" not in rig.states
     rig.blocked_by = None
     rig.updater.notify_store_changed()
     rig.until("rolled_back")
-    wait_until(lambda: len(server.requests) > before, "the source is asked again")
+    wait_until(lambda: len(server.requests) > before, "the source is checked again")
 
 
 def test_downgrade_needs_allow_downgrade(rig, server, tmp_path):
     publish(server, tmp_path / "old", version="0.9", model=made_models.good(9))
     answer = rig.check()
-    assert not answer["taken"] and "0.9 is older than the running 1.0" in answer["reason"]
+    assert not answer["taken"] and "0.9 is older than the running version 1.0" in answer["reason"]
     with pytest.raises(UpdateError, match="allow_downgrade"):
         rig.install()
     assert rig.steps == [] and not server.asked("/model.tflite", "GET")
@@ -117,7 +117,7 @@ def test_ask_waits_for_the_owner(tmp_path, server):
         assert rig.install("2.0")["taken"]
         assert rig.runs == "colours 2.0"
         rig.until("committed")
-        with pytest.raises(UpdateError, match="installed already"):
+        with pytest.raises(UpdateError, match="already installed"):
             rig.install("latest")
 
 
@@ -133,7 +133,7 @@ def test_new_variant_of_running_model_needs_no_download(rig, server, tmp_path):
     assert rig.states == STEPS
 
 
-def test_new_variant_is_not_linked_to_a_model_installed_meanwhile(rig, server, tmp_path):
+def test_new_variant_is_not_linked_to_a_model_installed_later(rig, server, tmp_path):
     """The owner installs one while the updater waits for the store to forget a refusal."""
     publish_second(server, tmp_path)
     rig.check()
@@ -170,22 +170,22 @@ def test_other_models_wait_for_the_probation(rig, server, tmp_path):
 @pytest.mark.parametrize(
     ("path", "fault", "reason"),
     [
-        ("/manifest.json", Status(404), "not there"),
+        ("/manifest.json", Status(404), "not found"),
         ("/manifest.json", Status(403), "403"),
         ("/manifest.json", Status(500), "500"),
         ("/manifest.json", Body(b"<!doctype html><title>Sign in</title>", "text/html"), "not JSON|not a bundle"),
         ("/manifest.json", Redirect("http://models.example.org/manifest.json"), "not https"),
         ("/manifest.json", Stall(5), "sent nothing"),
         ("/manifest.json", Endless(), "more than"),
-        ("/model.tflite", Status(404), "not there"),
+        ("/model.tflite", Status(404), "not found"),
         ("/model.tflite", Status(403), "403"),
-        ("/model.tflite", Body(b"x" * 3000), "another sha256"),
-        ("/model.tflite", Body(b"<!doctype html>", "text/html"), "another sha256"),
+        ("/model.tflite", Body(b"x" * 3000), "announced sha256"),
+        ("/model.tflite", Body(b"<!doctype html>", "text/html"), "announced sha256"),
         ("/model.tflite", Redirect("http://models.example.org/model.tflite"), "not https"),
         ("/model.tflite", Stall(500), "sent nothing"),
         ("/model.tflite", Drip(every_s=0.05, size=20), "only"),
         ("/model.tflite", Truncate(0), "ended"),
-        ("/model.tflite", Longer(100), "another sha256"),
+        ("/model.tflite", Longer(100), "announced sha256"),
         ("/model.tflite", Endless(), "more than"),
     ],
 )

@@ -19,7 +19,7 @@ def test_acknowledged_event_that_was_never_written_is_forgotten():
     assert changes.acknowledged == {9}
 
 
-def test_after_a_failed_write_events_are_deleted_before_they_are_inserted():
+def test_events_of_a_failed_write_are_deleted_then_inserted():
     changes = with_events(1, 2, 3)
     changes.is_unsure = True
     changes.acknowledge(1)
