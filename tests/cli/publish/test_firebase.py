@@ -15,8 +15,8 @@ from support.bundles import bundle_folder
         (["--firebase-ml", "--tag", "a/b"], "'a/b' cannot be the tag"),
         (["--firebase-ml", "--site", "site"], "--site cannot be combined with --firebase-ml"),
         (["--firebase-ml", "--channel", "beta"], "--channel cannot be combined with --firebase-ml"),
-        (["--tag", "a"], "need --firebase-ml"),
-        ([], "push needs --site SITE and --keys DIR, or --firebase-ml"),
+        (["--tag", "a"], "require --firebase-ml"),
+        ([], "push requires --site SITE and --keys DIR, or --firebase-ml"),
     ],
 )
 def test_conflicting_arguments_are_reported(tmp_path, capsys, words, message):

@@ -1,0 +1,26 @@
+"""`appliance demo`: its arguments and its exit status."""
+
+import pytest
+
+from appliance.cli import main
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "-inf"])
+def test_seconds_out_of_range_are_wrong_usage(seconds, capsys):
+    assert main(["demo", f"--seconds={seconds}"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--seconds" in err
+
+
+def test_seconds_that_are_no_number_are_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--seconds", "long"])
+    assert ended.value.code == 2
+    assert "--seconds" in capsys.readouterr().err
+
+
+def test_run_without_an_event_exits_1(capsys):
+    pytest.importorskip("amqtt")
+    assert main(["demo", "--seconds", "0.01"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 events")
