@@ -1,10 +1,9 @@
-"""One candidate from its offer to the active model: fetched, checked, probed, stored, preloaded, swapped in.
+"""Turn one offer into the active model: fetch, check, probe, store, preload, and swap in the candidate.
 
-Each step is written to the journal before it happens and reported once it is under way. The step that changes the
-active model is the store's own, in one piece; everything before it can be repeated, and everything after it is the
-probation. An early end is one of three: a rejection (the bundle is faulty, or unwanted here), an error of the source,
-the disk or the probe, which is tried again, or a kill, after which `run` starts over and continues with what is on
-disk.
+Each step is written to the journal before it begins, and reported once it has begun. The store changes the active model
+in one atomic step; every step before it can be repeated, and the probation follows it. A candidate can end early in
+three ways: it is rejected (the bundle is faulty, or not wanted here); the source, the disk or the probe fails, and the
+installation is retried; or the process is killed, after which `run` starts over and reuses what is on disk.
 """
 
 import shutil
@@ -37,7 +36,7 @@ Probe = Callable[[Path], ProbeResult]
 
 
 class CandidateRejectedError(UpdateError):
-    """The candidate is not installed, now or when it is offered again."""
+    """The candidate must not be installed, now or when it is offered again."""
 
 
 class NotApplicableError(UpdateError):
@@ -56,10 +55,10 @@ class CandidateContext:
         store: The models of this device.
         journal: Records each step.
         host: The program that labels.
-        probe: Runs a bundle in a process of its own (labeling.probe).
-        policy: The settings about offers.
+        probe: Runs a bundle in a separate process (labeling.probe).
+        policy: The settings for offers.
         downloads: The folder for downloads.
-        p95_ms: Returns the 95th percentile of the active model's time for a frame, None if it is not known.
+        p95_ms: Returns the 95th percentile of the active model's time per frame; None if unknown.
         is_stopping: Returns whether the program is stopping.
     """
 
@@ -73,7 +72,7 @@ class CandidateContext:
     is_stopping: Callable[[], bool]
 
     def clear_downloads(self, keep: Path | None = None) -> None:
-        """Remove the downloads of this and of earlier offers."""
+        """Remove the downloads of this offer and of earlier offers."""
         for path in self.downloads.iterdir() if self.downloads.is_dir() else ():
             if path != keep:
                 shutil.rmtree(path, ignore_errors=True)
@@ -84,12 +83,12 @@ class Candidate:
 
     Attributes:
         offer: The offer.
-        requested: Whether the owner asked for it: an earlier rejection of the same bundle does not count.
-        known: What its bundle showed, for the next decision; None before it was read.
+        requested: Whether the owner asked for the offer, so that an earlier rejection of the same bundle is ignored.
+        known: What the bundle revealed, for the next decision; None until the bundle has been read.
     """
 
     def __init__(self, offer: Offer, requested: bool, source: Source, context: CandidateContext):
-        """Prepare the installation; `run` carries it out."""
+        """Prepare the installation; `run` performs it."""
         self.offer = offer
         self.requested = requested
         self.known: KnownCandidate | None = None
@@ -104,19 +103,19 @@ class Candidate:
 
     @property
     def version(self) -> str:
-        """How to call it: its version, or a hash without one."""
+        """The name to display: the version, or a hash if there is none."""
         return display_version(self.offer) if self._version is None else self._version
 
     def run(self) -> InstalledModel | None:
         """Take all steps from the download to the swap.
 
         Returns:
-            The new active model, on probation; None: the candidate is the active model already.
+            The new active model, on probation; None if the candidate is already the active model.
 
         Raises:
-            CandidateRejectedError: The candidate is not to be installed.
+            CandidateRejectedError: The candidate must not be installed.
             NotApplicableError: The settings or the active model rule it out.
-            SourceError, ProbeError, StoreError, ModelError, OSError: A step failed and may be tried again.
+            SourceError, ProbeError, StoreError, ModelError, OSError: A step failed and may be retried.
             ShutdownError: The program is stopping.
         """
         path = self._find_staged() or self._fetch()
@@ -174,14 +173,14 @@ class Candidate:
             self._host.report_status(UpdateStatus(self.version, True, percentage))
 
     def _check(self, bundle: Bundle, key: str) -> None:
-        """Check what can be known without running the bundle."""
+        """Check everything that can be checked without running the bundle."""
         rejection = self._store.rejection(key)
         if rejection and not self.requested:
-            raise CandidateRejectedError(f"it is the same that was refused before: {rejection.reason}")
+            raise CandidateRejectedError(f"the same bundle was refused before: {rejection.reason}")
         if not rejection:
             self._store.forget_rejections(keep=self.offer.hash)
         if self.offer.sha256 and bundle.identity.sha256 != self.offer.sha256:
-            raise SourceError("the model that arrived is not the one that was announced; it is fetched again")
+            raise SourceError("the downloaded model is not the announced one; it will be downloaded again")
         running = read_running_model(self._store, self._host)
         policy = self._context.policy
         if conflict := find_version_conflict(self.offer, bundle.version, bundle.identity.name, running, policy):
@@ -193,7 +192,7 @@ class Candidate:
         except BundleError as error:
             raise CandidateRejectedError(str(error)) from error
         if result.identity.sha256 != bundle.identity.sha256:
-            raise SourceError("the files changed while they were tried; they are fetched again")
+            raise SourceError("the files changed while they were being tested; they will be downloaded again")
 
     def _swap(self, model: InstalledModel) -> None:
         self._begin_dangerous_step(UpdateState.WARMING)
@@ -208,7 +207,7 @@ class Candidate:
         except LabelOptionError as error:
             if self.known:
                 self.known = replace(self.known, unsuited_reason=str(error))
-            raise NotApplicableError(f"it does not suit the settings of this device: {error}") from error
+            raise NotApplicableError(f"it does not fit the settings of this device: {error}") from error
         self.report(UpdateState.SWAPPED)
 
     # The journal and the reports
@@ -228,11 +227,11 @@ class Candidate:
         self.report(state)
 
     def _begin_dangerous_step(self, step: UpdateState, old_p95_ms: float | None = None) -> None:
-        """Begin a step in which a bad model may end this process: each begin is counted."""
+        """Begin a step in which a bad model may end this process, and count the attempt."""
         self._raise_if_stopping()
         tries = self._tries + 1
         if tries > MAX_TRIES:
-            raise CandidateRejectedError(f"the program did not survive it {self._tries} times in a row ({step})")
+            raise CandidateRejectedError(f"the program did not survive the step {step} {self._tries} times in a row")
         self._journal.write(replace(self.entry(step), tries=tries, boot=boot_id(), old_p95_ms=old_p95_ms))
         if step is UpdateState.PROBING:
             self.report(step)
@@ -243,9 +242,9 @@ class Candidate:
 
 
 def link_offer(store: Store, offer: Offer, model: InstalledModel) -> None:
-    """Record under which hash and in which branch the active model is offered now.
+    """Record the hash, variant and experiment under which the active model is now offered.
 
-    If another model has replaced `model` since, that one stays as it is.
+    If another model has replaced `model` in the meantime, nothing is changed.
     """
 
     def link(state: StoreState) -> StoreState:
@@ -261,5 +260,5 @@ def _read(path: Path) -> Bundle:
     try:
         return read_bundle(path)
     except BundleError as error:
-        # The folders of this device mean nothing to a reader of T/update.
+        # The paths on this device mean nothing to a reader of T/update.
         raise CandidateRejectedError(str(error).replace(f"{path.parent}/", "")) from error

@@ -1,4 +1,4 @@
-"""The interface between model updates and the program that labels: what the updater needs, and what it reports."""
+"""The updater's interface to the program that labels: what the updater needs, and where it reports."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,19 +15,19 @@ class Host(Protocol):
         ...
 
     def delivery_blocked_reason(self) -> str | None:
-        """Return why no model can be delivered now, None if one can."""
+        """Return why no model can be delivered now; None if one can."""
         ...
 
     def preload(self, bundle: Bundle) -> Any:
-        """Load a bundle and run it once, while the active model goes on labeling.
+        """Load a bundle and run it once, while the active model continues to label.
 
         Returns:
             The loaded model, for `swap`.
 
         Raises:
-            BundleError: It cannot label; reject the bundle.
-            LabelOptionError: It does not suit the settings, which may change.
-            RuntimeMissingError: No runtime works; the bundle may be good.
+            BundleError: The bundle cannot label; reject it.
+            LabelOptionError: The bundle does not fit the settings, which may change.
+            RuntimeMissingError: No runtime works; the bundle may be fine.
         """
         ...
 
@@ -35,33 +35,33 @@ class Host(Protocol):
         """Apply `change` to the store and activate the preloaded model between two frames; return when it labels.
 
         Raises:
-            StoreError: From `change`; the active model stays.
-            LabelOptionError: It no longer suits the settings; nothing was changed.
+            StoreError: `change` raised it; the active model stays.
+            LabelOptionError: The model no longer fits the settings; nothing was changed.
         """
         ...
 
     def reload_current(self, change: Callable[[], None]) -> None:
-        """Apply `change` to the store and activate the model that is current in it afterwards.
+        """Apply `change` to the store, then activate the store's current model.
 
         Raises:
-            StoreError, ModelError: It failed.
+            StoreError, ModelError: The change or the activation failed.
         """
         ...
 
     def rollback(self, reason: str) -> None:
-        """Roll the store back and activate the model before the current one, which is loaded first.
+        """Load the previous model, then roll the store back and activate that model.
 
         Raises:
-            StoreError, ModelError: It failed; nothing was changed.
+            StoreError, ModelError: The rollback failed; nothing was changed.
         """
         ...
 
     def apply_remote_threshold(self, threshold: float | None) -> None:
-        """Use the common threshold of Remote Config instead of the settings'; None: Remote Config has none."""
+        """Use Remote Config's common threshold instead of that of the settings; None if Remote Config sets none."""
         ...
 
     def stuck_reason(self) -> str | None:
-        """Return what labeling hangs in, None if it does not."""
+        """Return where labeling is stuck; None if it is not."""
         ...
 
     def report_step(self, step: UpdateStep) -> None:
@@ -69,5 +69,5 @@ class Host(Protocol):
         ...
 
     def report_status(self, status: UpdateStatus) -> None:
-        """Report the status of updates."""
+        """Report the update status."""
         ...

@@ -1,4 +1,4 @@
-"""Install an offer: run its candidate, and settle how that ended."""
+"""Install an offer: run its candidate, and handle the outcome."""
 
 import contextlib
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Installer:
 
     Attributes:
         context: What every candidate needs.
-        resolution: Carries rejections out.
-        monitor: Watches the new active model.
-        known: What the last candidate that was not applicable showed.
+        resolution: Applies rejections.
+        monitor: Monitors the new active model.
+        known: What the last candidate that was not applicable revealed.
     """
 
     context: CandidateContext
@@ -38,14 +38,14 @@ class Installer:
 
         Args:
             offer: The offer.
-            requested: Whether the owner asked for it.
+            requested: Whether the owner asked for the offer.
             source: The source of the offer.
 
         Returns:
-            Why it is not installed, as a sentence; None: it is, or it was before.
+            Why the offer is not installed, as a sentence; None if it is installed now or was before.
 
         Raises:
-            SourceError, ProbeError, StoreError, ModelError, OSError: It failed and may be tried again.
+            SourceError, ProbeError, StoreError, ModelError, OSError: The installation failed and may be retried.
             ShutdownError: The program is stopping.
         """
         candidate = Candidate(offer, requested, source, self.context)
@@ -61,16 +61,16 @@ class Installer:
             candidate.report(UpdateState.FAILED, str(error))
             journal.write(None)
             self.context.clear_downloads()
-            return f"{candidate.version} is not taken: {error}"
+            return f"{candidate.version} cannot be installed: {error}"
         except ShutdownError:
             raise
         except Exception:
-            # The next attempt starts over, and does not fetch again what is complete.
+            # The next attempt starts over, but does not download complete files again.
             with contextlib.suppress(OSError):
                 journal.write(candidate.entry(UpdateState.AVAILABLE))
             raise
         if model is None:
-            candidate.report(UpdateState.COMMITTED, "the same model is installed already")
+            candidate.report(UpdateState.COMMITTED, "the same model is already installed")
             journal.write(None)
         else:
             self.monitor.begin(model)

@@ -1,12 +1,11 @@
-"""The update journal: the next action of the updater, on disk before it happens, in one small file.
+"""The update journal: a small file that records the updater's next action before it happens.
 
-A process may be killed, or the power cut, between any two instructions. The store is always whole; this file adds what
-the store does not record: which offer is under way, at which step, and what is still to be reported. An outcome is
-written here before it is carried out, so a restart carries it out and reports it instead of deciding again.
+The process may be killed, or the power cut, between any two instructions. The store is always consistent; this file
+adds what the store does not record: which offer is being installed, at which step, and what remains to be reported. An
+outcome is written here before it is applied, so a restart applies and reports it instead of deciding again.
 
 The journal also counts the attempts at steps that can end this process or the machine (a bad model in native code): a
-step that two processes in a row did not survive is not tried a third time. An orderly stop and a power cut do not
-count.
+step that two processes in a row did not survive is not tried a third time. Orderly stops and power cuts do not count.
 """
 
 import logging
@@ -33,15 +32,16 @@ class JournalEntry:
     """One step of one update.
 
     Attributes:
-        step: The state of the update, or WARMING (preloading) or SWAPPING.
+        step: The state of the update, including WARMING (preloading) and SWAPPING.
         hash: The hash of the offer.
-        version: For the report; None if it is not known yet.
-        sha256: For the report; None if it is not known yet.
+        version: The model's version, for the report; None if not known yet.
+        sha256: The SHA-256 of the model, for the report; None if not known yet.
         reason: The reason for an outcome.
-        requested: Whether the owner asked for it: it continues after a restart although update.install is "ask".
-        tries: How often the present dangerous step was begun.
-        boot: The kernel's boot in which it was begun; empty after an orderly stop.
-        old_p95_ms: The 95th percentile of the previous model's time for a frame, the measure of the probation.
+        requested: Whether the owner asked for the update, so that it continues after a restart even if update.install
+            is "ask".
+        tries: How often the current dangerous step was begun.
+        boot: The kernel boot in which the step was begun; empty after an orderly stop.
+        old_p95_ms: The 95th percentile of the previous model's time per frame, the reference for the probation.
     """
 
     step: UpdateState
@@ -59,21 +59,21 @@ class Journal:
     """The journal file. One thread writes; `stop` may be called from any thread."""
 
     def __init__(self, folder: Path):
-        """Read the journal in the state folder; an unusable file is an empty journal."""
+        """Read the journal in the state folder; treat an unusable file as an empty journal."""
         self._file: StateFile[JournalEntry | None] = StateFile(
             folder / FILE_NAME,
             _decode,
             _encode,
             None,
             mode=0o640,
-            if_unreadable="an update under way starts over",
+            if_unreadable="an update in progress starts over",
             log=log,
         )
         self._lock = threading.Lock()
         self.entry = self._file.read()
 
     def write(self, entry: JournalEntry | None) -> None:
-        """Record the next step; None: no update is under way.
+        """Record the next step; None if no update is in progress.
 
         Raises:
             OSError: The file cannot be written; the step must not be taken.
@@ -85,7 +85,7 @@ class Journal:
             self.entry = entry
 
     def stop(self) -> None:
-        """Record an orderly stop: the step under way did not end the process."""
+        """Record an orderly stop, so that the current step does not count as having ended the process."""
         if self.entry and self.entry.boot:
             try:
                 self.write(replace(self.entry, boot="", tries=0))
@@ -93,7 +93,7 @@ class Journal:
                 log.warning("%s cannot be written: %s", self._file.path, describe_os_error(error))
 
 
-# The file's format: its keys stay when a field gets another name.
+# The file's format: the keys stay the same even if a field is renamed.
 _KEYS = {
     "step": "step",
     "hash": "hash",

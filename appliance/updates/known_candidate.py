@@ -1,4 +1,4 @@
-"""What a candidate's bundle showed beyond its offer, kept until the program stops so that it is not fetched again."""
+"""Remember what a candidate's bundle revealed, so that it is not downloaded again until the program stops."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class KnownCandidate:
     """A candidate that was not installed although it is not faulty.
 
     Attributes:
-        hash: The hash of its offer.
-        version: The version in its bundle, None without one.
-        name: The name in its bundle.
-        unsuited_reason: Why it does not suit the settings of this device; it is staged in the store. None if it does,
-            or if its next attempt shows it.
+        hash: The hash of the offer.
+        version: The version in the bundle; None if it has none.
+        name: The name in the bundle.
+        unsuited_reason: Why the candidate, which is staged in the store, does not fit the settings of this device; None
+            if it does, or if the next attempt is to find out.
     """
 
     hash: str
@@ -26,7 +26,7 @@ class KnownCandidate:
 
 
 def find_unsuited_reason(known: KnownCandidate, store: Store, host: Host) -> str | None:
-    """Preload a staged candidate; return why it does not suit the settings yet, None if it is to be tried again."""
+    """Preload a staged candidate; return why it does not fit the settings yet, or None to try it again."""
     staged = store.read_state().staged
     if known.unsuited_reason is None or staged is None or staged.offer != known.hash:
         return None

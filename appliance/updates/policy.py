@@ -1,4 +1,4 @@
-"""The decision about an offered model, as a pure function of what the device knows."""
+"""Decide about an offered model, as a pure function of what the device knows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ LATEST = "latest"
 class OfferAction(StrEnum):
     """What to do with an offer."""
 
-    RUNS = "runs"  # it is the active model
+    RUNS = "runs"  # the offer is the active model
     NOTHING = "nothing"  # nothing is offered
     SKIP = "skip"  # do not install it
     WAIT = "wait"  # decide again after the probation
@@ -26,10 +26,10 @@ class OfferAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """The settings about offers.
+    """The settings for offers.
 
     Attributes:
-        max_bytes: The largest download.
+        max_bytes: The maximum size of a download.
         allow_downgrade: Whether an older version may be installed.
         ask: Whether the owner decides when to install.
     """
@@ -41,7 +41,7 @@ class UpdatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class RunningModel:
-    """The model that labels. `version` is None without one; `is_bundled`: it is part of the program."""
+    """The model that labels. `version` is None if it has none; `is_bundled` means that it is part of the program."""
 
     name: str
     version: str | None
@@ -54,11 +54,11 @@ class Situation:
 
     Attributes:
         running: The model that labels.
-        current: The active delivered model; None: the bundled one.
-        known: What an earlier attempt learned about a candidate, None if nothing.
-        rejection: The rejection of this offer, None without one.
+        current: The active delivered model; None for the bundled one.
+        known: What an earlier attempt learned about a candidate; None if nothing.
+        rejection: The rejection of this offer; None if it was not rejected.
         on_probation: Whether the active model is on probation.
-        requested: The version that the owner asks to install, or LATEST; None: the owner asks for no installation.
+        requested: The version that the owner asks to install, or LATEST; None if there is no such request.
         resumed: Whether the owner asked for this offer earlier, and its installation was interrupted.
     """
 
@@ -77,9 +77,10 @@ class Decision:
 
     Attributes:
         action: What to do.
-        reason: Why the offer is not taken, for people; None if the action is enough.
+        reason: Why the offer is not installed, for people; None if the action explains it.
         requested: Whether the owner asked for the offer, now or before a restart.
-        relink: Whether the active model is offered with another variant or experiment, to be recorded in the store.
+        relink: Whether the active model is now offered with a different variant or experiment, which the store must
+            record.
     """
 
     action: OfferAction
@@ -89,7 +90,7 @@ class Decision:
 
     @property
     def ends_update(self) -> bool:
-        """Whether an update that was under way is dropped, because the source offers no other model to install."""
+        """Whether an update in progress is dropped, because the source no longer offers a model to install."""
         return self.action in (OfferAction.RUNS, OfferAction.NOTHING, OfferAction.SKIP, OfferAction.WAIT)
 
 
@@ -97,7 +98,7 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
     """Decide what to do with an offer.
 
     Args:
-        offer: The present offer; None: nothing is offered.
+        offer: The current offer; None if nothing is offered.
         situation: What the device knows.
         policy: The settings.
     """
@@ -120,16 +121,16 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
 def find_version_conflict(
     offer: Offer, version: str | None, name: str | None, running: RunningModel, policy: UpdatePolicy
 ) -> str | None:
-    """Return why a version may not replace the running one, None if it may.
+    """Return why a version may not replace the running one; None if it may.
 
-    A pinned offer may be older. Otherwise, if both have a version, the offered one must be greater; with
-    allow_downgrade any other version may be installed. The version of the bundled model restricts only bundles of its
-    name.
+    A pinned offer may be older. Otherwise, if both models have a version, the offered one must be higher; with
+    allow_downgrade, any different version may be installed. The version of the bundled model restricts only bundles
+    with the same name.
 
     Args:
         offer: The offer.
-        version: The candidate's version, None if it has none or if it is not known yet.
-        name: The candidate's name, None if it is not known yet.
+        version: The candidate's version; None if it has none or it is not known yet.
+        name: The candidate's name; None if it is not known yet.
         running: The model that labels.
         policy: The settings.
     """
@@ -138,32 +139,32 @@ def find_version_conflict(
     if running.is_bundled and name != running.name:
         return None
     if not is_newer(running.version, version):
-        return f"version {version} runs already; another bundle needs a greater version"
+        return f"version {version} is already running; a different bundle needs a higher version"
     if policy.allow_downgrade:
         return None
-    return f"version {version} is older than the running {running.version}, and update.allow_downgrade is off"
+    return f"version {version} is older than the running version {running.version}, and update.allow_downgrade is off"
 
 
 def _find_request_obstacle(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
-    """Return why the requested installation is not possible, None if it is; earlier rejections do not count."""
+    """Return why the requested installation is not possible; None if it is. Ignore earlier rejections."""
     version, wanted = display_version(offer), situation.requested
     if wanted not in (LATEST, version):
         return f"the source offers {version}, not {wanted}"
     if conflict := find_known_conflict(offer, situation, policy):
-        return f"{version} is not taken: {conflict}"
+        return f"{version} cannot be installed: {conflict}"
     if situation.on_probation:
-        return f"{display_name(situation.current)} is on probation; wait for its end, or roll it back first"
+        return f"{display_name(situation.current)} is on probation; wait until it ends, or roll the model back first"
     return None
 
 
 def find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
-    """Return why the version of the offer, as far as it is known, may not replace the running one; None if it may."""
+    """Return why the offer's version, as far as known, may not replace the running one; None if it may."""
     known = situation.known if situation.known and situation.known.hash == offer.hash else offer
     return find_version_conflict(offer, known.version, known.name, situation.running, policy)
 
 
 def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolicy) -> Decision:
-    """Decide about an offer that may replace the active model now, without a request for it."""
+    """Decide about an offer that may replace the active model now and that the owner has not requested."""
     version, known = display_version(offer), situation.known
     if situation.resumed:
         return Decision(OfferAction.TAKE, requested=True)
@@ -171,6 +172,6 @@ def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolic
         return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}")
     if known and known.hash == offer.hash and known.unsuited_reason:
         return Decision(
-            OfferAction.SKIP, f"{version} does not suit the settings of this device: {known.unsuited_reason}"
+            OfferAction.SKIP, f"{version} does not fit the settings of this device: {known.unsuited_reason}"
         )
     return Decision(OfferAction.ANNOUNCE) if policy.ask else Decision(OfferAction.TAKE)

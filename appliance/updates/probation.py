@@ -1,16 +1,16 @@
-"""The probation of a new model as arithmetic: times of frames go in, an outcome comes out. Time is a parameter.
+"""Evaluate the probation of a new model from the timing of its frames. Callers pass the time.
 
-Only time with frames counts: the gaps between frames that follow each other normally. Without frames, because the
-camera is absent or labeling is off, the probation makes no progress. One error, or one score that is not a number, ends
-it; slowness ends it as soon as the share of slow frames can no longer become small enough.
+Only the time between frames that follow each other normally counts. While no frames arrive, because the camera is
+absent or labeling is off, the probation makes no progress. A single error, or a score that is not a number, fails the
+model; slowness fails it as soon as the share of slow frames can no longer become small enough.
 """
 
 from dataclasses import dataclass
 
 MIN_FRAMES = 20
-# The 95th percentile is above the limit if more than this share of the frames is.
+# The 95th percentile exceeds the limit if more than this share of the frames does.
 SLOW_SHARE = 0.05
-# Frames further apart than this many frame intervals, and this many seconds, have a pause between them.
+# A gap longer than both this many frame intervals and this many seconds is a pause, which does not count.
 _GAP_FRAMES = 3.0
 _GAP_S = 2.0
 
@@ -21,8 +21,8 @@ class Terms:
 
     Attributes:
         duration_s: Its duration in seconds with frames.
-        limit_ms: The upper limit of the 95th percentile of the time for a frame.
-        frame_s: The interval between frames by the settings.
+        limit_ms: The upper limit of the 95th percentile of the time per frame.
+        frame_s: The interval between frames according to the settings.
     """
 
     duration_s: float
@@ -35,9 +35,9 @@ class FrameTiming:
     """The labeling of one frame.
 
     Attributes:
-        time_s: Monotonic time after it.
-        inference_ms: The model's time for it.
-        error: Why it could not be labeled, None if it was.
+        time_s: Monotonic time after the frame was labeled.
+        inference_ms: The model's time for the frame.
+        error: Why the frame could not be labeled; None if it was.
     """
 
     time_s: float
@@ -50,19 +50,19 @@ def compute_terms(duration_s: float, fps: float, max_latency_ms: float | None, o
 
     Args:
         duration_s: The setting update.probation_s.
-        fps: Frames per second by the settings.
-        max_latency_ms: The setting update.max_latency_ms, None if it is not set.
-        old_p95_ms: The 95th percentile of the model before, None if it is not known.
+        fps: Frames per second according to the settings.
+        max_latency_ms: The setting update.max_latency_ms; None if it is not set.
+        old_p95_ms: The 95th percentile of the previous model; None if unknown.
     """
     limit_ms = max_latency_ms if max_latency_ms is not None else max(3 * (old_p95_ms or 0.0), 800 / fps)
     return Terms(duration_s, limit_ms, 1 / fps)
 
 
 class Probation:
-    """One probation. Called by one thread."""
+    """One probation. Not thread-safe."""
 
     def __init__(self, terms: Terms):
-        """Start a probation without frames."""
+        """Start a probation with no frames."""
         self.terms = terms
         self.frames = 0
         self.elapsed_s = 0.0
@@ -72,15 +72,15 @@ class Probation:
         self._last_s: float | None = None
 
     def record_frame(self, timing: FrameTiming) -> None:
-        """Add a frame that was labeled, or could not be."""
+        """Add a frame that was labeled, or that could not be labeled."""
         if self.failure:
             return
         if timing.error:
-            self.failure = f"it does not label: {timing.error}"
+            self.failure = f"it cannot label frames: {timing.error}"
             return
         if self._last_s is not None:
             gap_s = timing.time_s - self._last_s
-            # A model that is slow itself makes no pause.
+            # A gap caused by a slow model is not a pause.
             if gap_s <= max(_GAP_S, _GAP_FRAMES * self.terms.frame_s) + timing.inference_ms / 1000:
                 self.elapsed_s += gap_s
         self._last_s = timing.time_s
@@ -100,7 +100,7 @@ class Probation:
         return not self.failure and self.frames >= MIN_FRAMES and self.elapsed_s >= self.terms.duration_s
 
     def _is_too_slow(self) -> bool:
-        """Return whether p95 will be above the limit, however fast all further frames are."""
+        """Return whether p95 will exceed the limit no matter how fast all further frames are."""
         if self.frames < MIN_FRAMES:
             return False
         is_over = self.elapsed_s >= self.terms.duration_s

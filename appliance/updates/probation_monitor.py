@@ -1,6 +1,6 @@
-"""The model on probation: frames are recorded on the labeling thread, evaluated and acted on by the updater's.
+"""Monitor the model on probation: the labeling thread records frames, and the updater's thread evaluates them.
 
-probation.py has the arithmetic; resolution.py carries the outcome out.
+probation.py has the arithmetic; resolution.py applies the outcome.
 """
 
 import logging
@@ -27,7 +27,7 @@ _MAX_UNREAD_FRAMES = 100_000
 
 
 class ProbationMonitor:
-    """Watches at most one model on probation."""
+    """Monitors at most one model on probation."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class ProbationMonitor:
         host: Host,
         clock: Callable[[], float],
     ):
-        """Start without a model on probation.
+        """Start with no model on probation.
 
         Args:
-            settings: The section update: the terms.
-            fps: Frames per second by the settings.
+            settings: The update section, which has the terms.
+            fps: Frames per second according to the settings.
             store: The models of this device.
             journal: Records the probation.
-            resolution: Carries the outcome out.
+            resolution: Applies the outcome.
             host: The program that labels.
             clock: Returns monotonic time in seconds.
         """
@@ -70,11 +70,11 @@ class ProbationMonitor:
 
     @property
     def poll_again_s(self) -> float | None:
-        """The seconds until the next `poll`; None: no model is on probation."""
+        """The seconds until the next `poll`; None if no model is on probation."""
         return self._poll_s if self._watched else None
 
     def record_frame(self, inference_ms: float, error: str | None) -> bool:
-        """Record a frame that was labeled, or could not be; called by the labeling thread.
+        """Record a frame that was labeled, or that could not be labeled; called by the labeling thread.
 
         Returns:
             Whether to poll at once.
@@ -87,16 +87,16 @@ class ProbationMonitor:
         return error is not None
 
     def set_fps(self, fps: float) -> None:
-        """Use another number of frames per second; a probation under way starts over with it."""
+        """Use a different frame rate; a current probation starts over with it."""
         self._fps = fps
 
     def p95_ms(self) -> float | None:
-        """Return the 95th percentile of the active model's recent times for a frame, None if too few are known."""
+        """Return the 95th percentile of the active model's recent times per frame; None if there are too few."""
         times_ms = sorted(self._times_ms.copy())
         return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else None
 
     def begin(self, model: InstalledModel) -> None:
-        """Start the probation of the store's current model; the journal has the time of the model before it."""
+        """Start the probation of the store's current model; the journal has the previous model's time per frame."""
         entry = self._journal.entry
         old_p95_ms = entry.old_p95_ms if entry and entry.hash in (model.key, model.offer) else None
         self._old_p95_ms = old_p95_ms
@@ -105,10 +105,10 @@ class ProbationMonitor:
         self._watched = model, Probation(terms)
         try:
             self._journal.write(_probation_entry(model, old_p95_ms))
-        except OSError as error:  # it is watched nevertheless; after a restart the store shows that it is on probation
+        except OSError as error:  # monitor it anyway; after a restart the store shows that it is on probation
             log.warning("the probation of %s cannot be written to the journal: %s", display_name(model), error)
         log.info(
-            "%s is on probation for %g s; a frame may take %.0f ms",
+            "%s is on probation for %g s; the limit is %.0f ms per frame",
             display_name(model),
             terms.duration_s,
             terms.limit_ms,
@@ -116,26 +116,26 @@ class ProbationMonitor:
         self._host.report_step(UpdateStep(UpdateState.PROBATION, model.version, model.sha256))
 
     def resume(self) -> float | None:
-        """Start watching a model on probation whose update ended in an error right after the swap.
+        """Start monitoring a model on probation whose update ended in an error right after the swap.
 
         Returns:
-            The seconds until the next attempt; None: there is nothing to do.
+            The seconds until the next attempt; None if there is nothing to do.
         """
         if self._watched:
             return None
         try:
             state = self._store.read_state()
             if state.probation and state.current:
-                log.warning("%s is on probation and was not watched", display_name(state.current))
-                self._host.reload_current(lambda: None)  # it may not be the active model
+                log.warning("%s is on probation but was not being monitored; resuming", display_name(state.current))
+                self._host.reload_current(lambda: None)  # the running model may be a different one
                 self.begin(state.current)
-        except Exception as error:  # noqa: BLE001 - labeling must go on whatever happens here
-            log.warning("a model on probation cannot be watched: %s; trying again in %g s", error, _RETRY_S)
+        except Exception as error:  # noqa: BLE001 - no error here may stop the labeling
+            log.warning("the model on probation cannot be monitored: %s; trying again in %g s", error, _RETRY_S)
             return _RETRY_S
         return None
 
     def poll(self) -> bool:
-        """Evaluate the frames since the last poll; carrying an outcome out is retried less often after an error.
+        """Evaluate the frames since the last poll, and apply an outcome; retry that less often after an error.
 
         Returns:
             Whether the probation ended.
@@ -148,7 +148,7 @@ class ProbationMonitor:
             self._poll_s = POLL_EVERY_S
         except (ApplianceError, OSError) as error:
             if self._poll_s == POLL_EVERY_S:
-                log.error("the outcome of the probation cannot be carried out: %s; trying again", error)
+                log.error("the outcome of the probation cannot be applied: %s; trying again", error)
             self._poll_s = _RETRY_S
             return False
         if ended:
@@ -168,18 +168,16 @@ class ProbationMonitor:
         return entry if entry and entry.hash in (model.key, model.offer) else _probation_entry(model)
 
     def _finish(self, model: InstalledModel) -> bool:
-        """Carry out an outcome that is known without the frames; return whether there was one."""
+        """Apply an outcome that is known without the frames; return whether there was one."""
         entry = self._entry(model)
-        if entry.step is UpdateState.ROLLED_BACK:  # decided earlier, and not carried out completely
+        if entry.step is UpdateState.ROLLED_BACK:  # decided earlier, but not completely applied
             self._resolution.rollback(entry)
             return True
         state = self._store.read_state()
         if state.current is None or state.current.key != model.key:
             if not self._store.rejection(model.key):  # a rollback reports itself
                 self._host.report_step(
-                    UpdateStep(
-                        UpdateState.ROLLED_BACK, model.version, model.sha256, "another model was put in its place"
-                    )
+                    UpdateStep(UpdateState.ROLLED_BACK, model.version, model.sha256, "another model replaced it")
                 )
             self._journal.write(None)
             return True
@@ -187,16 +185,18 @@ class ProbationMonitor:
             self._resolution.commit(entry)
             return True
         if not state.probation:
-            reason = "its owner put it in place during its probation"
+            reason = "the owner installed it during its probation"
             self._resolution.commit(with_outcome(entry, UpdateState.COMMITTED, reason))
             return True
         return False
 
     def _evaluate(self, model: InstalledModel, probation: Probation) -> bool:
-        """Evaluate the new frames, and carry the outcome out; return whether there is one."""
+        """Evaluate the new frames, and apply the outcome; return whether there is one."""
         if (terms := self._terms()) != probation.terms:
             log.info(
-                "the probation of %s starts over: a frame may take %.0f ms now", display_name(model), terms.limit_ms
+                "the probation of %s starts over; the limit is now %.0f ms per frame",
+                display_name(model),
+                terms.limit_ms,
             )
             probation = Probation(terms)
             self._watched = model, probation
@@ -205,7 +205,7 @@ class ProbationMonitor:
             probation.record_frame(self._frames.popleft())
         reason = probation.failure
         if reason is None and (stuck := self._host.stuck_reason()):
-            reason = f"it does not answer: {stuck}"
+            reason = f"it does not respond: {stuck}"
         if reason:
             self._clear_frames()
             self._resolution.rollback(with_outcome(self._entry(model), UpdateState.ROLLED_BACK, reason))

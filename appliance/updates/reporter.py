@@ -1,4 +1,4 @@
-"""What the updater reports: each new fact once, on T/update, on T/model and in the log."""
+"""Report what the updater does: each new fact once, on T/update, on T/model and in the log."""
 
 import logging
 
@@ -12,16 +12,16 @@ log = logging.getLogger("appliance.updates")
 
 
 class UpdateReporter:
-    """Reports decisions and failures. Use it on the updater's thread; its attributes may be read from any.
+    """Reports decisions and failures. Use it on the updater's thread; any thread may read its attributes.
 
     Attributes:
-        latest: A newer version that is offered, None without one.
-        passed_over: Why the last offer was not taken, None if it was.
-        failure: Why the last check failed, None if it succeeded.
+        latest: The newer version that is offered; None if there is none.
+        passed_over: Why the last offer was not installed; None if it was.
+        failure: Why the last check failed; None if it succeeded.
     """
 
     def __init__(self, host: Host):
-        """Start without anything reported."""
+        """Start with nothing reported."""
         self.latest: str | None = None
         self.passed_over: str | None = None
         self.failure: str | None = None
@@ -29,14 +29,14 @@ class UpdateReporter:
         self._announced_hash: str | None = None
 
     def report_latest(self, version: str | None) -> None:
-        """Report which newer version is offered, None without one; no installation is under way."""
+        """Report the newer version that is offered, or None, and that no installation is in progress."""
         self.latest = version
         self._host.report_status(UpdateStatus(version))
 
     def report_decision(self, decision: Decision, offer: Offer | None) -> None:
-        """Report a decision: an offer that is not taken in the log, an offer that is or may be on T/update."""
+        """Report a decision: in the log if the offer is not installed, on T/update if it is or may be."""
         if decision.action is OfferAction.DENY:
-            return  # only the request is answered
+            return  # the answer to the request is enough
         if offer and decision.action in (OfferAction.ANNOUNCE, OfferAction.TAKE):
             version = display_version(offer)
             if self._announced_hash != offer.hash:
@@ -51,12 +51,12 @@ class UpdateReporter:
         self.report_latest(None)
 
     def report_failure(self, reason: str, entry: JournalEntry | None, after_s: float | None) -> None:
-        """Report a failure that is tried again: once, until its reason changes.
+        """Report a failure that will be retried: once, until its reason changes.
 
         Args:
             reason: The failure.
-            entry: The candidate whose installation failed; None: there was none. Its failure is reported each time.
-            after_s: The seconds until the next attempt; None: on demand.
+            entry: The candidate whose installation failed, which is reported each time; None if there was none.
+            after_s: The seconds until the next attempt; None if only on demand.
         """
         self.report_latest(self.latest)
         if reason == self.failure and not entry:
@@ -71,7 +71,7 @@ class UpdateReporter:
         self._host.report_step(UpdateStep(UpdateState.FAILED, version, sha256, reason))
 
     def report_unfinished(self, reason: str) -> None:
-        """Log that an earlier update cannot be finished: once, until the reason changes."""
+        """Log that an earlier update cannot be finished, once until the reason changes."""
         if reason != self.failure:
             self.failure = reason
             log.warning("an interrupted update cannot be finished: %s; trying again", reason)

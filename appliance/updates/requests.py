@@ -1,4 +1,4 @@
-"""Requests of the owner to the updater, on their way from another thread to the updater's own."""
+"""Requests from the owner, passed from other threads to the updater's thread."""
 
 import queue
 from concurrent.futures import Future
@@ -13,33 +13,33 @@ class UpdateRequest:
     """One request, and its answer.
 
     Attributes:
-        version: The version to install, or `latest`; None: only check what is offered.
+        version: The version to install, or `latest`; None to only check what is offered.
         future: Receives the answer.
     """
 
     def __init__(self, version: str | None):
-        """Create a request without an answer."""
+        """Create a request that has not been answered."""
         self.version = version
         self.future: Future[dict[str, Any]] = Future()
 
     def answer(self, decision: Decision, offer: Offer | None, refusal: str | None = None) -> None:
         """Answer with the decision; only the first answer counts.
 
-        The answer has the offered version, whether it is (being) installed, whether it is active already, and why it is
-        not installed.
+        The answer has the offered version, whether it is being installed or was installed, whether it was already
+        active, and why it is not installed.
 
         Args:
             decision: The decision about the offer.
-            offer: The offer; None: nothing is offered.
-            refusal: Why the installation ended without a new active model; None: it did not, or it is under way.
+            offer: The offer; None if nothing is offered.
+            refusal: Why the installation ended without a new active model; None if it succeeded or is in progress.
 
         Raises:
-            UpdateError: The request is to install a model, and the decision is another one; nothing was answered.
+            UpdateError: The request is to install a model, but the decision is not to; nothing was answered.
         """
         offered = display_version(offer) if offer else None
         is_taken = decision.action is OfferAction.TAKE
         if self.version and not is_taken:
-            raise UpdateError(decision.reason or f"{offered} is installed already")
+            raise UpdateError(decision.reason or f"{offered} is already installed")
         if refusal:
             self.fail(UpdateError(refusal))
         elif not self.future.done():
@@ -77,10 +77,10 @@ class RequestQueue:
         """Wait for the next request and return it.
 
         Args:
-            within_s: The longest wait in seconds; None: no limit.
+            within_s: The maximum wait in seconds; None for no limit.
 
         Returns:
-            The request; None if there is none in time, or after `wake`.
+            The request; None if none arrives in time, or after `wake`.
         """
         try:
             return self._queue.get(timeout=within_s)

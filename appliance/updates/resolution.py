@@ -1,6 +1,6 @@
-"""The outcomes of updates: written to the journal, carried out, reported, in this order, so that a kill loses none.
+"""Apply the outcomes of updates: write to the journal, apply, report, in this order, so that a kill loses none.
 
-`recover` carries out at a start what the last process left in the journal.
+At startup, `recover` applies what the last process left in the journal.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger("appliance.updates")
 
 
 class Resolution:
-    """Carries outcomes out. Use it on the updater's thread."""
+    """Applies outcomes. Use it on the updater's thread."""
 
     def __init__(self, journal: Journal, store: Store, host: Host):
         """Keep the journal, the store and the host for later calls."""
@@ -27,7 +27,7 @@ class Resolution:
         self._host = host
 
     def reject(self, entry: JournalEntry) -> None:
-        """Reject the candidate: it is not tried again until another model is offered.
+        """Reject the candidate, so that it is not tried again until another model is offered.
 
         Raises:
             StoreError, OSError: The outcome cannot be written.
@@ -36,42 +36,42 @@ class Resolution:
         if self._store.read_state().staged:
             self._store.discard_staged()
         self._store.reject(entry.hash, entry.version or "", entry.reason or "")
-        log.warning("the model %s is refused: %s", entry.version, entry.reason)
+        log.warning("the model %s was refused: %s", entry.version, entry.reason)
         self._report(UpdateState.REFUSED, entry)
 
     def forget_other_rejections(self, offer: Offer | None, runs: bool) -> None:
-        """Forget the rejections of other offers; a store that cannot be written is only logged.
+        """Forget the rejections of other offers; if the store cannot be written, only log that.
 
-        A rejection of the offered version stays, since it may be the same bundle under another hash. An offer without a
-        version forgets nothing.
+        A rejection of the offered version stays, because it may be the same bundle under a different hash. If the offer
+        has no version, nothing is forgotten.
 
         Args:
-            offer: The present offer; None: nothing is offered, and nothing is forgotten.
-            runs: Whether the offer is the active model, so that every other version is another bundle.
+            offer: The current offer; None if nothing is offered, so that nothing is forgotten.
+            runs: Whether the offer is the active model, so that every other version is a different bundle.
         """
         if offer is None or not (runs or offer.version):
             return
         try:
             self._store.forget_rejections(keep=offer.hash, keep_version=None if runs else offer.version)
         except StoreError as error:
-            log.warning("earlier rejections are not forgotten yet: %s", error)
+            log.warning("earlier rejections cannot be cleared yet: %s", error)
 
     def rollback(self, entry: JournalEntry) -> None:
-        """Activate the model before the one whose probation failed.
+        """Activate the model that preceded the one whose probation failed.
 
         Raises:
-            StoreError, ModelError, OSError: It failed.
+            StoreError, ModelError, OSError: The rollback failed.
         """
         self._journal.write(entry)
         if _is_about(entry, self._model_on_probation()):
             self._host.rollback(entry.reason or "it failed its probation")
-        else:  # an earlier attempt rolled the store back; activate what is current in it
+        else:  # an earlier attempt rolled the store back; activate its current model
             self._host.reload_current(lambda: None)
-        log.warning("the model %s is rolled back: %s", entry.version, entry.reason)
+        log.warning("the model %s was rolled back: %s", entry.version, entry.reason)
         self._report(UpdateState.ROLLED_BACK, entry)
 
     def commit(self, entry: JournalEntry) -> None:
-        """End the probation: the model passed it, or its owner ended it.
+        """End the probation, because the model passed it or the owner ended it.
 
         Raises:
             StoreError, OSError: The outcome cannot be written.
@@ -79,25 +79,25 @@ class Resolution:
         self._journal.write(entry)
         self._store.commit()
         log.info(
-            "the model %s %s", entry.version, f"stays: {entry.reason}" if entry.reason else "has passed its probation"
+            "the model %s %s", entry.version, f"is kept: {entry.reason}" if entry.reason else "has passed its probation"
         )
         self._report(UpdateState.COMMITTED, entry)
 
     def recover(self, reverted: RevertedModel | None) -> InstalledModel | None:
-        """Finish what the last process left undone, and report what this start found.
+        """Finish what the last process left undone, and report a reverted model.
 
         Args:
-            reverted: A model that this start could not keep.
+            reverted: A model that this start of the program could not keep; None if there is none.
 
         Returns:
-            The model on probation, None without one.
+            The model on probation; None if there is none.
 
         Raises:
-            StoreError, ModelError, OSError: It failed.
+            StoreError, ModelError, OSError: The recovery failed.
         """
         if reverted:
             self._report_reverted(reverted)
-        # Read once: another command may replace the model meanwhile, and the monitor reports that end of the probation.
+        # Read once: another command may replace the model in the meantime; the monitor then reports it.
         model = self._model_on_probation()
         entry = self._journal.entry
         if entry and self._finish(entry, model):
@@ -111,7 +111,7 @@ class Resolution:
             self._journal.write(None)
 
     def _finish(self, entry: JournalEntry, model: InstalledModel | None) -> bool:
-        """Carry out the outcome in a journal entry, given the model on probation; return whether there was one."""
+        """Apply the outcome in a journal entry, given the model on probation; return whether there was one."""
         is_on_probation = _is_about(entry, model)
         if entry.step is UpdateState.REFUSED:
             self.reject(entry)
@@ -120,7 +120,7 @@ class Resolution:
         elif entry.step is UpdateState.COMMITTED and is_on_probation:
             self.commit(entry)
         elif entry.step in (UpdateState.ROLLED_BACK, UpdateState.COMMITTED):
-            self._report(entry.step, entry)  # carried out, and perhaps not reported
+            self._report(entry.step, entry)  # applied, but perhaps not reported
         else:
             if entry.step is UpdateState.SWAPPING and is_on_probation:
                 self._host.report_step(UpdateStep(UpdateState.SWAPPED, entry.version, entry.sha256))
@@ -141,5 +141,5 @@ def _is_about(entry: JournalEntry, model: InstalledModel | None) -> bool:
 
 
 def with_outcome(entry: JournalEntry, step: UpdateState, reason: str | None = None) -> JournalEntry:
-    """Return the entry with an outcome."""
+    """Return a copy of the entry with an outcome."""
     return replace(entry, step=step, reason=reason)

@@ -1,7 +1,7 @@
-"""When to check the source: every interval with jitter, later after errors, at once on demand.
+"""Schedule checks of the source: at every interval with jitter, later after errors, at once on demand.
 
-Jitter spreads devices that were switched on together. All times are monotonic: a clock that is set, or was never right,
-changes nothing.
+Jitter spreads the checks of devices that were turned on together. All times are monotonic, so a wall clock that is
+wrong or is corrected has no effect.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Schedule:
         """Schedule the first check within ten seconds.
 
         Args:
-            interval_s: The time between checks; 0: only on demand.
+            interval_s: The time between checks; 0 for only on demand.
             clock: Returns monotonic time in seconds.
             random: Returns a number from 0 to 1.
         """
@@ -35,7 +35,7 @@ class Schedule:
 
     @property
     def wait_s(self) -> float | None:
-        """The seconds until the next check; None: none is scheduled."""
+        """The seconds until the next check; None if none is scheduled."""
         return None if self._due_s is None else max(0.0, self._due_s - self._clock())
 
     @property
@@ -53,7 +53,7 @@ class Schedule:
             self.check_now()
 
     def record_success(self) -> None:
-        """Schedule the next check: the source answered, and its offer was handled."""
+        """Schedule the next check after the source has answered and its offer was handled."""
         self._backoff.reset()
         spread = 1 - _JITTER + 2 * _JITTER * self._random()
         self._due_s = self._clock() + self._interval_s * spread if self._interval_s else None
@@ -62,11 +62,11 @@ class Schedule:
         """Schedule the next attempt after a failure.
 
         Args:
-            retry_after_s: The shortest wait that the server asks for.
-            under_way: Whether an update is under way: it is tried again although checks run only on demand.
+            retry_after_s: The minimum wait that the server asks for.
+            under_way: Whether an update is in progress, which is retried even if checks run only on demand.
 
         Returns:
-            The seconds until the next attempt; None: on demand.
+            The seconds until the next attempt; None if only on demand.
         """
         after_s = self._backoff.next_s(retry_after_s)
         if not self._interval_s and not under_way:

@@ -1,4 +1,4 @@
-"""Read what the device knows about an offer, for the decision in policy.py."""
+"""Collect what the device knows about an offer, for the decision in policy.py."""
 
 from dataclasses import replace
 
@@ -32,16 +32,16 @@ def read_situation(
 ) -> Situation:
     """Return what the device knows about an offer.
 
-    A known candidate that did not suit the settings is preloaded again, unless the decision does not depend on it.
+    A known candidate that did not fit the settings is preloaded again, unless the decision does not depend on it.
 
     Args:
-        offer: The present offer; None: nothing is offered.
-        requested: The version that the owner asks to install; None: the owner asks for no installation.
-        known: What an earlier attempt learned about a candidate.
+        offer: The current offer; None if nothing is offered.
+        requested: The version that the owner asks to install; None if there is no such request.
+        known: What an earlier attempt learned about a candidate; None if nothing.
         on_probation: Whether the active model is on probation.
-        policy: The settings.
+        policy: The settings for offers.
         store: The models of this device.
-        journal: The update that was under way.
+        journal: Records the update in progress.
         host: The program that labels.
 
     Raises:

@@ -1,11 +1,11 @@
-"""The states of an update, and what is reported about them."""
+"""The states of an update, and how they are reported."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class UpdateState(StrEnum):
-    """The states of an update. T/update publishes all but the last two, which only the journal has."""
+    """The states of an update. All are published on T/update, except the last two, which only the journal uses."""
 
     AVAILABLE = "available"
     DOWNLOADING = "downloading"
@@ -27,9 +27,9 @@ class UpdateStep:
 
     Attributes:
         state: The state that the update reached.
-        version: The model's version, None if it is not known.
-        sha256: SHA-256 of the .tflite file in hex, None if it is not known.
-        reason: Why, for people; None if the state is enough.
+        version: The model's version; None if unknown.
+        sha256: SHA-256 of the .tflite file in hex; None if unknown.
+        reason: The reason, for people; None if the state explains itself.
     """
 
     state: UpdateState
@@ -40,12 +40,12 @@ class UpdateStep:
 
 @dataclass(frozen=True, slots=True)
 class UpdateStatus:
-    """The status of updates, for T/model.
+    """The update status, for T/model.
 
     Attributes:
-        latest_version: The version that is offered, None if nothing newer is.
-        in_progress: Whether it is being installed.
-        percentage: The progress of the download, None if it is not known.
+        latest_version: The newer version that is offered; None if there is none.
+        in_progress: Whether that version is being installed.
+        percentage: The progress of the download; None if unknown.
     """
 
     latest_version: str | None = None

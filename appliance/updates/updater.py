@@ -1,12 +1,12 @@
-"""The updater: checks the source, installs a newer model, watches its probation, and rolls back a model that fails.
+"""The updater: checks the source, installs a newer model, monitors its probation, and rolls back if it fails.
 
     available → downloading → verifying → probing → swapped → probation → committed
                      └──────────┴───────────┴──→ refused | failed       └→ rolled_back
 
-One thread does everything, one thing at a time; frames arrive through `record_frame`, requests through `check` and
-`install`. policy.py decides about an offer, candidate.py installs it, probation_monitor.py watches the new model. Every
-step is on disk before it happens (journal.py and the store), so a kill at any point leaves a model that works, and the
-next start finishes what was begun. No error here may stop the labeling: errors are retried.
+One thread does everything, one step at a time; frames arrive through `record_frame`, requests through `check` and
+`install`. policy.py decides about an offer, candidate.py installs it, and probation_monitor.py monitors the new model.
+Every step is recorded on disk before it happens (by journal.py and the store), so a kill at any time leaves a model
+that works, and the next start finishes what was begun. No error here may stop the labeling; errors are retried.
 """
 
 import logging
@@ -48,7 +48,7 @@ log = logging.getLogger("appliance.updates")
 
 _STOPPING = "the program is stopping"
 _RECOVER_AGAIN_S = 5.0
-# An offer that changes while it is fetched is checked again at once this often.
+# How many times an offer that changes during its download is checked again at once.
 _MAX_CHANGES = 3
 
 
@@ -57,9 +57,9 @@ class UpdaterTools:
     """What tests replace.
 
     Attributes:
-        probe: Runs a bundle in a process of its own.
-        clock: Returns monotonic time in seconds: a wrong wall clock cannot delay updates.
-        random: Returns a number from 0 to 1; it spreads the checks of many devices.
+        probe: Runs a bundle in a separate process.
+        clock: Returns monotonic time in seconds, so that a wrong wall clock cannot delay updates.
+        random: Returns a number from 0 to 1, which spreads the checks of many devices.
     """
 
     probe: Probe = probe
@@ -68,7 +68,7 @@ class UpdaterTools:
 
 
 class Updater:
-    """The update thread: `run()` is its whole life; every other method may be called from any thread."""
+    """The updater: `run()` is its thread; every other method may be called from any thread."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class Updater:
         """Read the journal; nothing else happens before `run`.
 
         Args:
-            settings: The section update. With the source `none` nothing is checked; a probation under way continues.
-            fps: Frames per second by the settings, which a new model must keep up with.
+            settings: The update section. With the source `none` nothing is checked, but a current probation continues.
+            fps: Frames per second according to the settings; a new model must keep up with them.
             store: The models of this device.
             state: The state folder.
             host: The program that labels.
-            open_source: Opens the source; called on the updater's thread, since it imports much and may raise.
-            reverted: A model that this start of the program could not keep, to be reported.
-            tools: None: the usual ones.
+            open_source: Opens the source; called on the updater's thread, because it imports slowly and may raise.
+            reverted: A model that this start of the program could not keep, to be reported; None if there is none.
+            tools: What tests replace; None for the defaults.
         """
         tools = tools or UpdaterTools()
         self._settings = settings
@@ -119,37 +119,37 @@ class Updater:
     # Called by other threads
 
     def check(self) -> Future[dict[str, Any]]:
-        """Check the source now; the future receives the offer, and does not wait for the download."""
+        """Check the source now; the future receives the offer without waiting for the download."""
         return self._put(UpdateRequest(None))
 
     def install(self, version: str) -> Future[dict[str, Any]]:
-        """Install the offer, although it was rejected or update.install is "ask"; the future waits for the swap.
+        """Install the offer even if it was rejected or update.install is "ask"; the future waits for the swap.
 
         Args:
-            version: `latest`, or the version that is offered.
+            version: `latest`, or the offered version.
         """
         return self._put(UpdateRequest(version))
 
     def record_frame(self, inference_ms: float, error: str | None) -> None:
-        """Record a frame that was labeled, or could not be; called by the labeling thread."""
+        """Record a frame that was labeled, or that could not be labeled; called by the labeling thread."""
         if self._monitor.record_frame(inference_ms, error):
             self._requests.wake()
 
     def set_fps(self, fps: float) -> None:
-        """Use another number of frames per second, after the settings were reloaded."""
+        """Use a different frame rate after the settings were reloaded."""
         self._monitor.set_fps(fps)
 
     def notify_store_changed(self) -> None:
-        """Look at the store: another command changed the active model."""
+        """Read the store again, because another command changed the active model."""
         self._requests.wake()
 
     def status(self) -> dict[str, Any]:
-        """Return the status of updates, for `appliance check`.
+        """Return the update status, for `appliance check`.
 
         Returns:
-            `origin`: the source, None before the first check; `trouble`: why the last check failed, or None;
-            `asked`: whether the source was checked since the start; `latest`: a newer version that is offered, or None;
-            `passed_over`: why the last offer was not taken, or None.
+            `origin`: the source, or None before the first check; `trouble`: why the last check failed, or None;
+            `asked`: whether the source has been checked since the start; `latest`: the newer version that is offered,
+            or None; `passed_over`: why the last offer was not installed, or None.
         """
         source = self._source
         return {
@@ -161,7 +161,7 @@ class Updater:
         }
 
     def stop(self) -> None:
-        """End `run` soon; the next start continues with an update under way."""
+        """Make `run` return soon; the next start continues a current update."""
         self._stopping.set()
         self._journal.stop()
         self._requests.wake()
@@ -175,7 +175,7 @@ class Updater:
         self._wait_for_delivery(None)
         while not self._stopping.is_set() and (error := self._recover()):
             if request := self._requests.next(_RECOVER_AGAIN_S):
-                request.fail(UpdateError(f"an interrupted update must be finished first, and cannot be: {error}"))
+                request.fail(UpdateError(f"an interrupted update must be finished first, but this failed: {error}"))
         while not self._stopping.is_set():
             request = self._requests.next(self._next_wait_s())
             if self._stopping.is_set():
@@ -204,7 +204,7 @@ class Updater:
         return min((each for each in waits_s if each is not None), default=None)
 
     def _wait_for_delivery(self, request: UpdateRequest | None) -> bool:
-        """Wait while no model can be delivered; return whether that was so. Probation makes no progress meanwhile."""
+        """Wait while no model can be delivered; return whether there was a wait. Probation pauses in the meantime."""
         reason = self._host.delivery_blocked_reason()
         if reason is None:
             return False
@@ -241,7 +241,7 @@ class Updater:
                 except SourceChangedError as error:
                     log.info("%s; checking again", error)
             else:
-                raise SourceError(f"the offer of {source.origin} keeps changing while it is fetched")
+                raise SourceError(f"the offer of {source.origin} keeps changing during the download")
         except ShutdownError as error:
             if request:
                 request.fail(error)
@@ -253,7 +253,7 @@ class Updater:
             self._reporter.clear_failure()
 
     def _handle_offer(self, source: Source, offer: Offer | None, request: UpdateRequest | None) -> None:
-        """Decide about an offer, report the decision, carry it out, and answer the request."""
+        """Decide about an offer, report the decision, carry it out, and answer the request, if any."""
         situation = read_situation(
             offer, request.version if request else None, self._installer.known, self._monitor.is_active,
             self._policy, self._store, self._journal, self._host,
@@ -275,7 +275,7 @@ class Updater:
             request.answer(decision, offer, refusal)
 
     def _relink(self, offer: Offer, model: InstalledModel) -> None:
-        """Record that the active model is offered in another branch, unless another command replaced it meanwhile."""
+        """Record the active model's new variant and experiment, unless another command has replaced the model."""
         self._host.reload_current(lambda: link_offer(self._store, offer, model))
         log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
 
@@ -288,13 +288,13 @@ class Updater:
         return self._source
 
     def _record_failure(self, error: Exception, request: UpdateRequest | None, offer: Offer | None) -> None:
-        """Schedule another attempt, and report the failure; a request that cannot be met only fails itself."""
+        """Schedule another attempt and report the failure; if only a request cannot be met, only fail the request."""
         if isinstance(error, ApplianceError):
             reason = str(error)
         elif isinstance(error, OSError):
             reason = f"{error.filename or self._state}: {describe_os_error(error)}"
         else:
-            reason = f"a fault in the program ({type(error).__name__}); the log has its traceback"
+            reason = f"an unexpected error in the program ({type(error).__name__}); the log has the traceback"
         if request and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
             request.fail(error)
             return
@@ -309,13 +309,13 @@ class Updater:
     # After a start
 
     def _recover(self) -> str | None:
-        """Finish what the last process left undone; return why that is not possible now, None if it is done."""
+        """Finish what the last process left undone; return why that is not possible now, or None if it is done."""
         try:
             reverted, self._reverted = self._reverted, None
             if model := self._resolution.recover(reverted):
                 self._monitor.begin(model)
             elif self._journal.entry and self._settings.source != "none":
-                self._schedule.check_now()  # an update was under way
+                self._schedule.check_now()  # an update was in progress
         except (ApplianceError, OSError) as error:
             self._reporter.report_unfinished(str(error))
             return str(error)

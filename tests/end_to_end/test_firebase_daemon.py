@@ -11,7 +11,7 @@ from support.daemon import Daemon, payloads, settings
 from support.firebase import with_labels
 from support.firebase_server import APP, FETCH, INSTALLATIONS, KEY, PROJECT, FirebaseServer, download_path, error
 
-END = "Firebase ML is shut down on 2027-06-15"
+END = "Firebase ML will be shut down on 2027-06-15"
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_repository_updates_past_broken_and_slow_models(tmp_path, static_site, s
     operate("init")
     operate("push", bundle("1.0", made_models.good(1)))
     start(source="repository", url=url, root=str(keys / "root.json"), max_latency_ms=3)
-    assert "installed already" in watcher.until("committed", "1.0")["reason"]
+    assert "already installed" in watcher.until("committed", "1.0")["reason"]
     operate("push", bundle("2.0", made_models.good(2), labels=("rot", "green", "blue")))
     watcher.until("committed", "2.0")
     wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
@@ -234,7 +234,7 @@ def test_orders_are_answered_by_what_became_of_them(tmp_path, server, start, wat
     daemon = start(interval_s=0)
     daemon.wait_for_log("camera: streaming")
     answer = watcher.command("model/check")
-    assert not answer["ok"] and "not there" in answer["error"]
+    assert not answer["ok"] and "not found" in answer["error"]
     publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
     assert watcher.command("model/install", "3.0")["error"] == "the source offers 2.0, not 3.0"
     assert watcher.command("model/install", "latest") == {"ok": True}
@@ -253,7 +253,7 @@ def test_check_says_how_the_source_is_doing(tmp_path, server, start, watcher):
 
     daemon = start(install="ask")
     watcher.until("failed")
-    assert not found()["ok"] and "not there" in found()["says"]
+    assert not found()["ok"] and "not found" in found()["says"]
     publish(server, tmp_path / "v2", version="2.0", model=made_models.good(2), **ALL_SEEN)
     watcher.until("available")
     wait_until(lambda: "2.0 is offered" in found()["says"], "the newer one is named")

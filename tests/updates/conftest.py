@@ -1,4 +1,4 @@
-"""A model server, and a device that asks it."""
+"""A model server, and a device that uses it as its update source."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def rig(tmp_path: Path, server: ModelServer) -> Iterator[Rig]:
-    """A device that runs `colours 1.0` and checks only on demand."""
+    """Start a device that runs `colours 1.0` and checks only on demand."""
     installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
     with Rig(tmp_path / "device", server.url("/manifest.json"), installed=installed) as rig:
         yield rig

@@ -1,4 +1,4 @@
-"""A candidate from its download to the swap: what is installed or refused, and what a full disk or a crash leads to."""
+"""Test a candidate from download to swap: what is installed or refused, and what a full disk or a crash causes."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from support.rig import Rig, publish, publish_second
 
 
 def run_on_small_disk(folder, size, script):
-    """What a program prints that runs on a file system of this size, in a namespace of its own."""
+    """Return what a program prints that runs on a file system of this size, in its own mount namespace."""
     prepared = """
 import shutil
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_downgrade_inside_a_zip_is_fetched_once(tmp_path, server):
 
 
 def test_unsuited_model_waits_until_it_suits(rig, server, tmp_path):
-    """The owner allows a label that only the running model has; then not any more."""
+    """The owner allows a label that only the running model has, and then no longer."""
     publish_second(server, tmp_path)
 
     def does_not_suit():
@@ -155,7 +155,7 @@ def test_model_that_hangs_or_needs_too_much_is_refused(tmp_path, server, make, l
 
 
 def test_full_disk_stops_before_the_download(tmp_path):
-    """On a file system that has less room than is kept free beside a model."""
+    """The file system has less space than must be kept free."""
     said = run_on_small_disk(
         tmp_path,
         "8m",
@@ -172,7 +172,7 @@ with ModelServer() as server:
 
 @pytest.mark.parametrize(("announced", "most_bytes"), [(True, 1_000_000), (False, 12_000_000)])
 def test_download_of_unknown_size_does_not_fill_the_disk(tmp_path, announced, most_bytes):
-    """The manifest gives a hash and no size; the server says at the download how much it sends, or not even then."""
+    """The manifest has a hash but no size; the server announces the size with the download, or not at all."""
     said = run_on_small_disk(
         tmp_path,
         "24m",
@@ -195,7 +195,7 @@ with ModelServer() as server:
 
 
 def test_partial_download_is_removed_from_a_full_disk(rig, server, tmp_path):
-    """Another program took the rest."""
+    """Another program used up the rest of the disk."""
     with pytest.raises(SourceError):
         rig.check()  # opens the source
     publish_second(server, tmp_path)
@@ -215,7 +215,7 @@ def test_partial_download_is_removed_from_a_full_disk(rig, server, tmp_path):
 
 
 def test_resumed_download_counts_what_is_there(tmp_path):
-    """The disk has room for the rest, not for all once more."""
+    """The disk has space for the rest, but not for another full copy."""
     said = run_on_small_disk(
         tmp_path,
         "40m",
@@ -237,7 +237,7 @@ with ModelServer() as server:
 
 
 def test_candidate_that_crashes_twice_is_refused(rig, server, tmp_path):
-    """As a model that ends the process while it is warmed: the process is gone, and the journal says in what."""
+    """A model ends the process during the warm-up: the process is gone, and the journal has the step."""
     from appliance.system.device_id import boot_id
 
     publish_second(server, tmp_path)
@@ -263,7 +263,7 @@ def test_orderly_stops_do_not_count_as_crashes(rig, server, tmp_path):
         reached, go_on = threading.Event(), threading.Event()
         rig.warming = lambda reached=reached, go_on=go_on: (reached.set(), go_on.wait(20))
         rig.start()
-        if number == 0:  # then it goes on by itself
+        if number == 0:  # afterward the update continues by itself
             rig.check()
         assert reached.wait(20)
         rig.updater.stop()

@@ -1,4 +1,4 @@
-"""The update journal: its file, and what a damaged one leads to."""
+"""Test the update journal: its file, and what happens if the file is damaged."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,7 @@ from appliance.updates.journal import Journal, JournalEntry
 from appliance.updates.steps import UpdateState
 from support.rig import publish_second
 
-# The file of an earlier release, as it is on disk.
+# The file as an earlier release wrote it.
 OLD_FILE = (
     '{"format": 1, "entry": {"step": "warming", "hash": "abc", "version": "2.0", "sha256": "def", "reason": null, '
     '"asked": true, "tries": 1, "boot": "boot-1", "old_p95_ms": 12.5}}\n'

@@ -1,4 +1,4 @@
-"""The decision about an offer: every branch of `decide`, and when versions rule an offer out."""
+"""Test the decision about an offer: every branch of `decide`, and when versions rule an offer out."""
 
 from dataclasses import replace
 
@@ -36,8 +36,14 @@ CASES = {
     "runs on probation": (Offer("first"), know(on_probation=True), POLICY, OfferAction.RUNS, None),
     # Versions
     "newer": (NEW, SITUATION, POLICY, OfferAction.TAKE, None),
-    "older": (OLD, SITUATION, POLICY, OfferAction.SKIP, "0.9 is older than the running 1.0"),
-    "older, requested": (OLD, know(requested=LATEST), POLICY, OfferAction.DENY, "0.9 is not taken: .*allow_downgrade"),
+    "older": (OLD, SITUATION, POLICY, OfferAction.SKIP, "0.9 is older than the running version 1.0"),
+    "older, requested": (
+        OLD,
+        know(requested=LATEST),
+        POLICY,
+        OfferAction.DENY,
+        "0.9 cannot be installed: .*allow_downgrade",
+    ),
     "older, allowed": (OLD, SITUATION, UpdatePolicy(1000, allow_downgrade=True), OfferAction.TAKE, None),
     "older, pinned": (replace(OLD, pinned=True), SITUATION, POLICY, OfferAction.TAKE, None),
     "version unknown": (UNKNOWN, SITUATION, POLICY, OfferAction.TAKE, None),
@@ -64,7 +70,7 @@ CASES = {
     "rejected, ask": (NEW, know(rejection=REJECTION), ASK, OfferAction.SKIP, "was refused"),
     "rejected, requested": (NEW, know(rejection=REJECTION, requested=LATEST), POLICY, OfferAction.TAKE, None),
     "rejected, resumed": (NEW, know(rejection=REJECTION, resumed=True), POLICY, OfferAction.TAKE, None),
-    "unsuited": (NEW, know(known=UNSUITED), POLICY, OfferAction.SKIP, "does not suit .*: it lacks violet"),
+    "unsuited": (NEW, know(known=UNSUITED), POLICY, OfferAction.SKIP, "does not fit .*: it lacks violet"),
     "unsuited, ask": (NEW, know(known=UNSUITED), ASK, OfferAction.SKIP, "violet"),
     "unsuited, requested": (NEW, know(known=UNSUITED, requested=LATEST), POLICY, OfferAction.TAKE, None),
     "suited by now": (NEW, know(known=replace(UNSUITED, unsuited_reason=None)), POLICY, OfferAction.TAKE, None),
@@ -109,8 +115,8 @@ def test_only_refusals_of_the_offer_end_an_update():
     ("version", "name", "running", "conflict"),
     [
         ("2.0", "colours", RUNNING, None),
-        ("1.0", "colours", RUNNING, "runs already"),
-        ("1.0", "others", RUNNING, "runs already"),
+        ("1.0", "colours", RUNNING, "already running"),
+        ("1.0", "others", RUNNING, "already running"),
         ("0.9", "others", RUNNING, "older"),
         (None, "colours", RUNNING, None),
         ("0.9", "colours", replace(RUNNING, version=None), None),
@@ -127,5 +133,5 @@ def test_version_conflict(version, name, running, conflict):
 
 def test_equal_version_conflicts_even_with_allow_downgrade():
     policy = replace(POLICY, allow_downgrade=True)
-    assert "runs already" in find_conflict(NEW, "1.0", "colours", RUNNING, policy)
+    assert "already running" in find_conflict(NEW, "1.0", "colours", RUNNING, policy)
     assert find_conflict(NEW, "0.9", "colours", RUNNING, policy) is None

@@ -1,4 +1,4 @@
-"""Probation: what counts, what fails a model, and that pauses do not count."""
+"""Test the probation: what counts, what fails a model, and that pauses do not count."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def probation(duration_s=10.0, **more):
 
 
 def feed(watched, frames, begin_s=0.0, every_s=1 / FPS, ms=5.0, error=None):
-    """Feeds frames until a verdict; the time after the last one."""
+    """Feed frames until there is an outcome; return the time after the last one."""
     now_s = begin_s
     for _ in range(frames):
         if watched.passed or watched.failure:

@@ -1,4 +1,4 @@
-"""A model on probation in a running updater: what ends it, and what the owner may do meanwhile."""
+"""Test a model on probation in a running updater: what ends it, and what the owner may do in the meantime."""
 
 import threading
 from dataclasses import replace
@@ -48,13 +48,13 @@ def test_probation_waits_for_an_absent_camera(rig, server, tmp_path):
     rig.restart(probation_s=0.5)
     rig.outcome = (5.0,)
     start_probation(rig, server, tmp_path)
-    threading.Event().wait(1.0)  # no frames come, and more time goes by than the probation lasts
+    threading.Event().wait(1.0)  # no frames arrive for longer than the probation lasts
     assert "committed" not in rig.states and rig.runs == "colours 2.0"
     rig.until("committed")
 
 
 def test_new_fps_changes_the_terms_under_way(rig, server, tmp_path):
-    """The settings are read again while the program runs (SIGHUP)."""
+    """The settings are reloaded while the program runs (SIGHUP)."""
     rig.restart(probation_s=1.0)
     rig.outcome = (5.0,)
     start_probation(rig, server, tmp_path)
@@ -67,7 +67,7 @@ def test_probation_continues_with_rare_frames(rig, server, tmp_path):
     rig.stop()
     now = iter(range(0, 10_000_000, 5))
     rig._settings = replace(rig._settings, probation_s=60.0)
-    rig.start(clock=lambda: float(next(now)))  # five seconds from each moment to the next
+    rig.start(clock=lambda: float(next(now)))  # each call is five seconds after the previous one
     publish_second(server, tmp_path)
     rig.check()
     rig.until("probation")
@@ -80,7 +80,7 @@ def test_hanging_model_is_rolled_back_before_the_watchdog(rig, server, tmp_path)
     rig.outcome = (5.0,)
     start_probation(rig, server, tmp_path)
     rig.stuck_by = "the labeling thread is stuck in labeling a frame"
-    assert "does not answer" in rig.until("rolled_back").reason
+    assert "does not respond" in rig.until("rolled_back").reason
     assert rig.would_run == "colours 1.0"
 
 
@@ -102,7 +102,7 @@ def test_owner_rollback_ends_probation(rig, server, tmp_path):
     rig.reload_current(lambda: rig.store.rollback("its owner went back"))
     rig.updater.notify_store_changed()
     assert "its owner went back" in rig.check()["reason"]
-    assert rig.runs == "colours 1.0" and "rolled_back" not in rig.states  # told by who rolled back
+    assert rig.runs == "colours 1.0" and "rolled_back" not in rig.states  # the command that rolled back reports it
 
 
 def test_manual_installation_ends_probation(rig, server, tmp_path):
@@ -123,7 +123,7 @@ def test_manual_installation_of_the_same_model_commits(rig, server, tmp_path):
     start_probation(rig, server, tmp_path)
     rig.reload_current(lambda: rig.store.install(rig.labeler.bundle, "a command"))
     rig.updater.notify_store_changed()
-    assert "its owner put it in place" in rig.until("committed").reason
+    assert "the owner installed it" in rig.until("committed").reason
     assert "rolled_back" not in rig.states and rig.runs == rig.would_run == "colours 2.0"
 
 
@@ -136,20 +136,20 @@ def test_failed_rollback_is_retried(rig, server, tmp_path, came_so_far):
 
     def fails(reason):
         rig.rollback = rollback
-        rig.stuck_by = None  # what it was judged for has passed
+        rig.stuck_by = None  # the reason for the rollback is over
         if came_so_far:
             rig.store.rollback(reason)
         raise LabelOptionError("labeler.allow names what colours 1.0 does not have")
 
     rig.rollback = fails
     rig.stuck_by = "the labeling thread is stuck in labeling a frame"
-    assert "does not answer" in rig.until("rolled_back").reason
+    assert "does not respond" in rig.until("rolled_back").reason
     assert rig.runs == rig.would_run == "colours 1.0" and rig.states.count("rolled_back") == 1
     assert "was refused" in rig.check()["reason"]
 
 
 def test_commit_survives_an_unwritable_journal(rig, server, tmp_path):
-    """A folder in the place of the journal, from the moment at which the store has it."""
+    """A folder replaces the journal file from the moment the store has the commit."""
     rig.restart(probation_s=0.5)
     rig.outcome = (5.0,)
     journal, commit = rig.state / "update.json", rig.store.commit
@@ -162,13 +162,13 @@ def test_commit_survives_an_unwritable_journal(rig, server, tmp_path):
 
     rig.store.commit = committed
     start_probation(rig, server, tmp_path)
-    rig.until("committed", 2)  # so the first time could not be noted
+    rig.until("committed", 2)  # so the first report could not be recorded
     journal.rmdir()
     assert "rolled_back" not in rig.states and rig.runs == rig.would_run == "colours 2.0"
 
 
 def test_probation_runs_with_an_unwritable_journal(rig, server, tmp_path):
-    """The journal cannot be written from the swap on: a folder is in its place."""
+    """The journal cannot be written from the swap on, because a folder is in its place."""
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)
     publish_second(server, tmp_path)
@@ -190,7 +190,7 @@ def test_probation_runs_with_an_unwritable_journal(rig, server, tmp_path):
 
 
 def test_unwatched_probation_is_resumed(rig, server, tmp_path):
-    """Its way ended with an error right after the store had it, before it labeled."""
+    """The update ended with an error right after the store had the model, before it labeled."""
     rig.restart(probation_s=60.0)
     rig.outcome = (5.0,)
     publish_second(server, tmp_path)

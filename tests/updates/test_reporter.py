@@ -1,4 +1,4 @@
-"""What the updater reports, and that it reports each fact once."""
+"""Test what the updater reports, and that it reports each fact once."""
 
 import pytest
 

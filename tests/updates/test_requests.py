@@ -1,4 +1,4 @@
-"""Requests: what the owner is answered, and the queue."""
+"""Test requests: the answers to the owner, and the queue."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_check_is_answered_with_the_decision(decision, offer, taken, current):
 @pytest.mark.parametrize(
     ("decision", "offer", "error"),
     [
-        (Decision(OfferAction.RUNS), OFFER, "2.0 is installed already"),
+        (Decision(OfferAction.RUNS), OFFER, "2.0 is already installed"),
         (Decision(OfferAction.NOTHING, "nothing is offered"), None, "nothing is offered"),
         (Decision(OfferAction.DENY, "on probation"), OFFER, "on probation"),
     ],

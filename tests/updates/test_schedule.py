@@ -1,4 +1,4 @@
-"""When the source is checked: intervals, jitter, back-off and checks on demand."""
+"""Test when the source is checked: intervals, jitter, back-off and checks on demand."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from appliance.updates.schedule import LONGEST_RETRY_S, Schedule
 
 
 class Clock:
-    """Monotonic time that moves when the test says so."""
+    """Monotonic time that the test sets."""
 
     def __init__(self):
         self.now_s = 1000.0

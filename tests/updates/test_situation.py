@@ -1,4 +1,4 @@
-"""What the device knows about an offer, read from store, journal and host."""
+"""Test what the device knows about an offer, read from store, journal and host."""
 
 import pytest
 
@@ -20,7 +20,7 @@ UNSUITED = KnownCandidate("second", "2.0", "colours", "it lacks violet")
 
 @pytest.fixture
 def device(tmp_path):
-    """A device that runs `colours 1.0`; its updater does not run."""
+    """Make a device that runs `colours 1.0` but whose updater does not run."""
     return Rig(tmp_path / "device", None, installed=bundle_folder(tmp_path / "v1", version="1.0"))
 
 

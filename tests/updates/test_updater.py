@@ -88,7 +88,7 @@ def test_downgrade_needs_allow_downgrade(rig, server, tmp_path):
 
 def test_running_version_with_other_contents_is_skipped(rig, server, tmp_path):
     publish(server, tmp_path / "same", version="1.0", model=made_models.good(9))
-    assert "greater" in rig.check()["reason"]
+    assert "higher" in rig.check()["reason"]
     assert rig.steps == []
 
 

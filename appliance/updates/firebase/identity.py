@@ -1,4 +1,4 @@
-"""The identity of one Firebase installation, and its form in the state folder."""
+"""The identity of one Firebase installation, and its encoding in the state folder."""
 
 import base64
 import os
@@ -11,15 +11,15 @@ REFRESH_UNDER_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One installation of one project.
+    """One installation in one project.
 
     Attributes:
         project_id: The project.
-        app_id: The app of the project.
+        app_id: The app in the project.
         fid: The installation id, 22 characters.
-        refresh_token: Gets new tokens.
-        token: Part of every request.
-        made_s: The time at which the token arrived, Unix time.
+        refresh_token: Used to get new tokens.
+        token: Sent with every request.
+        made_s: When the token arrived, Unix time.
         lasts_s: The lifetime of the token in seconds.
     """
 
@@ -32,19 +32,19 @@ class Identity:
     lasts_s: float
 
     def is_valid(self, now_s: float) -> bool:
-        """Return whether the token is valid for another hour; not if the clock shows a time before it arrived."""
+        """Return whether the token is valid for another hour; False if the clock is before its arrival."""
         return self.made_s <= now_s and now_s + REFRESH_UNDER_S < self.made_s + self.lasts_s
 
 
 def generate_fid(generate_bytes: Callable[[int], bytes] = os.urandom) -> str:
-    """Return a new installation id: the first 22 base64 characters of 17 random bytes, the first one 0111xxxx."""
+    """Return a new installation id: the first 22 base64 characters of 17 random bytes; the first byte is 0111xxxx."""
     value = bytearray(generate_bytes(17))
     value[0] = 0x70 | (value[0] & 0x0F)
     return base64.urlsafe_b64encode(bytes(value))[:22].decode()
 
 
 def encode_identity(identity: Identity | None) -> dict[str, Any] | None:
-    """Return the values of the file in the state folder."""
+    """Return the values for the file in the state folder."""
     if identity is None:
         return None
     return {
@@ -59,7 +59,7 @@ def encode_identity(identity: Identity | None) -> dict[str, Any] | None:
 
 
 def decode_identity(values: Any) -> Identity:
-    """Return the identity in the values of the file.
+    """Return the identity from the values in the file.
 
     Raises:
         KeyError, TypeError: A value is missing or has the wrong type.
@@ -67,7 +67,7 @@ def decode_identity(values: Any) -> Identity:
     texts = [values[key] for key in ("project_id", "app_id", "fid", "refresh_token", "token")]
     numbers = [values[key] for key in ("made_s", "lasts_s")]
     if not all(isinstance(text, str) and text for text in texts):
-        raise TypeError("a text is missing or has the wrong type")
+        raise TypeError("a string is missing or has the wrong type")
     if not all(isinstance(number, int | float) for number in numbers):
         raise TypeError("a time has the wrong type")
     return Identity(*texts, *numbers)

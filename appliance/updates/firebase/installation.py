@@ -1,10 +1,10 @@
-"""This device's identity at Firebase: an installation id, which is kept for good, and its token, which lasts a week.
+"""This device's Firebase identity: a permanent installation id, and a token that is valid for a week.
 
-Firebase ML and Remote Config want to know which installation asks. The id is generated here once and registered with
-the project; it does not identify the board or its owner. It is stored in the state folder, readable by this account
-only, and dropped only if the server no longer knows it, or if the settings name another project.
+Firebase ML and Remote Config require each request to identify its installation. The id is generated here once and
+registered with the project; it does not identify the board or its owner. It is stored in the state folder, readable by
+this account only, and is replaced only if the server no longer knows it, or if the settings name a different project.
 
-Protocol: Firebase Installations, REST v1, as in the open client SDKs (firebase-js-sdk, packages/installations).
+Protocol: Firebase Installations, REST v1, as in the open-source client SDKs (firebase-js-sdk, packages/installations).
 """
 
 import json
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.updates")
 
-# Lets the tests' own server replace Google's; http is accepted for this machine only, as everywhere
+# Lets a test server replace Google's servers; as everywhere, http is accepted only for this machine
 # (transport/http.py).
 URL_VARIABLE = "APPLIANCE_FIREBASE_URL"
 SDK_VERSION = "w:0.6.0"
@@ -56,7 +56,7 @@ class Endpoints:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Endpoints":
-        """Return Google's servers, or one address for all three from the environment."""
+        """Return Google's servers, or the address from the environment for all three."""
         url = environ.get(URL_VARIABLE, "").rstrip("/")
         return cls(url, url, url) if url else cls()
 
@@ -75,16 +75,16 @@ class Installation:
         monotonic: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random_numbers.random,
     ):
-        """Keep the parts; nothing is requested yet.
+        """Keep references to the arguments; nothing is requested yet.
 
         Args:
-            settings: The section update.firebase, with project_id, api_key and app_id.
-            folder: The folder for the identity; created if it is missing.
+            settings: The update.firebase section, with project_id, api_key and app_id.
+            folder: The folder for the identity; created if missing.
             http: Sends the requests.
-            endpoints: None: those of the environment.
+            endpoints: The servers; None for the defaults (see Endpoints.from_environment).
             clock: Returns Unix time in seconds.
             monotonic: Returns monotonic time in seconds.
-            random: Returns a number from 0 to 1; it spreads the requests of many devices.
+            random: Returns a number from 0 to 1, which spreads the requests of many devices.
         """
         self.settings = settings
         self.endpoints = endpoints or Endpoints.from_environment()
@@ -93,7 +93,7 @@ class Installation:
             decode_identity,
             encode_identity,
             None,
-            if_unreadable="this device registers with Firebase again",
+            if_unreadable="this device will register with Firebase again",
             log=log,
         )
         self._http = http
@@ -105,7 +105,7 @@ class Installation:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of every request to the project: the key, and the app that it is restricted to."""
+        """The headers of every request to the project: the key, and the app to which the key is restricted."""
         settings = self.settings
         headers = {
             "Accept": "application/json",
@@ -120,8 +120,8 @@ class Installation:
         """Return the identity with a valid token.
 
         Raises:
-            SourceError: There is none now; to be tried again after the wait that it names.
-            SourceSettingsError: The project refuses this device; nothing is requested for a day, or until
+            SourceError: No identity is available now; retry after `retry_after_s`.
+            SourceSettingsError: The project refuses this device; no request is sent for a day, or until
                 `clear_backoff`.
         """
         identity = self._identity or self._read()
@@ -133,10 +133,10 @@ class Installation:
         return identity
 
     def send(self, send: "Callable[[Identity], HttpResponse]") -> "HttpResponse":
-        """Send a request with the identity; once more with a new token if the server refuses the old one.
+        """Send a request with the identity; send it again with a new token if the server rejects the old one.
 
         Raises:
-            HttpStatusError, SourceError, SourceSettingsError: From `get_identity` or `send`.
+            HttpStatusError, SourceError, SourceSettingsError: `get_identity` or `send` raised it.
         """
         identity = self.get_identity()
         try:
@@ -144,12 +144,12 @@ class Installation:
         except HttpStatusError as error:
             if error.status != 401:
                 raise
-        log.info("Firebase refuses this device's token; requesting another one")
+        log.info("Firebase rejected this device's token; requesting a new one")
         self._identity = replace(identity, lasts_s=0.0)
         return send(self.get_identity())
 
     def clear_backoff(self) -> None:
-        """End the wait of a day after a refusal: the owner asks, and may have fixed what was refused."""
+        """End the one-day wait after a refusal, because the owner asks again and may have fixed the cause."""
         if isinstance(self._blocked_by, SourceSettingsError):
             self._blocked_by = None
 
@@ -167,12 +167,12 @@ class Installation:
             fid = assigned_fid
         refresh_token = values.get("refreshToken")
         if not isinstance(refresh_token, str) or not refresh_token:
-            raise self._back_off(SourceError("Firebase's answer to a registration has no refresh token"))
-        log.info("this device is installation %s of the Firebase project %s", fid, settings.project_id)
+            raise self._back_off(SourceError("Firebase's response to the registration has no refresh token"))
+        log.info("registered as installation %s of the Firebase project %s", fid, settings.project_id)
         return self._make_identity(values.get("authToken"), fid, refresh_token)
 
     def _refresh(self, identity: Identity) -> Identity | None:
-        """Return the identity with a new token; None if the server does not know it any more."""
+        """Return the identity with a new token; None if the server no longer knows the identity."""
         path = f"/{quote(identity.fid)}/authTokens:generate"
         body = {"installation": {"sdkVersion": SDK_VERSION}}
         try:
@@ -181,7 +181,7 @@ class Installation:
             if error.status not in (401, 404):
                 raise self._block_after_refusal(error) from error
             log.warning(
-                "Firebase does not know installation %s any more (%d); registering again", identity.fid, error.status
+                "Firebase no longer knows installation %s (status %d); registering again", identity.fid, error.status
             )
             return None
         return self._make_identity(values, identity.fid, identity.refresh_token)
@@ -190,7 +190,7 @@ class Installation:
         values = token_values if isinstance(token_values, dict) else {}
         token, lifetime = values.get("token"), _LIFETIME.fullmatch(str(values.get("expiresIn")))
         if not isinstance(token, str) or not token or not lifetime:
-            raise self._back_off(SourceError("Firebase's answer to an installation has no token"))
+            raise self._back_off(SourceError("Firebase's response has no token for this installation"))
         self._backoff.reset()
         self._blocked_by = None
         settings = self.settings
@@ -205,11 +205,11 @@ class Installation:
         )
 
     def _post(self, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
-        """Send a request; at once a second time if the server fails or the connection breaks.
+        """Send a request; retry it once at once if the server fails or the connection breaks.
 
         Raises:
-            HttpStatusError: The server refuses; to be handled by the caller.
-            SourceError: It failed, and the back-off began.
+            HttpStatusError: The server refused the request; the caller must handle it.
+            SourceError: The request failed, and the back-off has begun.
         """
         url = f"{self.endpoints.installations}/v1/projects/{quote(self.settings.project_id or '')}/installations{path}"
         try:
@@ -233,13 +233,13 @@ class Installation:
     def _post_once(self, url: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
         values = self._http.post(url, body, headers=self.headers | headers).json()
         if not isinstance(values, dict):
-            raise SourceError("Firebase's answer is not a JSON object")
+            raise SourceError("Firebase's response is not a JSON object")
         return values
 
     # The back-off
 
     def _back_off(self, error: SourceError) -> SourceError:
-        """Return the error with its wait, and send nothing for min(2^n s + up to 1 s, half an hour)."""
+        """Return the error with a wait, and send nothing for min(2^n s + up to 1 s, half an hour)."""
         wait_s = min(self._backoff.next_s() + self._random(), LONGEST_WAIT_S)
         wait_s = max(wait_s, error.retry_after_s or 0.0)
         return self._block(SourceError(str(error), wait_s), wait_s)
@@ -250,8 +250,8 @@ class Installation:
             return self._back_off(error)
         refusal = SourceSettingsError(
             f"the Firebase project {self.settings.project_id} refuses this device "
-            f"({error.status}{error_detail(error)}); check update.firebase.project_id, api_key and app_id; the key "
-            "must allow the Firebase Installations API"
+            f"({error.status}{error_detail(error)}); check update.firebase.project_id, api_key and app_id, and that "
+            "the key allows the Firebase Installations API"
         )
         return self._block(refusal, REFUSED_WAIT_S)
 
@@ -272,7 +272,7 @@ class Installation:
     def _read(self) -> Identity | None:
         identity = self._file.read()
         if identity and (identity.project_id, identity.app_id) != (self.settings.project_id, self.settings.app_id):
-            log.info("the settings name another Firebase project or app; this device registers there")
+            log.info("the settings name a different Firebase project or app; registering there")
             return None
         return identity
 
@@ -282,14 +282,14 @@ class Installation:
             self._file.write(identity)
         except OSError as error:
             log.warning(
-                "%s cannot be written: %s; after a restart this device registers again",
+                "%s cannot be written: %s; this device will register again after a restart",
                 self._file.path,
                 describe_os_error(error),
             )
 
 
 def error_detail(error: HttpStatusError) -> str:
-    """Return Google's message (`{"error": {"message": …}}`) as ": message", to follow the status; empty without one."""
+    """Return Google's message (`{"error": {"message": …}}`) as ": message", to follow the status; empty if missing."""
     try:
         message = json.loads(error.body)["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):

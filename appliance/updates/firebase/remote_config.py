@@ -1,12 +1,11 @@
-"""Firebase Remote Config: parameters by which a project chooses what each device runs.
+"""Firebase Remote Config: parameters with which a project chooses what each device runs.
 
 Three parameters are known: `model_channel` (for the repository source), `model_name` (for firebase-ml) and
-`model_threshold`. Each overrides the setting of the same meaning; without a parameter, or with an invalid one, the
-setting stays in force. An A/B variant arrives as an ordinary value; the experiment that it belongs to is listed
-separately.
+`model_threshold`. Each overrides the corresponding setting; if a parameter is missing or invalid, the setting stays in
+effect. The value of an A/B variant arrives as an ordinary value; its experiment is listed separately.
 
-The last fetched configuration stays in force until another one is fetched, also without a network and after a restart:
-a device keeps its variant when the network fails. Protocol: the fetch of the open web SDK (firebase-js-sdk,
+The last fetched configuration stays in effect until another one is fetched, even without a network and after a restart,
+so a device keeps its variant when the network fails. Protocol: the fetch of the open-source web SDK (firebase-js-sdk,
 packages/remote-config).
 """
 
@@ -45,17 +44,17 @@ _REFUSED_WAIT_S = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The choices of a project for this device.
+    """What a project has chosen for this device.
 
     Attributes:
         entries: Every parameter with its value, as text.
-        experiment: The A/B experiment or the rollout of the choice, None without one.
-        variant: The variant of the experiment, None without one.
-        etag: The server's ETag of this configuration.
+        experiment: The A/B experiment or rollout that made the choice; None without one.
+        variant: The variant of the experiment; None without one.
+        etag: The server's ETag for this configuration.
         template: The version of the project's template, for people.
-        fetched_s: The time at which it arrived, Unix time.
+        fetched_s: When the configuration was fetched, Unix time.
         project_id: The project.
-        app_id: The app of the project.
+        app_id: The app in the project.
     """
 
     entries: Mapping[str, str] = field(default_factory=dict)
@@ -69,12 +68,12 @@ class Config:
 
     @property
     def channel(self) -> str | None:
-        """The channel of the repository, None if none is chosen."""
+        """The channel of the repository; None if none is chosen."""
         return self._get_name(CHANNEL)
 
     @property
     def model_name(self) -> str | None:
-        """The custom model, None if none is chosen."""
+        """The custom model; None if none is chosen."""
         return self._get_name(MODEL_NAME)
 
     @property
@@ -88,7 +87,7 @@ class Config:
 
     @property
     def invalid_names(self) -> list[str]:
-        """The known parameters that have an invalid value."""
+        """The known parameters whose values are invalid."""
         values = {CHANNEL: self.channel, MODEL_NAME: self.model_name, THRESHOLD: self.threshold}
         return [name for name, value in values.items() if value is None and self.entries.get(name)]
 
@@ -98,16 +97,16 @@ class Config:
 
 
 def load_config(folder: Path, settings: FirebaseSettings) -> Config:
-    """Load what was fetched last for this project; empty if there is nothing, or if it cannot be read."""
+    """Load the last fetched configuration of this project; empty if there is none or it cannot be read."""
     config = _open_file(folder).read()
     return config if (config.project_id, config.app_id) == (settings.project_id, settings.app_id) else Config()
 
 
 class RemoteConfig:
-    """The choices of the project for this device, fetched again from time to time.
+    """What the project has chosen for this device, fetched again at intervals.
 
     Attributes:
-        error: Why the last fetch failed, None if it succeeded.
+        error: Why the last fetch failed; None if it succeeded.
     """
 
     def __init__(
@@ -121,16 +120,16 @@ class RemoteConfig:
         monotonic: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random_numbers.random,
     ):
-        """Load what was fetched last; nothing is requested yet.
+        """Load the last fetched configuration; nothing is requested yet.
 
         Args:
             installation: This device's identity.
             http: Sends the requests.
-            folder: The folder for what was fetched.
-            group: Sent as the custom signal `group`, for conditions in the template.
+            folder: The folder for the fetched configuration.
+            group: Sent as the custom signal `group`, for conditions in the template; None to send none.
             clock: Returns Unix time in seconds.
             monotonic: Returns monotonic time in seconds.
-            random: Returns a number from 0 to 1; it spreads the requests of many devices.
+            random: Returns a number from 0 to 1, which spreads the requests of many devices.
         """
         self.error: str | None = None
         self._installation = installation
@@ -140,16 +139,16 @@ class RemoteConfig:
         self._clock, self._monotonic = clock, monotonic
         self._config = load_config(folder, installation.settings)
         age_s = clock() - self._config.fetched_s
-        # After a clock was set back the age is not known, so it is fetched now.
+        # If the clock was set back, the age is unknown, so fetch now.
         self._due_s = monotonic() + (MINIMUM_INTERVAL_S - age_s if 0 <= age_s < MINIMUM_INTERVAL_S else 0.0)
         self._backoff = BackOff(_FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S, _BACK_OFF_JITTER, random)
         self._wait_until_s = 0.0
 
     def get_config(self, requested: bool = False) -> Config:
-        """Return the configuration in force; fetch it first if it is due, or if the owner asks for a check.
+        """Return the configuration in effect; fetch it first if it is due, or if the owner asks for a check.
 
-        A failure is logged once, and the last configuration stays in force. A server that is overloaded gets no
-        requests for 2, 4 … 256 minutes (± 50 %), not even on request.
+        A failure is logged once, and the last configuration stays in effect. An overloaded server gets no requests for
+        2, 4 … 256 minutes (± 50 %), not even if the owner asks.
         """
         if requested:
             self._installation.clear_backoff()
@@ -165,7 +164,7 @@ class RemoteConfig:
         self._backoff.reset()
         if self.error:
             self.error = None
-            log.info("Remote Config answers again")
+            log.info("Remote Config is available again")
         return self._config
 
     def _fetch(self) -> Config:
@@ -206,8 +205,8 @@ class RemoteConfig:
                 self._due_s = self._monotonic() + _REFUSED_WAIT_S
         if reason != self.error:
             self.error = reason
-            in_force = "its last configuration stays" if self._config.fetched_s else "the settings are"
-            log.warning("Remote Config is not available: %s; %s in force", reason, in_force)
+            fallback = "its last configuration" if self._config.fetched_s else "the settings"
+            log.warning("Remote Config is not available: %s; using %s", reason, fallback)
 
     def _write(self, config: Config) -> None:
         try:
@@ -215,7 +214,7 @@ class RemoteConfig:
             self._file.write(config)
         except OSError as error:
             log.warning(
-                "%s cannot be written: %s; Remote Config is fetched again after a restart",
+                "%s cannot be written: %s; Remote Config will be fetched again after a restart",
                 self._file.path,
                 describe_os_error(error),
             )
@@ -228,7 +227,7 @@ def _open_file(folder: Path) -> StateFile[Config]:
         _encode_config,
         Config(),
         mode=0o640,
-        if_unreadable="Remote Config is fetched again",
+        if_unreadable="Remote Config will be fetched again",
         log=log,
     )
 
@@ -254,7 +253,7 @@ def _decode_config(values: Any) -> Config:
     ):
         raise TypeError("a value has the wrong type")
     if not all(isinstance(value, str) for value in entries.values()):
-        raise TypeError("a parameter is not a text")
+        raise TypeError("a parameter is not a string")
     return Config(entries=entries, fetched_s=fetched_s, **texts)
 
 
@@ -271,17 +270,17 @@ def _log_changes(before: Config, config: Config) -> None:
         branch,
     )
     for name in config.invalid_names:
-        log.warning("Remote Config's %s = %r is invalid; the setting stays in force", name, config.entries[name])
+        log.warning("Remote Config's %s = %r is invalid; the setting stays in effect", name, config.entries[name])
 
 
 def _parse_config(values: Any, before: Config, etag: str | None) -> Config:
     """Parse a response with status 200.
 
     Raises:
-        SourceError: It is invalid.
+        SourceError: The response is invalid.
     """
     if not isinstance(values, dict):
-        raise SourceError("Remote Config's answer is not a JSON object")
+        raise SourceError("Remote Config's response is not a JSON object")
     state = values.get("state", "UPDATE")
     if state == "NO_CHANGE":
         return before
@@ -289,7 +288,7 @@ def _parse_config(values: Any, before: Config, etag: str | None) -> Config:
         return Config(etag=etag)
     entries = values.get("entries") or {}
     if state != "UPDATE" or not isinstance(entries, dict):
-        raise SourceError(f"Remote Config's answer is invalid (its state is {state!r})")
+        raise SourceError(f"Remote Config's response is invalid (its state is {state!r})")
     experiment, variant = _parse_branch(values)
     template = values.get("templateVersion")
     return Config(
@@ -302,7 +301,7 @@ def _parse_config(values: Any, before: Config, etag: str | None) -> Config:
 
 
 def _parse_branch(values: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return experiment (else rollout) and variant that chose a known parameter, or that list no parameters."""
+    """Return the experiment (else the rollout) and variant that set a known parameter, or that list no parameters."""
     for key, id_key in (("experimentDescriptions", "experimentId"), ("rolloutMetadata", "rolloutId")):
         descriptions = values.get(key)
         for each in descriptions if isinstance(descriptions, list) else ():
@@ -321,10 +320,10 @@ def _has_known_parameter(description: dict[str, Any]) -> bool:
 def _describe_status(error: HttpStatusError, project_id: str | None) -> str:
     detail = error_detail(error)
     if error.status in _BACK_OFF_STATUSES:
-        return f"it is overloaded or was asked too often ({error.status}{detail})"
+        return f"the server is overloaded or received too many requests ({error.status}{detail})"
     if error.status in (401, 403):
         return (
-            f"the project {project_id} does not allow it ({error.status}{detail}): the key must allow the Firebase "
-            "Remote Config API, which must be enabled for the project"
+            f"the project {project_id} does not allow it ({error.status}{detail}); enable the Firebase Remote Config "
+            "API for the project, and allow it for the key"
         )
-    return f"it answers {error.status}{detail}"
+    return f"the server answers {error.status}{detail}"

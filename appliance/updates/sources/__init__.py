@@ -1,1 +1,1 @@
-"""The update sources: one protocol, one module for each source."""
+"""The update sources: one protocol, and one module for each source."""

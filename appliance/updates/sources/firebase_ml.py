@@ -1,12 +1,12 @@
-"""Models from the custom-model downloader of Firebase ML, as long as that service exists: until 2027-06-15.
+"""Get models from the custom-model downloader of Firebase ML, until that service is shut down on 2027-06-15.
 
-The service answers with a link that is valid for a while, a size, and an ETag. The ETag is opaque, so only its change
-shows that there is another model. Google's own clients accept whatever the link delivers; here its size must be the
-announced one, and it passes every check of any other candidate.
+The service answers with a temporary link, a size, and an ETag. The ETag is opaque, so only a change of it shows that
+there is a different model. Google's own clients accept whatever the link delivers; here the size must match, and the
+model must pass the same checks as any other candidate.
 
-The download is a .tflite file alone. Its labels are those in its metadata; without any, those of the running model, if
-it has as many outputs. If the labels are those of the running model, the same label means that nothing is there.
-Thresholds are not adopted: they belong to the scores of one model.
+The download is only a .tflite file. Its labels come from its metadata, or, if it has none, from the running model if
+that has the same number of outputs. If the labels equal those of the running model, the background label is also taken
+over. Thresholds are not, because they depend on the scores of one model.
 """
 
 import json
@@ -37,18 +37,18 @@ from appliance.updates.sources.source import Offer, Progress
 
 log = logging.getLogger("appliance.updates")
 
-# A link that expires while it is used is renewed this often.
+# How many times a link that expires during a download is renewed.
 MAX_RENEWALS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _PublishedModel:
-    """The service's answer about the published model.
+    """The service's response about the published model.
 
     Attributes:
-        etag: The ETag of this state.
-        link: The address of the file, for a while; it has a signature, so it is never shown.
-        expires_s: The end of the link, Unix time; None if the service does not give it.
+        etag: The ETag of the published model.
+        link: The temporary address of the file; it contains a signature, so it is never shown.
+        expires_s: When the link expires, Unix time; None if the service does not state it.
         size_bytes: The size of the file.
     """
 
@@ -59,7 +59,7 @@ class _PublishedModel:
 
 
 class FirebaseMlSource:
-    """One custom model of one project."""
+    """One custom model in one project."""
 
     def __init__(
         self,
@@ -69,22 +69,22 @@ class FirebaseMlSource:
         running_bundle: Callable[[], Bundle] | None,
         clock: Callable[[], float] = time.time,
     ):
-        """Keep the parts; nothing is requested yet.
+        """Keep references to the arguments; nothing is requested yet.
 
         Args:
-            settings: With firebase.project_id, api_key and app_id, and model_name.
+            settings: The update section, with firebase.project_id, api_key, app_id and model_name.
             installation: This device's identity.
             http: Sends the requests; closed with this source.
-            running_bundle: Returns the running model, whose labels replace those that a file lacks; None if none runs.
+            running_bundle: Returns the running model, whose labels are used if a file has none; None if no model runs.
             clock: Returns Unix time in seconds.
 
         Raises:
-            SourceSettingsError: No setting names the model.
+            SourceSettingsError: No model name is set.
         """
         name = settings.firebase.model_name
         if not name:
             raise SourceSettingsError(
-                "no model is named: set update.firebase.model_name, or model_name in Remote Config"
+                "no model name is set; set update.firebase.model_name, or model_name in Remote Config"
             )
         self._name, self._project = name, settings.firebase.project_id or ""
         self._settings = settings
@@ -106,11 +106,11 @@ class FirebaseMlSource:
             if today < FIREBASE_ML_END:
                 raise
             notice = shutdown_notice(self._settings, today)
-            raise SourceSettingsError(f"{notice}; its last answer: {error}") from error
+            raise SourceSettingsError(f"{notice}; the last error was: {error}") from error
         if published.size_bytes > self._settings.max_bytes:
             limit = self._settings.max_bytes
             raise SourceSettingsError(
-                f"{self.origin} has {published.size_bytes} bytes, more than the {limit} of update.max_bytes"
+                f"{self.origin} has {published.size_bytes} bytes, more than update.max_bytes allows ({limit})"
             )
         return Offer(hash=self._hash(published), name=self._name, size_bytes=published.size_bytes, private=published)
 
@@ -119,19 +119,19 @@ class FirebaseMlSource:
         bundle = folder / self._name
         bundle.mkdir(exist_ok=True)
         model = bundle / "model.tflite"
-        if not model.is_file():  # a download appears as a whole or not at all
+        if not model.is_file():  # a download appears complete or not at all
             self._download(offer, model, progress)
         self._write_manifest(bundle, model)
         return bundle
 
     def close(self) -> None:
-        """End a request under way (see Source.close)."""
+        """End a current request (see Source.close)."""
         self._http.close()
 
     # The offer
 
     def _request(self, known: _PublishedModel | None) -> _PublishedModel:
-        """Ask the service; return `known` if it is unchanged."""
+        """Query the service; return `known` if the published model is unchanged."""
         endpoint = self._installation.endpoints.ml
         url = f"{endpoint}/v1beta2/projects/{quote(self._project)}/models/{quote(self._name)}:download"
 
@@ -148,27 +148,27 @@ class FirebaseMlSource:
     def _parse(self, response: HttpResponse) -> _PublishedModel:
         values, etag = response.json(), response.headers.get("etag", "").strip()
         if not etag:
-            raise SourceError(f"Firebase ML sends no ETag for {self.origin}, so a new model would not be noticed")
+            raise SourceError(f"Firebase ML sent no ETag for {self.origin}, so a new model would not be noticed")
         if not isinstance(values, dict):
-            raise SourceError(f"Firebase ML's answer about {self.origin} is not a JSON object")
+            raise SourceError(f"Firebase ML's response for {self.origin} is not a JSON object")
         link, size, kind = values.get("downloadUri"), str(values.get("sizeBytes")), values.get("modelFormat", "TFLITE")
         if not isinstance(link, str) or not link:
-            raise SourceError(f"Firebase ML sends no link to {self.origin}")
+            raise SourceError(f"Firebase ML sent no link to {self.origin}")
         if not size.isdecimal() or len(size) > 15:
-            raise SourceError(f"Firebase ML sends no size of {self.origin} (sizeBytes is {values.get('sizeBytes')!r})")
+            raise SourceError(f"Firebase ML sent no size for {self.origin} (sizeBytes is {values.get('sizeBytes')!r})")
         if kind != "TFLITE":
-            raise SourceError(f"{self.origin} has the format {kind!r}; only TFLITE can run here")
-        # A cache on the way that compresses the response marks the ETag; the mark is not part of it.
+            raise SourceError(f"{self.origin} has the format {kind!r}; only TFLITE is supported")
+        # An intermediate cache that compresses the response appends a suffix to the ETag.
         etag = re.sub(r'--gzip("?)$', r"\1", etag)
         return _PublishedModel(etag, link, _parse_expiry(values.get("expireTime"), self.origin), int(size))
 
     def _convert_error(self, error: HttpStatusError) -> SourceError | SourceSettingsError:
         detail = f"({error.status}{error_detail(error)})"
         if error.status == 400:
-            return SourceSettingsError(f"Firebase ML refuses {self.origin} {detail}: check update.firebase.model_name")
+            return SourceSettingsError(f"Firebase ML refuses {self.origin} {detail}; check update.firebase.model_name")
         if error.status in (401, 403):
             return SourceSettingsError(
-                f"Firebase ML refuses this device {self.origin} {detail}: enable the Firebase ML API for the project "
+                f"Firebase ML denies this device {self.origin} {detail}; enable the Firebase ML API for the project "
                 "and allow it for update.firebase.api_key in the Google Cloud console, then run: appliance model check"
             )
         if error.status == 404:
@@ -192,18 +192,18 @@ class FirebaseMlSource:
                 download(self._http, published.link, target, spec, progress)
                 return
             except HttpStatusError as error:
-                # The next check gets a new link in any case: this device's clock may not show that it has expired.
+                # The next check always gets a new link, because this device's clock may not show that it has expired.
                 self._published = None
                 has_expired = published.expires_s is not None and self._clock() >= published.expires_s
                 if error.status not in (400, 403) or not has_expired or not renewals:
                     raise
-            log.info("the link to %s has expired; requesting another one", self.origin)
+            log.info("the link to %s has expired; requesting a new one", self.origin)
             self._published = published = self._request(None)
             if self._hash(published) != offer.hash:
-                raise SourceChangedError(f"{self.origin} was replaced while it was fetched")
+                raise SourceChangedError(f"{self.origin} was replaced during the download")
 
     def _write_manifest(self, bundle: Path, model: Path) -> None:
-        """Turn the file into a bundle: its name, labels if it lacks them, and the label that means nothing is there."""
+        """Turn the file into a bundle: add its name, the labels if it has none, and the background label."""
         manifest: dict[str, Any] = {"modelType": "IMAGE_LABELING", "modelFile": model.name, "name": self._name}
         running = self._running_bundle() if self._running_bundle else None
         labels, outputs = _read_labels_and_outputs(model)
@@ -217,13 +217,13 @@ class FirebaseMlSource:
 
     def _borrow_labels(self, outputs: int, running: Bundle | None) -> tuple[str, ...]:
         if running is None:
-            raise BundleError("it has no labels, and no model runs here whose labels it could use")
+            raise BundleError("it has no labels, and there is no running model whose labels it could use")
         if outputs != len(running.labels):
             raise BundleError(
-                f"it has no labels, and its {outputs} outputs are not the {len(running.labels)} of "
-                f"{running.identity.name} {running.identity.version}, which runs now: put its labels into its metadata"
+                f"it has no labels, and its {outputs} outputs do not match the {len(running.labels)} labels of the "
+                f"running model {running.identity.name} {running.identity.version}; add labels to its metadata"
             )
-        log.info("%s has no labels; those of %s, which runs now, are used", self.origin, running.identity.name)
+        log.info("%s has no labels; using those of the running model %s", self.origin, running.identity.name)
         return running.labels
 
 
@@ -247,5 +247,5 @@ def _parse_expiry(text: Any, origin: str) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise SourceError(f"Firebase ML sends an invalid time for {origin} (expireTime is {text!r})") from None
+        raise SourceError(f"Firebase ML sent an invalid time for {origin} (expireTime is {text!r})") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""Open the update source that the settings name; each source's module is imported only then."""
+"""Open the configured update source; each source's module is imported only when it is used."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 def open_source(
     settings: UpdateSettings, device: str, state: Path, host: "Host | None" = None, limits: "HttpLimits | None" = None
 ) -> Source:
-    """Open the source that the settings name.
+    """Open the configured source.
 
     Args:
-        settings: The section update; `source` is not `none`.
-        device: The device's id, which decides its place in a rollout.
-        state: The state folder; a source keeps trusted metadata or an installation id in a folder of its own below.
-        host: The program that labels: its labels, and its threshold; None if none runs.
-        limits: The limits of each request; None: the usual ones.
+        settings: The update section.
+        device: The device id, which determines the device's place in a rollout.
+        state: The state folder; a source keeps trusted metadata or an installation id in its own subfolder.
+        host: The program that labels, for its labels and its threshold; None if it does not run.
+        limits: The limits of each request; None for the defaults.
 
     Raises:
-        SourceSettingsError: The settings are not sufficient for this source.
+        SourceSettingsError: No source is configured, or a setting that the source requires is missing.
     """
     if settings.source == "none":
-        raise SourceSettingsError("update.source is none: no update source is configured")
+        raise SourceSettingsError("no update source is configured; set update.source")
     from appliance.transport.http import Http, HttpLimits
 
     http = Http(limits or HttpLimits())

@@ -1,4 +1,4 @@
-"""One check of an update source by a command other than the daemon: it keeps nothing, and installs nothing."""
+"""Check an update source once from a command, without storing or installing anything."""
 
 import contextlib
 import shutil
@@ -11,22 +11,22 @@ from appliance.updates.sources.source import FIREBASE_FOLDER, Offer
 
 
 def peek(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Offer | None]:
-    """Return how to call the source, and its present offer.
+    """Return the display name of the source, and its current offer.
 
     Args:
-        settings: The section update.
-        device: The device's id.
+        settings: The update section.
+        device: The device id.
         state: The state folder, which is only read.
 
     Raises:
         SourceError, SourceSettingsError: The check failed.
     """
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
-        with contextlib.suppress(OSError):  # without it Firebase would count each check as a new installation
+        with contextlib.suppress(OSError):  # without the copy, Firebase would count each check as a new installation
             shutil.copytree(state / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
         source = open_source(settings, device, Path(folder))
         try:
             offer = source.check(requested=True)
-            return source.origin, offer  # in this order: Remote Config may have chosen the source
+            return source.origin, offer  # read after the check, because Remote Config may have chosen the source
         finally:
             source.close()

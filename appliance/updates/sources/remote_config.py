@@ -1,8 +1,8 @@
-"""A source whose channel, model name and threshold Firebase Remote Config chooses for this device.
+"""A source for which Firebase Remote Config chooses the channel, the model name and the threshold.
 
-It wraps the source that the settings name. The experiment and the variant of the choice become part of the offer and so
-of the events, by which results are compared. They replace a channel's own variant, since the two only mean something
-together.
+It wraps the source in the settings. The experiment and variant that Remote Config chose become part of the offer, and
+so of the events with which results are compared. They replace a channel's own variant, because an experiment and its
+variant are meaningful only together.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ class ConfiguredSource:
         open_source: Callable[[UpdateSettings], Source],
         apply_threshold: Callable[[float | None], None],
     ):
-        """Keep the parts; nothing is requested yet.
+        """Keep references to the arguments; nothing is requested yet.
 
         Args:
             settings: The settings that Remote Config overrides.
             config: Remote Config.
-            http: The connection of all sources; closed with this one.
-            open_source: Opens the source for other settings.
-            apply_threshold: Receives the threshold that Remote Config chose, None if it chose none.
+            http: The HTTP client of all sources; closed with this one.
+            open_source: Opens the source for the given settings.
+            apply_threshold: Receives the threshold that Remote Config chose; None if it chose none.
         """
         self._settings = settings
         self._config = config
@@ -57,11 +57,11 @@ class ConfiguredSource:
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """Download the offer (see Source.fetch)."""
         if self._source is None:
-            raise SourceError("the source was not checked yet")
+            raise SourceError("the source has not been checked yet")
         return self._source.fetch(offer, folder, progress)
 
     def close(self) -> None:
-        """End a request under way (see Source.close)."""
+        """End a current request (see Source.close)."""
         self._http.close()
 
     def _select_source(self, config: Config) -> Source:

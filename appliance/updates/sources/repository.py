@@ -1,8 +1,9 @@
-"""Models from a signed repository on any static host: the offer is what its channel names for this device.
+"""Get models from a signed repository on any static host: the channel names the bundle that is offered to this device.
 
-The operator decides by signing a channel (repository/channel.py), so an older version may be named, and is installed.
-What needs the operator's keys and lacks them is refused before it is looked at (repository/client.py). Bundles are
-downloaded by the project's own downloader, which resumes, and checked against the signed hash when they are complete.
+The operator decides by signing a channel (repository/channel.py), so the channel may name an older version, which is
+then installed. Files without the required signatures are rejected before they are used (repository/client.py). Bundles
+are downloaded with the project's own downloader, which can resume, and are checked against the signed hash once they
+are complete.
 """
 
 import re
@@ -27,23 +28,23 @@ class RepositorySource:
         """Read the root; nothing is requested yet.
 
         Args:
-            settings: The section update, with url and root.
-            device: The device's id, which decides its place in a rollout.
-            folder: The folder for trusted metadata, which stays there.
+            settings: The update section, with url and root.
+            device: The device id, which determines the device's place in a rollout.
+            folder: The folder in which trusted metadata is kept.
             http: Sends the requests; closed with this source.
 
         Raises:
-            SourceSettingsError: The settings are not sufficient, or the root cannot be read.
+            SourceSettingsError: A required setting is missing, or the root cannot be read.
         """
         if not settings.url or not settings.root:
-            raise SourceSettingsError("update.source = 'repository' needs update.url and update.root")
+            raise SourceSettingsError("update.source = 'repository' requires update.url and update.root")
         self._settings, self._device, self._http = settings, device, http
         self._address = redact(settings.url)
         self.origin = f"channel {settings.channel} of {self._address}"
         self._repository = TrustedRepository(folder, _read_root(settings.root), settings.url, self._get)
 
     def check(self, requested: bool = False) -> Offer | None:
-        """Return what the channel names for this device (see Source.check)."""
+        """Return the bundle that the channel names for this device (see Source.check)."""
         repository = self._repository
         repository.refresh()
         channel = self._find_channel()
@@ -54,12 +55,12 @@ class RepositorySource:
         bundle = repository.find_target(entry.bundle)
         if bundle is None:
             raise SourceError(
-                f"{channel.url} names {entry.bundle}, which the repository does not have; its operator must push it"
+                f"{channel.url} names {entry.bundle}, which the repository does not contain; the operator must push it"
             )
         if bundle.size_bytes > self._settings.max_bytes:
             raise SourceSettingsError(
-                f"{bundle.path} has {bundle.size_bytes} bytes, more than the {self._settings.max_bytes} of "
-                "update.max_bytes"
+                f"{bundle.path} has {bundle.size_bytes} bytes, more than update.max_bytes allows "
+                f"({self._settings.max_bytes})"
             )
         return Offer(
             hash=bundle.sha256,
@@ -88,7 +89,7 @@ class RepositorySource:
         return file
 
     def close(self) -> None:
-        """End a request under way (see Source.close)."""
+        """End a current request (see Source.close)."""
         self._http.close()
 
     def _find_channel(self) -> RepositoryTarget:
@@ -103,7 +104,7 @@ class RepositorySource:
             paths = self._repository.list_targets()
             names = [match[1] for path in paths if (match := re.fullmatch(r"channels/([^/]+)\.json", path))]
             existing = f"it has {', '.join(names)}" if names else "it has none yet"
-            raise SourceSettingsError(f"{self._address} has no channel {name!r} (update.channel): {existing}")
+            raise SourceSettingsError(f"{self._address} has no channel {name!r} (update.channel); {existing}")
         return target
 
     def _get(self, url: str, max_bytes: int) -> bytes:
@@ -111,7 +112,7 @@ class RepositorySource:
 
 
 def _read_root(path: Path) -> bytes:
-    """Read the root that came with the device. It is never fetched: its sender could sign everything."""
+    """Read the root that was installed on the device; never fetch it, because its sender could then sign anything."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_ROOT_BYTES)

@@ -1,11 +1,12 @@
-"""Models from a plain address on any static host: a manifest.json, a bundle's .zip, or a bare .tflite.
+"""Get models from a plain address on any static host: a manifest.json, a bundle's .zip, or a bare .tflite.
 
-The offer is known without a download: by the hashes in the manifest, else by the server's validators of each file
-(`x-goog-hash`, ETag, Last-Modified). So a new AutoML export under the old names is noticed, although its manifest never
-changes. Files of a server without validators are read to the end at each check, because nothing else shows a change.
+The offer is identified without a download: by the hashes in the manifest, or else by the server's validators for each
+file (`x-goog-hash`, ETag, Last-Modified). So a new AutoML export under the old names is noticed although its manifest
+never changes. If a server sends no validators, the files are read completely at each check, because nothing else
+reveals a change.
 
-Nothing is signed: write access to the host, or to the connection, decides the model. The repository source is for the
-cases in which that is not enough.
+Nothing is signed: anyone who can write to the host, or tamper with the connection, decides which model runs. If that is
+not good enough, use the repository source.
 """
 
 import base64
@@ -40,9 +41,9 @@ class _FileState:
 
     Attributes:
         url: The address of the file.
-        token: Equal as long as the file is the same.
+        token: Stays the same while the file does not change.
         validators: For conditional requests.
-        length: In bytes, None if the server does not give it.
+        length: The size in bytes; None if the server does not send it.
     """
 
     url: str
@@ -53,7 +54,7 @@ class _FileState:
 
 @dataclass(frozen=True, slots=True)
 class _ManifestSet:
-    """A manifest and the files that belong to it. `states`: the files whose hash is not in the manifest, by name."""
+    """A manifest and its files. `states` has the files whose hashes are not in the manifest, by name."""
 
     url: str
     validators: Validators
@@ -68,22 +69,22 @@ class _ManifestSet:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """The tokens of the files whose hash is not in the manifest."""
+        """The tokens of the files whose hashes are not in the manifest."""
         return {name: state.token for name, state in sorted(self.states.items())}
 
     @property
     def size_bytes(self) -> int | None:
-        """The size of all files together, None if it is not known."""
+        """The total size of all files; None if unknown."""
         lengths = [self.states[name].length if name in self.states else None for name in self.files]
         known = [length for length in lengths if length is not None]
         return sum(known) if len(known) == len(lengths) else None
 
 
 class UrlSource:
-    """One address."""
+    """A source that reads one address."""
 
     def __init__(self, settings: UpdateSettings, http: Http):
-        """Use `settings.url`; nothing is requested yet."""
+        """Set the address from `settings.url`; nothing is requested yet."""
         self._url = settings.url or ""
         self._max_bytes = settings.max_bytes
         self._http = http
@@ -98,7 +99,7 @@ class UrlSource:
         self.origin = redact(self._url)
 
     def check(self, requested: bool = False) -> Offer:
-        """Return the present offer (see Source.check)."""
+        """Return the current offer (see Source.check)."""
         if self._is_manifest is None:
             content_type = self._http.head(self._url).headers.get("content-type", "")
             self._is_manifest = content_type.partition(";")[0].strip().lower().endswith("json")
@@ -123,7 +124,7 @@ class UrlSource:
         return self._fetch_file(offer.private, folder, progress)
 
     def close(self) -> None:
-        """End a request under way."""
+        """End a current request (see Source.close)."""
         self._http.close()
 
     # The offer
@@ -137,7 +138,7 @@ class UrlSource:
             try:
                 manifest = parse_manifest(response.body, self.origin)
             except BundleError as error:
-                # No rejection: the response may be an error page of the host, or half of an upload.
+                # Not a rejection, because the response may be an error page of the host or an incomplete upload.
                 raise SourceError(f"the offer is not a bundle: {error}") from error
             url, text, validators = response.url, response.body, response.validators
         files = _list_files(manifest)
@@ -176,7 +177,7 @@ class UrlSource:
                 received_bytes += len(chunk)
                 if received_bytes > self._max_bytes:
                     raise SourceError(
-                        f"{redact(response.url)} sends more than the {self._max_bytes} bytes of update.max_bytes"
+                        f"{redact(response.url)} sends more than update.max_bytes allows ({self._max_bytes} bytes)"
                     )
         return digest.hexdigest()
 
@@ -190,7 +191,7 @@ class UrlSource:
         return target
 
     def _fetch_set(self, found: _ManifestSet, folder: Path, progress: Progress) -> Path:
-        # A bundle without a name in its manifest is named after its folder, as on disk.
+        # A bundle with no name in its manifest is named after its folder, as on disk.
         bundle = folder / _make_safe_name(posixpath.basename(posixpath.dirname(unquote(urlsplit(found.url).path))))
         left_bytes = self._max_bytes
         for name in found.files:
@@ -211,15 +212,15 @@ class UrlSource:
         return bundle
 
     def _require_unchanged(self, found: _ManifestSet) -> None:
-        """Raise if the set changed: files that are uploaded one after another may be half old, half new."""
+        """Raise if the set changed, because files that are uploaded one by one may be a mix of old and new."""
         now = self._read_set(found)
         if now.text != found.text or now.tokens != found.tokens:
-            raise SourceChangedError(f"{self.origin} was replaced while it was fetched")
+            raise SourceChangedError(f"{self.origin} was replaced during the download")
 
     def _fetch_one(self, part: "_Part", max_bytes: int, progress: Progress) -> None:
         note = part.target.with_name(part.target.name + ".whole")
         if part.target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == part.token:
-            return  # an earlier attempt fetched it
+            return  # an earlier attempt downloaded it
         spec = DownloadSpec(
             max_bytes,
             part.state.length if part.state else None,
@@ -234,13 +235,13 @@ class UrlSource:
             if expected and _hash_file(part.target, algorithm) != expected:
                 part.target.unlink()
                 raise SourceError(
-                    f"{redact(part.url)} has another {algorithm} than announced: it was damaged on the way, or the "
+                    f"{redact(part.url)} does not match the announced {algorithm}: it was damaged in transit, or the "
                     "upload is incomplete"
                 )
         note.write_text(part.token, encoding="utf-8")
 
     def _fetch_labels(self, url: str, model: Path) -> None:
-        """Fetch the label file next to a .tflite file without labels, under the names that are common."""
+        """Fetch the label file of a .tflite file without labels from the same folder, under common names."""
         try:
             content = model.read_bytes()
             if extract_labels(content, read_facts(content)) is not None:
@@ -256,7 +257,7 @@ class UrlSource:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One file to download. `sha256` is the manifest's; without it `state` identifies the file."""
+    """One file to download. `sha256` comes from the manifest; if it is missing, `state` identifies the file."""
 
     url: str
     target: Path
@@ -265,7 +266,7 @@ class _Part:
 
     @property
     def token(self) -> str:
-        """Equal as long as the file is the same."""
+        """A token that stays the same while the file does not change."""
         if self.sha256:
             return f"sha256:{self.sha256}"
         return self.state.token if self.state else ""
@@ -277,7 +278,7 @@ def _list_files(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _ignore_progress(_received_bytes: int, _total_bytes: int | None) -> None:
-    """Report no progress: that of the model is enough."""
+    """Ignore the progress of small files, because the progress of the model is enough."""
 
 
 def _hash(*parts: str) -> str:
@@ -294,7 +295,7 @@ def _extract_digest(token: str, algorithm: str) -> str | None:
 
 
 def _goog_md5(response: HttpResponse) -> str | None:
-    """Return the MD5 in hex that Cloud Storage sends: `x-goog-hash: crc32c=…,md5=BASE64`."""
+    """Return in hex the MD5 that Cloud Storage sends: `x-goog-hash: crc32c=…,md5=BASE64`."""
     for part in response.headers.get("x-goog-hash", "").split(","):
         name, _, value = part.strip().partition("=")
         if name == "md5":
@@ -306,5 +307,5 @@ def _goog_md5(response: HttpResponse) -> str | None:
 
 
 def _make_safe_name(name: str) -> str:
-    """Turn a name from an address into a name on disk."""
+    """Turn a name from an address into a safe file name."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "model"

@@ -4,14 +4,14 @@
     <state>/models/state.json      the state of the store (state.py)
     <state>/models/.lock           held during a change
 
-After a kill or a power cut at any moment the following holds: a folder named by a key was written as a whole, because
-it is filled under another name, synced, and renamed; the state file is the old one or the new one; a bundle is on disk
-before the state file names it, and is removed only after the state file no longer names it. Reading writes nothing and
-takes no lock.
+Even if the process is killed or the power is cut at any moment, the following is true: a folder named by a key is
+complete, because it is filled under another name, synced, and renamed; the state file is either the old or the new one;
+a bundle is on disk before the state file refers to it, and is removed only after the state file no longer refers to it.
+Reading writes nothing and takes no lock.
 
 A bundle's key is the SHA-256 of what labeling uses: name, version, the model's own SHA-256, labels and thresholds. The
-model's hash alone is equal for two label files, and a hash of all files differs for a folder and a zip of the same
-bundle.
+model's hash alone would not change with the label file, and a hash of all files would differ between a folder and a zip
+of the same bundle.
 """
 
 import contextlib
@@ -43,16 +43,16 @@ class ModelFolder:
     """The folder of a store and its files."""
 
     def __init__(self, path: Path, lock_wait_s: float):
-        """Describe the folder; the first change creates it."""
+        """Set the path of the folder, which the first change creates."""
         self.path = path
         self._lock_wait_s = lock_wait_s
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one change.
+        """Lock the folder for one change.
 
         Raises:
-            StoreError: Another command holds it for longer than the wait, or the file system reports an error within.
+            StoreError: Another command held the lock for too long, or the file system reported an error.
         """
         try:
             if not self.path.is_dir():
@@ -64,11 +64,11 @@ class ModelFolder:
         except OSError as error:
             raise StoreError(
                 f"the models in {self.path} cannot be changed: {describe_os_error(error)}; "
-                "free some disk space, and let this account write there"
+                "free disk space, and check that this account may write there"
             ) from error
 
     def read_state(self) -> tuple[StoreState, str | None]:
-        """Return the state, an empty one if its file is missing or damaged, and the damage.
+        """Return the state and a description of any damage; the state is empty if the file is missing or damaged.
 
         Raises:
             StoreError: The file exists and cannot be read.
@@ -80,12 +80,12 @@ class ModelFolder:
             return StoreState(), None
         except OSError as error:
             raise StoreError(
-                f"{file} cannot be read: {describe_os_error(error)}; run the command as root or as its owner"
+                f"{file} cannot be read: {describe_os_error(error)}; run the command as root or as the file's owner"
             ) from error
         except StateFileError as error:
             return StoreState(), (
                 f"the store's state file {file} is damaged ({error}); "
-                "the bundled model is used until another one is delivered"
+                "the bundled model is used until another model is delivered"
             )
 
     def write_state(self, state: StoreState) -> None:
@@ -99,10 +99,10 @@ class ModelFolder:
         return aside
 
     def read(self, key: str) -> Bundle:
-        """Load the bundle with this key, and check that its files still match.
+        """Load the bundle with this key, and check that its files still match the key.
 
         Raises:
-            BundleError: Its files are missing or damaged.
+            BundleError: The files are missing or damaged.
         """
         bundle = read_bundle(self.path / key)
         if bundle_key(bundle) != key:
@@ -110,7 +110,7 @@ class ModelFolder:
         return bundle
 
     def has(self, key: str) -> bool:
-        """Return whether the bundle with this key is on disk and whole."""
+        """Return whether the bundle with this key is on disk and undamaged."""
         try:
             self.read(key)
         except BundleError:
@@ -118,14 +118,14 @@ class ModelFolder:
         return True
 
     def put(self, bundle: Bundle) -> str:
-        """Write a bundle, which appears under its key as a whole or not at all; the caller holds the lock.
+        """Write a bundle, which appears under its key completely or not at all; the caller holds the lock.
 
         Returns:
-            Its key.
+            The bundle's key.
 
         Raises:
-            BundleError: Its files changed while they were read, or writing does not preserve it.
-            OSError: It cannot be written.
+            BundleError: The files changed while they were read, or writing would change the bundle.
+            OSError: The bundle cannot be written.
         """
         key = bundle_key(bundle)
         if self.has(key):
@@ -134,7 +134,7 @@ class ModelFolder:
         try:
             write_bundle(bundle, new)
             if bundle_key(read_bundle(new)) != key:
-                raise BundleError(f"{bundle.source} cannot be stored: writing changes its name or a label")
+                raise BundleError(f"{bundle.source} cannot be stored: writing it would change its name or a label")
             new.chmod(0o755)
             give_to_owner(new, self.path)
             sync_tree(new)
@@ -147,7 +147,7 @@ class ModelFolder:
         return key
 
     def prune(self, keep: set[str]) -> None:
-        """Remove every bundle except those, and what a kill left half written; the caller holds the lock."""
+        """Remove all other bundles, and those that a kill left incomplete; the caller holds the lock."""
         for path in self.path.iterdir():
             if _OWN_NAME.fullmatch(path.name) and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""The models of a device as a list for people."""
+"""List the models of a device for people."""
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.updates.store.state import InstalledModel, Listed, StoreState
 
 
 def list_models(state: StoreState, bundled: ModelIdentity) -> list[Listed]:
-    """List every model of the state and the bundled one, the current one first."""
+    """List every model in the state and the bundled model, the current model first."""
     named_roles = (
         ("current", state.current),
         ("previous", state.previous),

@@ -1,8 +1,8 @@
-"""The store's state as values, and its JSON form: the installed models, what is on probation, and what is rejected.
+"""The store's state as values and as JSON: the installed models, the probation, and the rejections.
 
 Values never change in place: a transition returns a new `StoreState`, and the store writes it as a whole. Unknown keys,
 written by a newer release, are ignored. A missing key or a value of the wrong type makes the whole file invalid,
-because half a state is worse than none.
+because a partial state is worse than none.
 """
 
 import dataclasses
@@ -32,14 +32,15 @@ class InstalledModel:
     Attributes:
         key: The bundle's key, which is the name of its folder (bundle.key.bundle_key).
         name: The bundle's name.
-        version: Its version as written, or `sha256:` and 12 hex digits.
+        version: The version as written, or `sha256:` and 12 hex digits.
         sha256: SHA-256 of the .tflite file, in hex.
-        origin: Its origin for people: a path, a URL, a channel.
-        delivered: The time of its delivery, RFC 3339.
-        offer: The hash under which a source offered it, None if no source did; rejections refer to it.
-        variant: The branch of the rollout it came with, None without one.
-        experiment: The A/B experiment it came with, None without one.
-        bundled_override_key: The key of the bundled model that it replaced on purpose: that one does not replace it.
+        origin: The origin for people: a path, a URL or a channel.
+        delivered: When the bundle was delivered, RFC 3339.
+        offer: The hash under which a source offered the bundle, to which rejections refer; None if no source did.
+        variant: The arm of a comparison of models to which it belongs; None without one.
+        experiment: The A/B experiment to which it belongs; None without one.
+        bundled_override_key: The key of the bundled model that this bundle replaced on purpose, and that must not
+            replace it at a start.
     """
 
     key: str
@@ -56,7 +57,7 @@ class InstalledModel:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A bundle that is not installed again. `hash` is its key, or the hash under which it was offered."""
+    """A bundle that must not be installed again. `hash` is its key, or the hash under which it was offered."""
 
     hash: str
     version: str
@@ -66,7 +67,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start of the daemon without an orderly stop yet. `ready`: it got as far as labeling."""
+    """A start of the daemon with no orderly stop yet. `ready`: whether the daemon got as far as labeling."""
 
     boot: str
     ready: bool = False
@@ -77,16 +78,16 @@ class StoreState:
     """The whole state of the store.
 
     Attributes:
-        current: The active delivered model; None: the bundled one.
-        previous: The model that `current` replaced; None: the bundled one.
-        before_previous: The model that `previous` replaced, kept while `current` is on probation: if that fails,
-            everything is as before.
-        staged: A bundle that is on disk and not active yet.
+        current: The active delivered model; None for the bundled one.
+        previous: The model that `current` replaced; None for the bundled one.
+        before_previous: The model that `previous` replaced, kept while `current` is on probation, so that a rollback
+            restores everything.
+        staged: A bundle that is on disk but not active yet.
         probation: Whether `current` is on probation.
         failed_starts: Consecutive starts that the process did not survive while `current` was on probation, or before
             it was ready.
-        start: The start under way; if the next start finds it, the process died.
-        rejections: The bundles that are not installed again, the newest last.
+        start: The current start; if the next start finds it, the process died.
+        rejections: The bundles that must not be installed again, newest last.
     """
 
     current: InstalledModel | None = None
@@ -110,10 +111,10 @@ class ModelChoice(Generic[Loaded]):
 
     Attributes:
         loaded: The result of the caller's `load`.
-        bundle: The bundle; its identity carries variant and experiment of the installed model.
-        installed: The model's entry in the store; None: it is the bundled one.
-        reasons: Why it is not simply the delivered model, one sentence each, for the report.
-        faulty: Delivered bundles whose files are whole and that `load` rejected, with the reason.
+        bundle: The bundle; its identity has the variant and experiment of the installed model.
+        installed: The model's entry in the store; None for the bundled model.
+        reasons: Why the choice is not simply the delivered model, one sentence each, for the report.
+        faulty: Delivered bundles whose files are undamaged but that `load` rejected, with the reason.
     """
 
     loaded: Loaded
@@ -143,7 +144,7 @@ class Listed:
     delivered: str | None
 
 
-# The file's format: its keys stay when a field gets another name.
+# The file's format: the keys stay the same even if a field is renamed.
 _MODEL_KEYS = {
     "key": "key",
     "name": "name",
@@ -187,7 +188,7 @@ def decode_state(content: bytes) -> StoreState:
     except (ValueError, RecursionError) as error:
         raise StateFileError(f"it is not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise StateFileError("it has another format")
+        raise StateFileError("its format is unknown")
     rejections = values.get("refused", [])
     if not isinstance(rejections, list):
         raise StateFileError("refused is not a list")
@@ -211,7 +212,7 @@ def _decode_model(values: Mapping[str, Any], key: str) -> InstalledModel | None:
     if values.get(key) is None:
         return None
     model = InstalledModel(**_decode(InstalledModel, values[key], _MODEL_KEYS))
-    if not _KEY.fullmatch(model.key):  # it becomes the name of a folder
+    if not _KEY.fullmatch(model.key):  # the key is used as the name of a folder
         raise StateFileError("a key is not a hash")
     return model
 
@@ -219,7 +220,7 @@ def _decode_model(values: Mapping[str, Any], key: str) -> InstalledModel | None:
 def _decode(
     kind: type[InstalledModel] | type[Rejection] | type[Start], values: Any, keys: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the fields of a dataclass whose values are texts, optional texts and booleans."""
+    """Return the fields of a dataclass whose values are strings, optional strings and booleans."""
     if not isinstance(values, dict):
         raise StateFileError(f"a {kind.__name__} is not an object")
     fields = {}

@@ -1,11 +1,12 @@
-"""The model store: the active delivered model, the one before it, a staged one, and the rejected ones.
+"""The model store: the active delivered model, the previous one, a staged one, and the rejections.
 
-Every change is one step from a whole state to a whole state, written in one piece (folder.py has the files, state.py
-the values), so a kill between two steps leaves a model that works. The steps of an update, in order: `add` puts a
-bundle on disk, `swap` makes it current, with or without probation, `commit` ends the probation, `rollback` goes back.
-The daemon records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`, `record_stop`.
+Every change is one step from one consistent state to the next and is written atomically (folder.py has the files,
+state.py the values), so a kill between two steps leaves a model that works. The steps of an update, in order: `add`
+puts a bundle on disk, `swap` makes it current, with or without probation, `commit` ends the probation, and `rollback`
+goes back. The daemon records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`,
+`record_stop`.
 
-"No delivered model" is None and means the bundled model, which is part of the program and never removed.
+None instead of a delivered model means the bundled model, which is part of the program and is never removed.
 """
 
 import logging
@@ -27,22 +28,22 @@ log = logging.getLogger("appliance.updates")
 
 
 class Store:
-    """The models of one device. Safe to use from several threads and several processes at a time."""
+    """The models of one device. Safe to use from several threads and processes at the same time."""
 
     def __init__(self, state: Path, bundled: Path, lock_wait_s: float = 10.0):
-        """Describe the store; nothing is read or written yet.
+        """Set the paths; nothing is read or written yet.
 
         Args:
-            state: The state folder (system.paths.state_dir); the store is `models` in it, created by the first change.
+            state: The state folder; the store is its subfolder `models`, which the first change creates.
             bundled: The bundle that is part of the program.
-            lock_wait_s: The longest wait for another command that is changing the store.
+            lock_wait_s: The maximum wait for another command that is changing the store.
         """
         self.bundled = bundled
         self._folder = ModelFolder(state / "models", lock_wait_s)
         self._logged_error: str | None = None
 
     def read_state(self) -> StoreState:
-        """Return the state; an empty one if its file is damaged, which is logged once.
+        """Return the state; if its file is damaged, log that once and return an empty state.
 
         Raises:
             StoreError: The file exists and cannot be read.
@@ -65,14 +66,14 @@ class Store:
         return list_models(self.read_state(), read_bundle(self.bundled).identity)
 
     def rejection(self, *hashes: str | None) -> Rejection | None:
-        """Return the newest rejection with one of these hashes, None without one."""
+        """Return the newest rejection with one of these hashes; None if there is none."""
         return next((each for each in reversed(self.read_state().rejections) if each.hash in hashes), None)
 
     def load_bundle(self, model: InstalledModel | None) -> Bundle:
-        """Load a bundle of this device, with its variant and experiment; None: the bundled one.
+        """Load a bundle of this device, with its variant and experiment; None loads the bundled one.
 
         Raises:
-            BundleError: Its files are missing or damaged.
+            BundleError: The files are missing or damaged.
         """
         if model is None:
             return read_bundle(self.bundled)
@@ -93,19 +94,19 @@ class Store:
         """Put a bundle on disk as the staged one; the active model stays.
 
         Args:
-            bundle: The bundle; it should have passed the probe before it is swapped in.
+            bundle: The bundle; it should pass the probe before it is swapped in.
             origin: As in InstalledModel.
             offer: As in InstalledModel.
             variant: As in InstalledModel.
             experiment: As in InstalledModel.
-            overrides_bundled: The present bundled model does not replace it at a start, not even with a greater
-                version: for an operator who chooses an older model on purpose.
+            overrides_bundled: Whether the current bundled model must not replace it at a start, even with a higher
+                version; for an operator who chooses an older model on purpose.
 
         Returns:
             The entry for `swap`.
 
         Raises:
-            BundleError: Its files changed while they were read.
+            BundleError: The files changed while they were read.
             StoreError: The store cannot be changed.
         """
         with self._folder.lock():
@@ -125,14 +126,14 @@ class Store:
         return model
 
     def swap(self, model: InstalledModel, probation: bool) -> None:
-        """Make a bundle that was added the current one, and the current one the previous one.
+        """Make an added bundle the current model, and the current model the previous one.
 
         Args:
             model: The result of `add`.
-            probation: Whether it is on probation, until `commit`.
+            probation: Whether the model is on probation until `commit`.
 
         Raises:
-            StoreError: Its files are gone, or the state cannot be written.
+            StoreError: The files are gone, or the state cannot be written.
         """
 
         def activate(state: StoreState) -> StoreState:
@@ -146,7 +147,7 @@ class Store:
         self.apply(activate)
 
     def install(self, bundle: Bundle, origin: str, probation: bool = False) -> InstalledModel:
-        """Add and swap, as the owner asks; a rejection of this bundle is forgotten."""
+        """Add a bundle and swap it in at the owner's request; forget a rejection of this bundle."""
         model = self.add(bundle, origin)
         self.swap(model, probation)
         return model
@@ -160,15 +161,16 @@ class Store:
         self.apply(transitions.commit)
 
     def rollback(self, reason: str, refuse: bool = True, to_bundled: bool = False) -> InstalledModel | None:
-        """Go back from the current model to the one before it.
+        """Go back from the current model to the previous one.
 
         Args:
             reason: The reason, for people.
-            refuse: The model is faulty or unwanted: it is not installed again when it is offered.
-            to_bundled: The previous model is not usable now: activate the bundled one, and keep the previous one.
+            refuse: Whether to reject the model as faulty or unwanted, so that it is not installed again when offered.
+            to_bundled: Whether to activate the bundled model instead, because the previous one cannot be used now; the
+                previous one is kept.
 
         Returns:
-            The current model now; None: the bundled one.
+            The new current model; None for the bundled one.
 
         Raises:
             StoreError: There is no model to go back to, or the state cannot be written.
@@ -176,17 +178,17 @@ class Store:
 
         def rollback(state: StoreState) -> StoreState:
             if state.current is None and state.previous is None:
-                raise StoreError("there is no model to go back to: the bundled one is in use, and none was before it")
+                raise StoreError("there is no model to go back to: the bundled model is in use, and none preceded it")
             return transitions.rollback(state, reason if refuse else None, self._bundled_key(), to_bundled)
 
         return self.apply(rollback).current
 
     def reject(self, hash: str, version: str, reason: str) -> None:
-        """Remember that what is offered under `hash` is not to be installed again."""
+        """Remember that the offer with this hash must not be installed again."""
         self.apply(lambda state: transitions.reject(state, (hash,), version, reason))
 
     def forget_rejections(self, keep: str | None = None, keep_version: str | None = None) -> None:
-        """Forget the rejections, except those of the hash `keep` and of the version `keep_version`.
+        """Forget the rejections, except those with the hash `keep` or the version `keep_version`.
 
         Raises:
             StoreError: The state cannot be written.
@@ -205,19 +207,19 @@ class Store:
     # The daemon's life cycle
 
     def record_start(self, boot: str) -> str | None:
-        """Record a start of the daemon, before it loads a model; roll back a model that starts do not survive.
+        """Record a start of the daemon before it loads a model; roll back a model that keeps starts from succeeding.
 
-        A start without a later `record_stop` or a reboot failed. Two failed starts in a row roll the current model
-        back: while it is on probation wherever they ended, afterwards only if neither reached `mark_ready`.
+        A start that is followed by neither `record_stop` nor a reboot has failed. Two failed starts in a row roll back
+        the current model: during its probation in any case, and afterward only if neither start reached `mark_ready`.
 
         Args:
-            boot: The kernel's boot id (system.device_id.boot_id), which differs after a power cut, not after a crash.
+            boot: The kernel's boot id (system.device_id.boot_id), which changes with a power cut but not with a crash.
 
         Returns:
-            What happened to the store, for the report; None: nothing.
+            What happened to the store, for the report; None if nothing.
 
         Raises:
-            StoreError: The store cannot be written; labeling can go on without it.
+            StoreError: The store cannot be written; labeling can continue without it.
         """
         reports = [self._folder.read_state()[1]]
 
@@ -230,15 +232,15 @@ class Store:
         return "; ".join(filter(None, reports)) or None
 
     def load_current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> ModelChoice[Loaded]:  # type: ignore[assignment,return-value] # without load, Loaded is Bundle
-        """Load the model to run: the delivered one, else the previous one, else the bundled one. Writes nothing.
+        """Load the model to run: the delivered one, else the previous one, else the bundled one. Write nothing.
 
-        The bundled one comes first if it has the delivered one's name, both have a version, and its version is greater.
+        The bundled model comes first if it has the same name as the delivered one and a higher version.
 
         Args:
             load: Turns a bundle into what the caller needs; raises BundleError if the bundle cannot run.
 
         Raises:
-            BundleError: None of them can be loaded.
+            BundleError: No model can be loaded.
             StoreError: The store cannot be read.
         """
         state, error = self._folder.read_state()
@@ -263,7 +265,7 @@ class Store:
         raise BundleError(f"no model can be loaded: {'; '.join(reasons)}")
 
     def record_choice(self, choice: ModelChoice[Loaded]) -> None:
-        """Make the model that `load_current` chose the current one, and reject the faulty ones.
+        """Make the model that `load_current` chose the current one, and reject faulty ones.
 
         A model whose files were damaged on this disk is not rejected: it may be delivered again.
 
@@ -292,20 +294,20 @@ class Store:
             self.apply(adopt)
 
     def mark_ready(self) -> None:
-        """Record that the start succeeded: the model labels."""
+        """Record that the start succeeded and the model labels."""
         self.apply(transitions.mark_ready)
 
     def record_stop(self) -> None:
-        """Record that the daemon stops on purpose: on a signal, or for a cause other than the model."""
+        """Record that the daemon stops on purpose, on a signal or for a reason other than the model."""
         self.apply(transitions.on_stop)
 
     # One change
 
     def apply(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
-        """Replace the state by the result of `transition`, and remove the bundles that it no longer names.
+        """Replace the state with the result of `transition`, and remove bundles that it no longer refers to.
 
         Raises:
-            StoreError: Another command holds the store for too long, or the state cannot be written.
+            StoreError: Another command held the lock for too long, or the state cannot be written.
         """
         with self._folder.lock():
             return self._apply_locked(transition)
@@ -314,7 +316,7 @@ class Store:
         before, error = self._folder.read_state()
         if error:
             self._log_once(error)
-            log.warning("the damaged file is kept as %s", self._folder.set_state_aside())
+            log.warning("kept the damaged file as %s", self._folder.set_state_aside())
         after = transition(before)
         if after != before or error:
             self._folder.write_state(after)
@@ -327,7 +329,7 @@ class Store:
         self._logged_error = error
 
     def _superseded_reason(self, state: StoreState) -> str | None:
-        """Return why the bundled model replaces the delivered one, None if it does not."""
+        """Return why the bundled model replaces the delivered one; None if it does not."""
         current = state.current
         if current is None:
             return None

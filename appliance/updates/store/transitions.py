@@ -1,6 +1,6 @@
 """The transitions from one state of the store to the next, as pure functions.
 
-Each takes a whole state and returns a whole state; the store writes the result in one piece.
+Each takes a complete state and returns a complete state, which the store writes atomically.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ MAX_REJECTIONS = 50
 
 
 def activate(state: StoreState, model: InstalledModel, probation: bool) -> StoreState:
-    """Make `model` the current one, and the current one the previous one; forget the rejections of `model`.
+    """Make `model` the current model, and the current model the previous one; forget rejections of `model`.
 
-    A model that is still on probation is no model to go back to: the one before it stays the previous one.
+    A model that is still on probation is not one to go back to, so the model before it stays the previous one.
     """
     is_again = state.current is not None and state.current.key == model.key
     keeps_previous = is_again or state.probation
@@ -43,14 +43,16 @@ def rollback(
 ) -> StoreState:
     """Make the previous model the current one.
 
-    After a failed probation everything is as before it: the owner can still go back to the model before the previous
-    one. If the bundled model is left for a delivered one, it does not replace that again at the next start.
+    After a failed probation the earlier state is restored, so the owner can still go back to the model before the
+    previous one. After a rollback from the bundled model to a delivered one, the bundled model does not replace it
+    again at the next start.
 
     Args:
         state: The state before.
-        rejection_reason: Why the current model is rejected; None: it is not rejected.
-        bundled_key: The key of the bundled model, None if it cannot be read.
-        to_bundled: The previous model is not usable now: activate the bundled one, and keep the previous one.
+        rejection_reason: Why the current model is rejected; None if it is not.
+        bundled_key: The key of the bundled model; None if it cannot be read.
+        to_bundled: Whether to activate the bundled model instead, because the previous one cannot be used now; the
+            previous one is kept.
     """
     left, target = state.current, state.previous
     if left and rejection_reason:
@@ -70,7 +72,7 @@ def rollback(
 
 
 def reject(state: StoreState, hashes: Iterable[str | None], version: str, reason: str) -> StoreState:
-    """Reject what has one of `hashes`; the oldest rejections are dropped beyond MAX_REJECTIONS."""
+    """Reject the bundle or offer with these hashes; drop the oldest rejections beyond MAX_REJECTIONS."""
     rejected = [each for each in hashes if each]
     added = tuple(Rejection(each, version, reason, now_rfc3339()) for each in rejected)
     kept = tuple(rejection for rejection in state.rejections if rejection.hash not in rejected)
@@ -78,11 +80,11 @@ def reject(state: StoreState, hashes: Iterable[str | None], version: str, reason
 
 
 def on_start(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreState, str | None]:
-    """Record a start of the daemon; roll back a model that too many starts did not survive.
+    """Record a start of the daemon; roll back a model after too many failed starts.
 
-    The last start failed if its record is still there and the boot is the same: an orderly stop removes the record, and
-    a power cut changes the boot. While the model is on probation every failed start counts, afterwards only one that
-    never became ready.
+    The last start failed if its record is still present and the boot is the same: an orderly stop removes the record,
+    and a power cut changes the boot. While the model is on probation, every failed start counts; afterward, only one
+    that never became ready.
 
     Returns:
         The new state, and a report if a model was rolled back.
@@ -98,7 +100,7 @@ def on_start(state: StoreState, boot: str, bundled_key: str | None) -> tuple[Sto
 
 
 def on_stop(state: StoreState) -> StoreState:
-    """Record an orderly stop, which ends a row of failed starts."""
+    """Record an orderly stop, which ends a series of failed starts."""
     return replace(state, start=None, failed_starts=0)
 
 
@@ -108,11 +110,11 @@ def commit(state: StoreState) -> StoreState:
 
 
 def mark_ready(state: StoreState) -> StoreState:
-    """Record that the start succeeded; a model that is not on probation loses its failed starts."""
+    """Record that the start succeeded; clear the failed starts unless the model is on probation."""
     start = replace(state.start, ready=True) if state.start else None
     return replace(state, start=start, failed_starts=state.failed_starts if state.probation else 0)
 
 
 def display_name(model: InstalledModel | None) -> str:
-    """Return how to call a model in a sentence."""
+    """Return the name of a model for use in a sentence."""
     return f"the delivered {model.name} {model.version}" if model else "the bundled model"

@@ -1,4 +1,4 @@
-"""The identity of an installation: its id, its token's lifetime, and its file."""
+"""Test the identity of an installation: its id, the lifetime of its token, and its file."""
 
 import re
 
@@ -8,7 +8,7 @@ from appliance.updates.firebase.identity import Identity, decode_identity, encod
 
 IDENTITY = Identity("project", "app", "fid", "refresh", "token", 1_800_000_000.0, 604_800.0)
 
-# The values in the file of an earlier release.
+# The values in the file as an earlier release wrote it.
 OLD_VALUES = {
     "project_id": "project",
     "app_id": "app",

@@ -1,4 +1,4 @@
-"""The identity of a device towards Firebase: registered once, kept, refreshed, dropped when it is no longer known."""
+"""Test a device's Firebase identity: registered once, kept, refreshed, and replaced when no longer known."""
 
 import json
 import stat
@@ -119,7 +119,7 @@ def test_failing_server_backs_off_to_half_an_hour(server, tmp_path, clock):
         clock += waits[-1] - 0.1
         with pytest.raises(SourceError, match="503"):
             here.get_identity()
-        assert len(server.requests) == asked, "it was to be left alone"
+        assert len(server.requests) == asked, "no request during the back-off"
         clock += 0.2
     assert waits[:4] == [2.5, 4.5, 8.5, 16.5] and waits[-1] == 1800
     server.mend()
@@ -127,7 +127,7 @@ def test_failing_server_backs_off_to_half_an_hour(server, tmp_path, clock):
     clock += 604_800
     with pytest.raises(SourceError) as raised:
         here.get_identity()
-    assert raised.value.retry_after_s == 2.5, "what went well ends the back-off"
+    assert raised.value.retry_after_s == 2.5, "a success ends the back-off"
 
 
 def test_status_429_waits_as_long_as_the_server_asks(server, tmp_path, clock):

@@ -1,4 +1,4 @@
-"""Remote Config: what a project chooses for a device, how often it is asked, and that a failure changes nothing."""
+"""Test Remote Config: what a project chooses, how often it is fetched, and that a failure changes nothing."""
 
 import json
 
@@ -27,7 +27,7 @@ def clock():
 
 @pytest.fixture
 def start(server, tmp_path, clock):
-    """Remote Config as after a start of the program; the same device each time."""
+    """Return Remote Config as after a start of the program, on the same device each time."""
 
     def make(group=None):
         here = installation(server, tmp_path, clock)
@@ -127,7 +127,7 @@ def test_overloaded_server_waits_two_to_256_minutes(server, start, clock, status
         here.get_config(requested=True)
         assert len(fetched(server)) == asked
         clock += 2
-    assert caplog.text.count(f"overloaded or was asked too often ({status}: Busy)") == 1, "said once"
+    assert caplog.text.count(f"overloaded or received too many requests ({status}: Busy)") == 1, "logged once"
     server.mend()
     here.get_config(requested=True)
     assert here.error is None
@@ -182,7 +182,7 @@ def test_invalid_answer_changes_nothing(server, start, clock, fault, caplog):
     server.config = {"entries": {"model_channel": "b"}}
     with caplog.at_level("INFO", "appliance.updates"):
         assert here.get_config().channel == "b"
-    assert "Remote Config answers again" in caplog.text
+    assert "Remote Config is available again" in caplog.text
 
 
 @pytest.mark.parametrize(("status", "says"), [(400, "answers 400: API not enabled"), (403, "(403: API not enabled)")])
@@ -251,7 +251,7 @@ def test_what_one_project_chose_means_nothing_to_another(server, start, tmp_path
     assert load_config(tmp_path, FirebaseSettings(project_id=PROJECT, app_id="1:1:web:2")).channel is None
 
 
-# The file of an earlier release, as it is on disk.
+# The file as an earlier release wrote it.
 OLD_FILE = (
     '{"entries": {"model_channel": "beta", "model_threshold": "0.75"}, "experiment": "lights", "variant": "b", '
     '"etag": "e1", "template": "7", "fetched_s": 1800000000.0, "project_id": "%s", "app_id": "%s"}'

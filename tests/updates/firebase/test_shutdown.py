@@ -1,4 +1,4 @@
-"""The notice about the end of Firebase ML."""
+"""Test the notice about the shutdown of Firebase ML."""
 
 from datetime import date
 
@@ -9,7 +9,7 @@ from appliance.updates.firebase.shutdown import shutdown_notice
 def test_notice_before_and_after_the_end():
     settings = UpdateSettings(source="firebase-ml")
     assert shutdown_notice(settings, date(2026, 1, 1)).startswith(
-        "Firebase ML is shut down on 2027-06-15: serve the model from"
+        "Firebase ML will be shut down on 2027-06-15; serve the model from"
     )
     assert shutdown_notice(settings, date(2027, 6, 15)).startswith("Firebase ML was shut down on 2027-06-15")
     assert shutdown_notice(UpdateSettings(source="url"), date(2028, 1, 1)) is None

@@ -1,4 +1,4 @@
-"""Models from Firebase ML, and what Remote Config chooses: the machine against a server that speaks Google's shapes."""
+"""Test models from Firebase ML and the choices of Remote Config against a server that answers like Google's."""
 
 import json
 import time
@@ -52,7 +52,7 @@ def asked_info(server):
     return [request.status for request in server.asked(PATH)]
 
 
-# What is taken
+# What is installed
 
 
 def test_published_model_is_installed_check_is_one_request(new_rig, server):
@@ -107,7 +107,7 @@ def test_mark_of_a_compressing_cache_is_not_part_of_the_etag(new_rig, server):
     server.etag_mark = '--gzip"'
     assert rig.check()["current"] and asked_info(server)[-1] == 200
     server.publish("kitchen", LABELED, etag='"abc"')
-    assert rig.check()["current"] and asked_info(server)[-1] == 304, "it is asked for without the mark"
+    assert rig.check()["current"] and asked_info(server)[-1] == 304, "it is requested without the suffix"
 
 
 @pytest.mark.parametrize("fraction", ["", ".5", ".123456789"])
@@ -117,7 +117,7 @@ def test_a_time_with_and_without_a_fraction_is_read(new_rig, server, fraction):
     rig = new_rig()
     rig.check()
     rig.until("failed")
-    assert server.links == 3, "it was known to have expired"
+    assert server.links == 3, "its expiry was parsed"
 
 
 # Labels
@@ -166,8 +166,11 @@ def test_unlabeled_model_with_other_outputs_is_refused(new_rig, server, data):
     rig = new_rig()
     rig.check()
     refused = rig.until("refused")
-    assert "its 5 outputs are not the 3 of shipped 1.0" in refused.reason and "metadata" in refused.reason
-    assert not rig.check()["taken"], "and it is not tried again"
+    assert (
+        "its 5 outputs do not match the 3 labels of the running model shipped 1.0" in refused.reason
+        and "metadata" in refused.reason
+    )
+    assert not rig.check()["taken"], "it is not tried again"
 
 
 def test_what_is_no_model_is_refused(new_rig, server):
@@ -189,7 +192,7 @@ def test_expired_link_is_renewed_without_a_condition(new_rig, server):
     rig.check()  # 304: the device still holds the first link
     server.link_lasts_s = 3600
     assert asked_info(server) == [200, 304]
-    # The clock has passed the first link's time too.
+    # The first link has expired by the clock, too.
     source = rig.updater._source
     source._clock = lambda: time.time() + 4000
     rig.install()
@@ -212,7 +215,7 @@ def test_links_that_keep_expiring_are_given_up_after_two_more(new_rig, server):
 
 
 def test_link_refused_early_is_renewed_at_the_next_check(new_rig, server):
-    """A device whose clock is late cannot know that a link has expired."""
+    """A device whose clock is slow cannot know that a link has expired."""
     server.publish("kitchen", LABELED)
     rig = new_rig()
     file = next(path for _, path in server.routes if path.startswith("/files/"))
@@ -265,7 +268,7 @@ def test_bytes_that_are_not_what_was_announced_are_not_taken(new_rig, server, fa
     rig.until("committed")
 
 
-# What the service says
+# The service's errors
 
 
 @pytest.mark.parametrize(
@@ -369,7 +372,7 @@ def test_refused_registration_is_retried_on_request(new_rig, server):
     assert rig.check()["taken"]
 
 
-# Its end
+# The shutdown
 
 
 def test_after_its_end_an_error_says_so(server, tmp_path):
@@ -378,7 +381,7 @@ def test_after_its_end_an_error_says_so(server, tmp_path):
     source = make_source(tmp_path)
     source._clock = lambda: 1_813_000_000.0 + 86_400 * 365
     with pytest.raises(
-        SourceSettingsError, match="was shut down on 2027-06-15.*its last answer: there is no published model"
+        SourceSettingsError, match="was shut down on 2027-06-15.*the last error was: there is no published model"
     ):
         source.check()
 
@@ -440,7 +443,7 @@ def test_failing_remote_config_leaves_the_settings_in_force(new_rig, server, cap
 def test_failing_remote_config_without_a_model_is_reported(new_rig, server):
     server.fault(FETCH, error(503, "Busy."))
     rig = new_rig(model_name=None, remote_config=True)
-    with pytest.raises(UpdateError, match="no model is named.*Remote Config is not available: .*503: Busy"):
+    with pytest.raises(UpdateError, match="no model name is set.*Remote Config is not available: .*503: Busy"):
         rig.check()
 
 

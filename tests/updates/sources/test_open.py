@@ -1,4 +1,4 @@
-"""The settings decide which source is opened, and what is imported for it."""
+"""Test which source the settings open, and what is imported for it."""
 
 import subprocess
 import sys

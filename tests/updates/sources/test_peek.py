@@ -1,4 +1,4 @@
-"""One check by a command: it shows the offer and leaves the state folder as it is."""
+"""Test one check by a command: it returns the offer and leaves the state folder unchanged."""
 
 import pytest
 

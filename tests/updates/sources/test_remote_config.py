@@ -1,4 +1,4 @@
-"""The source that Remote Config chooses: settings, threshold and branch."""
+"""Test the source that Remote Config chooses: settings, threshold, experiment and variant."""
 
 import pytest
 
@@ -13,7 +13,7 @@ SETTINGS = UpdateSettings(source="repository", channel="stable", firebase=Fireba
 
 
 class FixedConfig:
-    """Remote Config with a configuration of the test's choice."""
+    """Remote Config that returns the given configuration."""
 
     def __init__(self, **entries):
         self.config = Config(entries)
@@ -38,7 +38,7 @@ class FixedSource:
 
 @pytest.fixture
 def make():
-    """Makes a source; `thresholds` and `opened` of the function collect what it hands on."""
+    """Return a function that makes a source, and collects in `thresholds` and `opened` what the source passes on."""
 
     def make(config, open_source=FixedSource):
         def open_counted(settings):
@@ -82,7 +82,7 @@ def test_experiment_replaces_the_branch_of_the_channel(make):
 
 def test_fetch_before_a_check_is_an_error(make, tmp_path):
     source = make(FixedConfig())
-    with pytest.raises(SourceError, match="not checked"):
+    with pytest.raises(SourceError, match="not been checked"):
         source.fetch(Offer("hash"), tmp_path, lambda got, of: None)
     source.check()
     assert source.fetch(Offer("hash"), tmp_path, lambda got, of: None) == tmp_path / "bundle.zip"

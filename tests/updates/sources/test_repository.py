@@ -1,4 +1,4 @@
-"""The signed repository from a device: what it takes, what it costs, and every attack on it that TUF knows."""
+"""Test the signed repository from a device: what it installs, what a check costs, and every attack that TUF defines."""
 
 import json
 import shutil
@@ -37,14 +37,14 @@ def device(tmp_path, operator, server):
 
 
 def refused(device, words):
-    """The device updates nothing and says why; then it takes the good repository again."""
+    """Check that the device updates nothing and reports why, and then accepts the good repository again."""
     with pytest.raises(SourceError, match=words) as caught:
         device.version()
     assert not isinstance(caught.value, SourceSettingsError)
     return str(caught.value)
 
 
-# What it takes
+# What is offered
 
 
 def test_a_device_takes_what_its_channel_names(device, operator, server):
@@ -98,7 +98,7 @@ def test_repository_url_may_end_with_a_slash(tmp_path, operator):
 
 
 def test_check_without_news_costs_two_requests(device, operator, server):
-    """Figure (2); `pytest -s` prints it."""
+    """`pytest -s` prints the requests and bytes of such a check."""
     device.check()
     server.requests.clear()
     device.check()
@@ -109,7 +109,7 @@ def test_check_without_news_costs_two_requests(device, operator, server):
 
 
 def test_signatures_are_checked_without_cryptography(tmp_path, operator, server, device):
-    """A device needs no extra: ed25519 is checked by what tuf brings along."""
+    """A device needs no extra package: tuf includes what is needed to check ed25519 signatures."""
     program = f"""
 import sys
 class Blocked:
@@ -140,7 +140,7 @@ print(open_source(settings, "pi-1", Path({str(tmp_path)!r})).check().version, "c
 
 
 def test_nothing_is_trusted_on_first_use(tmp_path, operator, server):
-    """The root on the server is another one's: a device believes only the one it came with."""
+    """The root on the server belongs to someone else: a device trusts only the root it was installed with."""
     stranger = Operator(tmp_path / "stranger")
     stranger.put("6.6.6")
     with ModelServer(stranger.site) as other, pytest.raises(SourceError, match="not signed with the keys"):
@@ -179,7 +179,7 @@ def test_a_server_in_trouble_is_asked_again_when_it_wishes(device, operator, ser
 
 
 def test_host_may_answer_403_for_missing_files(device, server):
-    """Cloud Storage does, where listing is not allowed."""
+    """Cloud Storage does this if listing is not allowed."""
     server.fault(ROOT_PATH, Status(403))
     assert device.version() == "1.0"
 
@@ -203,7 +203,7 @@ def test_rollback_an_older_repository_is_put_up_again(tmp_path, device, operator
 
 @pytest.mark.parametrize("stolen", [("timestamp",), ("timestamp", "snapshot")])
 def test_rollback_with_stolen_keys(device, operator, stolen):
-    """Whoever has the keys for every push but the targets' may not bring back what was replaced."""
+    """A thief with the push keys, except the targets key, cannot bring back what was replaced."""
     old_targets, old_snapshot = operator.file("targets"), operator.file("snapshot")
     operator.put("2.0")
     assert device.version() == "2.0"
@@ -220,7 +220,7 @@ def test_rollback_with_stolen_keys(device, operator, stolen):
 
 
 def test_freeze_old_metadata_is_served_for_ever(device, operator, server):
-    """Until it expires, nobody can tell; then updating stops and says so."""
+    """Old metadata cannot be detected until it expires; then updating stops with an error."""
     operator.put("2.0", now=datetime.now(UTC) - timedelta(days=91))
     said = refused(device, "timestamp.json is expired")
     assert "labeling continues" in said and "publish refresh" in said
@@ -245,7 +245,7 @@ def test_an_expired_root_stops_updating(tmp_path):
     with ModelServer(operator.site) as server:
         device = Device(tmp_path / "device", operator.root, server.url())
         refused(device, "root.json is expired")
-        operator.publisher().refresh()  # the root key is at hand
+        operator.publisher().refresh()  # the root key is available here
         assert device.version() == "1.0"
 
 
@@ -303,7 +303,7 @@ def test_tampered_metadata(device, operator, server, role, how):
 
 
 def test_mix_of_two_versions(device, operator):
-    """The newest timestamp beside files of the state before: each was signed once, together never."""
+    """The newest timestamp is combined with older files: each was signed, but never together."""
     before = {role: operator.file(role).read_bytes() for role in ("snapshot", "targets")}
     operator.put("2.0")
     for role, content in before.items():
@@ -332,7 +332,7 @@ def test_metadata_longer_than_it_may_be(device, server):
 
 
 def test_a_revoked_key_signs_in_vain(device, operator):
-    """The timestamp's key was stolen; the operator gave the role a new one."""
+    """The timestamp key was stolen, and the operator replaced it."""
     assert device.version() == "1.0"
     stolen = operator.stolen("timestamp")
     operator.publisher().rotate(["timestamp"])
@@ -345,7 +345,7 @@ def test_a_revoked_key_signs_in_vain(device, operator):
 
 
 def test_new_key_undoes_a_stolen_timestamp_key(device, operator):
-    """Fast forward: the thief signs version 9999 and a far future; after the rotation devices follow again."""
+    """Fast forward: the thief signs version 9999 with a date far in the future; after the rotation devices recover."""
     operator.put("1.0")
     stamp = operator.file("timestamp")
     forge(stamp, operator.stolen("timestamp"), version=9999, unrecognized_fields={"signed_at": "2120-01-01T00:00:00Z"})
@@ -357,7 +357,7 @@ def test_new_key_undoes_a_stolen_timestamp_key(device, operator):
 
 
 def test_a_root_of_an_attacker_is_not_followed(device, operator, tmp_path):
-    """The attacker has a root key of their own, and every key but the root's."""
+    """The attacker has every key except the root key, and signs with another root key."""
     stranger = Operator(tmp_path / "stranger")
     forge(stranger.file("root"), stranger.stolen("root"), operator.site / "metadata" / "2.root.json", version=2)
     refused(device, "2.root.json is rejected: it is not signed with the keys")
@@ -387,7 +387,7 @@ def test_keys_change_again_and_again_and_devices_follow(tmp_path, device, operat
 
 
 def test_a_clock_before_the_last_trusted_time_is_noticed(device, operator):
-    """Seen from here: the repository was signed two days after what the clock says."""
+    """For this device, the repository was signed two days in the future."""
     operator.put("2.0", now=datetime.now(UTC) + timedelta(days=2))
     said = refused(device, "device's clock is wrong")
     assert "timedatectl" in said
@@ -395,7 +395,7 @@ def test_a_clock_before_the_last_trusted_time_is_noticed(device, operator):
 
 @pytest.mark.parametrize("trouble", ["expired", "clock"])
 def test_trouble_that_lasts_reads_the_same_at_each_check(device, operator, monkeypatch, trouble):
-    """Or the machine would tell it again at each: it is told once, until it changes."""
+    """The same text at each check is logged only once."""
     days = -100 if trouble == "expired" else 100
     operator.put("2.0", now=datetime.now(UTC) + timedelta(days=days))
     noon = datetime.now(UTC).replace(hour=12, minute=0)

@@ -1,4 +1,4 @@
-"""The url source: which files are offered, when a change is noticed, and what a broken download leads to."""
+"""Test the url source: which files are offered, when a change is noticed, and what a broken download causes."""
 
 import gzip
 
@@ -36,7 +36,7 @@ def test_zip_and_bare_tflite_are_installed(tmp_path, server, form):
 
 
 def test_new_automl_export_under_old_names_is_noticed(tmp_path, server):
-    """Its manifest never changes, and gives no hashes."""
+    """The manifest of such an export never changes and contains no hashes."""
     first = bundle_folder(tmp_path / "first", name=None, version=None, model=made_models.good(1))
     server.put_folder(first, "/flowers/")
     with Rig(tmp_path / "device", server.url("/flowers/manifest.json")) as rig:
@@ -79,7 +79,7 @@ def test_cloud_storage_hash_is_checked(tmp_path, server):
             good[:-1] + b"x", server.files["/colours.tflite"].etag, None, server.files["/colours.tflite"].headers
         )
         rig.check()
-        assert "another md5" in rig.until("failed").reason
+        assert "announced md5" in rig.until("failed").reason
         server.put("/colours.tflite", good, headers={"x-goog-hash": f"crc32c=AAAA,md5={md5}"})
         rig.check()
         rig.until("committed")
@@ -98,7 +98,7 @@ def test_check_without_news_costs_little(rig, server, tmp_path, hashes, most):
 
 
 def test_compressed_download_is_a_server_fault(tmp_path, server):
-    """It was asked for the bytes as they are, and does not heed that."""
+    """The server was asked for uncompressed bytes but ignores that."""
     installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
     server.put("/colours.tflite", gzip.compress(made_models.good(2)), headers={"Content-Encoding": "gzip"})
     server.put("/dict.txt", b"red\ngreen\nblue\n")
@@ -124,7 +124,7 @@ def test_broken_download_resumes_after_restart(rig, server, tmp_path):
 
 
 def test_set_that_changes_is_fetched_again(rig, server, tmp_path):
-    """The label file of the first set is replaced after its model was fetched, together with the model."""
+    """The label file and the model of the first set are replaced after its model was downloaded."""
     publish_second(server, tmp_path, hashes=False)
     labels = server.files["/dict.txt"]
 

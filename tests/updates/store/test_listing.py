@@ -1,4 +1,4 @@
-"""The list of models for people: their order and their roles."""
+"""Test the list of models for people: order and roles."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The store's state file: its keys on disk, and what makes it invalid."""
+"""Test the store's state file: its keys on disk, and what makes it invalid."""
 
 import json
 
@@ -16,7 +16,7 @@ from appliance.updates.store.state import (
 
 KEY = "0123456789abcdef" * 4
 
-# The file of an earlier release, as it is on disk.
+# The file as an earlier release wrote it.
 OLD_FILE = f"""{{
  "format": 1,
  "current": {{

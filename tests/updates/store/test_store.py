@@ -1,4 +1,4 @@
-"""The model store: what runs at a start, how models replace one another, and what survives kills and damage."""
+"""Test the model store: what runs at a start, how models replace one another, and what survives kills and damage."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ from support.bundles import bundle_folder
 
 @pytest.fixture
 def make(tmp_path):
-    """Makes bundles: make("2.0", name=…) → Bundle."""
+    """Return a function that makes bundles: make("2.0", name=…) → Bundle."""
     count = iter(range(1000))
     return lambda version="1.0", **more: read_bundle(
         bundle_folder(tmp_path / f"made/{next(count)}", version=version, **more)
@@ -35,12 +35,12 @@ def store(tmp_path):
 
 
 def again(store, **more):
-    """The store as the next process sees it."""
+    """Return the store as the next process sees it."""
     return Store(store.path(None).parent / "state", store.bundled, **{"lock_wait_s": 0.2, **more})
 
 
 def running(store, load=lambda bundle: bundle):
-    """Name and version of what a start would run."""
+    """Return the name and version of the model that a start would run."""
     identity = again(store).load_current(load).bundle.identity
     return f"{identity.name} {identity.version}"
 
@@ -55,7 +55,7 @@ def state_file(store):
 
 
 def refusing(*versions):
-    """A loader to which these versions are broken, as the runtime of another release may find them."""
+    """Return a loader that cannot load these versions, as the runtime of another release might."""
 
     def load(bundle):
         if bundle.identity.version in versions:
@@ -107,7 +107,7 @@ def test_newer_bundled_model_of_the_same_name_replaces_it(store, make, name, del
     choice = again(store).load_current()
     assert f"{choice.bundle.identity.name} {choice.bundle.identity.version}" == (runs or f"shipped {slot.version}")
     assert (choice.installed is None) == (runs in ("shipped 1.10", "shipped 2.0") and delivered in ("1.9", "2.0rc1"))
-    assert bool(choice.reasons) == (choice.installed is None), "that it was replaced is reported"
+    assert bool(choice.reasons) == (choice.installed is None), "the replacement is reported"
 
 
 def test_owner_can_go_back_from_a_newer_bundled_model(store, make):
@@ -122,7 +122,7 @@ def test_owner_can_go_back_from_a_newer_bundled_model(store, make):
     assert running(store) == "shipped 1.0"
     shutil.rmtree(store.bundled)
     bundle_folder(store.bundled, name="shipped", version="3.0")
-    assert running(store) == "shipped 3.0", "a newer one than that is welcome"
+    assert running(store) == "shipped 3.0", "an even newer one is used"
 
 
 def test_operator_can_choose_a_model_older_than_the_bundled(store, make):
@@ -292,11 +292,11 @@ def test_previous_model_put_back_by_hand_keeps_its_previous(store, make):
     assert store.rollback("no").version == "1.0"
 
 
-# Starts that are not survived
+# Failed starts
 
 
 def start(store, boot="boot-1", ready=True):
-    """A start of the daemon that ends without a word; what it reported."""
+    """Record a start of the daemon that ends without a stop; return what it reported."""
     daemon = again(store)
     report = daemon.record_start(boot)
     if ready:
@@ -308,7 +308,7 @@ def test_two_failed_starts_on_probation_roll_back(store, make):
     store.install(make("1.0"), "a command")
     start(store)
     store.swap(store.add(make("2.0"), "channel stable", offer="f" * 64), probation=True)
-    assert start(store) is None, "the first death"
+    assert start(store) is None, "the first failed start"
     assert running(store) == "colours 2.0"
     report = start(store)
     assert report.startswith("the program did not survive 2 starts in a row with the delivered colours 2.0")
@@ -330,7 +330,7 @@ def test_power_cuts_and_stops_do_not_count(store, make):
 def test_deaths_with_a_stop_in_between_are_none_in_a_row(store, make):
     store.install(make("2.0"), "a command", probation=True)
     for _ in range(4):
-        start(store)  # it dies
+        start(store)  # the process dies
         assert start(store) is None
         again(store).record_stop()
     assert running(store) == "colours 2.0"
@@ -425,7 +425,7 @@ def test_another_command_at_work_is_waited_for_but_not_for_ever(store, make):
         patient = again(store, lock_wait_s=30)
         thread = threading.Thread(target=patient.rollback, args=("asked",))
         thread.start()
-        assert running(store) == "colours 1.0", "reading waits for nobody"
+        assert running(store) == "colours 1.0", "reading does not wait"
         fcntl.flock(lock, fcntl.LOCK_UN)
         thread.join(30)
     assert running(store) == "shipped 1.0"
@@ -455,7 +455,7 @@ Store(Path(sys.argv[1]), Path(sys.argv[2])).install(read_bundle(Path(sys.argv[3]
 )
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 def test_kill_at_any_step_leaves_a_model_that_works(store, make, tmp_path, call):
-    """kill -9 at the first, second, … sync or renaming, until an installation gets through."""
+    """Kill the process at the first, second, … sync or rename, until an installation succeeds."""
     store.install(make("1.0"), "a command")
     new = make("2.0", model=made_models.good(7))
     kills = 0
@@ -472,7 +472,7 @@ def test_kill_at_any_step_leaves_a_model_that_works(store, make, tmp_path, call)
             assert found.bundle.identity.version == "2.0"
             break
         kills += 1
-        Store(state, store.bundled).install(new, "a command")  # the next try is not hindered by what is left
+        Store(state, store.bundled).install(new, "a command")  # leftovers do not prevent the next attempt
         assert Store(state, store.bundled).load_current().bundle.identity.version == "2.0"
         assert len([path for path in (state / "models").iterdir() if path.is_dir()]) == 2
     assert ended.returncode == 0 and kills >= 3, f"{kills} kills, then status {ended.returncode}"

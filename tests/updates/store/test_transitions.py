@@ -1,4 +1,4 @@
-"""The transitions of the store's state, without a disk."""
+"""Test the transitions of the store's state, without a disk."""
 
 from dataclasses import replace
 
