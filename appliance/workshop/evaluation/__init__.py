@@ -1,4 +1,4 @@
-"""Evaluation of model bundles on labeled pictures: figures, thresholds, comparison and the HTML report."""
+"""Evaluation of model bundles on labeled pictures: figures, thresholds, comparison, and the HTML report."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,20 +1,20 @@
-"""Decide which of two models is better, with confidence intervals: a new model against the one in use.
+"""Decide whether a new model is better than the current one, with confidence intervals.
 
-Both models labeled the same pictures, so they are compared picture by picture (paired bootstrap): as many pictures as
-there are get drawn with replacement, 10,000 times, and the difference is computed for each draw; the interval contains
-the middle 95 % of these differences. Two measures decide: the accuracy of the best label, which does not depend on a
-threshold, and F1 at each bundle's own thresholds, which is what a device does after the push. With background pictures
-there is a third: false labels per 1,000 of them.
+Both models labeled the same pictures, so they are compared picture by picture (paired bootstrap). As many pictures as
+there are in total are drawn with replacement, 10,000 times, and the difference is computed for each draw. The interval
+contains the middle 95 % of these differences. Two measures decide: the accuracy of the best label, which does not
+depend on a threshold, and F1 at each bundle's own thresholds, which a device will use. With background pictures, there
+is a third measure: false labels per 1,000 background pictures.
 
-A difference counts if its interval is wholly on one side of zero and an exact test excludes chance as well: if only
-few pictures differ, or all differences go in one direction, every draw contains the difference, so the interval alone
-would take a single picture for proof. For accuracy the test is McNemar's, two-sided (Psychometrika 12, 1947): p < 0.05
-of a fair coin for each picture that only one of the two labels correctly. For the counts of the other measures, at
-least 6 pictures must differ, the fewest that McNemar's test could accept. The new model is worse if any measure is
-worse, and better if some measure is better and none is worse.
+A difference counts if its interval is entirely on one side of zero and an exact test also excludes chance. The interval
+is not enough: if all differences go in the same direction, nearly every draw contains one, even if only a few pictures
+differ. For accuracy, the exact test is McNemar's, two-sided (Psychometrika 12, 1947): p < 0.05 under the hypothesis
+that each picture that only one of the models labels correctly is a fair coin toss. For the counts of the other
+measures, at least 6 pictures must differ, which is the smallest number that McNemar's test can accept. The new model is
+worse if any measure is worse, and better if at least one measure is better and none is worse.
 
-For each label, the share of pictures whose best label is correct is compared in the same way; these do not decide.
-The same seed gives the same intervals.
+For each label, the share of pictures whose best label is correct is compared in the same way, but does not affect the
+result. The same seed gives the same intervals.
 """
 
 import math
@@ -32,7 +32,7 @@ CONFIDENCE_LEVEL = 0.95
 MIN_DIFFERENT_PICTURES = 6
 
 FALSE_LABELS = "false labels per 1,000 background pictures"
-"""The name of the one measure that is a rate, not a share."""
+"""The name of the only measure that is a rate rather than a share."""
 
 
 class ComparisonResult(StrEnum):
@@ -45,14 +45,14 @@ class ComparisonResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of both models.
+    """One figure for both models.
 
     Attributes:
         name: The measure or the label.
         new, old: The figures; None if a model has none.
         low, high: The interval of new − old.
-        result: SAME if the interval contains zero, or if the exact test does not exclude chance.
-        pictures: The number of pictures that were compared.
+        result: SAME if the interval contains zero or the exact test does not exclude chance.
+        pictures: The number of compared pictures.
     """
 
     name: str
@@ -90,19 +90,19 @@ class Comparison:
         if worse:
             return f"The new model is worse in {worse}{', though better in ' + better if better else ''}."
         if better:
-            return f"The new model is better in {better}, and worse in nothing that these pictures can show."
-        return "These pictures show no difference between the two models that could not be chance."
+            return f"The new model is better in {better}, and not significantly worse in anything."
+        return "There is no significant difference between the two models on these pictures."
 
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """How a figure is computed and tested.
+    """The computation and the test of a figure.
 
     Attributes:
-        name: For people.
-        compute: (…, columns) sums and the number of pictures → (…, 2) the figure of the new and of the old model.
+        name: The name, for people.
+        compute: (…, columns) sums and the number of pictures → (…, 2) the figures of the new and the old model.
         is_beyond_chance: The exact test, on the rows of all pictures.
-        is_less_better: As for false labels.
+        is_less_better: Whether lower is better, as for false labels.
     """
 
     name: str
@@ -116,7 +116,7 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
 
     Args:
         evaluation: An evaluation with a baseline.
-        seed: Of the bootstrap.
+        seed: The seed of the bootstrap.
 
     Raises:
         ValueError: The evaluation has no baseline.
@@ -150,13 +150,13 @@ def _compare(measure: _Measure, rows: np.ndarray, random: np.random.Generator) -
 
     Args:
         measure: The figure.
-        rows: (pictures, columns): what each picture adds to the sums.
+        rows: (pictures, columns): the contribution of each picture to the sums.
         random: The source of the draws.
     """
     pictures = len(rows)
     if not pictures:
         return Difference(measure.name, None, None, 0.0, 0.0, ComparisonResult.SAME, 0)
-    # Pictures with equal rows are drawn together: the number of draws of each kind is exactly multinomial.
+    # Pictures with equal rows are drawn together, because the numbers of draws per kind of row are exactly multinomial.
     kinds, frequencies = np.unique(rows.astype(np.int64), axis=0, return_counts=True)
     draws = random.multinomial(pictures, frequencies / pictures, BOOTSTRAP_DRAWS)
     new, old = measure.compute(rows.sum(axis=0, dtype=np.int64)[np.newaxis], pictures)[0]
@@ -179,7 +179,7 @@ def _passes_mcnemar(rows: np.ndarray) -> bool:
 
 
 def _has_enough_different(rows: np.ndarray) -> bool:
-    """Return whether enough pictures differ between the new model's columns and the old model's, which follow them."""
+    """Return whether enough pictures differ between the new model's columns and the old model's columns after them."""
     own = rows.shape[1] // 2
     return int((rows[:, :own] != rows[:, own : 2 * own]).any(axis=1).sum()) >= MIN_DIFFERENT_PICTURES
 
@@ -197,13 +197,13 @@ def _compute_rate(sums: np.ndarray, pictures: int) -> np.ndarray:
 
 
 def _compute_f1(sums: np.ndarray, pictures: int) -> np.ndarray:
-    """Columns: labels given and correct of the new model, the same of the old model, pictures with content."""
+    """Build columns: given and correct labels of the new model, the same of the old model, pictures with content."""
     total = sums[:, [0, 2]] + sums[:, [4]]
     return np.where(total > 0, 2 * sums[:, [1, 3]] / np.maximum(total, 1), 0.0)
 
 
 def _count_given(model: ModelEvaluation) -> np.ndarray:
-    """Return (pictures, 2): the labels given to each picture, and the correct ones among them."""
+    """Return (pictures, 2): how many labels each picture was given, and how many of them are correct."""
     is_given = apply_thresholds(model.predictions, model.thresholds)
     return np.stack([is_given.sum(axis=1), (is_given & model.predictions.is_own_label).sum(axis=1)], axis=1)
 

@@ -1,10 +1,10 @@
-"""Evaluate a bundle: its scores for pictures whose labels are known, and for pictures that show none of the labels.
+"""Evaluate a bundle on pictures whose labels are known, and on pictures that show none of its labels.
 
-Every picture passes through the same code as a device's frame (read_picture, Labeler), so the scores are those of the
-device. It is decoded once, for all models. A picture that cannot be read is skipped and reported.
+Every picture is processed by the same code as a frame on a device (read_picture, Labeler), so the scores are those that
+a device computes. Each picture is decoded once, for all models. A picture that cannot be read is skipped and reported.
 
-Labels of pictures that the model lacks stay in: such a picture has content that the model misses. A dataset's own
-pictures of the model's background label have no content, and a label given to one of them is wrong.
+Pictures whose label the model lacks are not excluded: they count as content that the model misses. Pictures in the
+dataset that have the model's background label count as having no content, and any label given to them is wrong.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from appliance.workshop.evaluation.selection import PictureSelection, select_bac
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What to evaluate.
+    """A bundle, pictures, and options for an evaluation.
 
     Attributes:
         bundle: The model.
@@ -38,7 +38,7 @@ class EvaluationRequest:
         background: Pictures that show none of the labels; their own labels do not matter.
         baseline: Another model to compare with.
         subset: The pictures of the dataset to use.
-        seed: Of the splits, if `subset` is one and the dataset has none.
+        seed: The seed of the splits, if `subset` is a split and the dataset has none.
         gs_folders: See open_dataset.
     """
 
@@ -57,12 +57,12 @@ class ModelEvaluation:
 
     Attributes:
         bundle: The model.
-        threshold: The common threshold in force: the bundle's, else 0.5.
-        thresholds: (labels,) float32, the threshold in force for each label.
+        threshold: The common threshold: the bundle's, or 0.5 if it has none.
+        thresholds: (labels,) float32, the threshold that applies to each label.
         predictions: For the dataset's pictures.
         background: For the background pictures; None if there are none.
-        missing_labels: Labels of the pictures that the model does not have.
-        unpictured_labels: Labels of the model without a picture.
+        missing_labels: Labels that occur in the pictures but not in the model.
+        unpictured_labels: Labels of the model that no picture has.
     """
 
     bundle: Bundle
@@ -75,7 +75,7 @@ class ModelEvaluation:
 
     @property
     def label_thresholds(self) -> dict[str, float]:
-        """The labels whose threshold differs from the common one."""
+        """The labels whose threshold differs from the common one, and their thresholds."""
         own = zip(self.predictions.labels, self.thresholds, strict=True)
         return {label: round(float(value), 6) for label, value in own if value != np.float32(self.threshold)}
 
@@ -87,7 +87,7 @@ class ModelEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that was not used, and why."""
+    """A file that was not used, and the reason."""
 
     name: str
     reason: str
@@ -102,10 +102,10 @@ class Evaluation:
         baseline: The other model, on the same pictures.
         dataset, background: The datasets' paths.
         subset: Which pictures were used.
-        options: The command line options that select the same pictures again.
+        options: The command-line options that select the same pictures again.
         pictures, background_pictures: The readable pictures, in the order of the scores.
         skipped: Files that were not used.
-        notes: What the user should know.
+        notes: Notes for the user.
     """
 
     model: ModelEvaluation
@@ -210,12 +210,12 @@ def _require_shared_label(bundle: Bundle, selection: PictureSelection) -> None:
         theirs, ours = (", ".join(each[:5]) + (", …" if len(each) > 5 else "") for each in (known, list(bundle.labels)))
         raise DatasetError(
             f"{selection.dataset.source} and {bundle.source} have no label in common: the pictures show {theirs}, "
-            f"the model knows {ours}; label names must be equal, including upper and lower case"
+            f"the model knows {ours}; use the same label names in both, including upper and lower case"
         )
 
 
 def _list_options(request: EvaluationRequest) -> tuple[str, ...]:
-    """Return the options of a request that select pictures and differ from their defaults."""
+    """Return the picture-selecting options of a request that differ from their defaults."""
     options = ["--split", request.subset] if request.subset != "auto" else []
     options += ["--seed", str(request.seed)] if request.seed else []
     for bucket, folder in request.gs_folders.items():
@@ -240,7 +240,7 @@ def _note_labels(models: Sequence[ModelEvaluation], pictures: Sequence[Example],
         name = model.bundle.source
         if missing := model.missing_labels:
             lost = sum(counts[label] for label in missing)
-            yield f"{name} lacks {_join_some(missing)}: {lost} pictures of {dataset.source}, which count as missed"
+            yield f"{name} lacks {_join_some(missing)}: {lost} pictures of {dataset.source} count as missed"
         if unpictured := model.unpictured_labels:
             labels = _join_some(unpictured)
             yield f"{dataset.source} has no picture of {labels}, so these labels of {name} are not evaluated"

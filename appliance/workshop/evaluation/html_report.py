@@ -1,8 +1,8 @@
-"""Write the report of an evaluation: one HTML file that opens anywhere, offline, with a movable threshold.
+"""Write the report of an evaluation: one HTML file that works offline in any browser, with an adjustable threshold.
 
-The page (report_page/) computes everything from the scores, so that one slider updates every figure at once. The
-scores, the areas and the thumbnails of the worst mistakes are embedded; nothing is fetched, and the page's own
-content security policy forbids it. Foreign text (labels, file names) is embedded as JSON and shown as text, never as
+The page (report_page/) computes everything from the scores, so that one slider updates all figures together. The
+scores, the areas, and the thumbnails of the worst mistakes are embedded. The page downloads nothing, and its content
+security policy prevents that. Untrusted text (labels, file names) is embedded as JSON and displayed as text, never as
 markup.
 """
 
@@ -28,11 +28,11 @@ from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels
 PAGE_FOLDER = Path(__file__).parent / "report_page"
 REPORT_FILE = "index.html"
 
-# Scores are whole numbers of this step; see page.js.
+# Scores are stored as whole numbers of 1 / _STEPS; see count.js.
 _STEPS = 10_000
 # A float32 may be up to 6e-8 below the threshold that it should equal.
 _ROUNDING = 1e-3
-# With more labels than these, scores below every threshold of the slider are left out.
+# If there are more labels than this, scores below the lowest threshold of the slider are left out.
 _MANY_LABELS = 40
 _LOWEST_THRESHOLD = 0.01
 _MISTAKES = 18
@@ -43,8 +43,8 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
     """Write the report.
 
     Args:
-        evaluation: The result to show.
-        comparison: With the baseline, if there is one.
+        evaluation: The result to display.
+        comparison: The comparison with the baseline, if there is one.
         folder: Created if missing; its index.html is replaced.
 
     Returns:
@@ -63,9 +63,9 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
 
 
 def render_report(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
-    """Return the page as text; the same evaluation gives the same page."""
+    """Return the page's HTML; the same evaluation always gives the same page."""
     data = json.dumps(_collect_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":"))
-    # Inside a script element only "<" could end it.
+    # Inside a script element, only "<" could end the element.
     data = data.replace("<", "\\u003c")
     page = _read_part("page.html").replace("{{css}}", _read_part("page.css"))
     before, after = page.split("{{data}}")
@@ -79,7 +79,7 @@ def _read_part(name: str) -> str:
 
 
 def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
-    """Return what the page's scripts read."""
+    """Return the data for the page's scripts."""
     model, identity = evaluation.model, evaluation.model.bundle.identity
     predictions = model.predictions
     values = as_dict(evaluation, comparison)
@@ -88,7 +88,7 @@ def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict
     return {
         "title": identity.name,
         "about": _describe_evaluation(evaluation),
-        "made": f"Made by camera-appliance {__version__}. The model’s sha256 is {identity.sha256}.",
+        "made": f"Created by camera-appliance {__version__}. The model’s SHA-256 is {identity.sha256}.",
         "bundle": str(model.bundle.source),
         "dataset": str(evaluation.dataset),
         "options": list(evaluation.options),
@@ -123,7 +123,7 @@ def _to_steps(score: float) -> int:
 
 
 def _list_rows(predictions: Predictions, floor: float) -> list[list[int]]:
-    """Return each picture as its target, then label and score in turns; scores that are never given are left out."""
+    """Return each picture as its target, then alternating labels and scores, without scores below every threshold."""
     scores = np.floor(predictions.scores.astype(np.float64) * _STEPS + _ROUNDING).astype(np.int64)
     kept = predictions.scores >= (0 if len(predictions.labels) <= _MANY_LABELS else floor)
     rows = []
@@ -134,7 +134,7 @@ def _list_rows(predictions: Predictions, floor: float) -> list[list[int]]:
 
 
 def _list_mistakes(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    """Yield the worst of each kind, with a thumbnail; the page decides which are mistakes at the current threshold."""
+    """Yield the worst cases of each kind with thumbnails; the page decides which are mistakes at its threshold."""
     model = evaluation.model
     wrong = [index for index, _ in find_wrong_labels(model.predictions)]
     false = [index for index, _ in find_wrong_labels(model.background)] if model.background is not None else []
@@ -150,7 +150,7 @@ def _list_mistakes(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
 
 
 def _find_missed(model: ModelEvaluation, excluded: Set[int]) -> list[int]:
-    """Return pictures with content by the score of their own label, the lowest first, except the excluded ones."""
+    """Return the pictures with content, except the excluded ones, sorted by the score of their own label."""
     predictions = model.predictions
     own_scores = predictions.scores[np.arange(len(predictions.targets)), predictions.targets]
     own_scores = np.where(predictions.has_content, own_scores, np.inf)
@@ -159,7 +159,7 @@ def _find_missed(model: ModelEvaluation, excluded: Set[int]) -> list[int]:
 
 
 def _encode_thumbnail(example: Example) -> str:
-    """Return the whole picture, scaled down, as a data: URL."""
+    """Return the whole picture as a scaled-down data: URL."""
     try:
         pixels = read_picture(io.BytesIO(example.read_bytes()), example.name, _THUMBNAIL_PX)
     except PictureError:

@@ -1,9 +1,9 @@
-"""Figures for the quality of scores, as AutoML Vision Edge gives them, computed from numpy arrays alone.
+"""Compute the same figures as AutoML Vision Edge for the quality of scores, from numpy arrays only.
 
 The definitions are AutoML's (firebase.google.com/docs/ml/automl-image-labeling): at a threshold, precision is the
-share of correct labels among the labels given, and recall the share of pictures given their label among those with
-content to label. A label is given if its score is at or above the threshold, compared as float32 as on the device.
-Precision is None if no label is given, recall None if no picture has content.
+share of correct labels among the given labels, and recall is the share of pictures that were given their label among
+those with content to label. A label is given if its score is at or above the threshold, compared as float32 as on the
+device. Precision is None if no label is given; recall is None if no picture has content.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The thresholds of curves. Areas use every score that occurs.
+# The thresholds of the curves. Areas use every score that occurs as a threshold.
 THRESHOLD_GRID = (np.arange(101) / 100).astype(np.float32)
 # The score of a label that the model does not have: below every threshold, even 0.
 NO_SCORE = np.float32(-1)
@@ -22,11 +22,11 @@ class Predictions:
     """A model's scores for pictures, aligned with the pictures' labels.
 
     Attributes:
-        labels: The labels of the model except background, then the labels of pictures that the model lacks.
+        labels: The labels of the model except background, then the labels that occur only in the pictures.
         scores: (pictures, labels) float32, 0–1; NO_SCORE if the model lacks the label.
         targets: (pictures,) the index of each picture's label; −1 if the picture shows none of them.
         best_labels: (pictures,) the index of the label with the highest score; −1 if it is the background label.
-        best_scores: (pictures,) float32, that score.
+        best_scores: (pictures,) float32, the highest score.
     """
 
     labels: tuple[str, ...]
@@ -53,7 +53,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The number of labels given, of correct ones among them, and of pictures with content."""
+    """The number of given labels, of correct given labels, and of pictures with content."""
 
     given: int
     right: int
@@ -61,7 +61,7 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """The share of correct labels among the labels given."""
+        """The share of correct labels among the given labels."""
         return self.right / self.given if self.given else None
 
     @property
@@ -83,7 +83,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Whether a score of 0.8 is right in 80 % of cases: the bins, and their mean gap weighted by pictures (ECE)."""
+    """Whether labels with a score of 0.8 are right in 80 % of cases: bins, and their mean weighted gap (ECE)."""
 
     error: float | None
     bins: tuple[CalibrationBin, ...]
@@ -120,14 +120,14 @@ def count_each_label(predictions: Predictions, thresholds: np.ndarray) -> tuple[
 
 
 def apply_thresholds(predictions: Predictions, thresholds: np.ndarray) -> np.ndarray:
-    """Return (pictures, labels) bool: the labels given at these thresholds."""
+    """Return (pictures, labels) bool: the labels that are given at these thresholds."""
     return np.asarray(predictions.scores >= thresholds.astype(np.float32))
 
 
 def compute_curve(predictions: Predictions, label: int | None = None) -> tuple[Counts, ...]:
     """Count at each threshold of THRESHOLD_GRID, for all labels together or for the label with this index."""
     scores, is_own = _get_columns(predictions, label)
-    # The number of grid thresholds that each score reaches; NO_SCORE reaches none.
+    # Compute how many grid thresholds each score reaches; NO_SCORE reaches none.
     reached = np.searchsorted(THRESHOLD_GRID, scores, side="right")
     given = _count_reached(reached, len(THRESHOLD_GRID))
     right = _count_reached(reached[is_own], len(THRESHOLD_GRID))
@@ -138,8 +138,8 @@ def compute_curve(predictions: Predictions, label: int | None = None) -> tuple[C
 def compute_area(predictions: Predictions, label: int | None = None) -> float | None:
     """Return the area under the precision-recall curve, for all labels together or for the label with this index.
 
-    The area is the average precision: the mean of the precision over the recall reached, stepwise and without
-    interpolation, with every score that occurs as a threshold.
+    The area is the average precision: the mean of the precision over recall, stepwise and without interpolation, with
+    every score that occurs as a threshold.
     """
     scores, is_own = _get_columns(predictions, label)
     content = _count_content(predictions, label)
@@ -149,7 +149,7 @@ def compute_area(predictions: Predictions, label: int | None = None) -> float | 
     scores, is_own = scores[known], is_own[known]
     order = np.argsort(-scores, kind="stable")
     scores, right = scores[order], np.cumsum(is_own[order])
-    # Equal scores pass a threshold together.
+    # Equal scores reach a threshold together.
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)) if len(scores) else np.empty(0, np.intp)
     precision, recall = right[last] / (last + 1), right[last] / content
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
@@ -161,7 +161,7 @@ def compute_confusion(predictions: Predictions, thresholds: np.ndarray) -> np.nd
     Returns:
         (labels + 1, labels + 1) int.
 
-    The last row counts pictures that show none of the labels, the last column pictures that were given none.
+    The last row counts pictures that show none of the labels; the last column counts pictures that were given none.
     """
     given = np.where(apply_thresholds(predictions, thresholds), predictions.scores, NO_SCORE)
     size = len(predictions.labels) + 1
@@ -173,7 +173,7 @@ def compute_confusion(predictions: Predictions, thresholds: np.ndarray) -> np.nd
 
 
 def compute_calibration(predictions: Predictions, bins: int = 10) -> Calibration:
-    """Return the reliability of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
+    """Return the calibration of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
     scores = predictions.best_scores[predictions.has_content].astype(np.float64)
     is_right = predictions.is_right[predictions.has_content]
     bin_indexes = np.minimum((scores * bins).astype(np.intp), bins - 1)
@@ -199,7 +199,7 @@ def find_precise_threshold(curve: Sequence[Counts], precision: float, min_given:
 
 
 def _get_columns(predictions: Predictions, label: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores, and whether each belongs to the picture's own label, of one label or of all."""
+    """Return the scores of one label or of all labels, and whether each belongs to the picture's own label."""
     if label is None:
         return predictions.scores, predictions.is_own_label
     return predictions.scores[:, label], predictions.is_own_label[:, label]
@@ -210,6 +210,6 @@ def _count_content(predictions: Predictions, label: int | None) -> int:
 
 
 def _count_reached(reached: np.ndarray, size: int) -> np.ndarray:
-    """Return (size,) the number of scores that reach each threshold, from the number that each score reaches."""
+    """Return (size,) how many scores reach each threshold, given how many thresholds each score reaches."""
     exactly = np.bincount(reached.reshape(-1), minlength=size + 1)
     return np.asarray(exactly[::-1].cumsum()[::-1][1:])

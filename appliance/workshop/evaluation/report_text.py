@@ -1,6 +1,6 @@
-"""An evaluation as the value of `evaluate --json`, and as text for people.
+"""Format an evaluation as the value of `evaluate --json`, and as text for people.
 
-Scripts depend on the keys, among them `accuracy`, `at_threshold`, `curve`, `per_label` and `background`.
+Scripts depend on the keys, among them `accuracy`, `at_threshold`, `curve`, `per_label`, and `background`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -71,18 +71,18 @@ def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
 
 
 def format_evaluation(evaluation: Evaluation, comparison: Comparison | None = None) -> list[str]:
-    """Return the same as lines for people, the most important figures first."""
+    """Return the evaluation as lines of text for people, the most important figures first."""
     model = evaluation.model
     predictions, identity = model.predictions, model.bundle.identity
     counts = count_labels(predictions, model.thresholds)
     subset = "" if evaluation.subset == "all" else f" {evaluation.subset}"
     carried = model.bundle.confidence_threshold == model.threshold
     figures = f"precision {_percent(counts.precision)}, recall {_percent(counts.recall)}"
-    remark = "" if carried else ", which the bundle does not carry"
+    source = "the threshold" if carried else "the default threshold, because the bundle has none"
     lines = [
         f"{identity.name} {identity.version} on {len(evaluation.pictures)}{subset} pictures of {evaluation.dataset}",
         f"  accuracy      {_percent(compute_accuracy(predictions))}  (the best label is right)",
-        f"  at {model.threshold:<10.4g} {figures}  (the threshold{remark})",
+        f"  at {model.threshold:<10.4g} {figures}  ({source})",
         f"  area          {_decimal(compute_area(predictions))}  (under the precision-recall curve)",
         f"  calibration   {_decimal(compute_calibration(predictions).error)}  (expected error of a score; 0 is best)",
     ]

@@ -1,7 +1,7 @@
 """Score pictures with one or more models, and align the scores with the pictures' labels.
 
-Every picture passes through the same code as a device's frame (read_picture, Labeler), so the scores are those of the
-device. It is decoded once, for all models.
+Every picture is processed by the same code as a frame on a device (read_picture, Labeler), so the scores are those that
+a device computes. Each picture is decoded once, for all models.
 """
 
 import io
@@ -28,7 +28,7 @@ class PictureScores:
     """The raw scores of several models for the same pictures.
 
     Attributes:
-        scores: For each model (pictures, outputs) float32; a row of zeros for an unreadable picture.
+        scores: For each model, (pictures, outputs) float32, with a row of zeros for each unreadable picture.
         unreadable: The index of each unreadable picture → the reason.
     """
 
@@ -43,7 +43,7 @@ class PictureScores:
 def score_pictures(
     bundles: Sequence[Bundle], examples: Sequence[Example], progress: Callable[[int, int], None]
 ) -> PictureScores:
-    """Label pictures with several models at once, on as many threads as there are processors."""
+    """Score pictures with several models at once, on as many threads as there are processors."""
     own = threading.local()
 
     def score(example: Example) -> list[np.ndarray] | str:
@@ -81,14 +81,14 @@ def align_predictions(
 ) -> Predictions:
     """Align a model's outputs with the labels of pictures.
 
-    A label that the model has twice (ImageNet has two cranes) becomes one, with the higher of its scores.
+    If the model has a label twice (ImageNet has two cranes), the two are merged, with the higher of their scores.
 
     Args:
         bundle: The model.
         scores: (pictures, outputs) float32.
         targets: Each picture's label; None if it shows none.
-        background_labels: Labels that mean that the picture shows nothing.
-        missing_labels: Labels to add that the model does not have.
+        background_labels: Labels that mean that the picture has no content.
+        missing_labels: Labels to add because the model does not have them.
     """
     scores = np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0)
     labels = [*dict.fromkeys(label for label in bundle.labels if label != bundle.background_label), *missing_labels]

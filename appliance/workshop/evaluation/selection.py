@@ -1,8 +1,8 @@
-"""Choose the pictures of a dataset to evaluate: pictures that the model has not learned from, as far as is known.
+"""Select the pictures of a dataset for an evaluation, if possible those on which the model was not trained.
 
-By default these are the test split, else the validation split, else all pictures. If a subset is requested by name
-and the dataset has no splits, they are made as `train` makes them: with the same seed, the test split is what training
-held out.
+By default, this is the test split, otherwise the validation split, otherwise all pictures. If a subset is requested by
+name and the dataset has no splits, they are assigned in the same way as by `train`: with the same seed, the test split
+contains the pictures that training held out.
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from appliance.workshop.datasets.split_names import Split, Subset
 
 @dataclass(frozen=True, slots=True)
 class PictureSelection:
-    """The pictures to evaluate.
+    """The selected pictures.
 
     Attributes:
         dataset: Their dataset.
         pictures: The pictures.
-        subset: The subset that they are; never auto.
-        notes: What the user should know about the choice.
+        subset: The name of the subset; never auto.
+        notes: Notes for the user about the selection.
     """
 
     dataset: Dataset
@@ -32,12 +32,12 @@ class PictureSelection:
 
 
 def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelection:
-    """Choose the labeled pictures to evaluate.
+    """Select the labeled pictures of a dataset.
 
     Args:
         dataset: The opened dataset.
-        subset: auto, or the subset to use.
-        seed: Of the splits, if the dataset has none.
+        subset: auto, or the name of the subset.
+        seed: The seed of the splits, if the dataset has none.
 
     Raises:
         DatasetError: The subset is empty.
@@ -52,7 +52,7 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
         if subset == "all":
             notes.append(
                 f"{dataset.source} has no splits, so all its pictures are used; if the model was trained on some of "
-                "them, the figures are too good; --split test selects the pictures that `appliance train` holds out"
+                "them, the figures are too good; --split test selects the pictures that `appliance train` held out"
             )
         elif subset == "validation":
             notes.append(f"{dataset.source} has no test split, so its validation pictures are used")
@@ -65,12 +65,12 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
 
 
 def select_background(dataset: Dataset) -> PictureSelection:
-    """Choose the pictures of a background dataset, labeled or not."""
+    """Select the pictures of a background dataset, labeled or not."""
     pictures = (*dataset.examples, *dataset.unlabeled)
     subset = _choose_subset(example.split for example in pictures)
     if subset == "all":
         return PictureSelection(dataset, pictures, subset)
-    note = f"only the {subset} pictures of the background are used"
+    note = f"only the {subset} pictures of the background dataset are used"
     return PictureSelection(dataset, tuple(each for each in pictures if each.split == subset), subset, (note,))
 
 

@@ -14,10 +14,10 @@ from appliance.workshop.evaluation.metrics import (
     find_precise_threshold,
 )
 
-# A precision on fewer labels is chance.
+# With fewer given labels, the precision is mostly chance.
 MIN_LABELS_GIVEN = 10
 
-# The rule for the validation pictures: the lowest threshold with this precision; the default on fewer pictures.
+# The rule for validation pictures: use the lowest threshold with this precision, or the default if there are fewer.
 VALIDATION_PRECISION = 0.95
 MIN_VALIDATION_PICTURES = 30
 DEFAULT_THRESHOLD = 0.5
@@ -38,8 +38,8 @@ class PrecisionTarget:
 
     Attributes:
         threshold: The common threshold; None if none reaches the precision.
-        label_thresholds: For the labels that need a higher threshold.
-        unreached_labels: Labels that reach the precision at no threshold; they keep the common one.
+        label_thresholds: The thresholds of labels that need a higher one.
+        unreached_labels: Labels that do not reach the precision at any threshold; they keep the common threshold.
         best: The threshold with the highest precision; None if no threshold gives enough labels.
     """
 
@@ -61,9 +61,9 @@ class ThresholdChoice:
 def find_thresholds_for_precision(predictions: Predictions, precision: float) -> PrecisionTarget:
     """Find the thresholds that reach a precision with the highest recall, in steps of 0.01 from 0.01 up.
 
-    The common threshold is the lowest at which all labels together reach the precision. A label that does not reach it
-    there by itself gets the lowest higher threshold that does, so all labels together still reach it. Only thresholds
-    that give at least MIN_LABELS_GIVEN labels count.
+    The common threshold is the lowest one at which all labels together reach the precision. A label that does not reach
+    the precision at the common threshold gets the lowest higher threshold at which it does, so that all labels together
+    still reach the precision. Only thresholds that give at least MIN_LABELS_GIVEN labels count.
     """
     curve = compute_curve(predictions)
     first = find_precise_threshold(curve[1:], precision, MIN_LABELS_GIVEN)
@@ -88,14 +88,15 @@ def merge_thresholds(
 ) -> tuple[float | None, dict[str, float]]:
     """Combine the thresholds of a bundle with `--set-threshold` options.
 
-    A common threshold replaces all thresholds of the bundle; label thresholds alone are added to them.
+    A common threshold replaces all thresholds of the bundle. If only label thresholds are requested, they are added to
+    those of the bundle.
 
     Args:
         bundle: The unchanged bundle.
         requested: (label, or None for the common threshold; threshold).
 
     Returns:
-        The common threshold and the label thresholds, as write_thresholds takes them.
+        The common threshold and the label thresholds, as write_thresholds accepts them.
     """
     common = next((value for label, value in reversed(requested) if label is None), None)
     label_thresholds = {} if common is not None else dict(bundle.label_thresholds)
@@ -106,7 +107,8 @@ def merge_thresholds(
 def choose_validation_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> ThresholdChoice:
     """Choose a new model's threshold on its validation pictures.
 
-    The lowest threshold with a precision of VALIDATION_PRECISION, else the threshold with the highest F1.
+    This is the lowest threshold with a precision of VALIDATION_PRECISION, or the threshold with the highest F1 if there
+    is none.
 
     Args:
         scores: (pictures, labels).
@@ -127,7 +129,7 @@ def choose_validation_threshold(scores: np.ndarray, targets: np.ndarray, backgro
 
 
 def _find_best(curve: Sequence[Counts]) -> ThresholdCounts | None:
-    """Return the threshold with the highest precision on enough labels, then with the most correct ones."""
+    """Return the threshold with the highest precision on enough labels and, of several, the most correct labels."""
     points = [
         ThresholdCounts(float(threshold), counts)
         for threshold, counts in zip(THRESHOLD_GRID.tolist(), curve, strict=True)
@@ -139,7 +141,7 @@ def _find_best(curve: Sequence[Counts]) -> ThresholdCounts | None:
 def _measure_threshold(
     threshold: float, label_scores: np.ndarray, own_scores: np.ndarray, content: int
 ) -> ThresholdChoice:
-    """Return precision and recall at one threshold; `own_scores` has the score of each picture's own label."""
+    """Return precision and recall at one threshold; `own_scores` contains the score of each picture's own label."""
     given, right = int((label_scores >= threshold).sum()), int((own_scores >= threshold).sum())
     return ThresholdChoice(threshold, right / given if given else None, right / content if content else 0.0)
 

@@ -1,6 +1,6 @@
 "use strict";
-// Counts labels from the scores of each picture. Thresholds and scores are whole numbers in steps of 1/10,000; scores were
-// rounded down, so that comparing one with a threshold of that step is exact. The definitions are those of
+// Counts labels from the scores of each picture. Thresholds and scores are whole numbers in steps of 1/10,000. Scores were
+// rounded down, so that comparing them with such a threshold is exact. The definitions are those in
 // appliance/workshop/evaluation/metrics.py.
 const STEPS = 10000;
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -14,7 +14,7 @@ const parsePicture = (row) => {
 const pictures = data.pictures.map(parsePicture);
 const background = data.background ? data.background.pictures.map(parsePicture) : null;
 
-// For each label, sorted: all scores, those on its own pictures, and those on the background; and its number of pictures.
+// For each label: its sorted scores on all pictures, on its own pictures, and on the background; and its number of pictures.
 const createLists = () => Array.from({ length: LABEL_COUNT }, () => []);
 const allScores = createLists(), ownScores = createLists(), backgroundScores = createLists();
 const contentCounts = new Array(LABEL_COUNT).fill(0);

@@ -18,7 +18,7 @@ const formatPercent = (share) => share === null ? "–" : (100 * share).toFixed(
 const formatScore = (score) => (score / STEPS).toFixed(2);
 const formatThreshold = (threshold) => threshold % 100 ? String(threshold / STEPS) : formatScore(threshold);
 
-// ---- the thresholds in force
+// ---- the current thresholds
 
 const createState = () => ({ common: data.threshold, own: new Map(data.own) });
 let state = createState();
@@ -106,16 +106,16 @@ const drawCalibration = () => {
   for (const bin of data.calibration.bins) {
     if (!bin.pictures) continue;
     const bar = createSvg("rect", { class: "bin", x: toX(bin.from) + 1, width: toX(bin.to) - toX(bin.from) - 2, y: toY(bin.accuracy), height: toY(0) - toY(bin.accuracy) });
-    bar.append(createSvg("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} right`));
+    bar.append(createSvg("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} correct`));
     svg.append(bar);
     texts.push(`${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} of ${bin.pictures}`);
   }
   svg.append(charts.calibrationLine = createSvg("line", { class: "now", y1: toY(0), y2: toY(1) }));
   svg.append(createSvg("path", { class: "ideal", d: toPath([[0, 0], [1, 1]]) }));
-  svg.setAttribute("aria-label", `Share of correct best labels, by score. ${texts.join("; ")}`);
+  svg.setAttribute("aria-label", `Share of best labels that are correct, by score. ${texts.join("; ")}`);
   const error = data.calibration.expected_error;
   byId("calibration-text").textContent = error === null ? "No picture has content to label." :
-    `On the dashed line a score of 0.8 is right in 80 % of cases; the model is overconfident in bars below it and underconfident in bars above it. The expected error is ${error.toFixed(3)}.`;
+    `On the dashed line, labels with a score of 0.8 are correct in 80 % of cases. Bars below the line show that the model is overconfident, bars above it that it is underconfident. The expected error is ${error.toFixed(3)}.`;
 };
 
 // ---- tables
@@ -148,7 +148,7 @@ const drawLabels = () => {
   }
   byId("labels").replaceChildren(createTableHead(background ? [...names, "False per 1,000"] : names), body);
   const more = LABEL_COUNT - listedLabels.length;
-  byId("labels-more").textContent = more ? `${more} more labels of the model have no picture here and are not listed; they count above.` : "";
+  byId("labels-more").textContent = more ? `${more} more labels of the model have no pictures here and are not listed, but they are included in the figures above.` : "";
 };
 const updateLabels = () => {
   for (const [label, cells] of labelRows) {
@@ -188,11 +188,11 @@ const updateConfusion = () => {
       return cell;
     }));
   };
-  const top = createHtml("tr", {}, createHtml("th", { scope: "col" }, "shows ↓  given →"), ...names.map((name) => createHtml("th", { scope: "col", title: name }, createHtml("span", {}, name))));
+  const top = createHtml("tr", {}, createHtml("th", { scope: "col" }, "actual ↓  reported →"), ...names.map((name) => createHtml("th", { scope: "col", title: name }, createHtml("span", {}, name))));
   const body = createHtml("tbody", {}, ...table.map((row, index) => createRow(names[index], row, index)));
   if (picturesWithoutContent.length) body.append(createRow("none of these", withoutContent, noLabelColumn));
   byId("confusion").replaceChildren(createHtml("thead", {}, top), body);
-  byId("confusion-more").textContent = labelsByContent.length > confusionLabels.length ? `The ${confusionLabels.length} labels with the most pictures of ${labelsByContent.length}.` : "";
+  byId("confusion-more").textContent = labelsByContent.length > confusionLabels.length ? `Only the ${confusionLabels.length} labels with the most pictures are listed, of ${labelsByContent.length} labels.` : "";
 };
 
 const drawComparison = () => {
@@ -200,7 +200,7 @@ const drawComparison = () => {
   byId("comparison").hidden = !comparison;
   if (!comparison) return;
   const model = `${comparison.model.name} ${comparison.model.version}`;
-  byId("comparison-text").textContent = `${data.title} against ${model}, on the same pictures and at the threshold of each bundle. ${comparison.says}`;
+  byId("comparison-text").textContent = `${data.title} compared with ${model}, on the same pictures and at each bundle’s own threshold. ${comparison.says}`;
   const createRow = (measure) => {
     const isRate = measure.name.startsWith("false labels"), scale = isRate ? 1 : 100;
     const format = (value) => value === null ? "–" : (scale * value).toFixed(1) + (isRate ? "" : " %");
@@ -215,9 +215,9 @@ const drawComparison = () => {
 // ---- mistakes
 
 const MISTAKE_KINDS = [
-  ["wrong", "Wrong labels", "These pictures were given a label that they do not show; the most certain first."],
-  ["missed", "Missed labels", "These pictures were not given their own label; the least certain first."],
-  ["background", "Labels on background pictures", "These background pictures were given a label; the most certain first."],
+  ["wrong", "Wrong labels", "For these pictures, a wrong label was reported; highest scores first."],
+  ["missed", "Missed labels", "For these pictures, the correct label was not reported; lowest scores first."],
+  ["background", "Labels on background pictures", "For these background pictures, a label was reported; highest scores first."],
 ];
 const cards = [], sections = [];
 const drawMistakes = () => {
@@ -246,7 +246,7 @@ const updateMistakes = () => {
     card.hidden = !isMistake(picture, kind);
     visible[kind] = (visible[kind] || 0) + !card.hidden;
     const target = picture.target >= 0 ? LABELS[picture.target] : "none of the labels";
-    const text = kind === "missed" ? `${LABELS[picture.target]} ${picture.ownScore < 0 ? "is not known" : `only ${formatScore(picture.ownScore)}`}` :
+    const text = kind === "missed" ? `${LABELS[picture.target]} ${picture.ownScore < 0 ? "has no score" : `only ${formatScore(picture.ownScore)}`}` :
       wrong ? `${LABELS[wrong[0]]} ${formatScore(wrong[1])}${kind === "wrong" ? `, shows ${target}` : ""}` : "";
     caption.textContent = text;
     image.alt = kind === "missed" ? `a picture of ${target} that was not labeled` : `a picture of ${target}, labeled ${text}`;
