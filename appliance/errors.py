@@ -1,53 +1,53 @@
 """Every error that this program raises on purpose.
 
-The text of each is one sentence for the person who has to act: the fact, then the remedy after a semicolon, without a
-final full stop. They are raised where the fact is known and caught where something can be done.
+The text of each error is one sentence for the person who has to act: the fact, then the remedy after a semicolon, with
+no final period. An error is raised where the fact is known and caught where something can be done about it.
 
     ApplianceError
     ├── SettingsError                the settings are invalid (exit status 78)
     ├── UsageError                   the command line is invalid (exit status 2)
-    ├── StatePathError               a folder for state or for a run cannot be used
+    ├── StatePathError               the state folder or the runtime folder cannot be used
     ├── PictureError                 a picture file cannot be read
     ├── CameraError                  the camera cannot deliver a frame now
-    │   ├── CameraAbsentError            there is no such camera, file or server
-    │   ├── CameraBusyError              another process uses it
-    │   ├── CameraStalledError           it is open and delivers no frames
+    │   ├── CameraAbsentError            the camera, file or server does not exist
+    │   ├── CameraBusyError              another process is using the camera
+    │   ├── CameraStalledError           the camera is open but delivers no frames
     │   └── CameraEndedError             a recording reached its end (not a fault)
     ├── ModelError                   a model cannot be used
     │   ├── BundleError                  a bundle is invalid
     │   ├── LabelOptionError             an option refers to a label that this model does not have
     │   └── RuntimeMissingError          no working TFLite runtime is installed
-    ├── ProbeError                   a bundle could not be tested (no judgment about the bundle)
+    ├── ProbeError                   a bundle could not be tested for now; the bundle itself may be valid
     ├── MessagingError               MQTT cannot be used
-    │   ├── OutboxError                  the file of undelivered events cannot be used
+    │   ├── OutboxError                  the file with the undelivered events cannot be used
     │   └── CommandError                 a command over MQTT is invalid or could not be carried out
     ├── StoreError                   the folder of installed models cannot be used
     ├── UpdateError                  a newer model could not be fetched or installed
-    │   ├── SourceError                  a source cannot be used for now; it is tried again later
-    │   │   ├── HttpStatusError              the server answered with a status other than success
-    │   │   ├── SourceChangedError           the offer changed while it was fetched
-    │   │   └── DiskFullError                the disk has no space for the offer
+    │   ├── SourceError                  a source cannot be used for now; a later attempt may succeed
+    │   │   ├── HttpStatusError              the server answered with an error status
+    │   │   ├── SourceChangedError           the offered model changed while it was being fetched
+    │   │   └── DiskFullError                the disk has no space for the offered model
     │   └── SourceSettingsError          a source will not work until its settings are changed
     │       └── ChannelError                 a channel's file is invalid
-    ├── ControlError                 the running daemon could not be asked, or refused
+    ├── ControlError                 the running daemon could not be reached, or refused the request
     │   └── DaemonAbsentError            no daemon is running
-    └── WorkshopError                the operator's side failed
+    └── WorkshopError                a task of the operator failed
         ├── DatasetError                 a dataset cannot be read or is unsuitable
-        ├── BaseModelError               a model cannot serve as a base for training
-        ├── TrainingError                a training cannot be carried out
-        └── PublishError                 a repository of models cannot be published or is incomplete
+        ├── BaseModelError               a model cannot be used as the base for training
+        ├── TrainingError                a model cannot be trained
+        └── PublishError                 a model repository cannot be published, or is incomplete
 """
 
 
 class ApplianceError(Exception):
-    """The base of all; `str(error)` is one sentence that can be shown as it is."""
+    """The base class of all errors of this program; `str(error)` is one sentence that can be displayed as is."""
 
 
 # Settings, command line, folders
 
 
 class SettingsError(ApplianceError):
-    """The settings are invalid; the text gives the file, the line and the key if they are known."""
+    """The settings are invalid; the text gives the file, the line and the key, if known."""
 
 
 class UsageError(ApplianceError):
@@ -55,7 +55,7 @@ class UsageError(ApplianceError):
 
 
 class StatePathError(ApplianceError):
-    """A folder for state or for a run cannot be used."""
+    """The state folder or the runtime folder cannot be used."""
 
 
 # Pictures and cameras
@@ -66,23 +66,23 @@ class PictureError(ApplianceError):
 
 
 class CameraError(ApplianceError):
-    """The camera cannot deliver a frame now; each subclass has a state in camera.source."""
+    """The camera cannot deliver a frame now; `CameraState.from_error` gives the state for each subclass."""
 
 
 class CameraAbsentError(CameraError):
-    """There is no such camera, file or server."""
+    """The camera, file or server does not exist."""
 
 
 class CameraBusyError(CameraError):
-    """Another process uses the camera."""
+    """Another process is using the camera."""
 
 
 class CameraStalledError(CameraError):
-    """The camera is open and delivers no frames."""
+    """The camera is open but delivers no frames."""
 
 
 class CameraEndedError(CameraError):
-    """A recording reached its end and does not loop; not a fault."""
+    """A recording that does not loop reached its end; this is not a fault."""
 
 
 # Models
@@ -116,7 +116,7 @@ class MessagingError(ApplianceError):
 
 
 class OutboxError(MessagingError):
-    """The file of undelivered events cannot be used."""
+    """The file with the undelivered events cannot be used."""
 
 
 class CommandError(MessagingError):
@@ -147,7 +147,7 @@ class SourceError(UpdateError):
 
 
 class HttpStatusError(SourceError):
-    """The server answered with a status other than success.
+    """The server answered with an error status.
 
     Attributes:
         status: The HTTP status.
@@ -161,11 +161,11 @@ class HttpStatusError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """The offer changed while it was fetched; ask again immediately."""
+    """The offered model changed while it was being fetched; check the source again immediately."""
 
 
 class DiskFullError(SourceError):
-    """The disk has no space for the offer; the caller removes what was fetched of it."""
+    """The disk has no space for the offered model; the caller removes the part that was fetched."""
 
 
 class SourceSettingsError(UpdateError):
@@ -180,47 +180,47 @@ class ChannelError(SourceSettingsError):
 
 
 class ControlError(ApplianceError):
-    """The running daemon could not be asked, or refused."""
+    """The running daemon could not be reached, or refused the request."""
 
 
 class DaemonAbsentError(ControlError):
     """No daemon is running."""
 
 
-# The operator's side
+# The operator's tasks
 
 
 class WorkshopError(ApplianceError):
-    """A dataset, a training, an evaluation or a repository of models failed."""
+    """A task of the operator failed: preparing a dataset, training, evaluating or publishing."""
 
 
 class DatasetError(WorkshopError):
-    """A dataset cannot be read or is unsuitable; the text gives the part that is wrong."""
+    """A dataset cannot be read or is unsuitable; the text states which part is wrong."""
 
 
 class BaseModelError(WorkshopError):
-    """A model cannot serve as a base for training."""
+    """A model cannot be used as the base for training."""
 
 
 class TrainingError(WorkshopError):
-    """A training cannot be carried out."""
+    """A model cannot be trained."""
 
 
 class PublishError(WorkshopError):
-    """A repository of models cannot be published, or a published one is incomplete."""
+    """A model repository cannot be published, or a published one is incomplete."""
 
 
 # Wording that several errors share
 
 
 def suggest_install(extra: str) -> str:
-    """Return the remedy for a missing extra: to install it from the sources.
+    """Return the remedy for a missing extra: the command that installs it from the program's source folder.
 
-    The program is on no package index.
+    The program is not published on a package index.
     """
-    return f"install it in the folder of this program's sources: pip install '.[{extra}]'"
+    return f"install it from this program's source folder with: pip install '.[{extra}]'"
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return the system's text of an error without number and path, like "Permission denied"."""
+    """Return the system's text for an error, without number and path, such as "Permission denied"."""
     return error.strerror or str(error) or type(error).__name__

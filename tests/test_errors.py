@@ -29,8 +29,8 @@ def final_texts(node: ast.AST) -> Iterator[str]:
             yield from final_texts(other)
 
 
-def messages_with_full_stop(path: Path) -> list[str]:
-    """Return the messages of raised errors and log calls that end with a full stop."""
+def messages_with_final_period(path: Path) -> list[str]:
+    """Return the messages of raised errors and log calls that end with a period."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
@@ -47,8 +47,8 @@ def messages_with_full_stop(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_errors_and_log_lines_have_no_final_full_stop(path):
-    assert messages_with_full_stop(path) == []
+def test_errors_and_log_lines_have_no_final_period(path):
+    assert messages_with_final_period(path) == []
 
 
 def test_every_error_has_the_projects_base_class():
