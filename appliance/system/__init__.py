@@ -1,1 +1,1 @@
-"""What the program needs of the machine: files, time, threads, memory, logging and systemd."""
+"""Access to the machine: files, time, threads, memory, logging and systemd."""

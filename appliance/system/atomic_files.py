@@ -1,4 +1,4 @@
-"""Replace files as a whole: after a power cut a file has its old content or the new one.
+"""Replace whole files: after a power cut, a file has either its old content or its new content.
 
 New content is written to a temporary file in the same folder, synced, and renamed over the old one; then the folder is
 synced, because ext4 may otherwise lose the rename itself in a power cut.
@@ -13,27 +13,27 @@ from typing import BinaryIO, cast
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o640) -> None:
-    """Replace `path` by `content`; when this returns, the content survives a power cut.
+    """Replace the content of `path`; when this returns, the new content survives a power cut.
 
     The file belongs to the owner of its folder, even if root writes it.
 
     Raises:
-        OSError: The file cannot be written; the old content is still there.
+        OSError: The file cannot be written; the old content remains.
     """
     write_atomically(path, content, mode)
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o640, *, durable: bool = True) -> None:
-    """Replace `path` by `content`.
+    """Replace the content of `path`.
 
     Args:
         path: The file to replace or create.
-        content: All of its new content.
-        mode: Its permissions.
-        durable: Whether the content must survive a power cut; False saves the syncs.
+        content: The file's entire new content.
+        mode: The file's permissions.
+        durable: Whether the content must survive a power cut; False skips the syncs.
 
     Raises:
-        OSError: The file cannot be written; the old content is still there.
+        OSError: The file cannot be written; the old content remains.
     """
     with open_replacement(path, mode, durable=durable) as file:
         file.write(content)
@@ -48,22 +48,22 @@ def open_replacement(
     suffix: str = "",
     owner: tuple[int, int] | None = None,
 ) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces `path` when the block ends, and is removed if the block raises.
+    """Open a temporary file that replaces `path` when the block ends, or is removed if the block raises.
 
     If root writes the file, it belongs to `owner`, by default the owner of its folder.
 
     Args:
         path: The file to replace or create.
-        mode: Its permissions.
-        durable: Whether the content must survive a power cut; False saves the syncs.
-        suffix: The end of the temporary file's name, for readers that look at it. The file's `name` is its path.
+        mode: The file's permissions.
+        durable: Whether the content must survive a power cut; False skips the syncs.
+        suffix: The end of the temporary file's name, for code that depends on the suffix when it reads the file.
         owner: User and group id; only root can set them.
 
     Yields:
-        The temporary file, open for binary writing.
+        The temporary file, open for binary writing; its `name` is its path.
 
     Raises:
-        OSError: The file cannot be written; the old content is still there.
+        OSError: The file cannot be written; the old content remains.
     """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False) as file:
         temporary = Path(file.name)
@@ -92,7 +92,7 @@ def rename_durably(source: Path, target: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Sync `folder` and every file and folder below it, so that it can be renamed without losing content."""
+    """Sync `folder` and everything in it, so that it can be renamed without losing content."""
     for _, _, files, descriptor in os.fwalk(folder, topdown=False):
         for name in files:
             _sync_and_close(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor))
@@ -105,7 +105,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _get_other_owner(folder: Path) -> tuple[int, int] | None:
-    """Return the user and group id of a folder, None if it is root's."""
+    """Return the user and group id of a folder, or None if root owns it."""
     status = folder.stat()
     owner = status.st_uid, status.st_gid
     return None if owner == (0, 0) else owner

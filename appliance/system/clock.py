@@ -1,6 +1,6 @@
 """A check of the system clock.
 
-A Raspberry Pi has no battery for its clock, which is wrong until the network is up.
+A Raspberry Pi has no battery-backed clock, so its time is wrong until the network is up.
 """
 
 import time
@@ -10,7 +10,7 @@ import appliance
 
 
 def is_clock_before_build(now_s: float | None = None) -> bool:
-    """Return whether the clock shows a time before this program's files were written, so is wrong.
+    """Return whether the clock must be wrong, because its time is before this program was installed.
 
     Args:
         now_s: The time to check, in seconds since 1970-01-01 UTC; None takes the system clock.

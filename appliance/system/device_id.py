@@ -1,8 +1,8 @@
-"""The identity of this device when the settings give none, and the identity of this boot.
+"""The id of this device if the settings do not define one, and the id of the current boot.
 
-The device id must survive a reinstallation, so it comes from the board's serial number, and from the machine id, which
-cloned SD cards share, only if there is no serial number. Both are hashed: neither is meant to be published
-(machine-id(5)), and topics are public.
+The device id must survive reinstallation, so it is derived from the board's serial number. Only if there is none, it is
+derived from the machine id, which cloned SD cards share. Both are hashed, because neither is meant to be published
+(machine-id(5)) and topics are public.
 """
 
 import hashlib
@@ -19,20 +19,19 @@ MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 BOOT_ID_FILE = "proc/sys/kernel/random/boot_id"
 FILE_NAME = "device-id"
 
-# Replaces a missing boot id of the kernel: it changes more often than the boot, so nothing of an earlier boot is
-# trusted.
+# Used if the kernel provides no boot id: it is new in each process, so no data from an earlier boot is trusted.
 _PROCESS_ID = uuid.uuid4().hex
 
 
 def resolve_device_id(configured: str | None, state: Path | None = None, root: Path = Path("/")) -> str:
-    """Return the device's id in MQTT topics: the configured one, else one derived from this board.
+    """Return the device's id in MQTT topics: the configured id, or else one derived from this board.
 
     The derived id is `pi-` and 8 hex digits.
 
     Args:
         configured: The setting device.id.
-        state: The folder for a random number, used if the machine has no number of its own (a container); None takes
-            the state folder.
+        state: The folder for a random number, used if the machine has neither a serial number nor an id (for example
+            in a container); None uses the state folder.
         root: The root of the file system.
 
     Raises:
@@ -52,15 +51,15 @@ def resolve_device_id(configured: str | None, state: Path | None = None, root: P
         except OSError as error:
             reason = describe_os_error(error)
             raise StatePathError(
-                f"{file}, the device's number, cannot be written: {reason}; free disk space, or set device.id"
+                f"the device's number cannot be written to {file}: {reason}; free disk space, or set device.id"
             ) from error
     return _derive_id(number)
 
 
 def boot_id(root: Path = Path("/")) -> str:
-    """Return the kernel's id of this boot: the same for every process until the power goes, new after it.
+    """Return the kernel's id of this boot: the same for all processes, and new after each reboot.
 
-    Without the kernel's id, each process has an id of its own.
+    If the kernel provides no id, each process gets a different one.
     """
     return _read_number(root / BOOT_ID_FILE) or _PROCESS_ID
 
@@ -70,7 +69,7 @@ def _derive_id(number: str) -> str:
 
 
 def _read_number(file: Path) -> str | None:
-    """Return the content of a file of one line; None if it is missing, all zeros, or not set yet."""
+    """Return the content of a one-line file, or None if it is missing, all zeros, or not set yet."""
     try:
         text = file.read_text(encoding="ascii", errors="replace").strip("\x00 \r\n\t")
     except OSError:

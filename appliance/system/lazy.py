@@ -1,4 +1,4 @@
-"""Lazy package faces: public names of a package whose modules are imported on first use."""
+"""Lazy package interfaces: a module is imported only when one of its public names is first used."""
 
 import importlib
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def load_member(package: str, modules: Mapping[str, str], name: str) -> Any:
-    """Return the public object `name` of `package`, importing the module that defines it (PEP 562).
+    """Return the public object `name` of `package`; import the module that defines it (PEP 562).
 
     Args:
         package: The package's `__name__`.
-        modules: Public name → module of the package that defines it.
-        name: The name asked for.
+        modules: Public name → the module of the package that defines it.
+        name: The requested name.
 
     Raises:
         AttributeError: The package has no such public name.

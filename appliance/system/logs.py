@@ -9,7 +9,7 @@ from appliance.system.timestamps import to_rfc3339
 
 
 class _TextFormatter(logging.Formatter):
-    """Formats `12:30:01 warning: …`, without the time if the journal adds its own."""
+    """Formats records as `12:30:01 warning: …`; the time is omitted if the journal adds one."""
 
     def __init__(self, with_time: bool):
         super().__init__("%(asctime)s %(message)s" if with_time else "%(message)s", "%H:%M:%S")
@@ -21,7 +21,7 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """Formats one JSON object: time, level, logger, message, and exception if there is one."""
+    """Formats each record as a JSON object: time, level, logger, message, and the exception, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -39,7 +39,7 @@ def configure_logging(level: str = "info", form: str = "text") -> None:
     """Send log records to standard error; call again to change the level or the form.
 
     Args:
-        level: The lowest level to write: debug, info, warning or error. Libraries write warnings and errors only.
+        level: The lowest level to write: debug, info, warning or error. Libraries log only warnings and errors.
         form: text or json.
     """
     handler = logging.StreamHandler(sys.stderr)

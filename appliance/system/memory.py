@@ -1,9 +1,10 @@
-"""A limit on this process's own memory, for systems on which the kernel enforces none.
+"""A limit on the memory of this process, for systems on which the kernel does not enforce one.
 
-Raspberry Pi OS disables the memory cgroup, and systemd's MemoryMax then has no effect: a leak in a driver, a runtime or
-a library would exhaust a machine of 512 MB. So the program checks its own memory once a second and stops in an orderly
-way above the limit; systemd starts it again. The limit comes from the unit, as a fraction of the machine's memory, so
-that a large model on a large Pi is not taken for a leak. Without the variable there is no limit.
+Raspberry Pi OS disables the memory cgroup, so systemd's MemoryMax has no effect, and a leak in a driver, a runtime or a
+library would exhaust a machine with 512 MB. So the program checks its own memory once a second and shuts down cleanly
+if the limit is exceeded; systemd then restarts it. The systemd unit sets the limit in APPLIANCE_MEMORY_LIMIT, as a
+fraction of the machine's memory, so that a large model on a large Pi is not mistaken for a leak. Without this variable
+there is no limit.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ from appliance.errors import SettingsError
 VARIABLE = "APPLIANCE_MEMORY_LIMIT"
 _MEMINFO = Path("/proc/meminfo")
 
-# Parameter numbers of mallopt(3), from malloc.h; the size is above the frames of an ordinary camera.
+# Parameter numbers of mallopt(3), from malloc.h. Frames of an ordinary camera are smaller than the threshold.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 4 << 20
 
@@ -25,15 +26,15 @@ _LARGE_BYTES = 4 << 20
 def configure_malloc() -> None:
     """Make the allocator return blocks above 4 MiB to the system as soon as they are freed.
 
-    By default glibc raises its mmap threshold with each large block that is freed, up to 32 MiB, and then keeps what
-    large temporary arrays once needed. Frames of an ordinary camera stay below the threshold: they are reused, which is
-    cheaper. Does nothing if the C library has no mallopt.
+    By default, glibc raises its mmap threshold (up to 32 MiB) whenever a large block is freed, and then keeps the
+    memory of large temporary arrays. The memory of smaller blocks, such as frames of an ordinary camera, is reused,
+    which is cheaper. Does nothing if the C library has no mallopt.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        # A fixed mmap threshold fixes the trim threshold at 128 KiB, and each frame's memory would be returned and
-        # requested again.
+        # Setting the mmap threshold alone would fix the trim threshold at 128 KiB, and the memory of each frame would
+        # be returned to the system and requested again.
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
@@ -41,11 +42,12 @@ def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path 
     """Return the memory limit in MB (1e6 bytes) from APPLIANCE_MEMORY_LIMIT, or None if there is none.
 
     Args:
-        environ: The environment; the variable is `60%` of the machine's memory, or `250M`.
+        environ: The environment; the variable is a share of the machine's memory such as `60%`, or a size such as
+            `250M`.
         meminfo: The kernel's /proc/meminfo, proc(5).
 
     Raises:
-        SettingsError: The variable has another form.
+        SettingsError: The variable has neither form.
     """
     text = environ.get(VARIABLE, "").strip()
     if not text:
@@ -64,5 +66,5 @@ def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path 
 def _read_total_mb(meminfo: Path) -> float:
     match = re.search(r"^MemTotal:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
     if match is None:
-        raise SettingsError(f"{meminfo} has no MemTotal; give {VARIABLE} in megabytes, such as 250M")
+        raise SettingsError(f"{meminfo} has no MemTotal; set {VARIABLE} in megabytes, such as 250M")
     return int(match[1]) * 1024 / 1e6

@@ -1,4 +1,4 @@
-"""Measurements of this process and this machine for T/stats."""
+"""Measurements of this process and this machine for the topic stats."""
 
 import os
 from pathlib import Path

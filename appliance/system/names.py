@@ -1,4 +1,4 @@
-"""Plain names: of channels, groups and projects, which become part of paths, topics and URLs."""
+"""Plain names of channels, groups and projects, which become part of paths, topics and URLs."""
 
 import re
 
@@ -6,8 +6,9 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def is_plain_name(text: str) -> bool:
-    """Return whether `text` can be a plain name.
+    """Return whether `text` is a plain name.
 
-    It has 1 to 64 ASCII letters, digits, dots, hyphens and underscores, and begins with a letter or a digit.
+    A plain name consists of 1 to 64 ASCII letters, digits, dots, hyphens and underscores, and begins with a letter or a
+    digit.
     """
     return _PLAIN_NAME.fullmatch(text) is not None

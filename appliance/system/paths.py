@@ -1,8 +1,9 @@
-"""The folders for lasting state and for one run, and the path of the control socket.
+"""The state folder, the runtime folder, and the path of the control socket.
 
-A device has one state folder, and the socket belongs to it: a daemon with its own state folder, started for a trial,
-never meets the installed service. systemd's variables come before the usual folders, so the unit alone decides where
-the service writes. What a command writes as root belongs to the folder's owner, so that the daemon can still change it.
+Each state folder has its own control socket, so a daemon that is started for a trial with another state folder never
+interferes with the installed service. systemd's variables take precedence over the default folders, so the unit alone
+decides where the service writes. Files that a command writes as root are given to the folder's owner, so that the
+daemon can still change them.
 """
 
 import logging
@@ -17,15 +18,15 @@ log = logging.getLogger("appliance")
 SYSTEM_STATE = Path("/var/lib/appliance")
 SYSTEM_RUNTIME = Path("/run/appliance")
 SOCKET_NAME = "control.sock"
-STATE_MODE = 0o750  # the state holds pictures from the camera: closed to other accounts
+STATE_MODE = 0o750  # closed to other accounts, because the state includes pictures from the camera
 RUNTIME_MODE = 0o750
 
 
 def ensure_state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE) -> Path:
-    """Return the folder for lasting state, and create it if it is missing.
+    """Return the state folder, which outlives a run; create it if it is missing.
 
     Args:
-        environ: May hold APPLIANCE_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME and HOME.
+        environ: May contain APPLIANCE_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME and HOME.
         system: The state folder of an installed appliance.
 
     Raises:
@@ -37,15 +38,15 @@ def ensure_state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYS
 def ensure_runtime_dir(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
-    """Return the folder for files that live as long as a run, and create it if it is missing.
+    """Return the runtime folder, for files of a single run; create it if it is missing.
 
-    It is $RUNTIME_DIRECTORY, else /run/appliance if that can be written to and the state is the installed appliance's,
-    else `run` in the state folder.
+    The folder is $RUNTIME_DIRECTORY, else /run/appliance if that is writable and the state folder is that of the
+    installed appliance, else `run` in the state folder.
 
     Args:
         environ: As in ensure_state_dir, and RUNTIME_DIRECTORY.
         system: The state folder of an installed appliance.
-        runtime: The run time folder of an installed appliance.
+        runtime: The runtime folder of an installed appliance.
 
     Raises:
         StatePathError: The folder cannot be created or written to.
@@ -56,22 +57,23 @@ def ensure_runtime_dir(
 def find_control_socket(
     environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
 ) -> Path:
-    """Return the path of the socket on which a command reaches the daemon; nothing is created.
+    """Return the path of the daemon's control socket; nothing is created.
 
-    An account that may talk to the installed service need not be one that may write to its folders, so an existing
-    socket that is open to this account comes first, unless the environment names folders of its own.
+    An account may be allowed to talk to the installed service without write access to its folders. So an existing
+    socket that this account can open takes precedence, unless the environment specifies a folder.
     """
-    usual = _find_runtime_dir(environ, system, runtime) / SOCKET_NAME
+    default = _find_runtime_dir(environ, system, runtime) / SOCKET_NAME
     if _read_folder(environ, "APPLIANCE_STATE_DIR") or _read_folder(environ, "RUNTIME_DIRECTORY"):
-        return usual
+        return default
     installed = (runtime / SOCKET_NAME, system / "run" / SOCKET_NAME)
-    return next((path for path in installed if os.access(path, os.W_OK)), usual)
+    return next((path for path in installed if os.access(path, os.W_OK)), default)
 
 
 def give_to_owner(path: Path, folder: Path) -> None:
-    """Give `path`, with everything below it, to the owner and the group of `folder`.
+    """Change the owner and the group of `path`, and of everything in it, to those of `folder`.
 
-    Does nothing unless this process runs as root. Links are not followed: the folder's owner could have put one there.
+    Does nothing unless this process runs as root. Symbolic links are not followed, because the folder's owner could
+    have created one.
     """
     owner = folder.stat()
     if os.geteuid() != 0 or (owner.st_uid, owner.st_gid) == (0, 0):
@@ -104,7 +106,7 @@ def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path) -
 
 
 def _read_folder(environ: Mapping[str, str], variable: str) -> Path | None:
-    """Return the folder in a variable, of several (systemd separates them by colons) the first."""
+    """Return the folder in a variable; if systemd gives several, separated by colons, the first."""
     value = environ.get(variable, "")
     if variable != "APPLIANCE_STATE_DIR":
         value = value.split(":")[0]
@@ -133,12 +135,12 @@ def _ensure_dir(folder: Path, mode: int, variable: str) -> Path:
 
 
 def _make_dir(folder: Path, mode: int) -> None:
-    """Create `folder` with `mode`, and missing folders above it with the usual mode."""
+    """Create `folder` with `mode`, and missing parent folders with the default mode."""
     parent = folder.parent
     parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir()
-    except FileExistsError:  # another command was faster
+    except FileExistsError:  # another command created it at the same time
         if not folder.is_dir():
             raise
         return

@@ -34,11 +34,11 @@ class StateFile(Generic[T]):
             path: The file; its folder must exist when it is written.
             decode: Builds the value from parsed JSON. A ValueError, KeyError, TypeError or AttributeError means that
                 the file cannot be used.
-            encode: Turns the value into what `json.dumps` takes. The keys are the file's format: spell them out.
+            encode: Converts the value for `json.dumps`. The keys are the file's format, so they must be spelled out.
             default: The value of a missing or unusable file.
             mode: The file's permissions.
             durable: Whether a written value must survive a power cut.
-            if_unreadable: What follows from an unusable file, for the log.
+            if_unreadable: The consequence of an unusable file, for the log.
             log: Receives the warning about an unusable file.
         """
         self.path = path
@@ -51,7 +51,7 @@ class StateFile(Generic[T]):
         self._log = log
 
     def read(self) -> T:
-        """Return the value in the file, else the default; log why a file that exists cannot be used."""
+        """Return the value in the file, or the default; if the file exists but is unusable, log why."""
         try:
             return self._decode(json.loads(self.path.read_bytes()))
         except FileNotFoundError:
@@ -69,7 +69,7 @@ class StateFile(Generic[T]):
         """Replace the file.
 
         Raises:
-            OSError: The file cannot be written; the old one is still there.
+            OSError: The file cannot be written; the old content remains.
         """
         content = json.dumps(self._encode(value)).encode() + b"\n"
         write_atomically(self.path, content, self._mode, durable=self._durable)

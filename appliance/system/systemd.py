@@ -1,6 +1,6 @@
 """Messages from the service to systemd: readiness, the watchdog, reload and stop.
 
-The protocol is sd_notify(3): datagrams on the socket that NOTIFY_SOCKET names. Without that variable (in a terminal)
+The protocol is sd_notify(3): datagrams to the socket in NOTIFY_SOCKET. If that variable is not set (in a terminal),
 nothing is sent.
 """
 
@@ -30,11 +30,11 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def notify_reloading(self) -> None:
-        """Report that the settings are being read again; `notify_ready` ends that."""
+        """Report that the settings are being reloaded; `notify_ready` reports that the reload is complete."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def notify_stopping(self) -> None:
-        """Report that the service begins to stop."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
@@ -48,5 +48,5 @@ class Notifier:
 
 
 def is_managed(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether systemd started this process and will start it again."""
+    """Return whether systemd started this process and will restart it."""
     return "NOTIFY_SOCKET" in environ

@@ -1,7 +1,7 @@
-"""Watched threads: each announces its work and the time by which it will be done.
+"""Watched threads: each announces its current work and a deadline.
 
-The watchdog is fed only while every heartbeat is within its own deadline, so a thread that hangs in native code leads
-to a restart, while one that waits on purpose (for a frame, in a back-off) never does.
+The watchdog is fed only while no thread is past its deadline. So a thread that hangs in native code causes a restart,
+but a thread that waits on purpose (for a frame, or in a back-off) does not.
 """
 
 import sys
@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-# Python's default is 5 ms. The labeling thread requests the interpreter several times per frame, and another busy
-# thread (parsing a reply, drawing a scene) may delay each request by that much: with both processors busy, intervals
-# between frames around a model swap reached 106 ms instead of 77 (scripts/bench-updates swaps).
+# Python's default is 5 ms. The labeling thread acquires the interpreter lock several times per frame, and another busy
+# thread (parsing a reply, drawing a scene) may delay each acquisition by that much. With both cores busy, the interval
+# between frames reached 106 ms during a model swap, instead of 77 ms (scripts/bench-updates swaps).
 _SWITCH_INTERVAL_S = 0.0005
 
 
 def set_switch_interval() -> None:
-    """Make busy threads of this process release the interpreter ten times as often as by Python's default."""
+    """Make busy threads release the interpreter lock ten times as often as with Python's default."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
@@ -33,7 +33,7 @@ class Heartbeat:
     def deadline(self, limit_s: float, work: str) -> Iterator[None]:
         """Announce work that ends within `limit_s` seconds.
 
-        Outside of the block the thread may wait without limit.
+        Outside of the block, the thread may wait without a limit.
         """
         with self._lock:
             before, self._work = self._work, (work, time.monotonic() + limit_s)
@@ -44,10 +44,10 @@ class Heartbeat:
                 self._work = before
 
     def overdue(self, now_s: float | None = None) -> str | None:
-        """Describe the work in which the thread is stuck; None while it is within its deadline.
+        """Describe the work that the thread is stuck in; return None if the deadline has not passed.
 
         Args:
-            now_s: The time on time.monotonic(); None takes the current one.
+            now_s: The time on time.monotonic(); None uses the current time.
         """
         with self._lock:
             work = self._work
@@ -57,7 +57,7 @@ class Heartbeat:
 
 
 class WatchedThread(threading.Thread):
-    """A daemon thread with a heartbeat; `failure` keeps an exception that ends it."""
+    """A daemon thread with a heartbeat; `failure` is the exception that ended the thread, if any."""
 
     def __init__(self, name: str, target: Callable[[], object], heartbeat: Heartbeat | None = None):
         super().__init__(name=name, daemon=True)
@@ -74,5 +74,5 @@ class WatchedThread(threading.Thread):
 
 
 def find_overdue(heartbeats: Iterable[Heartbeat]) -> str | None:
-    """Describe the first thread that is past its deadline; None if there is none."""
+    """Describe the first thread that is past its deadline; return None if there is none."""
     return next((stuck for heartbeat in heartbeats if (stuck := heartbeat.overdue())), None)

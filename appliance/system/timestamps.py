@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339 in UTC with `Z`, the form in payloads, log entries and files."""
+"""Timestamps as text: RFC 3339 in UTC with `Z`, as used in payloads, log entries and files."""
 
 import time
 from datetime import UTC, datetime
@@ -6,9 +6,9 @@ from typing import Literal
 
 
 def to_rfc3339(unix_s: float, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
-    """Format a Unix time, for example `2026-01-31T12:00:00.123Z`.
+    """Format a Unix time, for example as `2026-01-31T12:00:00.123Z`.
 
-    Smaller fractions are cut off, not rounded.
+    Smaller fractions are truncated, not rounded.
 
     Args:
         unix_s: Seconds since 1970-01-01 UTC.
@@ -26,10 +26,10 @@ def now_rfc3339() -> str:
 
 
 def parse_rfc3339(text: str) -> float:
-    """Return the Unix time in seconds of an RFC 3339 text with any offset.
+    """Parse an RFC 3339 timestamp with any offset; return the Unix time in seconds.
 
     Raises:
-        ValueError: The text is not a time, or has no offset.
+        ValueError: The text is not a timestamp, or has no offset.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -1,11 +1,11 @@
-"""URLs: loopback hosts, and forms without secrets for logs and messages."""
+"""URLs: detect loopback hosts, and remove secrets for logs and messages."""
 
 import re
 from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a URL's host name means this machine."""
+    """Return whether a URL's host name refers to this machine."""
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
@@ -15,7 +15,7 @@ def without_credentials(text: str) -> str:
 
 
 def redact(url: str) -> str:
-    """Return the URL without credentials and without its query and fragment, which may hold a key."""
+    """Return the URL without credentials, query and fragment, which may contain a key."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

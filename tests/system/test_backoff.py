@@ -1,4 +1,4 @@
-"""The one back-off: it doubles, is bounded, spread, and obeys the server."""
+"""Back-off: it doubles, is bounded and spread, and respects the wait that the server asks for."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def test_random_number_is_kept_if_there_is_no_other(tmp_path):
 
 def test_random_number_that_cannot_be_stored_is_an_error(tmp_path):
     system_files(tmp_path, machine=b"uninitialized\n")
-    with pytest.raises(StatePathError, match=r"nowhere/device-id.*cannot be written: No such file.*device\.id"):
+    with pytest.raises(StatePathError, match=r"cannot be written to .*nowhere/device-id: No such file.*device\.id"):
         resolve_device_id(None, tmp_path / "nowhere", tmp_path)
 
 

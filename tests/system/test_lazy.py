@@ -1,4 +1,4 @@
-"""Lazy package faces."""
+"""Lazy package interfaces."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The folders of state and run time files, and who owns them."""
+"""The state and runtime folders, and who owns them."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as 
 
 @pytest.fixture
 def open_folder():
-    """A folder that other accounts can reach (pytest's own are closed to them)."""
+    """Return a folder that other accounts can access (those of pytest are closed to them)."""
     folder = Path(tempfile.mkdtemp(prefix="appliance-"))
     folder.chmod(0o755)
     yield folder
@@ -26,7 +26,7 @@ def open_folder():
 
 
 def as_nobody(call):
-    """What `call` returns, or the error it raises, in a process of an account without rights."""
+    """Return what `call` returns, or the error that it raises, in a process of an unprivileged account."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -35,7 +35,7 @@ def as_nobody(call):
             os.setgid(NOBODY)
             os.setuid(NOBODY)
             answer = call()
-        except Exception as error:  # noqa: BLE001 - handed to the parent
+        except Exception as error:  # noqa: BLE001 - passed to the parent
             answer = error
         os.write(writing, pickle.dumps(answer))
         os._exit(0)

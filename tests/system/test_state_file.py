@@ -1,4 +1,4 @@
-"""Small state files: the value comes back, and a file that makes no sense costs only its content."""
+"""State files: a written value is read back, and an unusable file loses only its content."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""RFC 3339 texts: one form out, every form in."""
+"""RFC 3339 timestamps: one form is written, every form is read."""
 
 import time
 
