@@ -1,1 +1,1 @@
-"""The settings: which there are, reading them from a file, secrets, and what a reload changes."""
+"""The settings: their schema, how they are read from a file, secrets, and what a reload changes."""

@@ -1,8 +1,8 @@
-"""Compare the settings in force with those that were read again, and decide what must be done.
+"""Compare the current settings with reloaded ones, and decide what must be done.
 
 `systemctl reload appliance` sends SIGHUP, and the service reads its settings again. Most changes take effect between
-two frames; the camera is reopened if its own section changed; what is part of the connection to the broker, of topics
-or of files on disk waits for a restart, and the log lists those keys. Invalid settings change nothing.
+two frames, and the camera is reopened if its section changed. Keys that concern the connection to the broker, topics or
+files on disk take effect only after a restart; the log lists them. If the new settings are invalid, nothing changes.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -20,13 +20,13 @@ class Changes:
     """What changed; keys are `section.key`.
 
     Attributes:
-        settings: The settings in force from now on: new values of keys that can change now, else the old ones.
+        settings: The settings to use from now on: new values for keys that can change now, old values for the rest.
         live: Keys that take effect immediately.
         restart: Keys that take effect after a restart.
         labels: Whether frames are labeled differently (labeler, events, the view).
-        model: Whether the model must be loaded again (another one, or the same for another view).
+        model: Whether a model must be loaded (a different one, or the same one for a different view).
         camera: Whether the camera must be reopened.
-        log: Whether the log's level or form changes.
+        log: Whether the log's level or format changes.
     """
 
     settings: Settings
@@ -41,7 +41,7 @@ class Changes:
 def compare_settings(old: Settings, new: Settings) -> Changes:
     """Return what must be done so that `new` takes effect.
 
-    While frames are collected, files on disk depend on the view: it then waits for a restart too.
+    If frames are collected, the files on disk depend on the view, so a change of the view also requires a restart.
     """
     changed = [
         f"{section.name}.{key}"

@@ -1,4 +1,4 @@
-"""Validators for single settings: each returns what is wrong with a value, or None if it is valid."""
+"""Validators for individual settings: each returns what is wrong with a value, or None if it is valid."""
 
 import re
 from collections.abc import Callable
@@ -14,12 +14,12 @@ _MAX_INTERVAL_S = 31 * 86400
 
 
 def check_range(low: float, high: float, unit: str = "") -> Check:
-    """Return the check that a number is from `low` to `high`, both included."""
+    """Return a check that a number is from `low` to `high`, inclusive."""
     return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}{unit}"
 
 
 def check_minimum(low: float, unit: str = "") -> Check:
-    """Return the check that a number is `low` or more."""
+    """Return a check that a number is `low` or more."""
     return lambda value: None if value >= low else f"must be {low:g}{unit} or more"
 
 
@@ -27,11 +27,11 @@ def check_device_id(value: str) -> str | None:
     """Check the characters of a device id."""
     if re.fullmatch(r"[a-z0-9_-]{1,32}", value):
         return None
-    return "must be 1 to 32 of a–z, 0–9, _ and - (it becomes part of MQTT topics)"
+    return "must be 1 to 32 characters from a–z, 0–9, _ and - (it becomes part of MQTT topics)"
 
 
 def check_camera_source(value: str) -> str | None:
-    """Check a camera source: a URL needs a known scheme and a host, and may hold no credentials."""
+    """Check a camera source: a URL must have a known scheme and a host, and no credentials."""
     if not value:
         return "must not be empty"
     if "://" not in value:
@@ -39,23 +39,23 @@ def check_camera_source(value: str) -> str | None:
     try:
         url = urlsplit(value)
     except ValueError:
-        return "is not an address"
+        return "is not a valid address"
     if url.scheme not in ("rtsp", "rtsps", "http", "https"):
-        return f"has an unknown scheme ({url.scheme}://); rtsp://, http:// and https:// work"
+        return f"has an unknown scheme ({url.scheme}://); use rtsp://, http:// or https://"
     if url.username or url.password:
         return (
-            "must not hold credentials: put the name into camera.username "
-            "and the password into the file that camera.password_file gives"
+            "must not contain credentials; put the user name in camera.username "
+            "and the password in the file given by camera.password_file"
         )
-    return None if url.hostname else "is missing a host name"
+    return None if url.hostname else "has no host name"
 
 
 def check_region(value: tuple[float, ...]) -> str | None:
-    """Check that a region (x, y, width, height in fractions) lies inside the picture."""
+    """Check that a region (x, y, width, height as fractions) lies inside the picture."""
     x, y, width, height = value
     if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
         return None
-    return "must lie inside the picture: [x, y, width, height] in fractions from 0 to 1"
+    return "must lie inside the picture: [x, y, width, height] as fractions from 0 to 1"
 
 
 def check_size(value: tuple[int, ...]) -> str | None:
@@ -64,7 +64,7 @@ def check_size(value: tuple[int, ...]) -> str | None:
 
 
 def check_max_results(value: int) -> str | None:
-    """Check a number of labels, with -1 for all."""
+    """Check a number of labels; -1 means all."""
     return None if value == -1 or value >= 1 else "must be 1 or more, or -1 for all"
 
 
@@ -75,12 +75,12 @@ def check_thresholds(value: dict[str, float]) -> str | None:
 
 
 def check_broker_host(value: str) -> str | None:
-    """Check that the broker is a host name or an address without port, scheme and credentials."""
-    has_port = value.count(":") == 1 or "[" in value  # an IPv6 address alone has two colons and more
+    """Check that the broker is a host name or an address without a port, scheme or credentials."""
+    has_port = value.count(":") == 1 or "[" in value  # a bare IPv6 address has at least two colons
     if has_port or "://" in value or "@" in value or "/" in value:
         return (
-            "must be a host name or an address alone; the port goes into mqtt.port, "
-            "the password into the file that mqtt.password_file gives"
+            "must be only a host name or an address; put the port in mqtt.port, "
+            "and the password in the file given by mqtt.password_file"
         )
     return None if value else "must not be empty"
 
@@ -93,33 +93,33 @@ def check_topic(value: str) -> str | None:
 
 
 def check_model_url(value: str) -> str | None:
-    """Check an address of models or keys: https, or http on this machine, without credentials."""
+    """Check the address of models or keys: https, or http on this machine, without credentials."""
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
     except ValueError:
-        return "is not an address"
+        return "is not a valid address"
     if url.scheme not in ("https", "http") or not host:
         return "must be an address that begins with https://"
     if url.username or url.password:
-        return "must not hold credentials, and there is no password_file for it: models are fetched without an account"
+        return "must not contain credentials; models are fetched without an account, so there is no password_file here"
     if url.scheme == "http" and not is_loopback(host):
-        return "must begin with https:// (http:// is for this machine alone): the network could change the model"
+        return "must begin with https:// (http:// only for this machine), because the network could alter the model"
     return None
 
 
 def check_plain_name(value: str) -> str | None:
     """Check the characters of a name such as a channel's."""
-    return None if is_plain_name(value) else "must be 1 to 64 letters, digits, dots, hyphens and underscores"
+    return None if is_plain_name(value) else "must be 1 to 64 letters, digits, dots, hyphens or underscores"
 
 
 def check_sha1(value: str) -> str | None:
-    """Check the fingerprint of a certificate."""
+    """Check the SHA-1 fingerprint of a certificate."""
     return None if re.fullmatch(r"[0-9A-Fa-f]{40}", value) else "must be 40 hex digits without colons"
 
 
 def check_interval(value: float) -> str | None:
-    """Check the seconds between two update checks, with 0 for checks on demand only."""
+    """Check the seconds between two update checks; 0 means only on command."""
     if value == 0 or 1 <= value <= _MAX_INTERVAL_S:
         return None
     return f"must be from 1 to {_MAX_INTERVAL_S} s (31 days), or 0 to check only on command"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 _TYPE_NAMES: dict[type, str] = {
-    str: "a text in quotes",
+    str: "a string in quotes",
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -15,14 +15,14 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def convert_value(hint: Any, value: Any) -> Any:
-    """Return a TOML value as the type of its setting.
+    """Convert a TOML value to the type of its setting.
 
     Args:
         hint: The setting's annotation.
-        value: What the TOML file holds.
+        value: The value in the TOML file.
 
     Raises:
-        ValueError: The value does not fit; the text is what it must be, for example "a whole number".
+        ValueError: The value has the wrong type; the text is the right one, for example "a whole number".
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -39,7 +39,7 @@ def convert_value(hint: Any, value: Any) -> Any:
 def parse_variable(text: str, hint: Any) -> Any:
     """Return the TOML value that the text of an environment variable represents.
 
-    A setting of type text or path takes the text unchanged.
+    For a string or a path, the text is used unchanged.
 
     Args:
         text: The variable's value.
@@ -74,7 +74,7 @@ def _convert_list(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
         item_hints = [hints[0]] * len(value) if is_open else hints
         if len(value) == len(item_hints):
             return tuple(convert_value(hint, item) for hint, item in zip(item_hints, value, strict=True))
-    raise ValueError("a list of texts" if is_open else f"a list of {len(hints)} numbers")
+    raise ValueError("a list of strings" if is_open else f"a list of {len(hints)} numbers")
 
 
 def _convert_scalar(kind: type, value: Any) -> Any:
@@ -82,8 +82,8 @@ def _convert_scalar(kind: type, value: Any) -> Any:
         return float(value)
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
-    is_number_for_truth = kind is int and isinstance(value, bool)
+    is_bool_for_int = kind is int and isinstance(value, bool)
     is_nan = isinstance(value, float) and value != value  # noqa: PLR0124 - the definition of not-a-number
-    if isinstance(value, kind) and not is_number_for_truth and not is_nan:
+    if isinstance(value, kind) and not is_bool_for_int and not is_nan:
         return value
     raise ValueError(_TYPE_NAMES[kind])

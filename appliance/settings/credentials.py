@@ -8,20 +8,20 @@ from typing import Any, TypeVar
 
 from appliance.settings.schema import CameraSettings, MqttSettings, Settings
 
-# Readable by root alone: systemd gives the service copies, and a command that root runs reads the files themselves.
+# Readable only by root: systemd gives copies to the service, and a command that root runs reads the files themselves.
 CREDENTIALS = Path("/etc/appliance/credentials")
-# LoadCredential=secrets:FOLDER gives each file of the folder the name secrets_FILE (systemd.exec(5)).
+# LoadCredential=secrets:FOLDER gives each file in the folder the name secrets_FILE (systemd.exec(5)).
 _CREDENTIAL_PREFIX = "secrets_"
 
 Section = TypeVar("Section", MqttSettings, CameraSettings)
 
 
 def find_credential(name: str, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS) -> Path | None:
-    """Return the readable file of the credential `name` in /etc/appliance/credentials, or None.
+    """Return the file to read for the credential `name`, or None if this process can read none.
 
     Args:
         name: The file's name in the folder.
-        environ: Holds CREDENTIALS_DIRECTORY if systemd started this process.
+        environ: Contains CREDENTIALS_DIRECTORY if systemd started this process.
         folder: The folder of credentials.
     """
     given = environ.get("CREDENTIALS_DIRECTORY")
@@ -34,8 +34,8 @@ def apply_credentials(
 ) -> Settings:
     """Return the settings with systemd's credentials in place of the files in /etc/appliance/credentials.
 
-    An account without a password file gets `mqtt_password` or `camera_password` from there. A setting for a file in
-    that folder, which the service itself cannot read, gets the copy from systemd.
+    A user name without a password file gets the credential `mqtt_password` or `camera_password`. The service itself
+    cannot read the files in that folder, so a setting that refers to one gets systemd's copy.
     """
     mqtt, camera = settings.mqtt, settings.camera
     if mqtt.username and not mqtt.password_file:
@@ -50,7 +50,7 @@ def apply_credentials(
 
 
 def _replace_with_copies(section: Section, environ: Mapping[str, str], folder: Path) -> Section:
-    """Return the section with each file of the folder replaced by its copy, if there is one."""
+    """Return the section with each file in the folder replaced by its copy, if there is one."""
     copies: dict[str, Any] = {}
     for field in fields(section):
         file = getattr(section, field.name)

@@ -1,7 +1,7 @@
 """Read the settings from a TOML file and from APPLIANCE_SECTION__KEY variables.
 
-Unknown keys, wrong types and values out of range are errors that give the file, the line, the key and, if there is one,
-the key that was probably meant. Secrets are read from files, never from the TOML itself.
+Unknown keys, wrong types and values out of range raise errors that give the file, the line, the key and, if possible,
+the key that was probably meant. Secrets are read from separate files, never from the TOML file.
 """
 
 import dataclasses
@@ -28,11 +28,11 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     """Read the settings.
 
     Args:
-        path: The file to read; None takes /etc/appliance/appliance.toml if it exists, else the defaults.
-        environ: May hold overrides such as APPLIANCE_MQTT__HOST.
+        path: The file to read; None reads /etc/appliance/appliance.toml if it exists, and else uses the defaults.
+        environ: May contain overrides such as APPLIANCE_MQTT__HOST.
 
     Raises:
-        SettingsError: The file cannot be read, or something in it or in a variable is invalid.
+        SettingsError: The file cannot be read, or the file or a variable contains something invalid.
     """
     if path is None and SYSTEM_PATH.exists():
         path = SYSTEM_PATH
@@ -49,8 +49,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
             raise SettingsError(f"{origin.locate(name)}: there is no section [{name}]{_suggest_name(name, hints)}")
         else:
             raise SettingsError(
-                f"{origin.locate(name)}: {name} is outside all sections; move it below a section's line, "
-                "such as [camera]"
+                f"{origin.locate(name)}: {name} is not in a section; move it under a section header such as [camera]"
             )
     settings = Settings(**sections, path=path)
     if contradiction := find_contradiction(settings):
@@ -65,9 +64,9 @@ def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except OSError as error:
         reason = describe_os_error(error)
-        raise SettingsError(f"{path}: cannot be read: {reason}; give another file with --config") from error
+        raise SettingsError(f"{path} cannot be read: {reason}; give another file with --config") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        raise SettingsError(f"{path} is not UTF-8 text; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(_describe_toml_error(path, str(error))) from error
 
@@ -77,19 +76,19 @@ def _describe_toml_error(path: Path, reason: str) -> str:
 
     Args:
         path: The file.
-        reason: The text of tomllib's error, like "Invalid value (at line 2, column 10)".
+        reason: The text of tomllib's error, such as "Invalid value (at line 2, column 10)".
     """
-    hint = "a line is key = value, with text in quotes, and numbers, true and false without"
+    hint = "each line is key = value, with quotes around a string, and none around numbers, true and false"
     if reason.startswith("Cannot "):
         hint = "each key and each section may appear only once"
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason, re.DOTALL)
     if match is None:
-        return f"{path}: is not valid TOML: {reason}; {hint}"
-    return f"{path}, line {match[2]}: is not valid TOML ({match[1]}, column {match[3]}); {hint}"
+        return f"{path} is not valid TOML: {reason}; {hint}"
+    return f"{path}, line {match[2]}: not valid TOML ({match[1]}, column {match[3]}); {hint}"
 
 
 def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin: SettingOrigin) -> None:
-    """Replace values of the file by APPLIANCE_SECTION__KEY (or …__KEY__LABEL) variables."""
+    """Override values from the file with APPLIANCE_SECTION__KEY (or …__KEY__LABEL) variables."""
     hints = get_type_hints(Settings)
     for variable, text in environ.items():
         setting = variable.removeprefix(ENVIRONMENT_PREFIX)
@@ -107,7 +106,7 @@ def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin:
             hint, name = get_type_hints(hint).get(key), f"{name}.{key}"
         elif rest:
             key, hint = rest[0], None
-        if isinstance(table, dict):  # else the section is refused when it is parsed
+        if isinstance(table, dict):  # otherwise _parse_section rejects the section
             table[key] = parse_variable(text, hint)
             origin.variables[name] = variable
 
@@ -115,7 +114,7 @@ def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin:
 def _parse_section(kind: Any, section: str, table: Any, origin: SettingOrigin) -> Any:
     """Build the dataclass of a section from its table."""
     if not isinstance(table, dict):
-        raise SettingsError(f"{origin.locate(section)}: {section} must be a section: write [{section}] on its own line")
+        raise SettingsError(f"{origin.locate(section)}: {section} must be a section; write [{section}] on its own line")
     hints, values = get_type_hints(kind), {}
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in table.items():
@@ -137,8 +136,8 @@ def _parse_section(kind: Any, section: str, table: Any, origin: SettingOrigin) -
 
 
 def _suggest_name(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the end of an error about an unknown name: the nearest known one, or all of them."""
+    """Return the end of an error about an unknown name: the most similar known name, or all known names."""
     names = list(known)
     if near := difflib.get_close_matches(word, names, 1, 0.5):
         return f"; did you mean {prefix}{near[0]}?"
-    return f"; there are {', '.join(names)} (this is version {__version__}; the settings may be for a newer one)"
+    return f"; valid names are {', '.join(names)} (this is version {__version__}; the settings may be for a newer one)"

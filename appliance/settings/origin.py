@@ -31,9 +31,9 @@ class SettingOrigin:
         return f"{self.path}, line {line}" if line else str(self.path or "settings")
 
     def _find_line(self, section: str, key: str) -> int | None:
-        """Return the first line, from 1, that sets the key, else the one that opens its section.
+        """Return the number of the first line that sets the key, or else of the line that opens its section.
 
-        tomllib keeps no positions, so the text is searched.
+        The text is searched, because tomllib does not keep positions.
         """
         current, opened = "", None
         parts = [rf"(?:{re.escape(part)}|\"{re.escape(part)}\"|'{re.escape(part)}')" for part in key.split(".")]

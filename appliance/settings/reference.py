@@ -1,4 +1,4 @@
-"""Write the settings reference from the schema, as Markdown."""
+"""Generate the settings reference from the schema, as Markdown."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from appliance.settings.schema import Settings
 
-_TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+_TYPE_NAMES = {str: "string", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _describe(name: str, kind: Any) -> Iterator[SectionDescription]:
 
 
 def _describe_type(hint: Any) -> str:
-    """Return an annotation in words, for example "whole number"."""
+    """Describe an annotation in words, for example "whole number"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _describe_type(next(part for part in arguments if part is not type(None)))
@@ -91,7 +91,7 @@ def _describe_type(hint: Any) -> str:
 
 
 def _format_toml(value: Any) -> str:
-    """Return a default as it is written in the settings file."""
+    """Format a default as it is written in the settings file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -106,5 +106,5 @@ def _format_code(text: str | None) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return text for a cell of a Markdown table."""
+    """Escape text for a cell of a Markdown table."""
     return text.replace("|", r"\|")

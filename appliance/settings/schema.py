@@ -1,7 +1,8 @@
 """The settings: their types, defaults, descriptions and bounds; load.py reads them from a file.
 
-Every key is a field with a description and, if its type is not enough, a check. Values are frozen: a reload creates new
-ones. The descriptions are the comments of config/appliance.toml and the settings reference (reference.py).
+Every key is a field with a description and, if the type alone is not sufficient, a check. Settings are frozen, so a
+reload creates new ones. The descriptions are also the comments in config/appliance.toml and the text of the settings
+reference (reference.py).
 """
 
 # ruff: noqa: RUF009 - option() returns a dataclass field
@@ -49,31 +50,33 @@ class DeviceSettings:
     """The identity of this device."""
 
     id: str | None = option(
-        None, "The device's id in MQTT topics; default: pi- and 8 hex digits derived from the board.", check_device_id
+        None,
+        "The device's id in MQTT topics; default: pi- followed by 8 hex digits derived from the board.",
+        check_device_id,
     )
-    name: str | None = option(None, "The name to display; default: Camera and the id.")
+    name: str | None = option(None, "The display name; default: Camera followed by the id.")
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """The camera, and how its picture is turned and cropped."""
+    """The camera, and how its picture is rotated and cropped."""
 
     source: str = option(
         "pi",
         "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…",
         check_camera_source,
     )
-    username: str | None = option(None, "The account at a network camera that requires one.")
-    password_file: Path | None = option(None, "A file with the network camera's password.")
+    username: str | None = option(None, "The user name for a network camera that requires one.")
+    password_file: Path | None = option(None, "A file that contains the network camera's password.")
     size: tuple[int, int] | None = option(
-        None, "[width, height] to request from the camera in px; default: what suits the model.", check_size
+        None, "[width, height] in pixels to request from the camera; default: a size that suits the model.", check_size
     )
-    fps: float = option(5.0, "The highest number of frames per second.", check_range(0.01, 240))
+    fps: float = option(5.0, "The maximum number of frames per second.", check_range(0.01, 240))
     rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise rotation in degrees that turns the picture upright.")
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
     vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
     region: tuple[float, float, float, float] | None = option(
-        None, "[x, y, width, height], fractions of the upright picture: label only this part.", check_region
+        None, "Label only this part: [x, y, width, height] as fractions of the upright picture.", check_region
     )
     loop: bool = option(True, "Start over at the end of a folder or a video file.")
     controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")
@@ -87,10 +90,10 @@ class LabelerSettings:
     threshold: float | None = option(
         None, "The lowest score that is reported; default: the model's own threshold, else 0.5.", check_range(0, 1)
     )
-    thresholds: dict[str, float] = option({}, "A separate threshold for each of these labels.", check_thresholds)
-    max_results: int = option(-1, "The highest number of labels reported for a frame; -1 for all.", check_max_results)
-    allow: tuple[str, ...] = option((), "Only these labels are reported.")
-    deny: tuple[str, ...] = option((), "These labels are never reported (not together with allow).")
+    thresholds: dict[str, float] = option({}, "Separate thresholds for individual labels.", check_thresholds)
+    max_results: int = option(-1, "The maximum number of labels reported per frame; -1 for all.", check_max_results)
+    allow: tuple[str, ...] = option((), "Report only these labels; if empty, report all.")
+    deny: tuple[str, ...] = option((), "Never report these labels (cannot be combined with allow).")
     threads: int = option(1, "Threads of the TFLite runtime; more than one rarely helps.", check_range(1, 16))
     runtime: Literal["auto", "litert", "tflite-runtime"] = option(
         "auto", "auto uses LiteRT if it is installed, else tflite-runtime."
@@ -102,14 +105,16 @@ class EventSettings:
     """When a label starts and ends."""
 
     start_frames: int = option(
-        3, "Consecutive frames at or above the threshold that start a label.", check_range(1, 1000)
+        3, "The number of consecutive frames at or above the threshold that starts a label.", check_range(1, 1000)
     )
-    end_after_s: float = option(2.0, "Seconds below threshold − hysteresis that end a label.", check_range(0, 3600))
+    end_after_s: float = option(
+        2.0, "A label ends after this many seconds below threshold − hysteresis.", check_range(0, 3600)
+    )
     hysteresis: float = option(
         0.05, "How far below the threshold a score must fall before the label can end.", check_range(0, 1)
     )
     cooldown_s: float = option(
-        5.0, "Seconds after its end during which a label does not start again.", check_range(0, 86400)
+        5.0, "Seconds after its end during which a label cannot start again.", check_range(0, 86400)
     )
 
 
@@ -120,32 +125,37 @@ class MqttSettings:
     host: str = option("localhost", "The broker's host name or address.", check_broker_host)
     port: int | None = option(None, "The broker's port; default: 1883, or 8883 with TLS.", check_range(1, 65535))
     protocol: Literal["5", "3.1.1"] = option("5", "The version of MQTT that the broker supports.")
-    username: str | None = option(None, "The account at the broker.")
-    password_file: Path | None = option(None, "A file with the account's password.")
-    client_id: str | None = option(None, "The MQTT client id; default: appliance- and the device id.")
-    tls: bool = option(False, "Use TLS; any of the three files below turns it on as well.")
+    username: str | None = option(None, "The user name at the broker.")
+    password_file: Path | None = option(None, "A file that contains the password for this user name.")
+    client_id: str | None = option(None, "The MQTT client id; default: appliance- followed by the device id.")
+    tls: bool = option(False, "Use TLS; setting ca_file, cert_file or key_file also turns it on.")
     ca_file: Path | None = option(
-        None, "The authority that signed the broker's certificate; default: the system's authorities."
+        None, "The certificate authority that signed the broker's certificate; default: the system's authorities."
     )
     cert_file: Path | None = option(None, "This device's client certificate.")
     key_file: Path | None = option(None, "The private key of the client certificate.")
     keepalive_s: int = option(
-        30, "Seconds; the broker reports the device as offline after 1.5 times this silence.", check_range(5, 3600)
+        30,
+        "The MQTT keep-alive in seconds; after 1.5 times as long without a message, the broker reports the device as "
+        "offline.",
+        check_range(5, 3600),
     )
     base_topic: str = option("appliance", "The first part of every topic.", check_topic)
     discovery: bool = option(True, "Announce the device to Home Assistant (MQTT discovery).")
-    discovery_prefix: str = option("homeassistant", "The topic prefix of Home Assistant's discovery.", check_topic)
+    discovery_prefix: str = option("homeassistant", "The topic prefix for Home Assistant's discovery.", check_topic)
     labels_per_s: float = option(
-        1.0, "The highest number of messages per second on the topic labels; 0 sends none.", check_range(0, 100)
+        1.0, "The maximum number of messages per second on the topic labels; 0 sends none.", check_range(0, 100)
     )
     snapshots: bool = option(False, "Publish the picture that started an event (other users of the broker can see it).")
     outbox_max_events: int = option(
         100_000,
-        "The highest number of undelivered events that are kept; the oldest are dropped first.",
+        "The maximum number of undelivered events to keep; the oldest are dropped first.",
         check_minimum(100),
     )
     outbox_max_age_s: float = option(
-        604_800, "Age in seconds at which undelivered events are dropped (604800 is a week).", check_minimum(60, " s")
+        604_800,
+        "The age in seconds at which undelivered events are dropped (604800 is a week).",
+        check_minimum(60, " s"),
     )
 
 
@@ -155,21 +165,23 @@ class FirebaseSettings:
 
     project_id: str | None = option(None, "The project's id.", check_plain_name)
     api_key: str | None = option(None, "The web app's API key; it identifies the project and is not a secret.")
-    app_id: str | None = option(None, "The web app's id, 1:…:web:….")
+    app_id: str | None = option(None, "The web app's id, of the form 1:…:web:….")
     model_name: str | None = option(None, "The custom model to download.", check_plain_name)
     remote_config: bool = option(
-        False, "Let Remote Config set the channel or model name, and the threshold, of each device."
+        False, "Let Remote Config set the channel or model name, and the threshold, for each device."
     )
-    android_package: str | None = option(None, "If the API key is restricted to an Android app: its package name.")
+    android_package: str | None = option(
+        None, "The package name of the Android app, if the API key is restricted to it."
+    )
     android_cert: str | None = option(
-        None, "If the API key is restricted to an Android app: the SHA-1 of its signing certificate.", check_sha1
+        None, "The SHA-1 of that Android app's signing certificate, if the API key is restricted to it.", check_sha1
     )
-    ios_bundle_id: str | None = option(None, "If the API key is restricted to an iOS app: its bundle id.")
+    ios_bundle_id: str | None = option(None, "The bundle id of the iOS app, if the API key is restricted to it.")
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateSettings:
-    """The source of newer models, and when they are installed."""
+    """Where newer models come from, and when they are installed."""
 
     source: Literal["none", "url", "repository", "firebase-ml"] = option(
         "none",
@@ -183,56 +195,60 @@ class UpdateSettings:
         "For url: a manifest.json, .zip or .tflite; for repository: the folder that contains metadata/ and targets/.",
         check_model_url,
     )
-    root: Path | None = option(None, "For repository: the root.json that was put on the device.")
+    root: Path | None = option(None, "For repository: the trusted root.json on this device.")
     channel: str = option("stable", "For repository: the channel to follow.", check_plain_name)
     group: str | None = option(
         None, "The group that this device belongs to, for repository and Remote Config.", check_plain_name
     )
-    interval_s: float = option(3600.0, "Seconds between two checks; 0 checks only on command.", check_interval)
+    interval_s: float = option(3600.0, "Seconds between update checks; 0 checks only on command.", check_interval)
     probation_s: float = option(
-        600.0, "Seconds with frames for which a new model stays on probation.", check_range(0, 7 * 86400)
+        600.0,
+        "The length of a new model's probation in seconds; only time with frames counts.",
+        check_range(0, 7 * 86400),
     )
     max_latency_ms: float | None = option(
         None,
-        "The longest time per frame of a new model (p95); default: 3 times the old model's or 0.8 of a frame's time.",
+        "The longest time per frame (p95) allowed for a new model; default: the larger of 3 times the old model's time "
+        "and 0.8 of the frame interval.",
         check_range(1, 600_000),
     )
-    allow_downgrade: bool = option(False, "For url: install an older version too.")
-    max_bytes: int = option(256 * 1024 * 1024, "The largest download in bytes.", check_range(1024, 1024 * 1024 * 1024))
+    allow_downgrade: bool = option(False, "For url: also install older versions.")
+    max_bytes: int = option(
+        256 * 1024 * 1024, "The maximum size of a download in bytes.", check_range(1024, 1024 * 1024 * 1024)
+    )
     firebase: FirebaseSettings = FirebaseSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class CollectSettings:
-    """The frames that are kept for the next training."""
+    """The frames to keep for the next training run."""
 
     enabled: bool = option(
-        False, "Keep frames worth labeling by hand (accounts that can read the folder see the camera's pictures)."
+        False, "Keep frames worth labeling by hand (accounts that can read the folder can see the camera's pictures)."
     )
-    dir: Path | None = option(None, "The folder for the frames; default: collected in the state folder.")
-    score_min: float = option(
-        0.3, "A frame is kept if its best score is from score_min to score_max.", check_range(0, 1)
-    )
-    score_max: float = option(0.7, "The upper end of that range; 0 turns this off.", check_range(0, 1))
+    dir: Path | None = option(None, "The folder for the frames; default: the folder collected in the state folder.")
+    score_min: float = option(0.3, "Keep a frame if its best score is from score_min to score_max.", check_range(0, 1))
+    score_max: float = option(0.7, "The upper end of that range; 0 turns this rule off.", check_range(0, 1))
     margin_max: float = option(
         0.1,
-        "A frame is kept if its two best scores are this close and the best reaches score_min; 0 turns this off.",
+        "Keep a frame if its two best scores differ by at most this and the best reaches score_min; 0 turns this rule "
+        "off.",
         check_range(0, 1),
     )
-    on_start: bool = option(True, "A frame is kept if a label starts.")
+    on_start: bool = option(True, "Keep a frame if a label starts.")
     every_s: float = option(
         3600.0,
-        "One frame is kept every so many seconds, regardless of its scores; 0 turns this off.",
+        "Keep one frame at this interval in seconds, regardless of its scores; 0 turns this rule off.",
         check_range(0, 31_536_000),
     )
     max_bytes: int = option(
         500_000_000,
-        "The largest size of the folder in bytes; the oldest frames are removed first.",
+        "The maximum size of the folder in bytes; the oldest frames are removed first.",
         check_minimum(1_000_000),
     )
     max_per_hour: int = option(
         60,
-        "The highest number of frames per hour; all but those of on_start are spread over the hour.",
+        "The maximum number of frames per hour; all except those kept by on_start are spread over the hour.",
         check_range(1, 3600),
     )
 
@@ -241,13 +257,13 @@ class CollectSettings:
 class LogSettings:
     """The program's log."""
 
-    level: Literal["debug", "info", "warning", "error"] = option("info", "The lowest level that is logged.")
-    format: Literal["text", "json"] = option("text", "json writes one object per line.")
+    level: Literal["debug", "info", "warning", "error"] = option("info", "The lowest level to log.")
+    format: Literal["text", "json"] = option("text", "text, or json for one JSON object per line.")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `path` is the file they were read from; None for the defaults alone."""
+    """All settings. `path` is the file they were read from; None if only the defaults are used."""
 
     device: DeviceSettings = DeviceSettings()
     camera: CameraSettings = dataclasses.field(default_factory=CameraSettings)
@@ -262,17 +278,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A setting that does not fit another one: its key (`section.key`) and what is wrong."""
+    """A setting that conflicts with another one: its key (`section.key`) and what is wrong."""
 
     key: str
     reason: str
 
 
 def find_contradiction(settings: Settings) -> Contradiction | None:
-    """Return the first setting that does not fit another one, or None."""
+    """Return the first setting that conflicts with another one, or None."""
     labeler, mqtt, camera = settings.labeler, settings.mqtt, settings.camera
     if labeler.allow and labeler.deny:
-        return Contradiction("labeler.deny", "cannot be combined with labeler.allow: keep one of the two")
+        return Contradiction("labeler.deny", "cannot be combined with labeler.allow; keep one of the two")
     if mqtt.password_file and not mqtt.username:
         return Contradiction("mqtt.password_file", "requires mqtt.username")
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
@@ -282,7 +298,7 @@ def find_contradiction(settings: Settings) -> Contradiction | None:
         return Contradiction("camera.password_file", "requires camera.username")
     if 0 < settings.collect.score_max < settings.collect.score_min:
         return Contradiction(
-            "collect.score_min", f"must not be more than collect.score_max, which is {settings.collect.score_max:g}"
+            "collect.score_min", f"must not exceed collect.score_max, which is {settings.collect.score_max:g}"
         )
     return _find_update_contradiction(settings.update)
 

@@ -69,7 +69,7 @@ def test_camera_section_reopens_the_camera_and_tells_the_updater(reload):
         ("[labeler]\nthreshold = 42\n", "threshold"),
         ('[labeler]\nallow = ["rosses"]\n', "rosses"),
         ("[", "valid TOML"),
-        ('[camera]\nsource = "rtsp://[::1"\n', "not an address"),
+        ('[camera]\nsource = "rtsp://[::1"\n', "not a valid address"),
     ],
 )
 def test_invalid_settings_keep_the_previous_ones(reload, text, reason, caplog):

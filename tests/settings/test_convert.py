@@ -1,4 +1,4 @@
-"""TOML values and texts of variables as the types of the settings."""
+"""Conversion of TOML values and environment variables to the types of the settings."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,7 @@ def test_value_that_fits_is_converted(hint, value, converted):
 @pytest.mark.parametrize(
     ("hint", "value", "expected"),
     [
-        (str, 3, "a text in quotes"),
+        (str, 3, "a string in quotes"),
         (int, 3.0, "a whole number"),
         (int, True, "a whole number"),
         (float, True, "a number"),
@@ -44,7 +44,7 @@ def test_value_that_fits_is_converted(hint, value, converted):
         (Path, "", "a path in quotes"),
         (Literal[0, 90], False, "one of 0, 90"),
         (Literal["5"], 5, "one of '5'"),
-        (tuple[str, ...], "a", "a list of texts"),
+        (tuple[str, ...], "a", "a list of strings"),
         (tuple[float, float], [1], "a list of 2 numbers"),
         (dict[str, float], [1], "a table of name = value"),
         (dict[str, float], {"a": "x"}, "a number"),

@@ -1,4 +1,4 @@
-"""Secrets from /etc/appliance/credentials: systemd hands the service copies, and root reads them where they are."""
+"""Secrets in /etc/appliance/credentials: the service gets copies from systemd, and root reads the files themselves."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from appliance.settings.schema import CameraSettings, MqttSettings, Settings
 
 
 def given(folder: Path, **files: str) -> dict[str, str]:
-    """What systemd puts into the environment of a service with LoadCredential=secrets:FOLDER."""
+    """Return what systemd adds to the environment of a service with LoadCredential=secrets:FOLDER."""
     folder.mkdir()
     for name, text in files.items():
         (folder / f"secrets_{name}").write_text(text)

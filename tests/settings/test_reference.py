@@ -40,4 +40,4 @@ def test_row_has_type_default_and_description():
     assert '| `protocol` | "5", "3.1.1" | `"5"` |' in text
     assert "| `region` | list of 4 numbers |  |" in text
     assert "| `thresholds` | table of numbers |  |" in text
-    assert "| `allow` | list of texts | `[]` |" in text
+    assert "| `allow` | list of strings | `[]` |" in text

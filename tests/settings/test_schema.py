@@ -25,7 +25,7 @@ CONFIG = ROOT / "config" / "appliance.toml"
 
 
 def fields(kind=Settings, prefix=""):
-    """Every setting with its section; a nested section is named like update.firebase."""
+    """Return every setting with its section; a nested section is named like update.firebase."""
     hints = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
@@ -35,7 +35,7 @@ def fields(kind=Settings, prefix=""):
 
 
 def keys_in_file():
-    """(section, key) → (the comment above it, whether it is commented out)"""
+    """Return (section, key) → (the comment above it, whether it is commented out)"""
     found, section, comment = {}, None, ""
     for line in CONFIG.read_text().splitlines():
         if header := re.fullmatch(r"\[([\w.]+)\]", line):
