@@ -1,4 +1,4 @@
-"""Drawing surface for filled shapes and lines, with Pillow behind it."""
+"""A drawing surface for filled shapes and lines, implemented with Pillow."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -21,12 +21,12 @@ class Canvas:
 
     @classmethod
     def make_transparent(cls, size_px: tuple[int, int]) -> Self:
-        """Return an empty RGBA canvas of (width, height) that shapes replace instead of blending with."""
+        """Return an empty RGBA canvas of (width, height); shapes replace its pixels instead of blending."""
         return cls(Image.new("RGBA", size_px, (0, 0, 0, 0)))
 
     @classmethod
     def from_pixels(cls, pixels: np.ndarray) -> Self:
-        """Return an RGB canvas with a copy of (height, width, 3) uint8; shapes blend by their opacity."""
+        """Return an RGB canvas with a copy of the pixels, (height, width, 3) uint8; shapes blend by opacity."""
         return cls(Image.fromarray(pixels))
 
     @property
@@ -41,7 +41,7 @@ class Canvas:
 
     @property
     def drawn_area(self) -> tuple[int, int, int, int] | None:
-        """Smallest box that holds every pixel that is not transparent black; None if there is none."""
+        """Smallest box that contains every pixel that is not transparent black; None if there is none."""
         return self._image.getbbox()
 
     def fill_polygon(self, points: np.ndarray, color: Rgba) -> None:
@@ -70,7 +70,7 @@ class Canvas:
 
         Args:
             area: Box in pixels; its sides are multiples of `divisor`.
-            divisor: Each block of divisor × divisor pixels becomes their mean.
+            divisor: Each block of divisor × divisor pixels is replaced by its mean.
 
         Returns:
             (height, width, 4) uint8, the colors multiplied by the opacity.

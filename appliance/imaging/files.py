@@ -1,8 +1,8 @@
-"""Picture files to pixels and back, through Pillow: the only module that knows picture formats.
+"""Read and write picture files with Pillow; no other module deals with picture formats.
 
-Pixels come out upright (EXIF orientation applied) and as RGB, so that no other module has to handle the orientation of
-a phone or the palette of a PNG. Every fault of a file is a PictureError with its name, so that among many pictures an
-unreadable one does not affect the others.
+Pixels are returned upright (with the EXIF orientation applied) and as RGB, so that no other module has to handle a
+phone's orientation or a PNG's palette. Every fault of a file raises a PictureError with the file's name, so that one
+unreadable picture does not affect the others.
 """
 
 import io
@@ -17,11 +17,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from appliance.errors import PictureError
 
-# Pictures of 100-megapixel cameras are read; a file that claims more was more likely made to exhaust the memory.
+# This allows pictures from 100-megapixel cameras; a larger one was more likely made to exhaust the memory.
 MAX_PX = 128_000_000
 
-# Pillow warns about pictures that it reads nevertheless (half an EXIF, a palette with transparency). Set for the whole
-# process, because a filter around one picture would be undone when another picture ends in another thread.
+# Pillow warns about pictures that it can read (truncated EXIF data, a palette with transparency). The filter applies to
+# the whole process, because a filter around one picture would be undone when another thread finishes with another one.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MAGIC = (
@@ -39,14 +39,14 @@ _BMP_HEADERS_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int | None = None) -> np.ndarray:
     """Read a picture file.
 
-    Alpha is dropped as in Pillow's convert("RGB"); of an animation the first frame is read; gray pictures with 16 bits
-    keep the upper 8.
+    Alpha is dropped, as by Pillow's convert("RGB"). Only the first frame of an animation is read. Gray pictures with 16
+    bits keep the upper 8 bits.
 
     Args:
         source: A file in any format that Pillow reads, or its content as a binary stream.
         name: The name for errors; required for a stream.
-        least_px: If a small picture is enough: a JPEG may then come out at a half, a quarter or an eighth of its size,
-            with each side this long or longer, which is several times faster. None for all pixels.
+        least_px: The smallest sufficient length of each side. A JPEG may then be decoded at a half, a quarter or an
+            eighth of its size, which is several times faster. None returns all pixels.
 
     Returns:
         (height, width, 3) uint8 RGB, upright by its EXIF orientation; a new array.
@@ -74,14 +74,14 @@ def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
         (side_px, side_px, 3) uint8 RGB.
 
     Raises:
-        PictureError: As read_picture.
+        PictureError: As for read_picture.
     """
-    # Four times the size is left to the filter below, so that the size at which a JPEG was decoded makes no difference.
+    # The filter reduces from at least four times the size, so that the size at which a JPEG is decoded has no effect.
     return resize_to_square(read_picture(io.BytesIO(content), name, 4 * side_px), side_px)
 
 
 def resize_to_square(pixels: np.ndarray, side_px: int) -> np.ndarray:
-    """Return (height, width, 3) uint8 scaled to (side_px, side_px, 3), with every pixel weighed."""
+    """Scale (height, width, 3) uint8 to (side_px, side_px, 3) by averaging all pixels."""
     return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.BOX))
 
 
@@ -93,7 +93,7 @@ def detect_picture_format(head: bytes) -> str | None:
     for start, name in _MAGIC:
         if head.startswith(start):
             return name
-    # Many texts begin with these two letters, so the size of the second header must be one of those that exist.
+    # Many text files begin with these two letters, so the size of the second header must be a valid one.
     if head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS_BYTES:
         return "BMP"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -108,12 +108,12 @@ def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """Open a picture without decoding it; errors inside the block become a PictureError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns above 89 megapixels; the limit here has an error of its own, below.
+            # Pillow warns above 89 megapixels; this module instead raises an error above its own limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source) as image:
                 if image.width * image.height > MAX_PX:
                     size = f"{image.width} x {image.height} pixels"
-                    raise PictureError(f"{name} has {size}, more than the {MAX_PX // 1_000_000} million that are read")
+                    raise PictureError(f"{name} has {size}, more than the limit of {MAX_PX // 1_000_000} million")
                 yield image
     except PictureError:
         raise
@@ -128,11 +128,11 @@ def _describe_error(error: Exception, name: str) -> str:
         case IsADirectoryError():
             return f"{name} is a folder, not a picture"
         case PermissionError():
-            return f"{name} may not be read by this user"
+            return f"{name} cannot be read by this user"
         case UnidentifiedImageError():
             return f"{name} is not a picture in a known format"
         case Image.DecompressionBombError():
-            return f"{name} has far more pixels than the {MAX_PX // 1_000_000} million that are read"
+            return f"{name} has far more pixels than the limit of {MAX_PX // 1_000_000} million"
     return f"{name} cannot be read as a picture: {str(error).rstrip('.') or type(error).__name__}"
 
 

@@ -26,7 +26,7 @@ class FrameSlot:
             self._changed.notify()
 
     def get(self, timeout_s: float) -> Frame | None:
-        """Remove and return the frame; wait up to `timeout_s` seconds for one, and return None if none comes."""
+        """Remove and return the frame; wait up to `timeout_s` seconds, and return None if none arrives."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None, timeout_s)
             frame, self._frame = self._frame, None

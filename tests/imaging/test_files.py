@@ -1,4 +1,4 @@
-"""Picture files: upright, RGB, and an error for each that cannot be read."""
+"""Picture files: they are read upright and as RGB, and an unreadable one raises an error."""
 
 import io
 import subprocess
@@ -14,7 +14,7 @@ from appliance.imaging.files import detect_picture_format, encode_jpeg, make_thu
 
 
 def corners() -> np.ndarray:
-    """A 40 x 24 picture whose left upper corner is red and whose other quarters are blue."""
+    """Return a 40 x 24 picture whose upper left quarter is red and whose other quarters are blue."""
     pixels = np.zeros((24, 40, 3), np.uint8)
     pixels[:, :] = (0, 0, 255)
     pixels[:12, :20] = (255, 0, 0)
@@ -91,7 +91,7 @@ def test_unreadable_file_is_an_error_with_its_name(tmp_path):
 def test_picture_that_exhausts_the_memory_is_refused(tmp_path, recwarn):
     path = tmp_path / "bomb.png"
     Image.new("1", (12_000, 11_000)).save(path)
-    with pytest.raises(PictureError, match=f"more than the {picture.MAX_PX // 1_000_000} million"):
+    with pytest.raises(PictureError, match=f"more than the limit of {picture.MAX_PX // 1_000_000} million"):
         read_picture(path)
     assert not recwarn.list
 
@@ -119,12 +119,12 @@ def test_small_picture_is_decoded_small(tmp_path):
 
 def test_thumbnail_is_a_square_of_the_upright_picture():
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x0112] = 6  # to be rotated clockwise
     out = io.BytesIO()
     Image.fromarray(corners()).resize((400, 240)).save(out, "JPEG", exif=exif)
     square = make_thumbnail(out.getvalue(), "phone.jpg", 16)
     assert square.shape == (16, 16, 3)
-    assert square[2, 13, 0] > 200 and square[2, 2, 2] > 200  # red was left above, and is right above
+    assert square[2, 13, 0] > 200 and square[2, 2, 2] > 200  # red was in the upper left, and is now in the upper right
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "ICO", "WEBP", "TIFF"])

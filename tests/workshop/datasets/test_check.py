@@ -83,7 +83,7 @@ def test_picture_that_would_fill_the_memory_is_unreadable(good, tmp_path, capsys
     out = io.BytesIO()
     Image.new("1", (12_000, 11_000)).save(out, "PNG")
     status, _, findings = check(write_folder(tmp_path / "set", {**good, "roses/bomb.png": out.getvalue()}), capsys)
-    assert status == 1 and "more than the 128 million" in findings["unreadable"]["items"][0]
+    assert status == 1 and "more than the limit of 128 million" in findings["unreadable"]["items"][0]
 
 
 def test_copies_are_warnings_and_two_labels_are_an_error(good, tmp_path, capsys):
