@@ -1,1 +1,1 @@
-"""The local control socket, on which a command on this machine reaches the running daemon."""
+"""The local control socket, through which a command on this machine contacts the running daemon."""

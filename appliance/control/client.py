@@ -15,23 +15,24 @@ from appliance.errors import ControlError, DaemonAbsentError, describe_os_error
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
-    """Ask the running daemon and return its answer.
+    """Send a request to the running daemon and return the answer.
 
     Args:
         path: The socket's path, from paths.find_control_socket().
         request: One JSON object, from protocol.make_request().
-        timeout_s: The time for connecting, sending and the answer together.
+        timeout_s: The total time for connecting, sending and receiving the answer.
 
     Raises:
         DaemonAbsentError: No daemon is running.
-        ControlError: The daemon refused (the text is its own), may not be asked, or did not answer in time.
+        ControlError: The daemon refused (the text is the daemon's), this account may not contact it, or it did not
+            answer in time.
     """
     deadline_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         _connect(connection, path)
         try:
-            # A refusal can come before everything is sent, and close the other end: it is still read.
+            # The daemon may refuse and close the connection before everything is sent; its refusal is still read.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(encode_message(request))
             line = LineReader(connection, MAX_ANSWER_BYTES).read_line(deadline_s)
@@ -54,20 +55,20 @@ def _connect(connection: socket.socket, path: Path) -> None:
         ) from error
     except PermissionError as error:
         raise ControlError(
-            f"this account may not ask the daemon; run the command {_describe_permitted_accounts(path)}"
+            f"this account may not contact the daemon; run the command {_describe_permitted_accounts(path)}"
         ) from error
     except (TimeoutError, BlockingIOError) as error:
-        raise ControlError(f"the daemon accepts no more commands at {path}; try again, or see its log") from error
+        raise ControlError(f"the daemon is not accepting commands at {path}; try again, or see its log") from error
     except OSError as error:
         raise ControlError(
-            f"the daemon cannot be asked at {path}: {describe_os_error(error)}; check the path"
+            f"the daemon cannot be reached at {path}: {describe_os_error(error)}; check the path"
         ) from error
 
 
 def _decode_answer(line: bytes | None) -> dict[str, Any]:
-    """Return the answer in a line; raise the error in it."""
+    """Return the answer in a line, or raise the error in it."""
     if line is None:
-        raise ControlError("the daemon ended before it answered; see its log")
+        raise ControlError("the daemon closed the connection before it answered; see its log")
     try:
         message = json.loads(line)
         if message[OK_KEY]:
@@ -78,7 +79,7 @@ def _decode_answer(line: bytes | None) -> dict[str, Any]:
         refusal = str(message[ERROR_KEY])
     except (ValueError, KeyError, TypeError) as error:
         raise ControlError(
-            "the daemon's answer is not understood; check that the command and the daemon have the same version"
+            "the daemon's answer cannot be understood; check that the command and the daemon have the same version"
         ) from error
     raise ControlError(refusal)
 

@@ -1,4 +1,4 @@
-"""Open the listening control socket: replace the socket of a dead daemon, never that of a running one."""
+"""Open the listening control socket: replace the socket of a dead daemon, but never that of a running one."""
 
 import fcntl
 import logging
@@ -16,23 +16,23 @@ MODE = 0o660
 
 
 def open_listener(path: Path, backlog: int) -> socket.socket:
-    """Open the listening socket, replacing one on which no daemon answers.
+    """Open the listening socket; replace an existing one on which no daemon answers.
 
     Args:
         path: The socket's path; its folder must exist. The socket gets mode 0660 and the folder's group.
         backlog: How many connections may wait.
 
     Raises:
-        ControlError: Another daemon answers on the path, or another file has it.
+        ControlError: Another daemon answers on the path, or the path is a file that is not a socket.
         OSError: The socket cannot be created.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # of two daemons that start at once, one must find the other's socket
+        fcntl.flock(folder, fcntl.LOCK_EX)  # if two daemons start at once, one must find the other's socket
         _remove_stale_socket(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            os.fchmod(listener.fileno(), MODE)  # Linux creates the file with the socket's mode: never wider than this
+            os.fchmod(listener.fileno(), MODE)  # Linux creates the file with the socket's mode, so never a wider one
             with open_socket_address(path) as address:
                 listener.bind(address)
             owner = os.fstat(folder)
@@ -49,7 +49,7 @@ def open_listener(path: Path, backlog: int) -> socket.socket:
 def _remove_stale_socket(path: Path) -> None:
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ControlError(f"{path} is in the way of the control socket and is not a socket; move it away")
+            raise ControlError(f"{path} is not a socket, but the control socket needs this path; move the file away")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -61,9 +61,9 @@ def _remove_stale_socket(path: Path) -> None:
             path.unlink()
             return
         except (TimeoutError, BlockingIOError):
-            pass  # a daemon that is too busy to accept is running
+            pass  # a daemon is running, but too busy to accept
     raise ControlError(
-        f"another daemon already runs with this state folder (it answers on {path}); stop it, "
+        f"another daemon is already running with this state folder (it answers on {path}); stop it, "
         "or set APPLIANCE_STATE_DIR to another folder for this one"
     )
 
@@ -72,10 +72,10 @@ def _give_to_group(path: Path, owner: int, group: int) -> None:
     try:
         if os.geteuid() == 0:
             os.chown(path, owner, group)
-        elif path.stat().st_gid != group:  # the service may call no chown at all, and needs none
+        elif path.stat().st_gid != group:  # the service may not call chown at all, and need not
             os.chown(path, -1, group)
     except PermissionError:
         log.warning(
-            "the control socket %s keeps this account's group: the account is not a member of its folder's group", path
+            "the control socket %s keeps this account's group, because the account is not in its folder's group", path
         )
     path.chmod(MODE)

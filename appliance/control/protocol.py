@@ -1,7 +1,7 @@
 """The requests and answers on the control socket; wire.py writes each as one line of JSON.
 
 A request is `{"command": …}`. An answer is `{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
-scripts/lib/labels_frames.py speaks this protocol without the package, and a test compares the two.
+scripts/lib/labels_frames.py implements this protocol without the package, and a test compares the two.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ ERROR_KEY = "error"
 
 
 class ControlCommand(StrEnum):
-    """What a command on this machine may ask of the daemon."""
+    """The requests that a command on this machine can send to the daemon."""
 
     STATUS = "status"
     MODELS_CHANGED = "models-changed"

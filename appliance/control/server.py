@@ -1,12 +1,12 @@
-"""The server of the control socket, on which commands on this machine ask the running daemon.
+"""The server of the control socket, through which commands on this machine contact the running daemon.
 
-A Unix stream socket in the run time folder with mode 0660 and the folder's group: the file system decides who may use
-it. A connection may carry several requests; protocol.py describes them.
+The socket is a Unix stream socket in the runtime folder, with mode 0660 and the folder's group, so the file system
+decides who may use it. A connection may carry several requests; protocol.py describes them.
 
-The server has its own threads, one that accepts and one for each client: a request such as installing a model takes
-seconds while the main thread feeds the watchdog, and a client that connects and sends nothing must not delay others. A
-socket on which a daemon answers is never taken over, requests and clients are limited in size and number, and no client
-can make the daemon fail.
+The server has its own threads: one that accepts connections, and one for each client. A request such as installing a
+model takes seconds, during which the main thread must feed the watchdog, and a client that connects and sends nothing
+must not delay others. A socket on which a daemon answers is never taken over, the number of clients and the size of
+requests are limited, and no client can make the daemon fail.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_CLIENTS = 16
 REQUEST_TIMEOUT_S = 10.0  # for receiving one request, and for sending its answer
-_PAUSE_S = 0.5  # after a failed accept, whose cause (too many descriptors) does not pass at once
+_PAUSE_S = 0.5  # after a failed accept, because its cause (too many descriptors) may last
 
 
 class ControlServer:
-    """Answers on the control socket from `start()` to `stop()`; a context manager does both."""
+    """Answers on the control socket from `start()` to `stop()`; as a context manager, it calls both."""
 
     def __init__(self, path: Path, handle: Handler, request_timeout_s: float = REQUEST_TIMEOUT_S):
         """Describe the server; `start` opens the socket.
@@ -64,7 +64,7 @@ class ControlServer:
         """Open the socket and begin to answer.
 
         Raises:
-            ControlError: Another daemon answers on it, or it cannot be created.
+            ControlError: Another daemon answers on the socket, or it cannot be created.
         """
         try:
             self._listener = open_listener(self.path, MAX_CLIENTS)
@@ -82,13 +82,13 @@ class ControlServer:
         if listener is None:
             return
         with contextlib.suppress(OSError):
-            if self.path.lstat().st_ino == self._inode:  # not the socket of a later daemon
+            if self.path.lstat().st_ino == self._inode:  # otherwise it is the socket of a later daemon
                 self.path.unlink()
         with self._lock:
             sockets = [listener, *self._clients]
         for each in sockets:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it; close alone does not
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it; close alone does not
         listener.close()
 
     def _accept_clients(self, listener: socket.socket) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-MAX_PATH_BYTES = 107  # sun_path holds 108 with the final zero, unix(7)
+MAX_PATH_BYTES = 107  # sun_path has 108 bytes, including the final zero; see unix(7)
 
 
 class LineReader:
@@ -21,7 +21,7 @@ class LineReader:
         self._connection, self._max_bytes, self._pending = connection, max_bytes, bytearray()
 
     def read_line(self, deadline_s: float) -> bytes | None:
-        """Return the next line without its end; None if the connection ended.
+        """Return the next line without its newline, or None if the connection ended.
 
         Args:
             deadline_s: The time on time.monotonic() by which the line must be complete.
@@ -55,7 +55,7 @@ def encode_message(message: Mapping[str, Any]) -> bytes:
 
 @contextlib.contextmanager
 def open_socket_address(path: Path) -> Iterator[str]:
-    """Yield the path as a socket address; a long path is shortened by a descriptor of its folder."""
+    """Yield the path as a socket address; a path that is too long is replaced by one through /proc."""
     if len(os.fsencode(path)) <= MAX_PATH_BYTES:
         yield str(path)
         return
