@@ -18,11 +18,11 @@ _READ_TIMEOUTS = (TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.Ti
 
 
 def describe_connection_error(error: Exception, url: str, connect_s: float, silence_s: float) -> str:
-    """Return the reason of a failed request in one sentence.
+    """Describe why a request failed, in one sentence.
 
     Args:
         error: One of TRANSPORT_ERRORS.
-        url: The address of the request; only its host and path are repeated.
+        url: The address of the request; only its host and path appear in the text.
         connect_s: The time limit for connecting.
         silence_s: The time limit between two bytes.
     """
@@ -30,7 +30,7 @@ def describe_connection_error(error: Exception, url: str, connect_s: float, sile
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or str(cause)
-            remedy = "; this device's clock is wrong: see timedatectl" if is_clock_before_build() else ""
+            remedy = "; this device's clock is wrong, correct it (see timedatectl)" if is_clock_before_build() else ""
             return f"no secure connection to {address}: {reason}{remedy}"
     last = causes[-1]
     descriptions: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -43,11 +43,11 @@ def describe_connection_error(error: Exception, url: str, connect_s: float, sile
     for kinds, description in descriptions:
         if any(isinstance(cause, kinds) for cause in causes):
             return description
-    return f"the connection to {address} broke: {getattr(last, 'strerror', None) or last or type(last).__name__}"
+    return f"the connection to {address} was lost: {getattr(last, 'strerror', None) or last or type(last).__name__}"
 
 
 def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and everything that caused it, the first cause last."""
+    """Yield the error and everything that caused it, the root cause last."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -57,7 +57,7 @@ def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_file_error(error: Exception) -> bool:
-    """Return whether an error came from a file: only files have names or these numbers."""
+    """Return whether an error came from a file; only file errors have a file name or these numbers."""
     if not isinstance(error, OSError) or isinstance(error, requests.RequestException):
         return False
     return error.filename is not None or error.errno in (

@@ -1,7 +1,7 @@
-"""Download whole files to the disk, with limits, and resume them after an interruption.
+"""Download files to the disk, with limits, and resume after an interruption.
 
-A file grows as a part file (part_file.py). Its rest is requested with Range and If-Range, so that a server whose file
-has changed sends all of the new one.
+A download is stored in a part file (part_file.py). The rest is requested with Range and If-Range, so that a server
+whose file has changed sends the whole new file.
 """
 
 import logging
@@ -26,7 +26,7 @@ from appliance.transport.responses import (
 
 log = logging.getLogger("appliance.updates")
 
-# How often an interrupted connection is resumed immediately, as long as each brings something.
+# How many times an interrupted download is resumed immediately, provided that each attempt receives something.
 MAX_RESUMPTIONS = 5
 
 # Receives the bytes that have arrived, and the total (None if it is unknown).
@@ -35,15 +35,15 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class DownloadSpec:
-    """What a download must be.
+    """The requirements on a download.
 
     Attributes:
-        max_bytes: The largest size; a larger file is refused.
+        max_bytes: The maximum size; a larger file is refused.
         exact_bytes: The announced size; None if it is unknown.
-        validators: The announced state of the file; another one is a SourceChangedError. Empty: any.
-        immutable: The address always holds the same bytes (a hash is part of it, and checked later): the rest may be
-            requested although the server sends no validators.
-        watch_disk: Whether the disk must keep its reserve (disk_space.py); else it may be filled.
+        validators: The announced state of the file; any other raises a SourceChangedError. Empty accepts any state.
+        immutable: Whether the address always serves the same bytes (it contains a hash, which is checked later); if so,
+            the rest may be requested even if the server sends no validators.
+        watch_disk: Whether the disk's reserve must stay free (disk_space.py); if not, the download may fill the disk.
     """
 
     max_bytes: int
@@ -61,13 +61,13 @@ def download(
     progress: Progress = lambda received, total: None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Fetch `url` into `target`, continuing with what is there of an earlier attempt.
+    """Fetch `url` into `target`; continue an earlier attempt if possible.
 
     Args:
         http: Makes the requests.
         url: The address.
         target: The file; it appears complete or not at all. Its folder must exist.
-        spec: What it must be.
+        spec: The requirements on the file.
         progress: Called with the bytes that have arrived and the total.
         headers: Headers of the request.
 
@@ -75,18 +75,16 @@ def download(
         The last response, without a body.
 
     Raises:
-        SourceChangedError: The server has another state of the file than `spec.validators`.
-        HttpStatusError: The server answered with a status other than success.
-        DiskFullError: The disk has no space for it, or ran out of it; what arrived is still there.
-        SourceError: The connection failed, broke, or was silent or slow for too long, or the file has a wrong size. A
-            part that can be continued stays for the next call.
+        SourceChangedError: The file on the server is not in the state `spec.validators`.
+        HttpStatusError: The server answered with an error status.
+        DiskFullError: The disk has no space for the file, or ran out of space; the part that arrived is kept.
+        SourceError: The connection failed, was lost, or was silent or slow for too long, or the file has the wrong
+            size. A part that can be continued is kept for the next call.
         OSError: The disk failed.
     """
     part = PartFile(target)
     if spec.exact_bytes is not None and spec.exact_bytes > spec.max_bytes:
-        raise SourceError(
-            f"{redact(url)} has {spec.exact_bytes} bytes, more than the {spec.max_bytes} that may be fetched"
-        )
+        raise SourceError(f"{redact(url)} has {spec.exact_bytes} bytes, more than the limit of {spec.max_bytes}")
     deadline_s = time.monotonic() + http.limits.download_s
     attempt = _Attempt(http, url, part, spec, progress, headers or {})
     for remaining in reversed(range(MAX_RESUMPTIONS + 1)):
@@ -110,11 +108,11 @@ def download(
 
 
 class _InvalidPartError(SourceError):
-    """The part is no longer the beginning of the file; the file is fetched again."""
+    """The part is not the beginning of the file anymore; the file is fetched again."""
 
 
 class _AbandonedError(SourceError):
-    """The server sends too much or too slowly; there is no immediate resumption."""
+    """The server sends too much or too slowly; the download is not resumed immediately."""
 
 
 class _Attempt:
@@ -141,7 +139,7 @@ class _Attempt:
         with self._http.stream(self._url, headers, max(0.1, deadline_s - time.monotonic())) as response:
             is_range_error = response.status == 416 and have_bytes > 0
             if is_range_error and response.headers.get("content-range") == f"bytes */{have_bytes}":
-                return HttpResponse(response.url, 200, {})  # everything had arrived before
+                return HttpResponse(response.url, 200, {})  # everything had already arrived
             if response.status == 200:
                 have_bytes, total_bytes = 0, read_content_length(response.headers)
             else:
@@ -156,34 +154,34 @@ class _Attempt:
             return HttpResponse(response.url, 200, response.headers)
 
     def _check_range(self, response: ResponseStream, have_bytes: int) -> int | None:
-        """Return the file's size in a response with its rest; raise an error for any other response."""
+        """Return the size of the whole file from a response with its rest; any other response is an error."""
         address = redact(response.url)
         if response.status == 416 and have_bytes:
             self._part.remove()
-            raise _InvalidPartError(f"{address} has fewer bytes than were fetched of it before")
+            raise _InvalidPartError(f"{address} has fewer bytes than were fetched before")
         if response.status != 206 or not have_bytes:
             raise make_status_error(response, b"")
         start_byte, total_bytes = _parse_content_range(response.headers.get("content-range", ""))
         if start_byte != have_bytes:
             self._part.remove()
-            raise SourceError(f"{address} sends another part of the file than was requested")
+            raise SourceError(f"{address} sent a different part of the file than was requested")
         return total_bytes
 
     def _check_state(self, response: ResponseStream, have_bytes: int) -> None:
-        """Raise an error if the server has another state of the file."""
+        """Raise an error if the file on the server is in a different state."""
         found, spec = read_validators(response.headers), self._spec
         if spec.validators and found and not found.is_same_state(spec.validators):
-            raise SourceChangedError(f"{redact(response.url)} was replaced while it was fetched")
+            raise SourceChangedError(f"{redact(response.url)} was replaced while it was being fetched")
         is_checked = have_bytes and not spec.immutable and found
         if is_checked and not found.is_same_state(self._part.validators):  # RFC 9110, 15.3.7.3
             self._part.remove()
-            raise _InvalidPartError(f"{redact(response.url)} sends the rest of another file, in spite of If-Range")
+            raise _InvalidPartError(f"{redact(response.url)} sent the rest of a different file, despite If-Range")
 
     def _check_total(self, response: ResponseStream, total_bytes: int | None) -> None:
         """Raise an error if the file's size is not the expected one."""
         spec, address = self._spec, redact(response.url)
         if total_bytes is not None and total_bytes > spec.max_bytes:
-            raise SourceError(f"{address} has {total_bytes} bytes, more than the {spec.max_bytes} that may be fetched")
+            raise SourceError(f"{address} has {total_bytes} bytes, more than the limit of {spec.max_bytes}")
         if total_bytes is not None and spec.exact_bytes is not None and total_bytes != spec.exact_bytes:
             self._part.remove()
             raise SourceError(f"{address} has {total_bytes} bytes instead of the {spec.exact_bytes} announced")
@@ -195,7 +193,7 @@ class _Attempt:
             total_bytes = spec.exact_bytes
         speed = _SpeedCheck(self._http.limits, have_bytes)
         checked_bytes = have_bytes
-        with self._part.path.open("ab", buffering=0) as file:  # unbuffered, so that it is there after a kill too
+        with self._part.path.open("ab", buffering=0) as file:  # unbuffered, so that the content survives a kill
             self._progress(have_bytes, total_bytes)
             for chunk in response.iterate_chunks():
                 have_bytes += len(chunk)
@@ -210,17 +208,17 @@ class _Attempt:
             raise SourceError(f"{address} sent {have_bytes} of {total_bytes} bytes before the connection ended")
 
     def _check_received(self, address: str, have_bytes: int) -> None:
-        """Raise an error if more arrived than may."""
+        """Raise an error if more bytes arrived than are allowed."""
         spec = self._spec
         most_bytes = spec.max_bytes if spec.exact_bytes is None else spec.exact_bytes
         if have_bytes > most_bytes:
             self._part.remove()
-            limit = "that may be fetched" if spec.exact_bytes is None else "announced"
+            limit = "allowed" if spec.exact_bytes is None else "announced"
             raise _AbandonedError(f"{address} sends more than the {most_bytes} bytes {limit}")
 
 
 class _SpeedCheck:
-    """Finds out whether a download is too slow."""
+    """Checks whether a download is too slow."""
 
     def __init__(self, limits: HttpLimits, have_bytes: int):
         self._limits = limits
@@ -234,12 +232,12 @@ class _SpeedCheck:
             return
         bytes_per_s = (have_bytes - self._start_bytes) / elapsed_s
         if bytes_per_s < self._limits.slow_bytes_per_s:
-            raise _AbandonedError(f"{address} sends only {bytes_per_s:.0f} bytes a second; abandoned for now")
+            raise _AbandonedError(f"{address} sends only {bytes_per_s:.0f} bytes per second; giving up for now")
         self._start_s, self._start_bytes = now_s, have_bytes
 
 
 def _parse_content_range(text: str) -> tuple[int | None, int | None]:
-    """Return the first byte and the total of a Content-Range such as `bytes 100-199/200`."""
+    """Return the first byte and the total size in a Content-Range such as `bytes 100-199/200`."""
     match = re.fullmatch(r"bytes (\d{1,17})-\d{1,17}/(\d{1,17}|\*)", text.strip())
     if not match:
         return None, None

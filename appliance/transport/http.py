@@ -1,10 +1,9 @@
-"""Requests to servers of models, with TLS, limits and clear errors.
+"""Requests to model servers, with TLS, limits and clear errors.
 
-Nothing from the network is trusted or waited for without limit: https only (http to this machine alone), after a
-redirect as well; limits on bytes, on silence, on low speed and on the whole time, which hold while the head of a
-response arrives too; certificates are always verified; content is not decompressed in transit (`Accept-Encoding:
-identity`). Failures are SourceErrors with one sentence; an address's query, which may hold a secret, is not repeated in
-it.
+Nothing from the network is trusted, and nothing is awaited without a limit. Only https is allowed (http only to this
+machine), also after a redirect, and certificates are always verified. The limits on bytes, silence, low speed and total
+time also apply while the head of a response arrives. Content is requested uncompressed (`Accept-Encoding: identity`). A
+failure raises a SourceError with one sentence, which never contains an address's query, because that may be a secret.
 
 download.py fetches whole files and resumes them.
 """
@@ -33,7 +32,7 @@ MIB = 1024 * 1024
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK_BYTES = 64 * 1024
-# Headers that follow a redirect to another server; keys and tokens are for the first server alone.
+# Headers that are also sent to another server after a redirect; keys and tokens are only for the first server.
 _PUBLIC_HEADERS = re.compile(r"range|if-.*|accept.*", re.IGNORECASE)
 
 
@@ -42,9 +41,9 @@ class HttpLimits:
     """The limits of one request.
 
     Attributes:
-        connect_s: Time to reach the server, TLS included.
+        connect_s: Time to connect to the server, including TLS.
         silence_s: Time without a byte.
-        answer_s: Time for a whole small response, its head included.
+        answer_s: Time for a whole small response, including its head.
         download_s: Time for one download, from the first request to the last byte.
         slow_bytes_per_s: A download that is slower than this over `slow_window_s` is abandoned.
         slow_window_s: The time over which the speed is measured.
@@ -76,10 +75,10 @@ class ResponseStream:
         self._response = response
 
     def iterate_chunks(self) -> Iterator[bytes]:
-        """Yield the body as it arrives; each chunk is what was available, so that a slow server is noticed.
+        """Yield the body as it arrives; each chunk is what is available, so that a slow server is detected.
 
         Raises:
-            SourceError: The server compressed the content although it was asked not to; the bytes would not be those
+            SourceError: The server compressed the content although it was asked not to, so the bytes would not be those
                 of the file.
         """
         encoding = self.headers.get("content-encoding", "").strip().lower()
@@ -104,7 +103,7 @@ class Http:
         self._address = ""  # of the request in progress, after redirects
         self._sockets = OpenSockets()
         self._session = requests.Session()
-        self._session.trust_env = False  # else it sends the passwords of .netrc; proxies are read in _send
+        self._session.trust_env = False  # True would send the passwords in .netrc; _send reads the proxies
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(self._sockets))
         self._session.headers.update({"User-Agent": f"camera-appliance/{__version__}", "Accept-Encoding": "identity"})
@@ -123,18 +122,18 @@ class Http:
         Args:
             url: Its address.
             headers: Headers of the request.
-            known: The state that the caller already has: the response may be `is_unchanged`.
-            max_bytes: The largest body.
+            known: The state that the caller already has; if the file is still in it, the response is `is_unchanged`.
+            max_bytes: The maximum size of the body.
             statuses: Statuses to return in addition to 200 and, with `known`, 304; any other is an error.
 
         Raises:
-            HttpStatusError: The server answered with another status.
+            HttpStatusError: The server answered with a different status.
             SourceError: There was no response, or it was incomplete or too large.
         """
         return self.request("GET", url, headers=headers, known=known, max_bytes=max_bytes, statuses=statuses)
 
     def head(self, url: str, *, known: Validators | None = None, statuses: tuple[int, ...] = ()) -> HttpResponse:
-        """Fetch the head of a file, like `get`; if the server rejects HEAD, with a GET whose body is not read."""
+        """Fetch the headers of a file, like `get`; if the server rejects HEAD, use GET and skip the body."""
         try:
             return self.request("HEAD", url, known=known, statuses=statuses)
         except HttpStatusError as error:
@@ -152,7 +151,7 @@ class Http:
         max_bytes: int = MIB,
         statuses: tuple[int, ...] = (),
     ) -> HttpResponse:
-        """Send `body` as JSON and return the response, like `get`; no redirect is followed."""
+        """Send `body` as JSON and return the response, like `get`; redirects are not followed."""
         return self.request("POST", url, headers=headers, body=body, max_bytes=max_bytes, statuses=statuses)
 
     def request(
@@ -176,9 +175,9 @@ class Http:
     def stream(
         self, url: str, headers: Mapping[str, str], limit_s: float, method: str = "GET", body: Any = None
     ) -> Iterator[ResponseStream]:
-        """Yield a response whose body is still to be read; the request ends after `limit_s` seconds.
+        """Yield a response whose body has not been read yet; the request is aborted after `limit_s` seconds.
 
-        On a redirect to another server, only headers that select bytes are sent along.
+        After a redirect to another server, only Range, If-… and Accept… headers are sent.
 
         Raises:
             SourceError: There was no response, or the connection failed inside the block.
@@ -195,21 +194,21 @@ class Http:
                 raise
 
     def close(self) -> None:
-        """End a request in progress; further ones fail."""
+        """End a request in progress; later requests fail."""
         self._closed = True
         self._sockets.close_all()
         self._session.close()
 
     @contextlib.contextmanager
     def _convert_errors(self) -> Iterator[None]:
-        """Turn errors of the connection into SourceErrors; errors of files pass."""
+        """Convert connection errors to SourceErrors; file errors are not converted."""
         try:
             yield
         except TRANSPORT_ERRORS as error:
             if is_file_error(error):
                 raise
             if self._closed:
-                raise SourceError(f"{redact(self._address)} was abandoned: the program stops") from error
+                raise SourceError(f"{redact(self._address)} was abandoned because the program is stopping") from error
             reason = describe_connection_error(error, self._address, self.limits.connect_s, self.limits.silence_s)
             raise SourceError(reason) from error
 
@@ -227,7 +226,7 @@ class Http:
         for _ in range(MAX_REDIRECTS + 1):
             self._check_address(address, url)
             response = stack.enter_context(self._send(method, address, headers, body))
-            if deadline.expired:  # the end of the connection may pass for the end of a head
+            if deadline.expired:  # the end of the connection may look like the end of a head
                 raise TimeoutError
             target = response.headers.get("location")
             if response.status_code not in _REDIRECTS or not target or method == "POST":
@@ -254,15 +253,15 @@ class Http:
 
     def _check_address(self, url: str, asked: str) -> None:
         if self._closed:
-            raise SourceError(f"{redact(url)} is not requested: the program stops")
+            raise SourceError(f"{redact(url)} was not requested because the program is stopping")
         parts = urlsplit(url)
         if parts.scheme == "https" and parts.hostname:
             return
         if parts.scheme == "http" and is_loopback(parts.hostname or "") and is_loopback(urlsplit(asked).hostname or ""):
             return
         if url != asked:
-            raise SourceError(f"{redact(asked)} redirects to {redact(url)}, which is not https and is not followed")
-        raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is for this machine alone")
+            raise SourceError(f"{redact(asked)} redirects to {redact(url)}, which is not followed: it is not https")
+        raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is allowed only on this machine")
 
 
 class _Adapter(HTTPAdapter):
@@ -283,17 +282,17 @@ class _Adapter(HTTPAdapter):
 
 
 def _read_small(response: ResponseStream, max_bytes: int) -> bytes:
-    """Return the body. If it is longer than `max_bytes`, a success is an error, another is cut off."""
+    """Return the body; if it exceeds `max_bytes`, truncate it, but raise an error if the status is 200."""
     address, is_success = redact(response.url), response.status == 200
     announced = read_content_length(response.headers)
     if is_success and announced is not None and announced > max_bytes:
-        raise SourceError(f"{address} announces {announced} bytes, more than the {max_bytes} that are read")
+        raise SourceError(f"{address} announces {announced} bytes, more than the limit of {max_bytes}")
     content = bytearray()
     for chunk in response.iterate_chunks():
         content += chunk
         if len(content) > max_bytes:
             if is_success:
-                raise SourceError(f"{address} sends more than the {max_bytes} bytes that are read")
+                raise SourceError(f"{address} sends more than the limit of {max_bytes} bytes")
             break
     if is_success and announced is not None and len(content) < min(announced, max_bytes):
         raise SourceError(f"{address} sent {len(content)} of {announced} bytes before the connection ended")
@@ -301,7 +300,7 @@ def _read_small(response: ResponseStream, max_bytes: int) -> bytes:
 
 
 def _require_status(response: HttpResponse, head: ResponseStream, accepted: tuple[int, ...]) -> HttpResponse:
-    """Return the response if its status is accepted, else raise the error for it."""
+    """Return the response if its status is accepted; otherwise raise the error for it."""
     if response.status in accepted:
         return response
     raise make_status_error(head, response.body)

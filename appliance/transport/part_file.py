@@ -1,6 +1,6 @@
-"""A file while it is downloaded: `NAME.part`, and `NAME.part.json` with its state on the server.
+"""A file that is being downloaded: `NAME.part`, and `NAME.part.json` with the file's state on the server.
 
-The content of a part is not synced: after a power cut its end may be zeros, so a part of an earlier boot is discarded.
+The part is not synced, and after a power cut its end may be zeros, so a part from an earlier boot is discarded.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class PartFile:
 
     @property
     def validators(self) -> Validators:
-        """The state of the file on the server that the part belongs to."""
+        """The state of the server's file that the part belongs to."""
         return Validators(self._facts.get("etag"), self._facts.get("last_modified"))
 
     def can_resume(self, url: str, immutable: bool, expected: Validators) -> bool:
@@ -41,8 +41,8 @@ class PartFile:
 
         Args:
             url: The address of the file.
-            immutable: The address always holds the same bytes, so that no validators are needed.
-            expected: The state that is wanted; empty for any.
+            immutable: Whether the address always serves the same bytes, so that no validators are needed.
+            expected: The required state; empty accepts any.
         """
         return (
             self.size_bytes > 0
@@ -53,7 +53,7 @@ class PartFile:
         )
 
     def make_range_headers(self) -> dict[str, str]:
-        """Return the request headers for the rest; due to If-Range, a changed file comes as a whole."""
+        """Return the request headers for the rest; because of If-Range, a changed file is sent as a whole."""
         headers = {"Range": f"bytes={self.size_bytes}-"}
         if validator := self.validators.for_range:
             headers["If-Range"] = validator
@@ -62,7 +62,7 @@ class PartFile:
     def begin(self, url: str, validators: Validators) -> None:
         """Start over with an empty part of the given state."""
         self.remove()
-        # Without the query: that of a signed link changes although the file does not, and may hold a secret.
+        # The query is left out: in a signed link it changes although the file does not, and it may contain a secret.
         self._facts = {
             "url": redact(url),
             "boot": boot_id(),
@@ -78,7 +78,7 @@ class PartFile:
         self._facts_path.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Sync the complete part and give it the file's name."""
+        """Sync the complete part and rename it to the file's name."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self.path.replace(self.target)

@@ -25,7 +25,7 @@ class ResponseHead(Protocol):
         url: The address that answered, after redirects.
         status: The HTTP status.
         reason: The status in words; may be empty.
-        headers: The headers; names in lower case are found.
+        headers: The headers, with names in lower case.
     """
 
     @property
@@ -43,7 +43,7 @@ class ResponseHead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What identifies one state of a file on a server, for conditional requests (RFC 9110, 8.8).
+    """Headers that identify one state of a file on a server, for conditional requests (RFC 9110, 8.8).
 
     Attributes:
         etag: The ETag header.
@@ -64,13 +64,13 @@ class Validators:
 
     @property
     def for_range(self) -> str | None:
-        """The value for If-Range: a strong ETag, else the date; None if the rest cannot be requested safely."""
+        """The value for If-Range: a strong ETag, or else the date; None if resuming would not be safe."""
         if self.etag:
             return None if self.etag.startswith("W/") else self.etag
         return self.last_modified
 
     def is_same_state(self, other: "Validators") -> bool:
-        """Return whether both identify one state: by the ETag if both have one, else by the date."""
+        """Return whether both identify the same state, by the ETag if both have one, or else by the date."""
         if self.etag and other.etag:
             return self.etag.removeprefix("W/") == other.etag.removeprefix("W/")
         return self.last_modified == other.last_modified
@@ -99,7 +99,7 @@ class HttpResponse:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the status is 304: the state with the validators of the request is still the current one."""
+        """Whether the status is 304: the file is still in the state given by the request's validators."""
         return self.status == 304
 
     @property
@@ -111,14 +111,14 @@ class HttpResponse:
         """Return the body as JSON.
 
         Raises:
-            SourceError: It is not JSON.
+            SourceError: The body is not JSON.
         """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             is_page = self.body[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))
             guess = " but a web page" if is_page else ""
-            raise SourceError(f"the response of {redact(self.url)} is not JSON{guess}") from None
+            raise SourceError(f"the response from {redact(self.url)} is not JSON{guess}") from None
 
 
 def read_validators(headers: Mapping[str, str]) -> Validators:
@@ -137,7 +137,7 @@ def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) 
 
     Args:
         headers: The response's headers.
-        now_s: The current Unix time, for Retry-After with a date; None takes the system clock.
+        now_s: The current Unix time, for Retry-After with a date; None uses the system clock.
     """
     text = headers.get("retry-after", "").strip()
     if text.isdecimal() and len(text) < 10:
@@ -149,14 +149,14 @@ def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) 
 
 
 def make_status_error(response: ResponseHead, content: bytes) -> HttpStatusError:
-    """Return the error for a response without success, with the beginning of its body."""
+    """Return the error for an unsuccessful response, with the beginning of its body."""
     meaning = {
-        401: "it requires an account (401)",
-        403: "this device may not read it (403)",
-        404: "it is not there (404)",
-        410: "it is gone for good (410)",
-        429: "it was asked too often (429)",
-    }.get(response.status, f"the server answers {response.status} {response.reason}".rstrip())
+        401: "the server requires an account (401)",
+        403: "the server denies access (403)",
+        404: "not found on the server (404)",
+        410: "permanently removed from the server (410)",
+        429: "the server received too many requests (429)",
+    }.get(response.status, f"the server answered {response.status} {response.reason}".rstrip())
     return HttpStatusError(
         f"{redact(response.url)}: {meaning}",
         response.status,

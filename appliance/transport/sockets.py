@@ -1,7 +1,7 @@
-"""The sockets of the requests in progress, so that each request can be ended at any time.
+"""The sockets of the requests in progress, so that a request can be ended at any time.
 
-The timeout of a socket limits the silence between two bytes; a server that sends the bytes of an endless head one by
-one would hold a request forever. So each connection registers its socket here.
+The timeout of a socket limits only the silence between two bytes, so a server that sends an endless head byte by byte
+could block a request forever. Therefore each connection registers its socket here.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ class OpenSockets:
         self._open: list[socket.socket] = []
 
     def add(self, sock: socket.socket) -> None:
-        """Register a socket, and forget those that were closed."""
+        """Register a socket, and remove those that were closed."""
         with self._lock:
             self._open = [each for each in self._open if each.fileno() >= 0] + [sock]
 
     def close_all(self) -> None:
-        """End every connection, also while it waits."""
+        """End every connection, even one that is waiting for data."""
         with self._lock:
             for sock in self._open:
                 with contextlib.suppress(OSError):
-                    # On the plain socket: TLS's closing handshake would wait for the other side.
+                    # The plain socket is shut down, because TLS's closing handshake would wait for the other side.
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     @contextlib.contextmanager

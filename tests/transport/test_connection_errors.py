@@ -27,7 +27,7 @@ def wrap(cause):
         (TimeoutError(), "sent nothing for 3 s"),
         (requests.ReadTimeout(), "sent nothing for 3 s"),
         (urllib3.exceptions.ProtocolError("x", urllib3.exceptions.IncompleteRead(1, 2)), "before everything was sent"),
-        (wrap(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")), "broke: Connection reset by peer"),
+        (wrap(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")), "lost: Connection reset by peer"),
         (wrap(ssl.SSLCertVerificationError(1, "certificate verify failed")), "no secure connection"),
     ],
 )

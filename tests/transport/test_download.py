@@ -104,7 +104,7 @@ def test_changed_file_is_fetched_again(http, server, tmp_path):
 def test_other_state_than_announced_is_refused(http, server, tmp_path):
     announced = http.head(server.url("/m")).validators
     server.put("/m", CONTENT[::-1])
-    with pytest.raises(SourceChangedError, match="replaced while it was fetched"):
+    with pytest.raises(SourceChangedError, match="replaced while it was being fetched"):
         fetch(http, server, tmp_path, validators=announced)
 
 
@@ -151,13 +151,13 @@ def test_part_without_its_facts_is_fetched_again(http, server, tmp_path, facts):
 @pytest.mark.parametrize(
     ("fault", "spec", "sentence"),
     [
-        (Endless(), {"max_bytes": 500_000}, "sends more than the 500000 bytes that may be fetched"),
+        (Endless(), {"max_bytes": 500_000}, "sends more than the 500000 bytes allowed"),
         (Longer(100), {"exact_bytes": len(CONTENT)}, "instead of the 307200 announced"),
         (Longer(100, announced=False), {"exact_bytes": len(CONTENT)}, "more than the 307200 bytes announced"),
         (Body(b"short"), {"exact_bytes": len(CONTENT)}, "has 5 bytes instead of the 307200 announced"),
-        (None, {"max_bytes": 1000}, "has 307200 bytes, more than the 1000"),
-        (None, {"max_bytes": 1000, "exact_bytes": 2000}, "has 2000 bytes, more than the 1000"),
-        (Status(404), {}, "not there"),
+        (None, {"max_bytes": 1000}, "has 307200 bytes, more than the limit of 1000"),
+        (None, {"max_bytes": 1000, "exact_bytes": 2000}, "has 2000 bytes, more than the limit of 1000"),
+        (Status(404), {}, "not found"),
         (Stall(5000), {"exact_bytes": len(CONTENT)}, "sent nothing for"),
     ],
 )
@@ -171,7 +171,7 @@ def test_download_has_limits(http, server, tmp_path, fault, spec, sentence):
 
 def test_slow_download_is_abandoned_and_resumed_later(http, server, tmp_path):
     server.fault("/m", Drip(every_s=0.05, size=50), times=1)
-    with pytest.raises(SourceError, match=r"only \d+ bytes a second"):
+    with pytest.raises(SourceError, match=r"only \d+ bytes per second"):
         fetch(http, server, tmp_path)
     assert fetch(http, server, tmp_path) == CONTENT
     assert ranges(server)[1] is not None

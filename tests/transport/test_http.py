@@ -48,7 +48,7 @@ def test_server_without_head_is_asked_with_get(http, server, kind):
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [(403, "403"), (404, "not there"), (410, "gone for good"), (429, "too often"), (500, "500"), (503, "503")],
+    [(403, "403"), (404, "not found"), (410, "permanently removed"), (429, "too many"), (500, "500"), (503, "503")],
 )
 def test_status_without_success_is_an_error(http, server, status, word):
     server.fault("/m", Status(status, b"why", {"Retry-After": "120"}))
@@ -61,7 +61,7 @@ def test_status_without_success_is_an_error(http, server, status, word):
 @pytest.mark.parametrize("fault", [Endless(), Longer(BIG), Longer(BIG, announced=False)])
 def test_large_response_is_refused(http, server, fault):
     server.fault("/m", fault)
-    with pytest.raises(SourceError, match="bytes that are read|that are read"):
+    with pytest.raises(SourceError, match=r"more than the limit of \d+"):
         http.get(server.url("/m"), max_bytes=400_000)
 
 
@@ -106,7 +106,7 @@ def test_redirect_is_followed_to_https_or_this_machine_only(http, server):
     server.fault("/from", Redirect(server.url("/m")), times=1)
     assert http.get(server.url("/from")).body == CONTENT
     server.fault("/from", Redirect("http://models.example.org/m?token=s3cret"), times=1)
-    with pytest.raises(SourceError, match=r"redirects to http://models.example.org/m, which is not https") as caught:
+    with pytest.raises(SourceError, match=r"redirects to http://.*, which is not followed: it is not https") as caught:
         http.get(server.url("/from"))
     assert "s3cret" not in str(caught.value)
     server.fault("/loop", Redirect(server.url("/loop")))
@@ -147,6 +147,6 @@ def test_request_in_progress_ends_when_the_program_stops(server):
     timer = threading.Timer(0.2, http.close)
     timer.start()
     start_s = time.monotonic()
-    with pytest.raises(SourceError, match="the program stops"):
+    with pytest.raises(SourceError, match="the program is stopping"):
         http.get(server.url("/m"))
     assert time.monotonic() - start_s < 5

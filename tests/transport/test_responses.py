@@ -65,7 +65,7 @@ def test_body_that_is_no_json_is_an_error():
         HttpResponse("https://a/b", 200, {}, b" <!DOCTYPE html>").json()
 
 
-@pytest.mark.parametrize(("status", "fact"), [(401, "account"), (404, "not there"), (418, "answers 418 teapot")])
+@pytest.mark.parametrize(("status", "fact"), [(401, "account"), (404, "not found"), (418, "answered 418 teapot")])
 def test_status_error_keeps_status_wait_and_body(status, fact):
     class Head:
         url, reason, headers = "https://me:pw@a/b?key=s", "teapot", {"retry-after": "9"}
