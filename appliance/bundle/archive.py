@@ -1,7 +1,8 @@
-"""Unpack the zip of a bundle into a private folder, and write zips whose bytes depend on their contents alone.
+"""Unpack the zip of a bundle into a private folder, and write zips whose bytes depend only on their contents.
 
-A zip comes over the network, so nothing in it is trusted: names that lead out of the folder, links, entries that are
-neither file nor folder, duplicate entries and more than MAX_UNPACKED_BYTES are rejected before or while unpacking.
+A zip may come from the network, so nothing in it is trusted: names that point outside of the folder, links, entries
+that are neither a file nor a folder, duplicate entries, and content of more than MAX_UNPACKED_BYTES are rejected before
+or during unpacking.
 """
 
 import errno
@@ -20,10 +21,10 @@ from appliance.bundle.manifest import is_inside
 from appliance.errors import BundleError, ModelError, describe_os_error
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
-# A bundle has three files; an archive with more entries than this is something else, or made to exhaust the inodes.
+# A bundle has three files; an archive with more entries than this is not a bundle, or was made to exhaust the inodes.
 MAX_ENTRIES = 1000
 
-# The errors of a file system that does not support a name, for example because it is too long.
+# The errors for a name that the file system does not support, for example because it is too long.
 _BAD_NAME_ERRORS = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 # The earliest date that a zip can hold.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -31,7 +32,7 @@ _UNIX = 3
 
 
 class TemporaryFolder:
-    """A private folder that exists as long as this object, and at most as long as the process."""
+    """A private folder that is removed with this object, and at the latest when the process ends."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="appliance-bundle-"))
@@ -45,8 +46,8 @@ def unpack(archive_file: Path) -> TemporaryFolder:
         The folder; its files are removed when the object is collected.
 
     Raises:
-        BundleError: It is not a zip, is damaged or encrypted, or contains an entry that is rejected here.
-        ModelError: It cannot be unpacked for lack of space or access.
+        BundleError: The file is not a zip, is damaged or encrypted, or contains an entry that is rejected.
+        ModelError: The zip cannot be unpacked because space or access rights are missing.
     """
     try:
         archive = zipfile.ZipFile(archive_file)
@@ -80,12 +81,12 @@ def write_zip(
     compress: bool = False,
     mode: int = stat.S_IFREG | 0o644,
 ) -> None:
-    """Write a zip with fixed dates: the same entries give the same bytes, at any time and under any account.
+    """Write a zip with fixed dates: the same entries always produce the same bytes, under any account.
 
     Args:
         file: A binary file open for writing; the zip starts at its current position.
-        entries: The name and the content of each file; an entry of another zip keeps its own attributes.
-        compress: Deflate the entries; models and pictures hardly get smaller.
+        entries: The name and the content of each file; an entry from another zip keeps its attributes.
+        compress: Whether to deflate the entries; models and pictures hardly get smaller.
         mode: The st_mode of the entries that are given by name.
 
     Raises:
@@ -127,7 +128,7 @@ def _check(archive: zipfile.ZipFile, archive_file: Path) -> None:
 def _find_problem(entry: zipfile.ZipInfo) -> str | None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if not is_inside(entry.filename) or "\\" in entry.filename:
-        return "leads out of the bundle"
+        return "points outside of the bundle"
     if kind == stat.S_IFLNK:
         return "is a link; pack the file itself"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -148,7 +149,7 @@ def _is_folder(archive: zipfile.ZipFile, path: PurePosixPath) -> bool:
 
 
 def _unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, archive_file: Path) -> None:
-    """Unpack one entry; zipfile yields no more bytes than it declares, so the declared sizes bound the real ones."""
+    """Unpack one entry; zipfile never yields more bytes than the entry declares, so the checked sizes hold."""
     target = folder / PurePosixPath(entry.filename)
     if entry.is_dir():
         target.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """Read and write a model bundle in each of its forms: a folder, a zip, or a bare .tflite.
 
 A bundle is a model with its labels and a manifest; the format is AutoML Vision Edge's export (see manifest.py).
-Reading one runs nothing: it checks that the files exist, match each other and are what they claim to be, so that a
-model has passed every cheap test before it reaches the runtime, whose native code can crash on a bad file.
-Properties that only the loaded model reveals, such as the number of its outputs, are checked by the Labeler.
+Reading a bundle does not run the model. It checks that the files exist, match each other and are what they claim to be,
+so that a model has passed every cheap check before it reaches the runtime, whose native code can crash on a bad file.
+The Labeler checks properties that are known only once the model is loaded, such as the number of outputs.
 """
 
 import hashlib
@@ -33,12 +33,12 @@ class Bundle:
     Attributes:
         source: The path that was given: the folder, .zip or .tflite.
         model_file: The .tflite as a plain file; for a zip, in a private folder that is removed with the bundle.
-        labels: In the order of the model's output; a name may occur twice.
-        identity: Its name, version and hash.
-        confidence_threshold: Scores below it should not be reported, 0–1; None if not declared.
+        labels: The labels in the order of the model's output; a name may occur twice.
+        identity: The name, version and hash.
+        confidence_threshold: Scores below this should not be reported, 0–1; None if not declared.
         label_thresholds: The same for individual labels.
-        background_label: The label that means that nothing is there; it is never reported.
-        created: When it was made, as written in the manifest.
+        background_label: The label for pictures without any of the other labels; it is never reported.
+        created: When the bundle was made, as written in the manifest.
     """
 
     source: Path
@@ -53,19 +53,19 @@ class Bundle:
 
     @property
     def version(self) -> str | None:
-        """The version in its manifest (PEP 440), None if it has none."""
+        """The version in the manifest (PEP 440), or None if there is none."""
         return None if self.identity.version.startswith("sha256:") else self.identity.version
 
     def read_model(self) -> bytes:
-        """Read the .tflite file, which must be unchanged since the bundle was read.
+        """Read the .tflite file, which must not have changed since the bundle was read.
 
         Raises:
-            BundleError: The file is gone, or was replaced.
+            BundleError: The file was removed or replaced.
         """
         data = _read_file(self.model_file, MAX_MODEL_BYTES)
         if hashlib.sha256(data).hexdigest() != self.identity.sha256:
             raise BundleError(
-                f"{self.model_file} was changed after it was read; try again once it is written completely"
+                f"{self.model_file} was changed after it was read; try again when it is completely written"
             )
         return data
 
@@ -77,8 +77,8 @@ class _BundleFiles:
     Attributes:
         source: The path that was given.
         model_file: The .tflite file, which may be missing.
-        manifest: The manifest; without one, it contains only the model's name.
-        manifest_name: The manifest's file name, empty without one.
+        manifest: The manifest; if there is none, an object with only the model's file name.
+        manifest_name: The manifest's file name; empty if there is none.
         unpacked: The folder of an unpacked zip.
     """
 
@@ -95,12 +95,12 @@ class _BundleFiles:
 
     @property
     def manifest_display_name(self) -> str:
-        """The manifest in errors."""
+        """The manifest's name for errors."""
         return f"{self.source}: {self.manifest_name}"
 
     @property
     def model_display_name(self) -> str:
-        """The model in errors; a path inside a zip is given relative to it."""
+        """The model's name for errors; inside a zip, the path is relative to the zip."""
         return str(self.model_file) if self.unpacked is None else f"{self.source}: {self.manifest.model_file}"
 
 
@@ -111,8 +111,8 @@ def read_bundle(path: Path) -> Bundle:
         path: A folder, a .zip or a .tflite; the contents decide, not the name.
 
     Raises:
-        BundleError: It is rejected; the message states which file is wrong and why.
-        ModelError: A zip could not be unpacked for lack of space.
+        BundleError: The bundle is rejected; the message states which file is wrong and why.
+        ModelError: A zip could not be unpacked because space is missing.
     """
     path = Path(path)
     if path.is_dir():
@@ -124,7 +124,7 @@ def read_bundle(path: Path) -> Bundle:
             head = file.read(8)
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {describe_os_error(error)}") from error
-    # A .tflite may end in a zip (its labels), so its beginning is checked first.
+    # A .tflite may end with a zip (its labels), so the beginning of the file is checked first.
     if head[4:8] != _TFLITE_IDENTIFIER and (head.startswith(b"PK") or zipfile.is_zipfile(path)):
         unpacked = unpack(path)
         return _load(_find_files(unpacked.path, path, unpacked))
@@ -140,7 +140,7 @@ def read_bundle(path: Path) -> Bundle:
 def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle in AutoML's format: manifest.json, model.tflite, dict.txt.
 
-    The manifest contains the bundle's name and the hashes of both files, so that the folder may be moved and renamed.
+    The manifest contains the bundle's name and the hashes of both files, so the folder may be moved and renamed.
 
     Args:
         bundle: The bundle to write.
@@ -187,12 +187,12 @@ def _find_files(folder: Path, source: Path, unpacked: TemporaryFolder | None) ->
         raise BundleError(f"{source} is not a model bundle: it contains neither a manifest.json nor a .tflite file")
     if len(models) > 1:
         names = ", ".join(model.name for model in models[:5])
-        raise BundleError(f"{source} contains {len(models)} models ({names}) and no manifest.json that selects one")
+        raise BundleError(f"{source} contains {len(models)} models ({names}), but no manifest.json that selects one")
     return _BundleFiles(source, models[0], Manifest(models[0].name), unpacked=unpacked)
 
 
 def _find_innermost_folder(folder: Path) -> Path:
-    """Follow folders that contain nothing but one folder: zips are often packed that way."""
+    """Descend through folders that contain only one folder, because zips are often packed that way."""
     while True:
         try:
             entries = [
@@ -255,7 +255,7 @@ def _check_hashes(files: _BundleFiles) -> None:
     for name, expected in files.manifest.sha256.items():
         file = files.folder / name
         if not file.is_file():
-            raise BundleError(f"{files.manifest_display_name}: {name!r}, which its sha256 lists, is missing")
+            raise BundleError(f"{files.manifest_display_name}: {name!r} is listed in sha256 but missing")
         if hashlib.sha256(_read_file(file, MAX_MODEL_BYTES)).hexdigest() != expected:
             raise BundleError(
                 f"{files.manifest_display_name}: {name!r} does not match its sha256; the file was damaged or replaced"
@@ -276,11 +276,11 @@ def _check_model(model: bytes, display_name: str) -> ModelFacts:
 
 
 def _load_labels(files: _BundleFiles, model: bytes, facts: ModelFacts) -> tuple[str, ...]:
-    """Load the labels from the file in the manifest, or from inside the model, or from a file next to it."""
+    """Load the labels from the file in the manifest, from inside the model, or from a file next to the model."""
     display_name, labels_file = files.model_display_name, files.manifest.labels_file
     if labels_file is not None:
         if not (files.folder / labels_file).is_file():
-            raise BundleError(f"{display_name}: the label file {labels_file!r} in its manifest is missing")
+            raise BundleError(f"{display_name}: the label file {labels_file!r} given in its manifest is missing")
         text = _read_file(files.folder / labels_file, MAX_LABEL_FILE_BYTES)
         return parse_labels(text, f"{display_name}: {labels_file}")
     try:
@@ -297,8 +297,8 @@ def _load_labels(files: _BundleFiles, model: bytes, facts: ModelFacts) -> tuple[
             return parse_labels(_read_file(file, MAX_LABEL_FILE_BYTES), f"{display_name}: {name} next to it")
     shapes = " and ".join(str(list(shape)) for shape in facts.output_shapes)
     raise BundleError(
-        f"{display_name} is not an image classifier, or its labels are missing: it carries none, its output is "
-        f"{shapes}, and none of {', '.join(names)} is next to it; a classifier needs one label per line for each output"
+        f"{display_name} is not an image classifier, or its labels are missing: it contains none, its output is "
+        f"{shapes}, and none of {', '.join(names)} is next to it; add a label file with one line for each output"
     )
 
 

@@ -28,7 +28,7 @@ def write_thresholds(source: Path, threshold: float | None, label_thresholds: Ma
         The bundle with the thresholds.
 
     Raises:
-        BundleError: It is rejected, cannot hold a threshold, or cannot be written; it is unchanged.
+        BundleError: The bundle is rejected, cannot contain a threshold, or cannot be written; it is unchanged.
     """
     bundle = read_bundle(source)
     for label in label_thresholds:
@@ -53,8 +53,8 @@ def _update_folder(bundle: Bundle, source: Path, changes: Mapping[str, Any]) -> 
     name = _find_manifest(texts, bundle.model_file.relative_to(top).as_posix())
     if name is None and not source.is_dir():
         raise BundleError(
-            f"{source} is a bare model without a manifest next to it, so it cannot hold a threshold; move it with its "
-            "labels into a folder of its own and give that folder"
+            f"{source} is a bare model without a manifest next to it, so it cannot contain a threshold; move it and "
+            "its labels to a separate folder, and give that folder"
         )
     manifest = top / name if name else bundle.model_file.parent / "manifest.json"
     before = texts[name] if name else None
@@ -123,7 +123,7 @@ def _edit_manifest(text: bytes | None, model: str, changes: Mapping[str, Any], s
 
 
 def _check_edit(source: Path, before: Bundle, changes: Mapping[str, Any]) -> Bundle:
-    """Read the edited bundle back and compare it with the bundle before the edit and the changes."""
+    """Read the edited bundle back, and check that it is the previous bundle with the changes applied."""
     after = read_bundle(source)
     is_same_model = (after.labels, after.identity.sha256) == (before.labels, before.identity.sha256)
     threshold = changes.get("confidenceThreshold", before.confidence_threshold)

@@ -1,11 +1,11 @@
-"""Read single fields of a flatbuffer without ever reading beyond its end.
+"""Read individual fields of a flatbuffer without ever reading beyond its end.
 
-A .tflite file and the metadata inside it are flatbuffers. Only a few of their fields matter here, and they must be
-readable with either runtime (tflite-runtime ships no schema) and in a damaged file (generated readers follow any
-offset). So this module walks the format itself: https://flatbuffers.dev/internals. A field is addressed by its slot:
-its index in the table's declaration, counted from 0; a union takes two slots (type, then value).
+A .tflite file and the metadata inside it are flatbuffers. Only a few of their fields are needed, and they must be
+readable with either runtime (tflite-runtime contains no schema) and in a damaged file (generated readers follow any
+offset). So this module parses the format itself: https://flatbuffers.dev/internals. A field is addressed by its slot,
+which is its index in the table's declaration, counted from 0; a union takes two slots (type, then value).
 
-Anything inconsistent raises MalformedError; no read goes outside the given bytes.
+Any inconsistency raises MalformedError; nothing outside of the given bytes is read.
 """
 
 import struct
@@ -37,7 +37,7 @@ class Table:
         return 0 if at is None else _unpack_integer(self.data, code, at)
 
     def read_text(self, slot: int) -> str | None:
-        """Return a string, None if the field is absent."""
+        """Return a string, or None if the field is absent."""
         vector = self._find_vector(slot, 1)
         if vector is None:
             return None
@@ -51,12 +51,12 @@ class Table:
         return np.frombuffer(self.data, dtype, length, start) if length else np.empty(0, dtype)
 
     def read_table(self, slot: int) -> "Table | None":
-        """Return a table, None if the field is absent."""
+        """Return a table, or None if the field is absent."""
         at = self._find_field(slot)
         return None if at is None else _follow_offset(self.data, at)
 
     def read_tables(self, slot: int) -> list["Table"]:
-        """Return a vector of tables, empty if the field is absent."""
+        """Return a vector of tables; it is empty if the field is absent."""
         start, length = self._find_vector(slot, 4) or (0, 0)
         return [_follow_offset(self.data, start + 4 * index) for index in range(length)]
 
@@ -76,7 +76,7 @@ class Table:
         length = _unpack_integer(self.data, "I", start)
         excess_bytes = start + 4 + length * item_bytes - len(self.data)
         if excess_bytes > 0:
-            raise MalformedError(f"a vector reaches {excess_bytes} bytes beyond the end")
+            raise MalformedError(f"a vector extends {excess_bytes} bytes beyond the end")
         return start + 4, length
 
 
@@ -84,7 +84,7 @@ def read_root(data: bytes | memoryview, identifier: bytes) -> Table:
     """Return the root table of a flatbuffer whose file identifier (4 bytes at offset 4) must be `identifier`.
 
     Raises:
-        MalformedError: It is another kind of file.
+        MalformedError: The bytes are a different kind of file.
     """
     if bytes(data[4:8]) != identifier:
         raise MalformedError(f"its identifier is not {identifier.decode()}")
@@ -102,8 +102,8 @@ def _unpack_integer(data: bytes | memoryview, code: str, at: int) -> int:
 def _unpack(data: bytes | memoryview, code: str, at: int) -> Any:
     # Python would count a negative offset from the end.
     if at < 0:
-        raise MalformedError("an offset leads out of the file")
+        raise MalformedError("an offset points outside of the file")
     try:
         return struct.unpack_from("<" + code, data, at)[0]
     except struct.error:
-        raise MalformedError("an offset leads out of the file") from None
+        raise MalformedError("an offset points outside of the file") from None

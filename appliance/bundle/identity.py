@@ -11,9 +11,9 @@ class ModelIdentity:
 
     Attributes:
         name: The bundle's name.
-        version: Its version as written, or `sha256:` and 12 hex digits if it has none.
+        version: The version as written, or `sha256:` and 12 hex digits if there is none.
         sha256: SHA-256 of the .tflite file, in hex.
-        variant: The branch of a rollout that this device follows, if any.
+        variant: The arm of a comparison of models that this device belongs to, if any.
         experiment: The A/B experiment that the model belongs to, if any.
     """
 
@@ -29,7 +29,7 @@ class ModelIdentity:
 
 
 def describe_unknown_label(name: str, labels: Sequence[str]) -> str:
-    """Describe a name that is no label of the model: list similar labels, or else the first ones."""
+    """Describe a name that is not a label of the model, and list similar labels, or else the first ones."""
     by_lower = {label.lower(): label for label in labels}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if near:

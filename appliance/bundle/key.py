@@ -7,7 +7,7 @@ from appliance.bundle.bundle import Bundle
 
 
 def bundle_key(bundle: Bundle) -> str:
-    """Return the SHA-256, in hex, of everything in a bundle that affects labeling, and of its name and version."""
+    """Return the SHA-256, in hex, of a bundle's name, its version, and everything that affects labeling."""
     contents = {
         "name": bundle.identity.name,
         "version": bundle.version,

@@ -11,7 +11,7 @@ def parse_labels(text: bytes, source: str) -> tuple[str, ...]:
         source: How to refer to it in errors.
 
     Raises:
-        BundleError: It is empty, is not UTF-8 text, or contains an empty line.
+        BundleError: The file is empty, is not UTF-8 text, or contains an empty line.
     """
     try:
         decoded = text.decode("utf-8-sig")

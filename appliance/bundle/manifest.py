@@ -1,8 +1,8 @@
 """Parse a bundle's manifest.json: its model file, its label file, and its name, version and thresholds.
 
 The format is that of AutoML Vision Edge's export (`modelType`, `modelFile`, `labelsFile`) plus optional keys of this
-project. Google ships manifests with trailing commas, so those are accepted. Unknown keys belong to other programs and
-are ignored; a known key with an invalid value rejects the bundle, because guessing would label wrongly.
+project. Google's own manifests have trailing commas, so these are accepted. Unknown keys belong to other programs and
+are ignored. If a known key has an invalid value, the bundle is rejected, because a guess could lead to wrong labels.
 """
 
 import dataclasses
@@ -29,12 +29,12 @@ class Manifest:
 
     Attributes:
         model_file: The .tflite file, a path inside the bundle.
-        labels_file: One label per line; None if the model carries its labels.
+        labels_file: The label file, with one label per line; None if the model contains its labels.
         name: The bundle's name.
         version: A PEP 440 version.
-        confidence_threshold: Scores below it should not be reported, 0–1.
+        confidence_threshold: Scores below this should not be reported, 0–1.
         label_thresholds: The same for individual labels.
-        background_label: The label that means that nothing is there.
+        background_label: The label for pictures without any of the other labels.
         sha256: File → SHA-256 in lower-case hex.
         created: When the bundle was made, as written.
     """
@@ -51,14 +51,14 @@ class Manifest:
 
 
 def load_json(text: bytes, source: str) -> Any:
-    """Load JSON as it occurs in practice: with a byte order mark, with trailing commas.
+    """Parse JSON leniently: a byte order mark and trailing commas are accepted.
 
     Args:
         text: The file's bytes.
         source: How to refer to it in errors.
 
     Raises:
-        BundleError: It is not JSON.
+        BundleError: The text is not JSON.
     """
     try:
         decoded = text.decode("utf-8-sig")
@@ -83,7 +83,7 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
         source: How to refer to it in errors.
 
     Raises:
-        BundleError: It is not JSON, has no model file, describes another kind of model, or a value is invalid.
+        BundleError: The text is not JSON, has no model file, describes another kind of model, or has an invalid value.
     """
     values = load_json(text, source)
     if not isinstance(values, dict):
@@ -126,7 +126,7 @@ def is_inside(path: str) -> bool:
 def _get_path(values: Mapping[str, Any], key: str, source: str) -> str | None:
     path = _get_text(values, key, source)
     if path is not None and not is_inside(path):
-        raise BundleError(f"{source}: {key} {path!r} leads out of the bundle; it must be a file inside it")
+        raise BundleError(f"{source}: {key} {path!r} points outside of the bundle; it must be a file inside it")
     return path
 
 
@@ -135,7 +135,7 @@ def _get_text(values: Mapping[str, Any], key: str, source: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
-        raise BundleError(f"{source}: {key} must be a text, not {_describe_value(value)}")
+        raise BundleError(f"{source}: {key} must be a string, not {_describe_value(value)}")
     return value
 
 
@@ -161,13 +161,13 @@ def _check_sha256(value: Any, file: str, source: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise BundleError(f"{source}: sha256 of {file!r} must be 64 hex digits")
     if not is_inside(file):
-        raise BundleError(f"{source}: sha256 lists {file!r}, which leads out of the bundle")
+        raise BundleError(f"{source}: sha256 lists {file!r}, which points outside of the bundle")
     return value.lower()
 
 
 def _describe_value(value: Any) -> str:
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the string {value!r}"
     return {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}.get(
         type(value), f"the number {value}"
     )

@@ -1,12 +1,12 @@
-"""Read what a .tflite file declares: how its graph ends, how its input is normalized, which labels it carries.
+"""Read what a .tflite file declares: how its graph ends, how its input is normalized, which labels it contains.
 
-The data is in two flatbuffers. The slots of the model are those of tensorflow/lite/schema/schema.fbs (identifier TFL3);
-the slots of the metadata, held in the model's buffer TFLITE_METADATA, those of tflite-support's metadata_schema.fbs
-(M001). Associated files are a zip archive appended to the model (TFLite metadata specification).
+The data is in two flatbuffers. The slots of the model are those of tensorflow/lite/schema/schema.fbs (identifier TFL3).
+The slots of the metadata, which is in the model's buffer TFLITE_METADATA, are those of tflite-support's
+metadata_schema.fbs (M001). Associated files are in a zip archive appended to the model (TFLite metadata specification).
 
-Metadata is optional: models in use lack it, or it points nowhere. Then its values are unknown, and the file is still
-read. The graph itself must be consistent: `read_facts` follows every buffer to its end, so a truncated file is
-detected here, cheaply, and not by a runtime that crashes on it.
+Metadata is optional: some models in use have none, or have metadata that points nowhere. The values are then unknown,
+and the file is still read. The graph itself must be consistent: `read_facts` follows every buffer to its end, so a
+truncated file is detected cheaply, before it can crash a runtime.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ MAX_LABEL_FILE_BYTES = 16 * 1024 * 1024
 
 # BuiltinOperator of schema.fbs.
 SOFTMAX, LOGISTIC, MUL = 25, 14, 18
-# Operators that pass scores on unchanged: DEQUANTIZE, RESHAPE, SQUEEZE, QUANTIZE.
+# Operators that do not change scores: DEQUANTIZE, RESHAPE, SQUEEZE, QUANTIZE.
 _PASS_ON = {6, 22, 43, 114}
 # AssociatedFileType and ProcessUnitOptions of metadata_schema.fbs.
 _TENSOR_AXIS_LABELS = 2
@@ -48,11 +48,11 @@ class ModelFacts:
 
     Attributes:
         output_shapes: The shape of each output, as written in the file.
-        gives_probabilities: Its first output comes from SOFTMAX or LOGISTIC, or is a product of such outputs.
-        mean: Of the input normalization (x − mean) / std, one value or one per channel; None if not declared.
+        gives_probabilities: Whether the first output comes from SOFTMAX or LOGISTIC, or is a product of such outputs.
+        mean: The mean of the input normalization (x − mean) / std, one value or one per channel; None if not declared.
         std: See `mean`.
-        score_threshold: Scores below it are not meaningful according to its authors; None if not declared.
-        label_files: The label files of its first output that the metadata lists, in the listed order.
+        score_threshold: Scores below this are meaningless according to the model's authors; None if not declared.
+        label_files: The label files that the metadata lists for the first output, in the listed order.
     """
 
     output_shapes: tuple[tuple[int, ...], ...]
@@ -67,7 +67,7 @@ def read_facts(model: bytes) -> ModelFacts:
     """Read the declarations of a .tflite file.
 
     Raises:
-        MalformedError: It is not a .tflite file, or is damaged or truncated.
+        MalformedError: The file is not a .tflite file, or is damaged or truncated.
     """
     table = read_root(model, b"TFL3")
     # Model: 1 operator_codes, 2 subgraphs, 4 buffers, 6 metadata. Buffer: 0 data. SubGraph: 0 tensors, 2 outputs.
@@ -78,7 +78,7 @@ def read_facts(model: bytes) -> ModelFacts:
     tensors, outputs = subgraphs[0].read_tables(0), subgraphs[0].read_numbers(2, "<i4").tolist()
     if not outputs or not all(0 <= output < len(tensors) for output in outputs):
         raise MalformedError("its graph has no output")
-    # Tensor: 0 shape, 3 name. All tensors are read, not only the outputs, because a file can be truncated anywhere.
+    # Tensor: 0 shape, 3 name. All tensors are read, not only the outputs, because the file may be truncated anywhere.
     shapes = [(tuple(tensor.read_numbers(0, "<i4").tolist()), tensor.read_text(3))[0] for tensor in tensors]
     facts = ModelFacts(
         output_shapes=tuple(shapes[output] for output in outputs),
@@ -90,19 +90,19 @@ def read_facts(model: bytes) -> ModelFacts:
             try:
                 return _add_metadata(facts, buffers[index].tobytes())
             except MalformedError as error:
-                log.warning("the model's metadata cannot be read (%s) and is ignored", error)
+                log.warning("ignoring the model's metadata, which cannot be read: %s", error)
     return facts
 
 
 def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
     """Extract the label file inside a .tflite file.
 
-    If there are several, the English one is used (the language of dashboards and logs), by the metadata's locale and
-    otherwise by its name; then the one without a locale; then the first. If the metadata lists no existing file, the
-    only text file inside is used.
+    If there are several, the English one is used (the language of dashboards and logs), identified by the metadata's
+    locale or else by its name; then the one without a locale; then the first. If the metadata lists no existing file,
+    the only text file inside is used.
 
     Returns:
-        Its name and its bytes, or None if the file carries no labels.
+        The label file's name and bytes, or None if the model contains no labels.
 
     Raises:
         MalformedError: There are several equivalent text files, or the file is damaged or too large.
@@ -110,7 +110,7 @@ def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
     try:
         archive = zipfile.ZipFile(io.BytesIO(model))
     except _ZIP_ERRORS:
-        # No archive is appended; or bytes of the weights look like the end of one.
+        # No archive is appended, or bytes of the weights look like the end of one.
         return None
     with archive:
         files = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
@@ -120,7 +120,7 @@ def extract_labels(model: bytes, facts: ModelFacts) -> tuple[str, bytes] | None:
             return None
         if not listed and len(texts) > 1 and _rank(texts[0]) == _rank(texts[1]):
             raise MalformedError(
-                f"it contains several text files and does not declare which one has the labels: {', '.join(files)}"
+                f"it contains several text files but does not declare which one has the labels: {', '.join(files)}"
             )
         name = (listed or texts)[0].name
         if files[name].file_size > MAX_LABEL_FILE_BYTES:
@@ -141,11 +141,11 @@ def _rank(file: LabelFileEntry) -> int:
 
 
 def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
-    """Return whether a tensor comes from SOFTMAX or LOGISTIC, directly or through operators that pass it on.
+    """Return whether a tensor comes from SOFTMAX or LOGISTIC, possibly through operators that do not change it.
 
-    A product of such outputs counts too: a head lowers its scores that way for pictures unlike its training pictures.
+    A product of such outputs also counts: a head uses one to lower the scores of pictures unlike those in training.
     """
-    # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater counts (schema.fbs).
+    # OperatorCode: 0 deprecated_builtin_code, 3 builtin_code; the greater value is the valid one (schema.fbs).
     codes = [max(code.read_integer(0, "b"), code.read_integer(3, "i")) for code in model.read_tables(1)]
     producers: dict[int, tuple[int, list[int]]] = {}
     # SubGraph: 3 operators. Operator: 0 opcode_index, 1 inputs, 2 outputs.
@@ -156,7 +156,7 @@ def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
         producers |= dict.fromkeys(operator.read_numbers(2, "<i4").tolist(), (codes[index], inputs))
     pending = [output]
     while pending:
-        # Each step removes the operator it followed, so that a cyclic graph ends too.
+        # Each step removes the operator that it followed, so that the loop ends even if the graph is cyclic.
         code, inputs = producers.pop(pending.pop(), (None, []))
         if code in _PASS_ON and inputs:
             pending += inputs[:1]

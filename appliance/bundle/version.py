@@ -9,7 +9,7 @@ def is_version(text: str) -> bool:
 
 
 def is_newer(version: str | None, than: str | None) -> bool:
-    """Return whether both are versions and the first is the newer one; a model without a version is neither."""
+    """Return whether both are versions and the first is newer; without a version, a model is never newer."""
     first, second = _parse(version), _parse(than)
     return first is not None and second is not None and first > second
 

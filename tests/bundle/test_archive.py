@@ -22,10 +22,10 @@ def entry_info(name: str, mode: int = 0) -> zipfile.ZipInfo:
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (entry_info("../evil.txt"), "leads out of the bundle"),
-        (entry_info("a/../../evil.txt"), "leads out of the bundle"),
-        (entry_info("/etc/evil.txt"), "leads out of the bundle"),
-        (entry_info("C:evil.txt"), "leads out of the bundle"),
+        (entry_info("../evil.txt"), "points outside of the bundle"),
+        (entry_info("a/../../evil.txt"), "points outside of the bundle"),
+        (entry_info("/etc/evil.txt"), "points outside of the bundle"),
+        (entry_info("C:evil.txt"), "points outside of the bundle"),
         (entry_info("link", stat.S_IFLNK | 0o777), "is a link"),
         (entry_info("pipe", stat.S_IFIFO | 0o600), "neither a file nor a folder"),
         (entry_info("./dict.txt"), "twice"),

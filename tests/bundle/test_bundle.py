@@ -210,7 +210,7 @@ def test_missing_files_of_the_manifest_are_rejected(tmp_path):
     assert_rejected(folder, "modelFile 'model.tflite' is missing")
     assert_rejected(
         write_tiny(tmp_path / "sums", manifest=manifest_text(sha256={"more.bin": "0" * 64})),
-        "'more.bin', which its sha256 lists, is missing",
+        "'more.bin' is listed in sha256 but missing",
     )
 
 

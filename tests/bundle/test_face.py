@@ -1,4 +1,4 @@
-"""The public face of appliance.bundle."""
+"""The public interface of appliance.bundle."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The flatbuffer reader: fields and defaults, and no offset that leads out of the bytes is followed."""
+"""The flatbuffer reader: fields and defaults, and no offset that points outside of the bytes is followed."""
 
 import struct
 
@@ -9,7 +9,7 @@ from appliance.bundle.flatbuffer import MalformedError, read_root
 
 
 def example() -> bytes:
-    """A table of identifier TEST: 0 a number, 1 a string, 2 a vector of floats, 3 absent."""
+    """Return a table with identifier TEST: 0 a number, 1 a string, 2 a vector of floats, 3 absent."""
     builder = flatbuffers.Builder(64)
     name = builder.CreateString("größe")
     builder.StartVector(4, 2, 4)
@@ -43,12 +43,12 @@ def test_an_offset_before_the_beginning_is_not_followed():
     data = bytearray(example())
     position = struct.unpack_from("<I", data)[0]
     struct.pack_into("<i", data, position, position + 4)
-    with pytest.raises(MalformedError, match="leads out"):
+    with pytest.raises(MalformedError, match="points outside"):
         read_root(bytes(data), b"TEST").read_text(1)
 
 
 def test_an_offset_and_a_length_beyond_the_end_are_not_followed():
-    with pytest.raises(MalformedError, match="leads out"):
+    with pytest.raises(MalformedError, match="points outside"):
         read_root(b"\xff\xff\xff\x7fTEST", b"TEST").read_text(1)
     data = bytearray(example())
     data[data.index("größe".encode()) - 4] = 0xFF

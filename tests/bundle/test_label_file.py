@@ -1,4 +1,4 @@
-"""Label files as they occur in practice, and files that are none."""
+"""Label files as they occur in practice, and files that are not label files."""
 
 import pytest
 
