@@ -1,8 +1,8 @@
 """Run a model with the TFLite runtime: LiteRT, or its predecessor tflite-runtime.
 
 Both are the same interpreter under two names; which one can be installed depends on the system. Only this module
-distinguishes them. The model is passed as bytes, not as a path: if another program rewrote a mapped file in place, the
-process would end with a bus error.
+distinguishes them. The model is passed as bytes, not as a path, because the process would end with a bus error if
+another program rewrote a mapped file in place.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from appliance.errors import BundleError, RuntimeMissingError, suggest_install
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An input or output: value = (stored − zero_point) · scale if it is quantized, scale 0 if it is not."""
+    """An input or output: value = (stored − zero_point) · scale if it is quantized; scale is 0 if it is not."""
 
     index: int
     shape: tuple[int, ...]
@@ -30,8 +30,8 @@ class LoadedModel:
 
     Attributes:
         runtime: The runtime's name and version.
-        inputs: In the model's order.
-        outputs: In the model's order.
+        inputs: The inputs in the model's order.
+        outputs: The outputs in the model's order.
     """
 
     def __init__(self, model: bytes, display_name: str, runtime: str, threads: int) -> None:
@@ -41,7 +41,7 @@ class LoadedModel:
             model: The bytes of a .tflite file.
             display_name: How to refer to the model in errors.
             runtime: auto (LiteRT if it works, else tflite-runtime), litert or tflite-runtime.
-            threads: For the runtime's kernels.
+            threads: The number of threads for the runtime's kernels.
 
         Raises:
             BundleError: The runtime rejects the model.
@@ -54,19 +54,19 @@ class LoadedModel:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             raise BundleError(f"{display_name} cannot be loaded by {self.runtime}: {_format_reason(error)}") from error
-        # Reading the details costs more than an inference of a small model, so it is done once.
+        # Reading the details takes longer than an inference of a small model, so it is done only once.
         self.inputs = tuple(_parse_tensor(details) for details in self._interpreter.get_input_details())
         self.outputs = tuple(_parse_tensor(details) for details in self._interpreter.get_output_details())
 
     def write(self, values: np.ndarray) -> None:
-        """Copy the first input in; shape and dtype as in `inputs[0]`."""
+        """Copy values into the first input; they must have the shape and dtype of `inputs[0]`."""
         self._interpreter.set_tensor(self.inputs[0].index, values)
 
     def invoke(self) -> None:
         """Run the model on the written input.
 
         Raises:
-            BundleError: It does not run.
+            BundleError: The model cannot be run.
         """
         try:
             self._interpreter.invoke()
@@ -83,7 +83,7 @@ class LoadedModel:
 
 def _parse_tensor(details: dict[str, Any]) -> Tensor:
     scale, zero_point = details["quantization"]
-    # The signature has −1 for a dynamic dimension; a batch of any size is run with one picture.
+    # The signature has −1 for a dynamic dimension; a dynamic batch size is acceptable, and is used with one picture.
     signature = details.get("shape_signature", details["shape"])
     resizable = bool((np.asarray(signature)[1:] < 0).any())
     shape = tuple(int(size) for size in details["shape"])
@@ -91,7 +91,7 @@ def _parse_tensor(details: dict[str, Any]) -> Tensor:
 
 
 def _format_reason(error: Exception) -> str:
-    """Return the runtime's message on one line, without its advice and its final full stop."""
+    """Return the runtime's message on one line, without its advice and its final period."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "See instructions" not in line]
     return "; ".join(lines).rstrip(".") or type(error).__name__
 
@@ -115,7 +115,7 @@ def _import_litert() -> tuple[Any, str]:
     except ImportError as error:
         raise RuntimeMissingError(f"LiteRT is not installed ({error}); install the package ai-edge-litert") from error
     except OSError as error:
-        # Its native library is loaded explicitly; on a system with an older C library that fails here.
+        # LiteRT loads its native library explicitly, which fails here on a system with an older C library.
         raise RuntimeMissingError(f"LiteRT does not work on this system ({error}); install tflite-runtime") from error
     return Interpreter, f"LiteRT {getattr(ai_edge_litert, '__version__', '')}".strip()
 
@@ -124,7 +124,7 @@ def _import_tflite_runtime() -> tuple[Any, str]:
     # With numpy 2 its import succeeds, and Interpreter(…) then raises SystemError.
     if int(np.__version__.split(".")[0]) >= 2:
         raise RuntimeMissingError(
-            f"tflite-runtime needs numpy 1, and numpy {np.__version__} is installed; install numpy<2, or use LiteRT"
+            f"tflite-runtime needs numpy 1, but numpy {np.__version__} is installed; install numpy<2, or use LiteRT"
         )
     try:
         import tflite_runtime

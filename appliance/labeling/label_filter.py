@@ -1,8 +1,9 @@
-"""Decide which labels of a frame count: thresholds, allow and deny, the background label, max_results.
+"""Decide which labels of a frame are reported: thresholds, allow and deny, the background label, max_results.
 
-The rules are those of the TFLite Task Library. A threshold keeps score ≥ threshold. Thresholds exist at levels: the one
-set over MQTT, else the settings', else the bundle's, else 0.5; at each level a label's own threshold overrides the
-common one. A name that the model has twice (ImageNet has two cranes) refers to both labels.
+The rules are those of the TFLite Task Library. A label passes if its score ≥ its threshold. The threshold comes from
+the first level that has one: MQTT, then the settings, then the bundle, then the default of 0.5. At each level, a
+label's own threshold overrides the common one. If the model has a name twice (ImageNet has two cranes), the name refers
+to both labels.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,25 +20,25 @@ DEFAULT_THRESHOLD = 0.5
 
 
 class LabelFilter:
-    """The options in force for one model. It is immutable: a changed threshold needs a new filter.
+    """The effective options for one model. A filter is immutable, so a changed threshold requires a new one.
 
     Attributes:
-        threshold: The common threshold in force.
-        thresholds: (labels,) float32, the threshold in force for each label.
-        reportable: (labels,) bool, False if allow, deny or the background label excludes a label.
+        threshold: The effective common threshold.
+        thresholds: (labels,) float32, the effective threshold of each label.
+        reportable: (labels,) bool, False for labels that are excluded by allow, by deny, or as the background label.
     """
 
     def __init__(self, bundle: Bundle, settings: LabelerSettings, threshold: float | None = None) -> None:
-        """Combine the options of the bundle, of the settings and of MQTT.
+        """Combine the options from the bundle, the settings and MQTT.
 
         Args:
-            bundle: The model's labels and its own thresholds.
+            bundle: The bundle, with the model's labels and thresholds.
             settings: The labeler section.
             threshold: The threshold set over MQTT, 0–1; None if it is not set.
 
         Raises:
             LabelOptionError: An option refers to a label that the model does not have, leaves no label to report, or
-                is out of bounds.
+                is out of range.
         """
         self._labels = bundle.labels
         self._max_results = settings.max_results
@@ -80,7 +81,7 @@ class LabelFilter:
         """
         passing = (scores >= self._minimum_scores).nonzero()[0]
         if len(passing) > 1:
-            # A stable sort keeps the order of the indexes of equal scores.
+            # A stable sort keeps labels with equal scores in the order of their indexes.
             passing = passing[np.argsort(-scores[passing], kind="stable")]
         if self._max_results != -1:
             passing = passing[: self._max_results]
@@ -100,7 +101,7 @@ class LabelFilter:
 
 def _check(settings: LabelerSettings, threshold: float | None, bundle: Bundle) -> None:
     if settings.allow and settings.deny:
-        raise LabelOptionError("allow and deny exclude each other; keep one of them")
+        raise LabelOptionError("allow and deny are mutually exclusive; keep one of them")
     if settings.max_results != -1 and settings.max_results < 1:
         raise LabelOptionError(f"max_results must be 1 or more, or -1 for all, not {settings.max_results}")
     own = [(f"the threshold of {label!r}", value) for label, value in settings.thresholds.items()]

@@ -1,15 +1,15 @@
-"""Label pictures: a picture's pixels → a score for each label.
+"""Label pictures: compute a score for each label from a picture's pixels.
 
-A Labeler holds one loaded model and one view of the frames. Callers may rely on this: whatever the model stores (uint8,
-int8, float32, probabilities or logits), scores are probabilities from 0 to 1, one for each label, in order.
+A Labeler has one loaded model and one view of the frames. Whatever the model stores (uint8, int8, float32,
+probabilities or logits), callers always get probabilities from 0 to 1, one for each label, in order.
 
 Whether an output contains logits is decided once, when the model is loaded:
 
-1. A graph whose first output comes from SOFTMAX or LOGISTIC (through DEQUANTIZE, QUANTIZE, RESHAPE, SQUEEZE) gives
-   probabilities, and so does a product of such outputs. So multi-label (sigmoid) outputs are not changed.
-2. Otherwise, a quantized output that cannot store anything outside 0–1 gives probabilities.
-3. Otherwise, a float output gives probabilities if those of the trial run are in 0–1 and add up to 1.
-4. Otherwise it gives logits: softmax is applied (the logistic function if there is a single output).
+1. If the first output comes from SOFTMAX or LOGISTIC (possibly through DEQUANTIZE, QUANTIZE, RESHAPE or SQUEEZE), or is
+   a product of such outputs, it contains probabilities. So multi-label (sigmoid) outputs are not changed.
+2. Otherwise, a quantized output that cannot store values outside of 0–1 contains probabilities.
+3. Otherwise, a float output contains probabilities if its values in the trial run are in 0–1 and add up to 1.
+4. Otherwise, the output contains logits, and softmax is applied (the logistic function if there is a single output).
 """
 
 import time
@@ -32,26 +32,26 @@ class Labeler:
     """A loaded model that labels pictures. Belongs to one thread at a time.
 
     Attributes:
-        bundle: The bundle it was made from.
+        bundle: The bundle that the model came from.
         identity: The bundle's name, version and hash.
-        labels: In the order of the scores.
+        labels: The labels in the order of the scores.
         runtime: The runtime's name and version, such as "LiteRT 2.3.0".
         input_px: (width, height) of the model's input.
         inference_ms: Wall time of the last invoke(), in milliseconds.
     """
 
     def __init__(self, bundle: Bundle, *, runtime: str = "auto", threads: int = 1, view: View = _WHOLE_PICTURE) -> None:
-        """Load the model and run it once, so that the first frame takes no longer than the next ones.
+        """Load the model and run it once, so that the first frame takes no longer than the following ones.
 
         Args:
             bundle: The model and its labels.
             runtime: auto, litert or tflite-runtime.
-            threads: For the runtime's kernels.
+            threads: The number of threads for the runtime's kernels.
             view: Orientation and region of the frames.
 
         Raises:
-            BundleError: The model cannot be loaded or run, is no image classifier, or the number of its outputs is not
-                the number of labels.
+            BundleError: The model cannot be loaded or run, is not an image classifier, or does not have one output for
+                each label.
             RuntimeMissingError: The runtime is not installed or does not work on this system.
         """
         self.bundle = bundle
@@ -85,14 +85,14 @@ class Labeler:
             (labels,) float32, probabilities from 0 to 1; the array belongs to the caller.
 
         Raises:
-            BundleError: The model does not run.
+            BundleError: The model cannot be run.
         """
         self.prepare(pixels)
         self.invoke()
         return self.read_scores()
 
     def prepare(self, pixels: np.ndarray) -> None:
-        """Run the first stage of score(): crop, resize and turn the picture, and pass it to the runtime."""
+        """Run the first stage of score(): crop, resize and rotate the picture, and pass it to the runtime."""
         self._model.write(self._preparer.prepare(pixels))
 
     def invoke(self) -> None:
@@ -166,7 +166,7 @@ def _build_dequantization_table(output: Tensor) -> np.ndarray | None:
     if output.dtype == np.float32:
         return None
     stored = np.arange(256, dtype=np.uint8).view(output.dtype).astype(np.float64)
-    # Without quantization the byte itself is the value; that cannot be a probability, so it becomes a logit.
+    # Without quantization, the byte itself is the value; it cannot be a probability, so it is treated as a logit.
     table: np.ndarray = ((stored - output.zero_point) * (output.scale or 1.0)).astype(np.float32)
     return table
 

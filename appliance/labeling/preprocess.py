@@ -1,10 +1,11 @@
-"""Turn a camera frame into the model's input: orientation, region, resize, normalization.
+"""Convert a camera frame to the model's input: orientation, region, resize, normalization.
 
-The result is defined as follows: turn the frame upright (rotation, then flips), cut out the region and stretch it to
-the input size, bilinearly without antialiasing (half-pixel centers); models in use keep their published accuracy with
-that, and lose it with an antialiased resize. The steps run in another order, which costs a tenth: the region is mapped
-back onto the frame as delivered and cut out as a view, resized, and only the small picture is turned. Bilinear
-interpolation treats both axes and both ends alike, so the result is the same within rounding.
+The result is defined as follows: turn the frame upright (rotation, then flips), cut out the region, and stretch it to
+the input size, bilinearly without antialiasing (half-pixel centers). Existing models keep their published accuracy with
+this resize; an antialiased one lowers it. The steps run in a different order, which takes a tenth of the time: the
+region is mapped back onto the frame as delivered, cut out without copying, and resized, and only the small picture is
+rotated and flipped. Bilinear interpolation treats both axes and both ends alike, so the result is the same except for
+rounding.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from appliance.imaging.view import View
 
-# For such a small picture, OpenCV's thread pool gains nothing and costs time on other cores.
+# For pictures of the model's input size, OpenCV's thread pool saves no time, and it uses time on other cores.
 cv2.setNumThreads(1)
 
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -25,36 +26,36 @@ def turn_upright(pixels: np.ndarray, view: View) -> np.ndarray:
 
     Args:
         pixels: (height, width, 3) uint8.
-        view: Its orientation.
+        view: The picture's orientation.
 
     Returns:
-        The turned picture; `pixels` itself if the view has neither a rotation nor a flip.
+        The upright picture; `pixels` itself if the view has neither a rotation nor a flip.
     """
-    turned: Any = pixels
+    result: Any = pixels
     if view.rotation:
-        turned = cv2.rotate(turned, _ROTATIONS[view.rotation])
+        result = cv2.rotate(result, _ROTATIONS[view.rotation])
     flip = _flip_code(view)
     if flip is not None:
-        turned = cv2.flip(turned, flip)
-    upright: np.ndarray = turned
+        result = cv2.flip(result, flip)
+    upright: np.ndarray = result
     return upright
 
 
 def crop(pixels: np.ndarray, view: View) -> np.ndarray:
-    """Return the upright region of a frame: exactly the pixels that the model receives before the resize.
+    """Return the upright region of a frame: exactly the pixels that are then resized for the model.
 
     Args:
         pixels: (height, width, 3) uint8, as delivered by the camera.
         view: Orientation and region.
 
     Returns:
-        (height, width, 3) uint8; a view of `pixels` if nothing is turned.
+        (height, width, 3) uint8; shares memory with `pixels` unless rotated or flipped.
     """
     return turn_upright(pixels[map_region(view, pixels.shape[:2])], view)
 
 
 class Preprocessor:
-    """Makes inputs of one shape from frames with one view; each call reuses the buffers of the previous one."""
+    """Converts frames with one view to inputs of one shape; each call reuses the buffers of the previous one."""
 
     def __init__(
         self,
@@ -69,16 +70,16 @@ class Preprocessor:
         Args:
             view: Orientation and region of the frames.
             size_px: (width, height) of the input.
-            dtype: uint8 gets the pixels unchanged, int8 the pixels − 128 (both quantized forms are trained for that:
-                their scale includes the normalization), float32 (pixels − mean) / std.
+            dtype: uint8 gets the pixels unchanged, int8 gets the pixels − 128 (quantized models expect this, because
+                their scale already includes the normalization), and float32 gets (pixels − mean) / std.
             mean: One value, or one per channel; 127.5 by default (float32 only).
             std: See `mean`.
         """
         width, height = size_px
-        turned = view.rotation in (90, 270)
+        swaps_sides = view.rotation in (90, 270)
         self._view = view
         self._flip = _flip_code(view)
-        self._resized = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
+        self._resized = np.empty((width, height, 3) if swaps_sides else (height, width, 3), np.uint8)
         self._rotated = np.empty((height, width, 3), np.uint8)
         self._flipped = np.empty((height, width, 3), np.uint8)
         self._input = np.empty((1, height, width, 3), dtype)
@@ -86,7 +87,7 @@ class Preprocessor:
         self._region: tuple[tuple[int, ...], tuple[slice, slice]] | None = None
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """Make the input for one frame.
+        """Convert one frame to an input.
 
         Args:
             pixels: (height, width, 3) uint8 RGB, as delivered by the camera; its size may change between frames.
@@ -106,7 +107,7 @@ class Preprocessor:
         if self._table is not None:
             cv2.LUT(small, self._table, dst=self._input[0])
         elif self._input.dtype == np.int8:
-            # Inverting the highest bit subtracts 128 in two's complement.
+            # Toggling the high bit subtracts 128 in two's complement.
             np.bitwise_xor(small, 0x80, out=self._input[0].view(np.uint8))
         else:
             unchanged: np.ndarray = small[np.newaxis]
@@ -122,13 +123,13 @@ def map_region(view: View, frame_px: tuple[int, ...]) -> tuple[slice, slice]:
         frame_px: (height, width) of the frame.
 
     Returns:
-        Slices of rows and columns; at least one pixel each, never outside the frame.
+        Slices of rows and columns; at least one pixel each, never outside of the frame.
     """
     height, width = frame_px[::-1] if view.rotation in (90, 270) else frame_px
     x, y, part_width, part_height = view.region or (0.0, 0.0, 1.0, 1.0)
     left, right = _round_span(x, part_width, width)
     top, bottom = _round_span(y, part_height, height)
-    # Inverted in the opposite order: the flips, then the rotation.
+    # Undone in reverse order: the flips, then the rotation.
     if view.hflip:
         left, right = width - right, width - left
     if view.vflip:
@@ -148,12 +149,12 @@ def _round_span(start: float, length: float, size_px: int) -> tuple[int, int]:
 
 
 def _flip_code(view: View) -> int | None:
-    """Return OpenCV's code: 1 left and right, 0 top and bottom, −1 both; None for no flip."""
+    """Return OpenCV's code: 1 for left and right, 0 for top and bottom, −1 for both; None for no flip."""
     return {(False, False): None, (True, False): 1, (False, True): 0, (True, True): -1}[view.hflip, view.vflip]
 
 
 def _build_normalization_table(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> np.ndarray:
-    """Compute (x − mean) / std of each of the 256 pixel values: exact and a single pass; (1, 256, 3) float32."""
+    """Compute (x − mean) / std of all 256 pixel values, (1, 256, 3) float32: exact, and applied in one pass."""
     values = np.arange(256, dtype=np.float64)[:, np.newaxis]
     table = (values - np.asarray(mean or (127.5,))) / np.asarray(std or (127.5,))
     return np.ascontiguousarray(np.broadcast_to(table, (256, 3))[np.newaxis], np.float32)

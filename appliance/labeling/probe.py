@@ -1,12 +1,12 @@
-"""Try a bundle in a separate process before it may affect the daemon.
+"""Test a bundle in a separate process before it can affect the daemon.
 
-A .tflite file is a program for native code, and a bad file can end the process that loads it: by a crash, an endless
-loop or by using all memory. So a fresh interpreter (never a fork, because the daemon has threads) loads the bundle and
-labels a few pictures. It has limits on wall time, processor time, memory and written bytes, no core dump, none of the
-daemon's descriptors or secrets, a low priority, and is the first process to be killed if the system runs out of memory.
+A .tflite file is a program for native code, and a bad file can take down the process that loads it: by a crash, an
+endless loop, or by using all memory. So a new interpreter (never a fork, because the daemon has threads) loads the
+bundle and labels a few pictures. It has limits on wall time, processor time, memory and written bytes, no core dump,
+none of the daemon's descriptors or secrets, and a low priority. If the system runs out of memory, it is killed first.
 
-There are three outcomes: the bundle is good; the bundle is at fault (BundleError: it should be rejected); it could not
-be tried (ProbeError, RuntimeMissingError: this proves nothing about the bundle, which may be tried again).
+There are three outcomes: the bundle is good; the bundle is at fault and should be rejected (BundleError); or the bundle
+could not be tested (ProbeError, RuntimeMissingError), which proves nothing about it, so it may be tested again.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ _SCORE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits on a bundle while it is tried.
+    """The limits on a bundle while it is tested.
 
     Attributes:
-        time_s: Of everything, including the start of the interpreter.
-        memory_bytes: Beyond what Python, numpy and OpenCV use by themselves (which differs between machines). The
-            models in common use need 5 to 15 MB of it.
+        time_s: Time for the whole test, including the start of the interpreter.
+        memory_bytes: Memory beyond what Python, numpy and OpenCV use by themselves (which differs between machines).
+            Common models need 5 to 15 MB.
     """
 
     time_s: float = 30.0
@@ -59,12 +59,12 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The result of a good bundle, which gave a score from 0 to 1 for each label on every picture.
+    """The result for a good bundle, whose model returned a score from 0 to 1 for each label on every picture.
 
     Attributes:
-        identity: The model.
+        identity: The identity of the model.
         invoke_ms: The median wall time of one inference in the probe.
-        runtime: The name and version of the runtime that ran it.
+        runtime: The name and version of the runtime that ran the model.
     """
 
     identity: ModelIdentity
@@ -94,12 +94,12 @@ def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", 
         bundle: A folder, a .zip or a .tflite.
         limits: The limits on the child process.
         runtime: auto, litert or tflite-runtime.
-        threads: For the runtime's kernels.
+        threads: The number of threads for the runtime's kernels.
 
     Raises:
-        BundleError: The bundle is at fault; the message states how.
+        BundleError: The bundle is at fault; the message states why.
         RuntimeMissingError: No TFLite runtime works on this system.
-        ProbeError: It could not be tried; the bundle is not at fault.
+        ProbeError: The bundle could not be tested; it may be good.
     """
     request = {"bundle": str(bundle.absolute()), "runtime": runtime, "threads": threads, **asdict(limits)}
     command = [sys.executable, "-P", "-m", "appliance.labeling.probe", json.dumps(request)]
@@ -110,10 +110,10 @@ def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", 
             messages = output.read(MAX_WRITTEN_BYTES).decode(errors="replace")
     except OSError as error:
         raise ProbeError(
-            f"{bundle} could not be tried: no process can be started ({describe_os_error(error)})"
+            f"{bundle} could not be tested: no process can be started ({describe_os_error(error)})"
         ) from error
     if messages.strip():
-        log.debug("while %s was tried: %s", bundle, messages.strip()[-2000:])
+        log.debug("output of the test of %s: %s", bundle, messages.strip()[-2000:])
     return _classify(bundle, limits, _ChildExit(status, answer, messages))
 
 
@@ -122,7 +122,7 @@ def _run(command: list[str], folder: str, output: IO[bytes], time_s: float) -> t
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     package = str(Path(__file__).parents[2])
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environ.get("PYTHONPATH"))))
-    # One thread each, because OpenBLAS otherwise allocates memory for every core. TMPDIR is removed with the folder.
+    # One thread each, because OpenBLAS otherwise allocates memory for every core. TMPDIR is a folder that is removed.
     environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder}
     child = subprocess.Popen(
         command,
@@ -147,7 +147,7 @@ def _run(command: list[str], folder: str, output: IO[bytes], time_s: float) -> t
 
 
 def _classify(bundle: Path, limits: Limits, exit_: _ChildExit) -> ProbeResult:
-    """Return the result of a good bundle, or raise the error that the child's exit indicates."""
+    """Return the result for a good bundle, or raise the error that the child's exit indicates."""
     too_much_memory = f"{bundle} needs more memory than {limits.memory_bytes // MIB} MB"
     status = exit_.status
     if status is None or -status in _TIMEOUTS:
@@ -155,16 +155,16 @@ def _classify(bundle: Path, limits: Limits, exit_: _ChildExit) -> ProbeResult:
     if -status in _CRASHES:
         if "bad_alloc" in exit_.messages:
             raise BundleError(too_much_memory)
-        raise BundleError(f"{bundle} crashed the process that tried it (signal {signal.Signals(-status).name})")
+        raise BundleError(f"{bundle} crashed the process that tested it (signal {signal.Signals(-status).name})")
     if status < 0:
         raise ProbeError(
-            f"{bundle} could not be tried: its process was killed from outside (signal {-status}); try again"
+            f"{bundle} could not be tested: its process was killed from outside (signal {-status}); try again"
         )
     try:
         answer: dict[str, Any] = json.loads(exit_.answer)
     except ValueError:
         last = (exit_.messages.strip().splitlines() or [f"status {status}"])[-1]
-        raise ProbeError(f"{bundle} could not be tried: {last}") from None
+        raise ProbeError(f"{bundle} could not be tested: {last}") from None
     if answer.get("memory"):
         raise BundleError(too_much_memory)
     for key, error in (("refused", BundleError), ("missing", RuntimeMissingError), ("failed", ProbeError)):
@@ -176,8 +176,8 @@ def _classify(bundle: Path, limits: Limits, exit_: _ChildExit) -> ProbeResult:
 # In the child
 
 
-def _try_bundle(request: dict[str, Any]) -> dict[str, Any]:
-    """Confine this process, then try the bundle; return the answer for _classify."""
+def _test_bundle(request: dict[str, Any]) -> dict[str, Any]:
+    """Confine this process, then test the bundle; return the answer for _classify."""
     _limit_time(request["time_s"], request["threads"])
     from appliance.bundle.bundle import read_bundle
     from appliance.labeling.labeler import Labeler
@@ -187,7 +187,7 @@ def _try_bundle(request: dict[str, Any]) -> dict[str, Any]:
     try:
         bundle = read_bundle(Path(request["bundle"]))
         _limit_memory(request["memory_bytes"])
-        # The runtime does not report why it failed. If the C library denied it memory, errno still has the reason.
+        # The runtime does not report why it failed. If the C library denied it memory, errno still contains the reason.
         raw_errno().contents.value = 0
         labeler = Labeler(bundle, runtime=request["runtime"], threads=request["threads"])
         invoke_ms = _label_pictures(labeler, request["bundle"])
@@ -215,13 +215,13 @@ def _label_pictures(labeler: Any, display_name: str) -> float:
     for kind, pixels in {"noisy": noise, **plain}.items():
         scores = labeler.score(pixels)
         if scores.shape != (len(labeler.labels),):
-            raise BundleError(f"{display_name} gives {scores.size} scores for {len(labeler.labels)} labels")
+            raise BundleError(f"{display_name} returns {scores.size} scores for {len(labeler.labels)} labels")
         if not np.isfinite(scores).all():
-            raise BundleError(f"{display_name} gives scores that are not numbers, for a {kind} picture")
+            raise BundleError(f"{display_name} returns scores that are not numbers for a {kind} picture")
         for score in (scores.min(), scores.max()):
             if not -_SCORE_TOLERANCE <= score <= 1 + _SCORE_TOLERANCE:
                 raise BundleError(
-                    f"{display_name} gives a score of {score:.3g} for a {kind} picture; scores must be from 0 to 1"
+                    f"{display_name} returns a score of {score:.3g} for a {kind} picture; scores must be from 0 to 1"
                 )
     times_ms = []
     for _ in range(RUNS):
@@ -231,8 +231,8 @@ def _label_pictures(labeler: Any, display_name: str) -> float:
 
 
 def _limit_time(time_s: float, threads: int) -> None:
-    """Set the limits that apply from the first moment, even after the parent was killed."""
-    signal.alarm(int(time_s) + 5)  # ends the process by itself, in native code too
+    """Set the limits that apply from the start, and even if the parent is killed."""
+    signal.alarm(int(time_s) + 5)  # ends the process without the parent, also in native code
     cpu_s = int(time_s * threads) + 1
     _set_limit(resource.RLIMIT_CPU, cpu_s)
     _set_limit(resource.RLIMIT_CORE, 0)
@@ -256,7 +256,7 @@ def _set_limit(kind: int, value: int) -> None:
 
 
 if __name__ == "__main__":
-    # The answer has its own descriptor, so that native code's output cannot corrupt it.
+    # The answer is written to a separate descriptor, so that native code's output cannot corrupt it.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
-        json.dump(_try_bundle(json.loads(sys.argv[1])), out)
+        json.dump(_test_bundle(json.loads(sys.argv[1])), out)

@@ -1,10 +1,10 @@
-"""Turn the scores of successive frames into events: a label starts, and later ends.
+"""Convert the scores of successive frames to events: a label starts, and later ends.
 
-A label starts after `start_frames` frames in a row at or above its threshold. It ends once it has been below
-threshold − hysteresis for `end_after_s`, counted from the first frame below, because the time between two frames was
-not observed. It does not start again within `cooldown_s` of its end. Scores between the two thresholds keep a started
-label open and reset the count of a label that has not started. Time is a parameter and monotonic for durations; the
-wall clock of a frame is only copied into the events.
+A label starts after `start_frames` consecutive frames at or above its threshold. It ends when it has been below
+threshold − hysteresis for `end_after_s`, measured from the first such frame, because the time between two frames was
+not observed. It does not start again within `cooldown_s` of its end. A score between these two limits keeps a started
+label open, and resets the count of a label that has not started. Callers pass the time: monotonic for durations;
+wall-clock time is only copied into the events.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ class Event:
     """A label that started or ended; both events have the same `id`.
 
     Attributes:
-        id: Unique over devices and time.
+        id: Unique across devices and restarts.
         type: Whether this is the start or the end.
         label: The label's name.
-        score: Its score in the frame that caused this event (for an end: in the last frame of the label).
-        peak_score: Its greatest score since the start.
-        started: When it started, seconds since 1970 UTC: the time of the frame that completed the start.
-        ended: When it was last seen at or above threshold − hysteresis; None for a start.
-        reason: Why it ended if not because of its score: stop, swap, restart, running (was switched off), camera
-            (is unavailable).
+        score: The label's score in the frame that caused this event (for an end, in the last frame of the label).
+        peak_score: The label's highest score since the start.
+        started: When the label started, seconds since 1970 UTC: the time of the frame that reached start_frames.
+        ended: The time of the last frame at or above threshold − hysteresis; None for a start.
+        reason: Why the label ended, if not because of its score: stop, swap, restart, running (turned off), camera
+            (unavailable).
     """
 
     id: str
@@ -44,7 +44,16 @@ class Event:
 
 @dataclass(slots=True)
 class _OpenEvent:
-    """A label that has started and not ended; `below_since_s` is monotonic, None while the label is seen."""
+    """A label that has started but not ended.
+
+    Attributes:
+        id: As in Event.
+        started: As in Event.
+        score: As in Event.
+        peak_score: As in Event.
+        seen: The time of the last frame at or above threshold − hysteresis, seconds since 1970 UTC.
+        below_since_s: The monotonic time of the first frame below that limit; None while the score is not below it.
+    """
 
     id: str
     started: float
@@ -55,15 +64,15 @@ class _OpenEvent:
 
 
 class Tracker:
-    """Tracks every label of one model. Not thread-safe: it belongs to the labeling thread."""
+    """Tracks every label of one model. Not thread-safe; only the labeling thread uses it."""
 
     def __init__(self, labels: Sequence[str], settings: EventSettings, new_id: Callable[[], str]) -> None:
-        """Start without an open event.
+        """Start with no open events.
 
         Args:
             labels: The model's labels, in the order of its output.
             settings: The events section.
-            new_id: Creates the id of each start.
+            new_id: Returns a new event id.
         """
         self._labels = labels
         self._settings = settings
@@ -74,7 +83,7 @@ class Tracker:
 
     @property
     def open_labels(self) -> list[str]:
-        """The labels that have started and not ended, in the order in which they started."""
+        """The labels that have started but not ended, in the order in which they started."""
         return [self._labels[index] for index in self._open]
 
     @property
@@ -83,7 +92,7 @@ class Tracker:
         return {event.id: event.peak_score for event in self._open.values()}
 
     def use_settings(self, settings: EventSettings) -> None:
-        """Apply other settings from the next frame on; open events stay open."""
+        """Apply different settings from the next frame on; open events stay open."""
         self._settings = settings
 
     def update(self, scores: np.ndarray, thresholds: np.ndarray, time: float, monotonic_s: float) -> list[Event]:
@@ -91,14 +100,15 @@ class Tracker:
 
         Args:
             scores: (labels,) float; −inf for labels that are filtered out (0 would reach a threshold of 0).
-            thresholds: (labels,) float, the threshold in force for each label.
+            thresholds: (labels,) float, the effective threshold of each label.
             time: The frame's time, seconds since 1970 UTC.
             monotonic_s: The same moment on the monotonic clock, in seconds.
 
         Returns:
-            The events that this frame ended and started, ends first.
+            The events that ended and started with this frame, ends first.
         """
-        # Few labels are above their thresholds at once; only those are counted, so 1,000 labels cost as much as 5.
+        # Few labels are above their thresholds at once, and only those are counted, so 1,000 labels cost about as much
+        # as 5.
         above = (scores >= thresholds).nonzero()[0].tolist()
         self._frames_above = {index: self._frames_above.get(index, 0) + 1 for index in above}
         events = self._end_below(scores, thresholds, time, monotonic_s) if self._open else []
@@ -110,7 +120,7 @@ class Tracker:
         return events
 
     def end_all(self, reason: str) -> list[Event]:
-        """End every open event because labeling stops or the model changes; no cooldown begins."""
+        """End every open event, because labeling stops or the model changes; no cooldown begins."""
         events = [self._make_event(index, "ended", reason) for index in self._open]
         self._open.clear()
         self._frames_above.clear()

@@ -1,4 +1,4 @@
-"""The public face of appliance.labeling."""
+"""The public interface of appliance.labeling."""
 
 import subprocess
 import sys

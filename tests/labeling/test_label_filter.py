@@ -135,7 +135,7 @@ def test_dissimilar_label_lists_the_existing_ones():
 @pytest.mark.parametrize(
     ("options", "threshold", "reason"),
     [
-        ({"allow": ("daisy",), "deny": ("roses",)}, None, "exclude each other"),
+        ({"allow": ("daisy",), "deny": ("roses",)}, None, "mutually exclusive"),
         ({"deny": FLOWERS}, None, "leave no label"),
         ({"max_results": 0}, None, "max_results must be 1 or more, or -1"),
         ({"max_results": -2}, None, "max_results"),

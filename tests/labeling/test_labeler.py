@@ -1,4 +1,4 @@
-"""Labeler: whatever a model stores comes out as probabilities, and what is no image classifier is refused."""
+"""Labeler: whatever a model stores is returned as probabilities; only image classifiers are accepted."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
 from support.tiny_models import COLORS, RUNTIMES, metadata, tiny_model, with_files, write_tiny
 
-# 200 of 255 red, 100 green, no blue: what the tiny models take the mean of.
+# Red 200, green 100, blue 0 of 255; the tiny models compute the mean of each color.
 PIXELS = np.full((30, 40, 3), (200, 100, 0), np.uint8)
 
 
@@ -20,7 +20,7 @@ def softmax(values) -> np.ndarray:
 
 @pytest.fixture(params=RUNTIMES)
 def labeler(request, tmp_path):
-    """Makes a labeler of a model, with each runtime that works here."""
+    """Return a function that makes a labeler from a model, for each runtime that works here."""
 
     def make(model: bytes, labels: str = "red\ngreen\nblue\n", **options) -> Labeler:
         return Labeler(read_bundle(write_tiny(tmp_path / "bundle", model, labels)), runtime=request.param, **options)
@@ -47,7 +47,7 @@ def test_float_input_is_normalized_by_the_metadata(labeler, mean, std):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_quantized_input_gets_unchanged_pixels(labeler, dtype):
-    # The metadata's mean and std belong to the float model this one was made from; applied here they would be wrong.
+    # The metadata's mean and std belong to the float model that this one was made from; here they would be wrong.
     made = labeler(tiny_model(dtype, None, metadata=metadata((127.5,), (127.5,))))
     assert made.score(PIXELS) == pytest.approx([200 / 255, 100 / 255, 0], abs=0.005)
 

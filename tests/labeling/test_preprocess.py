@@ -1,4 +1,4 @@
-"""Frames → inputs: the cheap order of the steps gives the result of turning the whole picture first."""
+"""Preprocessing: the fast order of the steps gives the same result as turning the whole picture upright first."""
 
 import itertools
 

@@ -15,7 +15,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from support.tiny_models import RUNTIMES
 
-# MODELS.md: kernels differ by up to 0.089 in the score of the first label; where that score is at most 0.30 they may
+# MODELS.md: kernels differ by up to 0.089 in the score of the first label; if that score is at most 0.30, they may
 # disagree about which label is first.
 TOLERANCE = 0.1
 UNSURE = 0.35
@@ -59,7 +59,7 @@ def reference(data: Path) -> dict:
 def bundle_of(data: Path, model: str, folder: Path) -> Bundle:
     if model != "tfls_mobilenet_v2_1.0_224_quant.tflite":
         return read_bundle(data / "models" / model)
-    # The one that neither carries its labels nor has them beside it under a name that says so.
+    # The only model that neither contains its labels nor has a label file with a recognized name next to it.
     shutil.copy(data / "models" / model, folder / "model.tflite")
     shutil.copy(data / "models" / "tfls_imagenet_labels.txt", folder / "labels.txt")
     return read_bundle(folder / "model.tflite")

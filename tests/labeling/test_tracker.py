@@ -1,4 +1,4 @@
-"""The tracker: when a label starts, when it ends, and what its two events say. Time is passed in."""
+"""The tracker: when a label starts, when it ends, and what its two events contain. The tests pass the time."""
 
 import itertools
 
@@ -40,7 +40,7 @@ def test_label_starts_after_start_frames_in_a_row():
 
 
 def test_frame_below_the_threshold_resets_the_count():
-    # 0.58 lies between threshold − hysteresis and threshold: it keeps a started label, it does not start one.
+    # 0.58 lies between threshold − hysteresis and threshold: it keeps a started label open, but does not start one.
     assert Film(start_frames=3, hysteresis=0.05).show(0.7, 0.7, 0.58, 0.7, 0.7) == []
 
 
@@ -66,7 +66,7 @@ def test_label_that_returns_in_time_stays_open():
 
 
 def test_one_low_frame_after_a_long_gap_does_not_end_it():
-    # The camera was silent for a minute; what was in between nobody saw.
+    # The camera delivered no frames for a minute, so what happened in between is unknown.
     film = Film(start_frames=1, end_after_s=2.0)
     film.show(0.7)
     film.now_s += 60

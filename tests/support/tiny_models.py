@@ -47,11 +47,11 @@ def tiny_model(
     """Build a model.
 
     Args:
-        dtype: Of input and output.
+        dtype: The type of input and output.
         ending: softmax, logistic, custom (an unknown operator) or None.
         input_shape: (1, height, width, channels).
         signature: The same with −1 for a dynamic size.
-        scale: Of the quantized mean; the stored value 255 means scale · 255.
+        scale: The scale of the quantized mean; the stored value 255 means scale · 255.
         metadata: The TFLITE_METADATA buffer.
         outputs: 2 adds the mean as a second output.
         single: The mean is over the colors too, so there is one output.
