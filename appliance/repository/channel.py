@@ -1,10 +1,10 @@
-"""Choose the entry of a channel that a device takes: pure, identical on the device and on the operator's side.
+"""Choose the entry of a channel for a device: pure functions, identical for the device and the operator.
 
-A channel is a signed file: a seed, and entries that are tried in order. An entry may be restricted to some groups, and
-to a slice of the devices. Every device has a position from 0 to 100 percent, computed from the seed and its id. So
-there is no list of devices, a device that was reset gets its position again, and another seed reshuffles all devices.
-The slices of the same groups are adjacent, in the order of their entries; so raising the last one moves no device out
-of another.
+A channel is a signed file that contains a seed and a list of entries, tried in order. An entry may be restricted to
+some groups, and to a slice of the devices. Every device has a position from 0 to 100 percent, computed from the seed
+and the device's id. So no list of devices is needed, a device keeps its position after a reset, and a new seed
+reshuffles all devices. Slices of the same groups are adjacent, in the order of their entries, so widening the last one
+moves no device out of another slice.
 
 The position follows Firebase's percent rule (Remote Config's server templates, in millionths of a percent):
 `int(sha256(f"{seed}.{id}"), 16) % 100_000_000`, and a slice contains it if `lower < position <= upper`.
@@ -30,11 +30,11 @@ class ChannelEntry:
     """One bundle of a channel, and the devices that take it.
 
     Attributes:
-        bundle: The path of its target in the repository.
-        version: Its version as displayed.
+        bundle: The path of the bundle's target in the repository.
+        version: The bundle's version, for display.
         variant: The variant that devices with this bundle report in their events; None for no variant.
-        groups: Only devices of one of these groups take it; empty for all devices, with or without a group.
-        percent: The width of its slice, 0–100; None for all remaining devices.
+        groups: Only devices in one of these groups take the bundle; empty for all devices, with or without a group.
+        percent: The width of the slice, 0–100; None for all remaining devices.
     """
 
     bundle: str
@@ -44,7 +44,7 @@ class ChannelEntry:
     percent: float | None = None
 
     def is_for(self, group: str | None) -> bool:
-        """Return whether devices of this group (None: of no group) may take it."""
+        """Return whether devices in this group (None: in no group) may take the bundle."""
         return not self.groups or group in self.groups
 
 
@@ -54,7 +54,7 @@ class Channel:
 
     Attributes:
         seed: Determines the devices' positions.
-        entries: Tried in order; the first that matches is taken.
+        entries: The entries; the first one that matches a device is taken.
         before: The SHA-256 of the file that this one replaced, for an operator's rollback; None for the first file.
     """
 
@@ -69,10 +69,10 @@ def compute_position(seed: str, device: str) -> int:
 
 
 def choose_entry(channel: Channel, device: str, group: str | None = None) -> ChannelEntry | None:
-    """Return the entry that this device takes, None if no entry matches."""
+    """Return the entry that this device takes, or None if no entry matches."""
     position = compute_position(channel.seed, device)
     for entry, lower, upper in compute_slices(channel):
-        # No slice contains position 0 by the rule, so the first one takes it.
+        # By the rule, no slice contains position 0, so the first slice takes it.
         if entry.is_for(group) and (lower < position <= upper or position == lower == 0 < upper):
             return entry
     return None
@@ -81,10 +81,10 @@ def choose_entry(channel: Channel, device: str, group: str | None = None) -> Cha
 def compute_slices(channel: Channel) -> Iterator[tuple[ChannelEntry, int, int]]:
     """Yield each entry with its slice of the positions, (lower, upper] in millionths of a percent.
 
-    Without percent, an entry has all positions: devices that took an earlier entry do not reach it.
+    An entry without a percent covers all positions; devices that match an earlier entry never reach it.
 
     Raises:
-        ChannelError: The slices of the same groups exceed 100 percent together.
+        ChannelError: The slices of the same groups add up to more than 100 percent.
     """
     ends: dict[frozenset[str], float] = {}
     for entry in channel.entries:
@@ -96,7 +96,7 @@ def compute_slices(channel: Channel) -> Iterator[tuple[ChannelEntry, int, int]]:
         upper = ends[entry.groups] = lower + entry.percent
         if round(upper * 1e6) > POSITIONS:
             devices = f"the groups {', '.join(sorted(entry.groups))}" if entry.groups else "all devices"
-            raise ChannelError(f"the slices for {devices} are {upper:g} percent together; at most 100 are possible")
+            raise ChannelError(f"the slices for {devices} add up to {upper:g} percent; the maximum is 100")
         yield entry, round(lower * 1e6), round(upper * 1e6)
 
 
@@ -105,11 +105,11 @@ def parse_channel(text: bytes, source: str) -> Channel:
 
     Args:
         text: The file, JSON: `{"seed", "entries": [{"bundle", "version", "variant"?, "groups"?, "percent"?}]}`. Other
-            keys are ignored: a later release may define them.
-        source: How to refer to it in errors.
+            keys are ignored, because a later release may define them.
+        source: How to refer to the file in errors.
 
     Raises:
-        ChannelError: It is no such file, or its slices exceed 100 percent.
+        ChannelError: The text is not a channel file, or its slices exceed 100 percent.
     """
     try:
         values = json.loads(text)
@@ -132,7 +132,7 @@ def parse_channel(text: bytes, source: str) -> Channel:
 
 
 def encode_channel(channel: Channel) -> bytes:
-    """Encode a channel as a file for `parse_channel`."""
+    """Encode a channel as a file that `parse_channel` accepts."""
     entries = []
     for entry in channel.entries:
         item: dict[str, Any] = {"bundle": entry.bundle, "version": entry.version}
@@ -187,5 +187,5 @@ def _require_text(values: dict[str, Any], key: str) -> str:
 def _get_text(values: dict[str, Any], key: str) -> str | None:
     value = values.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise ChannelError(f"its {key} is not a text: {value!r}")
+        raise ChannelError(f"its {key} is not a string: {value!r}")
     return value

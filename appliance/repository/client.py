@@ -1,13 +1,13 @@
-"""Read a signed repository of models on a device: the only importer of tuf outside the workshop.
+"""Read a signed model repository on a device; outside of the workshop, only this module imports tuf.
 
-The repository follows TUF (The Update Framework): a root file that was installed with the device lists the keys, and
-everything else is trusted because one of them signed it. python-tuf's ngclient does that work: it follows the chain of
-roots when keys change, and rejects metadata that is older than a known version, expired, mixed from two states, too
-long or modified. This module provides the project's transport, keeps its files, and turns its errors into sentences.
+The repository follows TUF (The Update Framework): a root file that was installed on the device lists the keys, and
+everything else is trusted only if it is signed with them. python-tuf's ngclient does this: it follows the chain of
+roots if keys change, and rejects metadata that is older than a known version, expired, mixed from two states, too long
+or modified. This module gives ngclient the project's transport, syncs its files, and converts its errors.
 
-Guarantees: nothing is trusted on first use; everything that `find_target` and `read_target` return was signed, is not
-expired by this device's clock, and that clock is not before the time at which the repository was signed. Without this
-last check, a clock that was set back would make old metadata look fresh.
+Guarantees: nothing is trusted on first use. Everything that `find_target` and `read_target` return was signed and has
+not expired by this device's clock, and this clock is not before the time at which the repository was signed. Without
+this last check, old metadata would look fresh if the clock were set back.
 """
 
 import contextlib
@@ -40,9 +40,9 @@ from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.atomic_files import sync_folder
 
 Fetch = Callable[[str, int], bytes]
-"""Fetches a small file: its URL and the maximum size in bytes. Raises HttpStatusError, SourceError."""
+"""Fetches a small file, given its URL and the maximum size in bytes. Raises HttpStatusError, SourceError."""
 
-# Metadata is small; anything larger is no metadata. In bytes.
+# In bytes; anything larger is not metadata.
 _LIMITS = UpdaterConfig(
     root_max_length=128 * 1024,
     timestamp_max_length=16 * 1024,
@@ -61,11 +61,11 @@ class RepositoryTarget:
     """A file whose size and hash the repository signed.
 
     Attributes:
-        path: Its name in the repository.
-        url: The URL of its bytes.
-        size_bytes: Their number.
-        sha256: Their hash, in hex.
-        custom: Additional fields of the operator.
+        path: The file's name in the repository.
+        url: The URL of its content.
+        size_bytes: The size of the content.
+        sha256: The SHA-256 of the content, in hex.
+        custom: Additional fields from the operator.
     """
 
     path: str
@@ -75,11 +75,11 @@ class RepositoryTarget:
     custom: Mapping[str, Any]
 
     def verify(self, file: Path) -> None:
-        """Check that a file has the bytes that were signed.
+        """Check that a file has the content that was signed.
 
         Raises:
-            SourceError: It has other bytes.
-            OSError: It cannot be read.
+            SourceError: The content is different.
+            OSError: The file cannot be read.
         """
         signed = TargetFile(self.size_bytes, {"sha256": self.sha256}, self.path)
         try:
@@ -87,12 +87,12 @@ class RepositoryTarget:
                 signed.verify_length_and_hashes(opened)
         except LengthOrHashMismatchError:
             raise SourceError(
-                f"{self.url} does not match its signature: its bytes were changed on the server or on the way"
+                f"{self.url} does not match its signature: it was changed on the server or in transit"
             ) from None
 
 
 class TrustedRepository:
-    """The newest trusted state of a repository. Must not be used by two threads or processes at a time.
+    """The newest trusted state of a repository. Must not be used by two threads or processes at the same time.
 
     Call `refresh` first, then `find_target` and `list_targets`, then `read_target`.
     """
@@ -101,9 +101,9 @@ class TrustedRepository:
         """Open a repository; nothing is read yet.
 
         Args:
-            folder: Keeps the trusted metadata permanently; created if missing.
-            root: The root metadata that was installed with the device.
-            url: The repository; it contains `metadata/` and `targets/`.
+            folder: Stores the trusted metadata permanently; created if missing.
+            root: The root metadata that was installed on the device.
+            url: The repository's URL, with `metadata/` and `targets/` below it.
             fetch: Fetches the small files.
         """
         self._folder, self._root, self._fetch = folder, root, fetch
@@ -115,7 +115,7 @@ class TrustedRepository:
 
         Raises:
             SourceError: The repository cannot be reached, is expired, or is rejected; the message states why.
-            SourceSettingsError: The root that was installed with the device cannot be used.
+            SourceSettingsError: The root that was installed on the device cannot be used.
             OSError: The folder cannot be written.
         """
         self._updater = None
@@ -141,13 +141,14 @@ class TrustedRepository:
         self._updater = updater
 
     def find_target(self, path: str) -> RepositoryTarget | None:
-        """Return a target of the repository, None if it has none of this name; needs a successful `refresh`.
+        """Return a target of the repository, or None if there is none with this name; requires a `refresh`.
 
         Raises:
-            SourceError: Its metadata has no SHA-256, or a delegation cannot be trusted.
+            SourceError: There was no successful `refresh`, the target's metadata has no SHA-256, or a delegation cannot
+                be trusted.
         """
         if self._updater is None:
-            raise SourceError(f"{self._url} was not refreshed")
+            raise SourceError(f"{self._url} has not been refreshed")
         try:
             info = self._updater.get_targetinfo(path)
         except (RepositoryError, DownloadError) as error:
@@ -155,15 +156,15 @@ class TrustedRepository:
         return None if info is None else self._make_target(path, info)
 
     def list_targets(self) -> list[str]:
-        """Return the names of all targets that the repository signs itself; needs a successful `refresh`."""
+        """Return the names of all targets that the repository itself signs; requires a successful `refresh`."""
         content = (self._folder / "targets.json").read_bytes()
         return sorted(Metadata[Targets].from_bytes(content).signed.targets)
 
     def read_target(self, target: RepositoryTarget, max_bytes: int) -> bytes:
-        """Return the bytes of a small target, which are kept in the folder and not fetched again.
+        """Return the content of a small target, which is stored in the folder and not fetched again.
 
         Raises:
-            SourceError: They cannot be fetched, are more than `max_bytes`, or do not match the signature.
+            SourceError: The content cannot be fetched, exceeds `max_bytes`, or does not match the signature.
             OSError: The folder cannot be written.
         """
         if target.size_bytes > max_bytes:
@@ -176,11 +177,11 @@ class TrustedRepository:
             content = self._fetch(target.url, target.size_bytes)
         except HttpStatusError as error:
             if error.status not in (403, 404):
-                raise  # it carries its own retry time
+                raise  # the error contains the time of the next attempt
             raise SourceError(f"{self._url} is only partly deployed: {error}") from error
         kept.parent.mkdir(exist_ok=True)
         fetched = kept.with_name(f".{kept.name}.new")
-        # Not synced: a torn file does not verify and is fetched again.
+        # Not synced, because a torn file fails the verification and is fetched again.
         fetched.write_bytes(content)
         try:
             target.verify(fetched)
@@ -212,13 +213,13 @@ class TrustedRepository:
         if signed_at is not None and clock < signed_at - CLOCK_TOLERANCE:
             raise SourceError(
                 f"this device's clock is wrong: it shows {clock:%Y-%m-%d}, before the time at which {self._url} was "
-                f"signed ({signed_at:%Y-%m-%d %H:%M} UTC); updates wait until the clock is right (see timedatectl)"
+                f"signed ({signed_at:%Y-%m-%d %H:%M} UTC); updates wait until the clock is correct (see timedatectl)"
             )
 
     def _convert_error(self, error: Exception, last_file: str) -> SourceError:
         """Convert an error of ngclient; `last_file` is the file that it requested last.
 
-        No message contains the time of day, because an unchanged message is not reported again at the next check.
+        No message contains the time of day, so that the same fault gives the same message and is not reported again.
         """
         if isinstance(error, DownloadHTTPError):
             status = error.__cause__
@@ -230,13 +231,14 @@ class TrustedRepository:
             )
         if isinstance(error, ExpiredMetadataError):
             return SourceError(
-                f"the metadata of {self._url} is expired ({error}; the date here is {datetime.now(UTC):%Y-%m-%d}): "
-                "labeling continues without updates until its operator signs it again (appliance publish refresh)"
+                f"the metadata of {self._url} has expired ({error}; this device's date is "
+                f"{datetime.now(UTC):%Y-%m-%d}); labeling continues without updates until the operator signs the "
+                "repository again (appliance publish refresh)"
             )
         return SourceError(f"{self._url}/metadata/{last_file} {_describe_fault(error)}")
 
     def _sync(self) -> None:
-        """Make the trusted metadata survive a power cut, after which an attacker could replay an older state."""
+        """Sync the trusted metadata; if it were lost in a power cut, an attacker could replay an older state."""
         history = self._folder / "root_history"
         for file in (*self._folder.glob("*.json"), *history.glob("*.json")):
             if not file.is_symlink():
@@ -254,7 +256,7 @@ class _Fetcher(FetcherInterface):
         self.last_file = ""
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        """Yield the content; a generator, because ngclient would wrap a SourceError that the call itself raises."""
+        """Yield the content; a generator, because ngclient would wrap a SourceError raised by the call itself."""
         self.last_file = url.rpartition("/")[2]
         try:
             yield self._get(url, MAX_METADATA_BYTES)
@@ -265,13 +267,11 @@ class _Fetcher(FetcherInterface):
 def _describe_fault(error: Exception) -> str:
     match error:
         case BadVersionNumberError():
-            return (
-                f"is rejected: it is older than a version that was known before, or belongs to another state ({error})"
-            )
+            return f"is rejected: it is older than an already known version, or belongs to a different state ({error})"
         case UnsignedMetadataError():
             return "is rejected: it is not signed with the keys of the root"
         case DeserializationError():
-            return "is not metadata: it is damaged, or the server sends a page for missing files (a rewrite)"
+            return "is not metadata: it is damaged, or the server sends a page for missing files (a rewrite rule)"
         case DownloadLengthMismatchError():
             return "is rejected: it exceeds the maximum length"
         case _:
@@ -279,7 +279,7 @@ def _describe_fault(error: Exception) -> str:
 
 
 def _parse_signing_time(timestamp: bytes | None) -> datetime | None:
-    """Return the time at which trusted timestamp metadata was signed, None if the metadata lacks it."""
+    """Return the time at which trusted timestamp metadata was signed, or None if the metadata lacks it."""
     try:
         signed_at = json.loads(timestamp or b"")["signed"][SIGNED_AT]
         return datetime.fromisoformat(signed_at).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Who takes what: slices of a channel, drawn from a seed and the device's id."""
+"""Which device takes which entry of a channel: slices computed from the seed and the device's id."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def slice_(version, percent=None, groups=(), variant=None):
 
 
 def takers(channel, group=None):
-    """Which devices take which version."""
+    """Return which devices take which version."""
     chosen = ((device, choose_entry(channel, device, group)) for device in DEVICES)
     return {device: entry.version if entry else None for device, entry in chosen}
 
@@ -36,7 +36,7 @@ def test_position_follows_firebases_rule():
 
 
 def test_raising_the_last_slice_moves_no_other_device():
-    """Figure (4): each share within 1 point; `pytest -s` prints them."""
+    """Each share is within 1 percentage point of its slice; `pytest -s` prints the shares."""
     first, second = slice_("2.0", 10, variant="a"), slice_("3.0", 25, variant="b")
     before = takers(Channel("f00d", (first, second, slice_("4.0", 15), slice_("1.0"))))
     after = takers(Channel("f00d", (first, second, slice_("4.0", 40), slice_("1.0"))))
@@ -85,7 +85,7 @@ def test_device_takes_an_entry_of_its_group_or_of_all():
 
 @pytest.mark.parametrize(("percent", "version"), [(0, "1.0"), (0.000001, "2.0"), (100, "2.0")])
 def test_position_0_belongs_to_the_first_slice(percent, version):
-    first = "pi-48153115"  # the one device in a hundred million with this place
+    first = "pi-48153115"  # one device in a hundred million has this position
     assert compute_position("f00d", first) == 0
     assert choose_entry(Channel("f00d", (slice_("2.0", percent), slice_("1.0"))), first).version == version
 
@@ -117,7 +117,7 @@ def test_encoded_channel_is_parsed_and_unknown_keys_ignored():
         ({"entries": []}, "seed is missing"),
         ({"seed": "x", "entries": [3]}, "entry is not a JSON object"),
         ({"seed": "x", "entries": [{"version": "1"}]}, "bundle is missing"),
-        ({"seed": "x", "entries": [{"bundle": "b", "version": 1}]}, "version is not a text"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": 1}]}, "version is not a string"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": "5"}]}, "percent is not a number"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": True}]}, "percent is not a number"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": -1}]}, "from 0 to 100"),
@@ -132,7 +132,7 @@ def test_encoded_channel_is_parsed_and_unknown_keys_ignored():
                     {"bundle": "c", "version": "2", "percent": 41},
                 ],
             },
-            "101 percent together",
+            "add up to 101 percent",
         ),
         (
             {
@@ -142,7 +142,7 @@ def test_encoded_channel_is_parsed_and_unknown_keys_ignored():
                     {"bundle": "c", "version": "2", "percent": 2, "groups": ["b", "a"]},
                 ],
             },
-            "groups a, b are 101 percent",
+            "groups a, b add up to 101 percent",
         ),
     ],
 )

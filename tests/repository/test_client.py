@@ -1,4 +1,4 @@
-"""The trusted repository read from a folder: targets, small files kept, and errors as sentences."""
+"""The trusted repository, read from a folder: targets, stored small files, and errors."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -48,7 +48,7 @@ def repository(tmp_path, operator, server):
 
 
 def test_targets_need_a_refresh(repository):
-    with pytest.raises(SourceError, match="not refreshed"):
+    with pytest.raises(SourceError, match="not been refreshed"):
         repository.find_target("channels/stable.json")
 
 

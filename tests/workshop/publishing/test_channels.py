@@ -71,7 +71,7 @@ def test_slice_for_everyone_stays_behind_the_groups():
 
 
 def test_slices_wider_than_100_percent_are_refused():
-    with pytest.raises(ChannelError, match="120 percent together"):
+    with pytest.raises(ChannelError, match="add up to 120 percent"):
         add_entry(make_channel(make_entry(2, 60), OLD), make_entry(3, 60))
 
 
