@@ -1,9 +1,10 @@
-"""Collect frames that are worth labeling by a person, for the next training; off by default.
+"""Collect frames worth labeling by hand for the next training run; off by default.
 
-These are frames of which the model is unsure (its best score is in a range, or its two best scores are close), the
-frame that started an event, and one frame at a fixed interval, so that ordinary scenes are included. A picture
-similar to a recent one is not kept again. Each picture is a JPEG of exactly what the model saw (upright, the region
-only), with its predictions in a .json of the same stem; `appliance dataset` reads the folder as it is.
+These are frames that the model is unsure about (its best score is in a certain range, or its two best scores are
+close), frames that start an event, and one frame at a fixed interval, so that ordinary scenes are included. A picture
+similar to a recent one is not kept. Each picture is a JPEG of exactly the pixels that are resized for the model
+(upright, only the region), with the predictions in a .json file of the same stem; `appliance dataset` can read the
+folder as it is.
 
 Labeling never waits: it puts a frame into a short queue, and a separate thread compares, encodes and writes. If the
 queue is full, frames are dropped. A full disk or an unwritable folder is logged once, and labeling continues. The
@@ -42,9 +43,9 @@ _QUEUED_FRAMES = 4
 _PREDICTIONS = 5
 _JPEG_QUALITY = 92
 _HOUR_S = 3600.0
-# Number of pictures with which a new one is compared; their signatures take 1.5 MB.
+# Number of recent pictures that a new one is compared with; their signatures take 1.5 MB.
 _COMPARED = 256
-# Number of these loaded from the folder at start, so that a restart does not collect the same scene again.
+# Number of these loaded from the folder at the start, so that a restart does not collect the same scene again.
 _LOADED_AT_START = 32
 
 
@@ -69,10 +70,10 @@ class Collector:
     """Receives frames from the labeling thread and keeps some of them."""
 
     def __init__(self, settings: CollectSettings, folder: Path, view: View):
-        """Prepare collecting without writing anything.
+        """Prepare to collect; nothing is written yet.
 
         Args:
-            settings: Which frames are worth keeping, and how many.
+            settings: The collect section: which frames are worth keeping, and how many.
             folder: Destination; created with the first frame.
             view: Orientation and region of the frames.
         """
@@ -82,7 +83,7 @@ class Collector:
         self._queue: queue.Queue[_QueuedFrame | None] = queue.Queue(_QUEUED_FRAMES)
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
         self._lock = threading.Lock()
-        self._taken_s: deque[float] = deque()  # times within the last hour, without frames that were then not kept
+        self._taken_s: deque[float] = deque()  # times of the last hour's frames, except those that were then not kept
         self._last_taken_s: float | None = None
         self._last_interval_s: float | None = None  # time of the last frame collected by every_s
         self._signatures: deque[np.ndarray] = deque(maxlen=_COMPARED)
@@ -91,7 +92,7 @@ class Collector:
 
     def start(self) -> None:
         """Start the thread and log what is collected, and where."""
-        log.info("collecting frames worth a label in %s: %s", self._folder.path, self._describe_rules())
+        log.info("collecting frames worth labeling in %s: %s", self._folder.path, self._describe_rules())
         self._thread.start()
 
     def stop(self, limit_s: float) -> None:
@@ -100,13 +101,13 @@ class Collector:
         try:
             self._queue.put(None, timeout=limit_s)
         except queue.Full:
-            return  # the disk hangs; the thread ends with the process
+            return  # the disk does not respond; the thread ends with the process
         self._thread.join(max(0.0, until_s - time.monotonic()))
 
     def offer(
         self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity
     ) -> None:
-        """Queue a labeled frame if it is worth keeping; called on the labeling thread, never blocks.
+        """Queue a labeled frame if it is worth keeping; runs on the labeling thread and never blocks.
 
         Args:
             frame: The frame as delivered by the camera.
@@ -133,7 +134,7 @@ class Collector:
             self._last_interval_s = frame.monotonic_s
 
     def stats(self) -> dict[str, Any]:
-        """Return the `collect` entry of T/stats: counts since the start, and what the folder contains."""
+        """Return the `collect` entry of the topic stats: counts since the start, and the folder's contents."""
         return {
             "kept": self._kept,
             "duplicates": self._duplicates,
@@ -161,7 +162,7 @@ class Collector:
         return None
 
     def _has_close_scores(self, predictions: Sequence[tuple[str, float]]) -> bool:
-        """Return whether the two best scores are close; low scores do not count: without an object all are low."""
+        """Return whether the two best scores are close, and high enough to indicate an object."""
         settings = self._settings
         if settings.margin_max <= 0 or len(predictions) < 2 or predictions[0][1] < settings.score_min:
             return False
@@ -184,7 +185,7 @@ class Collector:
                 self._taken_s.remove(taken_s)
 
     def _run(self) -> None:
-        """Run the thread until stop(); no error ends it, because collecting is less important than labeling."""
+        """Run the thread until stop(); no error ends it, because collecting must never affect labeling."""
         self._attempt(self._load_recent)
         while (queued := self._queue.get()) is not None:
             if not self._attempt(partial(self._keep, queued)):
@@ -230,13 +231,13 @@ class Collector:
     def _describe_rules(self) -> str:
         settings = self._settings
         rules = [
-            (settings.score_max > 0, f"scores from {settings.score_min:g} to {settings.score_max:g}"),
-            (settings.margin_max > 0, f"two labels within {settings.margin_max:g}"),
-            (settings.on_start, "a label that starts"),
+            (settings.score_max > 0, f"best score from {settings.score_min:g} to {settings.score_max:g}"),
+            (settings.margin_max > 0, f"two best scores within {settings.margin_max:g}"),
+            (settings.on_start, "start of a label"),
             (settings.every_s > 0, f"one every {settings.every_s:g} s"),
         ]
         enabled = ", ".join(rule for is_enabled, rule in rules if is_enabled) or "nothing, because every rule is off"
-        return f"{enabled}; at most {settings.max_per_hour} an hour and {settings.max_bytes / 1e6:g} MB"
+        return f"{enabled}; at most {settings.max_per_hour} per hour and {settings.max_bytes / 1e6:g} MB"
 
 
 def _compute_signature(pixels: np.ndarray) -> np.ndarray:

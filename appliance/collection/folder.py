@@ -1,8 +1,8 @@
 """The folder of collected frames: STEM.jpg, with the model's predictions in STEM.json.
 
 STEM is the time and the frame's number, so that names sort by age. The sidecar is written before its picture, and
-each file appears as a whole, so a copy of the folder contains no picture without a sidecar. Frames that a person
-moved or renamed are left alone: only files of this form directly in the folder are counted and removed.
+each file appears complete, so a copy of the folder contains no picture without a sidecar. Frames that a person
+moved or renamed are left alone: only files with such names directly in the folder are counted and removed.
 """
 
 import json
@@ -21,13 +21,13 @@ from appliance.imaging.files import read_picture
 from appliance.system.atomic_files import write_atomically
 from appliance.system.timestamps import to_rfc3339
 
-# Left free for other users of the disk: pictures must not make the outbox of events fail.
+# Space left free for other uses of the disk, because pictures must not prevent events from being stored.
 KEPT_FREE_BYTES = 100_000_000
 _STEM = re.compile(r"\d{8}-\d{6}-\d{3}-\d+")
 
 
 class CollectedFolder:
-    """Pairs of picture and sidecar. One thread writes; any thread may read `pictures` and `size_bytes`."""
+    """Pairs of a picture and a sidecar. One thread writes; any thread may read `pictures` and `size_bytes`."""
 
     def __init__(self, path: Path, max_bytes: int, kept_free_bytes: int = KEPT_FREE_BYTES):
         """Set the limits; nothing is created or read yet.
@@ -53,13 +53,13 @@ class CollectedFolder:
             try:
                 yield read_picture(self.path / f"{stem}.jpg")
             except PictureError:
-                continue  # removed meanwhile, or damaged by a power cut: new pictures are not compared with it
+                continue  # removed in the meantime, or damaged by a power cut
 
     def add(self, time_s: float, number: int, picture: bytes, sidecar: Mapping[str, Any]) -> None:
         """Write a pair, and remove the oldest pairs if the folder would exceed its limit.
 
         Args:
-            time_s: When the frame was taken, seconds since 1970 UTC.
+            time_s: When the frame was captured, seconds since 1970 UTC.
             number: The frame's number.
             picture: A JPEG.
             sidecar: Content of the sidecar; `picture` (file name) and `time` (RFC 3339) are added.
@@ -76,7 +76,7 @@ class CollectedFolder:
         pairs = self._list_pairs()
         self._free_space(pairs, added_bytes)
         sidecar_path = self.path / f"{stem}.json"
-        # Without syncs: a frame that a power cut destroys is no loss.
+        # Not synced, because a frame that is lost in a power cut does no harm.
         try:
             write_atomically(sidecar_path, content, durable=False)
             write_atomically(self.path / f"{stem}.jpg", picture, durable=False)

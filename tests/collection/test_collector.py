@@ -55,7 +55,7 @@ class Run:
 
     @property
     def kept(self):
-        """Numbers of the kept frames, oldest first."""
+        """Return the numbers of the kept frames, oldest first."""
         self.collector.stop(10)
         return [int(path.stem.rpartition("-")[2]) for path in sorted(self.folder.glob("2*.jpg"))]
 
@@ -262,7 +262,7 @@ def test_labeling_never_waits_and_drops_are_counted(folder, tmp_path):
     threading.Thread(target=label, daemon=True).start()
     assert done.wait(5), "offering a frame waits for the disk"
     assert run.collector.stats()["dropped"] >= 15 - 1
-    run.collector.stop(0.2)  # returns although the disk does not
+    run.collector.stop(0.2)  # returns although the disk does not respond
     pipe.open("wb").close()  # now the collector continues, and its thread ends
     assert run.kept
 
@@ -286,4 +286,4 @@ def test_unwritable_folder_is_logged_once_and_so_is_recovery(folder, logged):
 
 def test_start_logs_the_rules(folder, logged):
     Run(folder, score_max=0.7, on_start=True, max_per_hour=60).collector.stop(5)
-    assert "scores from 0.3 to 0.7, a label that starts; at most 60 an hour and 500 MB" in logged()[0][1]
+    assert "best score from 0.3 to 0.7, start of a label; at most 60 per hour and 500 MB" in logged()[0][1]

@@ -12,7 +12,7 @@ COLLECT = "[collect]\nenabled = true\nmax_per_hour = 3600\n"
 def test_collected_frames_form_a_dataset_with_predictions(broker, data, tmp_path):
     text = settings(broker, data / "images", model=data / AUTOML, more=COLLECT)
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
-        daemon.wait_for_log("collecting frames worth a label in")
+        daemon.wait_for_log("collecting frames worth labeling in")
         folder = daemon.state / "collected"
         wait_until(lambda: len(list(folder.glob("*.jpg"))) >= 3, "three frames are kept")
         stats = json.loads(seen.wait_for("appliance/t/stats")[-1].payload)
