@@ -1,11 +1,11 @@
 """The capture thread: keeps one camera open and hands its newest frame to the labeling thread.
 
-A failed camera is never repaired. Whatever the error, including an unexpected one, the camera is closed and a new one
-is opened: immediately after a long good run, with increasing pauses otherwise. So an absent, busy or silent camera is
-a state of the program and never ends it. Each state is logged once when it begins, not at every attempt.
+A failed camera is never repaired. After any error, including an unexpected one, the camera is closed and opened again:
+immediately after a long run without errors, otherwise after increasing pauses. So an absent, busy or silent camera is a
+state of the program and never ends it. Each state is logged once when it begins, not at every attempt.
 
-Invariants: at most one camera is open, and only this thread uses it; frames are not copied here; the watchdog knows of
-every call into a camera; stop() and set_running() interrupt every pause.
+Invariants: at most one camera is open, and only this thread uses it; frames are not copied here; every call into a
+camera has a deadline for the watchdog; stop() and set_running() interrupt every pause.
 """
 
 import logging
@@ -27,13 +27,13 @@ log = logging.getLogger("appliance.camera")
 
 T = TypeVar("T")
 
-CALL_LIMIT_S = 30.0  # a longer call into a camera hangs in native code, which the watchdog ends
+CALL_LIMIT_S = 30.0  # a longer call into a camera is stuck in native code, and the watchdog restarts the program
 FIRST_PAUSE_S = 1.0  # between two attempts; doubles each time
 LONGEST_PAUSE_S = 60.0
 # Below 1, so that a pause ends before the limit announced to the watchdog.
 PAUSE_JITTER = (0.75, 0.95)
-STEADY_S = 10.0  # a run of this length resets the pauses, and the next attempt follows immediately
-MAX_LINES = 16  # log lines about one outage, for a camera whose error text differs at each attempt
+STEADY_S = 10.0  # after a run of this length, the pauses are reset and the next attempt follows immediately
+MAX_LINES = 16  # log lines about one outage, in case a camera's error text differs at each attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class CameraStatus:
     Attributes:
         state: What the camera is doing.
         restarts: Number of times that frames resumed after an outage.
-        description: The camera's description when it was last open; empty before.
-        reason: Sentence that explains absent, busy, stalled and ended.
+        description: The camera's description when it was last open; empty if it has not been open yet.
+        reason: A sentence that explains the states absent, busy, stalled and ended; otherwise None.
     """
 
     state: CameraState = CameraState.OPENING
@@ -54,7 +54,7 @@ class CameraStatus:
 
 
 class Clock:
-    """Time, and waiting that an event interrupts. Tests use a clock whose time passes by itself."""
+    """The time, and waiting that an event can interrupt. Tests use a simulated clock."""
 
     def time_s(self) -> float:
         """Return seconds since 1970 UTC."""
@@ -99,7 +99,7 @@ class Capture:
             slot: Receives each frame.
             on_change: Receives each new status on the capture thread; must not block.
             clock: Source of time; the system clock by default.
-            jitter: Returns a number from 0 to 1, which spreads the attempts of many devices.
+            jitter: Returns a number from 0 to 1; it spreads the attempts of many devices.
         """
         self.heartbeat = Heartbeat("capture")
         self.status = CameraStatus()
@@ -117,16 +117,16 @@ class Capture:
         self._stopping = False
 
         self._camera: Camera | None = None
-        self._dropped_before = 0  # by cameras that are closed
+        self._dropped_before = 0  # by cameras that were closed
         self._frames = 0
         self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER, jitter)
         self._retry_immediately = False
         self._outage_since_s: float | None = None
-        self._logged: set[str] = set()  # during this outage
+        self._logged: set[str] = set()  # lines logged during this outage
 
     @property
     def dropped(self) -> int:
-        """Number of frames that were never labeled: replaced in the slot, or in the camera before they were read."""
+        """Number of frames that were never labeled, because a newer one replaced them in the slot or the camera."""
         with self._lock:
             return self._slot.dropped + self._dropped_before + (self._camera.dropped if self._camera else 0)
 
@@ -137,7 +137,7 @@ class Capture:
             self._changed.set()
 
     def set_running(self, running: bool) -> None:
-        """Open the camera, or close and release it (state "off")."""
+        """Open the camera, or close and release it (state `off`)."""
         with self._lock:
             if running != self._enabled:
                 self._enabled = running
@@ -145,7 +145,7 @@ class Capture:
                 self._changed.set()
 
     def use_camera(self, open_camera: Callable[[], Camera], fps: float) -> None:
-        """Replace the camera or its settings: close the open camera and open this one."""
+        """Replace the camera or its settings: close the open camera and open the new one."""
         with self._lock:
             self._open_camera = open_camera
             self._period_s = 1 / fps
@@ -175,7 +175,7 @@ class Capture:
         self._set_status(replace(self.status, state=state, reason=None))
 
     def _capture_until_change(self, revision: int) -> None:
-        """Open one camera after the other until stop(), set_running() or use_camera() is called."""
+        """Open the camera again and again until stop(), set_running() or use_camera() is called."""
         while not self._has_changed(revision):
             try:
                 self._run_camera(revision)
@@ -213,8 +213,8 @@ class Capture:
             self._close(camera)
 
     def _forward_frames(self, camera: Camera, revision: int) -> None:
-        # Due times form a grid, so that the average rate is right although reading takes time; missed frames are not
-        # caught up. A live camera is read only when a frame is due and returns its newest, so no old frame queues here.
+        # Due times form a grid, so that the average rate is correct although reading takes time; missed frames are
+        # skipped. A live camera is read only when a frame is due, and returns its newest frame, so no old frames queue.
         due_s = self._clock.monotonic_s()
         while not self._has_changed(revision):
             ahead_s = due_s - self._clock.monotonic_s()
@@ -246,7 +246,7 @@ class Capture:
 
         Args:
             action: What the call does, for messages.
-            default: The state that follows from an error that does not determine one.
+            default: The resulting state if the error does not determine one.
             call: The call.
 
         Raises:
@@ -260,7 +260,7 @@ class Capture:
             raise
         except CameraError as error:
             raise _CameraCallError(CameraState.from_error(error), str(error)) from error
-        except ApplianceError as error:  # a setting that the camera cannot apply; the message names the remedy
+        except ApplianceError as error:  # a setting that the camera cannot apply; the message contains the remedy
             raise _CameraCallError(default, str(error)) from error
         except Exception as error:
             log.debug("camera: unexpected error in %s", action, exc_info=error)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 
 def find_device_holder(pattern: str) -> str | None:
-    """Return the process that uses one of the devices, as "NAME (process PID)"; None if it cannot be determined.
+    """Return the process that uses one of the devices, as "NAME (process PID)"; None if it is unknown.
 
     Args:
-        pattern: Paths of the devices, with shell wildcards: /dev/media*.
+        pattern: The devices' paths with shell wildcards, such as /dev/media*.
     """
     devices = {}
     for path in glob.glob(pattern):  # noqa: PTH207 - Path.glob accepts no absolute pattern

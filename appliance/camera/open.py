@@ -1,8 +1,8 @@
-"""Open the frame source that the settings name.
+"""Open the frame source in the settings.
 
-A camera is opened by `open_camera`, read and closed by one thread, and never repaired: after an error it is closed
-and a new one is opened (appliance/camera/capture.py does that, with back-off). Modules that import a large library
-(picamera2, PyAV) are loaded only if the settings name such a source.
+A single thread opens a camera with `open_camera`, reads it and closes it. A camera is never repaired: after an error it
+is closed and opened again (by appliance/camera/capture.py, with back-off). Modules that import a large library
+(picamera2, PyAV) are loaded only if the source needs them.
 """
 
 import re
@@ -14,7 +14,7 @@ from appliance.settings.schema import CameraSettings
 
 
 def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
-    """Open the source that the settings name.
+    """Open the source in the settings.
 
     Args:
         settings: The camera section.
@@ -24,7 +24,7 @@ def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
     Raises:
         CameraAbsentError, CameraBusyError, CameraStalledError: The source cannot be opened now; a later attempt may
             succeed.
-        SettingsError: The source or a control is invalid for any hardware.
+        SettingsError: The source or a control is invalid, so no later attempt can succeed.
     """
     source = settings.source
     if re.fullmatch(r"pi(:\d+)?", source):
@@ -50,9 +50,9 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
     source = settings.source
     try:
         path = Path(source).expanduser()
-    except RuntimeError as error:  # ~name without such an account, or an account without a home
+    except RuntimeError as error:  # ~name for an unknown account, or an account without a home folder
         raise CameraAbsentError(
-            f"camera.source {source}: this home folder does not exist; write the path in full"
+            f"camera.source {source}: this home folder does not exist; write the full path"
         ) from error
     if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         from appliance.camera.pictures import PictureCamera
@@ -62,7 +62,7 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         choices = "pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
         raise CameraAbsentError(f"camera.source {source} does not exist; it can be {choices}")
     if not (path.is_file() or path.is_char_device()):
-        raise CameraAbsentError(f"camera.source {source} is neither a file, a folder nor a camera; correct it")
+        raise CameraAbsentError(f"camera.source {source} is not a file, a folder or a camera; correct the path")
     from appliance.camera.stream.input import open_stream
 
     return open_stream(settings, wanted_px)

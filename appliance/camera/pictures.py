@@ -1,8 +1,8 @@
 """Replay a picture, or a folder of pictures, as a camera, to try out models and settings.
 
-Each picture is one frame, unchanged, in the order of file names; the capture thread determines the rate. A folder is
-listed again in each round, so that pictures can be added and removed meanwhile. The last decoded picture is kept: a
-single picture is decoded only once, until the file changes.
+Pictures are delivered unchanged, one per frame, in file-name order; the capture thread determines the rate. A folder is
+listed again at the start of each pass, so pictures can be added and removed in the meantime. The last decoded picture
+is kept, so a single picture is decoded again only if its file changes.
 """
 
 import logging
@@ -16,13 +16,13 @@ from appliance.imaging.files import read_picture
 
 log = logging.getLogger("appliance.camera")
 
-# Unreadable pictures that were logged, with their modification times: the camera is reopened after each failure and
-# would log them again.
+# Pictures already logged as unreadable, with modification times. Kept at module level because the camera is reopened
+# after each failure.
 _logged: set[tuple[Path, int]] = set()
 
 
 class PictureCamera:
-    """The pictures directly in a folder, or one picture repeatedly."""
+    """A camera that replays the pictures directly in a folder, or a single picture."""
 
     live = False
     dropped = 0
@@ -32,29 +32,29 @@ class PictureCamera:
 
         Args:
             path: A picture or a folder.
-            loop: Start again at the end; without it a single picture is one frame.
+            loop: Whether to start again at the end; if not, a single picture is delivered only once.
 
         Raises:
-            CameraAbsentError: There is no picture, or the folder cannot be read.
+            CameraAbsentError: There are no pictures, or the folder cannot be read.
         """
         self._path = path
         self._loop = loop
         self._is_folder = path.is_dir()
-        self._round = self._list_pictures()
+        self._pictures = self._list_pictures()
         self._next = 0
-        self._delivered = False  # a picture, in this round
-        self._error: PictureError | None = None  # of the last picture that was skipped
+        self._has_delivered = False  # whether this pass has delivered a picture
+        self._error: PictureError | None = None  # the error of the last picture that was skipped
         self._decoded: tuple[tuple[Path, int, int], np.ndarray] | None = None
-        count = len(self._round)
+        count = len(self._pictures)
         prefix = f"{count} picture{'s' if count > 1 else ''} in" if self._is_folder else "the picture"
         self.description = f"{prefix} {path}"
 
     def read(self) -> np.ndarray:
         """Return the next frame; see Camera.read()."""
         while True:
-            if self._next >= len(self._round):
-                self._start_round()
-            path = self._round[self._next]
+            if self._next >= len(self._pictures):
+                self._start_pass()
+            path = self._pictures[self._next]
             self._next += 1
             try:
                 pixels = self._load(path)
@@ -62,7 +62,7 @@ class PictureCamera:
                 self._error = error
                 self._log_once(path, error)
             else:
-                self._delivered = True
+                self._has_delivered = True
                 return pixels
 
     def close(self) -> None:
@@ -84,16 +84,16 @@ class PictureCamera:
             entry for entry in entries if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
         ]
         if not pictures:
-            raise CameraAbsentError(f"the folder {self._path} contains no picture (.jpg, .png, …); add some")
+            raise CameraAbsentError(f"the folder {self._path} contains no pictures (.jpg, .png, …); add some")
         return pictures
 
-    def _start_round(self) -> None:
-        if not self._delivered:
-            summary = f"none of the {len(self._round)} pictures in {self._path} can be read; the last: "
+    def _start_pass(self) -> None:
+        if not self._has_delivered:
+            summary = f"none of the {len(self._pictures)} pictures in {self._path} can be read; last error: "
             raise CameraAbsentError(f"{summary if self._is_folder else ''}{self._error}")
         if not self._loop:
-            raise CameraEndedError(f"{self._path} was shown to its end (camera.loop is off)")
-        self._round, self._next, self._delivered = self._list_pictures(), 0, False
+            raise CameraEndedError(f"playback of {self._path} ended; set camera.loop = true to repeat it")
+        self._pictures, self._next, self._has_delivered = self._list_pictures(), 0, False
 
     def _load(self, path: Path) -> np.ndarray:
         try:

@@ -7,7 +7,7 @@ import numpy as np
 
 from appliance.errors import CameraBusyError, CameraEndedError, CameraError, CameraStalledError
 
-# No camera call takes longer: a read without a frame by then raises CameraStalledError.
+# No read takes longer: if no frame has arrived by then, it raises CameraStalledError.
 READ_LIMIT_S = 5.0
 
 
@@ -18,7 +18,7 @@ PICTURE_SUFFIXES = frozenset(
 
 
 class CameraState(StrEnum):
-    """State of the camera, as published in T/stats and shown by `appliance status`."""
+    """State of the camera, as published on the topic stats and shown by `appliance check`."""
 
     OPENING = "opening"
     STREAMING = "streaming"
@@ -30,7 +30,7 @@ class CameraState(StrEnum):
 
     @staticmethod
     def from_error(error: CameraError) -> "CameraState":
-        """Return the state that follows from a camera error; `absent` unless its class is more specific."""
+        """Return the state that results from a camera error: `absent` unless its class is more specific."""
         if isinstance(error, CameraBusyError):
             return CameraState.BUSY
         if isinstance(error, CameraStalledError):
@@ -45,7 +45,7 @@ class Camera(Protocol):
 
     Attributes:
         description: Model, size and rate, for display.
-        live: True if time passes independently of reads (a device, a stream), so that unread frames are lost and only
+        live: Whether frames arrive independently of reads (a device, a stream), so that unread frames are lost and only
             the newest counts. A recording (pictures, a video file, scenes) waits until it is read.
     """
 

@@ -1,4 +1,4 @@
-"""The capture thread, with cameras that fail in every way and a clock whose time passes by itself."""
+"""The capture thread, with cameras that fail in every way and a simulated clock."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 
 class QuickClock(Clock):
-    """Waiting takes no time, but time passes; every wait is recorded."""
+    """A simulated clock: each wait advances the time without waiting, and is recorded."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -38,7 +38,7 @@ class QuickClock(Clock):
 
 
 class PlayedCamera:
-    """Follows a script: a number is a frame that takes so many seconds, an exception is raised, a function called."""
+    """A camera with a script of frames (the seconds that each takes), errors to raise and functions to call."""
 
     description = "a scripted camera"
 
@@ -67,7 +67,7 @@ class PlayedCamera:
 
 
 class Played:
-    """A capture over a list of openings: a camera, or the exception that opening it raises; the end stops it."""
+    """A capture over a list of openings, each a camera or the exception to raise; the end of the list stops it."""
 
     def __init__(self, openings: Callable[[QuickClock], list], fps: float = 5.0, jitter: float = 1.0):
         self.clock = QuickClock()
@@ -295,7 +295,7 @@ def wait_for(condition: Callable[[], bool], within_s: float = 5.0) -> None:
 
 
 class EndlessCamera(PlayedCamera):
-    """Delivers frames endlessly."""
+    """A camera that delivers frames endlessly."""
 
     def read(self) -> np.ndarray:
         assert not self.closed
@@ -304,7 +304,7 @@ class EndlessCamera(PlayedCamera):
 
 @pytest.fixture
 def started():
-    """Starts a capture on the real clock in a thread: started(open_camera, fps) → (capture, thread, statuses)."""
+    """Return started(open_camera, fps) → (capture, thread, statuses), which starts a capture in a thread."""
     captures = []
 
     def start(open_camera, fps=1000.0):

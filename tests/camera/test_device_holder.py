@@ -1,4 +1,4 @@
-"""Which process uses a device: a file stands in for it, locked or opened by a real process."""
+"""Which process uses a device: here the device is a file that a real process locks or opens."""
 
 import subprocess
 import sys

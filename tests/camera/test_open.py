@@ -58,7 +58,7 @@ def test_pi_source_needs_a_number():
 
 def test_pipe_is_rejected_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CameraAbsentError, match="neither a file, a folder nor a camera"):
+    with pytest.raises(CameraAbsentError, match="not a file, a folder or a camera"):
         open_source(tmp_path / "pipe")
 
 

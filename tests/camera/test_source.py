@@ -1,4 +1,4 @@
-"""Camera states: their words on the wire, and which error leads to which."""
+"""Camera states: their values in payloads, and which error leads to which state."""
 
 import json
 

@@ -1,13 +1,13 @@
 """The Raspberry Pi camera, through picamera2; only this module imports it.
 
-The image processor scales and converts at no cost, so one small RGB stream is requested, from a sensor mode that covers
-the whole view, at the required rate. Each frame is copied out of the camera's buffer once, and the buffer is released
-immediately.
+The Pi's image processor scales and converts at no cost, so one small RGB stream is requested, from a sensor mode that
+covers the whole view, at the required rate. Each frame is copied out of the camera's buffer once, and the buffer is
+released immediately.
 
-picamera2 0.3.38 requires the following. Every wait has a timeout (the default waits forever). After a timeout the queue
-of jobs is cleared (otherwise the camera wedges). A failed camera is closed, never stopped (stop() hangs). The garbage
-collector runs after closing (only it frees the buffers, which are scarce on a Pi). The camera is checked to be present
-and free before a Picamera2 is created (one that fails never closes its pipe).
+picamera2 0.3.38 requires the following. Every wait has a timeout (the default is to wait forever). After a timeout, the
+queue of jobs is cleared (otherwise the camera gets stuck). A failed camera is closed, never stopped (stop() hangs). The
+garbage collector runs after closing (only it frees the buffers, which are scarce on a Pi). Before a Picamera2 is
+created, the camera is checked to be present and free (a Picamera2 whose creation fails never closes its pipe).
 """
 
 import errno
@@ -31,16 +31,16 @@ from appliance.settings.schema import CameraSettings
 
 log = logging.getLogger("appliance.camera")
 
-SILENCE_S = 2.0  # a running camera without a frame for this time has stalled; its first frame takes longer
-# The sensor runs at the wanted rate, but not slower: the first pictures, which determine exposure and white balance,
-# would take too long, and long exposures blur.
+SILENCE_S = 2.0  # a running camera without a frame for this time has stalled; the first frame may take longer
+# The sensor runs at the configured rate, but no slower than this: the first pictures, which determine exposure and
+# white balance, would take too long, and long exposures blur.
 MIN_SENSOR_FPS = 5.0
-# picamera2 names formats by the bytes from last to first: this one is red, green, blue in memory.
+# picamera2 names formats by their bytes in reverse order, so this one is red, green, blue in memory.
 RGB = "BGR888"
 
 
 def open_pi(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
-    """Open the Pi camera that `settings.source` names: pi, or pi:N for the camera with number N.
+    """Open the Pi camera in `settings.source`: pi, or pi:N for camera number N.
 
     Args:
         settings: The camera section; `size`, `fps` and `controls` apply here.
@@ -49,7 +49,7 @@ def open_pi(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
 
     Raises:
         CameraAbsentError: There is no such camera, or picamera2 is not installed or does not load.
-        CameraBusyError: Another program uses it, or all camera memory is in use.
+        CameraBusyError: Another program is using the camera, or all camera memory is in use.
         SettingsError: The source or a control is invalid for this camera.
     """
     match = re.fullmatch(r"pi(?::(\d+))?", settings.source)
@@ -83,7 +83,7 @@ class PiCamera:
         """Configure and start the camera.
 
         Args:
-            device: A Picamera2 that was just opened; the caller releases it on an error.
+            device: A Picamera2 that was just opened; if this raises, the caller releases it.
             settings: The camera section.
             wanted_px: (width, height) that is sufficient.
             model: Name of the camera, for display.
@@ -153,7 +153,8 @@ class PiCamera:
 def _configure(device: Any, settings: CameraSettings, wanted_px: tuple[int, int], model: str) -> tuple[int, int]:
     """Configure one RGB stream and return its actual (width, height)."""
     size_px = settings.size or choose_stream_size(wanted_px, device.sensor_resolution)
-    # Reading the modes reconfigures the camera for each, so this comes first. Other sensors than a Pi's have no modes.
+    # Reading the modes reconfigures the camera for each of them, so this must come first. Sensors other than a Pi's
+    # have no modes.
     mode = choose_full_view_mode(device.sensor_modes, size_px, settings.fps)
     configuration = device.create_preview_configuration(
         main={"size": tuple(size_px), "format": RGB},
@@ -169,7 +170,8 @@ def _configure(device: Any, settings: CameraSettings, wanted_px: tuple[int, int]
     stream = device.camera_configuration()["main"]
     if stream["format"] != RGB:
         raise CameraAbsentError(
-            f"the camera {model} delivers {stream['format']} pictures; a USB camera is named /dev/video0"
+            f"the camera {model} delivers {stream['format']} pictures, not RGB; for a USB camera, set"
+            ' camera.source = "/dev/video0"'
         )
     width, height = stream["size"]
     return width, height
@@ -201,30 +203,30 @@ def _load_modules() -> tuple[ModuleType, ModuleType]:
     except (ImportError, ValueError, AttributeError) as error:
         if "numpy" in str(error).lower() or "_ARRAY_API" in str(error):
             raise CameraAbsentError(
-                f"picamera2 cannot be loaded: it was built for another numpy than {np.__version__} in"
+                f"picamera2 cannot be loaded: it was built for a different numpy than {np.__version__} in"
                 f" {Path(np.__file__).parent} ({error}); install a compatible numpy:"
-                f" {sys.executable} -m pip install 'numpy<2', or pip uninstall numpy if apt's is visible"
+                f" {sys.executable} -m pip install 'numpy<2', or pip uninstall numpy if apt's numpy is visible"
             ) from error
         raise CameraAbsentError(
-            f"picamera2 cannot be loaded: {error}; sudo apt full-upgrade installs matching parts"
+            f"picamera2 cannot be loaded: {error}; install matching versions with: sudo apt full-upgrade"
         ) from error
     return picamera2, libcamera
 
 
 def _find_camera(picamera2: ModuleType, number: int) -> dict[str, Any]:
-    """Return picamera2's entry of camera `number`; USB cameras, which it lists last, are opened by another module."""
+    """Return picamera2's entry for camera `number`; USB cameras, which are listed last, are ignored."""
     cameras: list[dict[str, Any]] = [
         info for info in picamera2.Picamera2.global_camera_info() if "/usb" not in info["Id"]
     ]
     if not cameras:
         raise CameraAbsentError(
-            "no Pi camera is found; check its ribbon cable (power off first), the output of"
+            "no Pi camera was found; check its ribbon cable (power off first), the output of"
             " rpicam-hello --list-cameras,"
-            ' and that this user is in the group video; for a USB camera set camera.source = "/dev/video0"'
+            ' and that this user is in the group video; for a USB camera, set camera.source = "/dev/video0"'
         )
     if number >= len(cameras):
         present = ", ".join(f"pi:{index} ({info.get('Model', 'unknown')})" for index, info in enumerate(cameras))
-        raise CameraAbsentError(f"there is no Pi camera with number {number}; there is {present}")
+        raise CameraAbsentError(f"there is no Pi camera number {number}; connected: {present}")
     return cameras[number]
 
 
@@ -241,7 +243,7 @@ def _check_free(libcamera: ModuleType, info: dict[str, Any]) -> None:
             raise CameraError(f"the Pi camera cannot be acquired: {error}") from error
         holder = find_device_holder("/dev/media*") or "another program"
         raise CameraBusyError(
-            f"the Pi camera is in use by {holder}; stop it, because only one program at a time can use the camera"
+            f"the Pi camera is in use by {holder}; stop it, because only one program can use the camera at a time"
         ) from error
 
 
@@ -263,7 +265,7 @@ def _check_controls(device: Any, controls: dict[str, Any]) -> dict[str, Any]:
         if control.isArray:
             count = control.size if control.size < 1000 else -1  # libcamera represents "any length" as 2⁶⁴ − 1
         specs[name] = ControlSpec(control.type.name, count, *limits[name][:2])
-    if "FrameDurationLimits" in limits:  # picamera2's own control for it
+    if "FrameDurationLimits" in limits:  # picamera2 adds the control FrameRate for it
         shortest_us, longest_us, _ = limits["FrameDurationLimits"]
         specs["FrameRate"] = ControlSpec("Float", 0, 1e6 / max(longest_us, 1), 1e6 / max(shortest_us, 1))
     converted = check_controls(controls, specs)

@@ -1,8 +1,8 @@
 """Validate camera.controls against the controls of a Pi camera before libcamera receives them.
 
-libcamera does not validate names and values: a single number for a control that takes two ends the whole process (an
+libcamera does not validate names and values: one number for a control that takes two ends the whole process (an
 assertion in native code; observed with libcamera 0.7.2 and FrameDurationLimits = 5). So every name, type, count and
-bound is checked here, and an invalid one is explained.
+bound is checked here, and an error explains what is invalid.
 """
 
 import difflib
@@ -21,9 +21,9 @@ class ControlSpec:
 
     Attributes:
         type: libcamera's name: Bool, Byte, Integer32, Integer64, Float, String, Rectangle, Size, Point.
-        count: Length of the list; 0: not a list, -1: a list of any length.
-        low: Lower bound of numbers, if there is one: for each element of the list or for all.
-        high: Upper bound, as low.
+        count: Length of the list; 0 means that the value is not a list, -1 a list of any length.
+        low: Lower bound of numbers, if there is one: either one for each element of the list, or one for all.
+        high: Upper bound, in the same form.
     """
 
     type: str
@@ -33,7 +33,7 @@ class ControlSpec:
 
 
 def check_controls(controls: Mapping[str, Any], specs: Mapping[str, ControlSpec]) -> dict[str, Any]:
-    """Return the controls with the types that libcamera takes.
+    """Convert the controls to the types that libcamera expects.
 
     Args:
         controls: Name → value, as in the settings file.
@@ -59,7 +59,7 @@ def _convert_value(name: str, value: Any, spec: ControlSpec) -> Any:
         return _convert_element(name, value, spec.type, spec.low, spec.high)
     if not isinstance(value, (list, tuple)) or not value or (spec.count > 0 and len(value) != spec.count):
         count = str(spec.count) if spec.count > 0 else "one or more"
-        raise SettingsError(f"camera.controls.{name} must be a list of {count}, and is {value!r}")
+        raise SettingsError(f"camera.controls.{name} must be a list of {count}, not {value!r}")
     bounds = [(_bound(spec.low, i, len(value)), _bound(spec.high, i, len(value))) for i in range(len(value))]
     return tuple(
         _convert_element(name, element, spec.type, low, high)
@@ -73,28 +73,28 @@ def _bound(bound: Any, index: int, count: int) -> Any:
 
 def _convert_element(name: str, value: Any, type_name: str, low: Any, high: Any) -> Any:
     if type_name in ("Bool", "String"):
-        python_type, expected = (bool, "true or false") if type_name == "Bool" else (str, "a text")
+        python_type, expected = (bool, "true or false") if type_name == "Bool" else (str, "a string")
         if not isinstance(value, python_type):
-            raise SettingsError(f"camera.controls.{name} must be {expected}, and is {value!r}")
+            raise SettingsError(f"camera.controls.{name} must be {expected}, not {value!r}")
         return value
     numbers = _NUMBERS.get(type_name)
     if numbers is None:
-        raise SettingsError(f"camera.controls.{name} cannot be set from a file (it takes a {type_name})")
+        raise SettingsError(f"camera.controls.{name} cannot be set in the settings file (its type is {type_name})")
     if numbers == 1:
         return _convert_number(name, value, type_name == "Float", low, high)
     if not isinstance(value, (list, tuple)) or len(value) != numbers or not all(_is_integer(item) for item in value):
-        raise SettingsError(f"camera.controls.{name} must be {numbers} whole numbers, and is {value!r}")
+        raise SettingsError(f"camera.controls.{name} must be {numbers} whole numbers, not {value!r}")
     return tuple(value)
 
 
 def _convert_number(name: str, value: Any, is_float: bool, low: Any, high: Any) -> float:
     if is_float and not (_is_integer(value) or isinstance(value, float)):
-        raise SettingsError(f"camera.controls.{name} must be a number, and is {value!r}")
+        raise SettingsError(f"camera.controls.{name} must be a number, not {value!r}")
     if not is_float and not _is_integer(value):
-        raise SettingsError(f"camera.controls.{name} must be a whole number, and is {value!r}")
+        raise SettingsError(f"camera.controls.{name} must be a whole number, not {value!r}")
     # For some controls of picamera2, 0 means automatic even if it is out of bounds.
     if value and _is_range(low, high) and not low <= value <= high:
-        raise SettingsError(f"camera.controls.{name} must be from {low:g} to {high:g}, and is {value!r}")
+        raise SettingsError(f"camera.controls.{name} must be from {low:g} to {high:g}, not {value!r}")
     number: float = float(value) if is_float else value
     return number
 

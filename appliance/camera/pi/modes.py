@@ -1,16 +1,16 @@
-"""What to request from a Pi camera: the size of the picture, and the sensor mode behind it.
+"""Choose what to request from a Pi camera: the size of the picture, and the sensor mode.
 
 The image processor of a Pi scales at no cost, so a picture of about the model's input size is cheapest. But a small
-picture must not come from a sensor mode that covers only the middle, which libcamera chooses if only a small size is
-requested.
+picture must not come from a sensor mode that covers only the middle of the view; libcamera would choose such a mode if
+only a small size were requested.
 """
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-ALIGN_PX = 64  # every Pi's image processor writes such a width without padding or rounding
-MIN_SIDE_PX = 192  # below, the image processor's scaler reaches its limits, and nothing is saved
+ALIGN_PX = 64  # every Pi's image processor writes widths that are multiples of this without padding or rounding
+MIN_SIDE_PX = 192  # below this, the image processor's scaler reaches its limits, and nothing is saved
 
 
 def choose_stream_size(wanted_px: tuple[int, int], sensor_px: tuple[int, int]) -> tuple[int, int]:
@@ -36,13 +36,13 @@ def _round_up(value: Fraction, step: int) -> int:
 def choose_full_view_mode(
     modes: Sequence[Mapping[str, Any]], size_px: tuple[int, int], fps: float
 ) -> Mapping[str, Any] | None:
-    """Return the cheapest sensor mode that covers the sensor's whole view; None if the modes do not state their view.
+    """Return the cheapest sensor mode that covers the whole view; None if no mode states its view.
 
     Args:
         modes: As in Picamera2.sensor_modes: "size", "crop_limits" (x, y, width, height on the sensor), "fps",
             "bit_depth".
-        size_px: (width, height) of the picture: modes of at least this size are preferred,
-        fps: then modes that are fast enough.
+        size_px: (width, height) of the picture; modes of at least this size are preferred.
+        fps: Frames per second; among the remaining modes, those that are fast enough are preferred.
     """
     modes = [mode for mode in modes if "crop_limits" in mode]
     if not modes:

@@ -1,12 +1,12 @@
-"""Drawn scenes: the camera of the demo and of the tests when no other camera is available.
+"""Drawn scenes: the camera of the demo, and of tests if no other camera is available.
 
-Flowers appear in a garden or on a table one after the other, stay for some seconds, swaying slightly, and leave; in
-between the scene is empty, or an object that is not a flower passes. The seed alone determines what is visible at which
-time. Time is counted in frames (one frame is 1/fps seconds), so a faster reader sees the same scenes sooner. Scenes
+Flowers appear in a garden or on a table one after the other, stay for a few seconds, swaying slightly, and leave. In
+between, the scene is empty, or an object that is not a flower passes by. The seed alone determines what is visible at
+any time. Time is counted in frames (one frame is 1/fps seconds), so a faster reader gets the same scenes sooner. Scenes
 never end, regardless of `camera.loop`.
 
-Drawing takes as long as several frames, and no real camera pauses for it. So each background and sprite is drawn once,
-in a separate thread and one appearance ahead; a frame is the background with the sprite pasted onto it.
+Drawing takes as long as several frames, and a real camera would not pause for it. So each background and sprite is
+drawn only once, in a separate thread, one appearance ahead; a frame is the background with the sprite pasted onto it.
 """
 
 import math
@@ -22,7 +22,7 @@ from appliance.camera.scene.sprites import Color, Sprite, paste
 from appliance.settings.schema import CameraSettings
 
 DEFAULT_SIZE_PX = (640, 480)
-# Within this time every label has been fully in view once.
+# Within this time, every label has been fully in view once.
 ROUND_S = 48.0
 
 _FIRST_S = 0.4
@@ -40,8 +40,8 @@ class Appearance:
         kind: A label of flowers.LABELS, or one of scenery.DISTRACTORS.
         label: The kind if it is a flower, else None.
         begins_s: Time at which it begins to move in.
-        arrived_s: Time from which it is fully in view …
-        leaves_s: … until this time.
+        arrived_s: Time at which it is fully in view.
+        leaves_s: Time at which it begins to leave.
         ends_s: Time at which it has left.
         index: Index among all appearances, from 0.
         background_index: Index of the background, from 0; each round of five flowers has its own.
@@ -66,7 +66,7 @@ class Showing:
 
 
 def generate_appearances(seed: int) -> Iterator[Appearance]:
-    """Yield appearances endlessly; each round has all flowers in random order, never one twice in succession."""
+    """Yield appearances endlessly; each round has all flowers in random order, never the same twice in a row."""
     rng = np.random.default_rng((seed, 0))
     now_s, index, background_index, last = _FIRST_S, 0, 0, None
     while True:
@@ -92,7 +92,7 @@ def generate_appearances(seed: int) -> Iterator[Appearance]:
 def draw_subject(
     kind: str, rng: np.random.Generator, size_px: tuple[int, int], light: Color
 ) -> tuple[Sprite, int, int]:
-    """Draw a flower or a distractor and choose its position (x, y) in a frame with the whole head inside.
+    """Draw a flower or a distractor, and choose a position in the frame that shows its whole head.
 
     Returns:
         The sprite, and x and y of its center in pixels.
@@ -115,7 +115,7 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
     """Draw a single scene.
 
     Args:
-        label: The flower that is fully in view; None draws no flower, but in half of the scenes a distractor.
+        label: The flower that is fully in view; None draws no flower, and a distractor in half of the scenes.
         rng: Decides everything else: setting, light, appearance and position of the flower.
         size_px: (width, height).
 
@@ -132,7 +132,7 @@ def draw_scene(label: str | None, rng: np.random.Generator, size_px: tuple[int, 
 
 @dataclass(frozen=True, slots=True)
 class _DrawnAppearance:
-    """Everything that the frames of one appearance need: background (h, w, 3) uint8, light, sprite and its position."""
+    """Everything for the frames of one appearance: background, (h, w, 3) uint8; light; sprite and position."""
 
     background_index: int
     background: np.ndarray
@@ -146,7 +146,7 @@ class SceneCamera:
     """Drawn scenes as a camera. Each read returns the next frame, 1/fps seconds of the scenes later.
 
     Attributes:
-        showing: Ground truth of the frame that was read last.
+        showing: Ground truth of the last frame that was read.
     """
 
     live = False
@@ -204,7 +204,7 @@ class SceneCamera:
         """Return the sprite's offset from its position: it enters from a side or from below, sways, and leaves."""
         current = self._current
         width, height = self.size_px
-        # A distractor crosses the picture; a flower leaves to where it came from or to the other side.
+        # A distractor crosses the picture; a flower leaves toward the side it came from, or toward the other one.
         side, onward = self._make_rng(3, current.index).integers((3, 2))
         entering = (time_s - current.begins_s) / max(current.arrived_s - current.begins_s, 1e-9) - 1
         leaving = (time_s - current.leaves_s) / max(current.ends_s - current.leaves_s, 1e-9)

@@ -1,8 +1,8 @@
 """Draw five kinds of flowers that a person recognizes immediately ("a stylized daisy").
 
 They are drawn from petals (outlines swept along an axis, filled with two or three shades), so no license restricts
-them. Every flower differs in hue, number and shape of its petals, rotation and stem; the same random generator always
-yields the same flower.
+their use. Flowers differ in hue, number and shape of petals, rotation and stem; the same random generator always yields
+the same flower.
 """
 
 import math
@@ -43,7 +43,7 @@ def draw_flower(label: str, rng: np.random.Generator, radius_px: int, stem_px: i
 
 
 def _draw_stem(pen: Pen, thickness: float, color: Color, sway: float) -> Callable[[float], np.ndarray]:
-    """Draw a bent stem from the head to the lower edge; return its position as a function of 0 (head) to 1 (edge)."""
+    """Draw a bent stem from the head to the lower edge; return its position at 0 (head) to 1 (edge)."""
     base = pen.rng.uniform(-sway, sway)
     along = np.linspace(0, 1, 24)
     x = base * along**2

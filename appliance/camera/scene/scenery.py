@@ -1,7 +1,7 @@
 """Draw everything that is not a flower: out-of-focus backgrounds and distractors (a ball, a leaf, a mug, …).
 
-A background is a setting under a light. It is drawn small and enlarged, because a lens blurs what is far behind the
-flower; the same light is applied to the sprites. Distractors share the flowers' colors, so that color alone does not
+A background is a setting under a light. It is drawn small and enlarged, because a lens blurs objects far behind the
+flower; the same light is applied to the sprites. Distractors have the flowers' colors, so that color alone does not
 identify a flower.
 """
 
@@ -33,7 +33,7 @@ _SETTINGS: dict[str, tuple[tuple[Color, Color, Color], ...]] = {
     "table": (((222, 214, 198), (206, 196, 178), (156, 112, 72)), ((176, 190, 198), (164, 176, 182), (122, 84, 56))),
     "sky": (((108, 160, 214), (158, 196, 228), (206, 222, 232)), ((150, 160, 172), (184, 190, 196), (206, 206, 200))),
 }
-# Width at which a background is drawn before it is enlarged.
+# The width at which a background is drawn before it is enlarged.
 _SMALL_WIDTH_PX = 80
 
 
@@ -89,7 +89,7 @@ def _draw_gradient(colors: tuple[Color, Color, Color], height: int, edge: float,
 
 
 def _draw_spots(canvas: Canvas, rng: np.random.Generator, setting: str, edge: float) -> None:
-    """Draw what is out of focus: leaves, distant blossoms, soil, clouds, light through a hedge."""
+    """Draw objects that are out of focus: leaves, distant blossoms, soil, clouds, light through a hedge."""
     width, height = canvas.size_px
     base = canvas.pixels
     for _ in range({"meadow": 60, "hedge": 110, "bed": 70, "table": 6, "sky": 8}[setting]):

@@ -17,7 +17,7 @@ Color = tuple[float, float, float]
 # An outline or a line: (n, 2) points, in radii.
 Shape = np.ndarray
 
-# Largest extent of a drawing from its center, in radii: to the sides (the widest leaves) and upward.
+# The largest extent of a drawing from its center, in radii: to the sides (the widest leaves) and upward.
 _REACH = 1.9
 _ABOVE = 1.3
 _BAND_ROWS = 32
@@ -30,7 +30,7 @@ class Sprite:
     Attributes:
         color: (h, w, 3) uint8, premultiplied by the opacity.
         transparency: (h, w, 3) uint8, share of the background that stays visible: 255 outside of the drawing. All three
-            channels are equal; numpy multiplies arrays of equal shape several times faster than it broadcasts one.
+            channels are equal, because numpy multiplies arrays of equal shape several times faster than it broadcasts.
         center_px: (x, y) of the head's center inside the sprite.
         radius_px: Radius of the head.
     """
@@ -81,7 +81,7 @@ def draw_sprite(
 
     Args:
         paint: Draws with the pen.
-        rng: Generator that the pen offers for everything that varies.
+        rng: Generator for everything that varies; the pen makes it available.
         radius_px: Radius of the head.
         below_px: Distance from the head's center to the lower edge of the canvas.
         light: Factors for red, green and blue.
@@ -115,7 +115,7 @@ def _apply_light(pixels: np.ndarray, center: tuple[int, int], radius_px: int, li
 
 
 def iterate_bands(height: int) -> Iterator[slice]:
-    """Yield the rows of a picture in bands: float arrays of a whole picture would permanently enlarge the process."""
+    """Yield the rows of a picture in bands, because float arrays of a whole picture would enlarge the process."""
     return (slice(top, top + _BAND_ROWS) for top in range(0, height, _BAND_ROWS))
 
 
@@ -138,7 +138,7 @@ def vary(rng: np.random.Generator, color: Color, by: float) -> Color:
 
 
 def make_disc(radius: float, squash: float = 1.0) -> Shape:
-    """Return a circle around the origin, or an ellipse of `squash` times its height."""
+    """Return a circle around the origin, or an ellipse with `squash` times the circle's height."""
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     return np.stack([np.cos(angle) * radius, np.sin(angle) * radius * squash], axis=1)
 
@@ -178,7 +178,7 @@ def rotate(shape: Shape, angle: float) -> Shape:
 
 
 def choose_tilt(rng: np.random.Generator) -> Callable[[Shape], Shape]:
-    """Return a transform that shows a head slightly from the side: squeezed along a random direction."""
+    """Return a transform that shows a head slightly from the side, squeezed in a random direction."""
     direction, squeeze = rng.uniform(0, np.pi), rng.uniform(0.8, 1)
     return lambda shape: rotate(rotate(shape, -direction) * (1, squeeze), direction)
 

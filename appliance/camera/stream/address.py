@@ -1,8 +1,8 @@
 """Addresses of network cameras: the form for libav, the form for display, and why a server cannot be reached.
 
-User name and password appear only in the address for libav. The display form omits them and the query, which many
-cameras use for a password as well. The host name is resolved before libav is called, because libav's own look-up
-cannot be interrupted and does not report why it failed.
+User name and password appear only in the address for libav. The display form omits them and the query, in which many
+cameras also expect a password. The host name is resolved before libav is called, because libav's own lookup cannot be
+interrupted and does not report why it failed.
 """
 
 import dataclasses
@@ -32,11 +32,11 @@ class CameraAddress:
     """Address of a network camera.
 
     Attributes:
-        url: With user name and password, only for libav.
-        display_url: Without credentials and query.
+        url: The address with user name and password, only for libav.
+        display_url: The address without credentials and query.
         scheme: http, https, rtsp or rtsps.
         host: Host name or IP address.
-        port: The port, by default that of the scheme.
+        port: The port; by default that of the scheme.
         has_credentials: Whether a user name is configured.
     """
 
@@ -80,7 +80,7 @@ def resolve_host(address: CameraAddress) -> None:
     """Check that the host name resolves, within LOOK_UP_LIMIT_S.
 
     Raises:
-        CameraAbsentError: It does not, or the name server does not answer.
+        CameraAbsentError: The host name does not resolve, or the name server does not answer.
     """
     failures: list[OSError | UnicodeError] = []
 
@@ -90,7 +90,7 @@ def resolve_host(address: CameraAddress) -> None:
         except (OSError, UnicodeError) as error:
             failures.append(error)
 
-    # A separate thread, because a look-up cannot be aborted; it ends by itself and holds no resources.
+    # A separate thread, because a lookup cannot be aborted; the thread ends by itself and holds no resources.
     thread = threading.Thread(target=resolve, name="look-up", daemon=True)
     thread.start()
     thread.join(LOOK_UP_LIMIT_S)
@@ -117,7 +117,7 @@ def find_ca_file() -> str | None:
 def find_certificate_fault(address: CameraAddress, limit_s: float = 3.0) -> str | None:
     """Return why the server's certificate is not trusted, or None if that is not the problem.
 
-    libav reports only that the connection failed, so Python repeats the handshake and reports the reason.
+    libav reports only that the connection failed, so Python repeats the handshake to get the reason.
     """
     if address.scheme not in ("https", "rtsps"):
         return None

@@ -1,7 +1,7 @@
-"""Convert errors of libav to camera errors: one sentence with a remedy, and the state that T/stats reports.
+"""Convert libav errors to camera errors: one sentence with a remedy, and the state on the topic stats.
 
-PyAV's exceptions are recognized by errno and class name, so that PyAV need not be imported here. Of their own text
-only the general description is used, because the rest may contain an address with a password.
+PyAV's exceptions are recognized by errno and class name, so that PyAV need not be imported here. Only the general
+description in their text is used, because the rest may contain an address with a password.
 """
 
 import errno
@@ -27,7 +27,7 @@ def convert_file_error(error: Exception, path: Path, opening: bool) -> CameraErr
     if isinstance(error, FileNotFoundError):
         return CameraAbsentError(f"{path} does not exist; check camera.source")
     if isinstance(error, PermissionError):
-        return CameraAbsentError(f"{path} may not be read by {_user_name()}; grant the right with chmod or chown")
+        return CameraAbsentError(f"{path} cannot be read by {_user_name()}; grant access with chmod or chown")
     if name in TIMEOUTS:
         return CameraStalledError(f"{path} could not be read in time; check the disk")
     if name in NOT_VIDEO and opening:
@@ -44,7 +44,7 @@ def convert_device_error(error: Exception, path: Path, opening: bool) -> CameraE
         )
     if isinstance(error, PermissionError):
         user = _user_name()
-        return CameraAbsentError(f"{path} may not be opened by {user}; grant the right: sudo usermod -aG video {user}")
+        return CameraAbsentError(f"{path} cannot be opened by {user}; grant access with: sudo usermod -aG video {user}")
     if code == errno.EBUSY:
         holder = find_device_holder(str(path.resolve())) or "another program"
         return CameraBusyError(f"{path} is in use by {holder}; stop that program, or use another camera")
@@ -56,11 +56,11 @@ def convert_device_error(error: Exception, path: Path, opening: bool) -> CameraE
         )
     if opening and code in (errno.ENOTTY, errno.ENODEV):
         return CameraAbsentError(
-            f"{path} is not a camera, or is the camera's second device, which delivers no pictures;"
+            f"{path} is not a camera, or is a camera's second device, which delivers no pictures;"
             f" correct camera.source ({describe_devices()})"
         )
     if code in (errno.ENODEV, errno.ENXIO, errno.EIO):
-        return CameraAbsentError(f"{path} disappeared; check its plug and its power")
+        return CameraAbsentError(f"{path} disappeared; check the camera's cable and power")
     return CameraAbsentError(f"{path} could not be {'opened' if opening else 'read'}: {_general_description(error)}")
 
 
@@ -73,10 +73,10 @@ def convert_address_error(error: Exception, address: CameraAddress, opening: boo
     if known_error := _convert_http_error(error, address) or _convert_network_error(error, address):
         return known_error
     if opening and (reason := find_certificate_fault(address)):
-        remedy = "copy its authority to /usr/local/share/ca-certificates and run update-ca-certificates"
+        remedy = "copy its authority's certificate to /usr/local/share/ca-certificates and run update-ca-certificates"
         return CameraAbsentError(f"{display_url}: the certificate is not trusted ({reason}); {remedy}")
     if not opening:
-        return CameraAbsentError(f"{display_url} broke off the stream; check the camera and the network")
+        return CameraAbsentError(f"{display_url} interrupted the stream; check the camera and the network")
     if name in NOT_VIDEO or getattr(error, "errno", None) == errno.EIO:
         return CameraAbsentError(
             f"{display_url} answers, but not with a stream, a video or a picture; check the path in camera.source"
@@ -113,7 +113,7 @@ def _convert_network_error(error: Exception, address: CameraAddress) -> CameraEr
     if isinstance(error, ConnectionRefusedError):
         return CameraAbsentError(
             f"{address.display_url}: nothing listens on port {address.port} of {address.host};"
-            " check that the camera is on and the port is right"
+            " check that the camera is on and the port is correct"
         )
     if getattr(error, "errno", None) in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return CameraAbsentError(

@@ -1,16 +1,16 @@
 """USB cameras, network cameras and video files, through PyAV; only this module imports it.
 
-libav opens them all; they differ in the options, in the meaning of a failure, and in how they are played: devices and
-streams live, files as recordings (playback.py). The response of an http(s) address determines its kind: a single
-picture is a snapshot, fetched again for each read; a response with a duration is a recording; anything else is a live
-stream.
+libav opens them all. They differ in the options, in the meaning of a failure, and in how they are played: devices and
+streams live, files as recordings (playback.py). For an http(s) address, the response determines the kind of source: a
+single picture is a snapshot, fetched again for each read; a response with a duration is a recording; anything else is a
+live stream.
 
-Frames are scaled only if `camera.size` is set. Scaling to about the labeler's input here would save a copy, but
-libswscale does not resize as the contract requires (bilinear without antialiasing), and labels would depend on the
-source.
+Frames are scaled only if `camera.size` is set. Scaling to about the labeler's input size here would save a copy, but
+libswscale does not resize in the way that the labeler does (bilinear without antialiasing), so labels would depend on
+the source.
 
 Invariants: each call into libav ends within its time limit. libav's own messages, which contain addresses with
-passwords, never leave this module: not in a log, not in an error, not as the cause of one.
+passwords, never leave this module, neither in a log nor in an error or its cause.
 """
 
 import contextlib
@@ -36,17 +36,17 @@ from appliance.camera.stream.v4l2 import is_device, list_capture_options
 from appliance.errors import CameraAbsentError, CameraError
 from appliance.settings.schema import CameraSettings
 
-# libav gets this for connecting, and once more for probing the stream.
+# libav may take this long to connect, and the same time again to probe the stream.
 OPEN_LIMIT_S = 4.0
 DEVICE_OPEN_LIMIT_S = 1.5  # libav busy-waits while a non-blocking device has no frame yet
 READ_TIMEOUT_S = 2.4  # RTSP takes twice as long; both stay within READ_LIMIT_S
-FIRST_FRAME_LIMIT_S = 12.0  # a stream that was just joined has no decodable frame until its next key frame
+FIRST_FRAME_LIMIT_S = 12.0  # a stream that was joined in the middle has no decodable frame until the next key frame
 STRICT_ATTEMPTS = 5
 DEFAULT_FPS = 25
 
-# A live stream is probed quickly; its frame rate need not be measured by waiting for frames.
+# A live stream is probed briefly, because its frame rate need not be measured.
 LIVE_OPTIONS = {"fpsprobesize": "0", "analyzeduration": "3000000"}
-# A blocking read of a device could not be ended: 4 is AVFMT_FLAG_NONBLOCK, which has no name among the options.
+# A blocking read of a device could not be interrupted. 4 is AVFMT_FLAG_NONBLOCK, for which there is no option name.
 DEVICE_OPTIONS = {**LIVE_OPTIONS, "fflags": "+4"}
 HTTP_OPTIONS = {**LIVE_OPTIONS, "user_agent": "camera-appliance"}
 RTSP_OPTIONS = {
@@ -57,7 +57,7 @@ RTSP_OPTIONS = {
 }
 
 T = TypeVar("T")
-# Converts an error of libav; the bool is True while opening.
+# Converts a libav error; the bool is True while opening.
 ErrorConverter = Callable[[av.error.FFmpegError, bool], CameraError]
 
 
@@ -136,7 +136,7 @@ class LibavInput:
 
     Attributes:
         is_picture: Whether the container is a single picture.
-        has_end: Whether the container has a duration, which a live stream has not.
+        has_end: Whether the container has a duration; a live stream has none.
     """
 
     is_picture: bool
@@ -157,12 +157,12 @@ class LibavInput:
 
         Args:
             url: For libav; may contain a password.
-            options: For libav.
+            options: Options for libav.
             display_name: Path or address for messages.
-            convert_error: Converts an error of libav.
+            convert_error: Converts a libav error.
             size: (width, height) to which frames are scaled; None leaves them unchanged.
-            container_format: libav's name of the format; None detects it.
-            open_limit_s: Seconds for connecting, and once more for probing.
+            container_format: libav's name for the format; None detects it.
+            open_limit_s: Seconds for connecting, and the same again for probing.
         """
         self.display_name = display_name
         self.damaged_frames = 0
@@ -202,7 +202,7 @@ class LibavInput:
         self.description = f"{self.display_name}: {self._decoder.name}, {size}{rate}"
 
     def _call(self, call: Callable[[], T], opening: bool = False) -> T:
-        """Call into libav and convert its errors, raised outside of the handler so that they are not chained."""
+        """Call into libav and convert its errors; raise them outside of the handler, so they are not chained."""
         try:
             return call()
         except av.error.BlockingIOError:
@@ -236,17 +236,17 @@ class LibavInput:
         except av.error.FFmpegError:
             self._count_damage()
             return []
-        sound = [frame for frame in decoded if not frame.is_corrupt]
-        if sound:
+        intact = [frame for frame in decoded if not frame.is_corrupt]
+        if intact:
             self.damaged_frames, self._has_decoded = 0, True
         elif decoded:
             self._count_damage()
-        return sound
+        return intact
 
     def _count_damage(self) -> None:
         self.damaged_frames += 1
         if self._is_mjpeg and self._strict and not self._has_decoded and self.damaged_frames >= STRICT_ATTEMPTS:
-            # Some cheap cameras never send a conforming JPEG; such pictures are better than none.
+            # Some cheap cameras never send a conforming JPEG; their pictures are better than none.
             self._strict = False
             self._decoder = av.CodecContext.create("mjpeg", "r")
 

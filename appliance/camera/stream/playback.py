@@ -1,11 +1,11 @@
 """Cameras built from an opened input: a live camera keeps only its newest frame, a recording waits until it is read.
 
-An input (appliance/camera/stream/input.py opens them) reads packets and decodes packets to frames. This module decides
+An input (opened by appliance/camera/stream/input.py) reads packets and decodes them to frames. This module decides
 which of them are used, and when; it does not use libav.
 
-A live input is drained by a thread of its own: otherwise unread packets would pile up in the kernel and in the
-server, and delay every later frame. If each packet is a complete picture (MJPEG, raw), the thread keeps only the
-newest packet, so that only frames that are read are decoded.
+A live input is drained by a separate thread, because unread packets would pile up in the kernel and the server and
+delay every later frame. If each packet is a complete picture (MJPEG, raw), the thread keeps only the newest packet, so
+only frames that are read are decoded.
 """
 
 import threading
@@ -20,9 +20,9 @@ from appliance.camera.source import READ_LIMIT_S
 from appliance.errors import CameraAbsentError, CameraEndedError, CameraError, CameraStalledError
 
 POLL_S = 0.01  # between two polls of a device that has no frame yet
-LONGEST_WAIT_S = 2.0  # for the next frame of a recording, even if the recording itself is slower
+LONGEST_WAIT_S = 2.0  # for the next frame of a recording, even if the recording is slower
 TIMESTAMP_TOLERANCE_S = 0.001  # timestamps are rounded to the container's time base
-DISCONTINUITY_S = 1.0  # timestamps that go back by more start a new timeline
+DISCONTINUITY_S = 1.0  # timestamps that go back by more than this start a new timeline
 
 
 class InputEndError(Exception):
@@ -35,10 +35,10 @@ class MediaInput(Protocol):
     Attributes:
         display_name: Path or address, without credentials.
         description: Name, codec, size and rate, for display.
-        intra_only: Whether each packet is a complete picture, so that any packet may be left out.
+        intra_only: Whether each packet is a complete picture, so that any packet may be skipped.
         on_demand: Whether a packet is fetched only when a reader waits for one (a snapshot).
         frame_duration_s: Nominal time between two frames.
-        damaged_frames: Number of consecutive frames, up to now, that could not be decoded.
+        damaged_frames: Number of consecutive frames, up to the last one, that could not be decoded.
     """
 
     display_name: str
@@ -58,7 +58,7 @@ class MediaInput(Protocol):
         ...
 
     def decode(self, packet: Any, skippable: bool = False) -> list[Any]:
-        """Return the undamaged frames that a packet completes; if `skippable`, non-reference frames may be omitted."""
+        """Return the undamaged frames that a packet completes; if `skippable`, omit non-reference frames."""
         ...
 
     def timestamp_s(self, item: Any) -> float | None:
@@ -88,7 +88,7 @@ class LiveCamera:
 
         Raises:
             CameraStalledError: No undamaged frame arrived.
-            CameraAbsentError: The source disappeared meanwhile.
+            CameraAbsentError: The source disappeared in the meantime.
         """
         self.description = source.description
         self.dropped = 0
@@ -126,9 +126,9 @@ class LiveCamera:
             frames = self._source.decode(item) if self._source.intra_only else [item]
             if frames:
                 return self._source.convert_to_rgb(frames[-1])
-        received = "nothing but damaged frames" if self._source.damaged_frames else "no frame"
+        received = "only damaged frames" if self._source.damaged_frames else "no frames"
         raise CameraStalledError(
-            f"{self._source.display_name} sent {received} for {limit_s:g} s; check camera, cable and network"
+            f"{self._source.display_name} sent {received} for {limit_s:g} s; check the camera, cable and network"
         )
 
     def _take(self, until_s: float) -> Any | None:
@@ -145,7 +145,7 @@ class LiveCamera:
             return item
 
     def _drain(self) -> None:
-        """Run the thread; it closes the input only if close() did not wait, because a reader may hold packets."""
+        """Run the thread; close the input only if close() gave up waiting, because a reader may hold packets."""
         try:
             while self._wait_for_demand():
                 packet = self._source.read_packet()
@@ -171,7 +171,7 @@ class LiveCamera:
         """Wait until a packet is to be fetched; return False if the camera was closed."""
         with self._changed:
             if self._source.on_demand:
-                # An untaken snapshot suffices: a replacement would hardly be newer.
+                # A snapshot that was not taken yet is sufficient, because another one would hardly be newer.
                 self._changed.wait_for(lambda: self._closing or (self._reader_waits and self._newest is None))
             return not self._closing
 
@@ -192,9 +192,9 @@ class LiveCamera:
 
 
 class RecordedCamera:
-    """A video file, played at most at its own pace.
+    """A video file, played no faster than in real time.
 
-    If it has more frames per second than wanted, the frames between are skipped by their timestamps, so that motion
+    If it has more frames per second than wanted, frames in between are skipped by their timestamps, so that motion
     keeps its real speed. Skipped frames are not converted, and are decoded only if another frame depends on them. A
     time lapse with frames more than LONGEST_WAIT_S apart is played at one frame per LONGEST_WAIT_S.
     """
@@ -209,7 +209,7 @@ class RecordedCamera:
             source: The recording, at its beginning.
             reopen: Opens the recording again.
             fps: Maximum frames per second.
-            loop: Start again at the end.
+            loop: Whether to start again at the end.
         """
         self.description = source.description
         self._reopen = reopen
@@ -223,7 +223,7 @@ class RecordedCamera:
         frame, gap_s = self._select_next(time.monotonic() + READ_LIMIT_S / 2)
         pixels = self._source.convert_to_rgb(frame)
         now_s = time.monotonic()
-        # Never early; delays are not caught up.
+        # A frame is never early, and a delay is not made up.
         due_s = now_s if self._due_s is None else max(self._due_s + min(gap_s, LONGEST_WAIT_S), now_s)
         time.sleep(due_s - now_s)
         self._due_s = due_s
@@ -235,17 +235,17 @@ class RecordedCamera:
         self._source.close()
 
     def _start(self, source: MediaInput) -> None:
-        # All of these times are on the recording's timeline.
+        # All times here are on the recording's timeline.
         self._source = source
-        self._decoded: deque[Any] = deque()  # frames that are not examined yet
+        self._decoded: deque[Any] = deque()  # frames that have not been examined yet
         self._examined_s: float | None = None  # time of the last frame that was examined
         self._returned_s: float | None = None  # time of the last frame that was returned
         self._target_s: float | None = None  # time of the next frame to return; None: the next frame of any time
 
     def _select_next(self, until_s: float) -> tuple[Any, float]:
-        """Return the next frame to show, and its distance in seconds from the one before.
+        """Return the next frame, and its distance in seconds from the one before.
 
-        The time limit only ends the skipping: the last skipped frame is returned then.
+        If the time limit passes while frames are skipped, the last skipped frame is returned.
         """
         skipped: tuple[Any, float] | None = None
         while True:
@@ -304,6 +304,6 @@ class RecordedCamera:
         if self._examined_s is None:
             raise CameraAbsentError(f"{name} contains no frame that can be decoded; check whether it is damaged")
         if not self._loop:
-            raise CameraEndedError(f"{name} was played to its end (camera.loop is off)")
+            raise CameraEndedError(f"playback of {name} ended; set camera.loop = true to repeat it")
         self._source.close()
         self._start(self._reopen())

@@ -172,7 +172,7 @@ camera.close()
 def test_missing_camera_is_absent(run):
     program = run("open_fails(settings(), (224, 224))", LIBCAMERA_PIPELINES_MATCH_LIST="none")
     [line] = program.rest()
-    assert line.startswith("CameraAbsentError | no Pi camera is found; check its ribbon cable")
+    assert line.startswith("CameraAbsentError | no Pi camera was found; check its ribbon cable")
 
 
 def test_camera_is_selected_by_number(run):
@@ -183,7 +183,7 @@ open_fails(settings(source="pi:two"), (224, 224))
 """)
     assert program.rest() == [
         "opened",
-        "CameraAbsentError | there is no Pi camera with number 2; there is pi:0 (Virtual Video Device)",
+        "CameraAbsentError | there is no Pi camera number 2; connected: pi:0 (Virtual Video Device)",
         "SettingsError | camera.source = 'pi:two': a Pi camera is named pi, or pi:1 for the second camera",
     ]
 
@@ -247,10 +247,10 @@ camera.close()
     assert program.rest() == [
         "SettingsError | camera.controls.FaceDetectmode: this camera has no such control; did you mean FaceDetectMode?",
         f"SettingsError | camera.controls.AfMode: this camera has no such control; it has {offered}",
-        "SettingsError | camera.controls.FrameDurationLimits must be a list of 2, and is 5",
-        "SettingsError | camera.controls.FrameDurationLimits must be a list of 2, and is [20000, 30000, 40000]",
-        "SettingsError | camera.controls.FrameRate must be a number, and is 'fast'",
-        "SettingsError | camera.controls.FrameRate must be from 1 to 60.0024, and is 1000.0",
+        "SettingsError | camera.controls.FrameDurationLimits must be a list of 2, not 5",
+        "SettingsError | camera.controls.FrameDurationLimits must be a list of 2, not [20000, 30000, 40000]",
+        "SettingsError | camera.controls.FrameRate must be a number, not 'fast'",
+        "SettingsError | camera.controls.FrameRate must be from 1 to 60.0024, not 1000.0",
         "opened",
         "opened",
         "True",
@@ -275,6 +275,6 @@ def test_picamera2_for_another_numpy_is_explained(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=True
     )
-    fact = f"CameraAbsentError | picamera2 cannot be loaded: it was built for another numpy than {np.__version__}"
+    fact = f"CameraAbsentError | picamera2 cannot be loaded: it was built for a different numpy than {np.__version__}"
     assert run.stdout.startswith(fact)
     assert "pip install 'numpy<2'" in run.stdout

@@ -1,4 +1,4 @@
-"""The capture thread on the real picamera2: silence, and frames again, as seen in its output."""
+"""The capture thread with the real picamera2: frames stop and resume, as its output shows."""
 
 import json
 

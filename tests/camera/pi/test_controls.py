@@ -37,7 +37,7 @@ def test_valid_controls_are_converted(control, taken):
     ("control", "sentence"),
     [
         ({"AwbMod": 1}, "AwbMod: this camera has no such control; did you mean AwbMode"),
-        ({"AwbMode": 9}, "AwbMode must be from 0 to 7, and is 9"),
+        ({"AwbMode": 9}, "AwbMode must be from 0 to 7, not 9"),
         ({"AwbMode": 1.0}, "AwbMode must be a whole number"),
         ({"AwbMode": True}, "AwbMode must be a whole number"),
         ({"AeEnable": 1}, "AeEnable must be true or false"),

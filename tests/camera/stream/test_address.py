@@ -42,7 +42,7 @@ def test_credentials_are_encoded_and_hidden(password_file):
 
 
 def test_ca_path_that_cannot_be_examined_is_skipped(monkeypatch):
-    # Stands for a folder without the right to search it, which the root user cannot have.
+    # Represents a folder that this user may not search; for root, there is none.
     too_long = "/" + "x" * 300 + "/cert.pem"
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, openssl_cafile=too_long))
     assert find_ca_file() in (None, "/etc/ssl/certs/ca-certificates.crt")

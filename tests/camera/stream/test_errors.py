@@ -30,7 +30,7 @@ def libav_error(cls: type[av.error.FFmpegError], code: int = 1) -> av.error.FFmp
     ("error", "opening", "state", "fact"),
     [
         (FileNotFoundError(), True, "absent", "a.mp4 does not exist; check camera.source"),
-        (PermissionError(), True, "absent", "a.mp4 may not be read by"),
+        (PermissionError(), True, "absent", "a.mp4 cannot be read by"),
         (libav_error(av.error.TimeoutError, errno.ETIMEDOUT), False, "stalled", "check the disk"),
         (libav_error(av.error.InvalidDataError), True, "absent", "not a video in a known format"),
         (libav_error(av.error.InvalidDataError), False, "absent", "could not be read: description"),
@@ -49,7 +49,7 @@ def test_file_error_has_state_and_fact(error, opening, state, fact):
         (OSError(errno.EBUSY, "busy"), True, "busy", "/dev/video77 is in use by another program"),
         (libav_error(av.error.ExitError), False, "stalled", "delivers no frames; unplug"),
         (OSError(errno.ENOTTY, "x"), True, "absent", "is not a camera"),
-        (OSError(errno.ENODEV, "x"), False, "absent", "disappeared; check its plug"),
+        (OSError(errno.ENODEV, "x"), False, "absent", "disappeared; check the camera's cable"),
         (OSError(errno.EPROTO, "Protocol error"), True, "absent", "could not be opened: Protocol error"),
     ],
 )
@@ -77,7 +77,7 @@ def test_device_error_for_options_lets_others_be_tried():
         (libav_error(av.error.HTTPBadRequestError), True, "absent", "rejects the request: description"),
         (ConnectionRefusedError(), True, "absent", "nothing listens on port 554 of camera"),
         (OSError(errno.EHOSTUNREACH, "x"), True, "absent", "camera cannot be reached"),
-        (OSError(errno.EPIPE, "x"), False, "absent", "broke off the stream"),
+        (OSError(errno.EPIPE, "x"), False, "absent", "interrupted the stream"),
         (OSError(errno.EIO, "x"), True, "absent", "answers, but not with a stream"),
         (libav_error(av.error.ProtocolNotFoundError), True, "absent", "could not be opened: description"),
     ],

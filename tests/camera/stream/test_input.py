@@ -116,7 +116,7 @@ def test_video_without_loop_ends_and_stays_ended(tmp_path):
     camera.read()
     camera.read()
     for _ in range(2):
-        with pytest.raises(CameraEndedError, match="a.mp4 was played to its end"):
+        with pytest.raises(CameraEndedError, match="playback of .*a.mp4 ended"):
             camera.read()
     camera.close()
     camera.close()
@@ -206,7 +206,7 @@ def test_photograph_survives_a_video(tmp_path):
 
 
 def multipart(next_picture, over, pause_s=0.02):
-    """Return a page that sends pictures until there is none."""
+    """Return a page that sends pictures until none is left."""
 
     def page(handler):
         handler.begin_multipart()
@@ -240,7 +240,7 @@ def test_mjpeg_stream_returns_newest_frame_and_counts_others(web):
 def test_stream_closed_by_server_is_absent(web):
     web.pages["/live"] = multipart(iter([jpeg(plain(RED))] * 5 + [None]).__next__, web.over)
     camera = open_source(web.url + "/live")
-    with pytest.raises(CameraAbsentError, match="(ended|broke off) the stream; check"):
+    with pytest.raises(CameraAbsentError, match="(ended|interrupted) the stream; check"):
         while True:
             camera.read()
     camera.close()
@@ -295,7 +295,7 @@ def test_stream_that_turns_damaged_is_stalled(web):
     camera = open_source(web.url + "/live")
     camera.read()
     worn.set()
-    with pytest.raises(CameraStalledError, match="nothing but damaged frames"):
+    with pytest.raises(CameraStalledError, match="only damaged frames"):
         until = time.monotonic() + 8
         while time.monotonic() < until:
             assert is_whole(camera.read())
@@ -389,7 +389,7 @@ def test_dropped_rtsp_stream_is_absent_and_reopens():
         camera = open_source(server.url)
         camera.read()
         server.drop()
-        with pytest.raises(CameraAbsentError, match="/cam (ended|broke off) the stream"):
+        with pytest.raises(CameraAbsentError, match="/cam (ended|interrupted) the stream"):
             while True:
                 camera.read()
         camera.close()
