@@ -1,4 +1,4 @@
-"""Select and load the active model: the model of the settings, else the store's, else the bundled one.
+"""Select and load the active model: that of the settings, else that of the store, else the bundled one.
 
 The daemon loads through `ActiveModel`; commands that label once use `read_device_bundle`.
 """
@@ -27,10 +27,10 @@ OWNER_ROLLBACK = "the owner went back to the previous model"
 
 
 def read_device_bundle() -> Bundle:
-    """Return the bundle that this device runs; the bundled one if the store cannot be read.
+    """Return the bundle that this device runs; the bundled model if the store cannot be read.
 
     Raises:
-        BundleError: The bundled one cannot be read either.
+        BundleError: The bundled model cannot be read either.
     """
     try:
         return Store(ensure_state_dir(), BUNDLED).load_current().bundle
@@ -52,8 +52,8 @@ class ActiveModel:
 
     Attributes:
         store: The models on this device.
-        current: The labeler that labels, or will from the next frame on.
-        reverted: A delivered model that this start could not keep.
+        current: The labeler used now, or from the next frame on.
+        reverted: A delivered model that this start could not keep; None if there is none.
     """
 
     def __init__(self, state: Path, settings: LabelerSettings, view: View):
@@ -88,10 +88,10 @@ class ActiveModel:
         Args:
             settings: The labeler section.
             view: Orientation and region of frames.
-            check: Raises an ApplianceError if the model does not fit those settings.
+            check: Raises an ApplianceError if the model does not fit the settings.
 
         Raises:
-            SettingsError, ModelError: As in the constructor, and from `check`.
+            SettingsError, ModelError: As in the constructor, or `check` raised it.
         """
         before = self._settings, self._view
         self._settings, self._view = settings, view
@@ -104,10 +104,10 @@ class ActiveModel:
         return labeler
 
     def load_previous(self, bundled: bool = False) -> Labeler:
-        """Load the model that `roll_back` will make current, so that it is known to run before the store changes.
+        """Load the model that `roll_back` will make current, to make sure that it runs before the store changes.
 
         Args:
-            bundled: Load the bundled model, if the previous one cannot be used.
+            bundled: Whether to load the bundled model instead, because the previous one cannot be used.
 
         Raises:
             SettingsError, ModelError: The model cannot be loaded.
@@ -120,8 +120,8 @@ class ActiveModel:
         """Make the previous model the current one in the store.
 
         Args:
-            reason: Why, for people.
-            to_bundled: As `bundled` in `load_previous`.
+            reason: The reason, for people.
+            to_bundled: See `bundled` in `load_previous`.
 
         Raises:
             StoreError: There is no previous model, or the store cannot be changed.
@@ -130,13 +130,13 @@ class ActiveModel:
 
     @property
     def is_overridden(self) -> bool:
-        """Whether labeler.model names the model, which overrides the store."""
+        """Whether labeler.model names the model and so overrides the store."""
         return bool(self._settings.model)
 
     @property
     def delivery_blocked_reason(self) -> str | None:
         """Why no model can be delivered; None if one can be."""
-        return "labeler.model names the model, so none is delivered from elsewhere" if self.is_overridden else None
+        return "labeler.model names the model, so no other model is delivered" if self.is_overridden else None
 
     @property
     def load_options(self) -> tuple[object, ...]:
@@ -167,7 +167,7 @@ class ActiveModel:
             raise SettingsError(f"labeler.model: {error}") from error
 
     def _load_stored(self, delivered: InstalledModel | None = None) -> Labeler:
-        """Load the store's model; record `delivered`, the model at start, in `reverted` if it could not be kept."""
+        """Load the store's model; set `reverted` if `delivered`, the model at the start, could not be kept."""
         choice: ModelChoice[Labeler] = self.store.load_current(self._load)
         for reason in choice.reasons:
             log.warning("%s", reason)

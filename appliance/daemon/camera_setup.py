@@ -1,4 +1,4 @@
-"""Connect the camera to the rest: the size it should deliver, and what follows from a change of its state."""
+"""Connect the camera to the other parts: request its frame size, and react to changes of its state."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,15 @@ from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.pipeline import Pipeline
 from appliance.messaging.reports import Reports
 
-# Snapshots and collected frames are for people, who want more than the model's input size.
+# Snapshots and collected frames are for people, who need more than the model's input size.
 SNAPSHOT_PX = (1280, 720)
 
 
 class CameraOpener:
-    """Open the camera of the settings in force, with a frame size that suits the active model."""
+    """Open the camera of the current settings, with a frame size that suits the active model."""
 
     def __init__(self, live: LiveSettings, active: ActiveModel):
-        """Set the settings in force and the active model."""
+        """Keep references to the current settings and the active model."""
         self._live = live
         self._active = active
 
@@ -31,7 +31,7 @@ class CameraOpener:
         return open_camera(self._live.settings.camera, self.wanted_px(self._active.current.input_px))
 
     def wanted_px(self, input_px: tuple[int, int]) -> tuple[int, int]:
-        """Return the (width, height) that is enough for the model: its input size on the region of the picture.
+        """Return the (width, height) at which the region of the picture has at least the model's input size.
 
         Args:
             input_px: The model's input (width, height).
@@ -50,19 +50,19 @@ class CameraStatusHandler:
     """End events and clear the published state when the camera stops delivering frames."""
 
     def __init__(self, pipeline: Pipeline, reports: Reports, request_stats: Callable[[], None]):
-        """Set the parts that depend on frames.
+        """Keep references to the parts that depend on frames.
 
         Args:
             pipeline: Holds the open events.
             reports: Publishes T/state.
-            request_stats: Makes the next T/stats come soon.
+            request_stats: Requests that T/stats be published soon.
         """
         self._pipeline = pipeline
         self._reports = reports
         self._request_stats = request_stats
 
     def on_change(self, status: CameraStatus) -> None:
-        """Handle a new camera status; called on the capture thread, does not block."""
+        """Handle a new camera status; called on the capture thread, and does not block."""
         if status.state not in (CameraState.STREAMING, CameraState.OPENING):
             self._pipeline.end_events("running" if status.state == CameraState.OFF else "camera")
             self._reports.clear_state()

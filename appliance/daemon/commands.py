@@ -1,7 +1,7 @@
 """The commands of the running daemon: one table, with MQTT and the control socket as front ends.
 
-A command must not block the connection to the broker or another client of the socket: it is short, runs on a thread of
-its own, or returns a future. What must survive a restart is written to disk before the command acts.
+A command must not block the connection to the broker or another client of the socket: it is short, runs on its own
+thread, or returns a future. Values that must survive a restart are written to disk before the command takes effect.
 """
 
 import logging
@@ -26,10 +26,10 @@ from appliance.updates.updater import Updater
 
 log = logging.getLogger("appliance.daemon")
 
-# A check asks a server, which has its own limits; a command waits no longer than this for the answer.
+# A check queries a server, which has its own time limits; a command waits no longer than this for the answer.
 CHECK_LIMIT_S = 120.0
 
-# The name of each command of the control socket in the table.
+# Maps each command of the control socket to its name in the table.
 SOCKET_COMMANDS: Mapping[str, str] = {
     ControlCommand.STATUS: "status",
     ControlCommand.MODELS_CHANGED: "reload-model",
@@ -45,7 +45,7 @@ class DeviceCommand:
 
     Attributes:
         run: Takes the parsed argument (None for a command without one) and returns the answer, None, or a future.
-        takes_seconds: Whether `run` blocks for seconds, so that a front end that must not block needs a thread for it.
+        takes_seconds: Whether `run` blocks for seconds, so that a front end that must not block runs it on a thread.
     """
 
     run: Callable[[Any], Any]
@@ -74,11 +74,11 @@ class DeviceCommands:
         Args:
             switch: Changes the model and the threshold.
             active: The active model and the store.
-            overrides: Remembers values set over MQTT.
-            capture: Is switched on and off.
+            overrides: Stores values set over MQTT.
+            capture: Turned on and off by a command.
             reports: Publishes the effect of commands.
             updater: Finds newer models; None if no update source is configured.
-            restart: Stops the daemon in order, to be started again.
+            restart: Stops the daemon in an orderly way so that it is started again.
             describe: Returns the state of the device, for `appliance check`.
         """
         self._switch = switch
@@ -108,7 +108,7 @@ class DeviceCommands:
             argument: The parsed argument; None for a command without one.
 
         Returns:
-            The answer or None if the command is done, else a future.
+            The answer, or None, if the command is done; otherwise a future.
 
         Raises:
             ApplianceError: The command cannot be carried out.
@@ -125,7 +125,7 @@ class DeviceCommands:
             limit_s: How long to wait for a future, in seconds.
 
         Raises:
-            ApplianceError: The command cannot be carried out, or its future was not done in time.
+            ApplianceError: The command cannot be carried out, or did not finish in time.
         """
         answer = self.table[name].run(argument)
         if not isinstance(answer, Future):
@@ -134,15 +134,15 @@ class DeviceCommands:
             return answer.result(limit_s)
         except TimeoutError as error:
             raise ControlError(
-                f"no answer within {limit_s:g} s: a download may be under way, or the source is slow;"
-                " see the daemon's log and try again later"
+                f"no answer within {limit_s:g} s: a download may be in progress, or the source may be slow;"
+                " see the daemon's log, and try again later"
             ) from error
 
     def mqtt_handlers(self, names: Iterable[str]) -> dict[str, Handler]:
         """Return the handlers of MQTT commands by name.
 
         Args:
-            names: The commands that have a topic (messaging.topics).
+            names: The commands that have topics (messaging.topics).
         """
 
         def make_handler(name: str) -> Handler:
@@ -154,14 +154,14 @@ class DeviceCommands:
         """Answer one request on the control socket.
 
         Raises:
-            ApplianceError: The command is unknown or cannot be carried out; its text is the answer.
+            ApplianceError: The command is unknown or cannot be carried out; the error's text is the answer.
         """
         command = request.get(COMMAND_KEY)
         name = SOCKET_COMMANDS.get(command) if isinstance(command, str) else None
         if name is None:
             raise ControlError(
                 f"the daemon ({__version__}) does not know the command {command!r}; "
-                "use the command line of the same version"
+                "use the appliance command of the same version"
             )
         answer: dict[str, Any] = self.execute(name)
         return answer
@@ -173,13 +173,13 @@ class DeviceCommands:
 
     def _request_snapshot(self) -> Future[None]:
         if not self._overrides.values.running:
-            raise ControlError("there are no frames because labeling is switched off; set running to ON")
+            raise ControlError("there are no frames because labeling is turned off; set running to ON")
         return self._reports.request_snapshot()
 
     def _roll_back(self) -> dict[str, str]:
         leaving = self._active.current.bundle
         if self._active.is_overridden:
-            raise StoreError("the settings name the model (labeler.model), so there is no previous one to go back to")
+            raise StoreError("labeler.model names the model, so there is no previous model to go back to")
         identity = self._switch.switch(
             self._active.load_previous, lambda: self._active.roll_back(OWNER_ROLLBACK), leaving=leaving
         )
@@ -195,7 +195,7 @@ class DeviceCommands:
         return identity.as_dict()
 
     def _notify_updater(self) -> None:
-        """Report to the updater that the model was changed by a command."""
+        """Notify the updater that a command changed the model."""
         if self._updater:
             self._updater.notify_store_changed()
 
@@ -208,7 +208,7 @@ class DeviceCommands:
 
 
 def _run_in_background(work: Callable[[], Any]) -> Future[Any]:
-    """Run work that takes seconds on a thread of its own."""
+    """Run work that takes seconds on a separate thread."""
     future: Future[Any] = Future()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The value that labels frames: a labeler, its label filter and its tracker."""
+"""The engine: a labeler with its label filter and its tracker."""
 
 from dataclasses import dataclass
 

@@ -18,12 +18,12 @@ class ReportsListener(ResultListener):
     """Publish results over MQTT."""
 
     def __init__(self, reports: Reports, live: LiveSettings):
-        """Set what publishes, and the settings that define how a snapshot is turned upright."""
+        """Keep references to the reports, and to the settings that determine how a snapshot is turned upright."""
         self._reports = reports
         self._live = live
 
     def on_frame(self, result: FrameResult) -> None:
-        """Publish labels, state and events of a frame; a snapshot is encoded only if one is sent."""
+        """Publish the labels, the state and the events of a frame; encode a snapshot only if one is sent."""
         self._reports.report_frame(
             result.frame,
             result.labels,
@@ -38,7 +38,7 @@ class ReportsListener(ResultListener):
         self._reports.report_ended(events)
 
     def on_engine_changed(self, engine: Engine) -> None:
-        """Publish the model and the threshold in force."""
+        """Publish the model and the threshold in use."""
         labeler = engine.labeler
         self._reports.use_model(labeler.identity, labeler.labels, engine.filter.reportable)
         self._reports.report_threshold(engine.filter.threshold)
@@ -48,7 +48,7 @@ class CollectorListener(ResultListener):
     """Offer frames to the collector."""
 
     def __init__(self, collector: Collector):
-        """Set the collector."""
+        """Keep a reference to the collector."""
         self._collector = collector
 
     def on_frame(self, result: FrameResult) -> None:
@@ -60,18 +60,19 @@ class CollectorListener(ResultListener):
 
 
 class ProbationListener(ResultListener):
-    """Report the outcome of frames to the updater, which judges a model on probation by them.
+    """Report the outcome of frames to the updater, which evaluates a model on probation by them.
 
-    Skipped while labeler.model overrides the store: those frames say nothing about the delivered model.
+    Frames are not reported while labeler.model overrides the store, because they reveal nothing about the delivered
+    model.
     """
 
     def __init__(self, updater: Updater, active: ActiveModel):
-        """Set the updater, and the active model that knows about the override."""
+        """Keep references to the updater, and to the active model, which knows about the override."""
         self._updater = updater
         self._active = active
 
     def on_frame(self, result: FrameResult) -> None:
-        """Report the invoke time of a labeled frame."""
+        """Report the inference time of a labeled frame."""
         self._record(result.engine.labeler.inference_ms, None)
 
     def on_frame_failed(self, error: str) -> None:

@@ -1,14 +1,14 @@
-"""The settings in force while the daemon runs."""
+"""The current settings while the daemon runs."""
 
 from appliance.imaging.view import View
 from appliance.settings.schema import Settings
 
 
 class LiveSettings:
-    """Hold the settings in force; a reload replaces them as a whole. Safe to read from any thread.
+    """Hold the current settings; a reload replaces them as a whole. Safe to read from any thread.
 
     Attributes:
-        settings: The settings in force.
+        settings: The current settings.
         view: The orientation and region of frames under these settings.
     """
 
@@ -18,5 +18,5 @@ class LiveSettings:
         self.view = View.from_settings(settings.camera)
 
     def replace(self, settings: Settings) -> None:
-        """Put other settings in force."""
+        """Replace the settings."""
         self.settings, self.view = settings, View.from_settings(settings.camera)

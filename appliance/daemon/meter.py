@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class Meter:
-    """Count frames and keep the newest inference times; written by one thread, read by any.
+    """Count frames and keep the newest inference times. One thread may write; any thread may read.
 
     Attributes:
         frames: Number of frames labeled since the start.

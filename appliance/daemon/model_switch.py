@@ -1,6 +1,6 @@
-"""The only writer of which model and which threshold are in force.
+"""Change the active model and the threshold; nothing else changes them.
 
-DeviceCommands, UpdateHost and SettingsReloader all change them through the one `ModelSwitch`.
+DeviceCommands, UpdateHost and SettingsReloader share one `ModelSwitch`.
 """
 
 import logging
@@ -25,8 +25,8 @@ log = logging.getLogger("appliance.daemon")
 class ModelSwitch:
     """Swap models and thresholds between two frames. Safe to use from any thread; one swap happens at a time.
 
-    The threshold in force is that of MQTT, unless it was set for a model with another confidenceThreshold; else that of
-    Remote Config, the settings, or the bundle.
+    The threshold set over MQTT takes precedence, unless it was set for a model with a different confidenceThreshold;
+    then follow the thresholds of Remote Config, of the settings, and of the bundle.
     """
 
     def __init__(
@@ -36,19 +36,19 @@ class ModelSwitch:
         overrides: OverrideFile,
         set_allowed_labels: Callable[[Sequence[str]], None],
     ):
-        """Drop a threshold of MQTT that was set for another model; the model may have changed while no daemon ran.
+        """Drop an MQTT threshold that was set for another model, because the model may have changed between runs.
 
         Args:
-            active: Loads models, and holds the one in force.
-            pipeline: Labels with the model and threshold in force.
+            active: Loads models, and holds the active one.
+            pipeline: Labels with the active model and threshold.
             overrides: The threshold set over MQTT.
-            set_allowed_labels: Receives labeler.allow before other settings take effect; those labels get MQTT topics.
+            set_allowed_labels: Receives labeler.allow before new settings take effect; those labels get MQTT topics.
         """
         self._active = active
         self._pipeline = pipeline
         self._overrides = overrides
         self._set_allowed_labels = set_allowed_labels
-        # Held while a model is loaded and swapped in, which takes seconds.
+        # Held for seconds, while a model is loaded and swapped in.
         self._switch_lock = threading.Lock()
         # Held for a moment, so that the overrides on disk and the threshold of the pipeline always agree.
         self._threshold_lock = threading.Lock()
@@ -71,24 +71,24 @@ class ModelSwitch:
         Args:
             load: Returns the labeler to swap in.
             commit: Runs once the labeler is known to work here, for example to change the store.
-            leaving: The model that the caller wants to leave. It keeps two callers who leave the same model at the same
-                time from going back two models.
+            leaving: The model that the caller wants to leave; prevents two callers that leave the same model at the
+                same time from going back two models.
 
         Returns:
-            The model that labels from the next frame on.
+            The model used from the next frame on.
 
         Raises:
-            StoreError: Another model than `leaving` is active by now; nothing was done.
+            StoreError: A model other than `leaving` is now active; nothing was done.
             ApplianceError: `load` or `commit` failed, or the labeler does not fit the settings; nothing was swapped.
         """
         with self._switch_lock:
             if leaving and bundle_key(leaving) != bundle_key(self._active.current.bundle):
                 left, now = leaving.identity, self._active.current.identity
                 raise StoreError(
-                    f"{left.name} {left.version} is no longer the active model: {now.name} {now.version} is"
+                    f"{left.name} {left.version} is no longer the active model; {now.name} {now.version} is active now"
                 )
             labeler = load()
-            # Proves that it fits the settings, which cannot change while the lock is held.
+            # Check that the labeler fits the settings, which cannot change while the lock is held.
             self._pipeline.prepare(labeler, None)
             if commit:
                 commit()
@@ -103,32 +103,32 @@ class ModelSwitch:
         return identity
 
     def set_threshold(self, threshold: float | None) -> None:
-        """Set the threshold of MQTT from the next frame on, and remember it for the active model.
+        """Set the MQTT threshold from the next frame on, and store it for the active model.
 
         Args:
-            threshold: 0–1; None returns to the threshold of the settings or the bundle.
+            threshold: 0–1; None goes back to the threshold of the settings or the bundle.
         """
         with self._threshold_lock:
             self._overrides.set_threshold(threshold, self._active.current.bundle.confidence_threshold)
             self._pipeline.set_threshold(threshold)
 
     def set_remote_threshold(self, threshold: float | None) -> None:
-        """Set the threshold of Remote Config from the next frame on; that of MQTT still takes precedence.
+        """Set the threshold of Remote Config from the next frame on; the MQTT threshold still takes precedence.
 
         Args:
-            threshold: Replaces labeler.threshold; None for none.
+            threshold: Replaces labeler.threshold; None removes it.
         """
         with self._switch_lock, self._threshold_lock:
             if threshold == self._pipeline.remote_threshold:
                 return
             self._pipeline.set_remote_threshold(threshold, self._overrides.values.threshold)
         if threshold is None:
-            log.info("Remote Config sets no threshold any more; that of the settings is in force")
+            log.info("Remote Config no longer sets a threshold; using that of the settings")
         else:
             log.info("Remote Config sets the threshold %g", threshold)
 
     def apply_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, reload_model: bool) -> None:
-        """Put other settings in force from the next frame on.
+        """Apply new settings from the next frame on.
 
         Args:
             labeler: The labeler section.
@@ -137,8 +137,8 @@ class ModelSwitch:
             reload_model: Whether the model must be loaded again for these settings.
 
         Raises:
-            SettingsError, ModelError: The settings do not fit the model, or name one that cannot be used; nothing
-                changes.
+            SettingsError, ModelError: The settings do not fit the model, or name a model that cannot be used; nothing
+                was changed.
         """
         with self._switch_lock:
 
@@ -155,24 +155,24 @@ class ModelSwitch:
                 self._pipeline.apply_settings(engine, labeler, events)
 
     def _threshold_for(self, labeler: Labeler) -> float | None:
-        """Return the threshold set over MQTT; None if it was set for a model with another confidenceThreshold."""
+        """Return the threshold set over MQTT; None if it was set for a model with a different confidenceThreshold."""
         overrides = self._overrides.values
         same = overrides.bundle_threshold == labeler.bundle.confidence_threshold
         return overrides.threshold if same else None
 
     def _keep_threshold(self, threshold: float | None) -> None:
-        """Remember the result of `_threshold_for`; log if the threshold of MQTT ends with it."""
+        """Store the result of `_threshold_for`; log if this drops the threshold set over MQTT."""
         overrides = self._overrides.values
         if threshold == overrides.threshold:
             return
         previous = overrides.bundle_threshold
         reason = (
-            "without a threshold of its own, and this one has one"
+            "without its own threshold, but this model has one"
             if previous is None
-            else f"with the threshold {previous:g} of its own, and this one has another"
+            else f"whose own threshold is {previous:g}, but that of this model is different"
         )
         log.info(
-            "the threshold %g set over MQTT is no longer in force: it was set for a model %s",
+            "the threshold %g set over MQTT no longer applies: it was set for a model %s",
             overrides.threshold,
             reason,
         )

@@ -1,4 +1,4 @@
-"""Values set over MQTT that survive a restart: the threshold, and whether the device labels at all."""
+"""Values set over MQTT that survive a restart: the threshold, and whether labeling is on."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ class Overrides:
 
     Attributes:
         threshold: The common threshold, 0–1; None if none was set.
-        running: Whether the device labels.
+        running: Whether labeling is on.
         bundle_threshold: The confidenceThreshold of the model for which the threshold was set; None if it had none.
     """
 
@@ -33,14 +33,14 @@ class OverrideFile:
     """Hold the overrides in memory and on disk. Safe to use from any thread."""
 
     def __init__(self, folder: Path):
-        """Read the file in the state folder; an unusable file is logged and counts as no overrides."""
+        """Read the file in the state folder; log an unusable file and treat it as having no overrides."""
         self._file = StateFile(
             folder / FILE_NAME,
             _decode,
             _encode,
             Overrides(),
             mode=0o640,
-            if_unreadable="the threshold is the one of the settings or the model again, and running is ON",
+            if_unreadable="the threshold of the settings or the model is used again, and running is ON",
             log=log,
         )
         self._lock = threading.Lock()
@@ -48,19 +48,19 @@ class OverrideFile:
 
     @property
     def values(self) -> Overrides:
-        """The overrides in force."""
+        """The current overrides."""
         return self._values
 
     def set_running(self, running: bool) -> None:
-        """Remember whether the device labels."""
+        """Store whether labeling is on."""
         with self._lock:
             self._write(Overrides(self._values.threshold, running, self._values.bundle_threshold))
 
     def set_threshold(self, threshold: float | None, bundle_threshold: float | None) -> None:
-        """Remember the threshold.
+        """Store the threshold.
 
         Args:
-            threshold: The common threshold; None for none.
+            threshold: The common threshold; None removes it.
             bundle_threshold: The confidenceThreshold of the model for which it is set.
         """
         with self._lock:
@@ -72,7 +72,9 @@ class OverrideFile:
             self._file.write(values)
         except OSError as error:
             reason = describe_os_error(error)
-            log.warning("%s cannot be written (%s); the overrides hold until the next restart", self._file.path, reason)
+            log.warning(
+                "%s cannot be written (%s); the values set over MQTT end with a restart", self._file.path, reason
+            )
 
 
 def _encode(overrides: Overrides) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Parts:
     Attributes:
         device: The device id.
         engine: The engine for the first frame.
-        collector: None unless frames are collected.
+        collector: The collector; None unless frames are collected.
     """
 
     device: str
@@ -92,7 +92,7 @@ def build_parts(
         state: The state folder: models, the outbox, the overrides.
         runtime: The folder for the control socket.
         notifier: Reports to systemd.
-        restart: Stops the daemon in order, to be started again.
+        restart: Stops the daemon in an orderly way so that it is started again.
 
     Raises:
         SettingsError: A secret cannot be read, or the settings name a model that cannot be used.
@@ -104,7 +104,7 @@ def build_parts(
     boot = secrets.token_hex(6)
     device = resolve_device_id(settings.device.id, state)
     topics = Topics(settings.mqtt.base_topic, device, settings.mqtt.discovery_prefix)
-    # The outbox comes first: if another daemon on the same state holds it, the store must not record a start.
+    # Open the outbox first: if another daemon uses the same state folder, the store must not record a start.
     outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
     active = ActiveModel(state, settings.labeler, live.view)
     router = MessageRouter()
@@ -182,7 +182,7 @@ def _make_event_ids(boot: str) -> Callable[[], str]:
 
 
 def _read_remote_threshold(settings: Settings, state: Path) -> float | None:
-    """Return the threshold that Remote Config set last, which is in force from the first frame on."""
+    """Return the threshold that Remote Config set last, which applies from the first frame on."""
     update = settings.update
     if update.source == "none" or not update.firebase.remote_config:
         return None
@@ -192,7 +192,7 @@ def _read_remote_threshold(settings: Settings, state: Path) -> float | None:
 
 
 def make_probe(live: LiveSettings) -> Callable[[Path], ProbeResult]:
-    """Return a function that probes a bundle in a process of its own, with the labeler settings in force by then."""
+    """Return a function that probes a bundle in a separate process, with the labeler settings of that moment."""
 
     def probe_bundle(bundle: Path) -> ProbeResult:
         labeler = live.settings.labeler
@@ -202,7 +202,7 @@ def make_probe(live: LiveSettings) -> Callable[[Path], ProbeResult]:
 
 
 def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveModel, host: UpdateHost) -> Updater:
-    """Build the updater; without a source it only finishes what an earlier one began, and reports a reverted model."""
+    """Build the updater; without a source, it only finishes an earlier update and reports a reverted model."""
     settings = live.settings
 
     def open_update_source() -> Any:
@@ -226,4 +226,4 @@ def _prepare_first_engine(switch: ModelSwitch, settings: Settings) -> Engine:
     try:
         return switch.prepare_first_engine()
     except LabelOptionError as error:
-        raise SettingsError(f"{settings.path or 'the settings'}, section labeler: {error}") from error
+        raise SettingsError(f"{settings.path or 'the settings'}, section [labeler]: {error}") from error

@@ -1,7 +1,7 @@
 """Label frames: newest frame → scores → labels → events, with the current engine.
 
-The current engine is one reference. Everything that changes it (another model, another threshold, a stop) is an action
-that the labeling thread carries out between two frames: there is no lock, and no frame is labeled with half a change.
+The current engine is one reference. Everything that changes it (a different model, a different threshold, a stop) is an
+action that the labeling thread executes between two frames, so no lock is needed, and no frame sees half a change.
 """
 
 import logging
@@ -25,9 +25,9 @@ from appliance.system.threads import Heartbeat
 
 log = logging.getLogger("appliance.labeling")
 
-# The watchdog ends the process if one frame takes longer.
+# The watchdog ends the process if a frame takes longer than this.
 LABELING_LIMIT_S = 10.0
-# How long the thread waits for a frame before it looks for actions.
+# How long the thread waits for a frame before it checks for actions.
 _TICK_S = 0.25
 
 
@@ -53,7 +53,7 @@ class Pipeline:
             listener: Receives the results, on the labeling thread.
             new_event_id: Returns the id of a new event.
             meter: Counts frames and inference times.
-            remote_threshold: The threshold of Remote Config, which replaces labeler.threshold; None for none.
+            remote_threshold: The threshold of Remote Config, which replaces labeler.threshold; None if it sets none.
         """
         self._slot = slot
         self._labeler_settings = labeler_settings
@@ -66,7 +66,7 @@ class Pipeline:
         self._engine: Engine | None = None
         self._error: str | None = None
         self._stopped = False
-        self._skip_frame = False  # the frame in hand is older than the end of the events and must not start new ones
+        self._skip_frame = False  # the current frame is older than the end of the events and must not start new ones
         self.heartbeat = Heartbeat("labeling")
 
     @property
@@ -76,7 +76,7 @@ class Pipeline:
 
     @property
     def error(self) -> str | None:
-        """Why frames cannot be labeled at the moment; None if they can."""
+        """Why frames currently cannot be labeled; None if they can."""
         return self._error
 
     @property
@@ -96,8 +96,8 @@ class Pipeline:
         Args:
             labeler: A labeler that has run once already.
             threshold: The threshold set over MQTT; None for that of the settings or the bundle.
-            labeler_settings: Replaces the labeler section in force.
-            event_settings: Replaces the events section in force.
+            labeler_settings: The labeler section; None for the current one.
+            event_settings: The events section; None for the current one.
 
         Raises:
             LabelOptionError: The settings name a label that this model does not have.
@@ -107,7 +107,7 @@ class Pipeline:
         return Engine(labeler, label_filter, tracker)
 
     def use(self, engine: Engine) -> None:
-        """Swap in the engine before the next frame. Open events continue if the labels are the same, else they end."""
+        """Swap in the engine before the next frame; open events continue if the labels are the same, else they end."""
 
         def act() -> None:
             self._swap(engine)
@@ -125,17 +125,17 @@ class Pipeline:
         self._actions.append(act)
 
     def set_remote_threshold(self, remote_threshold: float | None, threshold: float | None) -> None:
-        """Replace labeler.threshold: at once for engines that are prepared, from the next frame on for the current one.
+        """Replace labeler.threshold: at once for newly prepared engines, from the next frame on for the current one.
 
         Args:
-            remote_threshold: The threshold of Remote Config; None for none.
+            remote_threshold: The threshold of Remote Config; None removes it.
             threshold: As in `set_threshold`.
         """
         self._remote_threshold = remote_threshold
         self.set_threshold(threshold)
 
     def apply_settings(self, engine: Engine, labeler_settings: LabelerSettings, event_settings: EventSettings) -> None:
-        """Swap in an engine that was prepared with other settings; they are in force from then on."""
+        """Swap in an engine that was prepared with new settings, and use these settings from then on."""
 
         def act() -> None:
             self._labeler_settings, self._event_settings = labeler_settings, event_settings
@@ -144,7 +144,7 @@ class Pipeline:
         self._actions.append(act)
 
     def end_events(self, reason: str) -> None:
-        """End the open events because no frames will come for a while; a frame that is already waiting is skipped."""
+        """End the open events because no frames will arrive for a while; skip a frame that is already waiting."""
 
         def act() -> None:
             self._end_all(reason)
@@ -187,7 +187,7 @@ class Pipeline:
             self._handle_failure(error, frame, engine)
             return
         if self._error:
-            log.info("labeling again")
+            log.info("labeling works again")
             self._error = None
         labels = engine.filter.select(scores)
         events = engine.tracker.update(
@@ -197,7 +197,7 @@ class Pipeline:
         self._listener.on_frame(FrameResult(frame, engine, scores, labels, events))
 
     def _handle_failure(self, error: Exception, frame: Frame, engine: Engine) -> None:
-        """Treat the frame as one without labels, so that open events end in time instead of staying open for ever."""
+        """Treat the frame as one without labels, so that open events end in time instead of staying open forever."""
         reason = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
         if reason != self._error:
             self._error = reason

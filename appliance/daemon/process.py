@@ -22,7 +22,7 @@ def run_until_stopped(settings: Settings) -> int:
     A restart without systemd replaces the process image and does not return.
 
     Raises:
-        ApplianceError: The daemon could not start, or had to end.
+        ApplianceError: The daemon could not start, or had to stop because of an error.
     """
     configure_malloc()
     state = ensure_state_dir()
@@ -30,11 +30,11 @@ def run_until_stopped(settings: Settings) -> int:
         service = Service(settings, state, ensure_runtime_dir(), Notifier())
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: service.request_stop())
-        if is_managed():  # without systemd, SIGHUP means that the terminal was closed, which ends the process
+        if is_managed():  # without systemd, SIGHUP means that the terminal was closed, and must end the process
             signal.signal(signal.SIGHUP, lambda *_: service.request_reload())
         service.start()
     except (SettingsError, ModelError, ControlError):
-        # A start that ends with an error message is not the fault of the model.
+        # A start that ends with an error message must not count against the model.
         record_clean_exit(state)
         raise
     try:

@@ -20,7 +20,7 @@ log = logging.getLogger("appliance.daemon")
 
 
 class SettingsReloader:
-    """Apply what can change while the daemon runs, and report what needs a restart."""
+    """Apply the settings that can change while the daemon runs, and report those that need a restart."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class SettingsReloader:
         updater: Updater,
         notifier: Notifier,
     ):
-        """Set the parts that follow the settings."""
+        """Keep references to the parts that use the settings."""
         self._live = live
         self._switch = switch
         self._active = active
@@ -42,7 +42,7 @@ class SettingsReloader:
         self._notifier = notifier
 
     def reload(self) -> None:
-        """Read the settings again; invalid settings are logged and change nothing."""
+        """Reload the settings; log invalid settings and change nothing."""
         self._notifier.notify_reloading()
         try:
             changes = compare_settings(self._live.settings, apply_credentials(load_settings(self._live.settings.path)))
@@ -52,7 +52,7 @@ class SettingsReloader:
                 self._switch.apply_settings(settings.labeler, settings.events, view, changes.model)
         except ApplianceError as error:
             log.error("reload failed, keeping the previous settings: %s", error)
-            self._notifier.notify_ready(f"the settings are invalid, the previous ones are in force: {error}")
+            self._notifier.notify_ready(f"the new settings are invalid, keeping the previous ones: {error}")
             return
         self._live.replace(changes.settings)
         self._notify_parts(changes)

@@ -1,6 +1,6 @@
-"""Distribute what the labeling thread finds to the parts that use it.
+"""Distribute the results of the labeling thread to the parts that use them.
 
-The pipeline knows one listener, the `ResultDispatcher`. Reports, collector, update host and later ones register there.
+The pipeline has one listener, the `ResultDispatcher`. The reports, the collector and the update host register with it.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class FrameResult:
 
 
 class ResultListener:
-    """Receive results on the labeling thread; methods must not block. Override those of interest."""
+    """Receive results on the labeling thread. Override the methods of interest; they must not block."""
 
     def on_frame(self, result: FrameResult) -> None:
         """Handle one labeled frame."""
@@ -47,10 +47,10 @@ class ResultListener:
         """
 
     def on_events_ended(self, events: Sequence[Event]) -> None:
-        """Handle events that ended without a labeled frame: by a stop, a swap, or a camera that is gone."""
+        """Handle events that ended without a labeled frame: by a stop, a swap, or a lost camera."""
 
     def on_engine_changed(self, engine: Engine) -> None:
-        """Handle a new engine, which labels from the next frame on."""
+        """Handle a new engine, which is used from the next frame on."""
 
 
 class ResultDispatcher(ResultListener):
@@ -60,7 +60,7 @@ class ResultDispatcher(ResultListener):
         self._listeners: tuple[ResultListener, ...] = ()
 
     def register(self, listener: ResultListener) -> None:
-        """Add a listener; it receives everything from the next call on."""
+        """Add a listener, which receives all results from the next call on."""
         self._listeners = (*self._listeners, listener)
 
     def on_frame(self, result: FrameResult) -> None:

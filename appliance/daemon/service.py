@@ -1,7 +1,7 @@
-"""The daemon: build the parts, start them in order, supervise them, stop them in reverse.
+"""The daemon: build the parts, start them in order, supervise them, and stop them in reverse order.
 
-Order of stopping: no more frames → open events ended → outbox flushed → `offline` acknowledged → disconnected.
-This module handles no frame and no message; parts.py shows how the parts are connected.
+Shutdown order: no more frames → open events ended → outbox flushed → `offline` acknowledged → disconnected.
+This module handles no frames and no messages; parts.py shows how the parts are connected.
 """
 
 import logging
@@ -57,7 +57,7 @@ class Service:
         self._labeling_thread = WatchedThread("labeling", parts.pipeline.run, parts.pipeline.heartbeat)
         self._capture_thread = WatchedThread("capture", parts.capture.run, parts.capture.heartbeat)
         self._updater_thread = WatchedThread("updater", parts.updater.run)
-        # In the order of their start.
+        # In start order.
         self._threads = (self._publisher_thread, self._labeling_thread, self._capture_thread, self._updater_thread)
         self._watchdog = Watchdog(
             self._threads,
@@ -68,10 +68,10 @@ class Service:
         )
 
     def start(self) -> None:
-        """Start every thread and report that the service is ready; camera and broker may be absent.
+        """Start every thread and report that the service is ready; the camera and the broker may be absent.
 
         Raises:
-            ControlError: Another daemon runs on the same state.
+            ControlError: Another daemon uses the same control socket.
         """
         parts = self.parts
         set_switch_interval()
@@ -94,7 +94,7 @@ class Service:
         """Watch the threads, feed the watchdog and publish the statistics until a stop is requested.
 
         Args:
-            seconds: The longest time to supervise; None for no limit.
+            seconds: How long to supervise; None for no limit.
 
         Raises:
             ApplianceError: A thread ended unexpectedly, or the process uses too much memory.
@@ -113,7 +113,7 @@ class Service:
         """Stop everything in order. Each step has a time limit, so this always returns.
 
         Args:
-            failed: Whether the daemon stops because of an error; that counts against a model on probation.
+            failed: Whether the daemon stops because of an error, which counts against a model on probation.
         """
         parts = self.parts
         self._notifier.notify_stopping()

@@ -11,7 +11,7 @@ SOON_S = 1.0
 
 
 class StatsTimer:
-    """Publish statistics every 60 s, and soon after something worth publishing has changed."""
+    """Publish the statistics every 60 s, and soon after an important change."""
 
     def __init__(
         self,
@@ -22,14 +22,14 @@ class StatsTimer:
 
         Args:
             publish: Sends the payload of T/stats.
-            clock: Monotonic time in seconds.
+            clock: Returns monotonic time in seconds.
         """
         self._publish = publish
         self._clock = clock
         self._due_s = clock() + FIRST_STATS_S
 
     def request_soon(self) -> None:
-        """Make the statistics due within one second; from any thread."""
+        """Make the statistics due within one second; callable from any thread."""
         self._due_s = min(self._due_s, self._clock() + SOON_S)
 
     def poll(self, collect_stats: Callable[[], StatsPayload]) -> None:

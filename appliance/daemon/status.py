@@ -1,4 +1,4 @@
-"""The state of the device: the figures of T/stats, and the answer to `appliance check`."""
+"""Collect the state of the device, for T/stats and for `appliance check`."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ from appliance.system.metrics import measure_rss_mb, read_cpu_temp_c
 
 
 class Status:
-    """Read the state of every part and change none. `collect_stats` belongs to one caller, `describe` to any thread."""
+    """Read the state of every part. Only one caller may use `collect_stats`; any thread may call `describe`."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Status:
         meter: Meter,
         collector: Collector | None,
     ):
-        """Set the parts; the device's uptime counts from now on."""
+        """Keep references to the parts, and start to count the uptime."""
         self._device = device
         self._active, self._capture, self._pipeline = active, capture, pipeline
         self._publisher, self._outbox = publisher, outbox
@@ -38,7 +38,7 @@ class Status:
         self._started, self._started_s = time.time(), time.monotonic()
 
     def collect_stats(self) -> StatsPayload:
-        """Return the payload of T/stats; frames per second count from one call to the next."""
+        """Return the payload of T/stats; frames per second are measured since the previous call."""
         times_ms, camera = self._meter.inference_times_ms, self._capture.status
         return StatsPayload(
             fps=self._meter.take_fps(),

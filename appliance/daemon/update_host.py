@@ -1,7 +1,7 @@
-"""The updater's view of the rest of the program (updates.host.Host).
+"""Give the updater access to the daemon (updates.host.Host), and publish the status of updates.
 
-It loads a candidate next to the running model, swaps it in between two frames, and publishes what happens: each step on
-T/update, the state of updates on T/model. Every change of the model goes through the `ModelSwitch`.
+The host loads a candidate while the current model runs, swaps the candidate in between two frames, and publishes each
+step on T/update and the update status on T/model. Every change of the model goes through the `ModelSwitch`.
 """
 
 import logging
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.updates")
 
-# The labeling thread adopts a change within one frame, or within a fraction of a second if no frames come.
+# The labeling thread applies a change within one frame, or within a fraction of a second if no frames arrive.
 _ADOPTION_LIMIT_S = 15.0
 
 
 class UpdateHost(ResultListener):
-    """What the updater needs of the daemon, and what users see of models and updates."""
+    """Give the updater access to the daemon, and publish the status of models and updates."""
 
     def __init__(self, active: ActiveModel, pipeline: Pipeline, switch: ModelSwitch, reports: Reports):
-        """Set the parts.
+        """Keep references to the parts.
 
         Args:
             active: Loads candidates and earlier models.
-            pipeline: Checks whether a candidate fits the settings, and whether labeling hangs.
+            pipeline: Checks whether a candidate fits the settings, and whether labeling is stuck.
             switch: Swaps models.
             reports: Publishes T/update and T/model.
         """
@@ -56,7 +56,7 @@ class UpdateHost(ResultListener):
     # Called on the labeling thread.
 
     def on_engine_changed(self, engine: Engine) -> None:
-        """Publish the model that labels from the next frame on, and wake a swap that waits for it."""
+        """Publish the model used from the next frame on, and wake a swap that waits for it."""
         with self._adopted:
             self._labeler_in_use = engine.labeler
             self._adopted.notify_all()
@@ -89,7 +89,7 @@ class UpdateHost(ResultListener):
         """Change the store and swap in a preloaded labeler; load it again if the settings changed in the meantime.
 
         Raises:
-            StoreError: From `change`, or no model can be delivered now; nothing was swapped.
+            StoreError: `change` raised it, or no model can be delivered now; nothing was swapped.
             LabelOptionError: The model no longer fits the settings; nothing was changed.
         """
         if reason := self.delivery_blocked_reason():
@@ -103,7 +103,7 @@ class UpdateHost(ResultListener):
         self._wait_for_adoption(self._active.current)
 
     def reload_current(self, change: Callable[[], None]) -> None:
-        """Change the store, and swap in the model that it names afterwards.
+        """Change the store, then swap in the store's current model.
 
         Raises:
             StoreError, ModelError: The change or the swap failed.
@@ -117,25 +117,25 @@ class UpdateHost(ResultListener):
         self._wait_for_adoption(self._active.current)
 
     def rollback(self, reason: str) -> None:
-        """Go back to the previous model, here and in the store; to the bundled one if that cannot be used.
+        """Go back to the previous model, in memory and in the store, or to the bundled one if that cannot be used.
 
         Raises:
-            StoreError, ModelError: Neither can be used; nothing was changed.
+            StoreError, ModelError: Neither model can be used; nothing was changed.
         """
         leaving = self._active.current.bundle
         try:
             self._switch_back(leaving, reason, to_bundled=False)
         except ModelError as error:
-            log.warning("the previous model cannot be used, so the bundled one is: %s", error)
+            log.warning("falling back to the bundled model; the previous one cannot be used: %s", error)
             self._switch_back(leaving, reason, to_bundled=True)
         self._wait_for_adoption(self._active.current)
 
     def apply_remote_threshold(self, threshold: float | None) -> None:
-        """Apply the threshold of Remote Config, which replaces labeler.threshold; None for none."""
+        """Apply the threshold of Remote Config, which replaces labeler.threshold; None removes it."""
         self._switch.set_remote_threshold(threshold)
 
     def stuck_reason(self) -> str | None:
-        """Return what the labeling thread hangs in; None if it does not hang."""
+        """Return where the labeling thread is stuck; None if it is not."""
         return self._pipeline.heartbeat.overdue()
 
     def report_step(self, step: UpdateStep) -> None:
@@ -145,7 +145,7 @@ class UpdateHost(ResultListener):
         self._reports.report_update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
 
     def report_status(self, status: UpdateStatus) -> None:
-        """Publish the state of updates on T/model if it changed."""
+        """Publish the update status on T/model if it changed."""
         with self._lock:
             if status != self._status:
                 self._status = status
@@ -169,4 +169,4 @@ class UpdateHost(ResultListener):
     def _wait_for_adoption(self, labeler: Labeler) -> None:
         with self._adopted:
             if not self._adopted.wait_for(lambda: self._labeler_in_use is labeler, _ADOPTION_LIMIT_S):
-                log.warning("the labeling thread has not adopted its new model within %g s", _ADOPTION_LIMIT_S)
+                log.warning("the labeling thread did not switch to the new model within %g s", _ADOPTION_LIMIT_S)

@@ -14,7 +14,7 @@ log = logging.getLogger("appliance.daemon")
 
 
 class Watchdog:
-    """Check threads and memory about once a second; `check` is the only method called by the service."""
+    """Check threads and memory; the service calls `check` about once a second."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Watchdog:
         memory_limit_mb: float | None,
         read_rss_mb: Callable[[], float] = measure_rss_mb,
     ):
-        """Set what is watched.
+        """Set what to watch.
 
         Args:
             threads: The threads that must keep running within their deadlines.
@@ -54,23 +54,23 @@ class Watchdog:
     def _check_threads(self) -> None:
         for thread in self._threads:
             if thread.failure:
-                raise ApplianceError(f"the {thread.name} thread ended: {thread.failure!r}") from thread.failure
+                raise ApplianceError(f"the {thread.name} thread failed: {thread.failure!r}") from thread.failure
         if overdue := find_overdue(thread.heartbeat for thread in self._threads):
             log.critical("%s; the watchdog is no longer fed", overdue)
             if self._camera_heartbeat.overdue():
-                # The camera's driver hangs in the kernel: only the end of the process ends that call.
-                log.critical("a call into the camera does not return: ending the process so that it is restarted")
+                # The camera driver is stuck in the kernel, and only ending the process ends that call.
+                log.critical("a call to the camera does not return; ending the process so that it is restarted")
                 self._end_process()
             return
         self._notifier.feed_watchdog()
 
     def _check_memory(self) -> None:
-        """End the process in order before the machine is out of memory."""
+        """Raise before the machine runs out of memory, so that the process stops in an orderly way."""
         if self._memory_limit_mb and (used_mb := self._read_rss_mb()) > self._memory_limit_mb:
             raise ApplianceError(
-                f"the process uses {used_mb:.0f} MB of memory and may use {self._memory_limit_mb:.0f} MB"
-                f" ({MEMORY_VARIABLE}): ending it so that it is restarted; if the model needs that much, raise the"
-                " limit with: systemctl edit appliance"
+                f"the process uses {used_mb:.0f} MB of memory, more than its limit of {self._memory_limit_mb:.0f} MB"
+                f" ({MEMORY_VARIABLE}), and ends so that it can be restarted; if the model needs that much,"
+                " raise the limit with: systemctl edit appliance"
             )
 
 
@@ -78,7 +78,7 @@ def exit_at_once(record_stop: Callable[[], None]) -> None:
     """End the process without waiting for its threads.
 
     Args:
-        record_stop: Called first, so that this end does not count against the model.
+        record_stop: Called first, so that this exit does not count against the model.
     """
     record_stop()
     logging.shutdown()

@@ -46,7 +46,7 @@ def test_threshold_of_another_model_does_not_outlive_a_start(tmp_path, own, kept
     ModelSwitch(NamedModel(own), None, overrides, lambda labels: None)
     assert overrides.values.threshold == OverrideFile(tmp_path).values.threshold == kept
     assert overrides.values.running is False
-    is_logged = "threshold 0.9 set over MQTT is no longer in force" in caplog.text and "0.7" in caplog.text
+    is_logged = "threshold 0.9 set over MQTT no longer applies" in caplog.text and "0.7" in caplog.text
     assert is_logged is (kept is None)
 
 

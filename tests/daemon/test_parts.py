@@ -27,5 +27,5 @@ def test_candidate_is_probed_with_the_runtime_of_reloaded_settings():
 
 def test_settings_with_an_unknown_label_name_the_section(tmp_path):
     (tmp_path / "state").mkdir()
-    with pytest.raises(SettingsError, match=r"section labeler.*rosses"):
+    with pytest.raises(SettingsError, match=r"section \[labeler\].*rosses"):
         Service(replace(SETTINGS, labeler=LabelerSettings(allow=("rosses",))), tmp_path / "state", tmp_path)

@@ -94,9 +94,9 @@ def test_probation_follows_the_reloaded_fps(broker, start, tmp_path):
     Store(state, BUNDLED).install(read_bundle(BUNDLED), "a test", probation=True)
     more = "[update]\nprobation_s = 3600\n"
     watched = start(settings(broker, "scene", fps=10, more=more))
-    watched.daemon.wait_for_log("is on probation for 3600 s; a frame may take 80 ms")
+    watched.daemon.wait_for_log("is on probation for 3600 s; the limit is 80 ms per frame")
     watched.reload(settings(broker, "scene", fps=2, more=more))
-    watched.daemon.wait_for_log("starts over: a frame may take 400 ms now")
+    watched.daemon.wait_for_log("starts over; the limit is now 400 ms per frame")
 
 
 def test_configured_model_does_not_count_for_a_probation(broker, start, tmp_path):
@@ -159,7 +159,7 @@ def test_invalid_settings_keep_the_previous_ones(broker, start, wrong, reason):
     watched.reload(text.replace("[labeler]\n", wrong) + "keepalive_s = 60\n")
     watched.daemon.wait_for_log("keeping the previous settings")
     assert reason in watched.daemon.log
-    wait_until(lambda: watched.has_notified("READY=1\nSTATUS=the settings are invalid"), "systemctl status says so")
+    wait_until(lambda: watched.has_notified("READY=1\nSTATUS=the new settings are invalid"), "systemctl status says so")
     with broker.observer("appliance/t/labels") as seen:
         seen.wait_for("appliance/t/labels", count=2)
     assert "take effect after" not in watched.daemon.log

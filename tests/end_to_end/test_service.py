@@ -110,7 +110,7 @@ def test_reload_applies_valid_settings_only(machine):
     machine.edit(CONFIG, ("threshold = 0.42", "threshold = 42"))
     machine.run("systemctl reload appliance")
     machine.wait_for_log("labeler.threshold must be from 0 to 1")
-    assert "the previous ones are in force" in machine.run("systemctl status appliance").stdout
+    assert "keeping the previous ones" in machine.run("systemctl status appliance").stdout
     assert machine.property("MainPID") == pid and machine.topic("appliance/t/threshold") == "0.42\n"
 
 
@@ -140,7 +140,7 @@ def test_secrets_are_passed_as_credentials_only(machine):
     machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
     machine.run("systemctl restart appliance")
     machine.wait_for_log("connected to localhost", 2)
-    assert "made the round trip" in machine.run("appliance check").stdout
+    assert "round trip in" in machine.run("appliance check").stdout
     assert "s3cret" not in machine.journal()
 
 

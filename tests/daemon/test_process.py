@@ -1,0 +1,99 @@
+"""The daemon as a process: its end on a signal, its restart, and which ends count against a model."""
+
+import signal
+import sys
+from dataclasses import replace
+
+import pytest
+
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.process import run_until_stopped
+from appliance.errors import ApplianceError, ControlError, SettingsError
+from appliance.settings.schema import LabelerSettings
+from appliance.system.memory import VARIABLE as MEMORY_VARIABLE
+from appliance.updates.store.store import Store
+from support.bundles import bundle_folder
+from support.daemon import Daemon, settings
+from support.services import SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def own_process_state():
+    """Signal handlers and the switch interval as they were."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handlers, interval = [signal.getsignal(number) for number in numbers], sys.getswitchinterval()
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+    sys.setswitchinterval(interval)
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """A state folder with a model on probation: each start that is not survived counts against it."""
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(state))
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    Store(state, BUNDLED).install(read_bundle(bundle_folder(tmp_path / "mine")), "a test", probation=True)
+    return state
+
+
+def has_open_start(state):
+    """Whether the next start takes this one for a failed one."""
+    return Store(state, BUNDLED).read_state().start is not None
+
+
+def test_wrong_label_in_settings_does_not_count_against_the_model(state):
+    with pytest.raises(SettingsError, match="rosses"):
+        run_until_stopped(replace(SETTINGS, labeler=LabelerSettings(allow=("rosses",))))
+    assert not has_open_start(state)
+
+
+def test_taken_socket_does_not_count_against_the_model(state):
+    (state / "run" / "control.sock").mkdir(parents=True)
+    with pytest.raises(ControlError, match="not a socket"):
+        run_until_stopped(SETTINGS)
+    assert not has_open_start(state)
+
+
+def test_end_because_of_memory_counts_against_the_model(state, monkeypatch):
+    monkeypatch.setenv(MEMORY_VARIABLE, "1M")
+    with pytest.raises(ApplianceError, match=MEMORY_VARIABLE):
+        run_until_stopped(SETTINGS)
+    assert has_open_start(state)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signal_ends_it_in_order(number, tmp_path):
+    with Daemon(tmp_path / "d", settings(None, "scene")) as daemon:
+        daemon.wait_for_log("camera: streaming")
+        daemon.process.send_signal(number)
+        assert daemon.wait() == 0
+
+
+def test_hangup_without_systemd_ends_it(tmp_path):
+    with Daemon(tmp_path / "d", settings(None, "scene")) as daemon:
+        daemon.wait_for_log("camera: streaming")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.wait() == -signal.SIGHUP
+
+
+def test_restart_replaces_the_process_image(broker, tmp_path):
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, "scene")) as daemon:
+        seen.wait_for("appliance/t/availability", b"online")
+        seen.publish("appliance/t/restart", "PRESS")
+        seen.wait_for("appliance/t/availability", b"online", count=2)
+        assert daemon.process.poll() is None
+        assert daemon.count_lines("device t") == 2
+        assert daemon.stop() == 0
+
+
+def test_restart_under_systemd_exits_for_it(broker, tmp_path):
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "nobody")}
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, "scene"), environ) as daemon:
+        seen.wait_for("appliance/t/availability", b"online")
+        seen.publish("appliance/t/restart", "PRESS")
+        assert daemon.wait() == 0
+        assert seen.last("appliance/t/availability") == b"offline"
