@@ -1,8 +1,8 @@
-"""The command line: one module per subcommand, imported only when it runs.
+"""The command line: one module per subcommand, imported only when the subcommand runs.
 
-A subcommand's module has EXAMPLE, `add_arguments(parser)` and `run(arguments) -> exit status`; it parses, calls one
-function and prints. Results go to standard output, messages for people to standard error. To add a subcommand, write
-its module and add a line to COMMANDS.
+A subcommand's module has EXAMPLE, `add_arguments(parser)` and `run(arguments) -> exit status`; it parses arguments,
+calls one function and prints. Results go to standard output, messages for people to standard error. To add a
+subcommand, write its module and add a line to COMMANDS.
 """
 
 import argparse
@@ -19,18 +19,18 @@ from appliance.system.logs import configure_logging
 
 COMMANDS = {
     "run": "run the daemon in the foreground",
-    "demo": "show the whole appliance with drawn scenes and a broker of its own",
+    "demo": "run the whole appliance with drawn scenes and an embedded broker",
     "check": "check settings, camera, model, broker, update source, disk and clock",
     "label": "label pictures",
     "model": "show, list, install, roll back or update the models on this device",
-    "bench": "measure the cost of a frame, stage by stage",
+    "bench": "measure the CPU time per frame, stage by stage",
     "dataset": "check or pack a dataset of pictures",
     "train": "train a model on your own labels",
     "evaluate": "measure the quality of a model, and set its threshold",
-    "publish": "publish models for devices to fetch",
+    "publish": "publish models for devices to download",
     "help": "show the manual, topic by topic",
 }
-"""Each subcommand with its purpose; the module `appliance.cli.NAME` defines it."""
+"""The purpose of each subcommand, which is defined in the module `appliance.cli.NAME`."""
 
 _EXAMPLE = "example: appliance label picture.jpg"
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one subcommand.
 
     Args:
-        argv: The arguments without the name of the program.
+        argv: The arguments without the program name.
 
     Returns:
         The exit status.
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         print_message(str(error))
         return _find_status(error)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of standard output is gone (`| head`); Python would print an error about it
+        sys.stderr.close()  # the reader of standard output has exited (`| head`); keep Python from printing an error
         return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -74,7 +74,7 @@ def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; only the module of the requested subcommand is imported."""
     parser = argparse.ArgumentParser(
         prog="appliance",
-        description="Label what a camera sees with TFLite, and publish it over MQTT.",
+        description="Label the pictures of a camera with TFLite, and publish the labels over MQTT.",
         epilog=f"{_EXAMPLE}; the manual: appliance help",
     )
     parser.add_argument("--version", action="version", version=f"camera-appliance {__version__}")
@@ -97,7 +97,7 @@ def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _find_action_parsers(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
-    """Return the parsers of a subcommand's own actions, such as `model list`; argparse offers no public access."""
+    """Return the parsers of a subcommand's actions, such as `model list`; argparse has no public way to get them."""
     return (
         action_parser
         for action in parser._actions  # noqa: SLF001 - see above

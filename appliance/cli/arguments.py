@@ -1,4 +1,4 @@
-"""Arguments that several subcommands share."""
+"""Add and check arguments that several subcommands share."""
 
 import argparse
 from pathlib import Path
@@ -32,7 +32,7 @@ def add_gs_argument(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="gs://BUCKET=DIR",
-        help="the local copy of a bucket that the CSV index refers to; repeatable",
+        help="the local copy of a bucket to which the CSV index refers; repeatable",
     )
 
 

@@ -1,6 +1,6 @@
-"""Measure the cost of a frame, stage by stage, and compare the whole with the bare interpreter.
+"""Measure the CPU time per frame, stage by stage, and compare the total with the bare interpreter.
 
-The figures are CPU time: medians of one run in which whole frames and bare invokes alternate.
+The figures are medians of one run in which whole frames and bare invokes alternate.
 """
 
 import argparse

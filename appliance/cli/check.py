@@ -1,6 +1,6 @@
 """Check settings, camera, model, broker, update source, disk and clock, and report what to do about problems.
 
-If the daemon runs, it holds the camera; its newest frame is reported instead.
+If the daemon is running, it uses the camera, so the age of its newest frame is reported instead.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line per part; the status is 1 if one of them does not work."""
+    """Print one line per part; return 1 if one of them does not work."""
     from appliance.diagnostics.check import check_device
     from appliance.settings.load import load_settings
 

@@ -1,6 +1,6 @@
-"""Check a dataset of pictures, or write it in another form: folder, zip or CSV index.
+"""Check a dataset of pictures, or write it in another format: folder, zip or CSV index.
 
-`check` exits with status 1 if something must be corrected before training. `pack` copies and never changes its input.
+`check` exits with status 1 if something must be corrected before training. `pack` copies, and never changes its input.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pack = actions.add_parser(
         "pack",
-        help="write a dataset as a zip, a folder or a CSV index",
+        help="write a dataset as a folder, a zip or a CSV index",
         epilog="example: appliance dataset pack flowers.zip --out flowers --form csv --split make --seed 1",
     )
     for action in (check, pack):
@@ -45,16 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE|FOLDER",
-        help="the .zip, or the folder for the other forms; must not exist yet",
+        help="the .zip, or the folder for the other formats; must not exist yet",
     )
-    pack.add_argument("--form", required=True, choices=PACK_FORMATS, help="the form to write")
+    pack.add_argument("--form", required=True, choices=PACK_FORMATS, help="the format to write")
     pack.add_argument(
         "--split",
         default="keep",
         choices=PACK_SPLITS,
-        help="keep the existing splits (default), make the missing ones (80, 10 and 10 %%), none, or only one split",
+        help="keep the existing splits (default), make missing ones (80, 10 and 10 %%), write none, or only one split",
     )
-    pack.add_argument("--seed", type=int, default=0, metavar="N", help="another seed makes other splits (default: 0)")
+    pack.add_argument("--seed", type=int, default=0, metavar="N", help="the seed for making splits (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +79,7 @@ def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
 
 
 def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
-    """Pack the dataset; the status is 1 if a picture had to be left out."""
+    """Pack the dataset; return 1 if a picture had to be left out."""
     from appliance.workshop.datasets.pack import pack_dataset
 
     with ProgressLine() as line:

@@ -1,4 +1,4 @@
-"""Show the whole appliance with drawn scenes and a broker of its own; a newer model takes over while it runs.
+"""Run the whole appliance with drawn scenes and an embedded broker; a newer model replaces the first while it runs.
 
 Each line is an event that arrived from the broker.
 """
@@ -14,12 +14,12 @@ EXAMPLE = "example: appliance demo --seconds 20"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `appliance demo`."""
     parser.add_argument(
-        "--seconds", type=float, default=30, metavar="N", help="how long to run; 0: until Ctrl-C (default: 30)"
+        "--seconds", type=float, default=30, metavar="N", help="how long to run; 0 to run until Ctrl-C (default: 30)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; the status is 1 if no event arrived."""
+    """Run the demo; return 1 if no event arrived."""
     from appliance.demo.run import run_demo
 
     if not 0 <= arguments.seconds < float("inf"):

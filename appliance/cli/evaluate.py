@@ -1,6 +1,6 @@
 """Measure the quality of a model on labeled pictures, choose its threshold, and compare it with another model.
 
-The pictures are the test split of DATASET if it has one, else its validation split, else all; --split chooses another.
+The pictures are the test split of DATASET if it has one, else its validation split, else all; --split selects others.
 With --against, exit status 1 means that the new model is significantly worse.
 """
 
@@ -30,8 +30,8 @@ class _ThresholdResult:
     """The effect of --set-threshold and --target-precision.
 
     Attributes:
-        evaluation: The evaluation at the thresholds in force.
-        is_reached: Whether --target-precision could be reached; true without that option.
+        evaluation: The evaluation with the resulting thresholds.
+        is_reached: Whether --target-precision was reached; true without that option.
         messages: What was done, for people.
     """
 
@@ -64,23 +64,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target-precision",
         type=parse_fraction,
         metavar="P",
-        help="write the lowest thresholds into BUNDLE at which the share P of the reported labels is right",
+        help="write into BUNDLE the lowest thresholds at which the share P of the reported labels is right",
     )
     parser.add_argument(
         "--split",
         choices=SUBSETS,
         default="auto",
-        help="the pictures of DATASET to use; missing splits are made as train makes them",
+        help="the pictures of DATASET to use; missing splits are made in the same way as by train",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="the seed of splits and confidence intervals (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="the seed for splits and confidence intervals (default: 0)"
     )
     add_gs_argument(parser)
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate; the status is 1 if a precision cannot be reached, or the model is worse than --against."""
+    """Evaluate; return 1 if a precision cannot be reached, or the model is worse than --against."""
     require_valid_seed(arguments.seed)
     from appliance.workshop.evaluation.compare import compare_models
     from appliance.workshop.evaluation.report_text import as_dict, format_evaluation
@@ -147,7 +147,7 @@ def _apply_thresholds(arguments: argparse.Namespace, evaluation: "Evaluation") -
     threshold = model.threshold if common is None else common
     model = replace(model.replace_thresholds(threshold, bundle.label_thresholds), bundle=bundle)
     labels = ", ".join(f"{label} {value:g}" for label, value in bundle.label_thresholds.items())
-    own_thresholds = f", and for single labels: {labels}" if labels else ""
+    own_thresholds = f", and for individual labels: {labels}" if labels else ""
     messages.append(f"{arguments.bundle} now has the threshold {threshold:g}{own_thresholds}")
     return _ThresholdResult(replace(evaluation, model=model), True, messages)
 

@@ -4,11 +4,11 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit status of `appliance`; part of the contract."""
+    """The exit statuses of `appliance`, on which users depend."""
 
     DONE = 0
     FAILED = 1
     WRONG_USAGE = 2
     WRONG_SETTINGS = 78
-    """EX_CONFIG of sysexits.h; systemd does not restart the service after it."""
+    """EX_CONFIG in sysexits.h; systemd does not restart the service after this status."""
     INTERRUPTED = 130

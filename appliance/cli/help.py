@@ -1,7 +1,7 @@
 """Read the manual: list its topics, show one, or search all of them.
 
-The manual is the Markdown files in appliance/docs, one topic a file: a title, a sentence that summarizes it, then the
-text. Reading it needs no network.
+The manual consists of the Markdown files in appliance/docs, one per topic: a title, a sentence that summarizes the
+topic, then the text. Reading it requires no network.
 """
 
 import argparse
@@ -48,7 +48,7 @@ TOPICS = (
     "contributing",
     "changelog",
 )
-"""Every topic of the manual, in reading order; the changelog is left out of an installed program."""
+"""Every topic of the manual, in reading order; an installed program does not include the changelog."""
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def installed_topics() -> list[str]:
-    """Return the topics whose files are there, in reading order."""
+    """Return the topics whose files are installed, in reading order."""
     return [topic for topic in TOPICS if (DOCS / f"{topic}.md").is_file()]
 
 
@@ -93,7 +93,7 @@ def read_topic(topic: str) -> str:
     """Return the Markdown text of one topic.
 
     Raises:
-        UsageError: There is no such topic; the message names similar ones.
+        UsageError: There is no such topic; the message suggests similar ones.
     """
     topics = installed_topics()
     if topic in topics:
@@ -141,7 +141,7 @@ def _find_lines(topic: str, word: str) -> Iterator[str]:
 
 
 def _render(markdown: str) -> str:
-    """Return Markdown as it reads in a terminal: without comments, with links to topics as commands."""
+    """Return Markdown for a terminal: without comments, with links to topics replaced by commands."""
     text = _TOPIC_LINK.sub(
         lambda link: f"`appliance help {link[2]}`" if link[1] == link[2] else f"{link[1]} (`appliance help {link[2]}`)",
         _COMMENT.sub("", markdown),

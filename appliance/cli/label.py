@@ -1,6 +1,6 @@
 """Label pictures with this device's model or another bundle.
 
-Name the pictures; folders are not searched. A picture that cannot be read is reported, and the others are labeled.
+Each PICTURE is a file; folders are not searched. A picture that cannot be read is reported, and the others are labeled.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     add_model_argument(parser)
     parser.add_argument(
-        "--threshold", type=float, metavar="T", help="report only scores of T or more (default: the model's own)"
+        "--threshold", type=float, metavar="T", help="report only scores of T or more (default: the model's threshold)"
     )
     parser.add_argument(
         "--max-results", type=int, default=-1, metavar="N", help="report at most N labels per picture (default: all)"
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Label every picture; the status is 1 if one of them could not be read."""
+    """Label every picture; return 1 if one of them could not be labeled."""
     from appliance.bundle.bundle import read_bundle
     from appliance.daemon.active_model import read_device_bundle
     from appliance.imaging.view import View
@@ -95,7 +95,7 @@ def _make_labeler_settings(arguments: argparse.Namespace) -> "LabelerSettings":
     if arguments.max_results != -1 and arguments.max_results < 1:
         raise UsageError(f"--max-results must be 1 or more, or -1 for all, not {arguments.max_results}")
     if arguments.allow and arguments.deny:
-        raise UsageError("--allow and --deny exclude each other; use one of them")
+        raise UsageError("--allow and --deny are mutually exclusive; use one of them")
     return LabelerSettings(
         threshold=arguments.threshold,
         max_results=arguments.max_results,

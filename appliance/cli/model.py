@@ -1,7 +1,7 @@
-"""Show and change the models on this device; a running daemon follows at once.
+"""Show and change the models on this device; a running daemon applies a change at once.
 
-`install` takes a bundle from disk and tries it in a process of its own first. `check` asks the configured update
-source: a running daemon does so and installs what is newer; without a daemon, the command only reports what is offered.
+`install` installs a bundle from disk after testing it in a separate process. `check` checks the configured update
+source: a running daemon does this and installs a newer model; without a daemon, the command only reports the offer.
 """
 
 import argparse
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "example: appliance model install my-model.zip"
 
-# A swap loads a model, which takes seconds on a small device.
+# A swap loads a model, which can take seconds on a small device.
 _SWAP_LIMIT_S = 60.0
-# Longer than the daemon itself waits for the update source.
+# Longer than the daemon waits for the update source.
 _CHECK_LIMIT_S = 150.0
 _SHOWN_LABELS = 8
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("list", "list every model on this device", "list"),
         ("install", "install a bundle from disk", "install my-model.zip"),
         ("rollback", "go back to the previous model", "rollback"),
-        ("check", "ask the update source for a newer model", "check"),
+        ("check", "check the update source for a newer model", "check"),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
         action = actions.add_parser(
@@ -100,7 +100,7 @@ def _show(_: argparse.Namespace) -> _Output:
     labels = ", ".join(bundle.labels[:_SHOWN_LABELS])
     more = f", … ({len(bundle.labels)} in all)" if len(bundle.labels) > _SHOWN_LABELS else ""
     own_threshold = bundle.confidence_threshold
-    threshold = "0.5 (the model has none of its own)" if own_threshold is None else own_threshold
+    threshold = "0.5 (the default, because the model has none)" if own_threshold is None else own_threshold
     lines = [
         f"{identity.name} {identity.version}{' (bundled)' if is_bundled else ''}",
         f"  labels     {labels}{more}",
@@ -160,23 +160,23 @@ def _check(arguments: argparse.Namespace) -> _Output:
     offered = answer["offered"]
     if answer["taken"]:
         line = (
-            f"{offered} is newer: the running daemon installs it; its log shows each step, and the result: "
-            "appliance model list"
+            f"{offered} is newer; the running daemon is installing it; see its log for each step, and for the result "
+            "run: appliance model list"
         )
     elif offered is None or answer.get("reason"):
         line = f"no newer model: {answer['reason']}"
     elif answer["current"]:
-        line = f"no newer model: {offered} is the active one"
+        line = f"no newer model: {offered} is already active"
     else:
         line = (
-            f"{offered} is newer and waits to be installed (update.install is ask): send latest to the device's topic "
-            "model/install, or press Home Assistant's button"
+            f"{offered} is newer and waits to be installed (update.install is ask); send latest to the device's topic "
+            "model/install, or press the button in Home Assistant"
         )
     return _Output(answer, [line])
 
 
 def _check_without_daemon(config: Path | None) -> _Output:
-    """Ask the update source from this process, which changes nothing."""
+    """Check the update source from this process, which changes nothing."""
     from appliance.settings.load import load_settings
     from appliance.system.device_id import resolve_device_id
     from appliance.system.paths import ensure_state_dir
@@ -196,10 +196,10 @@ def _check_without_daemon(config: Path | None) -> _Output:
 
 
 def _notify_daemon(value: dict[str, Any], done: str) -> _Output:
-    """Make a running daemon follow the store.
+    """Make a running daemon use the store's current model.
 
     Args:
-        value: The identity of the model that is now current in the store.
+        value: The identity of the store's current model.
         done: What was done to the store, for people.
 
     Raises:
@@ -210,7 +210,9 @@ def _notify_daemon(value: dict[str, Any], done: str) -> _Output:
     try:
         active = _ask_daemon(ControlCommand.MODELS_CHANGED, _SWAP_LIMIT_S)
     except DaemonAbsentError:
-        return _Output(value | {"daemon": "absent"}, [f"{done}; no daemon is running, the next start uses it"])
+        return _Output(
+            value | {"daemon": "absent"}, [f"{done}; no daemon is running, so it takes effect at the next start"]
+        )
     if active["sha256"] == value["sha256"]:
         return _Output(value | {"daemon": "follows"}, [f"{done}; the running daemon labels with it"])
     other = f"{active['name']} {active['version']}"

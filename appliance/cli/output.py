@@ -1,4 +1,4 @@
-"""Print results, messages and progress of commands."""
+"""Print the results, messages and progress of commands."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from typing import Any, Self, TextIO
 
 _CLEAR = "\r\033[K"
 _REDRAW_EVERY_S = 0.1
-# The rate of the first second says little about the rest.
+# The rate in the first second is not representative.
 _ESTIMATE_AFTER_S = 1.0
 
 
@@ -25,21 +25,21 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_message(text: str) -> None:
-    """Print a message for people on standard error, with the name of the program in front."""
+    """Print a message for people on standard error, prefixed with the program name."""
     print(f"appliance: {text}", file=sys.stderr, flush=True)
 
 
 class ProgressLine:
-    """Show progress on one line: stage, count and time left. Prints nothing unless on a terminal.
+    """Show progress on one line: stage, count and time left. Prints nothing unless the stream is a terminal.
 
-    A context manager, which clears the line at the end.
+    Use it as a context manager, which clears the line at the end.
     """
 
     def __init__(self, stream: TextIO | None = None):
         """Prepare the line.
 
         Args:
-            stream: Shows the line if it is a terminal; None for standard error.
+            stream: Where to show the line; None for standard error.
         """
         self._stream = sys.stderr if stream is None else stream
         self._is_terminal = self._stream.isatty()
@@ -56,12 +56,12 @@ class ProgressLine:
         self.clear()
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Show the progress; at most every 0.1 s within one stage.
+        """Show the progress, at most every 0.1 s within one stage.
 
         Args:
-            stage: The work that is being done.
+            stage: The current stage of the work.
             done: Number of finished items.
-            total: Number of all items; 0 if it is unknown.
+            total: Total number of items; 0 if unknown.
         """
         if not self._is_terminal:
             return
@@ -93,6 +93,6 @@ class ProgressLine:
 
     def _format_time_left(self, now_s: float, done: int, total: int) -> str:
         elapsed_s = now_s - self._stage_started_s
-        # Items that were done at the start of the stage came from a cache and took no time.
+        # Items that were already done at the start of the stage came from a cache and took no time.
         rate = (done - self._done_at_start) / elapsed_s if elapsed_s > 0 else 0.0
         return f", {(total - done) / rate:.0f} s left" if rate and elapsed_s > _ESTIMATE_AFTER_S else ""

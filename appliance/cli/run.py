@@ -25,12 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.settings.load import load_settings
     from appliance.system.logs import configure_logging
 
-    # The watchdog ends a hanging process with SIGABRT; the log then shows the stack of every thread.
+    # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread.
     faulthandler.enable()
     settings = load_settings(arguments.config)
     configure_logging("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:
-        log.info("no settings file: /etc/appliance/appliance.toml does not exist; the defaults are in force")
+        log.info("no settings file: /etc/appliance/appliance.toml does not exist; using the defaults")
     else:
         log.info("settings: %s", settings.path)
     return run_until_stopped(settings)

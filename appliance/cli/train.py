@@ -1,7 +1,7 @@
 """Train a model on your own labels: from pictures in folders to a bundle, in seconds.
 
 The dataset is a folder or zip with one folder of pictures per label, or a CSV index. The base is any TFLite image
-classifier or embedding extractor; of several bases the best one on the validation pictures is used.
+classifier or embedding extractor; if several are given, the one that is best on the validation pictures is used.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimize",
         choices=("accuracy", "latency"),
         default="accuracy",
-        help="of several bases, use the most accurate one (default), or a fast one that is nearly as accurate",
+        help="among several bases, use the most accurate (default), or a fast one that is nearly as accurate",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)"
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train; the bundle is written only if everything succeeded."""
+    """Train a model; the bundle is written only if everything succeeds."""
     result = _train(arguments)
     for warning in result.warnings:
         print_message(warning)
@@ -86,7 +86,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         from appliance.workshop.datasets.open import parse_gs_folders
         from appliance.workshop.training.train import TrainingRequest, train_bundle
     except ImportError as error:
-        raise ApplianceError(f"training needs more libraries ({error}); {suggest_install('workshop')}") from error
+        raise ApplianceError(f"training requires more libraries ({error}); {suggest_install('workshop')}") from error
 
     request = TrainingRequest(
         dataset=arguments.dataset,
@@ -152,7 +152,10 @@ def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> l
         *table,
         f"trained {labels} labels on {counts['train']} pictures{background} in {result.seconds:.1f} s",
         f"on {counts['validation']} validation pictures the best label is right in {chosen.accuracy:.1%}",
-        f"at the threshold {choice.threshold:.2f}, {precision}, and {choice.recall:.1%} of the pictures get theirs",
+        (
+            f"at the threshold {choice.threshold:.2f}, {precision}, and {choice.recall:.1%} of the pictures get"
+            " their label"
+        ),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
         f"written to {arguments.out}; try it: appliance label PICTURE --model {arguments.out}",
     ]

@@ -1,1 +1,1 @@
-"""`appliance demo`: the daemon with drawn scenes, an embedded broker and a local repository."""
+"""`appliance demo`: run the daemon with drawn scenes, an embedded broker and a local repository."""

@@ -1,4 +1,4 @@
-"""Embedded MQTT broker for the demo."""
+"""Run an embedded MQTT broker for the demo."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ _START_LIMIT_S = 20.0
 
 
 class LocalBroker:
-    """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, on a thread of its own.
+    """An MQTT 3.1.1 broker on 127.0.0.1 with one subscriber, on its own thread.
 
     Attributes:
         port: The TCP port.
@@ -22,8 +22,8 @@ class LocalBroker:
         """Start the broker.
 
         Args:
-            topic_filter: The topics of the subscriber.
-            on_message: Receives topic and payload of each message, on the broker's thread.
+            topic_filter: The subscriber's topic filter.
+            on_message: Receives the topic and payload of each message, on the broker's thread.
 
         Raises:
             UsageError: amqtt is not installed.
@@ -49,7 +49,7 @@ class LocalBroker:
             raise ApplianceError(f"the demo's broker did not start on 127.0.0.1:{self.port}: {reason}")
 
     def close(self) -> None:
-        """Stop the broker and wait for its end."""
+        """Stop the broker and wait until it has ended."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_LIMIT_S)
 

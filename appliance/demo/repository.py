@@ -1,4 +1,4 @@
-"""Signed local repository for the demo."""
+"""Serve a signed local repository for the demo."""
 
 import functools
 import threading
@@ -12,7 +12,7 @@ from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.daemon.active_model import BUNDLED
 from appliance.errors import UsageError, suggest_install
 
-# Lower than that of the bundled model, so that the newer model visibly reports more.
+# Lower than the bundled model's threshold, so that the newer model visibly reports more labels.
 _NEWER_THRESHOLD = 0.5
 
 
@@ -37,7 +37,7 @@ class LocalRepository:
             from appliance.workshop.publishing.keys import KeyFolder
             from appliance.workshop.publishing.publisher import SitePublisher
         except ImportError as error:
-            raise UsageError(f"signing a model needs more libraries; {suggest_install('publish')}") from error
+            raise UsageError(f"signing a model requires more libraries; {suggest_install('publish')}") from error
         self._folder = folder
         site = folder / "site"
         site.mkdir(parents=True)
@@ -50,7 +50,7 @@ class LocalRepository:
         threading.Thread(target=self._server.serve_forever, name="repository", daemon=True).start()
 
     def push_newer(self) -> str:
-        """Sign the bundled model with a greater version and another threshold; return a description of it.
+        """Publish the bundled model with a higher version and a different threshold; return a description of it.
 
         Raises:
             PublishError: The model could not be published.
@@ -66,7 +66,7 @@ class LocalRepository:
         )
         write_bundle(newer, self._folder / version)
         self._publisher.push(self._folder / version)
-        return f"{bundle.identity.name} {version}, which reports scores of {_NEWER_THRESHOLD} and more"
+        return f"{bundle.identity.name} {version}, which reports scores of {_NEWER_THRESHOLD} or more"
 
     def close(self) -> None:
         """Stop the server."""

@@ -1,8 +1,8 @@
-"""The whole appliance on one machine: drawn scenes, an MQTT broker of its own, and a model update while it runs.
+"""Run the whole appliance on one machine: drawn scenes, an embedded MQTT broker, and a model update while it runs.
 
-The broker is amqtt (the extra `demo`) on a free port of 127.0.0.1; it and the appliance speak MQTT 3.1.1. Each printed
-event took the whole way: camera → labels → outbox → broker → subscriber. Later a newer model is signed into a
-local repository, as an operator does it, and the appliance fetches and activates it.
+The broker is amqtt (the extra `demo`) on a free port of 127.0.0.1; the broker and the appliance use MQTT 3.1.1. Each
+printed event has passed through the whole chain: camera → labels → outbox → broker → subscriber. After a while, a newer
+model is signed and published in a local repository, as an operator would do it, and the appliance installs it.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
     """Run the appliance and print each event as it arrives from the broker.
 
     Args:
-        seconds: How long to run; 0: until Ctrl-C.
+        seconds: How long to run; 0 to run until Ctrl-C.
         print_line: Prints one line.
 
     Returns:
@@ -81,7 +81,9 @@ def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
 
     broker = LocalBroker(f"appliance/{DEVICE}/#", on_message)
     try:
-        print_line(f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the bundled model. Ctrl-C ends it.")
+        print_line(
+            f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the bundled model. Press Ctrl-C to stop."
+        )
         print_line(f"To see every topic: mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'")
         with (
             tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder,
@@ -129,13 +131,13 @@ def _run_service(
 
 
 def _push_newer(service: Service, repository: LocalRepository, print_line: Callable[[str], None]) -> None:
-    """Publish a newer model as an operator does, and make the device check for it."""
+    """Publish a newer model as an operator would, and make the device check for it."""
     try:
         description = repository.push_newer()
     except ApplianceError as error:
         print_line(f"          no newer model could be pushed: {error}")
         return
-    print_line(f"          -- signed and put on the channel stable of {repository.url}: {description}")
+    print_line(f"          -- signed and published on the channel stable of {repository.url}: {description}")
     service.parts.updater.check()
 
 

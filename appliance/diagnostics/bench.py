@@ -1,7 +1,7 @@
-"""Measure the cost of a frame, stage by stage, and compare the whole with the bare interpreter.
+"""Measure the CPU time per frame, stage by stage, and compare the total with the bare interpreter.
 
-Whole frames and bare invokes alternate in one run. They are measured as CPU time of the process and compared by their
-medians, so neither other load nor a change of the CPU clock moves the ratio.
+Whole frames and bare invokes alternate in one run. Both are measured as CPU time of the process and compared by their
+medians, so neither other load nor a change of the CPU frequency affects the ratio.
 """
 
 import statistics
@@ -22,7 +22,7 @@ from appliance.settings.schema import EventSettings, LabelerSettings
 from appliance.system.metrics import measure_rss_mb
 
 FRAME_PX = (1280, 720)
-# A region, so that the measurement includes cropping.
+# Use a region, so that the measurement includes cropping.
 REGION = (0.1, 0.1, 0.8, 0.8)
 STAGES = ("prepare", "invoke", "scores", "filter", "track")
 
@@ -35,7 +35,7 @@ class BenchResult:
         ratio: CPU time of the whole frame divided by that of the bare invoke.
         stages_ms: CPU milliseconds of each stage.
         frame_ms: CPU milliseconds of the whole frame.
-        invoke_ms: CPU milliseconds of the bare invoke, without any stage around it.
+        invoke_ms: CPU milliseconds of the bare invoke, without any other stage.
         runtime: The TFLite runtime and its version.
         model: The measured model.
         rss_mb: Resident memory of the process at the end.
@@ -51,12 +51,12 @@ class BenchResult:
 
 
 def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchResult:
-    """Measure frames of 1280×720 in memory: region, resize, invoke, scores, filter, track; one thread.
+    """Measure frames of 1280×720 in memory on one thread: region, resize, invoke, scores, filter, track.
 
     Args:
         bundle: The model.
         rounds: Number of frames, and of bare invokes.
-        pause_s: Pause before each frame. A frame after a pause costs more than frames in a row: caches are cold.
+        pause_s: Pause before each frame. A frame after a pause takes more CPU time, because the caches are cold.
 
     Raises:
         ModelError: The bundle cannot be loaded.
@@ -72,7 +72,7 @@ def measure(bundle: Bundle, rounds: int = 300, pause_s: float = 0.0) -> BenchRes
         start_ns = time.process_time_ns()
         labeler.invoke()
         end_ns = time.process_time_ns()
-        if index >= 0:  # the first tenth warms up caches and the CPU clock
+        if index >= 0:  # the first tenth warms up the caches and the CPU frequency
             frames_ns.append(marks_ns[-1] - marks_ns[0])
             invokes_ns.append(end_ns - start_ns)
             for name, (start, stop) in zip(STAGES, pairwise(marks_ns), strict=True):

@@ -1,7 +1,7 @@
-"""Check every part of the device and report what to do about problems; nothing is changed.
+"""Check every part of the device and report what to do about problems, without changing anything.
 
-If the daemon runs, it holds the camera, so camera and model are checked through its report. The broker is always tried
-with a connection of its own, under a client id of its own.
+If the daemon is running, it uses the camera, so the camera and the model are checked through the daemon's report. The
+broker is always tested over a separate connection, with a separate client id.
 """
 
 import shutil
@@ -37,9 +37,9 @@ from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.peek import peek
 from appliance.updates.sources.source import display_version
 
-# Enough for a large model update and a day of events; with less, updates begin to fail.
+# Enough for a large model update and a day of events; with less, updates may fail.
 MIN_FREE_BYTES = 100_000_000
-# If the daemon's newest frame is older, the camera does not work.
+# If the daemon's newest frame is older than this, the camera does not work.
 _MAX_FRAME_AGE_S = 10.0
 _ASK_LIMIT_S = 5.0
 _TEST_FRAME_PX = (640, 480)
@@ -57,8 +57,8 @@ class CheckResult:
     """The result for one part.
 
     Attributes:
-        part: Its name.
-        state: Whether it works.
+        part: The name of the part.
+        state: Whether the part works.
         message: What works, or what is wrong and what to do about it.
     """
 
@@ -77,7 +77,7 @@ class CheckResult:
 
 
 class _FailedCheckError(ApplianceError):
-    """A part does not work; the text is the message of its result."""
+    """A part does not work; the text of the error is the message of the result."""
 
 
 def check_device(settings: Settings) -> Iterator[CheckResult]:
@@ -87,10 +87,10 @@ def check_device(settings: Settings) -> Iterator[CheckResult]:
         settings: Valid settings.
 
     Yields:
-        The results, each as soon as it is known. The part `daemon` is left out if no daemon runs.
+        Each result as soon as it is known. The part `daemon` is omitted if no daemon is running.
     """
     settings = apply_credentials(settings)
-    yield _run_check("settings", lambda: f"{settings.path} is valid" if settings.path else "the defaults are in force")
+    yield _run_check("settings", lambda: f"{settings.path} is valid" if settings.path else "the defaults are used")
     try:
         daemon: dict[str, Any] | None = ask(find_control_socket(), make_request(ControlCommand.STATUS), _ASK_LIMIT_S)
     except DaemonAbsentError:
@@ -109,7 +109,7 @@ def check_device(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _run_check(part: str, check: Callable[[], str]) -> CheckResult:
-    """Return the result of a check that returns a message, or raises an ApplianceError if the part does not work."""
+    """Run a check, which returns a message or raises an ApplianceError if the part does not work."""
     try:
         return CheckResult(part, CheckState.OK, check())
     except ApplianceError as error:
@@ -129,27 +129,30 @@ def _check_reported_camera(camera: dict[str, Any]) -> str:
     if camera["state"] == CameraState.STREAMING and age_s is not None and age_s <= _MAX_FRAME_AGE_S:
         return f"{camera['description']}; the daemon's newest frame is {age_s:.1f} s old"
     if camera["state"] == CameraState.OFF:
-        return "switched off (running is OFF)"
-    raise _FailedCheckError(camera["reason"] or f"{camera['state']}: no frame in the last {_MAX_FRAME_AGE_S:g} s")
+        return "turned off (T/running is OFF)"
+    raise _FailedCheckError(
+        camera["reason"]
+        or f"{camera['state']}: no frame in the last {_MAX_FRAME_AGE_S:g} s; check the camera and its cable"
+    )
 
 
 def _check_reported_model(daemon: dict[str, Any]) -> str:
     if daemon["labeling_trouble"]:
         raise _FailedCheckError(daemon["labeling_trouble"])
     model, labels = daemon["model"], daemon["labels"]
-    result = f"sees {', '.join(labels)}" if labels else "sees none of its labels"
+    result = f"reports {', '.join(labels)}" if labels else "reports no label"
     return f"{model['name']} {model['version']} on {daemon['runtime']}; {result}"
 
 
 def _check_camera_and_model(settings: Settings) -> Iterator[CheckResult]:
-    """Open the camera, take a frame and label it; without a frame the model is tried on a gray one."""
+    """Open the camera, capture a frame and label it; without a frame, test the model on a gray image."""
     frames: list[np.ndarray] = []
     yield _run_check("camera", lambda: _check_camera(settings, frames))
     yield _run_check("model", lambda: _check_model(settings, frames[0] if frames else None))
 
 
 def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
-    """Take a frame and append it to `frames`."""
+    """Capture a frame and append it to `frames`."""
     try:
         camera = open_camera(settings.camera, _TEST_FRAME_PX)
         try:
@@ -158,12 +161,12 @@ def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
             camera.close()
     except ApplianceError:
         raise
-    except Exception as error:  # camera libraries raise errors of any class; the daemon would keep trying
+    except Exception as error:  # camera libraries can raise any exception; the daemon would retry
         raise _FailedCheckError(
             f"the camera failed with {type(error).__name__}: {error}; check camera.source"
         ) from error
     frames.append(pixels)
-    return f"{camera.description}; a frame of {pixels.shape[1]}×{pixels.shape[0]} was taken"
+    return f"{camera.description}; captured a {pixels.shape[1]}×{pixels.shape[0]} frame"
 
 
 def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
@@ -178,10 +181,10 @@ def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
     width, height = _TEST_FRAME_PX
     scores = labeler.score(np.full((height, width, 3), 127, np.uint8) if pixels is None else pixels)
     labels = label_filter.select(scores)
-    result = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "none of its labels"
-    remark = "" if pixels is not None else " (no frame: tried on gray)"
+    result = ", ".join(f"{item.label} {item.score:.2f}" for item in labels[:3]) or "no label"
+    remark = "" if pixels is not None else " (no camera frame; tested on a gray image)"
     model = f"{labeler.identity.name} {labeler.identity.version} on {labeler.runtime}"
-    return f"{model}; sees {result}{remark}, {labeler.inference_ms:.1f} ms"
+    return f"{model}; reports {result}{remark}, {labeler.inference_ms:.1f} ms"
 
 
 def _read_bundle_in_force(configured: str) -> Bundle:
@@ -192,7 +195,7 @@ def _read_bundle_in_force(configured: str) -> Bundle:
 
 
 def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:
-    """Send a message to the broker and back; skipped if the daemon already reports an error."""
+    """Send a message through the broker and receive it back, unless the daemon already reports an error."""
     if daemon_error:
         raise _FailedCheckError(daemon_error)
     device = resolve_device_id(settings.device.id)
@@ -202,12 +205,12 @@ def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:
     topics = Topics(settings.mqtt.base_topic, device)
     took_s = measure_round_trip(settings.mqtt, password, topics, f"appliance-{device}-check")
     remark = f"; {warning}" if warning else ""
-    return f"{settings.mqtt.host}: a message made the round trip in {took_s * 1000:.0f} ms{remark}"
+    return f"{settings.mqtt.host}: round trip in {took_s * 1000:.0f} ms{remark}"
 
 
 def _check_update_source(settings: Settings, daemon_runs: bool) -> str:
     if settings.update.source == "none":
-        message = "none: install a model with: appliance model install BUNDLE"
+        message = "none; install a model with: appliance model install BUNDLE"
     elif daemon_runs:
         message = _read_update_status(settings.update.source)
     else:
@@ -236,7 +239,7 @@ def _check_disk() -> str:
         raise _FailedCheckError(str(error)) from error
     message = f"{free_bytes / 1e9:.1f} GB free for {folder}"
     if free_bytes < MIN_FREE_BYTES:
-        raise _FailedCheckError(f"{message}: too little for events and models; delete files there")
+        raise _FailedCheckError(f"{message}: too little space for events and models; free space on this disk")
     return message
 
 
@@ -244,6 +247,6 @@ def _check_clock() -> str:
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     if is_clock_before_build():
         raise _FailedCheckError(
-            f"{now} UTC is before this program was installed; see: timedatectl, and whether the network is up"
+            f"{now} UTC is before this program was installed; check the network connection and run timedatectl"
         )
     return f"{now} UTC"

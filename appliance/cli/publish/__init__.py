@@ -1,7 +1,7 @@
 """Publish models: sign a folder of files that any static web host can serve to the devices.
 
-The commands change the folder (SITE); you upload it, for example with `firebase deploy --only hosting`. With
---firebase-ml a push goes to Firebase ML instead, as long as that service exists.
+The commands change the folder (SITE); you then upload it, for example with `firebase deploy --only hosting`. With
+--firebase-ml, a push goes to Firebase ML instead, until that service is shut down.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Groups of arguments that several actions of `appliance publish` share, as parent parsers of argparse."""
+"""Make the argument groups that several actions of `appliance publish` share, as parent parsers of argparse."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ DEFAULT_CHANNEL = "stable"
 def make_site_parser(
     help_text: str = "the folder that is uploaded", *, site_required: bool = True, keys_required: bool = True
 ) -> argparse.ArgumentParser:
-    """Return --site, --keys and --root-keys.
+    """Return a parser with --site, --keys and --root-keys.
 
     Args:
         help_text: The help of --site.
@@ -25,13 +25,16 @@ def make_site_parser(
         "--keys", type=Path, required=keys_required, metavar="DIR", help="the folder with the keys of this site"
     )
     parser.add_argument(
-        "--root-keys", type=Path, metavar="DIR", help="the folder with the root key (default: root in --keys)"
+        "--root-keys",
+        type=Path,
+        metavar="DIR",
+        help="the folder with the root key (default: the subfolder root of --keys)",
     )
     return parser
 
 
 def make_signing_parser() -> argparse.ArgumentParser:
-    """Return --passphrase-file and --days, which every action that signs has."""
+    """Return a parser with --passphrase-file and --days, which every action that signs has."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--passphrase-file", type=Path, metavar="FILE", help="a file with the passphrase of the keys (default: ask)"
@@ -43,7 +46,7 @@ def make_signing_parser() -> argparse.ArgumentParser:
 
 
 def make_channel_parser() -> argparse.ArgumentParser:
-    """Return --channel."""
+    """Return a parser with --channel."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--channel", default=DEFAULT_CHANNEL, metavar="NAME", help=f"the channel (default: {DEFAULT_CHANNEL})"
@@ -52,16 +55,16 @@ def make_channel_parser() -> argparse.ArgumentParser:
 
 
 def make_percent_parser() -> argparse.ArgumentParser:
-    """Return --percent."""
+    """Return a parser with --percent."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--percent", type=float, metavar="P", help="the share of the devices that get it (default: all)"
+        "--percent", type=float, metavar="P", help="the percentage of devices that get the model (default: all)"
     )
     return parser
 
 
 def make_json_parser() -> argparse.ArgumentParser:
-    """Return --json."""
+    """Return a parser with --json."""
     parser = argparse.ArgumentParser(add_help=False)
     add_json_argument(parser)
     return parser
@@ -71,7 +74,7 @@ def check_percent(arguments: argparse.Namespace) -> float | None:
     """Return --percent, 0–100; None if it is not given.
 
     Raises:
-        UsageError: It is out of range.
+        UsageError: The value is out of range.
     """
     percent: float | None = arguments.percent
     if percent is not None and not 0 <= percent <= 100:

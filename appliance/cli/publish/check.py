@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line per finding; the exit status is 1 if one of them is not ok."""
+    """Print one line per finding; return 1 if one of them is not ok."""
     from appliance.workshop.publishing.inspection import check_site
 
     findings = []

@@ -1,4 +1,4 @@
-"""`appliance publish push --firebase-ml`: a push to Firebase ML instead of a site, as long as that service exists."""
+"""`appliance publish push --firebase-ml`: push to Firebase ML instead of a site, until that service is shut down."""
 
 import argparse
 import sys
@@ -22,7 +22,7 @@ def add_firebase_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tag", action="append", default=[], dest="tags", metavar="T", help="a tag of the model; repeatable"
     )
-    group.add_argument("--name", metavar="NAME", help="the name that devices ask for (default: the bundle's)")
+    group.add_argument("--name", metavar="NAME", help="the name that devices request (default: the bundle's name)")
     group.add_argument(
         "--credentials",
         type=Path,
@@ -41,7 +41,7 @@ def reject_firebase_arguments(arguments: argparse.Namespace) -> None:
         UsageError: An argument of a push to Firebase ML is given.
     """
     if any(getattr(arguments, name) for name in _FIREBASE_ARGUMENTS):
-        raise UsageError("--tag, --name, --credentials and --bucket need --firebase-ml")
+        raise UsageError("--tag, --name, --credentials and --bucket require --firebase-ml")
 
 
 def run_firebase_push(arguments: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def run_firebase_push(arguments: argparse.Namespace) -> int:
     if result.left_behind:
         left = ", ".join(result.left_behind)
         _print_progress(f"Firebase ML stores only the model and its labels; left out: {left}")
-    _print_progress("Firebase ML is shut down on 2027-06-15; a signed site (--site) has no such end.")
+    _print_progress("Firebase ML will be shut down on 2027-06-15; publish to a signed site (--site) instead")
     if arguments.json:
         print_json(
             {

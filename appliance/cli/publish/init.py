@@ -1,4 +1,4 @@
-"""`appliance publish init`: make keys and a first, empty repository."""
+"""`appliance publish init`: create keys and an empty repository."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from appliance.cli.output import print_lines
 from appliance.cli.publish.arguments import make_signing_parser, make_site_parser
 from appliance.cli.publish.site import open_publisher
 
-PURPOSE = "make keys and a first, empty repository"
+PURPOSE = "create keys and an empty repository"
 EXAMPLE = "init --site site --keys keys"
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the repository and print which file belongs where."""
+    """Create the repository and print where each file belongs."""
     publisher = open_publisher(arguments, encrypt=arguments.encrypt or arguments.passphrase_file is not None)
     publisher.init()
     keys = publisher.keys

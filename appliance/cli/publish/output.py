@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_channel(result: "ChannelResult", arguments: argparse.Namespace) -> ExitStatus:
-    """Print the content of a channel and which devices change their model."""
+    """Print the content of a channel, and how many devices change their model."""
     from appliance.workshop.publishing.channels import describe_entries
 
     if arguments.json:
@@ -28,7 +28,7 @@ def print_channel(result: "ChannelResult", arguments: argparse.Namespace) -> Exi
 
 
 def print_upload_hint(site: str) -> None:
-    """Print on standard error how the changed site reaches the devices."""
+    """Print on standard error how to make the changed site available to devices."""
     command = f"(cd {site} && firebase deploy --only hosting)"
     print(f"Devices see the change after you upload {site}: {command}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""`appliance publish promote`: give a model of a channel to more devices."""
+"""`appliance publish promote`: roll out a model of a channel to more devices."""
 
 import argparse
 
@@ -13,7 +13,7 @@ from appliance.cli.publish.arguments import (
 from appliance.cli.publish.output import print_channel
 from appliance.cli.publish.site import open_publisher
 
-PURPOSE = "give a model of a channel to more devices"
+PURPOSE = "roll out a model of a channel to more devices"
 EXAMPLE = "promote --percent 50 --site site --keys keys"
 
 

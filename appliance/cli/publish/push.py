@@ -1,4 +1,4 @@
-"""`appliance publish push`: try a bundle and put it on a channel."""
+"""`appliance publish push`: test a bundle and publish it on a channel."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ from appliance.cli.publish.output import channel_as_dict, print_channel
 from appliance.cli.publish.site import open_publisher
 from appliance.errors import UsageError
 
-PURPOSE = "try a bundle and put it on a channel"
+PURPOSE = "test a bundle and publish it on a channel"
 EXAMPLE = "push my-model.zip --percent 20 --variant b --site site --keys keys"
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action's own arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
     parser.add_argument(
-        "--variant", metavar="NAME", help="a name that these devices report in their events, to compare models by"
+        "--variant", metavar="NAME", help="a name that these devices include in their events, to compare models"
     )
     parser.add_argument("--group", metavar="NAME", help="only for devices of this group")
     parser.add_argument("--version", metavar="V", help="the version to publish (default: the bundle's own)")
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         return run_firebase_push(arguments)
     reject_firebase_arguments(arguments)
     if not arguments.site or not arguments.keys:
-        raise UsageError("push needs --site SITE and --keys DIR, or --firebase-ml")
+        raise UsageError("push requires --site SITE and --keys DIR, or --firebase-ml")
     result = open_publisher(arguments).push(
         arguments.bundle,
         arguments.channel,

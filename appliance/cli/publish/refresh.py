@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sign the site and print until when it is valid."""
+    """Sign the site and print how long the signatures are valid."""
     from appliance.workshop.publishing.inspection import read_site_status
 
     publisher = open_publisher(arguments)
@@ -30,6 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
     until = min(role.expires for role in read_site_status(publisher.site).roles)
     print(f"{arguments.site} is signed until {until:%Y-%m-%d}.")
     if is_root_due:
-        print_message("the root expires soon and its key is not here; refresh again with --root-keys")
+        print_message("the root expires soon, but its key is not here; run refresh again with --root-keys")
     print_upload_hint(arguments.site)
     return ExitStatus.DONE

@@ -1,4 +1,4 @@
-"""`appliance publish rollback`: put a channel back to its previous content."""
+"""`appliance publish rollback`: restore the previous content of a channel."""
 
 import argparse
 
@@ -13,7 +13,7 @@ from appliance.cli.publish.arguments import (
 from appliance.cli.publish.output import channel_as_dict, print_channel
 from appliance.cli.publish.site import open_publisher
 
-PURPOSE = "put a channel back to its previous content"
+PURPOSE = "restore the previous content of a channel"
 EXAMPLE = "rollback --version 1.0 --site site --keys keys"
 
 

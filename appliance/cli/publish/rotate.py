@@ -1,4 +1,4 @@
-"""`appliance publish rotate`: give roles new keys and revoke the old ones."""
+"""`appliance publish rotate`: create new keys for roles and revoke the old ones."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from appliance.cli.publish.arguments import make_signing_parser, make_site_parse
 from appliance.cli.publish.output import print_upload_hint
 from appliance.cli.publish.site import open_publisher
 
-PURPOSE = "give roles new keys and revoke the old ones"
+PURPOSE = "create new keys for roles and revoke the old ones"
 EXAMPLE = "rotate timestamp --site site --keys keys"
 
 
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rotate the keys and print which files to delete."""
     retired = open_publisher(arguments).rotate(arguments.roles)
-    print(f"{', '.join(arguments.roles)}: new keys are in force; devices adopt them automatically.")
+    print(f"{', '.join(arguments.roles)}: new keys are in use; devices adopt them automatically.")
     for file in retired:
-        print(f"  delete {file} after you have uploaded the site")
+        print(f"  delete {file} after uploading the site")
     print_upload_hint(arguments.site)
     return ExitStatus.DONE

@@ -1,4 +1,4 @@
-"""Open a site and its keys from the command line's arguments."""
+"""Open a site and its keys from the command-line arguments."""
 
 import argparse
 import getpass
@@ -19,7 +19,7 @@ def open_publisher(arguments: argparse.Namespace, encrypt: bool = False) -> "Sit
     """Return a publisher for --site.
 
     Args:
-        arguments: With those of `make_site_parser` and `make_signing_parser`.
+        arguments: Includes those of `make_site_parser` and `make_signing_parser`.
         encrypt: Whether new keys are encrypted with a passphrase.
 
     Raises:
@@ -36,10 +36,10 @@ def open_publisher(arguments: argparse.Namespace, encrypt: bool = False) -> "Sit
 
 
 def open_keys(arguments: argparse.Namespace, encrypt: bool = False) -> "KeyFolder":
-    """Return the folder of keys; the passphrase comes from --passphrase-file, else from the terminal.
+    """Return the folder of keys; read the passphrase from --passphrase-file, else from the terminal.
 
     Args:
-        arguments: With those of `make_site_parser`; --passphrase-file is optional.
+        arguments: Includes those of `make_site_parser`; --passphrase-file is optional.
         encrypt: Whether new keys are encrypted with a passphrase.
     """
     from appliance.workshop.publishing.keys import KeyFolder

@@ -14,7 +14,7 @@ from appliance.cli.publish.site import open_keys
 if TYPE_CHECKING:
     from appliance.workshop.publishing.inspection import SiteStatus
 
-PURPOSE = "show what is published, and when signatures expire (exit status 1: within 14 days)"
+PURPOSE = "show what is published, and when signatures expire (exit status 1 if within 14 days)"
 EXAMPLE = "status --site site --keys keys"
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the status; the exit status is 1 if a signature expires within 14 days."""
+    """Print the status; return 1 if a signature expires within 14 days."""
     from appliance.workshop.publishing.inspection import read_site_status
 
     status = read_site_status(Path(arguments.site), open_keys(arguments) if arguments.keys else None)
