@@ -1,7 +1,7 @@
-"""Publish models: a folder of signed files that any static host can serve.
+"""Publish models in a folder of signed files that any static host can serve.
 
-`SitePublisher` changes a site, `check_site` checks one as a device would, `read_site_status` lists what expires when.
-Devices never need this package; they verify a site with appliance/repository/client.py.
+`SitePublisher` changes a site, `check_site` checks it as a device would, and `read_site_status` reports when its
+signatures expire. Devices never need this package; they verify a site with appliance/repository/client.py.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,8 +1,9 @@
-"""Changes to a channel and their effect on its devices, as pure functions.
+"""Change the entries of a channel and compute the effect on its devices, with pure functions.
 
-A push for everyone replaces all entries of a channel, so that "everyone" is true. A push for a group or for a slice is
-placed before the entry of the other devices; a slice of the same variant (or, without variants, of the same bundle) is
-replaced in its position: raising it affects no other device, as long as it is the last slice of its groups.
+A push for everyone replaces all entries of a channel, so that it really is for everyone. A push for a group or a slice
+is inserted before the entry for the other devices. It replaces a slice of the same variant (or, without variants, of
+the same bundle) in the same position, so increasing the percentage affects no other device if it is the last slice of
+its groups.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from appliance.repository.channel import POSITIONS, Channel, ChannelEntry, compu
 
 @dataclass(frozen=True, slots=True)
 class RolloutChange:
-    """The share of a group of devices that gets another bundle.
+    """The share of a group of devices whose bundle changes.
 
     Attributes:
-        group: None: the devices of no group in the channel.
-        percent: Their share, 0–100.
+        group: The group; None for the devices that are in no group of the channel.
+        percent: The share, 0–100.
     """
 
     group: str | None
@@ -54,15 +55,15 @@ def promote_entry(entry: ChannelEntry, percent: float | None) -> ChannelEntry:
 def pick_entry(
     channel: Channel, name: str, version: str | None, variant: str | None, partial: bool, percent: float | None = None
 ) -> ChannelEntry:
-    """Return the one matching entry of a channel, promoted; entries with the same result count as one.
+    """Return the only matching entry of a channel, promoted; entries with the same result count as one.
 
     Args:
-        channel: The channel to choose from.
-        name: Its name, for errors.
-        version: Only entries with this version, if given.
-        variant: Only entries with this variant, if given.
-        partial: Only entries that not everyone gets.
-        percent: The slice to promote to; None: everyone.
+        channel: The channel with the entries.
+        name: The channel's name, for errors.
+        version: Consider only entries with this version, if given.
+        variant: Consider only entries with this variant, if given.
+        partial: Consider only entries that are not for everyone.
+        percent: The slice to promote to; None for everyone.
 
     Raises:
         PublishError: No entry or several entries match; the message lists them.
@@ -80,19 +81,19 @@ def pick_entry(
     if matching:
         raise PublishError(
             f"several entries of channel {name} match ({content}); "
-            "name one with --version or --variant, or push it again"
+            "select one with --version or --variant, or push it again"
         )
     filters = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
     if filters:
-        raise PublishError(f"channel {name} has no entry with {filters}; it holds {content}")
-    raise PublishError(f"channel {name} has no entry that could be given to more devices; it holds {content}")
+        raise PublishError(f"channel {name} has no entry with {filters}; it contains {content}")
+    raise PublishError(f"channel {name} has no entry that could be given to more devices; it contains {content}")
 
 
 def compare_channels(before: Channel, after: Channel) -> list[RolloutChange]:
-    """Return the percentage of devices that take another bundle; a device that is offered nothing keeps what it has."""
+    """Return the percentage of devices whose bundle changes; a device that is offered nothing keeps its bundle."""
     groups = sorted(set().union(*(entry.groups for channel in (before, after) for entry in channel.entries)))
     changes = [RolloutChange(group, _compute_changed_percent(before, after, group)) for group in (None, *groups)]
-    # A group with the same percentage as everyone needs no line of its own.
+    # A group with the same percentage as everyone needs no separate line.
     return [change for change in changes if change.group is None or change.percent != changes[0].percent]
 
 
@@ -104,7 +105,7 @@ def describe_entries(entries: Sequence[ChannelEntry]) -> str:
 
 
 def _add_slice(entries: list[ChannelEntry], entry: ChannelEntry) -> None:
-    """Put a slice into a channel's entries: in place of the same slice, else after the last slice of its groups."""
+    """Insert a slice into a channel's entries: in place of the same slice, else after the last slice of its groups."""
     same_groups = [index for index, each in enumerate(entries) if each.groups == entry.groups]
     slices = [index for index in same_groups if entries[index].percent is not None]
     match = next((index for index in slices if _is_same_slice(entries[index], entry)), None)
@@ -146,7 +147,7 @@ def _compute_changed_percent(before: Channel, after: Channel, group: str | None)
 
 
 def _find_bundle_at(channel: Channel, position: int, group: str | None) -> str | None:
-    """Return the bundle of the devices at a position of the line, in millionths of a percent."""
+    """Return the bundle of the devices at a position, which is given in millionths of a percent."""
     for entry, lower, upper in compute_slices(channel):
         if entry.is_for(group) and lower < position <= upper:
             return entry.bundle

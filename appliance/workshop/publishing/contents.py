@@ -1,7 +1,7 @@
-"""Read what a site contains: its channels, their earlier contents, and the bundle of a version on a channel.
+"""Read the contents of a site: its channels, their earlier contents, and the bundle of a version on a channel.
 
-A site may hold several lines of models, each with its own 1.0. A version on a channel is therefore looked up among the
-bundles of the names that this channel holds or once held, never in the whole site.
+A site may contain several lines of models, each with its own version 1.0. Therefore, a version on a channel is looked
+up only among bundles with the names that this channel contains or used to contain, never in the whole site.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from appliance.workshop.publishing.signed_site import SignedSite, SiteTarget
 
 @dataclass(frozen=True, slots=True)
 class PreviousChannel:
-    """An earlier content of a channel: the bytes of its file, and the channel parsed from them."""
+    """Earlier contents of a channel: the bytes of its file, and the parsed channel."""
 
     content: bytes
     channel: Channel
@@ -28,7 +28,7 @@ def list_channels(site: SignedSite) -> list[str]:
 
 
 def read_channel(site: SignedSite, name: str) -> Channel | None:
-    """Return a channel of a site; None if there is none of this name.
+    """Return a channel of a site; None if there is no channel with this name.
 
     Raises:
         PublishError: Its file is missing.
@@ -46,31 +46,32 @@ def read_channel(site: SignedSite, name: str) -> Channel | None:
 
 
 def read_previous(site: SignedSite, name: str, channel: Channel) -> PreviousChannel:
-    """Return what a channel held before its last change.
+    """Return the contents of a channel before its last change.
 
     Raises:
-        PublishError: It held nothing before, or the file is missing or was modified.
+        PublishError: There are no earlier contents, or the file is missing or was modified.
         ChannelError: The file is invalid.
     """
     if channel.before is None:
-        raise PublishError(f"channel {name} held nothing before; name a version with --version")
+        raise PublishError(f"channel {name} has no earlier contents; select a version with --version")
     file = site.get_target_file(channel_path(name), channel.before)
     try:
         content = file.read_bytes()
     except OSError as error:
         raise PublishError(
-            f"{file}, the previous content of channel {name}, cannot be read: {describe_os_error(error)}"
+            f"{file}, the previous contents of channel {name}, cannot be read: {describe_os_error(error)}"
         ) from error
     if hashlib.sha256(content).hexdigest() != channel.before:
-        raise PublishError(f"{file} was modified after it was published; name a version with --version")
+        raise PublishError(f"{file} was modified after it was published; select a version with --version")
     return PreviousChannel(content, parse_channel(content, str(file)))
 
 
 def find_bundle(site: SignedSite, name: str, channel: Channel, version: str) -> SiteTarget:
-    """Return the bundle that a version means on a channel.
+    """Return the bundle with a version on a channel.
 
     Raises:
-        PublishError: No bundle or several bundles with the names that the channel holds or held have this version.
+        PublishError: No bundle, or more than one, with a name that the channel contains or used to contain has this
+            version.
     """
     bundles = {target.path: target for target in site.list_targets() if target.path.startswith("bundles/")}
     names = {_get_name(bundles[path]) for path in _iterate_bundles(site, name, channel) if path in bundles}
@@ -85,8 +86,8 @@ def find_bundle(site: SignedSite, name: str, channel: Channel, version: str) -> 
         )
     versions = ", ".join(sorted({str(target.custom.get("version")) for target in candidates})) or "none"
     raise PublishError(
-        f"the site has no version {version} of {', '.join(sorted(names)) or 'any model'}, which channel {name} holds "
-        f"or held; it has {versions}"
+        f"the site has no version {version} of {', '.join(sorted(names)) or 'any model'}, which channel {name} "
+        f"contains or used to contain; it has {versions}"
     )
 
 
@@ -100,7 +101,7 @@ def _get_name(target: SiteTarget) -> str:
 
 
 def _iterate_bundles(site: SignedSite, name: str, channel: Channel) -> Iterator[str]:
-    """Yield the paths of the bundles on a channel, now and before, as far back as its files exist."""
+    """Yield the paths of a channel's current and earlier bundles, as far back as its files exist."""
     while True:
         yield from (entry.bundle for entry in channel.entries)
         try:

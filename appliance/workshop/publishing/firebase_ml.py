@@ -1,9 +1,10 @@
-"""Publish to Firebase ML until that service ends on 2027-06-15. Only this module imports firebase_admin.
+"""Publish to Firebase ML, until that service shuts down on 2027-06-15. Only this module imports firebase_admin.
 
-Firebase ML accepts the .tflite file alone, so the labels are embedded as TFLite metadata stores them: a zip appended to
-the model. What is pushed is what was tried before. Version, thresholds and background label are lost.
+Firebase ML accepts only the .tflite file, so the labels are embedded in the way of TFLite metadata: as a zip that is
+appended to the model. The file with the labels is tested before it is pushed. The version, the thresholds, and the
+background label are lost.
 
-The Admin SDK uploads the file to a bucket of the project, from which Firebase ML takes its own copy.
+The Admin SDK uploads the file to a bucket of the project, from which Firebase ML copies it.
 """
 
 import contextlib
@@ -31,16 +32,16 @@ _LABELS_NAME = "labels.txt"
 
 @dataclass(frozen=True, slots=True)
 class FirebasePush:
-    """What was published.
+    """The published model.
 
     Attributes:
         name, tags: The model's name and tags in Firebase ML.
         project_id, model_id: Its location.
-        created: Whether there was no model of this name before.
+        created: Whether there was no model with this name before.
         identity: The model; its sha256 is that of the file with its labels.
         size_bytes: The size of that file.
         invoke_ms: The inference time on this machine.
-        left_behind: The properties of the bundle that are lost, in words.
+        left_behind: The properties of the bundle that are lost, for people.
     """
 
     name: str
@@ -63,18 +64,18 @@ def push_to_firebase(
     credentials: Path | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> FirebasePush:
-    """Try a bundle and publish it under a name; the previous model of this name is replaced.
+    """Test a bundle and publish it under a name, replacing the previous model with this name.
 
     Args:
-        source: A folder, a .zip or a .tflite.
-        name: The name that devices request; None: the bundle's.
-        tags: The model's tags; empty: it keeps its tags.
-        bucket: A bucket of the project's Cloud Storage; None: PROJECT.firebasestorage.app.
-        credentials: A service account's key; None: the one in GOOGLE_APPLICATION_CREDENTIALS.
-        report: Called with a line for each step that takes long.
+        source: A folder, a .zip, or a .tflite.
+        name: The name that devices request; None for the bundle's name.
+        tags: The model's tags; if empty, an existing model keeps its tags.
+        bucket: A bucket of the project's Cloud Storage; None for PROJECT.firebasestorage.app.
+        credentials: A service account key; None for the key in GOOGLE_APPLICATION_CREDENTIALS.
+        report: Called with a line of text for each slow step.
 
     Raises:
-        BundleError, ProbeError: The bundle is invalid or could not be tried.
+        BundleError, ProbeError: The bundle is invalid or could not be tested.
         PublishError: A name is invalid, the Admin SDK is missing, or Google refuses.
     """
     bundle = read_bundle(source)
@@ -104,7 +105,7 @@ def push_to_firebase(
 
 
 def embed_labels(bundle: Bundle) -> bytes:
-    """Return the .tflite file with the bundle's labels in it.
+    """Return the .tflite file with the bundle's labels embedded.
 
     Raises:
         PublishError: The file already contains other labels.
@@ -119,7 +120,7 @@ def embed_labels(bundle: Bundle) -> bytes:
     if parse_labels(embedded[1], f"{bundle.source}: {embedded[0]} inside the model") != bundle.labels:
         raise PublishError(
             f"{bundle.source}: the labels inside the model differ from its label file, and Firebase ML delivers only "
-            "the labels inside; make them equal"
+            "the labels inside; make both the same"
         )
     return content
 
@@ -147,7 +148,7 @@ def _publish(
     """Create or replace the model and publish it; return it, and whether it was created."""
     from firebase_admin import ml
 
-    # Search all models: there are few, and the filter syntax is the server's own.
+    # List all models, because there are few and the filter syntax is specific to the server.
     model = next((each for each in ml.list_models(app=app).iterate_all() if each.display_name == name), None)
     created = model is None
     if model is None:
@@ -169,10 +170,10 @@ def _publish(
 
 @contextlib.contextmanager
 def _open_app(key: Path | None) -> Iterator[Any]:
-    """Open the Firebase project; its errors become a PublishError with one sentence."""
+    """Open the Firebase project; convert its errors into a PublishError with one sentence."""
     try:
         with warnings.catch_warnings():
-            # The SDK warns of the end of Firebase ML at each call; the command prints that once itself.
+            # The SDK warns of the shutdown of Firebase ML at each call; the command prints this itself, once.
             warnings.simplefilter("ignore", DeprecationWarning)
             import firebase_admin
             from firebase_admin import credentials, exceptions
@@ -187,11 +188,11 @@ def _open_app(key: Path | None) -> Iterator[Any]:
     try:
         certificate = credentials.Certificate(str(key)) if key else None
     except (OSError, ValueError) as error:
-        raise PublishError(f"{key} is not a service account's key: {error}") from error
+        raise PublishError(f"{key} is not a service account key: {error}") from error
     app = firebase_admin.initialize_app(certificate)
     try:
         if not app.project_id:
-            raise PublishError("the Firebase project is unknown; name a service account's key with --credentials")
+            raise PublishError("the Firebase project is unknown; pass a service account key with --credentials")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield app
@@ -206,7 +207,7 @@ def _open_app(key: Path | None) -> Iterator[Any]:
 
 def _suggest_remedy(text: str) -> str:
     if "bucket does not exist" in text or "404" in text:
-        return "; name the project's bucket with --bucket (older projects: PROJECT.appspot.com)"
+        return "; pass the project's bucket with --bucket (older projects: PROJECT.appspot.com)"
     if "private key" in text:
-        return "; use a service account's key: --credentials FILE"
+        return "; use a service account key: --credentials FILE"
     return ""

@@ -1,8 +1,8 @@
-"""The configuration of Firebase Hosting for a site: which files caches may keep for how long, and what is not uploaded.
+"""Configure Firebase Hosting for a site: how long caches may keep which files, and which files are not uploaded.
 
-Devices request timestamp.json and the roots to learn of changes, so caches must not keep them; that includes the answer
-404 for the next root. Every other file has its version or its hash in its name and never changes. There must be no
-rewrites: a rewrite to index.html would answer for a root that does not exist, and no device could update any more.
+Devices detect changes by requesting timestamp.json and the roots, so caches must not keep these, nor the 404 response
+for the next root. Every other file has its version or hash in its name and never changes. There must be no rewrites: a
+rewrite to index.html would also apply to a root that does not exist, and no device could update anymore.
 """
 
 import json
@@ -27,14 +27,14 @@ FIREBASE_JSON = {
         ],
     }
 }
-# Each check requests a root that does not exist yet, so devices load this page most of all.
+# Each check requests a root that does not exist yet, so devices load this page more often than any other file.
 NOT_FOUND = b"<!doctype html><title>404</title>Not here.\n"
 
 _MAX_KEY_BYTES = 65536
 
 
 def write_hosting(site: Path, write: WriteFile) -> None:
-    """Write firebase.json and 404.html if they do not exist; the operator may change them."""
+    """Write firebase.json and 404.html if they do not exist, because the operator may have changed them."""
     for name, content in (
         ("firebase.json", json.dumps(FIREBASE_JSON, indent=2).encode() + b"\n"),
         ("404.html", NOT_FOUND),
@@ -44,7 +44,7 @@ def write_hosting(site: Path, write: WriteFile) -> None:
 
 
 def find_hosting_faults(site: Path) -> list[str]:
-    """Return what would keep devices from using a site that is uploaded as it is."""
+    """Return the problems that would prevent devices from using the site if it were uploaded as it is."""
     faults = [
         f"{file.relative_to(site)} is a private key; remove it from the site, and rotate it if it was ever uploaded"
         for file in site.rglob("*")
@@ -59,12 +59,12 @@ def find_hosting_faults(site: Path) -> list[str]:
     configs = hosting if isinstance(hosting, list) else [hosting]
     if any(isinstance(config, dict) and config.get("rewrites") for config in configs):
         faults.append(
-            "firebase.json has rewrites; they answer for the next root, which does not exist, and stop all updates"
+            "firebase.json has rewrites, which answer requests for the next root and stop all updates; remove them"
         )
     return faults
 
 
 def require_keys_outside(site: Path, keys: Path) -> None:
-    """Raise PublishError if the keys would be inside the folder that is uploaded."""
+    """Raise PublishError if the keys would be inside the uploaded folder."""
     if keys.resolve().is_relative_to(site.resolve()):
         raise PublishError(f"{keys} is inside {site}, which is uploaded as a whole; keep the keys in another folder")

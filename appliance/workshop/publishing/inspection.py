@@ -1,7 +1,7 @@
-"""Inspect a site: when its metadata expires, and whether a device would accept it, in a folder or where it is served.
+"""Inspect a site, in a folder or at its URL: when its metadata expires, and whether a device would accept it.
 
-`check_site` follows the device's own procedure with the device's own code, from the root that devices come with; then
-it reads every file that the site vouches for, because the next device may request any of them.
+`check_site` follows the procedure of a device with the same code, starting with the root that is installed on devices.
+Then it reads every target of the site, because a device may request any of them.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ _LOCAL_URL = "file://site"
 
 @dataclass(frozen=True, slots=True)
 class SiteStatus:
-    """A site at a moment: its roles, and the channels by name."""
+    """The state of a site: its roles, and its channels by name."""
 
     now: datetime
     roles: tuple[RoleState, ...]
@@ -52,7 +52,7 @@ class SiteStatus:
 
 @dataclass(frozen=True, slots=True)
 class SiteFinding:
-    """One check of a site and its result."""
+    """The result of one check of a site."""
 
     is_ok: bool
     message: str
@@ -75,16 +75,16 @@ def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
     """Check a site as a device would, and yield each finding as soon as it is known.
 
     Args:
-        site: A folder, or the URL at which it is served.
-        root: The root metadata that devices come with; None: a folder's own first one.
+        site: A folder, or the URL of a served site.
+        root: The root metadata that is installed on devices; None for the first root in the folder.
 
     Raises:
-        PublishError: There is no root to start from.
+        PublishError: There is no root with which to start.
     """
     is_served = "://" in site
     if is_served and root is None:
         raise PublishError(
-            "a served site is checked against the root that devices have; name the keys' folder with --keys"
+            "a served site is checked against the root that devices have; pass the folder of the keys with --keys"
         )
     folder = Path(site)
     if not is_served:
@@ -99,7 +99,7 @@ def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
 
 
 class _SiteChecker:
-    """The check of one site, with a scratch folder.
+    """Check one site, with a temporary folder.
 
     Attributes:
         folder: The site's folder, unless it is served.
@@ -118,7 +118,7 @@ class _SiteChecker:
         except UpdateError as error:
             yield SiteFinding(False, self._localize(error))
             return
-        yield SiteFinding(True, "a device that comes with this root trusts the metadata")
+        yield SiteFinding(True, "a device with this root trusts the metadata")
         for path in repository.list_targets():
             yield self._check_target(repository, path)
 
@@ -129,7 +129,7 @@ class _SiteChecker:
         return lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body
 
     def _read_file(self, url: str, max_bytes: int) -> bytes:
-        """Read a file of the folder as a server would send it."""
+        """Return a file of the folder as a server would send it."""
         file = self._get_file(url)
         try:
             with file.open("rb") as opened:
@@ -145,7 +145,7 @@ class _SiteChecker:
     def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
         target = repository.find_target(path)
         if target is None:
-            return SiteFinding(False, f"{path} is missing in the metadata")
+            return SiteFinding(False, f"{path} is missing from the metadata")
         try:
             if path.startswith("channels/"):
                 return _check_channel(repository, target)
@@ -179,7 +179,7 @@ def _check_channel(repository: TrustedRepository, target: RepositoryTarget) -> S
     channel = parse_channel(repository.read_target(target, MAX_BYTES), target.path)
     missing = [entry.bundle for entry in channel.entries if repository.find_target(entry.bundle) is None]
     if missing:
-        return SiteFinding(False, f"{target.path} names {', '.join(missing)}, which the site does not have")
+        return SiteFinding(False, f"{target.path} lists {', '.join(missing)}, which the site does not contain")
     return SiteFinding(True, f"{target.path}: {describe_entries(channel.entries)}")
 
 

@@ -1,8 +1,9 @@
-"""The operator's keys: one file each, ed25519, encrypted or readable by their owner only.
+"""Create and read the operator's ed25519 keys, one file per key, encrypted or readable only by their owner.
 
-A file is named by its role and the beginning of its key's id, so old and new keys coexist during a rotation, and the
-site's root alone decides which are used: an interruption never leaves a site without its keys. The root key is in a
-folder of its own, which should be kept offline: it is needed only to rotate keys and once a year.
+The name of a file consists of its role and the beginning of its key's id, so old and new keys coexist during a
+rotation. Only the site's root determines which keys are used, so an interruption never leaves a site without its keys.
+The root key is in a separate folder, which should be kept offline, because it is needed only once a year and to rotate
+keys.
 """
 
 from collections.abc import Callable
@@ -40,13 +41,13 @@ class KeyFolder:
     def __init__(
         self, folder: Path, root_folder: Path | None = None, passphrase: Passphrase | None = None, encrypt: bool = False
     ) -> None:
-        """Remember where the keys are; nothing is read yet.
+        """Remember the folders of the keys; read nothing yet.
 
         Args:
-            folder: Holds the keys for every push.
-            root_folder: Holds the root key; None: `root` in `folder`.
-            passphrase: Called once, when a key is encrypted or must be; None: no passphrase is available.
-            encrypt: Whether new keys are encrypted; they also are if an old one was.
+            folder: Contains the keys that every push needs.
+            root_folder: Contains the root key; None for `root` in `folder`.
+            passphrase: Called once, if a key is or must be encrypted; None if no passphrase is available.
+            encrypt: Whether to encrypt new keys; they are also encrypted if an old key was.
         """
         self.folder = folder
         self.root_folder = root_folder or folder / ROOT
@@ -80,7 +81,7 @@ class KeyFolder:
         """Load the private key of a public key, for signing.
 
         Raises:
-            PublishError: The file is missing, damaged or readable by others, or the passphrase is wrong.
+            PublishError: The file is missing, damaged, or readable by others, or the passphrase is wrong.
         """
         file = self._get_file(role, public.keyid)
         try:
@@ -91,22 +92,26 @@ class KeyFolder:
         except OSError as error:
             raise PublishError(f"{file} cannot be read: {describe_os_error(error)}") from error
         if mode & 0o077:
-            raise PublishError(f"{file} can be read by others, who may have copied it; chmod 600 it, or rotate it")
+            raise PublishError(
+                f"{file} can be read by others, who may have copied it; run chmod 600 on it, or rotate the key"
+            )
         try:
             key = self._decode(content, file)
         except ValueError as error:
             raise PublishError(f"{file} is not a private key, or the passphrase is wrong") from error
         try:
             return CryptoSigner(key, cast("SSlibKey", public))
-        except Exception as error:  # securesystemslib raises several kinds, all of which mean the wrong key
-            raise PublishError(f"{file} is not the key that its name claims: {error}") from error
+        except (
+            Exception
+        ) as error:  # securesystemslib raises several exceptions, all of which mean that the key is wrong
+            raise PublishError(f"{file} is not the key in its name: {error}") from error
 
     def has(self, role: str, public: Key) -> bool:
         """Return whether the key's file exists."""
         return self._get_file(role, public.keyid).is_file()
 
     def retire(self, role: str, keep: set[str]) -> list[Path]:
-        """Move the keys of a role except those with the ids `keep` into `retired`; return their new paths."""
+        """Move the keys of a role into `retired`, except those with the ids `keep`; return their new paths."""
         moved = []
         for file in sorted(self._get_folder(role).glob(f"{role}-*.pem")):
             if file not in {self._get_file(role, keyid) for keyid in keep}:
@@ -131,7 +136,9 @@ class KeyFolder:
         if self._passphrase is None:
             if self._ask_passphrase is None:
                 reason = f"{file} is encrypted" if file else "the keys are to be encrypted"
-                raise PublishError(f"{reason}, but there is no terminal to ask on; name a file with --passphrase-file")
+                raise PublishError(
+                    f"{reason}, but there is no terminal to ask for the passphrase; pass a file with --passphrase-file"
+                )
             self._passphrase = self._ask_passphrase().encode()
             if not self._passphrase:
                 raise PublishError("the passphrase is empty")
@@ -142,13 +149,13 @@ class KeyFolder:
         others = sorted(folder.glob(f"{role}-*.pem"))
         if others:
             return PublishError(
-                f"{folder} holds the keys of another site: this site's {role} key {file.name} is missing "
+                f"{folder} contains the keys of another site: this site's {role} key {file.name} is missing "
                 f"({others[0].name} exists)"
             )
         if role == ROOT:
-            return PublishError(f"{file} is missing; name the folder of the root key with --root-keys")
+            return PublishError(f"{file} is missing; pass the folder of the root key with --root-keys")
         return PublishError(
-            f"{file} is missing; name the folder into which `publish init` put this site's keys with --keys"
+            f"{file} is missing; pass the folder to which `publish init` wrote this site's keys with --keys"
         )
 
     def _get_folder(self, role: str) -> Path:

@@ -1,7 +1,8 @@
-"""Pack a bundle as one file of the repository: a zip in AutoML's form, which is tried before it is published.
+"""Pack a bundle into one file of the repository, a zip in AutoML's format, and test the zip before it is published.
 
-The zip is stored, not compressed (a quantized model hardly gets smaller), with fixed dates: the same bundle gives the
-same bytes on every machine, so pushing it again uploads nothing, and another bundle of the same version is detected.
+The zip is not compressed (a quantized model hardly gets smaller) and has fixed dates, so the same bundle gives the same
+bytes on every machine. Pushing a bundle again therefore uploads nothing, and a different bundle with the same version
+is detected.
 """
 
 import io
@@ -22,14 +23,14 @@ _FILES = ("manifest.json", "model.tflite", "dict.txt")
 
 @dataclass(frozen=True, slots=True)
 class PackedBundle:
-    """A bundle that is ready to be published.
+    """A bundle that is ready for publishing.
 
     Attributes:
         path: The path of its target in the repository.
         content: The zip.
         identity: The model.
         labels: The number of its labels.
-        probed: The result of the trial.
+        probed: The result of the test.
     """
 
     path: str
@@ -40,16 +41,16 @@ class PackedBundle:
 
 
 def pack_bundle(source: Path, version: str | None = None) -> PackedBundle:
-    """Read a bundle, pack it and try the packed file.
+    """Read a bundle, pack it, and test the packed file.
 
     Args:
-        source: A folder, a .zip or a .tflite.
-        version: Replaces the bundle's own version (PEP 440); an AutoML export has none.
+        source: A folder, a .zip, or a .tflite.
+        version: Replaces the bundle's version (PEP 440); an AutoML export has none.
 
     Raises:
         BundleError: The bundle is invalid.
         PublishError: The version is invalid.
-        ProbeError: The bundle could not be tried.
+        ProbeError: The bundle could not be tested.
     """
     bundle = read_bundle(source)
     if version is not None:
@@ -73,5 +74,5 @@ def pack_bundle(source: Path, version: str | None = None) -> PackedBundle:
 
 
 def _escape(text: str) -> str:
-    """Return a text as part of a file name that needs no escaping in a URL."""
+    """Convert a text into a part of a file name that needs no escaping in a URL."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "model"

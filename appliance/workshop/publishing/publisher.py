@@ -1,7 +1,8 @@
-"""The operations of an operator on a site: create, push, promote, roll back, sign again, rotate keys.
+"""Operate a site: create it, push, promote, and roll back bundles, sign again, rotate keys.
 
-Each is one call that changes a folder on disk; uploading it is the operator's own step (`firebase deploy`). Each
-leaves a site that devices accept, even if it is interrupted at any point (signed_site.py).
+Each operation is one call that changes a folder on disk; uploading the folder is a separate step for the operator
+(`firebase deploy`). After each operation, devices accept the site, even if the operation was interrupted at any point
+(signed_site.py).
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from appliance.workshop.publishing.packing import PackedBundle, pack_bundle
 from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, ROOT_LIFETIME, SignedSite
 from appliance.workshop.publishing.site_files import WriteFile, convert_write_errors, write_public
 
-# `refresh` also renews the root if its key is available and less than this is left, or the root would expire first.
+# `refresh` also renews the root, if its key is available and the root expires within this time or before the rest.
 _ROOT_RENEWAL = timedelta(days=90)
 
 
@@ -41,7 +42,7 @@ class ChannelResult:
     Attributes:
         channel: Its name.
         entries: Its entries.
-        changes: The percentage of which devices takes another bundle.
+        changes: The percentages of devices whose bundle changes.
     """
 
     channel: str
@@ -56,7 +57,7 @@ class PushResult(ChannelResult):
     Attributes:
         identity: The model.
         size_bytes: The size of its zip.
-        was_published: Whether the site had this bundle already.
+        was_published: Whether the site already had this bundle.
         invoke_ms: The inference time on this machine.
     """
 
@@ -68,13 +69,13 @@ class PushResult(ChannelResult):
 
 @dataclass(frozen=True, slots=True)
 class RollbackResult(ChannelResult):
-    """The result of a rollback; `bundles` has the name and version of each bundle that the channel holds now."""
+    """The result of a rollback; `bundles` contains the name and version of each bundle now on the channel."""
 
     bundles: tuple[str, ...]
 
 
 class SitePublisher:
-    """Changes one site with its keys."""
+    """Change one site with its keys."""
 
     def __init__(
         self,
@@ -84,13 +85,13 @@ class SitePublisher:
         lifetime: timedelta = DEFAULT_LIFETIME,
         write: WriteFile = write_public,
     ) -> None:
-        """Check that the keys are outside the site; nothing is read yet.
+        """Check that the keys are outside the site; read nothing yet.
 
         Args:
             site: The folder that is uploaded.
-            keys: Its keys.
-            now: The time of the signatures, aware; None: the current time.
-            lifetime: How long signatures are valid; the root's are always valid for a year.
+            keys: The keys of the site.
+            now: The time of the signatures, timezone-aware; None for the current time.
+            lifetime: How long signatures are valid; those of the root are always valid for a year.
             write: Writes a file into the site.
 
         Raises:
@@ -107,15 +108,15 @@ class SitePublisher:
         return self._now or datetime.now(UTC)
 
     def init(self) -> None:
-        """Create keys, root and a first empty repository.
+        """Create the keys, the root, and an empty repository.
 
         Raises:
-            PublishError: A repository or keys exist already, or a folder cannot be written.
+            PublishError: A repository or keys already exist, or a folder cannot be written.
         """
         with convert_write_errors(self.site):
             if any(self.keys.folder.glob("*.pem")) or any(self.keys.root_folder.glob("*.pem")):
                 raise PublishError(
-                    f"{self.keys.folder} already holds keys; use another folder, each site has its own keys"
+                    f"{self.keys.folder} already contains keys; use another folder, because each site has its own keys"
                 )
             with SignedSite.create(self.site, self.keys, self.now, self.lifetime, self._write):
                 write_hosting(self.site, self._write)
@@ -130,20 +131,20 @@ class SitePublisher:
         variant: str | None = None,
         group: str | None = None,
     ) -> PushResult:
-        """Try a bundle and put it on a channel.
+        """Test a bundle and put it on a channel.
 
         Args:
-            bundle: A folder, a .zip or a .tflite.
-            channel: Created if it does not exist.
-            version: Replaces the bundle's own version.
-            percent: For this slice of the devices; None: all.
+            bundle: A folder, a .zip, or a .tflite.
+            channel: The channel, which is created if it does not exist.
+            version: Replaces the bundle's version.
+            percent: The share of the devices that get the bundle; None for all.
             variant: The variant that these devices report in their events.
-            group: For devices of this group only.
+            group: The group of devices that get the bundle; None for all.
 
         Raises:
-            PublishError, ChannelError: The bundle cannot be put there.
+            PublishError, ChannelError: The bundle cannot be put on the channel.
             BundleError: The bundle is invalid.
-            ProbeError: The bundle could not be tried.
+            ProbeError: The bundle could not be tested.
         """
         for kind, name in (("channel", channel), ("variant", variant), ("group", group)):
             if name is not None and not is_plain_name(name):
@@ -185,10 +186,10 @@ class SitePublisher:
 
         Args:
             channel: The channel to change.
-            source: The channel of the bundle; None: the same.
-            version: Which entry to promote, if there are several.
-            variant: Which entry to promote, if there are several.
-            percent: For this slice; None: everyone.
+            source: The channel of the bundle; None for the same channel.
+            version: Selects the entry to promote, if there are several.
+            variant: Selects the entry to promote, if there are several.
+            percent: The share of the devices; None for everyone.
 
         Raises:
             PublishError, ChannelError: The channel or the entry does not exist, or the slice is too wide.
@@ -201,13 +202,13 @@ class SitePublisher:
             return self._publish_channel(site, channel, before, add_entry(before or _create_channel(), entry))
 
     def rollback(self, channel: str = "stable", *, version: str | None = None) -> RollbackResult:
-        """Restore the previous content of a channel, or give everyone a version; signed anew, as devices require.
+        """Restore the previous contents of a channel, or give everyone a version, with new signatures.
 
-        A version is looked up among the bundles whose names the channel holds or held, because another line of models
-        may have the same version.
+        A version is looked up among bundles with the names that the channel contains or used to contain, because
+        another line of models may have the same version.
 
         Raises:
-            PublishError: There is no previous content, no such version, or several bundles have it.
+            PublishError: There are no previous contents, there is no such version, or several bundles have it.
         """
         with self._open() as site:
             before = self._require_channel(site, channel)
@@ -225,10 +226,10 @@ class SitePublisher:
             return RollbackResult(channel, entries, tuple(compare_channels(before, previous.channel)), names)
 
     def refresh(self) -> bool:
-        """Sign everything again to extend its validity; the root too, if it is due and its key is available.
+        """Sign everything again to extend its validity, including the root if it is due and its key is available.
 
         Returns:
-            Whether the root is due and its key is missing.
+            Whether the root is due but its key is missing.
         """
         with self._open() as site:
             root = site.list_roles(self.keys)[0]
@@ -240,7 +241,7 @@ class SitePublisher:
             return is_due and not root.have_keys
 
     def rotate(self, roles: list[str]) -> list[Path]:
-        """Give roles new keys and revoke the old ones.
+        """Replace the keys of roles and revoke the old ones.
 
         Args:
             roles: Any of `root`, `targets`, `snapshot`, `timestamp`.
@@ -256,13 +257,13 @@ class SitePublisher:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[SignedSite]:
-        """Open the site; a missing key for a push is reported before anything is changed."""
+        """Open the site; report a missing key before anything is changed."""
         with convert_write_errors(self.site), SignedSite(self.site, self._write) as site:
             site.require_keys(self.keys)
             yield site
 
     def _publish_channel(self, site: SignedSite, name: str, before: Channel | None, after: Channel) -> ChannelResult:
-        """Write a channel and sign; an unchanged channel keeps its file, so that a rollback changes something."""
+        """Write and sign a channel; keep the file of an unchanged one, so that a rollback always changes something."""
         target = site.find_target(channel_path(name))
         if before is None or target is None:
             site.put(channel_path(name), encode_channel(after))
@@ -286,8 +287,8 @@ class SitePublisher:
             return False
         if target.sha256 != hashlib.sha256(packed.content).hexdigest():
             raise PublishError(
-                f"{packed.identity.name} {packed.identity.version} is already published with other content, "
-                "which devices may have; give this bundle its own version (--version)"
+                f"{packed.identity.name} {packed.identity.version} is already published with other contents, "
+                "which devices may have; give this bundle a different version (--version)"
             )
         return True
 

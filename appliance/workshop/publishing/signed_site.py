@@ -1,9 +1,10 @@
-"""Read, change and write a site's signed metadata, for the operator. Only this module of the workshop imports tuf.
+"""Read, change, and write a site's signed metadata, for the operator. Only this module of the workshop imports tuf.
 
-Files are written in the one order in which a device that asks in between, or after an interruption, finds a complete
-repository, the old or the new: targets, then the metadata that names them by version, then timestamp.json, which makes
-the change visible, and a new root last of all. While keys change, old and new keys sign, so both roots can verify.
-Files whose names contain a version or a hash are never rewritten with other bytes, so caches may keep them forever.
+Files are written in the only order in which a device always finds a complete repository, either the old or the new one,
+even between two writes or after an interruption: the targets, then the metadata that refers to them by version, then
+timestamp.json, which makes the change visible, and a new root last. While keys are replaced, both old and new keys
+sign, so that both roots can verify the metadata. A file whose name contains a version or a hash is never rewritten with
+different bytes, so caches may keep it forever.
 """
 
 import copy
@@ -35,7 +36,7 @@ _Kind = TypeVar("_Kind", Root, Targets, Snapshot, Timestamp)
 
 @dataclass(frozen=True, slots=True)
 class SiteTarget:
-    """A target of the site: its path, size and hash, and the operator's values (name, version)."""
+    """A target of the site: its path, size, and hash, and the operator's values (name, version)."""
 
     path: str
     size_bytes: int
@@ -48,11 +49,11 @@ class RoleState:
     """The metadata of one role.
 
     Attributes:
-        role: root, targets, snapshot or timestamp.
+        role: root, targets, snapshot, or timestamp.
         version: The version of its metadata.
         expires: When its metadata expires.
         keys: The ids of its keys.
-        have_keys: Whether the private keys are available; None: no key folder was given.
+        have_keys: Whether the private keys are available; None if no key folder was given.
     """
 
     role: str
@@ -63,12 +64,12 @@ class RoleState:
 
 
 class SignedSite:
-    """One site while it is read or changed. Holds a lock on its folder until it is closed."""
+    """One site that is being read or changed; it locks its folder until it is closed."""
 
     folder: Path
 
     def __init__(self, folder: Path, write: WriteFile = write_public) -> None:
-        """Read a site and verify that its parts belong together; expired metadata is accepted, to be renewed.
+        """Read a site and verify that its parts belong together; accept expired metadata, so that it can be renewed.
 
         Args:
             folder: The site.
@@ -96,7 +97,7 @@ class SignedSite:
         """Create keys and a repository without targets.
 
         Raises:
-            PublishError: The folder holds a repository already.
+            PublishError: The folder already contains a repository.
         """
         site = cls.__new__(cls)
         site._create(folder, keys, now, lifetime, write)  # noqa: SLF001 - a method of this class
@@ -131,14 +132,14 @@ class SignedSite:
         ]
 
     def list_targets(self) -> list[SiteTarget]:
-        """Return everything that the site vouches for."""
+        """Return all targets of the site."""
         return [
             SiteTarget(path, info.length, info.hashes["sha256"], dict(info.custom or {}))
             for path, info in sorted(self._get_signed(Targets).targets.items())
         ]
 
     def find_target(self, path: str) -> SiteTarget | None:
-        """Return one target; None if there is none of this path."""
+        """Return one target; None if there is no target with this path."""
         return next((target for target in self.list_targets() if target.path == path), None)
 
     def get_target_file(self, path: str, sha256: str) -> Path:
@@ -161,7 +162,7 @@ class SignedSite:
             self._load_signers(keys, role)
 
     def publish(self, keys: KeyFolder, now: datetime, lifetime: timedelta = DEFAULT_LIFETIME) -> None:
-        """Sign and write targets, snapshot and timestamp; the last one makes the change visible to devices.
+        """Sign and write targets, snapshot, and timestamp; the last one makes the change visible to devices.
 
         Raises:
             PublishError: A key is missing; no metadata was written.
@@ -179,13 +180,13 @@ class SignedSite:
     def rotate(
         self, roles: Iterable[str], keys: KeyFolder, now: datetime, lifetime: timedelta = DEFAULT_LIFETIME
     ) -> list[Path]:
-        """Give roles new keys; devices follow because the old root key signs the new ones.
+        """Replace the keys of roles; devices accept the new keys because the old root key signs them.
 
         Returns:
             The new paths of the old keys.
 
         Raises:
-            PublishError: The root key or a key that stays in force is missing; the site was not changed.
+            PublishError: The root key or a key that stays valid is missing; the site was not changed.
         """
         roles = list(roles)
         old_root = self._load_signers(keys, ROOT)
@@ -208,7 +209,7 @@ class SignedSite:
         try:
             if any(self._metadata.glob("*.json")):
                 raise PublishError(
-                    f"{folder} already holds a repository, and devices installed with its root would not follow a new "
+                    f"{folder} already contains a repository, and devices with its root would not accept a new "
                     "one; if there are no devices yet, delete the folder and the keys, and try again"
                 )
             root = Root(expires=now + ROOT_LIFETIME, consistent_snapshot=True)
@@ -218,7 +219,7 @@ class SignedSite:
             self._sign(self._roles[ROOT], self._load_signers(keys, ROOT))
             for role in ROLES:
                 self._roles[role].signed.version = 0
-            # No device knows this site yet, so the root, against which everything else is verified, can go first.
+            # No device uses this site yet, so the root, with which everything else is verified, can be written first.
             self._write_root(keys)
             self.publish(keys, now, lifetime)
         except BaseException:
@@ -260,7 +261,7 @@ class SignedSite:
         return root
 
     def _load_signers(self, keys: KeyFolder, role: str, *, skip_missing: bool = False) -> list[CryptoSigner]:
-        """Return the keys in force for a role; `skip_missing`: without missing ones, because they will be replaced."""
+        """Return the valid keys of a role; `skip_missing` leaves out missing keys, because they will be replaced."""
         root = self._get_signed(Root)
         public_keys = [root.keys[keyid] for keyid in root.roles[role].keyids]
         return [keys.load_signer(role, key) for key in public_keys if not skip_missing or keys.has(role, key)]
@@ -275,10 +276,10 @@ class SignedSite:
         return cast("_Kind", self._roles[kind.type].signed)
 
     def _read_roles(self) -> dict[str, Metadata[Any]]:
-        """Read the metadata of all roles and verify versions, hashes and signatures."""
+        """Read the metadata of all roles and verify versions, hashes, and signatures."""
         versions = self._list_versions(ROOT)
         if not versions:
-            raise PublishError(f"{self.folder} holds no repository yet; `publish init` creates one")
+            raise PublishError(f"{self.folder} contains no repository yet; create one with `publish init`")
         root = self._load(ROOT, self._get_file(ROOT, max(versions)))
         timestamp = self._load("timestamp", self._metadata / "timestamp.json")
         snapshot = self._load_described("snapshot", timestamp.signed.snapshot_meta)
@@ -323,7 +324,7 @@ class SignedSite:
         return [int(match[1]) for match in matches if match]
 
     def _find_next_version(self, role: str) -> int:
-        """Return a version above every existing file: a cache may already hold a file of an interrupted publish."""
+        """Return a version above that of every file, because caches may contain a file of an interrupted publish."""
         current: int = self._roles[role].signed.version
         return max([current, *self._list_versions(role)]) + 1
 

@@ -1,4 +1,4 @@
-"""Write the files of a site: each as a whole, by one `publish` at a time."""
+"""Write the files of a site, each one completely or not at all, and only one `publish` at a time."""
 
 import contextlib
 import fcntl
@@ -14,14 +14,14 @@ WriteFile = Callable[[Path, bytes], None]
 
 
 def write_public(path: Path, content: bytes) -> None:
-    """Write a file of the site as a whole, readable by everyone."""
+    """Write a file of the site completely or not at all, readable by everyone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, content, 0o644)
 
 
 @contextlib.contextmanager
 def convert_write_errors(site: Path) -> Iterator[None]:
-    """Convert an OSError of the block into a PublishError."""
+    """Convert an OSError inside the block into a PublishError."""
     try:
         yield
     except OSError as error:
@@ -32,12 +32,14 @@ def lock_folder(folder: Path) -> int:
     """Lock a folder and return a descriptor; closing it releases the lock.
 
     Raises:
-        PublishError: The folder does not exist, or another process holds the lock.
+        PublishError: The folder does not exist, or another process has locked it.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise PublishError(f"{folder} is not a site: {describe_os_error(error)}; `publish init` creates one") from error
+        raise PublishError(
+            f"{folder} is not a site: {describe_os_error(error)}; create one with `publish init`"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

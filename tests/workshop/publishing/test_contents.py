@@ -25,7 +25,7 @@ def test_channel_and_its_previous_content_are_read(operator, bundles):
         previous = read_previous(site, "stable", channel)
         assert [entry.version for entry in previous.channel.entries] == ["1.0"]
         assert describe_bundle(find_bundle(site, "stable", channel, "1.0")) == "colours 1.0"
-        with pytest.raises(PublishError, match="held nothing before"):
+        with pytest.raises(PublishError, match="has no earlier contents"):
             read_previous(site, "stable", previous.channel)
 
 

@@ -129,7 +129,7 @@ def test_invalid_model_is_reported_and_not_published(push, server, tmp_path):
 def test_invalid_service_account_key_is_reported(push, tmp_path):
     (tmp_path / "no.json").write_text("{}")
     done = push(bundle_folder(tmp_path / "mine"), "--credentials", tmp_path / "no.json")
-    assert done.returncode == 1 and "is not a service account's key" in done.stderr
+    assert done.returncode == 1 and "is not a service account key" in done.stderr
 
 
 def test_bundle_that_crashes_is_not_pushed(push, server, tmp_path):

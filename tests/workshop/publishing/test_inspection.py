@@ -78,4 +78,4 @@ def test_check_finds_rewrites_missing_and_invalid_bundles(operator):
         site.put("bundles/colours-2.0.zip", b"PK no zip")
         site.publish(KeyFolder(operator.keys), datetime.now(UTC))
     found = " ".join(list_faults(operator.site))
-    assert "rewrites" in found and "names bundles/no.zip" in found and "not a valid bundle" in found
+    assert "rewrites" in found and "lists bundles/no.zip" in found and "not a valid bundle" in found

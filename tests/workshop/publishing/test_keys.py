@@ -14,7 +14,7 @@ def test_missing_and_foreign_keys_are_refused_before_any_change(operator, tmp_pa
     stranger = Operator(tmp_path / "stranger")
     empty = tmp_path / "empty"
     empty.mkdir()
-    foreign, gone = "keys of another site", "is missing; name the folder"
+    foreign, gone = "keys of another site", "is missing; pass the folder"
     for keys, words in ((stranger.keys, foreign), (empty, gone), (tmp_path / "no", gone)):
         for act in (lambda it: it.push(bundles["1.0"]), lambda it: it.refresh(), lambda it: it.rollback()):
             with pytest.raises(PublishError, match=words):
@@ -49,7 +49,7 @@ def test_encrypted_keys_need_their_passphrase(tmp_path):
 def test_other_files_are_not_keys(operator):
     file = next(operator.keys.glob("targets-*.pem"))
     other = next(operator.keys.glob("snapshot-*.pem")).read_bytes()
-    for content, reason in ((b"text", "not a private key"), (other, "not the key that its name claims")):
+    for content, reason in ((b"text", "not a private key"), (other, "not the key in its name")):
         file.write_bytes(content)
         with pytest.raises(PublishError, match=reason):
             operator.publisher().refresh()

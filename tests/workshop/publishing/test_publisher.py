@@ -39,7 +39,7 @@ def test_init_creates_keys_and_a_site_without_secrets(operator):
 def test_existing_site_is_not_replaced(operator, tmp_path):
     before = read_files(operator.site)
     for keys in (operator.keys, tmp_path / "other-keys"):
-        with pytest.raises(PublishError, match="already holds"):
+        with pytest.raises(PublishError, match="already contains"):
             SitePublisher(operator.site, KeyFolder(keys)).init()
     assert read_files(operator.site) == before
 
@@ -90,7 +90,7 @@ def test_rollout_from_a_slice_to_everyone_and_back(operator, device, server, tmp
     assert {each.name for each in fleet if each.check().variant == "b"} == first
     publisher.rollback()
     assert {each.check().version for each in fleet} == {"1.0"}
-    with pytest.raises(PublishError, match="held nothing before"):
+    with pytest.raises(PublishError, match="has no earlier contents"):
         publisher.rollback()
     publisher.push(bundles["3.0"])
     assert publisher.rollback().entries[0].version == "1.0"

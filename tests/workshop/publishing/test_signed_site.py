@@ -59,7 +59,7 @@ def test_old_keys_are_retired_and_unknown_role_is_refused(operator):
 
 def test_missing_or_incomplete_site_is_refused(tmp_path, operator):
     (tmp_path / "empty").mkdir()
-    for site, words in ((tmp_path / "no", "not a site"), (tmp_path / "empty", "holds no repository yet")):
+    for site, words in ((tmp_path / "no", "not a site"), (tmp_path / "empty", "contains no repository yet")):
         with pytest.raises(PublishError, match=words):
             SitePublisher(site, KeyFolder(operator.keys)).refresh()
     operator.put("1.0")
