@@ -94,7 +94,7 @@ def test_brokers_smaller_window_counts(rig):
     assert len(rig.fill()) == 2
 
 
-def test_only_the_last_retained_value_is_sent_and_again_after_connect(rig):
+def test_last_retained_value_is_sent_and_again_after_connect(rig):
     rig.retain("T/state", b"old")
     rig.retain("T/state", b"new")
     assert rig.fill() == ["T/state"]
