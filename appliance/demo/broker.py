@@ -54,9 +54,9 @@ class LocalBroker:
         self._thread.join(_START_LIMIT_S)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
         except Exception as error:  # noqa: BLE001 - passed to the thread that waits for the start
             self._failure = error
             self._started.set()

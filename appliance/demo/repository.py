@@ -12,7 +12,7 @@ from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.daemon.active_model import BUNDLED
 from appliance.errors import UsageError, suggest_install
 
-# Lower than the bundled model's threshold, so that the newer model visibly reports more labels.
+# Different from the threshold of the bundled model, so that the swap changes what is reported.
 _NEWER_THRESHOLD = 0.5
 
 
