@@ -1,4 +1,4 @@
-"""The rules of the layout (appliance/docs/contributing.md): tiers, cycles, one package per library, names, sizes.
+"""The rules of the layout (appliance/docs/contributing.md): tiers, cycles, one package per library, names, sizes, tests.
 
 Each rule is a function that returns the violations below a package folder; it is run on the real package, and on a
 small package with a planted violation.
@@ -66,6 +66,9 @@ DOORS = {
 # The schema of model files that comes with the runtime is used to write them; it runs nothing.
 SCHEMA = "ai_edge_litert.schema_py_generated"
 SCHEMA_DOORS = {"workshop.training", "workshop.models"}
+# The statements that make a function worth a test of its own.
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+BRANCH_OR_LOOP = ast.If | ast.For | ast.AsyncFor | ast.While | ast.Try | ast.Match
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:
@@ -192,6 +195,26 @@ def loose_modules(root: Path) -> list[str]:
     return loose if len(loose) > MAX_LOOSE_MODULES else []
 
 
+def untested_modules(root: Path) -> list[str]:
+    """Find modules with logic that have no test file of their own, `tests/<package>/test_<module>.py`.
+
+    That of `__main__` is test_main.py, and that of a package's `__init__` bears the name of the package.
+    """
+    found = []
+    for module, path in modules(root):
+        name = path.parent.name if path.name == "__init__.py" else path.stem.strip("_")
+        test = root.parent / "tests" / path.relative_to(root).parent / f"test_{name}.py"
+        if has_logic(path) and not test.exists():
+            found.append(f"{module} has no {test.relative_to(root.parent)}")
+    return found
+
+
+def has_logic(path: Path) -> bool:
+    """Return whether a function of the file has a branch or a loop."""
+    functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTION))
+    return any(isinstance(node, BRANCH_OR_LOOP) for function in functions for node in ast.walk(function))
+
+
 RULES = [
     upward_imports,
     import_cycles,
@@ -200,6 +223,7 @@ RULES = [
     private_imports,
     long_modules,
     loose_modules,
+    untested_modules,
 ]
 Rule = Callable[[Path], list[str]]
 
@@ -232,6 +256,9 @@ def test_package_follows(rule: Rule) -> None:
         (private_imports, {"camera/a.py": "from appliance.camera.b import _hidden", "camera/b.py": "_hidden = 1"}),
         (long_modules, {"camera/a.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}),
         (loose_modules, {f"{letter}.py": "" for letter in "abcde"}),
+        (untested_modules, {"camera/a.py": "class A:\n    def f(self, x):\n        if x:\n            return 1"}),
+        (untested_modules, {"camera/a.py": "def f(x):\n    for each in x: g(each)", "../tests/test_a.py": ""}),
+        (untested_modules, {"camera/__init__.py": "def f():\n    try: g()\n    except E: pass"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
