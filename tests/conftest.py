@@ -1,4 +1,4 @@
-"""Fixtures for every test: a log as it was, a real broker, and the published models and pictures."""
+"""Fixtures for every test: restored logging, a real broker, and the published models and pictures."""
 
 import logging
 import os
@@ -15,14 +15,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """What a shell runs in the background ignores Ctrl-C, and so would every program that a test starts."""
+    """Restore Ctrl-C, which background processes of a shell ignore, and with them the programs that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """A command sets up how the whole process logs; the next test finds it as it was."""
+    """Restore the logging configuration of the process, which commands change, after each test."""
     root, own = logging.getLogger(), logging.getLogger("appliance")
     before = list(root.handlers), root.level, own.level
     yield
@@ -33,7 +33,7 @@ def logs_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def new_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
-    """Makes brokers with options of `broker.Broker`; they end with the test. Skips where mosquitto is not installed."""
+    """Return a function that makes brokers, which end with the test; skip if mosquitto is not installed."""
     if not mosquitto():
         pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
     made: list[Broker] = []
@@ -49,14 +49,14 @@ def new_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
 
 @pytest.fixture
 def broker(new_broker: Callable[..., Broker]) -> Broker:
-    """A broker that lets everybody in."""
+    """Return a broker that accepts every client."""
     return new_broker()
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of published models and pictures (APPLIANCE_TEST_DATA, default ../shared); skips where there is none."""
+    """Return the folder of published models and pictures (APPLIANCE_TEST_DATA, default ../shared), or skip."""
     shared = Path(os.environ.get("APPLIANCE_TEST_DATA", _ROOT.parent / "shared"))
     if not (shared / "data").is_dir():
-        pytest.skip(f"no test data in {shared} (APPLIANCE_TEST_DATA names another place)")
+        pytest.skip(f"no test data in {shared}; set APPLIANCE_TEST_DATA to its folder")
     return shared / "data"

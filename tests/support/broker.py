@@ -1,7 +1,7 @@
 """A real mosquitto for tests, and a client that records everything it receives.
 
-Each broker has a folder and a free port on 127.0.0.1 of its own; it can be killed, stopped and started again on the
-same port. If mosquitto is not installed, tests that need it are skipped with the reason.
+Each broker has its own folder and a free port on 127.0.0.1; it can be killed, stopped and restarted on the same port.
+If mosquitto is not installed, tests that need it are skipped with the reason.
 """
 
 import os
@@ -20,16 +20,16 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 DEADLINE_S = 20.0
-"""How long tests wait for what must happen."""
+"""How long tests wait for a condition."""
 
 
 def mosquitto() -> str | None:
-    """Return the path of the program, None if it is not installed."""
+    """Return the path of the mosquitto program; None if it is not installed."""
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until a condition holds; fail with `what` after the deadline."""
+    """Wait until a condition is true; fail with `what` after the deadline."""
     end_s = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end_s:
@@ -38,7 +38,7 @@ def wait_until(condition: Callable[[], object], what: str, deadline_s: float = D
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that no process listens on."""
+    """Return a port on 127.0.0.1 on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -66,13 +66,13 @@ class Certificates:
     def sign(
         self, name: str, hosts: Sequence[str] = ("DNS:localhost", "IP:127.0.0.1"), days: int = 30
     ) -> tuple[Path, Path]:
-        """Return a certificate with `name` as its CN, and its key; with `days` below 0 it has expired already."""
+        """Return a certificate with `name` as its CN, and its key; if `days` is negative, it has already expired."""
         cert, key, request = (self.folder / f"{name}.{suffix}" for suffix in ("crt", "key", "csr"))
         _openssl("req", "-subj", f"/CN={name}", *_new_key(key), "-out", str(request))
         names = self.folder / f"{name}.ext"
         names.write_text(f"subjectAltName={','.join(hosts)}\n")
         signed_by = ["-CA", str(self.ca_file), "-CAkey", str(self._ca_key), "-CAcreateserial"]
-        # `openssl x509` cannot date back; a negative number of days gives an end in the past, and that is what counts.
+        # `openssl x509` cannot backdate; a negative number of days gives an end date in the past, which is enough.
         _openssl(
             "x509",
             "-req",
@@ -91,7 +91,7 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a broker with TLS needs; with `client_certificates` it requires them and uses the CN as the user name."""
+    """The TLS options of a broker; with `client_certificates` it requires them and uses the CN as the user name."""
 
     ca_file: Path
     cert_file: Path
@@ -117,12 +117,12 @@ class Broker:
         """Write the configuration, and start the broker.
 
         Args:
-            folder: For its files.
-            tls: Speak TLS.
-            passwords: Account → password; without them every client may connect.
-            acl: The text of an ACL file.
-            options: Further lines for its configuration.
-            start: Start it now.
+            folder: The folder for the broker's files.
+            tls: The TLS options; None for no TLS.
+            passwords: Account → password; None lets every client connect.
+            acl: The text of an ACL file; None for none.
+            options: More lines for the configuration.
+            start: Whether to start the broker now.
         """
         program = mosquitto()
         assert program, "mosquitto is not installed"
@@ -143,43 +143,43 @@ class Broker:
             self.start()
 
     def start(self) -> None:
-        """Start it and return when it accepts connections."""
+        """Start the broker, and return when it accepts connections."""
         with (self._folder / "mosquitto.log").open("ab") as output:
             self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=output, stderr=output)
         wait_until(self._listens, f"mosquitto starts: {self.log()}")
 
     def kill(self) -> None:
-        """End it with SIGKILL: clients are not notified, and what it held in memory is lost."""
+        """Kill the broker with SIGKILL: clients are not notified, and what it held in memory is lost."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it cleanly."""
+        """Stop the broker cleanly."""
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """Suspend it: connections stay open and nothing answers."""
+        """Suspend the broker: connections stay open, but nothing answers."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Resume it after `freeze`."""
+        """Resume the broker after `freeze`."""
         assert self._process
         self._process.send_signal(signal.SIGCONT)
 
     def write_acl(self, acl: str) -> None:
-        """Replace its ACL, which it reads immediately; its connections stay."""
+        """Replace the ACL, which the broker reads immediately; connections stay open."""
         assert self._process
         (self._folder / "acl").write_text(acl)
         self._process.send_signal(signal.SIGHUP)
 
     def write_passwords(self, passwords: dict[str, str]) -> None:
-        """Replace its accounts, which it reads immediately."""
+        """Replace the accounts, which the broker reads immediately."""
         assert self._process
         self._rights(passwords, None)
         self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
-        """Return its log so far."""
+        """Return the broker's log so far."""
         return (self._folder / "mosquitto.log").read_text(errors="replace")
 
     def observer(self, topic: str = "#", *, username: str | None = None, password: str | None = None) -> "Observer":
@@ -292,14 +292,14 @@ class Observer:
         return [message.payload for message in self.on(topic)]
 
     def last(self, topic: str) -> bytes | None:
-        """Return the last payload received on a topic, None if there is none."""
+        """Return the last payload received on a topic; None if there is none."""
         payloads = self.payloads(topic)
         return payloads[-1] if payloads else None
 
     def wait_for(
         self, topic: str, payload: bytes | None = None, count: int = 1, deadline_s: float = DEADLINE_S
     ) -> list[Received]:
-        """Wait for `count` messages on a topic (with this payload if one is given) and return them."""
+        """Wait for `count` messages on a topic (with this payload, if given) and return them."""
 
         def matches() -> list[Received]:
             return [message for message in self.on(topic) if payload is None or message.payload == payload]
@@ -316,7 +316,7 @@ class Observer:
         self, topic: str, payload: str | bytes = b"", *, qos: int = 1, retain: bool = False,
         response_topic: str | None = None, correlation: bytes | None = None,
     ) -> None:  # fmt: skip
-        """Publish a message and wait until the broker has it."""
+        """Publish a message, and wait until the broker has received it."""
         properties = mqtt.Properties(mqtt.PacketTypes.PUBLISH)
         if response_topic:
             properties.ResponseTopic = response_topic

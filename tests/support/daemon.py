@@ -1,4 +1,4 @@
-"""The daemon as users start it: a process of its own with a settings file, a state folder and a log."""
+"""The daemon as users start it: a separate process with a settings file, a state folder and a log."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from support.paths import ROOT
 
 
 class Daemon:
-    """`appliance run` with a state folder of its own; started at once, killed at the end of the `with`."""
+    """`appliance run` with its own state folder; started at once, killed at the end of the `with`."""
 
     def __init__(
         self,
@@ -24,11 +24,12 @@ class Daemon:
         environ: Mapping[str, str] = {},
         python: tuple[str | Path, ...] = (sys.executable,),
     ):
-        """
+        """Write the settings file and start the daemon.
+
         Args:
-            folder: Holds its settings and its state.
-            settings: The settings file's text.
-            environ: Added to the test's own environment.
+            folder: The folder for the settings and the state.
+            settings: The text of the settings file.
+            environ: Variables to add to the environment of the tests.
             python: The interpreter, or the command that runs it.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ class Daemon:
         self.kill()
 
     def start(self) -> None:
-        """Starts it with the state that an earlier process left."""
+        """Start the daemon with the state that an earlier process left."""
         self.process = subprocess.Popen(
             [*self._command, "run", "--config", str(self._config)],
             cwd=ROOT, env=self._environ, stderr=subprocess.PIPE, text=True,
@@ -56,28 +57,28 @@ class Daemon:
         self._reader.start()
 
     def stop(self) -> int:
-        """Stops it in order; returns the exit status."""
+        """Stop the daemon in an orderly way; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """Kills it with SIGKILL."""
+        """Kill the daemon with SIGKILL."""
         if self.process.poll() is None:
             self.process.kill()
         self.wait()
 
     def wait(self, deadline_s: float = 30) -> int:
-        """Waits for its end; returns the exit status."""
+        """Wait until the daemon ends; return the exit status."""
         status = self.process.wait(deadline_s)
         self._reader.join(deadline_s)
         return status
 
     def wait_for_log(self, text: str, count: int = 1) -> None:
-        """Waits until `count` lines of the log contain `text`."""
+        """Wait until `count` lines of the log contain `text`."""
         wait_until(lambda: self.count_lines(text) >= count, f"{text!r} in the log: {self.log}")
 
     def count_lines(self, text: str) -> int:
-        """Returns how many lines of the log contain `text`."""
+        """Return how many lines of the log contain `text`."""
         return sum(text in line for line in list(self.lines))
 
     @property
@@ -86,7 +87,7 @@ class Daemon:
         return "".join(self.lines)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs another command of the same program with the same state."""
+        """Run another command of the same program with the same state."""
         return run_command(*arguments, environ=self._environ)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
@@ -96,7 +97,7 @@ class Daemon:
 
 
 def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    """Runs `appliance ARGUMENTS`."""
+    """Run `appliance ARGUMENTS`."""
     return subprocess.run(
         [sys.executable, "-m", "appliance", *arguments],
         cwd=ROOT, env={**clean_environment(), **environ}, capture_output=True, text=True, timeout=120,
@@ -104,7 +105,7 @@ def run_command(*arguments: str, environ: Mapping[str, str] = {}) -> subprocess.
 
 
 def clean_environment() -> dict[str, str]:
-    """Returns the environment without variables that would influence the program."""
+    """Return the environment without variables that would influence the program."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -113,7 +114,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def settings(broker: Broker | None, source: object, *, model: object = "", fps: float = 10, more: str = "") -> str:
-    """Returns a settings file: device `t`, short events. `more` is TOML to append."""
+    """Return a settings file for the device `t` with short events; `more` is TOML to append."""
     return f"""
 [device]
 id = "t"
@@ -134,5 +135,5 @@ port = {broker.port if broker else 1}
 
 
 def payloads(messages: list[bytes]) -> list[dict[str, Any]]:
-    """Parses JSON payloads."""
+    """Parse JSON payloads."""
     return [json.loads(message) for message in messages]

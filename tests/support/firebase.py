@@ -1,4 +1,4 @@
-"""A device whose models come from Firebase, for the tests of that source, and .tflite files that carry their labels."""
+"""A device whose models come from Firebase, for the tests of that source, and .tflite files that contain labels."""
 
 import io
 import threading
@@ -18,7 +18,7 @@ PROJECT_SETTINGS = {"project_id": PROJECT, "api_key": KEY, "app_id": APP}
 
 
 class Clock:
-    """Wall clock and monotonic clock that move when the test says so."""
+    """A wall clock and monotonic clock that the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 1_800_000_000.0
@@ -32,7 +32,7 @@ class Clock:
 
 
 def installation(server: FirebaseServer, folder: Path, clock: Clock, **settings: Any) -> Installation:
-    """This device's identity, as if the program had just started; the same folder holds the same device."""
+    """Return a device's identity as after a start of the program; the same folder means the same device."""
     url = server.url().rstrip("/")
     return Installation(
         FirebaseSettings(**(PROJECT_SETTINGS | settings)), folder, Http(QUICK), Endpoints(url, url, url),
@@ -41,7 +41,7 @@ def installation(server: FirebaseServer, folder: Path, clock: Clock, **settings:
 
 
 class FirebaseRig(Rig):
-    """As Rig; `configured` holds the thresholds that Remote Config chose."""
+    """Like Rig; `thresholds` contains the thresholds that Remote Config chose."""
 
     def __init__(self, folder: Path, firebase: dict[str, Any], **more: Any):
         self.thresholds: list[float | None] = []
@@ -63,7 +63,7 @@ class FirebaseRig(Rig):
 
 
 def with_labels(model: bytes, *labels: str) -> bytes:
-    """The model with a label file and a card packed into it, as TFLite metadata does: a zip behind its end."""
+    """Return the model with a label file and a card appended as a zip, as in TFLite metadata."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("labels.txt", "\n".join(labels))

@@ -1,8 +1,7 @@
-"""`appliance …` with Google's Admin SDK speaking to a server on this machine: python firebase_admin_run.py URL
-ARGUMENT…
+"""Run `appliance …` with Google's Admin SDK against a local server: python firebase_admin_run.py URL ARGUMENT…
 
-The SDK has Google's addresses built in, and one of its parts looks something up at Google in the background; both are
-turned here, in a process of its own.
+Google's addresses are built into the SDK, and one of its parts queries Google in the background; both are redirected
+here, in a separate process.
 """
 
 import socket
@@ -18,14 +17,14 @@ ml._MLService.PROJECT_URL = url + "/v1beta2/projects/{0}/"
 ml._MLService.OPERATION_URL = url + "/v1beta2/"
 ml._MLService.POLL_BASE_WAIT_TIME_SECONDS = 0.01
 
-# What it looks up in the background it would try again and again.
+# Disable the lookup in the background, because it would be retried over and over.
 _regional_access_boundary_utils._RegionalAccessBoundaryRefreshThread.run = lambda thread: None
 
 _asked = socket.getaddrinfo
 
 
 def _here_alone(host, *arguments, **options):
-    """Nothing but this machine is found."""
+    """Resolve only names of this machine."""
     if host not in ("127.0.0.1", "localhost"):
         raise socket.gaierror(socket.EAI_NONAME, f"{host} is not to be asked in a test")
     return _asked(host, *arguments, **options)

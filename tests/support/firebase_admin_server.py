@@ -1,6 +1,6 @@
-"""The operator's side of Firebase ML on this machine: an account, a bucket, and models that are created and published.
+"""A local server for the operator's side of Firebase ML: an account, a bucket, and models to create and publish.
 
-What is published here is what devices are offered by the same server (firebase_server.py).
+The same server offers the published models to devices (firebase_server.py).
 """
 
 import json
@@ -20,18 +20,18 @@ MODELS = f"/v1beta2/projects/{PROJECT}/models"
 
 
 def upload_path(bucket: str = BUCKET) -> str:
-    """Where a file for a bucket is sent."""
+    """Return the path to which a file for a bucket is sent."""
     return f"/upload/storage/v1/b/{bucket}/o"
 
 
 class FirebaseAdminServer(FirebaseServer):
-    """As FirebaseServer, with the Admin API.
+    """Like FirebaseServer, with the Admin API.
 
     Attributes:
         uploaded: Bucket and name → bytes.
-        published: Model id → the model as the API shows it.
-        invalid: What is wrong with every model that is created, None where nothing is.
-        page_size: Models on one page of the list.
+        published: Model id → the model as the API returns it.
+        invalid: The validation error of every model that is created; None if there is none.
+        page_size: The number of models per page of the list.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class FirebaseAdminServer(FirebaseServer):
         self.route("POST", MODELS, self._create)
 
     def account(self, file: Path) -> Path:
-        """Writes a service account's key, made for this test."""
+        """Write the key of a service account, generated for this test; return the file."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         form = serialization.PrivateFormat.PKCS8
         text = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
@@ -95,7 +95,7 @@ class FirebaseAdminServer(FirebaseServer):
         return self._change(number, asked)
 
     def _change(self, number: str, asked: dict[str, Any]) -> Status:
-        """A model with other contents: an operation that is done when it is asked for the second time."""
+        """Change the contents of a model in an operation that is done when it is queried for the second time."""
         model, source = self.published[number], unquote(urlsplit(asked["tfliteModel"]["gcsTfliteUri"]).path)
         model |= {"displayName": asked["displayName"], "tags": asked.get("tags", [])}
         model["tfliteModel"] = {"gcsTfliteUri": f"gs:/{source}", "sizeBytes": 1}

@@ -1,11 +1,11 @@
-"""A server on this machine that speaks the shapes of Firebase Installations, Firebase ML and Remote Config.
+"""A local server that answers like Firebase Installations, Firebase ML and Remote Config.
 
     with FirebaseServer() as server:
         server.publish("kitchen", model_bytes)
         server.config = {"entries": {"model_name": "hall"}}
         … server.url() as APPLIANCE_FIREBASE_URL …
 
-It stands beside the ordinary faults of `ModelServer`: any path can be made to answer with a status, break or stall.
+The faults of `ModelServer` work here too: any path can be made to answer with a status, break or stall.
 """
 
 import json
@@ -27,17 +27,17 @@ FETCH = f"/v1/projects/{PROJECT}/namespaces/firebase:fetch"
 
 
 def download_path(name: str) -> str:
-    """Where the custom-model downloader asks."""
+    """Return the path of the custom-model downloader."""
     return f"/v1beta2/projects/{PROJECT}/models/{name}:download"
 
 
 def generate_path(fid: str) -> str:
-    """Where an installation asks for a token."""
+    """Return the path at which an installation requests a token."""
     return f"{INSTALLATIONS}/{fid}/authTokens:generate"
 
 
 def error(status: int, message: str, **headers: str) -> Status:
-    """An error in Google's form."""
+    """Return an error in Google's format."""
     return answer_json({"error": {"code": status, "message": message, "status": "SOME_STATUS"}}, status, **headers)
 
 
@@ -53,14 +53,15 @@ class FirebaseServer(ModelServer):
 
     Attributes:
         registered: fid → refresh token.
-        tokens: Those that are taken.
-        lifetime_s: Of a token.
-        given_fid: The fid that a registration is answered with, where it is not the device's own.
-        etag_mark: Put behind each ETag, as a cache that compresses does.
-        link_lasts_s: Of a download link; below 0: it has expired when it comes. `links` counts them.
-        fraction: Of the seconds in expireTime.
-        extra: Laid over the downloader's answer; None takes a key away.
-        config: Remote Config's answer, or what makes it from the request's body.
+        tokens: The valid tokens.
+        lifetime_s: The lifetime of a token.
+        given_fid: The fid in the response to a registration; None for the device's own.
+        etag_mark: The suffix of each ETag, as added by a cache that compresses.
+        link_lasts_s: The lifetime of a download link; if negative, the link has already expired when it is sent.
+        links: The number of links sent.
+        fraction: The fraction of the seconds in expireTime.
+        extra: Overrides keys of the downloader's response; None removes a key.
+        config: Remote Config's response, or a function that makes it from the body of the request.
     """
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class FirebaseServer(ModelServer):
         self.route("POST", FETCH, self._fetch)
 
     def publish(self, name: str, content: bytes, etag: str | None = None) -> None:
-        """Publishes a model in the place of what was there."""
+        """Publish a model, replacing an earlier one."""
         digest = sha256(content).hexdigest()
         file = f"/files/{name}/{digest[:8]}"
         self._models[name] = _Model(content, etag or digest, file)
@@ -90,11 +91,11 @@ class FirebaseServer(ModelServer):
         self.route("GET", download_path(name), lambda request: self._download(name, request))
 
     def expire_links(self) -> None:
-        """Every link given so far holds no longer."""
+        """Expire every link sent so far."""
         self._expiry.clear()
 
     def forget(self) -> None:
-        """No installation is known any more, and no token."""
+        """Forget all installations and tokens."""
         self.registered.clear()
         self.tokens.clear()
 
@@ -145,7 +146,7 @@ class FirebaseServer(ModelServer):
     def _file(self, request: Request) -> Status | None:
         if self._expiry.get(request.target, 0) < time.time():
             return Status(400, b"<Error><Code>ExpiredToken</Code></Error>")
-        return None  # the file itself
+        return None  # serve the file itself
 
     def _fetch(self, request: Request) -> Status:
         body = json.loads(request.body)

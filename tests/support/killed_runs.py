@@ -1,16 +1,16 @@
-"""A process that runs an update many times, and is killed -9 before each change on disk that the update makes, in turn.
+"""Run an update many times, and kill it with SIGKILL before each of its changes on disk in turn.
 
     python killed_runs.py kill SCENARIO FOLDER URL
     unshare -m python killed_runs.py cut SCENARIO FOLDER URL
 
-Python tells an audit hook of every file that is opened for writing, renamed, removed or made; the run is killed at the
-n-th of them below its state folder, then run again to its end, for n = 1, 2, … until a run comes to its end by itself.
+Python calls an audit hook for every file that is opened for writing, renamed, removed or created; the run is killed at
+the n-th of these changes below its state folder, then run again to its end, for n = 1, 2, … until a run ends by itself.
 Runs are forks of a process that has loaded everything and has no threads. The output has four JSON lines for each n:
 the killed run, what a start would run then, the next run, and what a start would run after that.
 
-`cut` does so on a file system of its own for each n, and after the kill cuts its power: what was not synced is gone,
-and what the journal of the file system wrote within six seconds is there, as after a real power cut. An immediate cut
-would pass code that does not sync.
+`cut` does this on a separate file system for each n, and cuts its power after the kill: data that was not synced is
+gone, and data that the journal of the file system wrote within six seconds is there, as after a real power cut. An
+immediate cut would not detect code that fails to sync.
 """
 
 import json
@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-import appliance.updates.sources.url  # noqa: F401 - loaded once, before the forks
+import appliance.updates.sources.url  # noqa: F401 - load it once, before the forks
 from appliance.labeling.labeler import Labeler  # noqa: F401
 from support.rig import Rig
 
@@ -33,12 +33,12 @@ _CHANGES = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.ch
 
 
 def told_file(folder: Path) -> Path:
-    """Where a run writes what it told: never on the disk whose power is cut."""
+    """Return the file in which a run records its steps, never on the disk whose power is cut."""
     return folder.parent.parent / f"told-{folder.parent.name}-{folder.name}"
 
 
 class Told(Rig):
-    """Writes each step to a file outside of the state folder."""
+    """A rig that writes each step to a file outside the state folder."""
 
     def __init__(self, folder, url):
         self.told_file = told_file(folder)
@@ -46,7 +46,7 @@ class Told(Rig):
 
     @property
     def all_told(self):
-        """In every life so far."""
+        """The steps reported in all runs so far."""
         return self.told_file.read_text().split()
 
     def report_step(self, step):
@@ -56,7 +56,7 @@ class Told(Rig):
 
 
 def life(scenario: str, folder: Path, url: str, kill_at: int) -> None:
-    """One life of the program, to the end of the update."""
+    """Run the program to the end of the update, or until it is killed."""
     rig = Told(folder, url)
     if kill_at:
         _kill_at(kill_at, str(rig.state))
@@ -87,7 +87,7 @@ def _kill_at(number: int, below: str) -> None:
         else:
             return
         if isinstance(path, (str, os.PathLike)) and not os.fspath(path).startswith(below):
-            return  # descriptors and bare names count: both belong to what is being changed
+            return  # descriptors and bare names count, because both belong to a change in progress
         with lock:
             seen += 1
             if seen == number:
@@ -97,7 +97,7 @@ def _kill_at(number: int, below: str) -> None:
 
 
 def forked(work) -> int:
-    """Carries `work` out in a fork; how it ended, below 0 for a signal."""
+    """Run `work` in a fork; return its exit status, negative for a signal."""
     child = os.fork()
     if child == 0:
         try:
@@ -110,7 +110,7 @@ def forked(work) -> int:
 
 
 def look(folder: Path, url: str) -> None:
-    """What a start would run, and what the store says: on standard output."""
+    """Print what a start would run, and the state of the store."""
     rig = Rig(folder, url)
     state = rig.store.read_state()
     print(json.dumps({
@@ -120,13 +120,13 @@ def look(folder: Path, url: str) -> None:
 
 
 def tell_of(number: int, ended: int, folder: Path) -> None:
-    """One run, on standard output."""
+    """Print the result of one run."""
     told = told_file(folder).read_text().split()
     print(json.dumps({"number": number, "ended": ended, "told": told}), flush=True)
 
 
 def killed(scenario: str, folder: Path, url: str, number: int) -> bool:
-    """A run that is killed before its change `number`; False where it has fewer."""
+    """Run and kill the process before its change `number`; return False if it makes fewer changes."""
     told_file(folder).write_text("")
     ended = forked(lambda: life(scenario, folder, url, number))
     if ended != 0:
@@ -135,14 +135,14 @@ def killed(scenario: str, folder: Path, url: str, number: int) -> bool:
 
 
 def continued(scenario: str, folder: Path, url: str, number: int) -> None:
-    """What a start finds there, the run after it, and what the next start finds."""
+    """Print what a start finds, run the program again, and print what the next start finds."""
     forked(lambda: look(folder, url))
     tell_of(number, forked(lambda: life(scenario, folder, url, 0)), folder)
     forked(lambda: look(folder, url))
 
 
 def kills(scenario: str, base: Path, url: str) -> None:
-    """kill -9 before each change in turn."""
+    """Kill a run before each change in turn."""
     folder = base / "run"
     for number in range(1, 1000):
         shutil.rmtree(folder, ignore_errors=True)
@@ -153,7 +153,7 @@ def kills(scenario: str, base: Path, url: str) -> None:
 
 
 def cuts(scenario: str, base: Path, url: str) -> None:
-    """The same, and the power goes six seconds later: for all at once, since each has its own file system."""
+    """Kill the runs, and cut the power of all their file systems together six seconds later."""
     image = base / "before.img"
     with image.open("wb") as file:
         file.truncate(48 * 1024 * 1024)
@@ -167,7 +167,9 @@ def cuts(scenario: str, base: Path, url: str) -> None:
         _run("cp", "--sparse=always", str(image), str(own))
         _mount(own, mounted)
         cut.append((number, own, mounted))
-        shutil.copy(mounted / "run" / "bundled" / "manifest.json", base / "read")  # the file system is awake
+        shutil.copy(
+            mounted / "run" / "bundled" / "manifest.json", base / "read"
+        )  # make sure that the file system is active
         if not killed(scenario, mounted / "run", url, number):
             _run("umount", str(mounted))
             cut.pop()
@@ -185,7 +187,7 @@ def cuts(scenario: str, base: Path, url: str) -> None:
 
 def _mount(image: Path, where: Path) -> None:
     where.mkdir(exist_ok=True)
-    # Without the guess by which ext4 hides that a program did not sync before it renamed.
+    # Disable the heuristic with which ext4 hides that a program did not sync before renaming.
     _run("mount", "-o", "loop,noauto_da_alloc", str(image), str(where))
 
 

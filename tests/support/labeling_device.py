@@ -1,4 +1,4 @@
-"""A device without camera and broker: store, pipeline, model switch, update host and commands, really connected."""
+"""A device without camera and broker: the real store, pipeline, model switch, update host and commands, connected."""
 
 import threading
 from dataclasses import replace
@@ -23,7 +23,7 @@ LABELS = read_bundle(BUNDLED).labels
 
 
 class ReportLog:
-    """Records what would be published."""
+    """Records what would be published over MQTT."""
 
     def __init__(self):
         self.models, self.updates, self.running = [], [], []
@@ -39,7 +39,7 @@ class ReportLog:
 
 
 class LabelingDevice:
-    """A device on which the model `two` labels and `one` was active before it; `close` ends its thread."""
+    """A device whose active model is `two` and whose previous model is `one`; `close` ends its thread."""
 
     def __init__(self, folder: Path, one=LABELS, two=LABELS):
         (folder / "state").mkdir()
@@ -72,10 +72,10 @@ class LabelingDevice:
         self.thread.join(10)
 
     def allow(self, *labels):
-        """Applies other settings that fit the active model; returns when they are in force."""
+        """Apply settings that allow these labels; return when they are in effect."""
         before = self.pipeline.engine
         self.switch.apply_settings(LabelerSettings(allow=labels), EventSettings(), View(), reload_model=False)
-        wait_until(lambda: self.pipeline.engine is not before, "the settings are in force")
+        wait_until(lambda: self.pipeline.engine is not before, "the settings are in effect")
 
     @property
     def labeling(self):
@@ -90,5 +90,5 @@ class LabelingDevice:
 
     @property
     def threshold(self):
-        """The common threshold in force."""
+        """The common threshold in use."""
         return self.pipeline.engine.filter.threshold

@@ -1,8 +1,8 @@
-"""A Debian with a real systemd, booted in a container: what a Raspberry Pi is to the installer, as far as that goes.
+"""A Debian with a real systemd, booted in a container, as a stand-in for a Raspberry Pi.
 
-The root file system is made once (scripts/install-test-tools) and kept; each machine lies over it as an overlay, so every
-test begins with the same one and may break it. There is no network inside. It needs root, systemd-nspawn and the boot
-script of the test data; where one of them is missing, the tests are skipped and say so.
+The root file system is made once (scripts/install-test-tools) and kept; each machine is an overlay on it, so every test
+starts from the same state and may break its machine. There is no network inside. It requires root, systemd-nspawn and
+the boot script in the test data; if one of them is missing, the tests are skipped with the reason.
 """
 
 import os
@@ -19,12 +19,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "came
 BASE = CACHE / "debian-bookworm"
 BOOT = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "tools/real-systemd/boot"
 CLONE = "/root/camera-appliance"
-# What a clone holds that the installer needs.
+# The parts of a clone that the installer needs.
 PARTS = ("appliance", "config", "scripts", "systemd", "pyproject.toml")
 
 
 def missing() -> str | None:
-    """Why no machine can be booted here, or None."""
+    """Return why no machine can be booted here, or None."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
     if not BOOT.exists():
@@ -35,13 +35,13 @@ def missing() -> str | None:
 
 
 class Machine:
-    """A booted system over `layers` (the lowest last); what it writes goes to `folder`/upper."""
+    """A booted system on `layers` (the lowest last); what it writes goes to `folder`/upper."""
 
     def __init__(self, folder: Path, layers: Sequence[Path] = (BASE,), boot: bool = True, options: Sequence[str] = ()):
         self._folder, self._options = folder, options
         self.upper, self.root = folder / "upper", folder / "root"
         folder.mkdir(parents=True, exist_ok=True)
-        # In memory: a release is thousands of files, and they are gone at once when the machine is.
+        # Use memory: a release has thousands of files, which are then removed at once with the machine.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3G", "machine", str(folder)], check=True)
         for each in (self.upper, folder / "work", self.root):
             each.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ class Machine:
             self.boot()
 
     def boot(self) -> None:
-        """Starts it and returns when systemd has started everything."""
-        for attempt in range(2):  # the script reads who is whose child, and on a busy machine can come too early
+        """Boot the machine, and return when systemd has started everything."""
+        for _ in range(2):  # on a busy machine the script may look for the child process too early
             done = subprocess.run([BOOT, self.root, *self._options], capture_output=True, text=True, timeout=90)
             if done.stdout.strip().isdigit():
                 self.leader = int(done.stdout)
@@ -62,25 +62,25 @@ class Machine:
         raise AssertionError(f"the machine does not boot: {done.stdout} {done.stderr}")
 
     def power_off(self) -> None:
-        """Ends it in good order."""
+        """Power off the machine in an orderly way."""
         if self.leader:
             self.run("systemctl poweroff", check=False)
             wait_until(lambda: not Path(f"/proc/{self.leader}").exists(), "the machine powers off", 90)
             self.leader = 0
 
     def unmount(self) -> None:
-        """Ends it where it still runs, and forgets what it wrote."""
+        """Power off the machine if it is still running, and discard what it wrote."""
         if self.leader or os.path.ismount(self.root):
             self.shut_down()
         _umount(self._folder)
 
     def shut_down(self) -> None:
-        """Ends it; what it wrote stays in `upper`, to be a layer of others."""
+        """Power off the machine; what it wrote stays in `upper`, as a layer for other machines."""
         self.power_off()
         _umount(self.root)
 
     def run(self, command: str, *, check: bool = True, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
-        """A line for the shell, as root in the clone; both outputs come in `stdout`."""
+        """Run a shell command as root in the clone; `stdout` has both standard output and standard error."""
         if not Path(f"/proc/{self.leader}").exists():
             raise AssertionError("the machine is not running")
         done = subprocess.run(
@@ -93,52 +93,52 @@ class Machine:
         return done
 
     def run_unbooted(self, command: str) -> subprocess.CompletedProcess[str]:
-        """The same where nothing was booted."""
+        """Run a shell command as root in the clone of a machine that is not booted."""
         return subprocess.run(
             ["chroot", str(self.root), *_shell(f"cd {CLONE}; {command}")],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240,
         )  # fmt: skip
 
     def property(self, name: str) -> str:
-        """What systemd says of the service."""
+        """Return a property of the service from systemd."""
         return self.run(f"systemctl show -P {name} appliance").stdout.strip()
 
     def journal(self) -> str:
-        """What the service said, and systemd about it."""
+        """Return the journal of the service, with systemd's messages about it."""
         return self.run("journalctl -u appliance -o cat --no-pager", check=False).stdout if self.leader else ""
 
     def wait_for_log(self, text: str, count: int = 1, deadline_s: float = 60) -> None:
-        """Waits until the service's journal holds `text`."""
+        """Wait until the service's journal contains `text`."""
         wait_until(
-            lambda: self.journal().count(text) >= count, f"the journal says {text!r}: {self.journal()}", deadline_s
+            lambda: self.journal().count(text) >= count, f"{text!r} in the journal: {self.journal()}", deadline_s
         )
 
     def topic(self, topic: str, seconds: int = 30) -> str:
-        """The next message on a topic at the machine's own broker."""
+        """Return the next message on a topic of the machine's own broker."""
         return self.run(f"mosquitto_sub -t {shlex.quote(topic)} -C 1 -W {seconds}").stdout
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Writes a file inside."""
+        """Write a file in the machine."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
 
     def read(self, path: str) -> str:
-        """A file's text."""
+        """Return the text of a file in the machine."""
         return (self.root / path.lstrip("/")).read_text()
 
     def edit(self, path: str, *changes: tuple[str, str]) -> None:
-        """Replaces texts in a file; each must be there."""
+        """Replace strings in a file; each must be present."""
         text = self.read(path)
         for old, new in changes:
-            assert old in text, f"{path} does not hold {old!r}"
+            assert old in text, f"{path} does not contain {old!r}"
             text = text.replace(old, new)
         self.write(path, text, (self.root / path.lstrip("/")).stat().st_mode & 0o7777)
 
 
 def put_clone(machine: Machine) -> None:
-    """Puts this clone into the machine, as git would."""
+    """Copy this clone into the machine, as git would."""
     target = machine.root / CLONE.lstrip("/")
     target.mkdir(parents=True)
     for part in PARTS:
@@ -150,7 +150,7 @@ def put_clone(machine: Machine) -> None:
 
 
 def wheels() -> Path:
-    """The folder of wheels for the machine, made once for each lock."""
+    """Return the folder of wheels for the machine, which is made once for each lock file."""
     made_from = subprocess.run(
         "cat scripts/locks/py311-numpy1.txt pyproject.toml scripts/lib/fetch_wheels.py | sha256sum | cut -c1-12",
         shell=True, cwd=ROOT, check=True, capture_output=True, text=True,
@@ -162,9 +162,9 @@ def wheels() -> Path:
 
 
 def _umount(folder: Path) -> None:
-    """The last processes of a machine end a moment after it."""
+    """Unmount a folder, and wait for the last processes of a machine, which end a moment after it."""
     wait_until(
-        lambda: not subprocess.run(["umount", folder], capture_output=True).returncode, f"nobody is in {folder}", 30
+        lambda: not subprocess.run(["umount", folder], capture_output=True).returncode, f"no process uses {folder}", 30
     )
 
 

@@ -1,4 +1,4 @@
-"""Shell blocks of the manual, and a fresh user's machine to run them on."""
+"""The shell blocks of the manual, and a machine with a fresh user account on which to run them."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ _MARK = re.compile(r"<!-- needs: (.+?) -->")
 
 @dataclass(frozen=True, slots=True)
 class ShellBlock:
-    """One fenced shell block: its file, the line of its first command, its text, and what it needs that a test lacks."""
+    """One fenced shell block: its file, the line of its first command, its text, and needs that tests cannot meet."""
 
     file: str
     line: int
@@ -54,7 +54,10 @@ def make_script(blocks: list[ShellBlock]) -> str:
 
 
 def wheel_folder() -> Path:
-    """Return a folder with every package of the lock, downloaded once for each lock: the machine has no network."""
+    """Return a folder with every package of the lock file, downloaded once for each lock file.
+
+    The machine needs it, because it has no network.
+    """
     lock = ROOT / "scripts/locks/py311.txt"
     folder = CACHE / f"wheels-all-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / ".complete").exists():
@@ -67,8 +70,8 @@ def wheel_folder() -> Path:
 def boot_user_machine(folder: Path) -> Machine:
     """Boot a fresh Debian with an ordinary user who may use sudo, and a clone of this project in the user's home.
 
-    It has no network: pip finds every package in a local folder, and apt an empty local repository, since the packages
-    that the manual installs are in the root file system already.
+    It has no network: pip finds every package in a local folder. apt has an empty local repository, because the
+    packages that the manual installs are already in the root file system.
     """
     machine = Machine(folder, (BASE,), options=(f"--bind-ro={wheel_folder()}:/wheels",))
     machine.write("/etc/pip.conf", "[global]\nno-index = true\nfind-links = /wheels\n")

@@ -1,4 +1,4 @@
-"""What the tests of messaging share: a sink in memory, timers moved by hand, and sample results."""
+"""Helpers for the tests of messaging: a sink in memory, timers that the test advances, and sample results."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ class MemorySink:
         return [_parse(payload) for seen, payload in self.messages if seen == topic]
 
     def last(self, topic):
-        """Return the present value of a topic; JSON is parsed."""
+        """Return the current value of a topic; JSON is parsed."""
         return _parse(self.retained[topic])
 
 

@@ -1,12 +1,12 @@
-"""A web server for the tests of updates: as good as a static host, and as bad as each test wants it.
+"""A web server for the tests of updates: a good static host, with the faults that a test requests.
 
     with ModelServer() as server:
         server.put("/manifest.json", b"{}")
         server.fault("/model.tflite", Truncate(1000), times=1)
         … server.url("/manifest.json") … server.requests …
 
-By itself it answers like a good static host: ETag, Last-Modified, 304, 206 with If-Range, HEAD. A fault replaces or
-bends the answer for one path, for ever or a number of times. Routes answer POST and what is computed.
+By default it answers like a good static host: ETag, Last-Modified, 304, 206 with If-Range, HEAD. A fault replaces or
+alters the response for one path, permanently or a number of times. Routes compute responses, for POST and others.
 """
 
 import email.utils
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Status:
-    """Answers with a status and no file."""
+    """Answers with a status instead of the file."""
 
     status: int
     body: bytes = b""
@@ -34,7 +34,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Sends the client elsewhere."""
+    """Redirects the client."""
 
     to: str
     status: int = 302
@@ -42,21 +42,21 @@ class Redirect:
 
 @dataclass(frozen=True)
 class Truncate:
-    """Announces the whole body and ends the connection after some bytes of it."""
+    """Announces the whole body, but closes the connection after some bytes."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Stall:
-    """Sends some bytes of the body, then nothing, until the server closes. Below 0: not even the head."""
+    """Sends some bytes of the body, then nothing until the server closes; if `after` is negative, not even headers."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class Drip:
-    """Sends the body a few bytes at a time; `head` sends the status line that way."""
+    """Sends the body a few bytes at a time; with `head`, the status line and headers too."""
 
     every_s: float = 0.05
     size: int = 1
@@ -65,12 +65,12 @@ class Drip:
 
 @dataclass(frozen=True)
 class Endless:
-    """Never stops sending, without a length."""
+    """Announces no length and never stops sending."""
 
 
 @dataclass(frozen=True)
 class Longer:
-    """Sends more than the file has; `announced`: the length says so."""
+    """Sends more bytes than the file has; `announced` is whether Content-Length includes them."""
 
     extra: int
     announced: bool = True
@@ -78,7 +78,7 @@ class Longer:
 
 @dataclass(frozen=True)
 class Body:
-    """Other bytes in the place of the file's, as a captive portal or a tampered mirror sends them."""
+    """Sends other bytes instead of the file, as a captive portal or a tampered mirror would."""
 
     body: bytes
     content_type: str = "application/octet-stream"
@@ -87,7 +87,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Plain:
-    """Knows no conditions: never 304, and the whole file for a Range; `validators`: still names them."""
+    """Ignores conditions: never 304, and the whole file for a Range; `validators` is whether it still sends them."""
 
     validators: bool = True
 
@@ -101,7 +101,7 @@ class NoHead:
 
 @dataclass(frozen=True)
 class HangUp:
-    """Ends the connection without an answer, to any method."""
+    """Closes the connection without a response, for any method."""
 
 
 Fault = HangUp | Status | Redirect | Truncate | Stall | Drip | Endless | Longer | Body | Plain | NoHead
@@ -109,9 +109,9 @@ Fault = HangUp | Status | Redirect | Truncate | Stall | Drip | Endless | Longer 
 
 @dataclass
 class Request:
-    """A request as it came, with what was answered. `sent` counts every byte of the answer, its head included.
+    """A received request, and the response. `sent` counts every byte of the response, including its headers.
 
-    Both are noted before the bytes leave, so that a client that has read its answer finds them noted.
+    `status` and `sent` are recorded before the bytes are sent, so that they are set once a client has the response.
     """
 
     method: str
@@ -123,7 +123,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Without the query."""
+        """The path without the query."""
         return urlsplit(self.target).path
 
 
@@ -136,12 +136,13 @@ class _File:
 
 
 class ModelServer:
-    """The server, on a free port of 127.0.0.1, from construction to `close()`."""
+    """The server, which listens on a free port of 127.0.0.1 from construction to `close()`."""
 
     def __init__(self, folder: Path | None = None):
-        """
+        """Start the server.
+
         Args:
-            folder: Files are also served from here, as they are at the moment of each request.
+            folder: Files are also served from this folder, as they are at the time of each request.
         """
         self.files: dict[str, _File] = {}
         self.routes: dict[tuple[str, str], Callable[[Request], Status]] = {}
@@ -167,7 +168,7 @@ class ModelServer:
         self.close()
 
     def url(self, path: str = "/") -> str:
-        """The address of a path."""
+        """Return the address of a path."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def put(
@@ -179,36 +180,36 @@ class ModelServer:
         modified_s: float | None = None,
         headers: Mapping[str, str] = {},
     ) -> None:
-        """Put a file up, replacing what was there. `etag` auto is made from the bytes; None: the server sends none."""
+        """Serve a file, replacing an earlier one. The `etag` "auto" is computed from the bytes; None sends none."""
         etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"' if etag == "auto" else etag
         self.files[path] = _File(body, etag, modified_s, dict(headers))
 
     def put_folder(self, folder: Path, path: str = "/") -> None:
-        """Puts up every file below a folder."""
+        """Serve every file in a folder and its subfolders."""
         for file in folder.rglob("*"):
             if file.is_file():
                 self.put(path + file.relative_to(folder).as_posix(), file.read_bytes())
 
     def route(self, method: str, path: str, answer: Callable[[Request], Status]) -> None:
-        """Lets a function answer a method and path (without query)."""
+        """Let a function answer a method and path (without the query)."""
         self.routes[method, path] = answer
 
     def fault(self, path: str, fault: Fault, times: int | None = None) -> None:
-        """Misbehaves for a path; several faults of a number of times each come one after another."""
+        """Add a fault for a path; several faults with a number of times each take effect one after another."""
         with self._lock:
             self._faults.setdefault(path, []).append((fault, times))
 
     def mend(self, path: str | None = None) -> None:
-        """Behaves again, for a path or for all."""
+        """Remove the faults of a path, or all faults."""
         with self._lock:
             self._faults.clear() if path is None else self._faults.pop(path, None)
 
     def asked(self, path: str, method: str | None = None) -> list[Request]:
-        """The requests for a path so far."""
+        """Return the requests for a path so far."""
         return [each for each in list(self.requests) if each.path == path and method in (None, each.method)]
 
     def close(self) -> None:
-        """Ends the server and what it still sends."""
+        """Stop the server, and responses that it is still sending."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -375,7 +376,7 @@ def _validators(file: _File) -> dict[str, str]:
 
 
 def _unchanged(asked: Mapping[str, str], file: _File) -> bool:
-    """RFC 9110, 13.2.2: If-None-Match comes before If-Modified-Since."""
+    """Return whether to answer 304; If-None-Match takes precedence over If-Modified-Since (RFC 9110, 13.2.2)."""
     if (tags := asked.get("if-none-match")) is not None:
         return file.etag is not None and file.etag in [tag.strip() for tag in tags.split(",")]
     if (since := asked.get("if-modified-since")) is not None and file.modified_s:
@@ -384,7 +385,7 @@ def _unchanged(asked: Mapping[str, str], file: _File) -> bool:
 
 
 def _part(asked: Mapping[str, str], file: _File, body: bytes) -> tuple[int, bytes, dict[str, str]]:
-    """The answer to a Range of the form `bytes=N-`; all of the file where If-Range is of another state."""
+    """Return the response to a Range of the form `bytes=N-`; the whole file if If-Range does not match."""
     wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("range") or "")
     condition = asked.get("if-range")
     if not wanted or (condition and condition not in _validators(file).values()):
@@ -396,12 +397,12 @@ def _part(asked: Mapping[str, str], file: _File, body: bytes) -> tuple[int, byte
 
 
 def answer_json(value: object, status: int = 200, **headers: str) -> Status:
-    """A route's answer as JSON; `headers` with underscores for hyphens."""
+    """Return a JSON response for a route; underscores in the names of `headers` become hyphens."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Status(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 
 
-if __name__ == "__main__":  # serves a folder by hand: python tests/model_server.py FOLDER
+if __name__ == "__main__":  # serve a folder by hand: python tests/support/model_server.py FOLDER
     import sys
 
     server = ModelServer(Path(sys.argv[1]))

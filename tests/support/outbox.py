@@ -1,4 +1,4 @@
-"""What the tests of the outbox share."""
+"""Helpers for the tests of the outbox."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ WEEK_S = 604_800.0
 
 
 def events(first: int, last: int, **payload: Any) -> list[dict[str, Any]]:
-    """Return events with these sequence numbers, the last one excluded."""
+    """Return events with the sequence numbers from `first` up to, but not including, `last`."""
     return [{"topic": TOPIC, "payload": {"seq": number, **payload}} for number in range(first, last)]
 
 
@@ -20,12 +20,12 @@ def seqs(outbox: Outbox, limit: int = 1_000_000) -> list[int]:
 
 
 def count_logged(caplog: Any, part: str) -> int:
-    """Return how many log lines contain a part."""
+    """Return how many log messages contain `part`."""
     return sum(part in record.getMessage() for record in caplog.records)
 
 
 def fill_disk(disk: Path, name: str) -> Path:
-    """Write a file that takes all the free space of a disk, and return it."""
+    """Write a file that fills a disk, and return its path."""
     filler = disk / name
     with filler.open("wb", buffering=0) as file:
         try:

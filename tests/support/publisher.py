@@ -1,4 +1,4 @@
-"""A device for tests: outbox and publisher on a thread, with a real or scripted broker; and what it logged."""
+"""A device for tests: an outbox, and a publisher on a thread, with a real or scripted broker; and its log."""
 
 import json
 import logging
@@ -57,7 +57,7 @@ class Device:
         self.thread.start()
 
     def end(self) -> None:
-        """Stop it as the service does."""
+        """Stop the publisher as the service does."""
         self.publisher.stop(5.0)
         self.thread.join(5.0)
         self.outbox.close()

@@ -1,4 +1,4 @@
-"""What tests of publishing read from a site."""
+"""Helpers with which the tests of publishing read a site."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ def list_faults(site: Path | str, root: Path | None = None) -> list[str]:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """Return path → content of every file below a folder."""
+    """Return path → content for every file in a folder and its subfolders."""
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

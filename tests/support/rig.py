@@ -1,4 +1,4 @@
-"""A device without camera and broker: the real updater, store, probe and labeler; the test decides when frames come."""
+"""A device without camera and broker, with the real updater, store, probe and labeler; the test supplies the frames."""
 
 import contextlib
 import json
@@ -30,12 +30,12 @@ from support.model_server import ModelServer
 QUICK = HttpLimits(connect_s=2, silence_s=1.5, answer_s=4, download_s=8, slow_bytes_per_s=2000, slow_window_s=0.3)
 GRAY = np.full((8, 8, 3), 127, np.uint8)
 FPS = 50.0
-# The states of an update that succeeds.
+# The states of a successful update.
 STEPS = ["available", "downloading", "verifying", "probing", "swapped", "probation", "committed"]
 
 
 def probe_here(bundle: Path) -> ProbeResult:
-    """Run a bundle in this process, for tests that are not about bad native code."""
+    """Run a bundle in this process, for tests that do not involve bad native code."""
     labeler = Labeler(read_bundle(bundle))
     if not np.isfinite(labeler.score(GRAY)).all():
         raise BundleError("its scores are not numbers")
@@ -43,7 +43,7 @@ def probe_here(bundle: Path) -> ProbeResult:
 
 
 class Rig:
-    """One device. In a `with` block its updater runs from `start` (or the beginning of the block) to its end."""
+    """One device. In a `with` block, its updater runs until the end of the block."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Rig:
         self.stop()
 
     def start(self, reverted: RevertedModel | None = None, **options: Any) -> None:
-        """Start the updater's thread, as at a start of the program."""
+        """Start the updater's thread, as when the program starts."""
         self.labeler = self._load()
         self.updater = Updater(
             self._settings, FPS, self.store, self.state, self,
@@ -94,17 +94,17 @@ class Rig:
         self._thread.start()
 
     def _live(self) -> None:
-        with contextlib.suppress(SystemExit):  # how a test lets the process die in a place of its choice
+        with contextlib.suppress(SystemExit):  # tests raise it to let the process die at a chosen point
             self.updater.run()
 
     def stop(self) -> None:
-        """Stop in an orderly way."""
+        """Stop the updater in an orderly way."""
         self.updater.stop()
         self._thread.join(20)
         assert not self._thread.is_alive()
 
     def restart(self, **settings: Any) -> None:
-        """Stop and start again with other settings, on the same state folder."""
+        """Stop, and start again with changed settings in the same state folder."""
         self.stop()
         self._settings = replace(self._settings, **settings)
         self.start()
@@ -124,7 +124,7 @@ class Rig:
             self.updater.record_frame(self.labeler.inference_ms if ms is None else ms, error)
 
     def until(self, state: str, count: int = 1) -> UpdateStep:
-        """Wait for a step while frames keep coming, and return it."""
+        """Supply frames until a step is reported, and return the step."""
 
         def come() -> bool:
             self.frames(1, *(self.outcome or ()))
@@ -140,16 +140,16 @@ class Rig:
 
     @property
     def runs(self) -> str:
-        """Name and version of the active model."""
+        """The name and version of the active model."""
         return f"{self.labeler.identity.name} {self.labeler.identity.version}"
 
     @property
     def would_run(self) -> str:
-        """Name and version of the model that the next start would run."""
+        """The name and version of the model that the next start would run."""
         identity = Store(self.state, self.store.bundled).load_current(Labeler).bundle.identity
         return f"{identity.name} {identity.version}"
 
-    # updates.host.Host
+    # The methods of updates.host.Host
 
     def running_bundle(self) -> Bundle:
         return self.labeler.bundle
@@ -187,7 +187,7 @@ class Rig:
 
 
 def publish(server: ModelServer, folder: Path, path: str = "/", *, hashes: bool = True, **bundle: Any) -> None:
-    """Serve a bundle as a folder of files; with `hashes` its manifest has them."""
+    """Serve a bundle as a folder of files; with `hashes`, the manifest contains the SHA-256 of each file."""
     made = bundle_folder(folder, **bundle)
     if hashes:
         manifest = json.loads((made / "manifest.json").read_text())

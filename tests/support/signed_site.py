@@ -1,7 +1,7 @@
-"""A signed repository for tests, a device that follows it, and an attacker who holds some of its keys.
+"""A signed repository for tests, a device that uses it, and an attacker who has some of its keys.
 
-The site is made by the project's own publishing, with real keys, and lies in a folder that a real server serves; no
-part of the signing or the checking is replaced.
+The site is made by the project's own publishing code, with real keys, in a folder that a real server serves; no part of
+the signing or verification is replaced.
 """
 
 import copy
@@ -29,7 +29,7 @@ QUICK = HttpLimits(connect_s=2, silence_s=1, answer_s=3, download_s=5, slow_byte
 
 
 def bundle_zip(version: str) -> bytes:
-    """A bundle as one file."""
+    """Return a bundle as one zip file."""
     manifest = {"modelType": "IMAGE_LABELING", "modelFile": "model.tflite", "labelsFile": "dict.txt", "name": "colours"}
     files = {
         "manifest.json": json.dumps(manifest | {"version": version}).encode(),
@@ -44,13 +44,13 @@ def bundle_zip(version: str) -> bytes:
 
 
 class Operator:
-    """Somebody with a site and its keys, below a folder."""
+    """An operator with a site and its keys in a folder."""
 
     def __init__(self, folder: Path, now: datetime | None = None):
         self.site, self.keys = folder / "site", folder / "keys"
         self.publisher(now=now).init()
         self.root = folder / "root.json"
-        shutil.copy(self.keys / "root.json", self.root)  # what devices were installed with
+        shutil.copy(self.keys / "root.json", self.root)  # the root with which devices were installed
 
     def publisher(self, **options) -> SitePublisher:
         return SitePublisher(self.site, KeyFolder(self.keys), **options)
@@ -63,7 +63,7 @@ class Operator:
         lifetime: timedelta = DEFAULT_LIFETIME,
         **entry,
     ) -> None:
-        """Publishes bundles without trying them; the channel names the first for everyone, or as `entry` says."""
+        """Publish bundles without testing them; the channel names the first for everyone, or as `entry` specifies."""
         with SignedSite(self.site) as site:
             for version in versions:
                 content = bundle_zip(version)
@@ -73,7 +73,7 @@ class Operator:
             site.publish(KeyFolder(self.keys), now or datetime.now(UTC), lifetime)
 
     def file(self, role: str) -> Path:
-        """The newest metadata of a role."""
+        """Return the newest metadata file of a role."""
         if role == "timestamp":
             return self.site / "metadata" / "timestamp.json"
         return max((self.site / "metadata").glob(f"*.{role}.json"), key=lambda file: int(file.name.split(".")[0]))
@@ -82,14 +82,14 @@ class Operator:
         return next((self.site / "targets").rglob(pattern))
 
     def stolen(self, role: str) -> CryptoSigner:
-        """A role's key, in the wrong hands."""
+        """Return a role's key, as if an attacker had stolen it."""
         folder = self.keys / "root" if role == "root" else self.keys
         file = next(iter([*folder.glob(f"{role}-*.pem")]))
         return CryptoSigner(load_pem_private_key(file.read_bytes(), None))
 
 
 def forge(file: Path, signer: CryptoSigner | None, to: Path | None = None, **changes) -> bytes:
-    """Changes metadata as an attacker would, and signs it where there is a key; else the old signature stays."""
+    """Change metadata as an attacker would, and sign it if there is a key; otherwise keep the old signature."""
     metadata = Metadata.from_bytes(file.read_bytes())
     for name, value in changes.items():
         setattr(metadata.signed, name, value)
@@ -102,13 +102,13 @@ def forge(file: Path, signer: CryptoSigner | None, to: Path | None = None, **cha
 
 
 def named(file: Path) -> MetaFile:
-    """How other metadata names a file."""
+    """Return the entry by which other metadata refers to a file."""
     content = file.read_bytes()
     return MetaFile.from_data(Metadata.from_bytes(content).signed.version, content, ["sha256"])
 
 
 class Device:
-    """A device's repository source, with a state folder that stays."""
+    """A device's repository source, with a persistent state folder."""
 
     def __init__(self, folder: Path, root: Path, url: str, name: str = "pi-1", **settings):
         self.folder, self.name = folder, name
@@ -119,7 +119,7 @@ class Device:
         return RepositorySource(self.settings, self.name, self.folder / "repository", Http(QUICK))
 
     def check(self):
-        """What is offered; each call is a new process as far as the source can tell."""
+        """Return what is offered; for the source, each call is like a new process."""
         source = self.source()
         try:
             return source.check()
@@ -131,7 +131,7 @@ class Device:
         return offer and offer.version
 
     def fetch(self, progress=lambda got, of: None) -> Path:
-        """Checks and fetches."""
+        """Check, and download the offer."""
         source = self.source()
         try:
             offer = source.check()
@@ -141,7 +141,7 @@ class Device:
             source.close()
 
     def copy(self, folder: Path) -> "Device":
-        """Another device that has seen the same."""
+        """Return another device with the same trusted metadata."""
         shutil.copytree(self.folder, folder, symlinks=True)
         other = copy.copy(self)
         other.folder = folder
