@@ -1,4 +1,4 @@
-"""The rules of the layout (appliance/docs/contributing.md): tiers, cycles, one package per library, names, sizes, tests.
+"""The rules of the layout (appliance/docs/contributing.md): tiers, cycles, libraries, names, sizes, tests.
 
 Each rule is a function that returns the violations below a package folder; it is run on the real package, and on a
 small package with a planted violation.

@@ -62,7 +62,7 @@ def test_picture_without_a_label_names_the_best_one(model, picture, capsys):
     assert all(fact in line for fact in ("red", "0.90", "0.95"))
 
 
-def test_unreadable_picture_is_an_entry_and_the_others_are_labeled(label, picture, tmp_path):
+def test_unreadable_picture_is_an_entry_among_labeled_ones(label, picture, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     status, value, _ = label(tmp_path / "gone.png", picture, tmp_path / "text.jpg")
     assert status == 1

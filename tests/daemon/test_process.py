@@ -45,13 +45,13 @@ def has_open_start(state):
     return Store(state, BUNDLED).read_state().start is not None
 
 
-def test_wrong_label_in_settings_does_not_count_against_the_model(state):
+def test_wrong_label_in_settings_counts_not_against_the_model(state):
     with pytest.raises(SettingsError, match="rosses"):
         run_until_stopped(replace(SETTINGS, labeler=LabelerSettings(allow=("rosses",))))
     assert not has_open_start(state)
 
 
-def test_taken_socket_does_not_count_against_the_model(state):
+def test_taken_socket_counts_not_against_the_model(state):
     (state / "run" / "control.sock").mkdir(parents=True)
     with pytest.raises(ControlError, match="not a socket"):
         run_until_stopped(SETTINGS)
