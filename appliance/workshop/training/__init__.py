@@ -1,4 +1,4 @@
-"""Train image classifiers from datasets: a new head on the features of a published model."""
+"""Train image classifiers on datasets: fit a new head to the features of a published model."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,7 @@
-"""Open a base for training: a published model, cut at its pooled features.
+"""Open a base for training: a published model that is cut at its pooled features.
 
-Any TFLite image classifier or embedding extractor can serve, with or without labels: only its features matter, not the
-classes it was trained for. So the labels of a bare .tflite are not read.
+Any TFLite image classifier or embedding extractor can be a base, with or without labels, because only its features
+matter, not the classes for which it was trained. Therefore the labels of a bare .tflite are not read.
 """
 
 import hashlib
@@ -23,15 +23,15 @@ class Base:
     """A base that is ready to compute features.
 
     Attributes:
-        display_name: The path that was given.
+        display_name: The path as given by the user.
         trunk: The cut model as a .tflite file; its output is the pooled features as the model stores them.
-        pooled: That output.
+        pooled: The output of the trunk.
         input_px: (width, height) of the input.
-        input_dtype: uint8, int8 or float32.
-        mean: Of the input's normalization if the model's metadata declares it (float32 only).
-        std: See `mean`.
-        sha256: Hash of the trunk; bases with equal trunks share their features.
-        runtime: The name and version of the runtime; another one may give slightly different features.
+        input_dtype: uint8, int8, or float32.
+        mean: The mean of the input's normalization, if the model's metadata specifies it (float32 only).
+        std: The standard deviation of the input's normalization; see `mean`.
+        sha256: The hash of the trunk; bases with equal trunks share their cached features.
+        runtime: The name and version of the runtime; a different runtime may give slightly different features.
     """
 
     display_name: str
@@ -46,10 +46,10 @@ class Base:
 
 
 def open_base(path: Path) -> Base:
-    """Open a bundle (folder, .zip or .tflite) or an embedding extractor (.tflite) as a base.
+    """Open a bundle (folder, .zip, or .tflite) or an embedding extractor (.tflite) as a base.
 
     Raises:
-        BaseModelError: It cannot serve as a base; the message states why.
+        BaseModelError: The file cannot be used as a base; the message states why.
         RuntimeMissingError: No TFLite runtime works on this system.
     """
     display_name = str(path)
@@ -65,8 +65,8 @@ def open_base(path: Path) -> Base:
     picture, runtime = _run_once(trunk, display_name)
     if not _is_picture(picture) or picture.dtype not in (np.uint8, np.int8, np.float32):
         raise BaseModelError(
-            f"{display_name} cannot serve as a base: its input is {picture.dtype} {list(picture.shape)}, not a picture "
-            "[1, height, width, 3] of fixed size in uint8, int8 or float32"
+            f"{display_name} cannot be used as a base: its input is {picture.dtype} {list(picture.shape)}, not "
+            "a picture [1, height, width, 3] of fixed size in uint8, int8, or float32"
         )
     pooled = Pooled(index, found.shape, found.dtype, found.scale, found.zero_point)
     size = picture.shape[2], picture.shape[1]
@@ -75,7 +75,7 @@ def open_base(path: Path) -> Base:
 
 
 def _run_once(trunk: bytes, display_name: str) -> tuple[Tensor, str]:
-    """Prove that the cut model still runs; return its input and the runtime's name."""
+    """Run the cut model once to make sure that it works; return its input and the runtime's name."""
     try:
         loaded = LoadedModel(trunk, display_name, "auto", 1)
         picture = loaded.inputs[0]
@@ -83,7 +83,7 @@ def _run_once(trunk: bytes, display_name: str) -> tuple[Tensor, str]:
             loaded.write(np.zeros(picture.shape, picture.dtype))
             loaded.invoke()
     except (BundleError, ValueError) as error:
-        raise BaseModelError(f"{display_name} cannot serve as a base: {error}") from error
+        raise BaseModelError(f"{display_name} cannot be used as a base: {error}") from error
     return picture, loaded.runtime
 
 
@@ -104,4 +104,4 @@ def _read_model(path: Path) -> bytes:
     except OSError as error:
         raise BaseModelError(f"{path} cannot be read: {describe_os_error(error)}") from error
     except BundleError as error:
-        raise BaseModelError(f"{path} cannot serve as a base: {error}") from error
+        raise BaseModelError(f"{path} cannot be used as a base: {error}") from error

@@ -1,8 +1,7 @@
-"""Write a new bundle completely before it takes its name.
+"""Write a new bundle completely before renaming it to its final name.
 
-If the work ends early (Ctrl-C, a full disk, an error), the target is unchanged and no partial file is left. The folder
-is created when the work begins, so that a target that cannot be written is reported at once and not after a minute of
-training.
+If the work ends early (Ctrl-C, a full disk, an error), the target is unchanged and no partial file remains. The folder
+is created at the beginning, so that an unwritable target is reported immediately and not after a minute of training.
 """
 
 import contextlib
@@ -61,21 +60,21 @@ def create_bundle(out: Path) -> Iterator[Path]:
 def _check_target(out: Path) -> None:
     if out.name.removesuffix(".zip") in ("", ".."):
         raise TrainingError(
-            f"{out} contains no name for a bundle; give the folder or the .zip a name, such as my-model"
+            f"{out} contains no name for a bundle; add the name of a folder or a .zip, such as my-model"
         )
     if out.suffix == ".tflite":
         raise TrainingError(
-            f"{out} is the name of a model file; give a folder or a .zip, which contains the model and its labels"
+            f"{out} is the name of a model file; use a folder or a .zip, which contains the model and its labels"
         )
     if out.suffix == ".zip":
         if out.is_dir():
-            raise TrainingError(f"{out} is a folder; give another .zip")
+            raise TrainingError(f"{out} is a folder; use a different .zip")
         if out.exists() and not _is_bundle_zip(out):
-            raise TrainingError(f"{out} exists and is not a model bundle; give another .zip")
+            raise TrainingError(f"{out} exists and is not a model bundle; use a different .zip")
     elif out.exists() and not out.is_dir():
-        raise TrainingError(f"{out} is a file; give a folder or a .zip")
+        raise TrainingError(f"{out} is a file; use a folder or a .zip")
     elif out.is_dir() and any(out.iterdir()) and not _is_bundle_folder(out):
-        raise TrainingError(f"{out} contains files other than a model bundle, which would be lost; give a new folder")
+        raise TrainingError(f"{out} contains files other than a model bundle, which would be lost; use a new folder")
 
 
 def _is_bundle_folder(out: Path) -> bool:
@@ -98,7 +97,7 @@ def _is_bundle_zip(out: Path) -> bool:
 
 
 def _is_bundle(names: set[str], manifest: bytes) -> bool:
-    """Return whether the files are those of a manifest, so that replacing them loses nothing else."""
+    """Return whether all files belong to a manifest's bundle, so that replacing them loses nothing else."""
     try:
         values = load_json(manifest, MANIFEST)
     except BundleError:
@@ -109,7 +108,7 @@ def _is_bundle(names: set[str], manifest: bytes) -> bool:
 
 
 def _replace_folder(new: Path, out: Path, aside: Path) -> None:
-    """Rename a folder to `out`; an existing folder is renamed to `aside` first, and back if that fails."""
+    """Rename a folder to `out`; first rename an existing folder to `aside`, and rename it back if this fails."""
     if not out.exists():
         new.rename(out)
         return
@@ -117,7 +116,7 @@ def _replace_folder(new: Path, out: Path, aside: Path) -> None:
         out.rename(aside)
         new.rename(out)
     except BaseException:
-        # Ctrl-C may come after either of the two.
+        # Ctrl-C may arrive after either of the two.
         if aside.exists() and not out.exists():
             aside.rename(out)
         raise

@@ -25,7 +25,7 @@ from appliance.workshop.training.training_set import TrainingSet, require_enough
 
 Progress = Callable[[str, int, int], None]
 
-# The shares of the time for one base after which extraction and fitting end; the rest suffices for the other steps.
+# The shares of the time for one base after which extraction and fitting end; the rest is enough for the other steps.
 _EXTRACTION_SHARE, _FITTING_SHARE = 0.7, 0.95
 _SAMPLES = 4
 _SAMPLE_TOLERANCE = 1e-3
@@ -34,18 +34,19 @@ _TIMED_RUNS, _WARM_RUNS = 7, 1
 
 @dataclass(frozen=True, slots=True)
 class TrainedCandidate:
-    """The result on one base.
+    """The result of training on one base.
 
     Attributes:
-        base: The path as given.
-        accuracy: Share of the validation pictures, without background, whose best label is right (top-1).
-        invoke_ms: Of the complete new model, median, one thread.
+        base: The path as given by the user.
+        accuracy: The share of the validation pictures, without background, whose best label is right (top-1).
+        invoke_ms: The median inference time of the complete new model, with one thread.
         strength: The regularization that gave the best result.
         choice: The threshold and its figures.
         model: The .tflite file.
-        counts: Pictures of each kind: train, validation, test, background, unlabeled, unreadable, computed (uncached).
+        counts: The number of pictures by kind: train, validation, test, background, unlabeled, unreadable, and computed
+            (not cached).
         warnings: Sentences for the user.
-        samples: Some validation pictures with the scores that the model must give.
+        samples: Some validation pictures with the scores that the model must give for them.
     """
 
     base: str
@@ -61,33 +62,33 @@ class TrainedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTimer:
-    """The end of extraction and of fitting on the monotonic clock; None for no limit."""
+    """The times at which extraction and fitting must end, on the monotonic clock; None for no limit."""
 
     extraction_end_s: float | None = None
     fitting_end_s: float | None = None
 
     @classmethod
     def start(cls, seconds: float | None) -> "TrainingTimer":
-        """Start a timer for a candidate that may take this long from now."""
+        """Create a timer for a candidate that may take this long, starting now."""
         if seconds is None:
             return cls()
         now_s = time.monotonic()
         return cls(now_s + _EXTRACTION_SHARE * seconds, now_s + _FITTING_SHARE * seconds)
 
     def is_fitting_over(self) -> bool:
-        """Return whether fitting should end."""
+        """Return whether fitting must end."""
         return self.fitting_end_s is not None and time.monotonic() >= self.fitting_end_s
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateOptions:
-    """What the candidates of one training have in common.
+    """The options that all candidates of one training share.
 
     Attributes:
         cache: The feature cache.
-        seed: Of every random choice.
-        name: The bundle's name, written into the model.
-        progress: Called with the current step, and (done, total) of it.
+        seed: The seed of every random choice.
+        name: The bundle's name, which is written into the model.
+        progress: Called with the current step and its progress (done, total).
     """
 
     cache: FeatureCache
@@ -104,12 +105,12 @@ def train_candidate(
     Args:
         base: Computes the features.
         training_set: The pictures for fitting and for validation.
-        timer: Ends the steps early.
-        options: Common to all candidates.
+        timer: Limits the duration of the steps.
+        options: The options that all candidates share.
 
     Raises:
-        TrainingError: Too few pictures could be read, or processed in time.
-        BaseModelError: The base gives values that are not numbers.
+        TrainingError: Too few pictures could be read or processed in time.
+        BaseModelError: The base outputs values that are not numbers.
         BundleError: The base does not run.
     """
     short_name = Path(base.display_name).name
@@ -123,7 +124,7 @@ def train_candidate(
     )
     require_enough(training_set, features.kept, len(features.unreadable), features.left_out)
     if not np.isfinite(features.values).all():
-        raise BaseModelError(f"{base.display_name} cannot serve as a base: it gives values that are not numbers")
+        raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
     targets, validates = training_set.targets[features.kept], training_set.is_validation[features.kept]
     validation = features.values[validates], targets[validates]
@@ -150,7 +151,7 @@ def train_candidate(
 
 
 def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:
-    """Label the sample pictures with a written bundle, as a device does, and compare the scores.
+    """Label the sample pictures with a written bundle, as a device would, and compare the scores.
 
     Raises:
         TrainingError: The scores differ from those of the fitted head.
@@ -161,8 +162,8 @@ def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:
         scores = labeler.score(read_picture(io.BytesIO(picture.read_bytes()), picture.name))
         if not np.allclose(scores, expected, atol=_SAMPLE_TOLERANCE):
             raise TrainingError(
-                f"{candidate.base} cannot serve as a base on this system: with its new head it gives other scores than "
-                f"in training (on {picture.name} up to {np.abs(scores - expected).max():.3f} off)"
+                f"{candidate.base} cannot be used as a base on this system: with its new head, its scores differ "
+                f"from those in training (for {picture.name} by up to {np.abs(scores - expected).max():.3f})"
             )
 
 

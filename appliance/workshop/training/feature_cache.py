@@ -1,7 +1,7 @@
-"""Cache the features of pictures between trainings, in one SQLite file of bounded size.
+"""Cache the features of pictures between training runs, in one SQLite file of limited size.
 
 The file is in `$XDG_CACHE_HOME/appliance` (~/.cache/appliance). It is only a cache: if it fails, training continues
-without it. The features that were not used for the longest time are removed first.
+without it. The least recently used features are removed first.
 """
 
 import contextlib
@@ -34,21 +34,21 @@ def default_cache_file() -> Path:
 
 
 class FeatureCache:
-    """The cache file, bounded by `max_bytes`."""
+    """The cache file, whose features take at most `max_bytes`."""
 
     def __init__(self, file: Path | None, max_bytes: int = MAX_BYTES) -> None:
         """Refer to a cache file without opening it.
 
         Args:
-            file: Created if missing; None caches nothing.
-            max_bytes: Limit on the cached features.
+            file: The cache file, which is created if it does not exist; None caches nothing.
+            max_bytes: The limit for the cached features.
         """
         self._file = file
         self._max_bytes = max_bytes
 
     @contextlib.contextmanager
     def open_store(self, base: str) -> Iterator["FeatureStore"]:
-        """Open the features of one base; what was put is kept, even if the block is left by Ctrl-C."""
+        """Open the features of one base; stored features are kept even if Ctrl-C ends the block."""
         store = FeatureStore(self._connect(), base)
         try:
             yield store
@@ -73,7 +73,7 @@ class FeatureCache:
 
 
 class FeatureStore:
-    """One base's features in an open cache; belongs to the thread that opened it."""
+    """The features of one base in an open cache; only the thread that opened it may use it."""
 
     def __init__(self, connection: sqlite3.Connection | None, base: str) -> None:
         self._connection = connection
@@ -81,7 +81,7 @@ class FeatureStore:
         self._new: list[tuple[str, bytes, bytes, int]] = []
 
     def get(self, pictures: Sequence[bytes], dtype: np.dtype, size: int) -> dict[bytes, np.ndarray]:
-        """Return the cached features of these pictures, by hash: (size,) of the given dtype."""
+        """Return the cached features of these pictures by their hashes: (size,) of the given dtype."""
         found: dict[bytes, np.ndarray] = {}
 
         def query(connection: sqlite3.Connection) -> None:
@@ -108,7 +108,7 @@ class FeatureStore:
             self._write()
 
     def close(self, max_bytes: int) -> None:
-        """Write the pending features, prune the cache and close the file."""
+        """Write the pending features, prune the cache, and close the file."""
         self._write()
         self._try(lambda connection: _prune(connection, max_bytes))
         if self._connection is not None:
@@ -125,7 +125,7 @@ class FeatureStore:
             self._try(insert)
 
     def _try(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do the work; a cache that fails (disk full, damaged) is abandoned for this run after one warning."""
+        """Run `work`; if the cache fails (disk full, damaged), log one warning and stop using it for this run."""
         if self._connection is None:
             return
         try:
@@ -140,7 +140,7 @@ def _open(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, timeout=5)
     try:
-        # Returns freed pages to the disk; has an effect only before the first table is created.
+        # This returns freed pages to the disk; it has an effect only before the first table is created.
         connection.execute("PRAGMA auto_vacuum = FULL")
         connection.execute("PRAGMA synchronous = OFF")  # features lost in a power cut are computed again
         connection.execute(_TABLE)
@@ -156,7 +156,7 @@ def _prune(connection: sqlite3.Connection, max_bytes: int) -> None:
     (total,) = connection.execute("SELECT coalesce(sum(length(stored) + 128), 0) FROM features").fetchone()
     if total <= max_bytes:
         return
-    # Down to four fifths, so that not every training has to prune.
+    # Prune to four fifths of the limit, so that not every training run has to prune.
     surplus = total - max_bytes * 4 // 5
     rows = []
     for base, picture, size in connection.execute(

@@ -1,12 +1,13 @@
-"""Extract features: compute what a base gives for each picture, once, and cache it.
+"""Extract features: compute the output of a base for each picture, once, and cache it.
 
-Features are computed by the same steps that run on the device (read_picture, Preprocessor, the runtime with its
-accelerated kernels): other kernels give values that differ by up to 42 quantization steps. This is nearly all the time
-of a training, so each picture is processed once: a cache keeps the features by the hash of the picture's bytes and by
-everything that determines them (the base, its normalization, the runtime, the steps). Adding 50 pictures to 1,000 costs
-50.
+Features are computed by the same steps as on a device (read_picture, Preprocessor, the runtime with its accelerated
+kernels), because other kernels give values that differ by up to 42 quantization steps. Extraction takes nearly all of
+the training time, so each picture is processed only once: a cache stores its features under the hash of the picture's
+bytes and everything else that determines them (the base, its normalization, the runtime, the steps). After adding 50
+pictures to 1,000, only those 50 are processed.
 
-The result does not depend on the number of threads: each picture is run alone, on one thread of the runtime.
+The result does not depend on the number of threads, because each picture is processed separately, on one thread of the
+runtime.
 """
 
 import hashlib
@@ -30,8 +31,8 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 
 MAX_THREADS = 8
-# The version of read_picture and Preprocessor: increase it whenever they make another input of the same picture, so
-# that no training uses features of the old steps.
+# The version of read_picture and Preprocessor. Increase it whenever they convert the same picture into a different
+# input, so that no training uses features from the old steps.
 STEPS_VERSION = 1
 
 
@@ -40,7 +41,7 @@ class Picture(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name for display."""
+        """The name for display."""
         ...
 
     def read_bytes(self) -> bytes:
@@ -56,7 +57,7 @@ class Features:
         values: (kept, size) float64, dequantized.
         kept: (kept,) the indexes of the pictures that were read.
         unreadable: (name, reason) of the pictures that could not be read.
-        left_out: The number of pictures that were not processed because the time was over.
+        left_out: The number of pictures that were not processed because the time ran out.
         computed: The number of pictures that were not in the cache.
     """
 
@@ -68,7 +69,7 @@ class Features:
 
 
 def count_threads() -> int:
-    """Return the number of processors of this process, at most MAX_THREADS."""
+    """Return the number of processors that this process may use, at most MAX_THREADS."""
     return min(MAX_THREADS, len(os.sched_getaffinity(0)))
 
 
@@ -83,10 +84,10 @@ def extract_features(
 
     Args:
         base: Computes the features.
-        pictures: Processed in this order.
-        cache: Keeps the features.
-        progress: Called with (done, total) from time to time, from the calling thread.
-        deadline_s: On the monotonic clock; pictures that were not started by then are left out.
+        pictures: The pictures, which are processed in this order.
+        cache: Stores the features.
+        progress: Called with (done, total) from time to time, on the calling thread.
+        deadline_s: A time on the monotonic clock; pictures that were not started by then are left out.
 
     Raises:
         BundleError: The base does not run.
@@ -94,7 +95,7 @@ def extract_features(
     digests, unreadable = _hash_pictures(pictures)
     with cache.open_store(_cache_key(base)) as store:
         found = store.get([digest for digest in digests if digest is not None], base.pooled.dtype, base.pooled.size)
-        # Only the first of identical pictures is computed.
+        # Of identical pictures, only the first one is processed.
         first = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest is not None}
         missing = {index: digest for digest, index in first.items() if digest not in found}
         cached = len(pictures) - len(missing)
@@ -121,13 +122,13 @@ def extract_features(
 
 
 def _cache_key(base: Base) -> str:
-    """Return everything that determines a picture's features; the trunk's hash does not cover the normalization."""
+    """Return everything that determines a picture's features; the trunk's hash does not include the normalization."""
     normalization = f"mean {base.mean} std {base.std}"
     return f"{base.sha256} {base.runtime} {os.uname().machine} {normalization} steps {STEPS_VERSION}"
 
 
 def _hash_pictures(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dict[int, str]]:
-    """Return the hash of each picture file, None if it cannot be read, and the reasons by index."""
+    """Return the hash of each picture file (None if it cannot be read), and the reasons by index."""
     digests: list[bytes | None] = []
     unreadable: dict[int, str] = {}
     for index, picture in enumerate(pictures):
@@ -140,7 +141,7 @@ def _hash_pictures(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dic
 
 
 def _mark_duplicates(digests: Sequence[bytes | None], unreadable: dict[int, str]) -> None:
-    """Add the duplicates of unreadable pictures, which were not computed."""
+    """Add the duplicates of unreadable pictures, which were not processed."""
     bad = {digests[index] for index in unreadable} - {None}
     for index, digest in enumerate(digests):
         if digest in bad and index not in unreadable:
@@ -148,7 +149,7 @@ def _mark_duplicates(digests: Sequence[bytes | None], unreadable: dict[int, str]
 
 
 class _Workers:
-    """Threads that each load the base; the runtime and the decoders release the interpreter lock."""
+    """Threads that each load the base; the runtime and the decoders release the GIL."""
 
     def __init__(self, base: Base, pictures: Sequence[Picture]) -> None:
         self._base = base
@@ -163,7 +164,7 @@ class _Workers:
         with ThreadPoolExecutor(threads, "features") as pool:
             try:
                 while True:
-                    # More tasks than threads, so that no thread waits for this one.
+                    # Submit more tasks than there are threads, so that no worker waits for this thread.
                     while len(running) < 2 * threads and not (
                         deadline_s is not None and time.monotonic() >= deadline_s
                     ):

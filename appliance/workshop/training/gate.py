@@ -1,23 +1,25 @@
 """Fit the rejection gate of a head: its acceptance measures how similar a picture is to the training pictures.
 
-A softmax must choose one of its labels for every picture. The gate multiplies its scores by two factors from 0 to 1,
-both fitted on the training pictures alone, without any picture of other subjects. Let x be the head's features of a
-picture, m and U the mean and the principal components of the features of all training pictures.
+A softmax must choose one of its labels for every picture. The gate multiplies the softmax scores by two factors from 0
+to 1. Both factors are fitted only on the training pictures, without any pictures of other subjects. Let x be the head's
+features for a picture, and let m and U be the mean and the principal components of the features of all training
+pictures.
 
 - Far: d = |x − m|² − |Uᵀ(x − m)|², with the top 64 components, is the squared distance from the subspace of the
-  training pictures. It rejects very different subjects: clothing for a head of flowers.
+  training pictures. It rejects very different subjects, such as clothing for a flowers head.
 - Near: r, the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022), is the squared distance from the
   nearest label's center minus that from the center of all labels, in units of the spread within labels (covariance
-  in the top 256 components, shrunk by a tenth towards the identity). Of the methods tried, it is the best at rejecting
-  subjects between the labels: a sixth kind of flower.
+  in the top 256 components, shrunk by a tenth toward the identity). Of the tested methods, it is the best at rejecting
+  subjects between the labels, such as a sixth kind of flower.
 
-acceptance = logistic((q_d − d) / s_d) · logistic((q_r − r) / s_r); q and s come from the values of held-out pictures
-(5 folds): the 93 % quantile and a fourth of the standard deviation of d, the 98 % quantile and the standard deviation
-of r.
+acceptance = logistic((q_d − d) / s_d) · logistic((q_r − r) / s_r). q and s are computed from held-out pictures (5
+folds): q_d is the 93 % quantile of d, s_d a fourth of its standard deviation, q_r the 98 % quantile of r, and s_r its
+standard deviation.
 
-r needs only one direction less than there are labels: in the directions that separate the labels (linear
-discriminants), scaled to a spread of 1 within labels, all others cancel out. With v the picture's coordinates there,
-c the centers and λ the spread between labels, r = Σ v² λ / (1 + λ) − max over labels of (2 cᵀv − |c|²).
+r needs one direction fewer than there are labels: in the directions that separate the labels (linear discriminants),
+scaled to a spread of 1 within labels, all other directions cancel out. If v is the picture's coordinates in these
+directions, c the centers, and λ the spread between labels, then r = Σ v² λ / (1 + λ) − max over labels of
+(2 cᵀv − |c|²).
 """
 
 from dataclasses import dataclass
@@ -42,14 +44,14 @@ class LogisticCutoff:
     softness: float
 
     def acceptance(self, values: np.ndarray) -> np.ndarray:
-        """Return 1 for values far below the limit, down to 0 for values far above it."""
+        """Return values from 1 (far below the limit) to 0 (far above it)."""
         accepted: np.ndarray = 1 / (1 + np.exp(np.clip((values - self.limit) / self.softness, -60, 60)))
         return accepted
 
 
 @dataclass(frozen=True, slots=True)
 class PrincipalSubspace:
-    """The subspace of the training pictures; measures d of the module's docstring.
+    """The subspace of the training pictures; it measures d in the module's docstring.
 
     Attributes:
         mean: (size,) m.
@@ -60,7 +62,7 @@ class PrincipalSubspace:
     components: np.ndarray
 
     def measure_distances(self, x: np.ndarray) -> np.ndarray:
-        """(pictures, size) → (pictures,)."""
+        """Map (pictures, size) to (pictures,)."""
         centered = x - self.mean
         distances: np.ndarray = np.square(centered).sum(axis=1) - np.square(centered @ self.components).sum(axis=1)
         return distances
@@ -68,7 +70,7 @@ class PrincipalSubspace:
 
 @dataclass(frozen=True, slots=True)
 class DiscriminantSpace:
-    """The space that separates the labels; measures r of the module's docstring.
+    """The space that separates the labels; it measures r in the module's docstring.
 
     Attributes:
         mean: (size,) m.
@@ -83,7 +85,7 @@ class DiscriminantSpace:
     ratios: np.ndarray
 
     def measure_distances(self, x: np.ndarray) -> np.ndarray:
-        """(pictures, size) → (pictures,); below 0 if a label's center is nearer than the center of all labels."""
+        """Map (pictures, size) to (pictures,): below 0 if a label's center is nearer than the center of all labels."""
         v = (x - self.mean) @ self.directions
         nearest = (2 * v @ self.centers.T - np.square(self.centers).sum(axis=1)).max(axis=1)
         distances: np.ndarray = np.square(v) @ self.ratios - nearest
@@ -92,7 +94,7 @@ class DiscriminantSpace:
 
 @dataclass(frozen=True, slots=True)
 class RejectionGate:
-    """A fitted gate; `discriminants` and `near` are None for a single label, because nothing is between labels then."""
+    """A fitted gate; for a single label, `discriminants` and `near` are None, because no subject is between labels."""
 
     subspace: PrincipalSubspace
     far: LogisticCutoff
@@ -100,7 +102,7 @@ class RejectionGate:
     near: LogisticCutoff | None
 
     def acceptance(self, x: np.ndarray) -> np.ndarray:
-        """(pictures, size) → (pictures,) from 0 (unlike all training pictures) to 1."""
+        """Map (pictures, size) to (pictures,): from 0 (unlike all training pictures) to 1."""
         acceptance = self.far.acceptance(self.subspace.measure_distances(x))
         if self.discriminants is not None and self.near is not None:
             acceptance = acceptance * self.near.acceptance(self.discriminants.measure_distances(x))
@@ -111,18 +113,18 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> RejectionGate:
     """Fit a gate.
 
     Args:
-        x: (pictures, size) features of pictures with labels, as the head uses them.
-        y: (pictures,) their labels.
-        seed: Of the folds.
+        x: (pictures, size) the features of labeled pictures, as used by the head.
+        y: (pictures,) the labels of the pictures.
+        seed: The seed of the folds.
     """
-    # For few pictures, the matrix of products between pictures is smaller, and _fit_spaces computes it.
+    # If there are few pictures, the matrix of products between pictures is smaller, and _fit_spaces computes it.
     sums, products = x.sum(axis=0), x.T @ x if len(x) > x.shape[1] else None
     far, near = np.empty(len(x)), np.empty(len(x))
     folds = _assign_folds(y, seed)
     for fold in range(FOLDS):
         held_out = folds == fold
         rows = x[held_out]
-        # Subtracting a fold from the sums of all pictures costs a fifth of summing the others.
+        # Subtracting a fold from the sums of all pictures costs a fifth of summing up the other folds.
         subspace, discriminants = _fit_spaces(
             x[~held_out], y[~held_out], sums - rows.sum(axis=0), None if products is None else products - rows.T @ rows
         )
@@ -139,7 +141,7 @@ def fit_gate(x: np.ndarray, y: np.ndarray, seed: int) -> RejectionGate:
 
 
 def count_far_components(pictures: int) -> int:
-    """Return how many principal components can be estimated from this number of pictures."""
+    """Return the number of principal components that can be estimated from this number of pictures."""
     return max(1, min(FAR_COMPONENTS, pictures // 4))
 
 
@@ -158,7 +160,7 @@ def _fit_spaces(
 
 
 def _fit_components(x: np.ndarray, mean: np.ndarray, products: np.ndarray | None) -> np.ndarray:
-    """Return the top principal components as columns, the greatest first."""
+    """Return the top principal components as columns, the largest first."""
     pictures, size = x.shape
     count = max(1, min(NEAR_COMPONENTS, pictures // 2, size - 1))
     if products is None:
@@ -180,7 +182,7 @@ def _fit_discriminants(x: np.ndarray, y: np.ndarray, mean: np.ndarray, component
     weights = np.array([(y == label).mean() for label in labels])
     deviations = coordinates - means[np.searchsorted(labels, y)]
     within = deviations.T @ deviations / len(x)
-    # The floor has an effect only if the base gives the same features for every picture.
+    # The lower bound has an effect only if the base gives the same features for every picture.
     within = (1 - _SHRINK) * within + max(_SHRINK * np.trace(within) / count, 1e-6) * np.eye(count)
     between = (means.T * weights) @ means
     directions = min(len(labels) - 1, count)
@@ -207,7 +209,7 @@ def _fit_cutoff(values: np.ndarray, quantile: float, spread: float) -> LogisticC
 
 
 def _assign_folds(y: np.ndarray, seed: int) -> np.ndarray:
-    """Return the index of a fold for each picture: shuffled, the pictures of each label distributed evenly."""
+    """Return a random fold index for each picture, with the pictures of each label evenly distributed."""
     random = np.random.default_rng(seed)
     folds = np.empty(len(y), np.intp)
     assigned = 0

@@ -1,16 +1,15 @@
 """Fit the head of a model: softmax regression on pooled features, and a gate that rejects other subjects.
 
-Let x = sqrt(max(pooled, 0)); the square root weakens the few large features, and without it the gate hardly works.
+Let x = sqrt(max(pooled, 0)). The square root reduces the few large features; without it, the gate hardly works.
 
-- The softmax chooses the label. It is fitted with several strengths of regularization; the one with the best accuracy
-  on the validation pictures is used (choosing by log-loss would lose 1.5 points of accuracy on flowers).
-- The gate measures whether the picture shows any of the labels: see gate.py. It multiplies all scores by the same
+- The softmax chooses the label. It is fitted with several regularization strengths, and the fit with the best accuracy
+  on the validation pictures is used (choosing by log loss would lose 1.5 percentage points of accuracy on flowers).
+- The gate measures whether the picture shows any of the labels; see gate.py. It multiplies all scores by the same
   factor, so their order does not change.
-- Background pictures add a class to the softmax. The gate is fitted without them, because it has to recognize the
-  labels.
+- Background pictures add a class to the softmax. The gate is fitted without them, because it must recognize the labels.
 
-Everything is computed in float64 on one thread, with the signs of eigenvectors fixed and the results rounded, so that
-the same pictures and seed give the same numbers on the same machine. This is the only module that uses scikit-learn.
+Everything is computed in float64 on one thread, with fixed signs of eigenvectors and rounded results, so that the same
+pictures and seed give the same numbers on the same machine. Only this module of the training uses scikit-learn.
 """
 
 import warnings
@@ -48,7 +47,7 @@ class ClassifierHead:
     strength: float
 
     def score(self, pooled: np.ndarray) -> np.ndarray:
-        """(pictures, size) pooled features → (pictures, labels), equal to the written model's within 1e-5."""
+        """Map (pictures, size) pooled features to (pictures, labels), equal to the written model's within 1e-5."""
         x = sqrt_features(pooled)
         logits = x @ self.weights.T + self.intercepts
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -57,7 +56,7 @@ class ClassifierHead:
 
 
 def sqrt_features(pooled: np.ndarray) -> np.ndarray:
-    """Return the square root of pooled features, the input of the head; negative ones become 0."""
+    """Return the square root of pooled features, which is the head's input; negative features become 0."""
     x: np.ndarray = np.sqrt(np.maximum(pooled, 0))
     return x
 
@@ -73,11 +72,11 @@ def fit_head(
     """Fit a head.
 
     Args:
-        labels: Their names, including the background's; at least two.
+        labels: The names of the labels, including the background's; at least two.
         train: (pooled features (pictures, size), indexes of labels (pictures,)); every label occurs.
-        validation: The same, for the choice of the strength.
-        background: The label that the gate is fitted without.
-        seed: Of the folds.
+        validation: The same for validation pictures, for selecting the strength.
+        background: The label whose pictures are not used to fit the gate.
+        seed: The seed of the folds.
         is_over: Called between fits; if it returns True, the best fit so far is used.
     """
     x, y = sqrt_features(train[0]), train[1]
@@ -120,7 +119,7 @@ def _fit_strength(
 ) -> _SoftmaxFit:
     model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the result after 300 steps is good enough
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the result is good enough after 300 steps
         model.fit(x, y)
     weights, intercepts = model.coef_, model.intercept_
     if len(weights) == 1:
@@ -129,6 +128,6 @@ def _fit_strength(
     logits = validation_x @ weights.T + intercepts
     shifted = logits - logits.max(axis=1, keepdims=True)
     likelihood = shifted[np.arange(len(targets)), targets] - np.log(np.exp(shifted).sum(axis=1))
-    # If the accuracy is equal, which is common with few pictures, the likelihood of the correct labels decides.
+    # If accuracies are equal, which is common with few pictures, the likelihood of the correct labels decides.
     merit = (round(float((logits.argmax(axis=1) == targets).mean()), 9), round(float(likelihood.mean()), 9))
     return _SoftmaxFit(weights, intercepts, strength, merit)

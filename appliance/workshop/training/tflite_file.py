@@ -1,7 +1,7 @@
 """Read and write a .tflite file as the object tree of its schema (tensorflow/lite/schema/schema.fbs).
 
-The generated classes that are part of LiteRT do most of it. Their writer does not align the buffers to 16 bytes, which
-schema.fbs requires and Arm processors need; this module does.
+The generated classes in LiteRT do most of the work. Their writer does not align buffers to 16 bytes, which schema.fbs
+requires and Arm processors need, so this module does.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ _ALIGNMENT_BYTES = 16
 
 
 def parse_model(content: bytes, display_name: str) -> schema.ModelT:
-    """Read a model with one graph, one input and one output.
+    """Read a model with one graph, one input, and one output.
 
     Raises:
-        BaseModelError: It is damaged, or of a kind that cannot be edited.
+        BaseModelError: The model is damaged or cannot be edited.
     """
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
@@ -28,16 +28,16 @@ def parse_model(content: bytes, display_name: str) -> schema.ModelT:
         raise BaseModelError(f"{display_name} is damaged: its graph cannot be read") from error
     if len(graphs) != 1 or not graphs[0].operators or len(graphs[0].inputs) != 1 or len(graphs[0].outputs) != 1:
         raise BaseModelError(
-            f"{display_name} cannot serve as a base: an image classifier or extractor has one graph with one input "
+            f"{display_name} cannot be used as a base: an image classifier or extractor has one graph with one input "
             "and one output"
         )
     if any((buffer.offset or 0) > 1 for buffer in model.buffers):
-        raise BaseModelError(f"{display_name} cannot serve as a base: its weights are outside the flatbuffer")
+        raise BaseModelError(f"{display_name} cannot be used as a base: its weights are outside the flatbuffer")
     return model
 
 
 def pack_model(model: schema.ModelT) -> bytes:
-    """Return a model as a .tflite file, every buffer aligned."""
+    """Return a model as a .tflite file with aligned buffers."""
     buffers = model.buffers
     model.buffers = [_AlignedBuffer(buffer.data) for buffer in buffers]
     try:

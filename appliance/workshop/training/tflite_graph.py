@@ -1,15 +1,15 @@
-"""Edit a .tflite file as a graph, or build one: cut it and append operators, without TensorFlow.
+"""Edit the graph of a .tflite file without TensorFlow: cut it and append operators, or build a new graph.
 
-A base is opened and cut at its pooled features (the rest is removed, including every tensor, buffer and operator code
-that is no longer used), and the operators of a new head are appended. A new graph is built in the same way, from an
-empty one. The generated readers and writers of tensorflow/lite/schema/schema.fbs that are part of LiteRT read and write
-the file; models are not run here.
+A base is opened and cut at its pooled features (the rest is removed, including all tensors, buffers, and operator codes
+that are no longer used), and the operators of a new head are appended. A new graph is built in the same way, starting
+with an empty one. The generated classes for tensorflow/lite/schema/schema.fbs in LiteRT read and write the file; models
+are not run here.
 
-They leave this to their user:
+The generated classes do not handle the following:
 
-- An old file has an operator in `deprecatedBuiltinCode`, a new one in `builtinCode`: the larger counts.
-- Metadata and signatures describe the removed output, so they are removed.
-- Buffer 0 must stay empty; tensors without data refer to it.
+- An old file stores an operator code in `deprecatedBuiltinCode`, a new file in `builtinCode`; the larger value applies.
+- Metadata and signatures describe the removed output, so they must be removed.
+- Buffer 0 must stay empty, because tensors without data refer to it.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _DTYPES: dict[int, np.dtype] = {number: dtype for dtype, number in _TYPES.items(
 
 @dataclass(frozen=True, slots=True)
 class TensorFormat:
-    """How a tensor stores its values: value = (stored − zero_point) · scale, scale 0 if it is not quantized."""
+    """The storage of a tensor's values: value = (stored − zero_point) · scale; scale is 0 if it is not quantized."""
 
     dtype: np.dtype
     scale: float = 0.0
@@ -47,7 +47,7 @@ FLOAT32 = TensorFormat(np.dtype(np.float32))
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """The tensor of pooled features: value = (stored − zero_point) · scale, scale 0 if it is not quantized."""
+    """The tensor of pooled features: value = (stored − zero_point) · scale; scale is 0 if it is not quantized."""
 
     index: int
     shape: tuple[int, ...]
@@ -68,7 +68,7 @@ class Pooled:
 
 
 class Graph:
-    """The only graph of a .tflite file, edited in place."""
+    """The only graph of a .tflite file, which is edited in place."""
 
     def __init__(self, model: schema.ModelT, display_name: str) -> None:
         """Use parse() or create() instead."""
@@ -79,7 +79,7 @@ class Graph:
 
     @classmethod
     def create(cls, display_name: str) -> "Graph":
-        """Create a graph without tensors and operators; add_input() comes first."""
+        """Create a graph without tensors and operators; call add_input() first."""
         model, graph = schema.ModelT(), schema.SubGraphT()
         graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [], []
         model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [], [graph], [schema.BufferT()]
@@ -91,10 +91,10 @@ class Graph:
 
         Args:
             content: The bytes of a .tflite file.
-            display_name: How to refer to it in errors.
+            display_name: The name of the model in error messages.
 
         Raises:
-            BaseModelError: It is damaged, or of a kind that cannot be edited.
+            BaseModelError: The model is damaged or cannot be edited.
         """
         return cls(parse_model(content, display_name), display_name)
 
@@ -114,13 +114,13 @@ class Graph:
         return int(producer.inputs[0])
 
     def find_pooled(self) -> Pooled:
-        """Find the pooled features: the last average over the whole picture that the output depends on exclusively.
+        """Find the pooled features: the last average over the whole picture that is on every path to the output.
 
-        The search goes back from the output, past the layers of a classifier. An average inside a block (squeeze and
-        excitation) is skipped, because other paths bypass it.
+        The search goes backward from the output, past the layers of a classifier. An average inside a block (squeeze
+        and excitation) is skipped, because other paths bypass it.
 
         Raises:
-            BaseModelError: There are none.
+            BaseModelError: The graph has no pooled features.
         """
         operators = self._graph.operators
         for index in sorted(self._find_needed([self.output]), reverse=True):
@@ -136,8 +136,8 @@ class Graph:
             scale, zero_point = _read_quantization(tensor)
             return Pooled(output, shape, _DTYPES[tensor.type], scale, zero_point)
         raise BaseModelError(
-            f"{self._display_name} cannot serve as a base: it has no layer that averages its features over the picture "
-            "(AVERAGE_POOL_2D or MEAN); use an image classifier or an embedding extractor, such as a MobileNet"
+            f"{self._display_name} cannot be used as a base: it has no layer that averages its features over the "
+            "picture (AVERAGE_POOL_2D or MEAN); use an image classifier or an embedding extractor, such as a MobileNet"
         )
 
     def cut(self, *outputs: int) -> list[int]:
@@ -182,8 +182,8 @@ class Graph:
 
         Args:
             values: float32, int32, or quantized to int8 or int32.
-            name: Of the tensor.
-            scales: Of quantized values, one per index of the first axis; their zero points are 0.
+            name: The name of the tensor.
+            scales: The scales of quantized values, one per index of the first axis; the zero points are 0.
 
         Returns:
             The tensor's index.
@@ -212,12 +212,12 @@ class Graph:
 
         Args:
             code: One of schema.BuiltinOperator.
-            inputs: Indices of tensors.
-            shape: Of the output.
-            name: Of the output.
-            options: The options table, such as schema.SoftmaxOptionsT; its class names the kind.
-            version: Of the operator; a runtime rejects a version that does not support its types.
-            stored: How the output is stored.
+            inputs: The indices of the input tensors.
+            shape: The shape of the output.
+            name: The name of the output.
+            options: The options table, such as schema.SoftmaxOptionsT; its class determines the kind of options.
+            version: The version of the operator; a runtime rejects a version that does not support its types.
+            stored: The storage of the output.
 
         Returns:
             The index of the output.
@@ -237,7 +237,7 @@ class Graph:
 
         Args:
             outputs: The tensors that become the graph's outputs.
-            description: The file's own.
+            description: The description of the file.
             metadata: The TFLITE_METADATA flatbuffer.
         """
         self._graph.outputs = list(outputs)
@@ -258,7 +258,7 @@ class Graph:
             model.buffers = kept
 
     def _find_needed(self, outputs: Sequence[int], stop: int | None = None) -> set[int]:
-        """Return the indexes of all operators that `outputs` depend on, not going back beyond the tensor `stop`."""
+        """Return the indexes of all operators on which `outputs` depend, without those before the tensor `stop`."""
         producers = {
             int(output): index for index, operator in enumerate(self._graph.operators) for output in operator.outputs
         }
@@ -274,7 +274,7 @@ class Graph:
         return found
 
     def _is_bypassed(self, tensor: int) -> bool:
-        """Return whether the output depends on the picture by a path that does not include `tensor`."""
+        """Return whether the output depends on the picture through a path that does not include `tensor`."""
         if tensor == self.output:
             return False
         operators = self._graph.operators

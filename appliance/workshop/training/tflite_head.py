@@ -1,7 +1,7 @@
-"""Write a fitted head behind a base's pooled features, as operators of the model itself.
+"""Append a fitted head to a base's pooled features, as operators of the model itself.
 
-The result is one .tflite with its labels inside that any TFLite runtime runs. Only operators are used that both
-runtimes support and run with their accelerated kernels, so the base's own kernels stay as fast as before:
+The result is a single .tflite, with its labels inside, that any TFLite runtime can run. Only operators are used that
+both runtimes support with their accelerated kernels, so the base runs as fast as before:
 
     pooled → DEQUANTIZE → RESHAPE → RELU → SQRT = x
     x → FULLY_CONNECTED → SOFTMAX
@@ -11,7 +11,7 @@ runtimes support and run with their accelerated kernels, so the base's own kerne
                                 v → FULLY_CONNECTED → REDUCE_MAX ┴ ADD → LOGISTIC
     SOFTMAX · far · near
 
-gate.py has the formulas; limits and softnesses become part of weights and intercepts.
+gate.py contains the formulas; the limits and softnesses are included in the weights and intercepts.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ from appliance.workshop.training.tflite_metadata import append_labels, build_met
 
 
 def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
-    """Return the base with the head behind it, as a .tflite file with its labels inside.
+    """Return the base with the appended head, as a .tflite file with its labels inside.
 
     Args:
-        base: The base that the head was fitted on.
+        base: The base whose features the head was fitted to.
         head: The head.
         name: The model's name, for its metadata.
     """
@@ -55,7 +55,7 @@ def _add_sqrt_features(graph: Graph, base: Base) -> int:
     pooled = base.pooled
     x, lowest = pooled.index, -1.0
     if pooled.dtype != np.float32:
-        # The operator supports int8 since its version 2.
+        # The operator supports int8 as of its version 2.
         version = 2 if pooled.dtype == np.int8 else 1
         x = graph.add(Op.DEQUANTIZE, [x], pooled.shape, "features", schema.DequantizeOptionsT(), version)
         lowest = (np.iinfo(pooled.dtype).min - pooled.zero_point) * pooled.scale

@@ -1,8 +1,8 @@
-"""Write what a .tflite file declares: its metadata, and the label file that it carries.
+"""Write the metadata of a .tflite file and its embedded label file.
 
 Readers of TFLite metadata (the Task Library, MediaPipe, this project) get the labels and the normalization of the input
-from there and need no other file. Slots and numbers are those of tflite-support's metadata_schema.fbs (M001); the label
-file is in a zip appended to the model (TFLite metadata specification).
+from the metadata and need no other file. Slots and numbers are those of tflite-support's metadata_schema.fbs (M001);
+the label file is in a zip that is appended to the model (TFLite metadata specification).
 """
 
 import io
@@ -21,7 +21,7 @@ _OLDEST_PARSER = "1.0.0"
 
 
 def append_labels(model: bytes, labels: Sequence[str]) -> bytes:
-    """Append the label file, stored and with a fixed date, so that the same labels give the same bytes."""
+    """Append the label file, uncompressed and with a fixed date, so that the same labels give the same bytes."""
     file = io.BytesIO(model)
     file.seek(0, io.SEEK_END)
     write_zip(file, [(LABEL_FILE, "".join(f"{label}\n" for label in labels).encode())], mode=0o600)
@@ -29,12 +29,12 @@ def append_labels(model: bytes, labels: Sequence[str]) -> bytes:
 
 
 def build_metadata(name: str, mean: Sequence[float], std: Sequence[float]) -> bytes:
-    """Build the TFLITE_METADATA buffer of an image classifier that carries LABEL_FILE.
+    """Build the TFLITE_METADATA buffer of an image classifier that contains LABEL_FILE.
 
     Args:
         name: The model's name for display.
-        mean: Of the input's normalization, one value or one per channel.
-        std: See `mean`.
+        mean: The mean of the input's normalization, one value or one per channel.
+        std: The standard deviation of the input's normalization; see `mean`.
     """
     builder = flatbuffers.Builder(512)
     # NormalizationOptions: 0 mean, 1 std. ProcessUnit: 0 options_type, 1 options.

@@ -1,11 +1,11 @@
-"""Train a bundle from a dataset and published models in seconds.
+"""Train a bundle on a dataset in seconds, based on published models.
 
-Only the head of each base is new: the base's features of every picture are computed (or read from the cache), the head
-is fitted to them, and both become one .tflite (see tflite_head.py). Of several bases, the best one on the validation
-pictures is used. The test pictures are never read.
+Only the head of each base is new: the base's features for every picture are computed (or read from the cache), the head
+is fitted to them, and both are written into one .tflite (see tflite_head.py). Of several bases, the one that is best on
+the validation pictures is used. The test pictures are never read.
 
-The same pictures, bases and seed give the same bytes on the same machine and runtime, unless a budget ended the work
-early; therefore the manifest has `created` only if SOURCE_DATE_EPOCH is set.
+The same pictures, bases, and seed give the same bytes on the same machine and runtime, unless a budget ended the work
+early. Therefore the manifest contains `created` only if SOURCE_DATE_EPOCH is set.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from appliance.workshop.training.candidate import (
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.training_set import TrainingSet, build_training_set
 
-# If latency counts, a faster base may be this much less accurate than the best one.
+# When optimizing for latency, a faster base may be less accurate than the best one by this much.
 LATENCY_TOLERANCE = 0.02
 # With fewer pictures, the gate accepts up to a fourth of the pictures of other subjects (measured).
 FEW_PICTURES = 300
@@ -43,19 +43,19 @@ FEW_PICTURES = 300
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """The parameters of a training.
+    """The parameters of a training run.
 
     Attributes:
         dataset: The pictures with their labels.
-        bases: At least one; bundles or embedding extractors.
+        bases: Bundles or embedding extractors; at least one.
         out: A folder or a .zip.
         validation: Validation pictures; None for a part of the dataset.
-        background: Pictures without any of the labels.
-        budget_s: Time for the whole training; None for no limit.
+        background: Pictures that show none of the labels.
+        budget_s: The time limit for the whole run; None for no limit.
         optimize: accuracy chooses the best base; latency the fastest one within LATENCY_TOLERANCE of the best.
-        seed: Of every random choice.
-        name: Of the bundle; None for the name of `out`.
-        version: PEP 440; None for no version.
+        seed: The seed of every random choice.
+        name: The name of the bundle; None for the name of `out`.
+        version: The PEP 440 version of the bundle; None for no version.
         gs_folders: gs://bucket → the folder of its local copy.
         cache: The feature cache.
     """
@@ -76,14 +76,14 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """The result of a training.
+    """The result of a training run.
 
     Attributes:
         bundle: The new bundle.
-        candidates: One per base, in the given order.
-        chosen: The best one.
+        candidates: One candidate per base, in the given order.
+        chosen: The best candidate.
         warnings: Sentences for the user.
-        seconds: From start to end.
+        seconds: The duration of the run.
     """
 
     bundle: Bundle
@@ -98,10 +98,10 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
 
     Args:
         request: The parameters.
-        progress: Called with the current step, and (done, total) of it, from time to time.
+        progress: Called with the current step and its progress (done, total), from time to time.
 
     Raises:
-        DatasetError, BaseModelError, TrainingError: The training is impossible; nothing was written.
+        DatasetError, BaseModelError, TrainingError: Training is impossible; nothing was written.
         RuntimeMissingError: No TFLite runtime works on this system.
     """
     started_s = time.monotonic()
@@ -144,7 +144,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
 def choose_candidate(
     candidates: Sequence[TrainedCandidate], optimize: Literal["accuracy", "latency"]
 ) -> TrainedCandidate:
-    """Choose the best candidate; of equal ones, the first."""
+    """Choose the best candidate; if several are equal, the first one."""
     best = max(candidates, key=lambda candidate: candidate.accuracy)
     if optimize == "accuracy":
         return best
@@ -176,7 +176,7 @@ def _write_result(
 
 
 def _read_source_date() -> str | None:
-    """Return the date of https://reproducible-builds.org/specs/source-date-epoch/, None if it is not set."""
+    """Return the date in SOURCE_DATE_EPOCH (https://reproducible-builds.org), or None if it is not set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdecimal():
         return None
@@ -184,7 +184,7 @@ def _read_source_date() -> str | None:
         return to_rfc3339(int(epoch), "seconds")
     except (ValueError, OverflowError, OSError):
         shortened = epoch if len(epoch) <= 20 else f"{epoch[:20]}…"
-        raise TrainingError(f"SOURCE_DATE_EPOCH is {shortened}, too late for a date; give seconds since 1970") from None
+        raise TrainingError(f"SOURCE_DATE_EPOCH is {shortened}, too late for a date; use seconds since 1970") from None
 
 
 def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[str]:
@@ -195,8 +195,8 @@ def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[
         warnings.append(f"fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}; more improve the model")
     if chosen.counts["train"] < FEW_PICTURES and not training_set.background:
         warnings.append(
-            f"with {chosen.counts['train']} training pictures, the model may give its labels to pictures of other "
-            f"subjects; add some of those with --background, or use {FEW_PICTURES} pictures and more"
+            f"with only {chosen.counts['train']} training pictures, the model may label pictures of other "
+            f"subjects; add such pictures with --background, or use {FEW_PICTURES} or more training pictures"
         )
     if training_set.problem_count:
         warnings.append(

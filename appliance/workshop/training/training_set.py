@@ -1,8 +1,9 @@
-"""Collect the pictures of a training: which ones are fitted, which ones validate, and their labels.
+"""Collect the pictures for a training run: those for fitting, those for validation, and their labels.
 
-A training set comes from one dataset with splits, or from two (the second one for validation), and from background
-pictures if given. The order of the pictures makes every beginning a fair sample of the whole: the same share of each
-label, of training and of validation. So a training that has to stop early has still seen some of everything.
+A training set is built from one dataset with splits, or from two (the second one for validation), and from background
+pictures, if there are any. The pictures are ordered so that the first pictures, however many, are a fair sample of the
+whole, with the same shares of labels, training pictures, and validation pictures. Therefore a run that must stop early
+has used some of each kind.
 """
 
 import hashlib
@@ -28,11 +29,11 @@ class TrainingSet:
     """Pictures with their labels and purposes.
 
     Attributes:
-        labels: In the order of the model's output.
-        background: The label of background pictures, one of `labels`; None without background pictures.
-        pictures: In the fair order.
-        targets: (pictures,) indexes of labels.
-        is_validation: (pictures,) bool: used for validation, not for fitting.
+        labels: The labels, in the order of the model's output.
+        background: The label of background pictures, one of `labels`; None if there are no background pictures.
+        pictures: The pictures, in an order in which the first ones are a fair sample.
+        targets: (pictures,) the index of each picture's label.
+        is_validation: (pictures,) bool: whether the picture is for validation, not for fitting.
         unlabeled: The number of pictures without a label, which are left out.
         test_counts: The number of test pictures of each label, by index.
         problem_count: The number of files of the datasets that cannot be used.
@@ -49,7 +50,7 @@ class TrainingSet:
 
     @property
     def is_background(self) -> np.ndarray:
-        """(pictures,) bool."""
+        """(pictures,) bool: whether the picture is a background picture."""
         if self.background is None:
             return np.zeros(len(self.targets), bool)
         mask: np.ndarray = self.targets == self.labels.index(self.background)
@@ -66,7 +67,7 @@ class _Item:
 
     @property
     def group(self) -> tuple[str, bool]:
-        """The label, and whether the picture validates."""
+        """The label, and whether the picture is for validation."""
         return self.label, self.split == "validation"
 
 
@@ -77,14 +78,14 @@ def build_training_set(
     gs_folders: Mapping[str, Path],
     seed: int,
 ) -> TrainingSet:
-    """Open the datasets of a training.
+    """Open the datasets for a training run.
 
     Args:
         dataset: The pictures with their labels.
         validation: Validation pictures; None for a part of the dataset.
-        background: Pictures without any of the labels, under any labels of their own; None for no background.
+        background: Pictures that show none of the labels, with any labels of their own; None for no background.
         gs_folders: See open_dataset.
-        seed: Of splits and order.
+        seed: The seed of the splits and the order.
 
     Raises:
         DatasetError: A dataset cannot be read or is unsuitable.
@@ -122,7 +123,7 @@ def build_training_set(
         is_validation=np.array([item.split == "validation" for item in used], bool),
         unlabeled=unlabeled,
         test_counts=Counter(labels.index(item.label) for item in items if item.split == "test"),
-        # The labels of background pictures do not matter, whatever their names are.
+        # Ignore invalid label names, which do not matter for background pictures.
         problem_count=sum(
             1 for one in opened for problem in one.problems if problem.kind not in ("passed_over", "wrong_name")
         ),
@@ -139,7 +140,7 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
         left_out: The number of pictures that were not processed in time.
 
     Raises:
-        TrainingError: It lists the labels that lack pictures, and the reason.
+        TrainingError: Labels lack pictures; the message lists them and gives the reason.
     """
     targets, validates = training_set.targets[kept], training_set.is_validation[kept]
     counts = Counter(targets.tolist()) + Counter(training_set.test_counts)
@@ -148,7 +149,7 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
     is_insufficient = any(train_counts[index] < 2 for index in range(len(training_set.labels))) or not can_validate
     if left_out and is_insufficient:
         raise TrainingError(
-            f"the budget is too short: {left_out} pictures were not processed in time; allow more seconds"
+            f"the budget is too short: {left_out} pictures were not processed in time; increase the budget"
         )
     if left_out:
         return
@@ -158,20 +159,20 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
     ]
     if few:
         raise TrainingError(
-            f"{lost}fewer than {MIN_PICTURES} are left of {', '.join(few)}; add some, or remove the label"
+            f"{lost}fewer than {MIN_PICTURES} are left of {', '.join(few)}; add more, or remove the label"
         )
     if is_insufficient:
-        raise TrainingError(f"{lost}too few are left for training and validation; add some")
+        raise TrainingError(f"{lost}too few are left for training and validation; add more")
 
 
 def _label_items(dataset: Dataset) -> Iterator[_Item]:
     for example in dataset.examples:
-        if example.label is not None:  # always true for examples, in contrast to `unlabeled`
+        if example.label is not None:  # always true for `examples`, unlike `unlabeled`
             yield _Item(example, example.label, example.split)
 
 
 def _combine(first: Dataset, second: Dataset) -> list[_Item]:
-    """Use the second dataset for validation, whatever its own splits are, except its test pictures."""
+    """Use all pictures of the second dataset for validation, regardless of their splits, except its test pictures."""
     for label in second.labels:
         if label not in first.labels:
             raise TrainingError(f"{second.source} has the label {label!r}, which {first.source} lacks; remove it")
@@ -197,7 +198,7 @@ def _require_train_and_validation(
         )
     if not any(item.split == "validation" and item.label != BACKGROUND for item in used):
         raise TrainingError(
-            f"{display_name} has no validation pictures; mark some VALIDATION, or give a dataset with --validation"
+            f"{display_name} has no validation pictures; mark some as VALIDATION, or pass a dataset with --validation"
         )
 
 
@@ -207,7 +208,7 @@ def _draw_split(name: str, seed: int) -> Split:
 
 
 def _order_fairly(groups: Sequence[tuple[str, bool]], seed: int) -> list[int]:
-    """Return the indexes in an order in which every beginning has about the same share of each group."""
+    """Return the indexes in an order in which the first ones, however many, have about the same share of each group."""
     members: dict[tuple[str, bool], list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)

@@ -22,8 +22,8 @@ def test_trained_model_can_be_a_base(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "cannot serve as a base"),
-        (b"hello, this is no model at all", "cannot serve as a base"),
+        (b"", "cannot be used as a base"),
+        (b"hello, this is no model at all", "cannot be used as a base"),
         (tiny_model()[:300], "damaged or truncated"),
         (tiny_model(outputs=2), "one input and one output"),
         (tiny_model(single=True, ending=None), "no layer that averages"),

@@ -162,5 +162,5 @@ def test_error_in_the_block_leaves_the_old_folder(tmp_path):
 def test_unsuitable_target_is_rejected(tmp_path, name):
     (tmp_path / "file").write_text("notes")
     (tmp_path / "folder.zip").mkdir()
-    with pytest.raises(TrainingError, match=f"{name} is .*; give"), create_bundle(tmp_path / name):
+    with pytest.raises(TrainingError, match=f"{name} is .*; use"), create_bundle(tmp_path / name):
         pass

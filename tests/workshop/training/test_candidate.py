@@ -13,7 +13,7 @@ from support.training import train, write_base
 def test_base_that_gives_no_numbers_is_rejected(pictures, tmp_path, capsys):
     broken = write_base(tmp_path / "broken.tflite", "float32", metadata=metadata(mean=(1e38,), std=(1e-38,)))
     assert train(pictures, "--base", broken, "--out", tmp_path / "new") == 1
-    assert "broken.tflite cannot serve as a base: it gives values that are not numbers" in capsys.readouterr().err
+    assert "broken.tflite cannot be used as a base: it outputs values that are not numbers" in capsys.readouterr().err
 
 
 def test_unreadable_pictures_are_reported_and_left_out(pictures, base, tmp_path, capsys):

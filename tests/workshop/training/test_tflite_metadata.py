@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.bundle.tflite_metadata import LabelFile, extract_labels, read_facts
+from appliance.bundle.tflite_metadata import LabelFileEntry, extract_labels, read_facts
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.tflite_graph import Graph
 from appliance.workshop.training.tflite_metadata import LABEL_FILE, append_labels, build_metadata
@@ -14,7 +14,7 @@ def test_metadata_is_read_back():
     graph = Graph.parse(tiny_model(), "tiny")
     facts = read_facts(graph.pack([graph.output], "tiny", build_metadata("tiny", (1.0, 2.0, 3.0), (4.0,))))
     assert (facts.mean, facts.std) == ((1.0, 2.0, 3.0), (4.0,))
-    assert facts.label_files == (LabelFile(LABEL_FILE, ""),)
+    assert facts.label_files == (LabelFileEntry(LABEL_FILE, ""),)
 
 
 def test_labels_are_read_back(tmp_path):

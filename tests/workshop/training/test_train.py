@@ -113,7 +113,7 @@ def test_few_pictures_without_background_cause_a_warning(pictures, base, tmp_pat
 def test_wrong_base_is_reported_before_pictures_are_read(pictures, tmp_path, capsys):
     (tmp_path / "base.tflite").write_bytes(b"no model")
     assert train(pictures, "--base", tmp_path / "base.tflite", "--out", tmp_path / "new") == 1
-    assert "base.tflite cannot serve as a base" in capsys.readouterr().err
+    assert "base.tflite cannot be used as a base" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
