@@ -213,12 +213,13 @@ def test_probe_process_is_confined(tmp_path, monkeypatch):
 
 
 def test_probe_ends_without_its_parent(tmp_path):
-    """The processor limit ends it if the parent was killed."""
+    """Its own limits on processor and wall time end it if the parent was killed."""
     folder = bundle_folder(tmp_path / "b", model=made_models.never_ends())
     request = {"bundle": str(folder), "runtime": "auto", "threads": 1, "time_s": 1, "memory_bytes": 10**9}
     command = [sys.executable, "-m", "appliance.labeling.probe", json.dumps(request)]
     ended = subprocess.run(command, check=False, timeout=20, capture_output=True)
-    assert ended.returncode == -signal.SIGXCPU
+    # On a busy machine the limit on wall time is reached first.
+    assert ended.returncode in (-signal.SIGXCPU, -signal.SIGALRM)
 
 
 @needs_data
