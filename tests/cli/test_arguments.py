@@ -1,4 +1,4 @@
-"""Shared arguments."""
+"""Test the shared arguments."""
 
 import argparse
 

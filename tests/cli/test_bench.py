@@ -1,4 +1,4 @@
-"""`appliance bench`: its figures as JSON and as text."""
+"""Test `appliance bench`: its figures as JSON and as text."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`appliance check`: one line or one JSON entry for each part, and the exit status."""
+"""Test `appliance check`: one line or JSON entry for each part, and the exit status."""
 
 import json
 
@@ -27,7 +27,7 @@ def config(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_daemon(config):
-    """Serves as a daemon whose broker is as given."""
+    """Return a function that serves as a daemon with the given state of the broker."""
 
     def make(connected):
         broker = {"connected": connected, "trouble": None if connected else "the broker is away"}

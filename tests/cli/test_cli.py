@@ -1,4 +1,4 @@
-"""The command line: help with an example everywhere, common options at every level, exit statuses."""
+"""Test the command line: help with an example everywhere, common options at every level, exit statuses."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_missing_or_unknown_command_is_wrong_usage(capsys):
 
 
 def test_no_text_installs_this_program_from_an_index():
-    """It is on none: `pip install camera-appliance` might one day install a stranger's package."""
+    """The program is on no index: `pip install camera-appliance` might one day install a stranger's package."""
     texts = [ROOT / "README.md", *(ROOT / "appliance").rglob("*.py")]
     assert [path for path in texts if "camera-appliance[" in path.read_text(encoding="utf-8")] == []
 

@@ -1,4 +1,4 @@
-"""`appliance dataset`: its actions' exit statuses and outputs."""
+"""Test `appliance dataset`: the exit statuses and outputs of its actions."""
 
 import json
 import zipfile

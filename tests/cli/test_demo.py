@@ -1,4 +1,4 @@
-"""`appliance demo`: its arguments and its exit status."""
+"""Test `appliance demo`: its arguments and its exit status."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`appliance evaluate`: its options, exit statuses, and the thresholds that it writes."""
+"""Test `appliance evaluate`: its options, its exit statuses, and the thresholds that it writes."""
 
 import json
 import random
@@ -161,13 +161,13 @@ def test_unknown_label_is_refused_with_similar_ones(tmp_path, colors, capsys):
 def test_full_disk_leaves_the_bundle_unchanged(tmp_path, colors, packed):
     source, most_bytes = make_bundle(tmp_path / "model"), 100
     if packed:
-        # Each file in it can be unpacked still, and all of them together not be packed again.
+        # Each file can still be unpacked, but all of them together cannot be packed again.
         most_bytes = (source / "model.tflite").stat().st_size
         (source / "notes.bin").write_bytes(random.Random(0).randbytes(most_bytes))
         source = make_zip(source, tmp_path / "model.zip")
     before = read_entries(source) if packed else (source / "manifest.json").read_bytes()
     listing = sorted(tmp_path.rglob("*"))
-    # What Python sees then is what it sees on a full disk: an OSError in the middle of writing.
+    # Python gets the same error as on a full disk: an OSError in the middle of writing.
     limit = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))"
     command = f"{limit}; from appliance.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["evaluate", str(source), str(colors), "--set-threshold", "0.3"]
@@ -209,7 +209,7 @@ def test_both_threshold_options_are_wrong_usage(tmp_path, colors):
 
 @pytest.fixture
 def bad(tmp_path):
-    """Takes green for blue and blue for green."""
+    """Make a model that confuses green and blue."""
     return make_bundle(tmp_path / "bad", labels="red blue green", name="bad", version="1.0")
 
 

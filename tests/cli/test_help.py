@@ -1,4 +1,4 @@
-"""`appliance help`: the list of topics, one topic, and the search."""
+"""Test `appliance help`: the list of topics, one topic, and the search."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from appliance.cli.help import DOCS, TOPICS, installed_topics, summary
 
 
 class Terminal(io.StringIO):
-    """Standard output of a terminal."""
+    """Standard output that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -100,7 +100,7 @@ def test_missing_pager_prints_directly(monkeypatch):
 
 
 def test_topic_without_a_file_is_left_out(tmp_path, monkeypatch):
-    """As in a wheel, which has no changelog."""
+    """A wheel, for example, has no changelog."""
     for topic in TOPICS[:2]:
         (tmp_path / f"{topic}.md").write_text((DOCS / f"{topic}.md").read_text())
     monkeypatch.setattr("appliance.cli.help.DOCS", tmp_path)

@@ -1,4 +1,4 @@
-"""`appliance label`: what it prints for each picture, its options, and its exit status."""
+"""Test `appliance label`: its output for each picture, its options, and its exit status."""
 
 import json
 
@@ -11,7 +11,7 @@ from support.evaluations import make_bundle, make_png
 
 @pytest.fixture
 def model(tmp_path):
-    """A bundle whose scores are how red, green and blue a picture is."""
+    """Make a bundle whose scores are the amounts of red, green and blue in a picture."""
     return make_bundle(tmp_path / "model", name="paint", version="1.0", confidenceThreshold=0.5)
 
 
@@ -23,7 +23,7 @@ def picture(tmp_path):
 
 @pytest.fixture
 def label(model, capsys):
-    """Labels pictures with --json: returns exit status, value and standard error."""
+    """Return a function that labels pictures with --json: (exit status, value, standard error)."""
 
     def run(*words):
         status = main(["label", *map(str, words), "--model", str(model), "--json"])

@@ -1,4 +1,4 @@
-"""`appliance model` with a daemon that answers and without one."""
+"""Test `appliance model` with and without a daemon."""
 
 import json
 
@@ -22,7 +22,7 @@ def bundle(tmp_path):
 
 
 def serve(answer):
-    """A daemon that answers every command with one value."""
+    """Serve as a daemon that answers every command with the same value."""
     path = find_control_socket()
     path.parent.mkdir(parents=True, exist_ok=True)
 

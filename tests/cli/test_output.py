@@ -1,4 +1,4 @@
-"""JSON, messages and the progress line."""
+"""Test JSON, messages and the progress line."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`appliance run`: its settings, its log, and its exit status."""
+"""Test `appliance run`: its settings, its log, and its exit status."""
 
 import json
 

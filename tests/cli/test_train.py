@@ -1,4 +1,4 @@
-"""`appliance train`: its options, its outputs, and its progress."""
+"""Test `appliance train`: its options, its outputs, and its progress."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Devices without camera and broker for the tests of the daemon's parts."""
+"""Devices without a camera and a broker, for the tests of the daemon's parts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which model is active, as settings and the store change."""
+"""Test which model is active as the settings and the store change."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from appliance.settings.schema import LabelerSettings
 
 @pytest.fixture
 def other(tmp_path):
-    """A bundle that works, of another name than the one that ships."""
+    """Make a working bundle whose name differs from the bundled model's."""
     bundle = read_bundle(BUNDLED)
     write_bundle(replace(bundle, identity=replace(bundle.identity, name="other")), tmp_path / "other")
     return tmp_path / "other"
@@ -45,7 +45,7 @@ def test_settings_that_do_not_suit_the_model_change_nothing(active, other):
 
 def test_previous_model_is_loaded_before_the_store_changes(active, other):
     active.store.install(read_bundle(other), "a test")
-    assert active.load_previous().identity.name == "flowers"  # so that it can be checked against the settings
+    assert active.load_previous().identity.name == "flowers"  # so that it can be checked with the settings
     assert active.load().identity.name == "other"
     active.roll_back("the owner went back")
     assert active.load().identity.name == "flowers"

@@ -1,4 +1,4 @@
-"""The frame size that the camera should deliver, and what follows from a change of its state."""
+"""Test the frame size that is requested from the camera, and the reaction to changes of its state."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The command table and its front ends."""
+"""Test the command table and its front ends."""
 
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -16,14 +16,14 @@ from support.labeling_device import LABELS, ReportLog
 
 
 class BusyUpdater:
-    """An updater in the middle of a long download: requests wait."""
+    """An updater that is busy with a long download, so that requests wait."""
 
     def check(self):
         return Future()
 
 
 class Camera:
-    """Records whether it was switched on or off."""
+    """Records whether it was turned on or off."""
 
     def set_running(self, running):
         self.running = running

@@ -1,4 +1,4 @@
-"""What the listeners pass on to reports, collector and updater."""
+"""Test what the listeners pass on to the reports, the collector and the updater."""
 
 import io
 from types import SimpleNamespace

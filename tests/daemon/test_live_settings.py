@@ -1,4 +1,4 @@
-"""The settings in force and the view that follows from them."""
+"""Test the current settings, and the view that follows from them."""
 
 from appliance.daemon.live_settings import LiveSettings
 from appliance.imaging.view import View

@@ -1,4 +1,4 @@
-"""Messages reach the handler of their topic."""
+"""Test that messages reach the handler of their topic."""
 
 from appliance.daemon.message_router import MessageRouter
 from appliance.messaging.mqtt.message import Received

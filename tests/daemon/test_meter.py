@@ -1,4 +1,4 @@
-"""Frame counts and inference times."""
+"""Test frame counts and inference times."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which model and which threshold are in force after swaps, commands and other settings."""
+"""Test which model and threshold are used after swaps, commands and changed settings."""
 
 import threading
 
@@ -15,7 +15,7 @@ from support.labeling_device import LABELS
 
 
 class NamedModel:
-    """An active model of which only the bundle's threshold matters."""
+    """An active model with only the bundle's threshold, for tests that need nothing else."""
 
     def __init__(self, threshold):
         self.current = self.bundle = self
@@ -71,7 +71,7 @@ def test_same_remote_threshold_prepares_nothing_again(make_device):
     wait_until(lambda: device.threshold == pytest.approx(0.31), "the threshold of Remote Config")
     engine = device.pipeline.engine
     device.switch.set_remote_threshold(0.31)
-    device.allow()  # carried out after it
+    device.allow()  # takes effect after it
     assert device.pipeline.engine.labeler is engine.labeler
     assert device.pipeline.remote_threshold == 0.31
 
@@ -104,7 +104,7 @@ def test_commit_runs_only_if_the_model_fits(make_device):
 
 @pytest.mark.parametrize("first", ["owner", "updater"])
 def test_two_who_leave_one_model_go_back_only_one(make_device, first):
-    """Both leave `two`; the second waits while the first loads `one`."""
+    """Both callers leave `two`; the second waits while the first loads `one`."""
     device, is_loading, may_load = make_device(), threading.Event(), threading.Event()
     callers = {
         "owner": lambda: device.commands.execute("rollback"),

@@ -1,4 +1,4 @@
-"""The file of values set over MQTT."""
+"""Test the file of values set over MQTT."""
 
 import json
 

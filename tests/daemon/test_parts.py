@@ -1,4 +1,4 @@
-"""How the parts are connected; nothing is started."""
+"""Test how the parts are connected, without starting them."""
 
 from dataclasses import replace
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""The labeling thread: what takes effect between two frames, and what happens to frames that were already waiting."""
+"""Test the labeling thread: what takes effect between two frames, and what happens to waiting frames."""
 
 import threading
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def slot() -> FrameSlot:
 
 @pytest.fixture
 def pipeline(results: ResultLog, slot: FrameSlot) -> Iterator[Pipeline]:
-    """Not started yet; a single frame starts a label."""
+    """Make a pipeline that is not started yet, and in which a single frame starts a label."""
     numbers = count(1)
     events = EventSettings(start_frames=1, end_after_s=2)
     pipeline = Pipeline(slot, LabelerSettings(), events, results, lambda: f"id-{next(numbers)}", Meter())
@@ -91,11 +91,11 @@ def start(pipeline: Pipeline) -> threading.Thread:
 
 
 def test_frame_older_than_the_end_of_events_is_skipped(pipeline, results, slot):
-    # On a slow machine a frame is always waiting: it is older than the request to end, and would be labeled after it.
+    # On a slow machine a frame is always waiting; it is older than the request to end events but labeled after it.
     slot.put(make_frame(1))
     pipeline.end_events("running")
     start(pipeline)
-    pipeline.set_threshold(None)  # carried out after the events were ended
+    pipeline.set_threshold(None)  # takes effect after the events have ended
     results.wait_for(engines=2)
     slot.put(make_frame(2))
     results.wait_for(2)
@@ -120,7 +120,7 @@ def test_event_ends_although_every_later_frame_fails(pipeline, results, slot):
     results.wait_for(1)
     for number in (2, 3, 4):
         assert results.events == [("started", None)]
-        slot.put(Frame(np.zeros((0, 0, 3), np.uint8), 1000.0 + number, float(number), number))  # nothing can label that
+        slot.put(Frame(np.zeros((0, 0, 3), np.uint8), 1000.0 + number, float(number), number))  # no model can label it
         results.wait_for(failures=number - 1)
     assert results.events == [("started", None), ("ended", None)]
     slot.put(make_frame(5))

@@ -1,4 +1,4 @@
-"""The daemon as a process: its end on a signal, its restart, and which ends count against a model."""
+"""Test the daemon as a process: signals, restarts, and which exits count against a model."""
 
 import signal
 import sys
@@ -20,7 +20,7 @@ from support.services import SETTINGS
 
 @pytest.fixture(autouse=True)
 def own_process_state():
-    """Signal handlers and the switch interval as they were."""
+    """Restore the signal handlers and the switch interval."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     handlers, interval = [signal.getsignal(number) for number in numbers], sys.getswitchinterval()
     yield
@@ -31,7 +31,7 @@ def own_process_state():
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
-    """A state folder with a model on probation: each start that is not survived counts against it."""
+    """Make a state folder with a model on probation, against which each failed start counts."""
     state = tmp_path / "state"
     state.mkdir()
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(state))
@@ -41,7 +41,7 @@ def state(tmp_path, monkeypatch):
 
 
 def has_open_start(state):
-    """Whether the next start takes this one for a failed one."""
+    """Return whether the next start would count this one as failed."""
     return Store(state, BUNDLED).read_state().start is not None
 
 

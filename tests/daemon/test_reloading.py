@@ -1,4 +1,4 @@
-"""Settings that are reloaded while the device labels."""
+"""Test settings that are reloaded while the device labels."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from support.broker import wait_until
 
 
 class Calls:
-    """Stands for capture, opener, updater and systemd; records what they are asked."""
+    """Replaces capture, opener, updater and systemd; records the calls."""
 
     def __init__(self):
         self.made = []
@@ -35,7 +35,7 @@ class Calls:
 
 @pytest.fixture
 def reload(make_device, tmp_path):
-    """Returns a function that writes settings, reloads them, and returns (device, live settings, calls)."""
+    """Return a function that writes settings, reloads them, and returns (device, live settings, calls)."""
     file = tmp_path / "appliance.toml"
     file.write_text("")
     device, calls, live = make_device(), Calls(), LiveSettings(load_settings(file))

@@ -1,10 +1,10 @@
-"""The dispatcher of labeling results."""
+"""Test the dispatcher of labeling results."""
 
 from appliance.daemon.results import FrameResult, ResultDispatcher, ResultListener
 
 
 class Recorder(ResultListener):
-    """Records every call with its own name."""
+    """Records every call under the listener's name."""
 
     def __init__(self, name, calls):
         self.name, self.calls = name, calls

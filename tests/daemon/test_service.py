@@ -1,4 +1,4 @@
-"""The service: its start, its supervision and its end, and what it reports to systemd."""
+"""Test the service: how it starts, supervises and stops, and what it reports to systemd."""
 
 import socket
 import sys
@@ -38,7 +38,7 @@ def state(tmp_path):
 
 @pytest.fixture
 def notifications(tmp_path):
-    """The socket on which systemd listens."""
+    """Open a socket on which systemd would listen."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(10)
@@ -56,7 +56,7 @@ def start_service(state, environ=MappingProxyType({}), failed=False):
 
 
 def install_model(state, folder):
-    """Install a model on probation: each start that is not survived counts against it."""
+    """Install a model on probation, against which each failed start counts."""
     Store(state, BUNDLED).install(read_bundle(bundle_folder(folder)), "a test", probation=True)
 
 

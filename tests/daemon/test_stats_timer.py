@@ -1,4 +1,4 @@
-"""When statistics are published."""
+"""Test when statistics are published."""
 
 from appliance.daemon.stats_timer import FIRST_STATS_S, SOON_S, STATS_EVERY_S, StatsTimer
 

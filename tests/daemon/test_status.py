@@ -1,4 +1,4 @@
-"""The state of the device: the answer on the control socket, and the figures of T/stats."""
+"""Test the state of the device: the answer on the control socket, and the figures of T/stats."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from support.services import SETTINGS
 
 @pytest.fixture
 def service(tmp_path):
-    """A service that is built and not started."""
+    """Build a service without starting it."""
     (tmp_path / "state").mkdir()
     service = Service(SETTINGS, tmp_path / "state", tmp_path / "state")
     yield service
@@ -30,7 +30,7 @@ def test_answer_before_the_first_frame(service):
 
 
 def test_keys_of_the_answer_stay(service):
-    """`appliance check` of another version reads them."""
+    """`appliance check` of a different version may read them."""
     answer = service.parts.status.describe(Path("my.toml"))
     assert json.loads(json.dumps(answer))["settings"] == "my.toml"
     assert set(answer) == {

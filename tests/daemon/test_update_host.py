@@ -1,4 +1,4 @@
-"""How the updater swaps models in the running pipeline, and what that leaves in the store."""
+"""Test how the updater swaps models in the running pipeline, and what is then in the store."""
 
 from dataclasses import replace
 
@@ -57,7 +57,7 @@ def test_swap_of_a_model_that_does_not_fit_changes_nothing(make_device):
 
 
 def test_swap_loads_again_if_settings_changed_since_preload(make_device):
-    """The settings were reloaded between preload and swap, and select the half of the picture that is empty."""
+    """Settings that select the empty half of the picture were reloaded between preload and swap."""
     device = make_device()
     bundle = read_bundle(BUNDLED)
     preloaded = device.host.preload(replace(bundle, identity=replace(bundle.identity, name="three")))

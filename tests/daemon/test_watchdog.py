@@ -1,4 +1,4 @@
-"""The watchdog: fed while all is well, silent when a thread hangs, an error when one is dead or memory runs out."""
+"""Test the watchdog: fed normally, not fed if a thread is stuck, an error if a thread failed or memory runs out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The demo's own broker: messages from any client reach its subscriber, and its end frees everything."""
+"""Test the demo's broker: messages from any client reach its subscriber, and closing it frees everything."""
 
 import queue
 import subprocess
@@ -29,7 +29,7 @@ def broker(received):
 
 
 def publish(port, *messages):
-    """Publish (topic, payload) as a client of MQTT 3.1.1, and wait for the broker's acknowledgments."""
+    """Publish (topic, payload) pairs as an MQTT 3.1.1 client, and wait for the broker's acknowledgments."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
     client.connect("127.0.0.1", port)
     client.loop_start()

@@ -1,4 +1,4 @@
-"""The demo's repository: signed, served on this machine, with a newer model than the bundled one."""
+"""Test the demo's repository: signed, served locally, with a model that is newer than the bundled one."""
 
 import urllib.error
 import urllib.request

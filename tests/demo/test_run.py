@@ -1,4 +1,4 @@
-"""The demo: its settings, and the lines that it prints."""
+"""Test the demo: its settings, and the lines that it prints."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""The measurement of a frame's cost."""
+"""Test the measurement of the CPU time per frame."""
 
 import pytest
 

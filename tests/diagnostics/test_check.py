@@ -1,4 +1,4 @@
-"""What `appliance check` reports: every part has its line, whatever fails."""
+"""Test what `appliance check` reports: every part has its line, even if others fail."""
 
 import pytest
 
@@ -31,7 +31,7 @@ DAEMON = {
 
 @pytest.fixture
 def run_checks(tmp_path, monkeypatch):
-    """Returns a function that checks a device without a broker, and returns the results by part."""
+    """Return a function that checks a device without a broker, and returns the results by part."""
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
 
     def run(source: str = "scene", model: str = "", update: UpdateSettings | None = None):
@@ -49,7 +49,7 @@ def run_checks(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_checks_with_daemon(run_checks):
-    """Returns a function that checks a device whose daemon reports what is given."""
+    """Return a function that checks a device whose daemon reports the given values."""
 
     def run(report=None, update_status=None, **options):
         def answer(request):
@@ -76,7 +76,7 @@ def test_every_part_has_its_line(run_checks):
 
 
 def test_unexpected_camera_error_fails_only_its_own_line(run_checks):
-    results = run_checks("x" * 300)  # longer than the system's file names: even asking for the file fails
+    results = run_checks("x" * 300)  # longer than the system allows for file names, so even testing for the file fails
     assert not results["camera"].is_ok
     assert "File name too long" in results["camera"].message
     assert results["model"].is_ok

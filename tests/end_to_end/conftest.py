@@ -1,4 +1,4 @@
-"""Machines for the tests of the installer and the unit: one where the appliance is installed, made once."""
+"""Machines for the tests of the installer and the unit; the one with the appliance installed is made once."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ SETTINGS = (('source = "pi"', 'source = "scene"'), ('#id = "pi-kitchen"', 'id = 
 
 @pytest.fixture(scope="session")
 def installed_layer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The layer over the base that a first installation writes; `first.txt` in it holds what the installer said."""
+    """Return the layer that a first installation writes over the base; `first.txt` in it is the installer's output."""
     if reason := missing():
         pytest.skip(reason)
     machine = Machine(tmp_path_factory.mktemp("installed"))
@@ -30,7 +30,7 @@ def installed_layer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def new_machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
-    """Boots machines over the given layers (the base alone by default); they end with the test."""
+    """Return a function that boots machines on the given layers and the base; they end with the test."""
     if reason := missing():
         pytest.skip(reason)
     made: list[Machine] = []
@@ -46,7 +46,7 @@ def new_machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
 
 @pytest.fixture
 def machine(installed_layer: Path, new_machine: Callable[..., Machine]) -> Machine:
-    """A machine where the appliance is installed and labels drawn scenes."""
+    """Boot a machine on which the appliance is installed and labels drawn scenes."""
     machine = new_machine(installed_layer)
     machine.wait_for_log("camera: streaming")
     return machine

@@ -1,4 +1,4 @@
-"""Frames are collected only if the settings ask for it, and labeling continues if that fails."""
+"""Test that frames are collected only if the settings request it, and that labeling continues if this fails."""
 
 import json
 

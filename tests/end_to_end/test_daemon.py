@@ -1,4 +1,4 @@
-"""The daemon with a real broker, from the outside."""
+"""Test the daemon with a real broker, from the outside."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ AUTOML = "models/automl_mlkit_android"
 
 @pytest.fixture
 def flowers(data, tmp_path) -> Path:
-    """Five pictures of tulips, then five gray ones: a label comes and goes."""
+    """Make a folder of five pictures of tulips and five gray ones, so that a label starts and ends."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(5):
@@ -101,9 +101,10 @@ def test_absent_broker_stops_nothing_and_loses_nothing(new_broker, data, flowers
     with Daemon(tmp_path / "d", settings(broker, flowers, model=data / AUTOML)) as daemon:
         daemon.wait_for_log("camera: streaming")
         wait_until(
-            lambda: json.loads(daemon.run("check", "--json").stdout)[2]["ok"], "labeling while the broker is away"
+            lambda: json.loads(daemon.run("check", "--json").stdout)[2]["ok"],
+            "labeling while the broker is unreachable",
         )
-        # The daemon may run with other settings than those that were checked.
+        # The daemon may run with settings other than those that were checked.
         assert f"runs as t with {tmp_path / 'd' / 'appliance.toml'}" in daemon.run("check").stdout
         broker.start()
         with broker.observer() as seen:
@@ -111,7 +112,7 @@ def test_absent_broker_stops_nothing_and_loses_nothing(new_broker, data, flowers
             daemon.stop()
             events = payloads(seen.payloads("appliance/t/event"))
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert daemon.count_lines(f"127.0.0.1:{broker.port}") == 2  # once for its absence, once for the connection
+    assert daemon.count_lines(f"127.0.0.1:{broker.port}") == 2  # once when unreachable, once when connected
 
 
 def test_commands_over_mqtt(broker, data, flowers, tmp_path):
@@ -132,7 +133,7 @@ def test_commands_over_mqtt(broker, data, flowers, tmp_path):
         daemon.wait_for_log("camera: off")
         assert "running to ON" in command("snapshot/get", "PRESS")["error"]
         assert command("model/install", "http://evil/model")["ok"] is False
-        # Both survive a restart, which the process carries out itself.
+        # Both values survive a restart, which the process performs itself.
         assert command("restart", "PRESS") == {"ok": True}
         daemon.wait_for_log("restarting")
         seen.wait_for("appliance/t/availability", b"online", count=2)
@@ -189,7 +190,7 @@ def test_rollback_to_a_model_that_does_not_fit_is_refused(broker, data, flowers,
         seen.publish("appliance/t/model/rollback", "", response_topic="appliance/t/response/me", correlation=b"1")
         answer = json.loads(seen.wait_for("appliance/t/response/me")[0].payload)
         assert not answer["ok"] and "'tabby, tabby cat'" in answer["error"]
-        # The store still names the model that fits, so the device comes up again.
+        # The store still refers to the model that fits, so the device starts again.
         assert "mobilenet" in daemon.run("model", "show").stdout
         assert daemon.stop() == 0
         daemon.start()

@@ -1,4 +1,4 @@
-"""The daemon with `source = "pi"`: the real picamera2 with a virtual camera, and a real broker."""
+"""Test the daemon with `source = "pi"`: the real picamera2 with a virtual camera, and a real broker."""
 
 import json
 
@@ -15,7 +15,7 @@ def test_pi_camera_is_labeled_and_recovers_from_a_stall(broker, data, tmp_path):
         pytest.skip(reason)
     frames = tmp_path / "frames"
     frames.mkdir()
-    # The software camera shows pictures of one even size.
+    # The virtual camera requires pictures of the same size, with even width and height.
     picture = read_picture(data / "images" / "mlkit_tulips.jpeg")
     (frames / "0.jpg").write_bytes(encode_jpeg(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2], 95))
     stall = tmp_path / "stall"
@@ -29,7 +29,7 @@ def test_pi_camera_is_labeled_and_recovers_from_a_stall(broker, data, tmp_path):
         seen.wait_for("appliance/t/label/tulips", b"ON")
         stall.touch()
         daemon.wait_for_log("camera: stalled")
-        seen.wait_for("appliance/t/label/tulips", b"OFF", count=2)  # once at the start, once now
+        seen.wait_for("appliance/t/label/tulips", b"OFF", count=2)  # once at startup, once now
         ended = [event for event in payloads(seen.payloads("appliance/t/event")) if event["type"] == "ended"]
         assert ended[0]["reason"] == "camera"
         stall.unlink()

@@ -1,4 +1,4 @@
-"""The demo: events that arrive from the broker, and a newer model that takes over while it runs."""
+"""Test the demo: events arrive from the broker, and a newer model replaces the first while it runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The daemon with Firebase as a person sees it from the broker: models, thresholds and experiments reach the events."""
+"""Test the daemon with Firebase over a broker: models, thresholds and experiments reach the events."""
 
 import json
 import stat
@@ -22,7 +22,7 @@ def server():
 
 @pytest.fixture
 def start(tmp_path, server, broker):
-    """Starts a daemon that labels drawn scenes, takes its models from the server and asks each second."""
+    """Return a function that starts a daemon, which labels drawn scenes and checks the server each second."""
     started = []
 
     def start(**firebase):
@@ -54,7 +54,7 @@ def seen(broker):
 
 
 def colours(salt):
-    """A model that sees red, green or blue; which one depends on the scene, one of them always."""
+    """Make a model that always reports red, green or blue, depending on the scene."""
     return with_labels(made_models.good(salt), "red", "green", "blue")
 
 
@@ -71,7 +71,7 @@ def until(seen, state, count=1):
 
 
 def event_where(seen, holds):
-    """The first event of a model for which `holds` is true."""
+    """Wait for an event whose model meets `holds`, and return the first one."""
 
     def found():
         return [event for event in payloads(seen.payloads("appliance/t/event")) if holds(event["model"])]
@@ -198,7 +198,7 @@ def test_remote_config_chooses_model_threshold_and_experiment(server, start, see
     assert (event["model"]["experiment"], event["model"]["variant"]) == ("_exp_1", "0")
     seen.wait_for("appliance/t/threshold", b"0.22")
 
-    # After a restart without a network, what was chosen still holds, from the first frame on.
+    # After a restart without a network, the choices still apply from the first frame on.
     assert daemon.stop() == 0
     server.fault(FETCH, error(503, "Busy."))
     server.fault(download_path("kitchen"), error(503, "Busy."))
@@ -207,7 +207,7 @@ def test_remote_config_chooses_model_threshold_and_experiment(server, start, see
     assert seen.wait_for("appliance/t/threshold", count=before + 1)[before].payload == b"0.22"
     event_where(seen, lambda model: model["variant"] == "0")
 
-    # What the owner sets over MQTT beats it, and gives way to it again.
+    # A threshold set over MQTT takes precedence until it is cleared.
     seen.publish("appliance/t/threshold/set", "0.5")
     seen.wait_for("appliance/t/threshold", b"0.5")
     count = len([payload for payload in seen.payloads("appliance/t/threshold") if payload == b"0.22"])

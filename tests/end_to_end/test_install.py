@@ -1,4 +1,4 @@
-"""The installer on machines with a real systemd: install, repeat, upgrade, fail, remove."""
+"""Test the installer on machines with a real systemd: install, repeat, upgrade, fail, remove."""
 
 import re
 import shutil
@@ -25,13 +25,13 @@ def current(machine: Machine) -> str:
 
 
 def labeling_version(machine: Machine) -> str:
-    """Returns the version of the daemon that labels frames now."""
+    """Return the version of the daemon that labels frames now."""
     assert "roses" in machine.topic("appliance/t/state") or machine.topic("appliance/t/labels")
     return re.search(r"version (\S+) runs as t", machine.run("appliance check").stdout)[1]
 
 
 def make_version(machine: Machine, version: str, *changes: tuple[str, str]) -> None:
-    """Makes the clone a newer version; `changes` are (file in the package, text to append)."""
+    """Make the clone a newer version; `changes` are (file in the package, text to append)."""
     text = machine.read(f"{PACKAGE}/__init__.py")
     machine.write(f"{PACKAGE}/__init__.py", re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', text))
     for file, more in changes:
@@ -110,7 +110,7 @@ def test_release_that_labels_nothing_is_reverted(machine):
 def test_interrupted_upgrade_is_finished_by_the_next_run(machine):
     old = current(machine)
     make_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
-    # Killed while it waits for the first frame of the new release: the latest moment for a power cut.
+    # Kill it while it waits for the first frame of the new release, the last moment at which a power cut matters.
     machine.run(
         f"setsid {INSTALL} >/tmp/said 2>&1 & until grep -q 'ready after' /tmp/said; do sleep .1; done; kill -9 $!"
     )
@@ -201,5 +201,5 @@ def test_settings_of_a_newer_version_stop_the_service(machine):
 
 
 def test_base_of_the_machines_is_unchanged():
-    """All machines are layers over it: none may have written there."""
+    """All machines are layers on the base, and none may have written to it."""
     assert not (BASE / "opt/appliance").exists() and not (BASE / "root/camera-appliance").exists()

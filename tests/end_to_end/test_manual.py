@@ -1,4 +1,4 @@
-"""The shell blocks of README and manual run in order, as written, for an ordinary user on a fresh Debian with systemd."""
+"""Test that the shell blocks of the README and manual run as written, for a normal user on a fresh Debian."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from support.paths import ROOT
 pytestmark = pytest.mark.slow
 
 DOCS = ROOT / "appliance/docs"
-# Blocks that continue on the machine that an earlier topic set up.
+# Topics whose blocks continue on the machine that an earlier topic set up.
 BEFORE = {"broker": ["raspberry-pi"]}
 TOPICS = ["README", "getting-started", "raspberry-pi", "broker", "publish"]
 

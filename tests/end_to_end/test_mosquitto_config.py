@@ -1,4 +1,4 @@
-"""The example broker as it is shipped, run for real: who gets in, and what each account can and cannot do."""
+"""Test the example configuration in a real mosquitto: who is accepted, and what each account may do."""
 
 import ssl
 import subprocess
@@ -17,7 +17,7 @@ ETC = "/etc/mosquitto/appliance"
 
 
 class Shipped:
-    """mosquitto on the shipped configuration, with other ports and folders."""
+    """A mosquitto with the shipped configuration, except for ports and folders."""
 
     def __init__(self, folder):
         self.folder, self.password_port, self.certificate_port = folder, free_port(), free_port()
@@ -55,7 +55,7 @@ class Shipped:
 
 
 class Client:
-    """An MQTT client: whether it got in, whether it may publish, what it hears."""
+    """An MQTT client that records whether it is accepted, whether it may publish, and what it receives."""
 
     def __init__(self, broker, account=None, password=None, device=None, version="ca.crt", subscribe=None):
         self.answer, self._done, self.heard = None, threading.Event(), []
@@ -96,7 +96,7 @@ class Client:
         return self.answer == "Success"
 
     def may_publish(self, topic: str) -> bool:
-        """The broker says for each message of QoS 1 whether it took it."""
+        """Publish a message with QoS 1, and return whether the broker accepts it."""
         mid = self.client.publish(topic, b"x", 1).mid
         wait_until(lambda: mid in self._acknowledged, f"an answer to {topic}")
         return not self._acknowledged[mid].is_failure
@@ -141,7 +141,7 @@ def test_nobody_gets_in_without_an_account(client, shipped, tmp_path):
     assert client().answer == "Not authorized"
     assert client("viewer", "wrong").answer == "Not authorized"
     assert client("stranger", "viewer-pw").answer == "Not authorized"
-    make("device", "garden", folder=tmp_path)  # the same name, from another authority
+    make("device", "garden", folder=tmp_path)  # the same name, signed by another authority
     for name in ("garden.crt", "garden.key"):
         (shipped.folder / f"forged-{name}").write_bytes((tmp_path / name).read_bytes())
     assert not client(device="forged-garden").inside

@@ -1,4 +1,4 @@
-"""The Pi's camera in the installed service: the real picamera2 from apt with a virtual camera, in the unit's sandbox.
+"""Test the Pi camera in the installed service: picamera2 from apt with a virtual camera, in the unit's sandbox.
 
 Debian has no python3-picamera2, only Raspberry Pi's archive does. So the picamera2 of the virtual camera is packed as a
 Debian package that depends on apt's numpy, and offered to the machine's apt. The rest is as on a Pi: the
@@ -49,7 +49,7 @@ DROP_IN = "[Service]\nEnvironment=LD_PRELOAD=/opt/lc/dma_heap_memfd.so\n"
 
 
 def pack_repository(folder: Path) -> Path:
-    """A repository for apt with the one package."""
+    """Return an apt repository that contains the package."""
     tree, repository = folder / "tree", folder / "repository"
     packages = tree / "usr/lib/python3/dist-packages"
     packages.mkdir(parents=True)
@@ -100,7 +100,7 @@ def test_installed_service_labels_the_pi_camera(new_machine, tmp_path):
     wait_until(lambda: "camera: streaming" in machine.journal(), f"frames: {machine.journal()}", 60)
     assert "camera: streaming (Virtual Video Device" in machine.journal()
     assert "the daemon's newest frame is" in machine.run("appliance check").stdout
-    # numpy is apt's, not one of the release's own.
+    # numpy comes from apt, not from the release.
     look = "import numpy; print(numpy.__file__, numpy.__version__)"
     numpy = machine.run(f"/opt/appliance/current/venv/bin/python -c '{look}'").stdout
     assert numpy.startswith("/usr/lib/python3/dist-packages/numpy/") and numpy.split()[1].startswith("1."), numpy

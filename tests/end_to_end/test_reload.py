@@ -1,4 +1,4 @@
-"""Settings reloaded by a running daemon (SIGHUP), as `systemctl reload appliance` does it; and its memory limit."""
+"""Test a running daemon that reloads its settings (SIGHUP, `systemctl reload appliance`), and its memory limit."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ from support.rig import publish
 
 
 class NotifyingDaemon:
-    """A daemon that runs as if systemd had started it, and its messages to systemd."""
+    """A daemon that runs as if systemd had started it; records its messages to systemd."""
 
     def __init__(self, folder: Path, text: str):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -30,12 +30,12 @@ class NotifyingDaemon:
         self._messages: list[str] = []
 
     def reload(self, text: str) -> None:
-        """Writes other settings and reloads them."""
+        """Write other settings and reload them."""
         self.config.write_text(text)
         self.daemon.process.send_signal(signal.SIGHUP)
 
     def has_notified(self, start: str) -> bool:
-        """Whether a message to systemd began with `start`."""
+        """Return whether a message to systemd began with `start`."""
         try:
             while True:
                 self._messages.append(self._socket.recv(4096).decode())
@@ -43,14 +43,14 @@ class NotifyingDaemon:
             return any(message.startswith(start) for message in self._messages)
 
     def close(self) -> None:
-        """Kills the daemon."""
+        """Kill the daemon."""
         self.daemon.kill()
         self._socket.close()
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts daemons and waits until they are ready."""
+    """Return a function that starts a daemon and waits until it is ready."""
     made = []
 
     def start(text: str) -> NotifyingDaemon:
@@ -109,7 +109,7 @@ def test_configured_model_does_not_count_for_a_probation(broker, start, tmp_path
     watched.daemon.wait_for_log("is on probation for 0 s")
     with broker.observer("appliance/t/labels") as seen:
         watched.reload(settings(broker, "scene", model=BUNDLED, fps=20, more=more))
-        # 20 frames would be enough, and the outcome is published within a fraction of a second.
+        # 20 frames would be enough, and the outcome would be published within a fraction of a second.
         wait_until(lambda: seen.count("appliance/t/labels") > 60, "60 frames of the model that the settings name")
         assert "has passed its probation" not in watched.daemon.log and store.read_state().probation
         watched.reload(settings(broker, "scene", fps=20, more=more))
@@ -181,6 +181,6 @@ def test_memory_limit_ends_the_process_in_order(broker, tmp_path):
         assert "APPLIANCE_MEMORY_LIMIT" in daemon.log and "stopped\n" in daemon.log
         assert (
             Store(daemon.state, BUNDLED).read_state().start
-        )  # unlike after a stop on purpose: the model may be the cause
+        )  # unlike a stop on purpose, because the model may be the cause
     with Daemon(tmp_path / "e", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "much"}) as daemon:
         assert daemon.wait() == 78 and "APPLIANCE_MEMORY_LIMIT must be" in daemon.log

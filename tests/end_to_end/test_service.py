@@ -1,4 +1,4 @@
-"""The installed service under a real systemd: restarts, watchdog, orderly stop, reload, secrets, sandbox."""
+"""Test the installed service under a real systemd: restarts, watchdog, orderly stop, reload, secrets, sandbox."""
 
 import json
 import re
@@ -17,13 +17,13 @@ PYTHON = "/opt/appliance/current/venv/bin/python"
 
 
 def drop_in(machine: Machine, text: str) -> None:
-    """Settings of the unit for a test, as `systemctl edit` writes them."""
+    """Change settings of the unit for a test, as `systemctl edit` does."""
     machine.write("/etc/systemd/system/appliance.service.d/test.conf", text)
     machine.run("systemctl daemon-reload")
 
 
 def wait_for_new_pid(machine: Machine, before: str) -> str:
-    """Returns the process id of the service once it is another one and ready."""
+    """Return the new process id of the service once it has changed and the service is ready."""
 
     def ready() -> bool:
         return machine.property("MainPID") not in (before, "0") and machine.property("ActiveState") == "active"
@@ -42,7 +42,7 @@ def test_killed_or_hanging_service_is_always_restarted(machine):
     machine.run(f"kill -STOP {pid}")
     pid = wait_for_new_pid(machine, pid)
     assert "Watchdog timeout" in machine.journal()
-    # An exception where nobody catches it: the labeling thread's.
+    # An exception that nothing catches, in the labeling thread.
     drop_in(machine, "[Service]\nRestartSec=200ms\nEnvironment=APPLIANCE_MEMORY_LIMIT=20M\n")
     machine.run("systemctl restart appliance")
     wait_until(lambda: int(machine.property("NRestarts")) >= 3, "it ends and is started again")
@@ -51,7 +51,7 @@ def test_killed_or_hanging_service_is_always_restarted(machine):
 
 
 def test_hanging_thread_is_logged_and_restarts_the_service(machine):
-    """A .pth file makes the labeling thread call a function that never returns; the program itself is unchanged."""
+    """A .pth file makes the labeling thread call a function that never returns; the program is unchanged."""
     site = machine.run(f"{PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'").stdout.strip()
     machine.write(
         f"{site}/hang.pth",
@@ -174,7 +174,7 @@ print(json.dumps(found))
 
 
 def run_in_unit(machine: Machine, command: str, more: str = "") -> str:
-    """Runs a command once in the sandbox of the service, and returns its output."""
+    """Run a command once in the sandbox of the service; return its output."""
     unit = machine.read(UNIT)
     left_out = r"^(Type|NotifyAccess|ExecStart|ExecReload|Restart\w*|WatchdogSec|RuntimeDirectory|MemoryMax)=.*\n"
     unit = re.sub(left_out, "", unit, flags=re.MULTILINE)
@@ -194,12 +194,12 @@ def test_sandbox_denies_everything_else(machine):
     machine.write("/etc/appliance/credentials/mqtt_password", "s3cret\n", 0o600)
     machine.write("/run-probe.py", PROBE)
     machine.write("/home/somebody/note", "private")
-    # Open to everybody by their modes, so that only the sandbox can keep them shut.
+    # Their modes allow access to everyone, so only the sandbox can deny it.
     machine.run("""
         mv /run-probe.py /opt/probe.py; touch /root/.profile; install -m 600 /dev/null /run/other-secret
         mknod -m 666 /dev/open-mem c 1 1; mknod -m 666 /dev/open-disk b 7 0; mknod -m 666 /dev/open-tty c 4 1
         mknod -m 660 /dev/video0 c 81 0; chgrp video /dev/video0""")
-    # Where the kernel knows no cameras at all, another class of devices stands in for them.
+    # If the kernel has no camera support at all, use another class of devices instead.
     cameras = "video4linux" in Path("/proc/devices").read_text()
     if not cameras:
         machine.run("rm /dev/video0; mknod -m 660 /dev/video0 c 10 229; chgrp video /dev/video0")  # misc: fuse
@@ -211,13 +211,13 @@ def test_sandbox_denies_everything_else(machine):
         assert found[name] == "Read-only file system", found
     for name in ("memory", "disk", "console"):
         assert found[name] == "Operation not permitted", found
-    # The unit may open it; where no driver is behind it, the kernel's answer is another one than the sandbox's.
+    # The unit may open it; if there is no driver, the kernel's error differs from the sandbox's.
     assert found["camera"] in ("ok", "No such device or address", "No such device"), found
     assert found["uid"] != 0 and not found["sees pid 1"]
 
 
 def test_unit_costs_no_inference_time(machine):
-    """Invoke times as processor time, in turns; the least of each, so that a busy machine does not count."""
+    """Compare the minimum CPU time of invokes in alternating runs, so that a busy machine does not matter."""
     machine.run("systemctl stop appliance")
     bench = "/opt/appliance/current/bin/appliance bench --json"
 
@@ -225,7 +225,7 @@ def test_unit_costs_no_inference_time(machine):
         return json.loads(machine.run(f"{bench} 2>/dev/null").stdout)["stages_ms"]["invoke"]
 
     def inside(more: str = "") -> float:
-        said = run_in_unit(machine, bench, more)  # without /proc/cpuinfo the runtime complains here too
+        said = run_in_unit(machine, bench, more)  # without /proc/cpuinfo, the runtime also prints a warning
         return json.loads(said[said.index("{") :])["stages_ms"]["invoke"]
 
     within, without = [], []
@@ -235,5 +235,5 @@ def test_unit_costs_no_inference_time(machine):
     ratio = min(within) / min(without)
     print(f"in the unit {min(within):.3f} ms, outside {min(without):.3f} ms: {ratio:.3f}")
     assert ratio <= 1.1
-    # And what the unit leaves out would be seen here.
+    # This check would detect the protections that the unit omits.
     assert inside("ProcSubset=pid\n") > 1.5 * min(without)

@@ -1,4 +1,4 @@
-"""The unit file, checked by systemd's own tools; no machine is booted."""
+"""Test the unit file with systemd's own tools, without booting a machine."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="sys
 
 
 def test_systemd_accepts_the_unit(tmp_path):
-    # The command exists only on a device; here another one replaces it.
+    # The command exists only on a device, so another one replaces it here.
     unit = tmp_path / "appliance.service"
     unit.write_text(UNIT.read_text().replace("/opt/appliance/current/bin/appliance", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Updates of the whole program: a daemon labels scenes, a real broker listens, a static web server offers models."""
+"""Test updates of the whole program: a daemon with drawn scenes, a real broker, and a static web server for models."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ def server():
 
 @pytest.fixture
 def start(tmp_path, server, broker):
-    """Starts a daemon that runs `colours 1.0` and looks at the server each second."""
+    """Return a function that starts a daemon, which runs `colours 1.0` and checks the server each second."""
     started = []
 
     def start(**update):
@@ -56,7 +56,7 @@ def start(tmp_path, server, broker):
 
 @pytest.fixture
 def static_site(tmp_path):
-    """A folder, and where the server of Python's own library serves it."""
+    """Return a folder, and the address at which Python's own web server serves it."""
     site = tmp_path / "operator" / "site"
     site.mkdir(parents=True)
     quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
@@ -67,7 +67,7 @@ def static_site(tmp_path):
 
 
 class Watcher:
-    """What a person who listens to the broker knows."""
+    """What a subscriber of the broker sees."""
 
     def __init__(self, seen):
         self._seen = seen
@@ -76,7 +76,7 @@ class Watcher:
         return payloads(self._seen.payloads("appliance/t/update"))
 
     def until(self, state, version=None):
-        """The first step of that kind (and version)."""
+        """Wait for a step with this state (and version), and return the first one."""
 
         def found():
             return [step for step in self.steps() if step["state"] == state and version in (None, step["version"])]
@@ -91,7 +91,7 @@ class Watcher:
         return json.loads(self._seen.last("appliance/t/model") or b"{}")
 
     def command(self, topic, payload=""):
-        """Sends a command and returns its answer."""
+        """Send a command and return its answer."""
         answers = self._seen.count("appliance/t/response/me")
         self._seen.publish(f"appliance/t/{topic}", payload, response_topic="appliance/t/response/me", correlation=b"1")
         return json.loads(self._seen.wait_for("appliance/t/response/me", count=answers + 1, deadline_s=60)[-1].payload)
@@ -144,7 +144,7 @@ def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start,
 
 @pytest.mark.slow
 def test_repository_updates_past_broken_and_slow_models(tmp_path, static_site, start, watcher):
-    """The operator publishes from another process and folder; what serves the site is as plain as a server can be."""
+    """The operator publishes from another process and folder, and a minimal web server serves the site."""
     site, url = static_site
     keys = tmp_path / "operator" / "keys"
     operator = ("--site", str(site), "--keys", str(keys))
@@ -164,7 +164,7 @@ def test_repository_updates_past_broken_and_slow_models(tmp_path, static_site, s
     watcher.until("committed", "2.0")
     wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
 
-    # Publishing tries a model out, so a broken one comes from somebody who holds the keys and does not.
+    # Publishing tests a model, so a broken one comes from someone who has the keys and skips the test.
     broken = zipped(bundle("3.0", made_models.not_numbers()))
     with SignedSite(site) as signed:
         signed.put("bundles/colours-3.0.zip", broken, {"name": "colours", "version": "3.0"})

@@ -1,4 +1,4 @@
-"""kill -9, and a power cut, at every change on disk of an update: a working model is always there, and it ends well."""
+"""Test SIGKILL and power cuts at every change on disk of an update: a working model remains, the update completes."""
 
 import json
 import os
@@ -22,8 +22,10 @@ ENDS = {"good": "colours 2.0", "broken": "colours 1.0", "fails": "colours 1.0"}
 
 @pytest.fixture
 def folder(tmp_path):
-    """In memory where that can be had, since a disk would be waited for. A kill -9 does not care for it, and the file
-    systems whose power is cut are images in it."""
+    """Return a folder, in memory if possible, because a disk is slow.
+
+    A kill does not depend on the disk, and the file systems whose power is cut are images in the folder.
+    """
     if not os.access("/dev/shm", os.W_OK):
         yield tmp_path
         return
@@ -32,7 +34,7 @@ def folder(tmp_path):
 
 
 def table_of(command, scenario, folder):
-    """Runs the table; each row: the killed run, what a start finds, the next run, and what the start after it finds."""
+    """Run it; return rows of the killed run, what a start finds, the next run, and what the next start finds."""
     installed = bundle_folder(folder / "v1", version="1.0", model=made_models.good(1))
     Rig(folder / "before", None, installed=installed)
     with ModelServer() as server:
@@ -45,7 +47,7 @@ def table_of(command, scenario, folder):
         pytest.skip(f"no file system can be mounted here: {run.stderr.strip()[-200:]}")
     lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     assert run.returncode == 0 and len(lines) % 4 == 0, run.stderr[-3000:]
-    if "cut" in command:  # all kills come first
+    if "cut" in command:  # all killed runs come first
         rows = len(lines) // 4
         return [(lines[row], *lines[rows + 3 * row : rows + 3 * row + 3]) for row in range(rows)]
     return list(zip(lines[0::4], lines[1::4], lines[2::4], lines[3::4], strict=True))
@@ -77,7 +79,7 @@ def test_killed_at_every_change_the_update_ends_well(folder, scenario):
 @pytest.mark.parametrize("scenario", ["good", "fails"])
 def test_without_power_after_every_change_the_update_ends_well(folder, scenario):
     if os.geteuid() != 0:
-        pytest.skip("a file system of its own can be mounted by root only")
+        pytest.skip("only root can mount a file system")
     for tool in ("xfs_io", "mkfs.ext4", "unshare"):
         if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
             pytest.skip(f"{tool} is not installed (apt-get install xfsprogs e2fsprogs util-linux)")

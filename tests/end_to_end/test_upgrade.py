@@ -1,4 +1,4 @@
-"""State folders and settings of release 0.1.0 start with the present code, and what they hold is delivered."""
+"""Test that the current code starts with the state and settings of release 0.1.0, and delivers its events."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ def unpack(tmp_path):
 
 
 def end_by_power_cut(folder: Path) -> None:
-    """Let the last start of the fixture be of another boot, on whatever machine this runs: a kill would count as a fault."""
+    """Change the boot of the fixture's last start, so that its end counts as a power cut, not as a failed start."""
     file = folder / "state/models/state.json"
     state = json.loads(file.read_text())
     state["start"]["boot"] = "00000000-0000-0000-0000-000000000000"

@@ -1,4 +1,4 @@
-"""The publisher with a real broker: what a subscriber sees, and that no outage loses anything durable."""
+"""Test the publisher with a real broker: what a subscriber sees, and that no outage loses durable messages."""
 
 import json
 import subprocess

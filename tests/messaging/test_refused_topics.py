@@ -1,4 +1,4 @@
-"""Topics that the broker refuses: pauses, strikes and the report about them; then with a broker that denies some."""
+"""Test topics that the broker refuses: pauses, strikes and the condition, also with a real broker."""
 
 import pytest
 

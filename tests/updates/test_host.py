@@ -1,4 +1,4 @@
-"""Every host that the updater runs with has the methods that it calls."""
+"""Test that every host of the updater has the methods that the updater calls."""
 
 import inspect
 
@@ -14,7 +14,7 @@ METHODS = sorted(name for name, _ in inspect.getmembers(Host, inspect.isfunction
 @pytest.mark.parametrize("host", [UpdateHost, FirebaseRig])
 @pytest.mark.parametrize("method", METHODS)
 def test_host_has_the_methods_that_the_updater_calls(host, method):
-    """By position: the updater names no argument."""
+    """The updater passes all arguments by position."""
     wanted, given = (inspect.signature(getattr(kind, method)).parameters for kind in (Host, host))
     assert [parameter.default for parameter in given.values()] == [parameter.default for parameter in wanted.values()]
 

@@ -1,4 +1,4 @@
-"""How an installation ends: what is stored, what stays in the journal and on disk, and what the owner is answered."""
+"""Test how an installation ends: what is stored, what remains in the journal and on disk, and the answer."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ OFFER = Offer("second", version="2.0")
 
 
 class FolderSource:
-    """A source that makes the offered bundle in the folder it is fetched to."""
+    """A source that creates the offered bundle in the download folder."""
 
     origin = "a folder"
 

@@ -1,4 +1,4 @@
-"""A staged candidate is preloaded again to see whether the settings suit it by now."""
+"""Test that a staged candidate is preloaded again to find out whether it fits the settings now."""
 
 import pytest
 
@@ -14,7 +14,7 @@ UNSUITED = KnownCandidate("second", "2.0", "colours", "it lacks violet")
 
 @pytest.fixture
 def device(tmp_path):
-    """A device that runs `colours 1.0` and has 2.0 staged; its updater does not run."""
+    """Make a device that runs `colours 1.0` and has 2.0 staged, but whose updater does not run."""
     device = Rig(tmp_path / "device", None, installed=bundle_folder(tmp_path / "v1", version="1.0"))
     bundle = read_bundle(bundle_folder(tmp_path / "v2", version="2.0", model=made_models.good(2)))
     device.store.add(bundle, "a test", offer="second")

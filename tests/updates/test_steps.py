@@ -1,4 +1,4 @@
-"""The states of an update are words that users' automations compare with."""
+"""Test the words of the update states, with which users' automations compare."""
 
 import json
 

@@ -28,10 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     keys = publisher.keys
     print_lines(
         [
-            f"{arguments.site} holds an empty repository.",
-            f"  {keys.device_root}  goes onto each device (update.root); it is not secret",
-            f"  {keys.root_folder}  holds the root key, for rotate and the yearly refresh: move it to a safe place",
-            f"  {keys.folder}  holds the keys for each push: keep them, and never put them into the site",
+            f"{arguments.site} contains an empty repository.",
+            f"  {keys.device_root}  belongs on each device (update.root); it is not secret",
+            f"  {keys.root_folder}  contains the root key, for rotate and the yearly refresh; move it to a safe place",
+            f"  {keys.folder}  contains the keys for each push; keep them, and never put them into the site",
         ]
     )
     return ExitStatus.DONE

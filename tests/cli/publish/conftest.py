@@ -1,4 +1,4 @@
-"""`appliance publish` on the site and keys below a test's folder."""
+"""Run `appliance publish` on a site and keys in the test's folder."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from appliance.cli import main
 
 @pytest.fixture
 def publish(tmp_path, capsys):
-    """Runs one action on the site below the test's folder: exit status, standard output, standard error."""
+    """Return a function that runs one action on the site: (exit status, standard output, standard error)."""
 
     def run(action, *words, site=tmp_path / "site", keys=tmp_path / "keys"):
         status = main(

@@ -1,4 +1,4 @@
-"""The arguments that several actions share."""
+"""Test the arguments that several actions share."""
 
 from argparse import Namespace
 from pathlib import Path

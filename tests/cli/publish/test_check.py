@@ -1,4 +1,4 @@
-"""`appliance publish check`: one finding per line, of a folder or an address."""
+"""Test `appliance publish check`: one finding per line, of a folder or an address."""
 
 import json
 

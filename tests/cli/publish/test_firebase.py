@@ -1,4 +1,4 @@
-"""`appliance publish push --firebase-ml`: its arguments, and what it needs."""
+"""Test `appliance publish push --firebase-ml`: its arguments and requirements."""
 
 from importlib.util import find_spec
 

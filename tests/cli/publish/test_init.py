@@ -1,4 +1,4 @@
-"""`appliance publish init`: the keys, the first repository, and what goes where."""
+"""Test `appliance publish init`: the keys, the empty repository, and where each file belongs."""
 
 import stat
 

@@ -1,4 +1,4 @@
-"""What is printed about a changed channel."""
+"""Test what is printed about a changed channel."""
 
 import json
 from argparse import Namespace

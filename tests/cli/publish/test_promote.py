@@ -1,4 +1,4 @@
-"""`appliance publish promote`: a model of a channel for more devices, or for another channel."""
+"""Test `appliance publish promote`: roll out a model to more devices, or to another channel."""
 
 import json
 

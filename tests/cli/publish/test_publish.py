@@ -1,4 +1,4 @@
-"""`appliance publish` as an operator types it."""
+"""Test `appliance publish` as an operator types it."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def test_errors_are_one_line(tmp_path, publish, action, words, status, fact):
 
 
 def test_plain_file_server_is_enough(tmp_path, publish):
-    """`python -m http.server`, which knows neither ranges nor conditions."""
+    """`python -m http.server` supports neither ranges nor conditional requests."""
     bundle = bundle_folder(tmp_path / "mine", version="1.0")
     publish("init")
     publish("push", bundle)

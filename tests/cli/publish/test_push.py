@@ -1,4 +1,4 @@
-"""`appliance publish push`: the pushed model and its channel."""
+"""Test `appliance publish push`: the pushed model and its channel."""
 
 import json
 

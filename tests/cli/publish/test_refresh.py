@@ -1,4 +1,4 @@
-"""`appliance publish refresh`: until when the site is signed."""
+"""Test `appliance publish refresh`: how long the signatures are valid."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""`appliance publish rollback`: a channel with its previous content, or one version for every device."""
+"""Test `appliance publish rollback`: restore a channel, or give one version to every device."""
 
 import json
 

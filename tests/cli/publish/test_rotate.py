@@ -1,4 +1,4 @@
-"""`appliance publish rotate`: new keys, and which files of the old ones to delete."""
+"""Test `appliance publish rotate`: new keys, and which old key files to delete."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Opening a site and its keys: passphrases, addresses, and missing libraries."""
+"""Test opening a site and its keys: passphrases, addresses, and missing libraries."""
 
 import os
 import pty
@@ -79,7 +79,7 @@ except PublishError as error:
 """
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", program, str(tmp_path / "keys")]
-    # A session of its own, so that its terminal is the one below, from which getpass reads.
+    # Start a new session, so that its terminal is the one below, from which getpass reads.
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=CHILD_ENVIRONMENT, start_new_session=True
     ) as process:

@@ -1,4 +1,4 @@
-"""`appliance publish status`: channels, roles and when signatures expire."""
+"""Test `appliance publish status`: channels, roles, and when signatures expire."""
 
 import json
 from datetime import UTC, datetime, timedelta

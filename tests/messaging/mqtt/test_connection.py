@@ -1,4 +1,4 @@
-"""One connection to a real broker: what its events hold, and how it ends."""
+"""Test one connection to a real broker: its events, and how it ends."""
 
 import os
 import time
@@ -26,7 +26,7 @@ WILL = Outgoing("appliance/pi-test/availability", b"offline", 1, retain=True)
 
 @pytest.fixture
 def wake():
-    """The two ends of a pipe: what another thread wakes a waiting connection with."""
+    """Open a pipe with which another thread wakes a waiting connection."""
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -35,7 +35,7 @@ def wake():
 
 @pytest.fixture
 def connect(broker, wake):
-    """Opens connections, each driven until the broker has answered CONNECT."""
+    """Return a function that opens a connection and drives it until the broker has answered CONNECT."""
     opened = []
 
     def connect(to=broker, will=None, password=None, **settings):
@@ -51,7 +51,7 @@ def connect(broker, wake):
 
 
 def wait_for(connection, wake, kind):
-    """Drive a connection until it has an event of a kind; return the last one of these."""
+    """Drive a connection until it has an event of this class; return the last such event."""
 
     def come():
         connection.wait(wake[0], 0.05)
@@ -106,7 +106,7 @@ def test_message_arrives_as_it_was_sent(broker, connect, wake, protocol):
     received = wait_for(connection, wake, Received)
     assert (received.topic, received.payload) == (TOPIC, "\0 ½".encode())
     if protocol == "5":
-        # The retain flag of a live message arrives too.
+        # The retain flag of a live message is passed on too.
         assert (received.retained, received.response_topic, received.correlation) == (True, "answers", b"7")
     else:
         assert (received.retained, received.response_topic, received.correlation) == (False, None, None)
@@ -122,7 +122,7 @@ def test_will_is_published_only_without_a_farewell(broker, connect, farewell):
     with broker.observer() as observer:
         connection = connect(will=WILL)
         connection.close(farewell=farewell)
-        # The broker has noticed the end when another client of the same id is in.
+        # Once another client with the same id is connected, the broker has noticed the end.
         connect()
         observer.publish(TOPIC, "after")
         observer.wait_for(TOPIC)
@@ -158,7 +158,7 @@ def test_wait_ends_when_it_is_woken(connect, wake):
     began_s = time.monotonic()
     connection.wait(wake[0], 30.0)
     assert time.monotonic() - began_s < 15
-    assert os.read(wake[0], 1) == b"x"  # the byte is left to the caller
+    assert os.read(wake[0], 1) == b"x"  # the byte is left for the caller
 
 
 def test_frozen_broker_clogs_the_connection(broker, connect, wake):

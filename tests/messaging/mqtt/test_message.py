@@ -1,4 +1,4 @@
-"""MQTT messages and events as values."""
+"""Test MQTT messages and events as values."""
 
 import dataclasses
 from typing import get_args

@@ -1,4 +1,4 @@
-"""When the link connects, what it reports, and what resolves a condition; without a network, then over one."""
+"""Test when the link connects, what it reports, and what resolves a condition, without and with a network."""
 
 import socket
 import threading

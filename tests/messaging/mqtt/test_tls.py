@@ -1,4 +1,4 @@
-"""When TLS is used, what its context checks, and what a publisher reports if a file or certificate is unusable."""
+"""Test when TLS is used, what its context checks, and how unusable files and certificates are reported."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""How an offer is called, and which offers are the same."""
+"""Test the display name of an offer, and which offers are equal."""
 
 from hashlib import sha256
 

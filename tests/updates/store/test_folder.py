@@ -1,4 +1,4 @@
-"""The store's folder on disk: what is written as a whole, what is removed, and what never is."""
+"""Test the store's folder: what is written completely or not at all, what is removed, and what is kept."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ def bundle(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that the first change has created."""
+    """Return a folder that the first change has created."""
     folder = ModelFolder(tmp_path / "state/models", lock_wait_s=0.1)
     folder.path.parent.mkdir()
     with folder.lock():
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def outside(tmp_path):
-    """A folder with a file that does not belong to the store."""
+    """Make a folder with a file that does not belong to the store."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "diary.txt").write_text("mine")
@@ -103,7 +103,7 @@ def test_lock_of_a_process_that_ended_is_free(folder):
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     with pytest.raises(StoreError), folder.lock():
         pytest.fail("both were in")
-    os.close(descriptor)  # what the kernel does when a process ends
+    os.close(descriptor)  # as the kernel does when a process ends
     with folder.lock():
         pass
 
@@ -148,7 +148,7 @@ def test_damaged_state_is_empty_and_kept_when_set_aside(folder):
 
 
 def test_state_that_cannot_be_read_is_an_error(folder):
-    (folder.path / "state.json").mkdir()  # in its place, because root can read every file
+    (folder.path / "state.json").mkdir()  # instead of a file, because root can read every file
     with pytest.raises(StoreError, match=r"state\.json"):
         folder.read_state()
 
