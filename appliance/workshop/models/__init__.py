@@ -1,1 +1,1 @@
-"""Train the models that the project ships: today the bundled flowers labeler (scripts/train-bundled)."""
+"""Train the models that the project ships: currently, the bundled flowers model (scripts/train-bundled)."""

@@ -1,14 +1,14 @@
-"""Make varied copies of photographs: parts of them, turned a little, in other light."""
+"""Create varied copies of photographs: cropped, rotated slightly, and in different light."""
 
 import cv2
 import numpy as np
 
-# The side of stored copies; training cuts its own square out of them.
+# The side of the stored copies; training crops its own square from them.
 STORED_PX = 144
 
 
 def stretch(pixels: np.ndarray, side_px: int = STORED_PX) -> np.ndarray:
-    """Stretch the whole picture to a square, as the labeler does: bilinearly, without antialiasing.
+    """Stretch the whole picture to a square, as the labeler does: with bilinear interpolation and no antialiasing.
 
     Args:
         pixels: (height, width, 3) uint8.
@@ -21,12 +21,12 @@ def stretch(pixels: np.ndarray, side_px: int = STORED_PX) -> np.ndarray:
 
 
 def make_copy(pixels: np.ndarray, rng: np.random.Generator, least_area: float = 0.45) -> np.ndarray:
-    """Cut out a part of a picture, turn it a little and change its light.
+    """Crop a part of a picture, rotate it slightly, and change its light.
 
     Args:
         pixels: (height, width, 3) uint8 RGB.
-        rng: Decides on everything.
-        least_area: The least share of the picture's area that the part has.
+        rng: The source of all random choices.
+        least_area: The smallest share of the picture's area for the part.
 
     Returns:
         (STORED_PX, STORED_PX, 3) uint8 RGB.
@@ -37,7 +37,7 @@ def make_copy(pixels: np.ndarray, rng: np.random.Generator, least_area: float = 
     part_height = min(height, max(16, round(height * np.sqrt(area) / aspect)))
     x, y = int(rng.integers(width - part_width + 1)), int(rng.integers(height - part_height + 1))
     part = pixels[y : y + part_height, x : x + part_width]
-    # Large frames are shrunk without antialiasing too, so they come out rougher than these small photographs do.
+    # Frames are also shrunk without antialiasing; because they are larger, they become coarser than these photographs.
     interpolation = (cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_NEAREST)[rng.choice(3, p=(0.5, 0.25, 0.25))]
     small = np.asarray(cv2.resize(part, (STORED_PX, STORED_PX), interpolation=interpolation))
     if rng.random() < 0.4:
@@ -52,12 +52,12 @@ def make_copy(pixels: np.ndarray, rng: np.random.Generator, least_area: float = 
 
 
 def vary_light(pixels: np.ndarray, rng: np.random.Generator, hue: float = 6.0) -> np.ndarray:
-    """Change brightness, contrast, saturation and a little hue; make some pictures gray, blur others.
+    """Change brightness, contrast, saturation, and slightly the hue; convert some pictures to gray, and blur others.
 
     Args:
         pixels: (height, width, 3) uint8 RGB.
-        rng: Decides how much.
-        hue: The greatest change of hue, in OpenCV's steps of 2 degrees; 0 keeps the hue.
+        rng: The source of the random amounts.
+        hue: The largest change of hue, in OpenCV's steps of 2 degrees; 0 keeps the hue.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -76,13 +76,13 @@ def vary_light(pixels: np.ndarray, rng: np.random.Generator, hue: float = 6.0) -
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
-    """Convert pixel values of any dtype to uint8: clip to 0 to 255 and drop the fraction; same shape."""
+    """Convert pixel values of any dtype to uint8: clip to 0 to 255 and discard the fraction; same shape."""
     pixels: np.ndarray = np.clip(values, 0, 255).astype(np.uint8)
     return pixels
 
 
 def shift_hue(pixels: np.ndarray, steps: int) -> np.ndarray:
-    """Turn all hues of (height, width, 3) uint8 RGB by OpenCV's steps of 2 degrees."""
+    """Rotate all hues of (height, width, 3) uint8 RGB by a number of OpenCV's steps of 2 degrees."""
     hsv = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV))
     hsv[..., 0] = (hsv[..., 0].astype(np.int16) + steps) % 180
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))

@@ -1,4 +1,4 @@
-"""List the authors of the photographs that the bundled model learned flowers from, as CC-BY 2.0 requires."""
+"""List the authors of the flower photographs on which the bundled model was trained, as CC-BY 2.0 requires."""
 
 import csv
 

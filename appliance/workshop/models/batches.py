@@ -1,7 +1,7 @@
-"""Choose, cut, cover and mix the pictures of each training batch anew.
+"""Select, crop, cover, and mix the pictures of each training batch in a new way.
 
-Mixing is what keeps the network silent about subjects that it never saw: after 240,000 pictures with it, 2 of 18
-photographs of such subjects got a label; without it, 10.
+Mixing prevents the network from labeling subjects that are not in the training pictures: after 240,000 pictures, 2 of
+18 photographs of such subjects got a label with mixing, and 10 without.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from appliance.workshop.models.prepare import PictureSet
 
 BATCH = 64
 SHARES = {"flowers": 0.55, "clothing": 0.22, "sign_digits": 0.09, "patterns": 0.07, "scenes": 0.07}
-# The least side of a square, out of STORED_PX.
+# The smallest side of a square, out of STORED_PX.
 LEAST_SQUARE_PX = 104
 MIXED_UP, PATCHED, COVERED = 0.2, 0.2, 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Squares:
-    """The square of each stored picture that is shown.
+    """The square of each stored picture that is used for training.
 
     Attributes:
         corner: (n, 2) y and x in pixels of the stored picture.
@@ -40,8 +40,8 @@ class Mixture:
     """How much of the previous picture of the batch each picture contains.
 
     Attributes:
-        share: (n,) float32, of all pixels or of a patch.
-        patch: (n, 4) y, x, height, width in pixels; zeros if the share is of all pixels.
+        share: (n,) float32, the share in all pixels or the area of a patch.
+        patch: (n, 4) y, x, height, width in pixels; zeros if the share applies to all pixels.
     """
 
     share: np.ndarray
@@ -49,13 +49,13 @@ class Mixture:
 
 
 def plan_order(pictures: PictureSet, backgrounds: tuple[str, ...], count: int, rng: np.random.Generator) -> np.ndarray:
-    """Plan which picture is shown when: each group gets its share, and each picture of it is shown equally often.
+    """Plan the order of the pictures: each group gets its share, and each picture of a group is used equally often.
 
     Args:
         pictures: The stored pictures.
-        backgrounds: The sets of OTHER_SETS that are shown.
-        count: How many pictures are shown in all.
-        rng: Decides on the order.
+        backgrounds: The sets of OTHER_SETS that are used.
+        count: How many pictures are used in total.
+        rng: The source of the random order.
 
     Returns:
         (count,) indices of pictures.
@@ -73,7 +73,7 @@ def plan_order(pictures: PictureSet, backgrounds: tuple[str, ...], count: int, r
 
 
 def choose_squares(rng: np.random.Generator) -> Squares:
-    """Choose a square of each picture of a batch."""
+    """Choose a square in each picture of a batch."""
     side = rng.integers(LEAST_SQUARE_PX, STORED_PX + 1, BATCH)
     corner = rng.integers(0, (STORED_PX - side + 1)[:, None], (BATCH, 2))
     return Squares(corner, side, rng.random(BATCH) < 0.5)
@@ -82,7 +82,7 @@ def choose_squares(rng: np.random.Generator) -> Squares:
 def choose_mixture(rng: np.random.Generator, side_px: int) -> Mixture:
     """Choose mixup or CutMix for some pictures of a batch.
 
-    A picture between two pictures, or with a patch of another, has a target between theirs.
+    The target of a mixed picture is between the targets of the two pictures.
     """
     share, patch = np.zeros(BATCH, np.float32), np.zeros((BATCH, 4), np.int64)
     for index, chance in enumerate(rng.random(BATCH)):
@@ -99,14 +99,14 @@ def choose_mixture(rng: np.random.Generator, side_px: int) -> Mixture:
 def render_batch(
     pixels: np.ndarray, squares: Squares, mixture: Mixture, side_px: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Cut the squares out of stored pictures, in a little other light, some partly covered, some mixed.
+    """Crop the squares from stored pictures; change their light slightly, cover parts of some, and mix others.
 
     Args:
         pixels: (n, STORED_PX, STORED_PX, 3) uint8.
-        squares: What to cut out.
-        mixture: What to mix.
+        squares: The squares to crop.
+        mixture: The mixture to apply.
         side_px: The side of the result.
-        rng: Decides on covers and light.
+        rng: The source of the random covers and light.
 
     Returns:
         (n, side_px, side_px, 3) float32 from 0 to 255.
@@ -134,12 +134,12 @@ def render_batch(
 
 
 def compute_sampling_grid(squares: Squares, chosen: np.ndarray, positions: int) -> np.ndarray:
-    """Compute where the positions of a layer over the shown squares are in the stored pictures.
+    """Compute the positions of a layer over the used squares, in the coordinates of the stored pictures.
 
     Args:
-        squares: The shown squares.
-        chosen: (m,) indices of the pictures that are needed.
-        positions: Per side of the layer.
+        squares: The used squares.
+        chosen: (m,) indices of the required pictures.
+        positions: The number of positions per side of the layer.
 
     Returns:
         (m, positions, positions, 2) float32, x and y from −1 to 1, as torch's grid_sample expects.

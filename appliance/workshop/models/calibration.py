@@ -1,4 +1,4 @@
-"""Measure the range of values of each layer, which decides how int8 stores them."""
+"""Measure the range of values of each layer, which determines how int8 stores them."""
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ from appliance.workshop.models.quantization import ValueRange, compute_range
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not installed for type checks
 def measure_ranges(network: Network, pixels: np.ndarray) -> list[ValueRange]:
-    """Measure the values after each convolution and each addition, in the order in which the file has them.
+    """Measure the values after each convolution and each addition, in the order of the file.
 
     Args:
-        network: Trained.
+        network: The trained network.
         pixels: (n, side, side, 3) uint8.
     """
     ranges: list[ValueRange] = []

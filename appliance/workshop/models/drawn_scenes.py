@@ -1,4 +1,4 @@
-"""Draw scenes for training, because the bundled model must label what the demo's camera shows."""
+"""Draw scenes for training, because the bundled model must label the scenes of the demo's camera."""
 
 import numpy as np
 
@@ -8,17 +8,17 @@ from appliance.camera.scene.sprites import paste
 from appliance.workshop.models.augmentation import stretch
 from appliance.workshop.models.paths import LABELS
 
-# Cameras differ in size and aspect; each combination shrinks, and so roughens, the picture in another way.
+# Cameras differ in size and aspect ratio; each combination shrinks, and therefore coarsens, the picture differently.
 _SIZES_PX = ((640, 480), (320, 240), (480, 360), (640, 360), (360, 480), (400, 400))
 
 
 def draw_flower_scene(label: str, index: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a scene with a flower; in every sixth, a part of the flower is outside of the picture.
+    """Draw a scene with a flower; in every sixth scene, a part of the flower is outside the picture.
 
     Args:
         label: One of LABELS.
-        index: Of the scene.
-        rng: Decides on everything else.
+        index: The index of the scene.
+        rng: The source of all random choices.
 
     Returns:
         (STORED_PX, STORED_PX, 3) uint8 RGB.
@@ -28,7 +28,7 @@ def draw_flower_scene(label: str, index: int, rng: np.random.Generator) -> np.nd
 
 
 def draw_empty_scene(index: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a scene without a flower; every fourth shows only the edge of one.
+    """Draw a scene without a flower; every fourth scene shows only the edge of one.
 
     Returns:
         (STORED_PX, STORED_PX, 3) uint8 RGB.
@@ -46,7 +46,7 @@ def _choose_size(rng: np.random.Generator) -> tuple[int, int]:
 def _draw_partly(
     label: str, rng: np.random.Generator, size_px: tuple[int, int], shares: tuple[float, float]
 ) -> np.ndarray:
-    """Draw a flower of which only a share of the head, between the two given shares, is inside the picture."""
+    """Draw a flower whose head is only partly inside the picture, by a share between the two given ones."""
     frame, light = draw_background(rng, size_px)
     sprite, x, y = draw_subject(label, rng, size_px, light)
     inside_px = round(rng.uniform(*shares) * 2 * sprite.radius_px)

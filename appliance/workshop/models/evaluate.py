@@ -1,7 +1,7 @@
-"""Last stage: print every figure of the model card, next to those of the real AutoML export on the same pictures.
+"""Run the last stage: print every figure of the model card, next to that of the AutoML export on the same pictures.
 
-It needs only what the appliance itself needs, and runs the appliance's own code: bundle → labeler → filter → tracker.
-The pictures are all from val parts, from images/, or drawn from seeds that training never uses.
+This stage needs only the packages of the appliance, and runs its code: bundle → labeler → filter → tracker. All
+pictures are from val parts, from images/, or drawn with seeds that training never uses.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from appliance.workshop.models.scene_evaluation import print_scenes
 from appliance.workshop.models.scores import WITH_FLOWERS, EvaluationScores
 
 AUTOML = DATA / "models" / "automl_mlkit_android"
-# AutoML's export gets the lowest threshold, in hundredths, with this precision.
+# The AutoML export gets the lowest threshold, in hundredths, with this precision.
 AUTOML_PRECISION = 0.90
 
 
 @dataclass(frozen=True, slots=True)
 class UnseenRun:
-    """A bundle that was trained with only one set as background, for measuring what it does with the other one."""
+    """A bundle that was trained with only one set as background, to measure how it labels the other set."""
 
     background: str
     unseen: str
@@ -36,8 +36,8 @@ def print_evaluation(shipped: Path, seeds: Sequence[Path], unseen: Sequence[Unse
 
     Args:
         shipped: The bundle's folder.
-        seeds: Bundles of the same training with other seeds; empty if they were not trained here.
-        unseen: The runs that are not shipped.
+        seeds: The bundles of the same training with other seeds; empty if they were not trained here.
+        unseen: The runs that measure unseen backgrounds, which are not shipped.
     """
     ours, automl = Labeler(read_bundle(shipped)), Labeler(read_bundle(AUTOML))
     scores = EvaluationScores(ours)
@@ -77,7 +77,7 @@ def _print_comparison(ours: EvaluationScores, automl: EvaluationScores) -> None:
 
 
 def _print_costs(ours: Labeler, automl: Labeler, shipped: Path) -> None:
-    """Print row (4): size, time and memory."""
+    """Print row (4): size, time, and memory."""
     sizes = [f"{labeler.bundle.model_file.stat().st_size:,}" for labeler in (ours, automl)]
     _print_row("(4) size, bytes (1,300,000)", sizes)
     ours_ms, automl_ms = measure_invoke_ms(ours, automl)
@@ -92,7 +92,7 @@ def _print_costs(ours: Labeler, automl: Labeler, shipped: Path) -> None:
 
 
 def _print_details(scores: EvaluationScores) -> None:
-    """Print the result of each picture in images/ that matters, and of each kind of flower."""
+    """Print the result for each relevant picture in images/, and for each kind of flower."""
     threshold = scores.threshold
     print(f"\nlabeled in images/ without a flower: {', '.join(scores.list_labeled_images(threshold)) or 'none'}")
     for name in WITH_FLOWERS:
@@ -110,7 +110,7 @@ def _print_details(scores: EvaluationScores) -> None:
 
 
 def _print_seeds(seeds: Sequence[Path]) -> None:
-    """Print the figures of each seed at its own threshold, their mean and their spread."""
+    """Print the figures of each seed at its own threshold, their mean, and their spread."""
     rows = []
     for folder in seeds:
         scores = EvaluationScores(Labeler(read_bundle(folder)))

@@ -1,26 +1,26 @@
-"""Decide how much evidence of a flower a picture must have before it gets a label.
+"""Decide how much evidence of a flower a picture must have to get a label.
 
-With l the logits of the labels and b the background's, e = log Σ exp(l) − b is the evidence that there is any flower at
-all; acceptance = 1 / (1 + exp(2 · (bias − e))), score = softmax(l) · acceptance, and the background has 1 − acceptance.
-A softmax over all six would require as much of a rose that may be a tulip as of a picture that may be no flower. The
-bias is as high as precision on flowers val allows; how many pictures without flowers pass the gate is measured
-afterwards.
+Let l be the logits of the labels and b that of the background. e = log Σ exp(l) − b is the evidence that the picture
+shows any flower; acceptance = 1 / (1 + exp(2 · (bias − e))), score = softmax(l) · acceptance, and the score of the
+background is 1 − acceptance. A softmax over all six would treat doubt between two flowers like doubt whether there is a
+flower at all. The bias is the highest one for which the precision on flowers val is sufficient; how many pictures
+without flowers pass the gate is measured afterward.
 """
 
 import numpy as np
 
 BIASES = tuple(step / 10 for step in range(31))
-# The threshold is the highest, in hundredths, with at least this recall on flowers val; its precision must be at least
-# LEAST_PRECISION.
+# The threshold is the highest one, in hundredths, with at least this recall on flowers val; its precision must be at
+# least LEAST_PRECISION.
 THRESHOLD_RECALL, LEAST_PRECISION = 0.78, 0.92
 
 
 def compute_scores(logits: np.ndarray, bias: float) -> np.ndarray:
-    """Compute the scores of logits.
+    """Compute the scores from logits.
 
     Args:
-        logits: (n, labels + 1), the background's last.
-        bias: The evidence at which the gate is half open.
+        logits: (n, labels + 1), with the background's last.
+        bias: The evidence at which the acceptance is 0.5.
 
     Returns:
         (n, labels + 1) float64; each row adds up to 1.
@@ -35,7 +35,7 @@ def compute_scores(logits: np.ndarray, bias: float) -> np.ndarray:
 
 
 def quantize_scores(scores: np.ndarray) -> np.ndarray:
-    """Round scores (n, labels + 1) as the bundle does, to steps of 1/256, and drop the background's."""
+    """Round scores (n, labels + 1) to steps of 1/256, as the bundle does, and remove the background's."""
     return np.round(scores[:, :-1] * 256) / 256
 
 
@@ -57,10 +57,10 @@ def compute_precision(scores: np.ndarray, truth: np.ndarray, threshold: float) -
 
 
 def choose_bias(logits: np.ndarray, truth: np.ndarray) -> float:
-    """Choose the highest of BIASES whose threshold has at least LEAST_PRECISION; 0 if none has.
+    """Choose the highest of BIASES whose threshold has at least LEAST_PRECISION; 0 if there is none.
 
     Args:
-        logits: (n, labels + 1), the background's last.
+        logits: (n, labels + 1), with the background's last.
         truth: (n,) indices of the labels.
     """
     fitting = [0.0]

@@ -1,7 +1,7 @@
-"""Fourth stage: turn trained weights into a bundle.
+"""Run the fourth stage: convert trained weights into a bundle.
 
-The picture is the input as plain uint8 bytes, and the scores are uint8, as with AutoML's export. In between,
-convolutions are int8; the pooled features, the small head and the evidence gate are float32.
+The input is the picture as plain uint8 bytes, and the output is uint8 scores, as in AutoML's export. In between, the
+convolutions are int8; the pooled features, the small head, and the evidence gate are float32.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ CALIBRATED_ON = 384
 
 
 def export_run(name: str, folder: Path) -> None:
-    """Write the bundle of the weights in <name>.pt to a folder; bias and threshold are chosen on flowers val."""
+    """Write the bundle of the weights in <name>.pt to a folder; choose bias and threshold on flowers val."""
     network = Network().eval()
     network.load_state_dict(torch.load(WORK / f"{name}.pt"))
     pictures = load_pictures()
@@ -43,7 +43,7 @@ def export_run(name: str, folder: Path) -> None:
 
 
 def _compute_val_logits(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Run a model without gate on flowers val; return logits (n, labels + 1) and the labels' indices (n,)."""
+    """Run a model without a gate on flowers val; return logits (n, labels + 1) and label indices (n,)."""
     model = LoadedModel(content, "logits", "litert", 1)
     logits, truth = [], []
     for photograph in read_photographs("flowers", "val"):
@@ -55,7 +55,7 @@ def _compute_val_logits(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_bundle(model: bytes, folder: Path, threshold: float) -> None:
-    """Write a bundle in AutoML's form: model.tflite, dict.txt, manifest.json."""
+    """Write a bundle in AutoML's format: model.tflite, dict.txt, manifest.json."""
     labels = "".join(f"{label}\n" for label in (*LABELS, BACKGROUND)).encode()
     manifest = {
         "modelType": "IMAGE_LABELING",

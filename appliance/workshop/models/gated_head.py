@@ -1,4 +1,4 @@
-"""Append the bundled model's head to a graph: pooled features → logits → scores of evidence_gate, all float32."""
+"""Append the bundled model's head to a graph: pooled features → logits → scores (see evidence_gate), all float32."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -7,19 +7,19 @@ from appliance.workshop.training.tflite_graph import Graph, Op
 
 
 def add_gated_head(graph: Graph, pooled: int, weights: np.ndarray, offsets: np.ndarray, bias: float) -> int:
-    """Append logits, softmax and the evidence gate.
+    """Append logits, softmax, and the evidence gate.
 
-    With p the share that the softmax over all gives to the labels, acceptance = p² / (p² + ((1 − p) · exp(bias))²).
+    If p is the share of the labels in a softmax over all outputs, acceptance = p² / (p² + ((1 − p) · exp(bias))²).
 
     Args:
         graph: The graph.
-        pooled: Its tensor of pooled features.
-        weights: (labels + 1, features), the background's last.
+        pooled: The graph's tensor of pooled features.
+        weights: (labels + 1, features), with the background's last.
         offsets: (labels + 1,).
-        bias: The evidence at which the gate is half open.
+        bias: The evidence at which the acceptance is 0.5.
 
     Returns:
-        The tensor of scores, (1, labels + 1), the background's last.
+        The tensor of scores, (1, labels + 1), with the background's last.
     """
     count = len(offsets)
     logits = add_dense(graph, pooled, weights, offsets, "logits")
@@ -27,7 +27,7 @@ def add_gated_head(graph: Graph, pooled: int, weights: np.ndarray, offsets: np.n
     is_label = np.array([[1.0] * (count - 1) + [0.0]])
     flower = add_dense(graph, all_shares, is_label, np.zeros(1), "flower")
     other = add_dense(graph, all_shares, (1 - is_label) * np.exp(bias), np.zeros(1), "other")
-    # One of the two is at least a half, so their sum is never 0.
+    # One of the two is at least 0.5, so their sum is never 0.
     evidence = graph.add(Op.MUL, [flower, flower], (1, 1), "evidence", schema.MulOptionsT())
     against = graph.add(Op.MUL, [other, other], (1, 1), "against", schema.MulOptionsT())
     total = graph.add(Op.ADD, [evidence, against], (1, 1), "total", schema.AddOptionsT())

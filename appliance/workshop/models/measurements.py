@@ -1,4 +1,4 @@
-"""Measure time and memory of labelers."""
+"""Measure the time and memory that labelers take."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +13,7 @@ _GRAY = np.full((480, 640, 3), 127, np.uint8)
 
 
 def measure_invoke_ms(first: Labeler, second: Labeler, blocks: int = 10, rounds: int = 30) -> tuple[float, float]:
-    """Measure the median duration of invoke() of two labelers, in turns, so that the same load affects both."""
+    """Measure the median duration of invoke() of two labelers alternately, so that the same load affects both."""
     durations: tuple[list[float], list[float]] = ([], [])
     for labeler in (first, second):
         labeler.prepare(_GRAY)

@@ -1,7 +1,7 @@
-"""Make pictures without a flower from photographs: the colors or the texture stay, the subject does not.
+"""Create pictures without a flower from photographs: keep the colors or the texture, and remove the subject.
 
-Tiles in another order, the same frequencies with other phases, photographs without flowers in any color. The network
-learns not to label them. All results are (STORED_PX, STORED_PX, 3) uint8 RGB.
+These are tiles in a different order, the same frequencies with different phases, and photographs without flowers in any
+color. The network is trained not to label them. All results are (STORED_PX, STORED_PX, 3) uint8 RGB.
 """
 
 import cv2
@@ -12,27 +12,27 @@ from appliance.workshop.models.patterns import blur, draw_blob
 
 
 def shuffle_tiles(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cut a stored picture into tiles and put them together in another order, some of them turned.
+    """Cut a stored picture into tiles and reassemble them in a different order, some of them rotated.
 
     Args:
         pixels: (STORED_PX, STORED_PX, 3) uint8.
-        rng: Decides on everything.
+        rng: The source of all random choices.
     """
     count = int(rng.choice((6, 8, 9, 12)))
     side_px = STORED_PX // count
     tiles = pixels.reshape(count, side_px, count, side_px, 3).swapaxes(1, 2).reshape(-1, side_px, side_px, 3)
     tiles = np.stack([np.rot90(tile, int(rng.integers(4))) for tile in tiles[rng.permutation(len(tiles))]])
     joined = tiles.reshape(count, count, side_px, side_px, 3).swapaxes(1, 2).reshape(STORED_PX, STORED_PX, 3)
-    # Without sharp edges between tiles, the network cannot recognize these pictures by them.
+    # Avoid sharp edges between tiles, so that the network cannot recognize these pictures by the edges.
     return blur(joined, rng.uniform(0.6, 1.6)) if rng.random() < 0.6 else joined
 
 
 def randomize_phases(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Keep the frequencies and colors of a stored picture and replace the phases: texture without any object.
+    """Keep the frequencies and colors of a stored picture and replace the phases, which leaves texture without objects.
 
     Args:
         pixels: (STORED_PX, STORED_PX, 3) uint8.
-        rng: Decides on the phases.
+        rng: The source of the random phases.
     """
     values = pixels.astype(np.float32)
     phases = np.angle(np.fft.fft2(rng.standard_normal((STORED_PX, STORED_PX))))[:, :, None]
@@ -41,7 +41,7 @@ def randomize_phases(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def recolor(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Show a part of a photograph in any hue and orientation, so that a flower's colors alone make no flower."""
+    """Crop a part of a photograph, in any hue and orientation, so that colors alone do not indicate a flower."""
     part = make_copy(pixels, rng, 0.15)
     hsv = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2HSV))
     hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(rng.integers(180))) % 180
@@ -51,16 +51,16 @@ def recolor(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_collage(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put a piece of one photograph, with a soft edge, on a part of another; both in any hue."""
+    """Paste a piece of one photograph, with a soft edge, onto a part of another, both in any hue."""
     mask = draw_blob(rng, rng.uniform(0.2, 0.45) * STORED_PX)
     mask = blur(mask, rng.uniform(0.8, 3))[:, :, None]
     return to_bytes(recolor(first, rng) * mask + recolor(second, rng) * (1 - mask))
 
 
 def paste_before_garden(subject: np.ndarray, garden: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put a round or ragged piece of a photograph without flowers in front of a garden out of focus.
+    """Paste a round or ragged piece of a photograph without flowers onto an out-of-focus garden.
 
-    So neither a blurred green background nor a single object in the middle makes a flower.
+    This prevents a blurred green background or a single object in the middle from indicating a flower.
     """
     background = blur(make_copy(garden, rng), rng.uniform(9, 22))
     mask = np.zeros((STORED_PX, STORED_PX), np.float32)

@@ -1,7 +1,7 @@
-"""Define the network that is trained: small and residual, of plain 3×3 convolutions and ReLU, started at random.
+"""Define the network: small and residual, with plain 3×3 convolutions and ReLU, and random initial weights.
 
-Convolutions of stride 2 pad only the end, as TFLite's SAME does for an even side, so the trained network is exactly the
-exported one. Dense convolutions suit the kernels of XNNPACK better than depthwise ones at this size.
+Convolutions with stride 2 pad only at the end, as TFLite's SAME does for an even side, so the trained network is
+exactly the exported one. At this size, dense convolutions suit XNNPACK's kernels better than depthwise ones.
 """
 
 import torch
@@ -16,7 +16,7 @@ FEATURES = 256
 
 
 class Convolution(nn.Module):  # type: ignore[misc]  # torch is not installed for type checks
-    """A convolution with batch normalization, of stride 1 or 2, without an activation."""
+    """A convolution with batch normalization and stride 1 or 2, without an activation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, size: int = 3) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Convolution(nn.Module):  # type: ignore[misc]  # torch is not installed fo
 
 
 class Residual(nn.Module):  # type: ignore[misc]  # torch is not installed for type checks
-    """Two convolutions whose result is added to their input."""
+    """Two convolutions, whose result is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Residual(nn.Module):  # type: ignore[misc]  # torch is not installed for t
 class Network(nn.Module):  # type: ignore[misc]  # torch is not installed for type checks
     """(n, 3, side, side) of (byte − 128) / 128 → logits of the labels and the background.
 
-    During training it also guesses the teachers' features; those parts are not exported.
+    During training, the network also predicts the teachers' features; those parts are not exported.
     """
 
     # The output of this part of the body is compared with the teacher's middle layer.
@@ -69,11 +69,11 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not installed for ty
         self.guess_middle = nn.Conv2d(64, MIDDLE, 1)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Compute logits and guesses.
+        """Compute logits and predicted features.
 
         Returns:
-            Logits (n, labels + 1); the guesses of the pooled features (n, EMBEDDING), of the last layer
-            (n, LAST, h, w) and of the middle one (n, MIDDLE, 2 h, 2 w).
+            Logits (n, labels + 1); the predicted pooled features (n, EMBEDDING), last layer (n, LAST, h, w), and middle
+            layer (n, MIDDLE, 2 h, 2 w).
         """
         for index, part in enumerate(self.body):
             signal = part(signal) if isinstance(part, Residual) else F.relu(part(signal))

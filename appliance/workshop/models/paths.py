@@ -1,11 +1,11 @@
-"""Define the folders of training, and the names that all stages share."""
+"""Define the folders for training and the names that all stages use."""
 
 import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLE = ROOT / "appliance" / "bundled"
-# What one stage hands to the next: pictures, the teachers' features and trained weights, about 6 GB.
+# The files that one stage writes for the next: pictures, the teachers' features, and trained weights, about 6 GB.
 WORK = Path(os.environ.get("BUNDLED_WORK", ROOT / "build" / "bundled"))
 CHOSEN = WORK / "chosen"
 DATA = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
@@ -23,4 +23,4 @@ the data is read from {DATA} (set APPLIANCE_TEST_DATA to the folder that contain
   images/: pictures of the samples of Coral, ML Kit and TFLite Support, Apache-2.0, for evaluation only
   models/: the teachers mobilenet_v1_1.0_224_quant_embedding_extractor.tflite and
     tf2_mobilenet_v2_1.0_224_ptq.tflite, and the real AutoML export
-each set as <label>/<file>.jpg in a zip of its own, the short side 256 pixels"""
+each set is a separate zip with <label>/<file>.jpg, whose short side is 256 pixels"""

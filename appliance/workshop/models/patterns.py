@@ -1,6 +1,6 @@
-"""Draw pictures of nothing in particular: noise, waves, bars, heaps of discs and slabs.
+"""Draw abstract pictures: noise, waves, bars, and piles of discs and slabs.
 
-The network learns not to label such pictures. All are (STORED_PX, STORED_PX, 3) uint8 RGB.
+The network is trained not to label such pictures. All are (STORED_PX, STORED_PX, 3) uint8 RGB.
 """
 
 import cv2
@@ -8,7 +8,7 @@ import numpy as np
 
 from appliance.workshop.models.augmentation import STORED_PX, to_bytes
 
-# Skin, fur, bread, wood, cloth, sky, leaves, stone, dark and bright, and a few colors that flowers have too.
+# The colors of skin, fur, bread, wood, cloth, sky, leaves, and stone, dark and bright ones, and a few of flowers.
 _COLORS = (
     *((214, 170, 140), (150, 104, 72), (196, 140, 70), (110, 80, 56), (230, 214, 190), (120, 160, 210), (86, 120, 60)),
     *((140, 140, 140), (40, 38, 40), (240, 240, 236), (190, 40, 40), (220, 180, 60), (90, 60, 110), (170, 190, 170)),
@@ -21,7 +21,7 @@ def draw_pattern(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_blob(rng: np.random.Generator, radius_px: float) -> np.ndarray:
-    """Draw an ellipse, a turned rectangle or a polygon as a mask.
+    """Draw an ellipse, a rotated rectangle, or a polygon as a mask.
 
     Returns:
         (STORED_PX, STORED_PX) float32, 1 inside and 0 outside.
@@ -48,7 +48,7 @@ def blur(mask: np.ndarray, sigma_px: float) -> np.ndarray:
 
 
 def _choose_color(rng: np.random.Generator) -> np.ndarray:
-    """Choose any color; those of skin, fur, bread, sky and leaves more often than uniform chance would."""
+    """Choose a random color, with a preference for those of skin, fur, bread, sky, and leaves."""
     if rng.random() < 0.4:
         return rng.uniform(0, 255, 3)
     base = np.array(_COLORS[int(rng.integers(len(_COLORS)))], float)
@@ -56,7 +56,7 @@ def _choose_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def _draw_noise(rng: np.random.Generator, octaves: int, channels: int = 1) -> np.ndarray:
-    """Draw value noise: several fields of random values, each finer and fainter than the one before.
+    """Draw value noise: several fields of random values, each finer and fainter than the previous one.
 
     Returns:
         (STORED_PX, STORED_PX, channels) float32 from 0 to 1.

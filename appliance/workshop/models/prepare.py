@@ -1,7 +1,7 @@
-"""First stage: augment the photographs, draw the rest, and store all pictures as one array in the work folder.
+"""Run the first stage: augment the photographs, draw the rest, and store all pictures in one array in the work folder.
 
-Each picture has a label (an index of LABELS; the background's is one more), a group, the number of the photograph it
-was made from (copies of one photograph stay together when the teachers are cross-fitted), and whether it is the whole
+Each picture has a label (an index of LABELS; the background's is one more), a group, the number of its original
+photograph (so that copies of one photograph stay together in cross-fitting), and a flag whether it is the whole
 photograph, unchanged.
 """
 
@@ -45,7 +45,7 @@ class PreparedPicture:
         label: An index of LABELS, or BACKGROUND_INDEX.
         group: One of GROUPS.
         photograph: The number of the photograph, or NO_PHOTOGRAPH.
-        is_whole: Whether it is the whole photograph, only stretched.
+        is_whole: Whether it is the whole photograph and was only stretched.
     """
 
     pixels: np.ndarray
@@ -60,7 +60,7 @@ class PictureSet:
     """The stored pictures.
 
     Attributes:
-        pixels: (n, STORED_PX, STORED_PX, 3) uint8, read from the disk when it is used.
+        pixels: (n, STORED_PX, STORED_PX, 3) uint8, read from disk on use.
         label: (n,) as in PreparedPicture.
         group: (n,) indices of GROUPS.
         photograph: (n,) as in PreparedPicture.
@@ -80,7 +80,7 @@ class PictureSet:
 
 
 def load_pictures() -> PictureSet:
-    """Load what prepare_pictures() wrote; the pixels stay on the disk until they are read."""
+    """Load the files that prepare_pictures() wrote; the pixels are read from disk on use."""
     facts = np.load(WORK / "facts.npz")
     pixels = np.load(WORK / "pixels.npy", mmap_mode="r")
     return PictureSet(pixels, facts["label"], facts["group"], facts["photo"], facts["whole"])
@@ -93,7 +93,7 @@ def prepare_pictures() -> None:
         SystemExit: The data is missing; the message lists what is needed.
     """
     if not (DATA / "flowers" / "flowers_train.zip").is_file():
-        raise SystemExit(f"there is no data to train on; {REQUIRED_DATA}")
+        raise SystemExit(f"there is no data for training; {REQUIRED_DATA}")
     WORK.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
     pictures = [*_make_from_photographs(rng), *_draw_pictures(rng), *_make_pasted(rng)]
@@ -135,7 +135,7 @@ def _destroy_flowers(flowers: list[np.ndarray], rng: np.random.Generator) -> Ite
 
 
 def _vary_others(name: str, originals: list[np.ndarray], rng: np.random.Generator) -> Iterator[PreparedPicture]:
-    """Yield photographs of a set without flowers in other colors, and mixed with each other."""
+    """Yield photographs of a set without flowers, with changed colors and mixed with each other."""
     for index in rng.choice(len(originals), RECOLORED[name]):
         yield PreparedPicture(recolor(originals[index], rng), BACKGROUND_INDEX, name)
     for first, second in rng.choice(len(originals), (COLLAGES[name], 2)):

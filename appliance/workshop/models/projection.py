@@ -1,4 +1,4 @@
-"""Project features onto their principal directions."""
+"""Project features onto their principal components."""
 
 from dataclasses import dataclass
 
@@ -24,15 +24,15 @@ class Projection:
 
 
 def fit_projection(values: np.ndarray, count: int) -> Projection:
-    """Fit a projection onto the first principal directions, scaled so that the results vary by 1 on average.
+    """Fit a projection onto the first principal components, scaled so that the average variance of the results is 1.
 
     Args:
         values: (…, features).
-        count: The number of directions.
+        count: The number of components.
     """
     flat = values.reshape(-1, values.shape[-1]).astype(np.float32)
     mean = flat.mean(axis=0)
     variance, axes = np.linalg.eigh(np.cov(flat - mean, rowvar=False))
-    # Not whitened completely: the first directions matter more, but by less than their variance suggests.
+    # Do not whiten completely: the first components matter more than the others, but less than their variance suggests.
     axes = axes[:, : -count - 1 : -1] / np.sqrt(np.sqrt(variance[: -count - 1 : -1]))
     return Projection(mean, (axes / ((flat - mean) @ axes).std()).astype(np.float32))

@@ -7,39 +7,39 @@ import numpy as np
 from appliance.workshop.training.tflite_graph import TensorFormat
 
 _INT8 = np.dtype(np.int8)
-# Values beyond this share of all are clipped.
+# This share of the values is clipped.
 KEPT_SHARE = 0.9999
 _MAX_VALUES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """The least and the greatest value that a tensor must store; the least is at most 0."""
+    """The lowest and the highest value that a tensor must store; the lowest is at most 0."""
 
     least: float
     greatest: float
 
 
 def compute_range(values: np.ndarray) -> ValueRange:
-    """Compute the range of (n,) values without the outermost ones."""
+    """Compute the range of (n,) values without the most extreme ones."""
     sample = values[:: max(1, len(values) // _MAX_VALUES)]
     least, greatest = np.quantile(sample, (1 - KEPT_SHARE, KEPT_SHARE))
     return ValueRange(min(0.0, float(least)), float(greatest))
 
 
 def choose_int8_format(span: ValueRange) -> TensorFormat:
-    """Choose scale and zero point of int8 for a range of values that includes 0."""
+    """Choose the scale and zero point of int8 for a range of values that includes 0."""
     scale = max(span.greatest - span.least, 1e-6) / 255
     return TensorFormat(_INT8, scale, int(np.clip(round(-128 - span.least / scale), -128, 127)))
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedConvolution:
-    """A convolution in its stored form; value = stored · scale of its output channel.
+    """A quantized convolution; value = stored · scale of its output channel.
 
     Attributes:
         weights: (outputs, height, width, inputs) int8.
-        scales: (outputs,), of the weights.
+        scales: (outputs,), the scales of the weights.
         bias: (outputs,) int32.
         bias_scales: (outputs,) float32.
     """
@@ -56,7 +56,7 @@ def quantize_convolution(weights: np.ndarray, bias: np.ndarray, scale: float) ->
     Args:
         weights: (outputs, height, width, inputs) float32.
         bias: (outputs,) float32.
-        scale: Of the convolution's input.
+        scale: The scale of the convolution's input.
     """
     scales = np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), 1e-8) / 127
     whole = np.round(weights / scales[:, None, None, None]).astype(np.int8)

@@ -1,23 +1,23 @@
-"""List the training runs: three seeds, one of which is shipped, and two that measure the unseen."""
+"""List the training runs: three seeds, one of which is shipped, and two that measure unseen backgrounds."""
 
 from dataclasses import dataclass
 
 from appliance.workshop.models.paths import OTHER_SETS
 
 SEEDS = (1, 2, 3)
-# Pictures per run; fewer in the two runs that only measure how a model treats subjects that it has not seen.
+# The pictures per run; the two runs that only measure how a model labels subjects outside its training use fewer.
 SAMPLES, SAMPLES_UNSHIPPED = 1_000_000, 700_000
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One training of the network.
+    """One training run of the network.
 
     Attributes:
-        name: The file name of the weights, without its ending.
-        seed: Of the start values and of the order of pictures.
-        samples: The number of pictures shown, repetitions included.
-        backgrounds: The sets that are shown as pictures without flowers.
+        name: The file name of the weights, without its suffix.
+        seed: The seed of the initial weights and of the order of pictures.
+        samples: The number of pictures used, including repetitions.
+        backgrounds: The sets that are used as pictures without flowers.
     """
 
     name: str
@@ -27,7 +27,7 @@ class TrainingRun:
 
     @property
     def is_shippable(self) -> bool:
-        """Whether the run is one of the seeds that the bundled model is chosen from."""
+        """Whether the run is one of the seeds from which the bundled model is chosen."""
         return self.backgrounds == OTHER_SETS
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a labeler on drawn scenes: single ones, and whole runs of the scene camera against its ground truth."""
+"""Evaluate a labeler on individual drawn scenes, and on runs of the scene camera with known ground truth."""
 
 from dataclasses import dataclass
 from itertools import count, islice
@@ -20,7 +20,7 @@ _SCENES_SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class EventCounts:
-    """How many events of a scene camera were right, missed and wrong."""
+    """How many events of a scene camera were right, missed, and wrong."""
 
     right: int
     missed: int
@@ -31,7 +31,7 @@ class EventCounts:
 
 
 def print_scenes(labeler: Labeler) -> None:
-    """Print how drawn scenes are labeled, and how the events of scene cameras compare with what they showed."""
+    """Print how drawn scenes are labeled, and how the events of scene cameras compare with the ground truth."""
     labels = LabelFilter(labeler.bundle, LabelerSettings())
     rng = np.random.default_rng(_SCENES_SEED)
     shares = []
@@ -50,10 +50,10 @@ def print_scenes(labeler: Labeler) -> None:
 
 
 def make_plain_frames() -> list[np.ndarray]:
-    """Make frames of a camera that is covered, broken or being tested.
+    """Create frames like those of a camera that is covered, broken, or showing a test pattern.
 
     Returns:
-        Black, gray, white, noise and color bars; (height, width, 3) uint8 in the size of the scenes.
+        Black, gray, white, noise, and color bars; (height, width, 3) uint8 in the size of the scenes.
     """
     width, height = DEFAULT_SIZE_PX
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
@@ -64,7 +64,7 @@ def make_plain_frames() -> list[np.ndarray]:
 
 
 def run_scene_camera(labeler: Labeler, labels: LabelFilter, seed: int) -> EventCounts:
-    """Run a scene camera and compare the events with what it showed."""
+    """Run a scene camera and compare the events with the ground truth."""
     camera = SceneCamera(CameraSettings(source="scene", fps=FPS), seed=seed)
     numbers = count()
     tracker = Tracker(labeler.labels, EventSettings(), lambda: str(next(numbers)))
@@ -77,14 +77,14 @@ def run_scene_camera(labeler: Labeler, labels: LabelFilter, seed: int) -> EventC
 
 
 def compare_events(started: list[tuple[str, float]], seed: int) -> EventCounts:
-    """Compare started events with the appearances of a scene camera.
+    """Compare the started events with the flowers that a scene camera showed.
 
     Args:
-        started: Label and time in seconds of each event.
-        seed: Of the scene camera.
+        started: The label and time in seconds of each event.
+        seed: The seed of the scene camera.
 
     Returns:
-        The counts; an event after the last flower that was completely shown counts as nothing.
+        The counts; events after the last flower that was completely shown are not counted.
     """
     shown = [entry for entry in islice(generate_appearances(seed), 100) if entry.label and entry.leaves_s <= DURATION_S]
     expected = [(entry.label, entry.begins_s, entry.ends_s) for entry in shown]

@@ -1,4 +1,4 @@
-"""Score all pictures of the evaluation with one labeler."""
+"""Score all pictures for the evaluation with one labeler."""
 
 import numpy as np
 
@@ -23,14 +23,14 @@ WITH_FLOWERS = (
 class EvaluationScores:
     """The scores that one labeler gives to all pictures.
 
-    The labels of another model, such as AutoML's export without a background, are put into the order of LABELS.
+    The labels of other models, such as AutoML's export, which has no background label, are reordered like LABELS.
 
     Attributes:
         labeler: The labeler.
         truth: (n,) the label of each picture of flowers val, as an index of LABELS.
         flowers: (n, 5) scores of flowers val.
-        others: By set without flowers, (m, 5) scores of its val part.
-        images: By file name, (5,) scores of a picture of images/.
+        others: Set without flowers → (m, 5) scores of its val part.
+        images: File name → (5,) scores of a picture in images/.
     """
 
     def __init__(self, labeler: Labeler) -> None:
@@ -54,18 +54,18 @@ class EvaluationScores:
 
     @property
     def threshold(self) -> float:
-        """The threshold that the labeler's bundle recommends.
+        """The threshold in the labeler's bundle.
 
         Raises:
-            BundleError: It recommends none.
+            BundleError: The bundle has none.
         """
         threshold = self.labeler.bundle.confidence_threshold
         if threshold is None:
-            raise BundleError(f"{self.labeler.identity.name} recommends no confidenceThreshold; export it again")
+            raise BundleError(f"{self.labeler.identity.name} has no confidenceThreshold; export it again")
         return threshold
 
     def measure_top_1(self) -> float:
-        """Measure the share of flowers val whose label has the greatest of the five scores."""
+        """Measure the share of flowers val whose label has the highest of the five scores."""
         return float((self.flowers.argmax(axis=1) == self.truth).mean())
 
     def measure_recall(self, threshold: float) -> float:
@@ -81,7 +81,7 @@ class EvaluationScores:
         return float((self.others[name] >= threshold).any(axis=1).mean())
 
     def list_labeled_images(self, threshold: float) -> list[str]:
-        """List the pictures without flowers in images/ that get a label, with label and score."""
+        """List the pictures without flowers in images/ that get a label, with the label and score."""
         return [
             f"{name} ({LABELS[int(scores.argmax())]} {scores.max():.2f})"
             for name, scores in self.images.items()

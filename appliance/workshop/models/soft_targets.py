@@ -1,14 +1,14 @@
-"""Second stage, second half: compute soft targets from the teachers' features.
+"""Run the second half of the second stage: compute soft targets from the teachers' features.
 
-A softmax head on the teachers' pooled features, sqrt(max(x, 0)), is fitted on the training photographs of flowers and
-cross-fitted: the target of a photograph and its copies comes from a fit that has not seen that photograph, so that its
-doubts are real.
+A softmax head is fitted to the teachers' pooled features, sqrt(max(x, 0)), of the training photographs of flowers. It
+is cross-fitted: the target of a photograph and its copies comes from a fit without that photograph, so that its
+uncertainty is realistic.
 
 The distance from the flowers is measured in the same features: m and U are the mean and the first principal components
-of the training flowers' x; d = |x − m|² − |Uᵀ(x − m)|² is the part of x outside of their space. In a teacher's features
-d is large for other subjects, also for those that were never shown. In the small network's features it is not (see the
-model card): a gate on d would close for unseen flowers as soon as for a burger. So d goes into the targets, not into
-the network.
+of the training flowers' x; d = |x − m|² − |Uᵀ(x − m)|² is the part of x outside their subspace. In a teacher's
+features, d is large for other subjects, even for those outside its training. In the small network's features it is not
+(see the model card): a gate on d would reject unseen flowers as readily as a burger. Therefore d is used in the
+targets, not in the network.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ COMPONENTS, QUANTILE = 64, 0.95
 def write_soft_targets() -> None:
     """Write targets.npz.
 
-    It has the targets, (n, labels + 1) float32 probabilities, and the pooled features that the network learns to guess,
-    (n, EMBEDDING) float32, roughly standardized, NaN for pictures that the teachers did not see.
+    The file contains the targets, (n, labels + 1) float32 probabilities, and the pooled features that the network is
+    trained to predict, (n, EMBEDDING) float32, roughly standardized, NaN for pictures without teachers' features.
     """
     pictures, features = load_pictures(), np.load(WORK / "features.npy").astype(np.float32)
     projection = fit_projection(features[pictures.whole], EMBEDDING)
@@ -41,15 +41,15 @@ def fit_subspace(values: np.ndarray) -> PrincipalSubspace:
     mean = values.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov(values - mean, rowvar=False))
     axes = axes[:, : -COMPONENTS - 1 : -1]
-    # Both signs of an axis are right; one is chosen, so that the bytes come out the same.
+    # Both signs of an axis are correct; choose one, so that the bytes are reproducible.
     return PrincipalSubspace(mean, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(COMPONENTS)]))
 
 
 def compute_targets(features: np.ndarray, pictures: PictureSet) -> np.ndarray:
     """Compute the target of each picture.
 
-    The teachers decide on photographs of flowers only; all other pictures keep their label. A copy that shows little of
-    its flower is far from what whole photographs of flowers are like; its target moves to the background.
+    The teachers affect only photographs of flowers; all other pictures keep their label. The features of a copy that
+    shows little of its flower are far from those of whole photographs, so its target moves to the background.
 
     Args:
         features: (n, features) float32, the teachers' pooled features.
@@ -81,7 +81,7 @@ def compute_targets(features: np.ndarray, pictures: PictureSet) -> np.ndarray:
 
 
 def _measure_accuracy(features: np.ndarray, pictures: PictureSet, fold: np.ndarray, strength: float) -> float:
-    """Measure the accuracy on the first fold of a head that was fitted on the others."""
+    """Measure the accuracy on the first fold of a head that was fitted to the others."""
     fitted, held_out = pictures.whole & (fold > 0), pictures.whole & (fold == 0)
     head = _fit_head(features[fitted], pictures.label[fitted], strength)
     return float(head.score(features[held_out], pictures.label[held_out]))

@@ -1,12 +1,12 @@
-"""Run the stages of training, one after the other or a single one.
+"""Run all stages of training, or a single one.
 
     scripts/train-bundled               all stages
     scripts/train-bundled STAGE         one of prepare, teach, train, export, evaluate, ship
 
 prepare augments the photographs and draws the rest; teach records the features of two larger models and computes soft
-targets; train trains three seeds, and two more runs that measure what the model does with unseen subjects; export
-writes their bundles and chooses one; evaluate prints every figure and needs only the appliance's own environment; ship,
-which runs only on request, puts the chosen bundle into appliance/bundled. Seeds are fixed.
+targets; train trains three seeds, and two more runs that measure how the model labels unseen subjects; export writes
+their bundles and chooses one; evaluate prints every figure and needs only the appliance's normal environment; ship,
+which runs only on request, copies the chosen bundle to appliance/bundled. Seeds are fixed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ PARALLEL_RUNS = 2
 
 
 class Stage(StrEnum):
-    """The stages in their order."""
+    """The stages, in order."""
 
     PREPARE = "prepare"
     TEACH = "teach"
@@ -53,7 +53,7 @@ def run_stages() -> None:
 
 
 def _run_stage(stage: Stage, run: str | None) -> None:
-    """Run one stage; its libraries are imported here, because not every environment has those of every stage."""
+    """Run one stage; import its libraries here, because not every environment has the libraries of every stage."""
     match stage:
         case Stage.PREPARE:
             from appliance.workshop.models.prepare import prepare_pictures
@@ -80,7 +80,7 @@ def _run_stage(stage: Stage, run: str | None) -> None:
 
 
 def train_all() -> None:
-    """Train each run in a process of its own with one thread, PARALLEL_RUNS of them at a time.
+    """Train each run in a separate process with one thread, PARALLEL_RUNS of them at a time.
 
     Raises:
         SystemExit: A run failed.
@@ -96,10 +96,10 @@ def train_all() -> None:
 
 
 def export_all() -> None:
-    """Write the bundle of every trained run; choose the seed with the middle top-1 on flowers val.
+    """Write the bundle of every trained run; choose the seed with the median top-1 on flowers val.
 
     Raises:
-        SystemExit: No seed is trained.
+        SystemExit: No seed has been trained.
     """
     from appliance.bundle.bundle import read_bundle
     from appliance.labeling.labeler import Labeler
@@ -113,20 +113,20 @@ def export_all() -> None:
         print(f"{name}: top-1 {top_1[name]:.3f}", flush=True)
     seeds = {name: value for name, value in top_1.items() if RUNS[name].is_shippable}
     if not seeds:
-        raise SystemExit(f"no seed is trained in {WORK}; run the stage train first")
+        raise SystemExit(f"no seed has been trained in {WORK}; run the stage train first")
     chosen = choose_middle(seeds)
     shutil.copytree(WORK / chosen, CHOSEN, dirs_exist_ok=True)
-    print(f"chosen: {chosen}, the middle one of {len(seeds)} by top-1 on flowers val (the better one of two)")
+    print(f"chosen: {chosen}, the median of {len(seeds)} by top-1 on flowers val (of two, the better one)")
 
 
 def choose_middle(values: dict[str, float]) -> str:
-    """Choose the name with the middle value; of an even number, the upper one."""
+    """Choose the name with the median value; for an even number of values, the upper of the middle two."""
     ranked = sorted((value, name) for name, value in values.items())
     return ranked[len(ranked) // 2][1]
 
 
 def ship() -> None:
-    """Put the chosen bundle into the package, with the authors of the photographs that it learned from.
+    """Copy the chosen bundle into the package, with the authors of the photographs on which it was trained.
 
     Raises:
         SystemExit: No bundle was chosen.
@@ -138,17 +138,17 @@ def ship() -> None:
     for file in ("model.tflite", "dict.txt", "manifest.json"):
         shutil.copy(CHOSEN / file, BUNDLE / file)
     write_authors()
-    print(f"{BUNDLE} has the chosen bundle now; write its MODEL_CARD.md again from the figures of the stage evaluate")
+    print(f"{BUNDLE} now contains the chosen bundle; update its MODEL_CARD.md with the figures of the stage evaluate")
 
 
 def evaluate_all() -> None:
-    """Print the figures of the chosen bundle (else the bundled one) and of all runs that are trained here.
+    """Print the figures of the chosen bundle (or the bundled one) and of all runs that were trained here.
 
     Raises:
         SystemExit: The data is missing; the message lists what is needed.
     """
     if not (DATA / "flowers" / "flowers_val.zip").is_file():
-        raise SystemExit(f"there is no data to evaluate on; {REQUIRED_DATA}")
+        raise SystemExit(f"there is no data for the evaluation; {REQUIRED_DATA}")
     from appliance.workshop.models.evaluate import UnseenRun, print_evaluation
 
     trained = [name for name in RUNS if (WORK / name / "manifest.json").is_file()]
@@ -160,4 +160,4 @@ def evaluate_all() -> None:
     ]
     print_evaluation(CHOSEN if (CHOSEN / "manifest.json").is_file() else BUNDLE, seeds, unseen)
     if len(trained) < len(RUNS):
-        print(f"\nonly trained runs are printed: {WORK} has {len(trained)} of {len(RUNS)}")
+        print(f"\nonly trained runs are printed: {WORK} contains {len(trained)} of {len(RUNS)}")

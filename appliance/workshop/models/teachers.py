@@ -1,8 +1,9 @@
-"""Second stage, first half: record the features that two larger models compute for the pictures.
+"""Run the first half of the second stage: record the features that two larger models compute for the pictures.
 
-The teachers are general models of 224×224 pixels. Recorded are the pooled features of both, and the first one's last
-layer and a layer in the middle, at each position of the picture: these teach far more from one picture than a label
-does. They see every stored picture except the drawn scenes. The bundled model contains none of their weights.
+The teachers are general models with an input of 224×224 pixels. The pooled features of both are recorded, and the last
+layer and a middle layer of the first one at each position of the picture, because these provide far more information
+per picture than a label. This includes every stored picture except the drawn scenes. The bundled model contains none of
+the teachers' weights.
 """
 
 import time
@@ -18,10 +19,10 @@ from appliance.workshop.models.prepare import load_pictures
 from appliance.workshop.models.projection import Projection, fit_projection
 from appliance.workshop.training.tflite_graph import Graph
 
-# Layers are recorded of the first, pooled features of both.
+# Layers are recorded only for the first teacher, pooled features for both.
 TEACHERS = ("mobilenet_v1_1.0_224_quant_embedding_extractor.tflite", "tf2_mobilenet_v2_1.0_224_ptq.tflite")
 EMBEDDING = 192
-# Features per position that are kept of the last layer and of the middle one, and positions per side.
+# The numbers of features per position, and of positions per side, that are kept from the last and the middle layer.
 LAST, LAST_SIDE = 64, 7
 MIDDLE, MIDDLE_SIDE = 48, 14
 _PROJECTED_ON = 400
@@ -31,7 +32,7 @@ _TEACHER_PX = 224
 
 @dataclass(frozen=True, slots=True)
 class TeacherFeatures:
-    """The features of n pictures, or of one picture (then without the first axis).
+    """The features of n pictures, or of one picture without the first axis.
 
     Attributes:
         pooled: (n, features).
@@ -46,7 +47,7 @@ class TeacherFeatures:
 
 @dataclass(frozen=True, slots=True)
 class LayerProjections:
-    """The projections that the two layers are stored with."""
+    """The projections with which the two layers are stored."""
 
     last: Projection
     middle: Projection
@@ -56,7 +57,7 @@ class Teacher:
     """A larger model that computes features of pictures."""
 
     def __init__(self, file: str) -> None:
-        """Load a model of the folder models/ of the data."""
+        """Load a model from the folder models/ of the data."""
         self._model = LoadedModel(cut_teacher((DATA / "models" / file).read_bytes(), file), file, "litert", 1)
 
     def compute_features(self, pixels: np.ndarray) -> TeacherFeatures:
@@ -75,17 +76,17 @@ class Teacher:
 
 
 def cut_teacher(content: bytes, display_name: str) -> bytes:
-    """Cut a classifier at its pooled features, the layer that they are the mean of, and the last layer of 14×14.
+    """Cut a classifier at its pooled features, the layer of which they are the mean, and the last layer of 14×14.
 
     Args:
         content: The bytes of a .tflite file.
-        display_name: How to refer to it in errors.
+        display_name: The name of the model in error messages.
 
     Returns:
         The model as a .tflite file with these three outputs.
 
     Raises:
-        BaseModelError: It has no pooled features.
+        BaseModelError: The model has no pooled features.
     """
     graph = Graph.parse(content, display_name)
     pooled = graph.find_pooled().index
@@ -98,12 +99,12 @@ def cut_teacher(content: bytes, display_name: str) -> bytes:
 def record_features() -> None:
     """Write the teachers' features.
 
-    features.npy has the pooled ones, (n, features) float16, NaN for pictures that the teachers did not see; places.npz
-    has the projected layers, and the row of each picture in them, −1 for none.
+    features.npy contains the pooled features, (n, features) float16, NaN for pictures that were not processed;
+    places.npz contains the projected layers, and the row of each picture in them, −1 for none.
     """
     began_s = time.monotonic()
     pictures = load_pictures()
-    # No teacher was made for drawings.
+    # The teachers were not trained on drawings.
     seen = np.flatnonzero(~pictures.select_group("scenes"))
     few = np.sort(np.random.default_rng(0).choice(seen, _PROJECTED_ON, replace=False))
     samples = _compute_all(few, None)
@@ -123,7 +124,7 @@ def record_features() -> None:
 
 
 def _compute_all(indices: np.ndarray, projections: LayerProjections | None) -> TeacherFeatures:
-    """Compute the pooled features of all teachers and the first one's layers, projected if possible; all float16."""
+    """Compute the pooled features of all teachers and the layers of the first, projected if possible; all float16."""
     pixels = load_pictures().pixels
     first, *others = (Teacher(file) for file in TEACHERS)
     pooled, last, middle = [], [], []
@@ -136,5 +137,5 @@ def _compute_all(indices: np.ndarray, projections: LayerProjections | None) -> T
             (projections.middle.project(features.middle) if projections else features.middle).astype(np.float16)
         )
         if count % 1000 == 0:
-            print(f"the teachers have seen {count:,} of {len(indices):,} pictures", flush=True)
+            print(f"the teachers have processed {count:,} of {len(indices):,} pictures", flush=True)
     return TeacherFeatures(np.stack(pooled), np.stack(last), np.stack(middle))

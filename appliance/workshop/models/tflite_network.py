@@ -1,7 +1,7 @@
-"""Write a trained network as a .tflite file: int8 throughout the convolutions, float32 from the pooled features on.
+"""Write a trained network as a .tflite file: int8 in all convolutions, float32 from the pooled features onward.
 
-Only old, standard operators are used, so that LiteRT and tflite-runtime both run the file. Weights are int8 with a
-scale for each output channel.
+Only old, standard operators are used, so that both LiteRT and tflite-runtime can run the file. Weights are int8 with
+one scale per output channel.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _CONV_2D_VERSION, _ADD_VERSION, _QUANTIZE_VERSION, _DEQUANTIZE_VERSION = 3, 2, 2
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A tensor (1, side_px, side_px, channels) of the body, int8 with this scale."""
+    """An int8 tensor (1, side_px, side_px, channels) of the body, with its scale."""
 
     tensor: int
     scale: float
@@ -37,10 +37,10 @@ def write_network(network: Network, ranges: list[ValueRange], bias: float | None
     """Write a network.
 
     Args:
-        network: Trained.
-        ranges: The values of its layers, from calibration.
-        bias: Of the evidence gate; None for a file without gate whose output is the logits.
-        description: The file's own.
+        network: The trained network.
+        ranges: The ranges of values of its layers, from calibration.
+        bias: The bias of the evidence gate; None for a file without a gate, whose output is the logits.
+        description: The description of the file.
 
     Returns:
         The .tflite file; with a bias, its labels are inside, and its output is uint8 scores in steps of 1/256.
@@ -58,7 +58,7 @@ def write_network(network: Network, ranges: list[ValueRange], bias: float | None
 
 
 def _add_body(graph: Graph, picture: int, network: Network, ranges: Iterator[ValueRange]) -> Signal:
-    """Append the convolutions, each with the next of the ranges."""
+    """Append the convolutions, each with the next range."""
     shape, stored = (1, SIDE_PX, SIDE_PX, 3), TensorFormat(_INT8, 1 / 128)
     options = schema.QuantizeOptionsT()
     centered = graph.add(Op.QUANTIZE, [picture], shape, "centered", options, _QUANTIZE_VERSION, stored)
@@ -86,7 +86,7 @@ def _add_convolution(
     graph: Graph, signal: Signal, part: Convolution, span: ValueRange, name: str, activation: int
 ) -> Signal:
     folded, offsets = (values.detach().numpy() for values in part.fold())
-    # torch has (outputs, inputs, height, width).
+    # torch's order is (outputs, inputs, height, width).
     quantized = quantize_convolution(folded.transpose(0, 2, 3, 1), offsets, signal.scale)
     options = schema.Conv2DOptionsT()
     options.padding, options.strideW, options.strideH = schema.Padding.SAME, part.stride, part.stride

@@ -1,6 +1,6 @@
-"""Third stage: train one network with one seed, in one thread; two processes are far faster than two threads.
+"""Run the third stage: train one network with one seed on one thread; two processes are far faster than two threads.
 
-Half of a picture's target is its label, half is what the teachers make of it. Convolutions are computed in bfloat16,
+A picture's target is the average of its label and the teachers' soft target. Convolutions are computed in bfloat16,
 which is twice as fast on processors with AMX.
 """
 
@@ -32,22 +32,23 @@ from appliance.workshop.models.runs import TrainingRun
 
 RATE, DECAY, KEPT = 3e-3, 0.02, 0.998
 TEACHER_SHARE, SMOOTHING = 0.5, 0.03
-# Weights of the losses of the guesses; the labels' is 1. They shrink during training, down to GUESSES_AT_END of these.
+# The weights of the losses of predicted features; that of the labels is 1. They shrink during training, to
+# GUESSES_AT_END of these values.
 POOLED_WEIGHT, LAST_WEIGHT, MIDDLE_WEIGHT = 1.0, 1.0, 0.5
 GUESSES_AT_END = 0.3
-# Up to these shares of the steps, pictures are smaller, which costs about half as much. Objects look larger in the
-# squares of training than in whole pictures, so that the two effects cancel.
+# Up to these shares of the steps, pictures are smaller, which halves the cost. Objects look larger in the squares used
+# for training than in whole pictures, so the two effects cancel out.
 SMALLER_PX = ((0.75, 96), (0.9, 112))
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """What the network learns from the teachers.
+    """The targets from the teachers.
 
     Attributes:
         targets: (n, labels + 1).
         pooled: (n, EMBEDDING).
-        row: (n,) the row of each picture in `last` and `middle`, −1 for pictures that the teachers did not see.
+        row: (n,) the row of each picture in `last` and `middle`, −1 for pictures without teachers' features.
         last: (rows, LAST_SIDE, LAST_SIDE, LAST) float16.
         middle: (rows, MIDDLE_SIDE, MIDDLE_SIDE, MIDDLE) float16.
     """
@@ -61,7 +62,7 @@ class Lessons:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The pictures of one step: their indices, the shown squares, and how they are mixed."""
+    """The pictures of one step: their indices, squares, and mixture."""
 
     chosen: np.ndarray
     squares: Squares
@@ -87,7 +88,7 @@ def train(run: TrainingRun) -> None:
         chosen = order[step * BATCH : (step + 1) * BATCH]
         batch = Batch(chosen, choose_squares(rng), choose_mixture(rng, side_px))
         rendered = render_batch(pictures.pixels[chosen], batch.squares, batch.mixture, side_px, rng)
-        # A view with the channels moved is what channels_last means.
+        # A view with moved channels has the memory format channels_last.
         signal = center(torch.from_numpy(rendered).permute(0, 3, 1, 2))
         with torch.autocast("cpu", torch.bfloat16):
             outputs = tuple(output.float() for output in network(signal))
@@ -112,7 +113,7 @@ def _print_progress(name: str, done: int, steps: int, history: list[list[float]]
 
 
 def measure_top_1(network: Network) -> float:
-    """Measure the share of flowers val whose label has the greatest of the five logits."""
+    """Measure the share of flowers val whose label has the highest of the five logits."""
     right = []
     for photograph in read_photographs("flowers", "val"):
         picture = stretch(photograph.pixels, SIDE_PX).transpose(2, 0, 1)[None]
@@ -134,19 +135,19 @@ def _load_lessons() -> Lessons:
 
 
 def _make_optimizer(network: Network) -> torch.optim.AdamW:
-    """Make AdamW with weight decay for matrices and kernels only."""
+    """Create AdamW with weight decay for matrices and kernels only."""
     decayed = [weights for weights in network.parameters() if weights.ndim > 1]
     others = [weights for weights in network.parameters() if weights.ndim <= 1]
     return torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}])
 
 
 def _compute_rate(step: int, steps: int) -> float:
-    """Compute the learning rate: a short rise, then a cosine down to 0."""
+    """Compute the learning rate: a short warm-up, then a cosine decay to 0."""
     return float(RATE * min(1, (step + 1) / (0.05 * steps)) * 0.5 * (1 + np.cos(np.pi * step / steps)))
 
 
 def _compute_losses(outputs: tuple[Tensor, ...], batch: Batch, label: np.ndarray, lessons: Lessons) -> list[Tensor]:
-    """Compute the losses of labels, pooled features, last and middle layer; mixed pictures count only for labels."""
+    """Compute the losses of labels, pooled features, and both layers; mixed pictures count only for labels."""
     logits, pooled, last, middle = outputs
     chosen, share = batch.chosen, batch.mixture.share
     hard = F.one_hot(torch.from_numpy(label[chosen]), len(LABELS) + 1).float()
@@ -165,7 +166,7 @@ def _compute_losses(outputs: tuple[Tensor, ...], batch: Batch, label: np.ndarray
 
 
 def _sample_layer(values: np.ndarray, squares: Squares, known: np.ndarray, positions: int) -> Tensor:
-    """Sample a teacher's layer at the positions of the shown squares, (n, channels, positions, positions)."""
+    """Sample a teacher's layer at the positions of the squares, (n, channels, positions, positions)."""
     grid = torch.from_numpy(compute_sampling_grid(squares, known, positions))
     layer = torch.from_numpy(values.astype(np.float32)).permute(0, 3, 1, 2)
     return F.grid_sample(layer, grid, mode="bilinear", padding_mode="border", align_corners=False)
