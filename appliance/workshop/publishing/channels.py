@@ -85,8 +85,8 @@ def pick_entry(
         )
     filters = " and ".join(filter(None, (version and f"version {version}", variant and f"variant {variant}")))
     if filters:
-        raise PublishError(f"channel {name} has no entry with {filters}; it contains {content}")
-    raise PublishError(f"channel {name} has no entry that could be given to more devices; it contains {content}")
+        raise PublishError(f"channel {name} has no entry with {filters} (contents: {content})")
+    raise PublishError(f"channel {name} has no entry that could be given to more devices (contents: {content})")
 
 
 def compare_channels(before: Channel, after: Channel) -> list[RolloutChange]:

@@ -119,10 +119,10 @@ def test_entry_to_promote_must_be_unique():
     assert pick_entry(several, "stable", "1", None, partial=False).version == "1"
     for found, version, variant, words in (
         (several, None, None, "several entries .*2 for 20 %"),
-        (several, "9", None, "no entry with version 9; it contains"),
+        (several, "9", None, r"no entry with version 9 \(contents:"),
         (several, None, "c", "no entry with variant c"),
-        (make_channel(OLD), None, None, "no entry that could be given to more devices; it contains 1 for everyone"),
-        (make_channel(), None, None, "it holds empty|it holds nothing"),
+        (make_channel(OLD), None, None, r"no entry that could be given to more devices \(contents: 1 for everyone"),
+        (make_channel(), None, None, "contents: empty"),
     ):
         with pytest.raises(PublishError, match=words):
             pick_entry(found, "stable", version, variant, partial=True)
