@@ -17,7 +17,8 @@ def test_systemd_accepts_the_unit(tmp_path):
     # The command exists only on a device, so another one replaces it here.
     unit = tmp_path / "appliance.service"
     unit.write_text(UNIT.read_text().replace("/opt/appliance/current/bin/appliance", "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+    # Without --man=no, a system without man pages rejects Documentation=.
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

@@ -24,7 +24,9 @@ KEEP = "outbox_max_age_s = 3000000000\n"
 def unpack(tmp_path):
     def unpack(name: str) -> Path:
         with tarfile.open(FIXTURES / name) as archive:
-            archive.extractall(tmp_path / "device", filter="data")
+            # Bookworm's Python 3.11.2 has no filters; later versions warn if none is set.
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            archive.extractall(tmp_path / "device")
         return tmp_path / "device"
 
     return unpack
