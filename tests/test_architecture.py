@@ -17,6 +17,7 @@ import appliance
 PACKAGE = Path(appliance.__file__).parent
 MAX_MODULE_LINES = 350
 MAX_LOOSE_MODULES = 4
+MAX_FUNCTION_LINES = 45
 
 # A package may import only packages of lower tiers (further down in this list), never one of its own tier.
 TIERS = [
@@ -190,6 +191,25 @@ def long_modules(root: Path) -> list[str]:
     return [f"{module} has {lines} lines" for module, lines in counted if lines > MAX_MODULE_LINES]
 
 
+def long_functions(root: Path) -> list[str]:
+    """Functions with more lines of code than allowed; blank lines, comments and the docstring do not count."""
+    found = []
+    for module, path in modules(root):
+        lines = path.read_text().splitlines()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            docstring = range(0)
+            if ast.get_docstring(node):
+                docstring = range(node.body[0].lineno, node.body[0].end_lineno + 1)
+            numbers = [number for number in range(node.lineno, node.end_lineno + 1) if number not in docstring]
+            code = [lines[number - 1].strip() for number in numbers]
+            count = sum(bool(line) and not line.startswith("#") for line in code)
+            if count > MAX_FUNCTION_LINES:
+                found.append(f"{module}.{node.name} has {count} lines of code")
+    return found
+
+
 def loose_modules(root: Path) -> list[str]:
     loose = [path.name for path in sorted(root.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
     return loose if len(loose) > MAX_LOOSE_MODULES else []
@@ -222,6 +242,7 @@ RULES = [
     second_doors,
     private_imports,
     long_modules,
+    long_functions,
     loose_modules,
     untested_modules,
 ]
@@ -255,6 +276,7 @@ def test_package_follows(rule: Rule) -> None:
         (second_doors, {"daemon/service.py": "from ai_edge_litert import interpreter"}),
         (private_imports, {"camera/a.py": "from appliance.camera.b import _hidden", "camera/b.py": "_hidden = 1"}),
         (long_modules, {"camera/a.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}),
+        (long_functions, {"camera/a.py": "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES}),
         (loose_modules, {f"{letter}.py": "" for letter in "abcde"}),
         (untested_modules, {"camera/a.py": "class A:\n    def f(self, x):\n        if x:\n            return 1"}),
         (untested_modules, {"camera/a.py": "def f(x):\n    for each in x: g(each)", "../tests/test_a.py": ""}),

@@ -115,9 +115,8 @@ def build_parts(
 
     meter, slot, results, stats = Meter(), FrameSlot(), ResultDispatcher(), StatsTimer(reports.report_stats)
     remote_threshold = _read_remote_threshold(settings, state)
-    pipeline = Pipeline(
-        slot, settings.labeler, settings.events, results, _make_event_ids(boot), meter, remote_threshold
-    )
+    ids = _make_event_ids(boot)
+    pipeline = Pipeline(slot, settings.labeler, settings.events, results, ids, meter, remote_threshold)
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
     update_host = UpdateHost(active, pipeline, switch, reports)
     updater = _make_updater(live, device, state, active, update_host)

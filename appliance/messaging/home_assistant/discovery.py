@@ -40,7 +40,8 @@ def build_discovery(
         watched: Each label that has its own topic → its slug; empty for a model with many labels.
         removed: Components that were announced earlier and no longer exist: key → platform.
     """
-    entities = _build_entities(topics) | {"top_label": _build_top_label(topics, watched)}
+    entities = _build_readings(topics) | _build_controls(topics) | _build_diagnostics(topics)
+    entities |= {"top_label": _build_top_label(topics, watched)}
     for label, slug in watched.items():
         sensor = {
             "platform": "binary_sensor",
@@ -78,7 +79,7 @@ def _build_top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, An
     return sensor
 
 
-def _build_entities(topics: Topics) -> dict[str, dict[str, Any]]:
+def _build_readings(topics: Topics) -> dict[str, dict[str, Any]]:
     return {
         "score": {
             "platform": "sensor",
@@ -101,6 +102,11 @@ def _build_entities(topics: Topics) -> dict[str, dict[str, Any]]:
             "image_topic": topics.snapshot,
             "content_type": "image/jpeg",
         },
+    }
+
+
+def _build_controls(topics: Topics) -> dict[str, dict[str, Any]]:
+    return {
         "threshold": {
             "platform": "number",
             "name": "Threshold",
@@ -132,6 +138,11 @@ def _build_entities(topics: Topics) -> dict[str, dict[str, Any]]:
         "rollback": _build_button("Back to the previous model", topics.model_rollback, entity_category="config"),
         "take_snapshot": _build_button("Take a snapshot", topics.snapshot_get),
         "restart": _build_button("Restart", topics.restart, entity_category="config", device_class="restart"),
+    }
+
+
+def _build_diagnostics(topics: Topics) -> dict[str, dict[str, Any]]:
+    return {
         "inference_ms": _build_diagnostic(topics, "Inference time", "value_json.inference_ms.p50", "duration", "ms"),
         "cpu_temp": _build_diagnostic(topics, "CPU temperature", "value_json.cpu_temp_c", "temperature", "°C"),
         "started": _build_diagnostic(topics, "Started", "value_json.started", "timestamp", None),
