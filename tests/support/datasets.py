@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from appliance.imaging.files import encode_jpeg
 from appliance.workshop.datasets.dataset import Dataset
 
 
@@ -60,3 +61,15 @@ def write_zip(path: Path, files: Mapping[str, bytes], compression: int = zipfile
 def list_messages(dataset: Dataset, kind: str) -> list[str]:
     """Return the messages of a dataset's problems of one kind."""
     return [problem.message for problem in dataset.problems if problem.kind == kind]
+
+
+def make_copies(seed: int) -> dict[str, bytes]:
+    """One picture as people copy it: smaller and worse, brighter, mirrored, cut a little."""
+    whole = make_pixels(seed, 320, 240)
+    return {
+        "original.jpg": encode_jpeg(whole),
+        "smaller.jpg": encode_jpeg(np.asarray(Image.fromarray(whole).resize((160, 120))), 40),
+        "brighter.jpg": encode_jpeg(np.clip(whole * 1.2 + 10, 0, 255).astype(np.uint8)),
+        "mirrored.jpg": encode_jpeg(whole[:, ::-1]),
+        "cut.jpg": encode_jpeg(whole[2:-2, 3:-3]),
+    }

@@ -11,26 +11,9 @@ from appliance.errors import HttpStatusError, SourceChangedError, SourceError
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http, HttpLimits
 from appliance.transport.responses import Validators
-from support.model_server import Body, Drip, Endless, Longer, ModelServer, Plain, Stall, Status, Truncate
+from support.model_server import Body, Drip, Endless, Longer, Plain, Stall, Status, Truncate
 from support.paths import CHILD_ENVIRONMENT
-
-QUICK = HttpLimits(connect_s=2, silence_s=0.4, answer_s=1.5, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.3)
-CONTENT = bytes(range(256)) * 1200
-BIG = 10_000_000
-
-
-@pytest.fixture
-def server():
-    with ModelServer() as server:
-        server.put("/m", CONTENT)
-        yield server
-
-
-@pytest.fixture
-def http():
-    http = Http(QUICK)
-    yield http
-    http.close()
+from support.transport import BIG, CONTENT, QUICK
 
 
 def fetch(http, server, folder, path="/m", **spec):

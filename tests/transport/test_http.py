@@ -6,27 +6,10 @@ import time
 import pytest
 
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
-from appliance.transport.http import Http, HttpLimits
+from appliance.transport.http import Http
 from support.broker import Certificates
 from support.model_server import Drip, Endless, Longer, ModelServer, Redirect, Stall, Status, Truncate
-
-QUICK = HttpLimits(connect_s=2, silence_s=0.4, answer_s=1.5, download_s=5, slow_bytes_per_s=2000, slow_window_s=0.3)
-CONTENT = bytes(range(256)) * 1200
-BIG = 10_000_000
-
-
-@pytest.fixture
-def server():
-    with ModelServer() as server:
-        server.put("/m", CONTENT)
-        yield server
-
-
-@pytest.fixture
-def http():
-    http = Http(QUICK)
-    yield http
-    http.close()
+from support.transport import BIG, CONTENT
 
 
 def test_unchanged_file_is_not_sent_again(http, server):

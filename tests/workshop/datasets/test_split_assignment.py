@@ -3,37 +3,12 @@
 import dataclasses
 from collections import Counter
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from appliance.imaging.files import encode_jpeg
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.split_assignment import assign_splits
-from support.datasets import make_files, make_picture, make_pixels, make_split_files, write_folder
-
-
-def make_copies(seed: int) -> dict[str, bytes]:
-    """One picture as people copy it: smaller and worse, brighter, mirrored, cut a little."""
-    whole = make_pixels(seed, 320, 240)
-    return {
-        "original.jpg": encode_jpeg(whole),
-        "smaller.jpg": encode_jpeg(np.asarray(Image.fromarray(whole).resize((160, 120))), 40),
-        "brighter.jpg": encode_jpeg(np.clip(whole * 1.2 + 10, 0, 255).astype(np.uint8)),
-        "mirrored.jpg": encode_jpeg(whole[:, ::-1]),
-        "cut.jpg": encode_jpeg(whole[2:-2, 3:-3]),
-    }
-
-
-@pytest.fixture
-def mixed(tmp_path):
-    """150 pictures with two labels: 100 that are there once, and ten that are there five times."""
-    files = make_files({"a": 50, "b": 50})
-    for seed in range(5):
-        files |= {f"a/{seed}-{name}": content for name, content in make_copies(500 + seed).items()}
-        files |= {f"b/{seed}-{name}": content for name, content in make_copies(600 + seed).items()}
-    return open_dataset(write_folder(tmp_path / "set", files))
+from support.datasets import make_files, make_picture, make_split_files, write_folder
 
 
 def list_splits(dataset):
