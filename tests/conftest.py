@@ -15,9 +15,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Restore Ctrl-C, which background processes of a shell ignore, and with them the programs that tests start."""
+    """Restore Ctrl-C and hangup, which background processes of a shell ignore, and with them the tested programs."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
