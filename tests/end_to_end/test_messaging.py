@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -200,4 +201,5 @@ def test_event_of_a_dead_process_ends_at_the_next_start(broker, tmp_path):
         assert end["ended"] == "2026-01-01T12:00:00.500Z"
         wait_until(lambda: client.last(T.label("rose")) == b"OFF", "its topic is OFF")
         device.stop()
-        assert Outbox(tmp_path / "outbox.db", 1000, 3600).open_events() == []
+        with closing(Outbox(tmp_path / "outbox.db", 1000, 3600)) as left:
+            assert left.open_events() == []

@@ -1,5 +1,7 @@
 """Test topics that the broker refuses: pauses, strikes and the condition, also with a real broker."""
 
+from contextlib import closing
+
 import pytest
 
 from appliance.messaging.mqtt import errors
@@ -128,7 +130,8 @@ def test_a_denied_topic_is_kept_and_holds_nothing_else_up(tmp_path, new_broker, 
             wait_until(lambda: pi.publisher.error is None and pi.outbox.waiting == 0, "the condition is resolved")
             assert sorted(set(received_seqs(observer))) == list(range(100))
     if not topic_allowed_later:
-        assert Outbox(tmp_path / "outbox.db", 1000, 3600).waiting == 100
+        with closing(Outbox(tmp_path / "outbox.db", 1000, 3600)) as left:
+            assert left.waiting == 100
 
 
 def test_denied_topic_and_subscription_are_reported(tmp_path, new_broker):

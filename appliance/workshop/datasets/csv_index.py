@@ -10,6 +10,7 @@ Nothing outside the CSV's folder and these local copies is read, unless a row co
 """
 
 import csv
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -205,6 +206,7 @@ def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Pa
     try:
         path = _locate(name, folder, gs_folders)
         os.fsencode(path)  # reading the file would fail later
+        _require_no_link_loop(path)
         return path
     except (OSError, RuntimeError) as error:  # a file name that is too long, an unreadable folder; a loop of links
         reason = error.strerror if isinstance(error, OSError) else None
@@ -213,6 +215,15 @@ def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Pa
         raise _RefusedPathError(
             f"{name} cannot be looked up: file names are {error.encoding} here; use a UTF-8 locale"
         ) from error
+
+
+def _require_no_link_loop(path: Path) -> None:
+    """Raise OSError if links form a loop; from Python 3.13 on, Path.resolve no longer does."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
 
 
 def _locate(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:

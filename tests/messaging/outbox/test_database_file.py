@@ -4,6 +4,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -41,7 +42,7 @@ def path(tmp_path):
 
 
 def test_file_of_the_previous_release_opens_and_delivers(path):
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path)) as old, old:
         old.executescript(PREVIOUS_RELEASE)
     old.close()
     outbox = Outbox(path, 1000, 1e12)
@@ -56,7 +57,7 @@ def test_file_of_the_previous_release_opens_and_delivers(path):
     again = Outbox(path, 1000, 1e12)
     assert (again.waiting, again.open_events()) == (1, [])
     again.close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("SELECT max(number) FROM boot").fetchone() == (8,)
     db.close()
 
@@ -82,7 +83,8 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, caplog, damage):
     assert count_logged(caplog, "it was set aside as outbox.db.set-aside-") == 1
     aside = [file for file in path.parent.iterdir() if "set-aside" in file.name]
     assert [file.read_bytes() for file in aside] == [bytes(content)]
-    assert Outbox(path, 10_000, WEEK_S).waiting == 2
+    with closing(Outbox(path, 10_000, WEEK_S)) as left:
+        assert left.waiting == 2
 
 
 def test_foreign_and_newer_files_are_set_aside_unharmed(path, caplog):
@@ -92,7 +94,7 @@ def test_foreign_and_newer_files_are_set_aside_unharmed(path, caplog):
             (f"PRAGMA user_version = {VERSION + 1}", "a newer version"),
         ]
     ):
-        with sqlite3.connect(path) as other:
+        with closing(sqlite3.connect(path)) as other, other:
             other.execute(script)
         other.close()
         outbox = Outbox(path, 100, WEEK_S)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,8 @@ def test_events_without_an_end_are_open_after_a_restart(path):
     again.append(events(3, 4, id="b", type="ended", reason="restart"))
     assert again.open_events() == []
     again.close()
-    assert Outbox(path, 100, WEEK_S).open_events() == []
+    with closing(Outbox(path, 100, WEEK_S)) as left:
+        assert left.open_events() == []
 
 
 def test_one_transaction_for_new_and_acknowledged_events(path):
@@ -183,7 +185,8 @@ def test_file_damaged_in_use_is_set_aside_keeping_open_events(path, caplog):
     outbox.release()
     assert seqs(outbox) == [5000, 5001]
     outbox.close()
-    assert [event["id"] for event in Outbox(path, 100, WEEK_S).open_events()] == ["a"]
+    with closing(Outbox(path, 100, WEEK_S)) as left:
+        assert [event["id"] for event in left.open_events()] == ["a"]
 
 
 def test_folder_in_the_way_gives_an_outbox_in_memory(path, caplog, clock):
@@ -199,7 +202,8 @@ def test_folder_in_the_way_gives_an_outbox_in_memory(path, caplog, clock):
     assert outbox.error is None
     assert seqs(outbox) == [0, 1, 2, 3]
     outbox.close()
-    assert Outbox(path, 100, WEEK_S).waiting == 4
+    with closing(Outbox(path, 100, WEEK_S)) as left:
+        assert left.waiting == 4
 
 
 def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, caplog, clock):
@@ -218,8 +222,8 @@ def test_on_a_full_disk_the_oldest_make_room_and_nothing_raises(small_disk, capl
     assert outbox.waiting > 3000
     outbox.close()
     # Everything is in the file, not in memory: the newest events are left, without gaps.
-    again = clock.outbox(path)
-    assert seqs(again) == list(range(outbox.dropped, 20_000))
+    with closing(clock.outbox(path)) as again:
+        assert seqs(again) == list(range(outbox.dropped, 20_000))
 
 
 def test_disk_filled_by_others_costs_no_waiting_event(small_disk, caplog, clock):
@@ -232,7 +236,8 @@ def test_disk_filled_by_others_costs_no_waiting_event(small_disk, caplog, clock)
     assert count_logged(caplog, "is full") == 1
     assert outbox.dropped == 0
     outbox.close()
-    assert seqs(clock.outbox(small_disk / "outbox.db")) == list(range(200))
+    with closing(clock.outbox(small_disk / "outbox.db")) as left:
+        assert seqs(left) == list(range(200))
 
 
 def test_without_any_space_events_wait_in_memory(small_disk, caplog, clock):
@@ -260,7 +265,8 @@ def test_without_any_space_events_wait_in_memory(small_disk, caplog, clock):
     outbox.commit()
     assert outbox.error is None and count_logged(caplog, "can be written again") == 1
     outbox.close()
-    assert seqs(clock.outbox(path)) == waiting[len(half) :]
+    with closing(clock.outbox(path)) as left:
+        assert seqs(left) == waiting[len(half) :]
 
 
 def test_memory_is_bounded_while_nothing_can_be_written(path, clock):

@@ -1,6 +1,7 @@
 """The feature cache: damaged, unusable and full files never stop a training."""
 
 import sqlite3
+from contextlib import closing
 
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
@@ -30,11 +31,11 @@ def test_oldest_features_are_pruned(opened_base, tmp_path):
     file = tmp_path / "features.sqlite"
     old = open_pictures(tmp_path / "old", red=20)
     extract_features(opened_base, old, FeatureCache(file))
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE features SET used = used - 1000")
     new = open_dataset(write_pictures(tmp_path / "new", {"red": 20}, seed=500)).examples
     extract_features(opened_base, new, FeatureCache(file, max_bytes=4000))
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         (count,) = connection.execute("SELECT count(*) FROM features").fetchone()
     assert 20 <= count < 31  # 131 bytes each
     assert extract_features(opened_base, new, FeatureCache(file)).computed == 0
