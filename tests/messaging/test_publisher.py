@@ -237,6 +237,7 @@ def test_stop_is_bounded_while_the_broker_is_frozen(tmp_path, broker):
     pi.thread.join(1.0)
     assert not pi.thread.is_alive() and time.monotonic() - began_s < 1.5
     assert pi.outbox.waiting == 1
+    pi.outbox.close()
 
 
 WRITER = textwrap.dedent(
