@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import describe_os_error
 from appliance.system.state_file import StateFile
 
 log = logging.getLogger("appliance.daemon")
@@ -68,13 +67,7 @@ class OverrideFile:
 
     def _write(self, values: Overrides) -> None:
         self._values = values
-        try:
-            self._file.write(values)
-        except OSError as error:
-            reason = describe_os_error(error)
-            log.warning(
-                "%s cannot be written (%s); the values set over MQTT end with a restart", self._file.path, reason
-            )
+        self._file.write_or_warn(values, "the values set over MQTT end with a restart")
 
 
 def _encode(overrides: Overrides) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class StateFile(Generic[T]):
             mode: The file's permissions.
             durable: Whether a written value must survive a power cut.
             if_unreadable: The consequence of an unusable file, for the log.
-            log: Receives the warning about an unusable file.
+            log: Receives the warnings about a file that cannot be used or written.
         """
         self.path = path
         self._decode = decode
@@ -73,3 +73,15 @@ class StateFile(Generic[T]):
         """
         content = json.dumps(self._encode(value)).encode() + b"\n"
         write_atomically(self.path, content, self._mode, durable=self._durable)
+
+    def write_or_warn(self, value: T, consequence: str) -> None:
+        """Replace the file; if that fails, only log it, because the program can do without the file.
+
+        Args:
+            value: The new value.
+            consequence: What follows if the file keeps its old content, for the log.
+        """
+        try:
+            self.write(value)
+        except OSError as error:
+            self._log.warning("%s cannot be written (%s); %s", self.path, describe_os_error(error), consequence)

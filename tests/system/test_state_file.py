@@ -75,3 +75,10 @@ def test_failed_write_leaves_the_old_content(tmp_path):
 def test_folder_that_is_missing_is_an_error_of_the_disk(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         state_file(tmp_path / "none" / "s.json").write(1)
+
+
+def test_failed_write_can_be_a_warning_with_its_consequence(tmp_path, caplog):
+    file = state_file(tmp_path / "missing" / "s.json", log=logging.getLogger("appliance.updates"))
+    file.write_or_warn(3, "counting starts over later")
+    assert caplog.records[0].name == "appliance.updates"
+    assert "No such file" in caplog.text and "counting starts over later" in caplog.text

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import describe_os_error
 from appliance.system.state_file import StateFile
 
 log = logging.getLogger("appliance.mqtt")
@@ -51,14 +50,7 @@ class PublishedTopicsFile:
 
     def write(self, published: PublishedTopics) -> None:
         """Replace the file; only log a failure, because its worst effect is a stale topic later."""
-        try:
-            self._file.write(published)
-        except OSError as error:
-            log.warning(
-                "%s cannot be written (%s); topics of this model's labels may stay on the broker",
-                self._file.path,
-                describe_os_error(error),
-            )
+        self._file.write_or_warn(published, "topics of this model's labels may stay on the broker")
 
 
 def _encode(published: PublishedTopics) -> dict[str, Any]:
