@@ -104,6 +104,8 @@ class Capture:
         self.heartbeat = Heartbeat("capture")
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
+        self.unchanged_s: float | None = None
+        self.damaged = 0
         self._open_camera = open_camera
         self._period_s = 1 / fps
         self._slot = slot
@@ -222,6 +224,8 @@ class Capture:
                 self._wait(ahead_s, revision)
                 continue
             pixels = self._call("reading a frame", CameraState.STALLED, camera.read)
+            if pixels is None:  # a slow source has no frame yet
+                continue
             now_s = self._clock.monotonic_s()
             due_s = max(due_s + self._period_s, now_s)
             if self._has_changed(revision):

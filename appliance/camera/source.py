@@ -7,7 +7,7 @@ import numpy as np
 
 from appliance.errors import CameraBusyError, CameraEndedError, CameraError, CameraStalledError
 
-# No read takes longer: if no frame has arrived by then, it raises CameraStalledError.
+# No read takes longer: if no frame has arrived by then, it returns None, or raises CameraStalledError.
 READ_LIMIT_S = 5.0
 
 
@@ -57,13 +57,14 @@ class Camera(Protocol):
         """Number of frames that a newer frame replaced before they were read."""
         ...
 
-    def read(self) -> np.ndarray:
+    def read(self) -> np.ndarray | None:
         """Return the newest unread frame, (height, width, 3) uint8 RGB; wait for one if necessary.
 
-        The array belongs to the caller: the camera never writes to it again.
+        The array belongs to the caller: the camera never writes to it again. None means that no frame arrived within
+        READ_LIMIT_S although nothing is wrong, because this source is slow; call again.
 
         Raises:
-            CameraStalledError: No frame arrived within READ_LIMIT_S.
+            CameraStalledError: The source is silent for longer than its own rate explains.
             CameraEndedError: A recording that does not loop has ended.
             CameraAbsentError: The source disappeared.
         """

@@ -156,7 +156,8 @@ def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
     try:
         camera = open_camera(settings.camera, _TEST_FRAME_PX)
         try:
-            pixels = camera.read()
+            while (pixels := camera.read()) is None:  # a slow source; the camera itself limits the wait
+                pass
         finally:
             camera.close()
     except ApplianceError:
