@@ -54,6 +54,11 @@ class Status:
             runtime=self._active.current.runtime,
             camera_state=camera.state,
             camera_restarts=camera.restarts,
+            time_s=time.time(),
+            unchanged_s=self._capture.unchanged_s,
+            damaged=self._capture.damaged,
+            set_aside=self._outbox.set_aside,
+            kernels=self._active.current.kernels,
             collect=self._collector.stats() if self._collector else None,
         )
 

@@ -65,6 +65,7 @@ class Labeler:
             raise BundleError(f"{display_name} is damaged or truncated: {error}") from error
         self._model = LoadedModel(model, display_name, runtime, threads)
         self.runtime = self._model.runtime
+        self.kernels: str | None = None
         picture, output = _check(self._model, bundle, display_name)
         self.input_px = picture.shape[2], picture.shape[1]
         mean, std = _check_normalization(facts, display_name)

@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from appliance.system.timestamps import parse_rfc3339, to_rfc3339
+
+
+class LabelingState(StrEnum):
+    """The values of `labeling` in T/stats."""
+
+    OK = "ok"
+    FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,13 @@ class StatsPayload:
         runtime: The TFLite runtime and its version.
         camera_state: The camera's state.
         camera_restarts: How often the camera was reopened.
+        time_s: When the statistics were collected, Unix time; None is absent on the wire.
+        unchanged_s: How long a live camera has delivered the same pixels; None if they change.
+        damaged: Frames withheld as damaged since the program started.
+        labeling: Whether frames can be labeled.
+        labeling_errors: Frames that could not be labeled since the program started.
+        set_aside: Durable messages that cannot be read or delivered and no longer delay the others.
+        kernels: The kernels of the runtime that compute the scores; None if unknown.
         collect: The statistics of the frame collection; absent on the wire when None.
     """
 
@@ -41,11 +56,19 @@ class StatsPayload:
     runtime: str
     camera_state: str
     camera_restarts: int
+    time_s: float | None = None
+    unchanged_s: float | None = None
+    damaged: int = 0
+    labeling: LabelingState = LabelingState.OK
+    labeling_errors: int = 0
+    set_aside: int = 0
+    kernels: str | None = None
     collect: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
         return {
+            **({} if self.time_s is None else {"time": to_rfc3339(self.time_s)}),
             "fps": round(self.fps, 2),
             "dropped": self.dropped,
             "inference_ms": {"p50": _round(self.inference_p50_ms, 2), "p95": _round(self.inference_p95_ms, 2)},
@@ -56,6 +79,12 @@ class StatsPayload:
             "started": to_rfc3339(self.started_s),
             "runtime": self.runtime,
             "camera": {"state": self.camera_state, "restarts": self.camera_restarts},
+            "unchanged_s": _round(self.unchanged_s, 1),
+            "damaged": self.damaged,
+            "labeling": self.labeling,
+            "labeling_errors": self.labeling_errors,
+            "set_aside": self.set_aside,
+            "kernels": self.kernels,
             **({} if self.collect is None else {"collect": self.collect}),
         }
 
@@ -76,6 +105,13 @@ class StatsPayload:
             runtime=data["runtime"],
             camera_state=data["camera"]["state"],
             camera_restarts=data["camera"]["restarts"],
+            time_s=parse_rfc3339(data["time"]) if "time" in data else None,
+            unchanged_s=data.get("unchanged_s"),
+            damaged=data.get("damaged", 0),
+            labeling=LabelingState(data.get("labeling", LabelingState.OK)),
+            labeling_errors=data.get("labeling_errors", 0),
+            set_aside=data.get("set_aside", 0),
+            kernels=data.get("kernels"),
             collect=data.get("collect"),
         )
 

@@ -20,7 +20,7 @@ LATE_AFTER_S = 60.0
 
 
 class Availability(StrEnum):
-    """The values of T/availability."""
+    """The values of T/availability and T/camera."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -123,17 +123,19 @@ class StatePayload:
         model_name: The bundle's name.
         model_version: The bundle's version.
         labels: The labels that pass the filter, best first.
+        known: Whether there are frames; on the wire only when False, because nothing is known without them.
     """
 
     time_s: float
     model_name: str
     model_version: str
     labels: tuple[LabelScore, ...]
+    known: bool = True
 
     @classmethod
-    def from_result(cls, time_s: float, model: ModelIdentity, labels: Sequence[Label]) -> Self:
-        """Create the payload from the labeler's result for a frame."""
-        return cls(time_s, model.name, model.version, _label_scores(labels))
+    def from_result(cls, time_s: float, model: ModelIdentity, labels: Sequence[Label], *, known: bool = True) -> Self:
+        """Create the payload from the labeler's result for a frame, or without labels if there are no frames."""
+        return cls(time_s, model.name, model.version, _label_scores(labels), known)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -143,6 +145,7 @@ class StatePayload:
             "labels": [label.as_dict() for label in self.labels],
             "time": to_rfc3339(self.time_s),
             "model": {"name": self.model_name, "version": self.model_version},
+            **({} if self.known else {"known": False}),
         }
 
     @classmethod
@@ -153,6 +156,7 @@ class StatePayload:
             model_name=data["model"]["name"],
             model_version=data["model"]["version"],
             labels=tuple(map(LabelScore.from_dict, data["labels"])),
+            known=data.get("known", True),
         )
 
 
@@ -198,6 +202,10 @@ class EventPayload:
         seq: The number of the message within that boot, from 1.
         reason: Why the event ended, unless the score caused the end; absent on the wire when None.
         late: Whether the message was delivered long after the event; absent on the wire when False.
+        duration_s: How long the event lasted, by a clock that is never adjusted; absent on the wire when None.
+        clock_step: Whether the wall clock was set during the event; absent on the wire when False.
+        snapshot: Whether a picture of the event's first frame was sent; absent on the wire when None.
+        former_device: The device id under which the event was written; absent on the wire unless it was another one.
     """
 
     id: str
@@ -213,6 +221,10 @@ class EventPayload:
     seq: int
     reason: str | None = None
     late: bool = False
+    duration_s: float | None = None
+    clock_step: bool = False
+    snapshot: bool | None = None
+    former_device: str | None = None
 
     @classmethod
     def from_event(cls, event: Event, model: ModelIdentity, device: str, boot: str, seq: int) -> Self:
@@ -262,11 +274,15 @@ class EventPayload:
             "peak_score": _score(self.peak_score),
             "started": to_rfc3339(self.started_s),
             "ended": None if self.ended_s is None else to_rfc3339(self.ended_s),
+            **({} if self.duration_s is None else {"duration_s": round(self.duration_s, 3)}),
+            **({"clock_step": True} if self.clock_step else {}),
             **({"reason": self.reason} if self.reason else {}),
             "model": self.model.as_dict(),
             "device": self.device,
+            **({"former_device": self.former_device} if self.former_device else {}),
             "boot": self.boot,
             "seq": self.seq,
+            **({} if self.snapshot is None else {"snapshot": self.snapshot}),
             **({"late": True} if self.late else {}),
         }
 
@@ -287,6 +303,10 @@ class EventPayload:
             seq=data["seq"],
             reason=data.get("reason"),
             late=data.get("late", False),
+            duration_s=data.get("duration_s"),
+            clock_step=data.get("clock_step", False),
+            snapshot=data.get("snapshot"),
+            former_device=data.get("former_device"),
         )
 
 

@@ -38,6 +38,11 @@ class Topics:
         return f"{self.root}/availability"
 
     @property
+    def camera(self) -> str:
+        """Availability of the camera: `online` while it delivers frames, else `offline`."""
+        return f"{self.root}/camera"
+
+    @property
     def labels(self) -> str:
         """LabelsPayload: the labels of a frame, at most a few times a second."""
         return f"{self.root}/labels"
@@ -81,6 +86,16 @@ class Topics:
     def running(self) -> str:
         """SwitchState: `ON` while the device labels, `OFF` while labeling is turned off."""
         return f"{self.root}/running"
+
+    @property
+    def snapshots(self) -> str:
+        """SwitchState: `ON` while the picture that started an event is published."""
+        return f"{self.root}/snapshots"
+
+    @property
+    def collect(self) -> str:
+        """SwitchState: `ON` while frames are collected for training."""
+        return f"{self.root}/collect"
 
     def label(self, slug: str) -> str:
         """Return the topic of a label's SwitchState: `ON` between the label's start and end."""

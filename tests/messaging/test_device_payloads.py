@@ -11,9 +11,19 @@ def test_stats_have_their_keys_in_order():
     assert encode(STATS.as_dict()) == (
         b'{"fps":4.99,"dropped":3,"inference_ms":{"p50":11.11,"p95":null},"outbox":{"waiting":2,"dropped":0},'
         b'"cpu_temp_c":null,"rss_mb":80.0,"uptime_s":61.3,"started":"2026-01-01T12:00:00.000Z",'
-        b'"runtime":"LiteRT 2.3.0","camera":{"state":"streaming","restarts":1}}'
+        b'"runtime":"LiteRT 2.3.0","camera":{"state":"streaming","restarts":1},"unchanged_s":null,"damaged":0,'
+        b'"labeling":"ok","labeling_errors":0,"set_aside":0,"kernels":null}'
     )
     assert StatsPayload.from_dict(STATS.as_dict()).as_dict() == STATS.as_dict()
+    timed = replace(STATS, time_s=STATS.started_s).as_dict()
+    assert next(iter(timed)) == "time"
+    assert StatsPayload.from_dict(timed).as_dict() == timed
+
+
+def test_stats_of_a_release_without_the_new_keys_are_read():
+    new = ("unchanged_s", "damaged", "labeling", "labeling_errors", "set_aside", "kernels")
+    old = {key: value for key, value in STATS.as_dict().items() if key not in new}
+    assert StatsPayload.from_dict(old) == replace(STATS, fps=4.99, inference_p50_ms=11.11, rss_mb=80.0, uptime_s=61.3)
 
 
 def test_stats_of_the_collection_come_last():

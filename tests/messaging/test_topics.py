@@ -22,6 +22,9 @@ def test_the_topics_are_those_of_the_contract():
         "update": T.update,
         "threshold": T.threshold,
         "running": T.running,
+        "camera": T.camera,
+        "snapshots": T.snapshots,
+        "collect": T.collect,
     }
     assert topics == {name: f"appliance/pi-1/{name}" for name in topics}
     assert sorted(T.commands.values()) == sorted(

@@ -81,6 +81,7 @@ class Outbox:
         """
         self.path = path
         self.dropped = 0
+        self.set_aside = 0
         self.error: str | None = None
         self._max_events = max_events
         self._max_age_s = max_age_s
