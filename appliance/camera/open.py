@@ -27,6 +27,10 @@ def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         SettingsError: The source or a control is invalid, so no later attempt can succeed.
     """
     source = settings.source
+    if source == "auto":
+        from appliance.camera.auto import open_auto
+
+        return open_auto(settings, wanted_px)
     if re.fullmatch(r"pi(:\d+)?", source):
         from appliance.camera.pi.camera import open_pi
 
@@ -59,7 +63,7 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
 
         return PictureCamera(path, settings.loop)
     if not path.exists():
-        choices = "pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
+        choices = "auto, pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
         raise CameraAbsentError(f"camera.source {source} does not exist; it can be {choices}")
     if not (path.is_file() or path.is_char_device()):
         raise CameraAbsentError(f"camera.source {source} is not a file, a folder or a camera; correct the path")

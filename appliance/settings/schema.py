@@ -62,8 +62,9 @@ class CameraSettings:
     """The camera, and how its picture is rotated and cropped."""
 
     source: str = option(
-        "pi",
-        "pi, pi:1, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…",
+        "auto",
+        "auto (the Pi's camera, else the first USB camera), pi, pi:1, scene, a folder, a picture, a video file, "
+        "/dev/video0, rtsp://… or http(s)://…",
         check_camera_source,
     )
     username: str | None = option(None, "The user name for a network camera that requires one.")

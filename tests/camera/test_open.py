@@ -42,7 +42,7 @@ def test_scenes_are_drawn():
 
 def test_missing_source_error_lists_the_choices():
     with pytest.raises(
-        CameraAbsentError, match=r"camera.source picam does not exist; it can be pi, scene, a folder, .*rtsp://"
+        CameraAbsentError, match=r"camera.source picam does not exist; it can be auto, pi, scene, a folder, .*rtsp://"
     ):
         open_source("picam")
     with pytest.raises(CameraAbsentError, match="holiday.mp4 does not exist"):

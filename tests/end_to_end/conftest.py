@@ -8,7 +8,7 @@ import pytest
 
 from support.machine import BASE, Machine, missing, put_clone, wheels
 
-SETTINGS = (('source = "pi"', 'source = "scene"'), ('#id = "pi-kitchen"', 'id = "t"'))
+SETTINGS = (('source = "auto"', 'source = "scene"'), ('#id = "pi-kitchen"', 'id = "t"'))
 
 
 @pytest.fixture(scope="session")

@@ -185,7 +185,7 @@ def test_image_is_made_without_a_running_systemd(new_machine, installed_layer):
     shutil.copytree(installed_layer / "wheels", machine.root / "wheels")
     made = machine.run_unbooted(f"{INSTALL} --no-start")
     assert made.returncode == 0 and "starts with the system" in made.stdout, made.stdout
-    machine.edit(CONFIG, ('source = "pi"', 'source = "scene"'))
+    machine.edit(CONFIG, ('source = "auto"', 'source = "scene"'))
     machine.boot()
     machine.wait_for_log("camera: streaming")
 
