@@ -10,7 +10,12 @@ import socket
 import time
 from collections.abc import Mapping
 
+from appliance.system.foreign_text import clean_text
+
 log = logging.getLogger("appliance")
+
+# systemd refuses datagrams larger than its buffer (PIPE_BUF bytes); a status contains names of models and errors.
+_MAX_STATUS = 500
 
 
 class Notifier:
@@ -22,8 +27,11 @@ class Notifier:
             self._address = "\0" + self._address[1:]
 
     def notify_ready(self, status: str) -> None:
-        """Report that start-up or a reload is complete; `systemctl status` shows `status`."""
-        self._send(f"READY=1\nSTATUS={status}")
+        """Report that start-up or a reload is complete; `systemctl status` shows `status`.
+
+        Each line of a datagram is a message of its own, so the status is reduced to one line.
+        """
+        self._send(f"READY=1\nSTATUS={clean_text(status, _MAX_STATUS)}")
 
     def feed_watchdog(self) -> None:
         """Report that the service is alive."""

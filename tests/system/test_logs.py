@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from appliance.system.logs import configure_logging
+from appliance.system.logs import configure_logging, is_json_log
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +61,46 @@ def test_level_can_be_changed_and_libraries_only_warn(capsys):
     err = capsys.readouterr().err
     assert "ours" not in err and "theirs" not in err and err.count("their warning") == 1
     assert logging.getLogger().handlers[0].stream is sys.stderr
+
+
+HOSTILE = "flow\n12:00:00 error: FAKE line\rMAINPID=1\u2028\x1b[2J\x9b31m\ud800\u202e" + "x" * 200_000
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_foreign_text_stays_on_one_bounded_line(capsys, form):
+    configure_logging("info", form)
+    logging.getLogger("appliance").warning("the model %s was refused", HOSTILE)
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1 and len(written.splitlines()) == 1 and len(written) < 10_000
+    assert written.rstrip("\n").isprintable()
+    written.encode()
+    if form == "json":
+        assert "FAKE line" in json.loads(written)["message"]
+
+
+def test_traceback_cannot_forge_records(capsys):
+    configure_logging()
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("appliance").exception("failed")
+    written = capsys.readouterr().err
+    first, *others = written.splitlines()
+    assert first.endswith("error: failed")
+    assert others and all(line.startswith("    ") for line in others)
+    assert "\x1b" not in written and "\x9b" not in written
+    written.encode()
+
+
+def test_records_with_traceback_and_stack_are_one_json_line(capsys):
+    configure_logging("info", "json")
+    logging.getLogger("appliance").warning("failed", exc_info=ValueError(HOSTILE), stack_info=True)
+    entry = json.loads(capsys.readouterr().err)
+    assert "\x1b" not in entry["exception"] and len(entry["exception"]) < 40_000
+
+
+def test_log_form_is_known():
+    configure_logging("info", "json")
+    assert is_json_log()
+    configure_logging("info", "text")
+    assert not is_json_log()

@@ -30,6 +30,16 @@ def test_each_message_has_the_protocols_form(systemd):
     assert stopping == "STOPPING=1"
 
 
+@pytest.mark.parametrize("name", ["flow\nMAINPID=1\nWATCHDOG_USEC=1", "a\u2028b\x1b[2J\ud800", "x" * 200_000])
+def test_status_with_foreign_text_is_one_bounded_message(systemd, name):
+    sock, environ = systemd
+    Notifier(environ).notify_ready(f"labeling with {name}")
+    received = sock.recv(1_000_000)
+    assert len(received) <= 4096
+    assert [line.split("=")[0] for line in received.decode().splitlines()] == ["READY", "STATUS"]
+    assert b"\x1b" not in received
+
+
 def test_without_systemd_nothing_happens():
     Notifier({}).notify_ready("x")
 
