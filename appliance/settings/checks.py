@@ -118,6 +118,12 @@ def check_sha1(value: str) -> str | None:
     return None if re.fullmatch(r"[0-9A-Fa-f]{40}", value) else "must be 40 hex digits without colons"
 
 
+def check_sha256(value: str) -> str | None:
+    """Check the SHA-256 fingerprint of a certificate; colons between the bytes are allowed."""
+    digits = value.replace(":", "")
+    return None if re.fullmatch(r"[0-9A-Fa-f]{64}", digits) else "must be 64 hex digits, with or without colons"
+
+
 def check_interval(value: float) -> str | None:
     """Check the seconds between two update checks; 0 means only on command."""
     if value == 0 or 1 <= value <= _MAX_INTERVAL_S:

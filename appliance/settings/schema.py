@@ -25,6 +25,7 @@ from appliance.settings.checks import (
     check_range,
     check_region,
     check_sha1,
+    check_sha256,
     check_size,
     check_thresholds,
     check_topic,
@@ -69,6 +70,15 @@ class CameraSettings:
     )
     username: str | None = option(None, "The user name for a network camera that requires one.")
     password_file: Path | None = option(None, "A file that contains the network camera's password.")
+    ca_file: Path | None = option(
+        None,
+        "The certificate authority that signed an https:// or rtsps:// camera's certificate; default: the system's.",
+    )
+    tls_fingerprint: str | None = option(
+        None,
+        "The SHA-256 fingerprint of the only certificate to trust for the camera; appliance check prints it.",
+        check_sha256,
+    )
     size: tuple[int, int] | None = option(
         None, "[width, height] in pixels to request from the camera; default: a size that suits the model.", check_size
     )
@@ -295,13 +305,23 @@ def find_contradiction(settings: Settings) -> Contradiction | None:
     if (mqtt.cert_file is None) != (mqtt.key_file is None):
         given, missing = ("cert_file", "key_file") if mqtt.cert_file else ("key_file", "cert_file")
         return Contradiction(f"mqtt.{given}", f"requires mqtt.{missing}")
-    if camera.password_file and not camera.username:
-        return Contradiction("camera.password_file", "requires camera.username")
+    if contradiction := _find_camera_contradiction(camera):
+        return contradiction
     if 0 < settings.collect.score_max < settings.collect.score_min:
         return Contradiction(
             "collect.score_min", f"must not exceed collect.score_max, which is {settings.collect.score_max:g}"
         )
     return _find_update_contradiction(settings.update)
+
+
+def _find_camera_contradiction(camera: CameraSettings) -> Contradiction | None:
+    if camera.password_file and not camera.username:
+        return Contradiction("camera.password_file", "requires camera.username")
+    if camera.ca_file and camera.tls_fingerprint:
+        return Contradiction("camera.tls_fingerprint", "cannot be combined with camera.ca_file; keep one of the two")
+    if camera.tls_fingerprint and not camera.source.startswith(("https://", "rtsps://")):
+        return Contradiction("camera.tls_fingerprint", "requires a camera.source that begins with https:// or rtsps://")
+    return None
 
 
 def _find_update_contradiction(update: UpdateSettings) -> Contradiction | None:

@@ -4,20 +4,25 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from appliance.system.clock import is_clock_before_build
+from appliance.system.foreign_text import clean_text
 from appliance.system.urls import redact
+from appliance.transport.trust import SYSTEM_TRUST, Trust, describe_certificate_error
 
 TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
+_MAX_REASON = 120
 _CONNECT_TIMEOUTS = (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
 _READ_TIMEOUTS = (TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.Timeout)
 
 
-def describe_connection_error(error: Exception, url: str, connect_s: float, silence_s: float) -> str:
+def describe_connection_error(
+    error: Exception, url: str, connect_s: float, silence_s: float, trust: Trust = SYSTEM_TRUST
+) -> str:
     """Describe why a request failed, in one sentence.
 
     Args:
@@ -25,13 +30,18 @@ def describe_connection_error(error: Exception, url: str, connect_s: float, sile
         url: The address of the request; only its host and path appear in the text.
         connect_s: The time limit for connecting.
         silence_s: The time limit between two bytes.
+        trust: Whose certificates are trusted.
     """
     address, causes = redact(url), list(iterate_causes(error))
     for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            fault = describe_certificate_error(cause, urlsplit(url).hostname or "", trust)
+            return f"no secure connection to {address}: its certificate {fault}"
         if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or str(cause)
-            remedy = "; this device's clock is wrong, correct it (see timedatectl)" if is_clock_before_build() else ""
-            return f"no secure connection to {address}: {reason}{remedy}"
+            return f"no secure connection to {address}: {_describe_tls_error(cause)}"
+        if isinstance(cause, urllib3.exceptions.SSLError) and "ingerprint" in str(cause):
+            fault = "is not the one with the fingerprint in the settings; check whether the certificate was renewed"
+            return f"no secure connection to {address}: its certificate {fault}"
     last = causes[-1]
     descriptions: tuple[tuple[type | tuple[type, ...], str], ...] = (
         (socket.gaierror, f"{address} cannot be found; check the network and the host name"),
@@ -43,7 +53,17 @@ def describe_connection_error(error: Exception, url: str, connect_s: float, sile
     for kinds, description in descriptions:
         if any(isinstance(cause, kinds) for cause in causes):
             return description
-    return f"the connection to {address} was lost: {getattr(last, 'strerror', None) or last or type(last).__name__}"
+    reason = clean_text(str(getattr(last, "strerror", None) or last or type(last).__name__), _MAX_REASON)
+    return f"the connection to {address} was lost: {reason}"
+
+
+def _describe_tls_error(error: ssl.SSLError) -> str:
+    reason = str(getattr(error, "reason", None) or error)
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return "it does not use TLS on this port; check the port, or use http:// where that is allowed"
+    if reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"):
+        return "it supports only TLS versions that are no longer secure; enable TLS 1.2 or later on it"
+    return clean_text(reason, _MAX_REASON)
 
 
 def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:

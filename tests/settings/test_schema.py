@@ -72,6 +72,7 @@ def test_commented_out_example_is_valid(tmp_path):
         line = next(line for line in CONFIG.read_text().splitlines() if line.startswith(f"#{key} = "))
         extra = {"password_file": 'username = "me"\n', "cert_file": 'key_file = "k"\n', "key_file": 'cert_file = "c"\n'}
         extra |= {"android_package": f'android_cert = "{"0" * 40}"\n', "android_cert": 'android_package = "p"\n'}
+        extra |= {"tls_fingerprint": 'source = "https://camera/shot.jpg"\n'}
         extra = extra.get(key, "")
         path = tmp_path / "one.toml"
         path.write_text(f"[{section}]\n{extra}{line[1:]}\n")
@@ -89,6 +90,12 @@ def test_defaults_agree_with_each_other():
         (Settings(mqtt=MqttSettings(password_file=Path("p"))), "mqtt.password_file", "mqtt.username"),
         (Settings(mqtt=MqttSettings(key_file=Path("k"))), "mqtt.key_file", "mqtt.cert_file"),
         (Settings(camera=CameraSettings(password_file=Path("p"))), "camera.password_file", "camera.username"),
+        (Settings(camera=CameraSettings(tls_fingerprint="0" * 64)), "camera.tls_fingerprint", "camera.source"),
+        (
+            Settings(camera=CameraSettings(tls_fingerprint="0" * 64, ca_file=Path("c"))),
+            "camera.tls_fingerprint",
+            "camera.ca_file",
+        ),
         (Settings(collect=CollectSettings(score_min=0.8)), "collect.score_min", "collect.score_max"),
         (Settings(update=UpdateSettings(source="repository", url="https://a")), "update.source", "update.root"),
         (

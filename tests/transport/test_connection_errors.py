@@ -8,7 +8,7 @@ import pytest
 import requests
 import urllib3
 
-from appliance.transport import connection_errors
+from appliance.transport import trust
 from appliance.transport.connection_errors import describe_connection_error, is_file_error, iterate_causes
 
 URL = "https://me:pw@host/m?key=s3cret"
@@ -38,8 +38,8 @@ def test_reason_is_that_of_the_first_cause(error, fact):
 
 
 def test_wrong_clock_is_the_remedy_for_a_certificate(monkeypatch):
-    monkeypatch.setattr(connection_errors, "is_clock_before_build", lambda: True)
-    assert "timedatectl" in describe_connection_error(ssl.SSLError(1, "expired"), URL, 1, 1)
+    monkeypatch.setattr(trust, "is_clock_before_build", lambda: True)
+    assert "timedatectl" in describe_connection_error(ssl.SSLCertVerificationError(1, "expired"), URL, 1, 1)
 
 
 def test_causes_that_refer_to_each_other_end():

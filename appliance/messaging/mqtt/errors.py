@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from appliance.errors import MessagingError
 from appliance.messaging.mqtt.message import Reason
-from appliance.messaging.mqtt.tls import is_tls_wanted
+from appliance.messaging.mqtt.tls import broker_trust, is_tls_wanted
 from appliance.settings.schema import MqttSettings
+from appliance.transport.trust import describe_certificate_error
 
 UNSPECIFIED = 0x80
 UNSUPPORTED_VERSION = 0x84
@@ -26,9 +27,6 @@ SESSION_TAKEN_OVER = 0x8E
 QUOTA_EXCEEDED = 0x97
 
 _REFUSED_VERSION_3 = 0x01  # the MQTT 3.1.1 CONNACK code, which the client library may pass on unconverted
-
-# OpenSSL's X509_V_ERR_*.
-_EXPIRED, _NOT_YET_VALID, _HOST_MISMATCH, _ADDRESS_MISMATCH = 10, 9, 62, 64
 
 _NO_TLS = (
     "does not use TLS on this port; correct mqtt.port, or set mqtt.tls = false and remove mqtt.ca_file,"
@@ -66,7 +64,8 @@ def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of err
         case MessagingError():
             return str(error)
         case ssl.SSLCertVerificationError():
-            return _describe_certificate(error, broker, settings)
+            fault = describe_certificate_error(error, settings.host, broker_trust(settings))
+            return f"the certificate of the broker {broker} {fault}"
         case ssl.SSLError():
             reason = getattr(error, "reason", None) or error  # only errors of OpenSSL have the attribute
             return (
@@ -198,22 +197,3 @@ def describe_tls_alert(text: str, broker: str) -> str | None:
         if alert in text.upper().replace(" ", "_"):
             return f"the broker {broker} {meaning}"
     return None
-
-
-def _describe_certificate(error: ssl.SSLCertVerificationError, broker: str, settings: MqttSettings) -> str:
-    if error.verify_code == _EXPIRED:
-        return f"the certificate of the broker {broker} has expired; renew it, or correct this device's clock"
-    if error.verify_code == _NOT_YET_VALID:
-        return f"the certificate of the broker {broker} is not valid yet; correct this device's clock"
-    if error.verify_code in (_HOST_MISMATCH, _ADDRESS_MISMATCH):
-        return (
-            f"the certificate of the broker {broker} was not issued for {settings.host}; correct mqtt.host or the"
-            " certificate"
-        )
-    untrusted = f"the certificate of the broker {broker} is not signed by an authority"
-    if settings.ca_file:
-        return (
-            f"{untrusted} in mqtt.ca_file ({error.verify_message}); use the certificate of the authority that signed"
-            f" it, not {settings.ca_file}"
-        )
-    return f"{untrusted} that this system trusts ({error.verify_message}); set mqtt.ca_file"

@@ -3,8 +3,9 @@
 import ssl
 from pathlib import Path
 
-from appliance.errors import MessagingError, describe_os_error
+from appliance.errors import MessagingError, SettingsError, describe_os_error
 from appliance.settings.schema import MqttSettings
+from appliance.transport.trust import Trust, create_tls_client_context
 
 
 class _SelfClosingSocket(ssl.SSLSocket):
@@ -23,25 +24,25 @@ def is_tls_wanted(settings: MqttSettings) -> bool:
     return settings.tls or any((settings.ca_file, settings.cert_file, settings.key_file))
 
 
+def broker_trust(settings: MqttSettings) -> Trust:
+    """Return whose certificates are trusted for the broker."""
+    return Trust(settings.ca_file, ca_key="mqtt.ca_file")
+
+
 def create_tls_context(settings: MqttSettings) -> ssl.SSLContext:
     """Create the TLS context of a connection: TLS 1.2 or later, certificate and host name always checked.
 
     Raises:
         MessagingError: A file cannot be used; the message has its path and the reason.
     """
-    for key in ("ca_file", "cert_file", "key_file"):
+    for key in ("cert_file", "key_file"):
         if file := getattr(settings, key):
             _check_readable(key, file)
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except ssl.SSLError as error:
-        raise MessagingError(f"mqtt.ca_file {settings.ca_file} contains no certificate in PEM format") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = create_tls_client_context(broker_trust(settings))
+    except SettingsError as error:
+        raise MessagingError(str(error)) from error
     context.sslsocket_class = _SelfClosingSocket
-    if settings.ca_file:
-        # Python 3.13 requires extensions that certificates of a private authority often lack, and that Python 3.11 and
-        # other MQTT clients do not require; the signature, the host name and the dates are still checked.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if settings.cert_file and settings.key_file:
         _load_client_certificate(context, settings.cert_file, settings.key_file)
     return context
