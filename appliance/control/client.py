@@ -1,4 +1,8 @@
-"""Send one request to a running daemon over its control socket."""
+"""Send one request to a running daemon over its control socket.
+
+Texts in the answer are cleaned and bounded: they contain names of models and errors of servers, and the command may
+run as root on a terminal.
+"""
 
 import contextlib
 import grp
@@ -12,6 +16,10 @@ from typing import Any
 from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
 from appliance.errors import ControlError, DaemonAbsentError, describe_os_error
+from appliance.system.foreign_text import clean_text
+
+# Longer than any sentence or path in an answer.
+MAX_TEXT = 4096
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
@@ -74,14 +82,26 @@ def _decode_answer(line: bytes | None) -> dict[str, Any]:
         if message[OK_KEY]:
             answer = message[ANSWER_KEY]
             if isinstance(answer, dict):
-                return answer
+                cleaned: dict[str, Any] = _clean_value(answer)
+                return cleaned
             raise TypeError("the answer is not an object")
-        refusal = str(message[ERROR_KEY])
-    except (ValueError, KeyError, TypeError) as error:
+        refusal = clean_text(str(message[ERROR_KEY]), MAX_TEXT)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ControlError(
             "the daemon's answer cannot be understood; check that the command and the daemon have the same version"
         ) from error
     raise ControlError(refusal)
+
+
+def _clean_value(value: Any) -> Any:
+    """Return an answer with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean_text(value, MAX_TEXT)
+    if isinstance(value, list):
+        return [_clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key, MAX_TEXT): _clean_value(item) for key, item in value.items()}
+    return value
 
 
 def _describe_permitted_accounts(path: Path) -> str:

@@ -6,7 +6,7 @@ decides who may use it. A connection may carry several requests; protocol.py des
 The server has its own threads: one that accepts connections, and one for each client. A request such as installing a
 model takes seconds, during which the main thread must feed the watchdog, and a client that connects and sends nothing
 must not delay others. A socket on which a daemon answers is never taken over, the number of clients and the size of
-requests are limited, and no client can make the daemon fail.
+requests are limited (clients.py), and no client can make the daemon fail.
 """
 
 import contextlib
@@ -19,18 +19,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from appliance.control.clients import MAX_CLIENTS, ClientTable, read_peer_user
 from appliance.control.listener import open_listener
 from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_REQUEST_BYTES, LineReader, encode_message
 from appliance.errors import ApplianceError, ControlError, describe_os_error
+from appliance.system.foreign_text import clean_text
 
 log = logging.getLogger("appliance")
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
-MAX_CLIENTS = 16
 REQUEST_TIMEOUT_S = 10.0  # for receiving one request, and for sending its answer
 _PAUSE_S = 0.5  # after a failed accept, because its cause (too many descriptors) may last
+_MAX_REASON = 2000
 
 
 class ControlServer:
@@ -50,8 +52,7 @@ class ControlServer:
         self._request_timeout_s = request_timeout_s
         self._listener: socket.socket | None = None
         self._inode = 0
-        self._clients: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._clients = ClientTable()
 
     def __enter__(self) -> Self:
         self.start()
@@ -84,11 +85,8 @@ class ControlServer:
         with contextlib.suppress(OSError):
             if self.path.lstat().st_ino == self._inode:  # otherwise it is the socket of a later daemon
                 self.path.unlink()
-        with self._lock:
-            sockets = [listener, *self._clients]
-        for each in sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it; close alone does not
+        for each in (listener, *self._clients.connections()):
+            _disconnect(each)
         listener.close()
 
     def _accept_clients(self, listener: socket.socket) -> None:
@@ -102,29 +100,28 @@ class ControlServer:
                 time.sleep(_PAUSE_S)
                 continue
             client.settimeout(self._request_timeout_s)
-            with self._lock:
-                is_crowded = len(self._clients) >= MAX_CLIENTS
-                if not is_crowded:
-                    self._clients.add(client)
-            if is_crowded:
+            admission = self._clients.admit(client, read_peer_user(client))
+            if admission.dropped:
+                _disconnect(admission.dropped)
+            if admission.is_admitted:
+                threading.Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
+            else:
                 _send(client, _refuse("too many commands are talking to the daemon at once; try again in a moment"))
                 client.close()
-            else:
-                threading.Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         try:
             lines = LineReader(client, MAX_REQUEST_BYTES)
             while (line := lines.read_line(time.monotonic() + self._request_timeout_s)) is not None:
-                client.settimeout(self._request_timeout_s)
-                client.sendall(encode_message(self._answer(line)))
+                with self._clients.mark_busy(client):
+                    client.settimeout(self._request_timeout_s)
+                    client.sendall(encode_message(self._answer(line)))
         except ValueError:
             _send(client, _refuse(f"the request is longer than {MAX_REQUEST_BYTES} bytes"))
         except OSError:
             pass  # the client disconnected or took too long
         finally:
-            with self._lock:
-                self._clients.discard(client)
+            self._clients.remove(client)
             client.close()
 
     def _answer(self, line: bytes) -> dict[str, Any]:
@@ -144,7 +141,13 @@ class ControlServer:
 
 
 def _refuse(reason: str) -> dict[str, Any]:
-    return {OK_KEY: False, ERROR_KEY: reason}
+    return {OK_KEY: False, ERROR_KEY: clean_text(reason, _MAX_REASON)}
+
+
+def _disconnect(connection: socket.socket) -> None:
+    """Shut a connection down; this wakes the thread that waits on it, which closing it would not."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _send(client: socket.socket, answer: dict[str, Any]) -> None:

@@ -49,8 +49,8 @@ class LineReader:
 
 
 def encode_message(message: Mapping[str, Any]) -> bytes:
-    """Return a request or an answer as one line."""
-    return json.dumps(message, ensure_ascii=False).encode() + b"\n"
+    """Return a request or an answer as one line; a lone surrogate, which UTF-8 cannot represent, becomes "?"."""
+    return json.dumps(message, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 @contextlib.contextmanager

@@ -136,3 +136,26 @@ def test_answer_of_another_version_is_an_error(path, line):
 def test_answer_without_an_end_means_that_the_daemon_ended(path):
     with answer_once(path, b'{"ok": true, "ans'), pytest.raises(ControlError, match="before it answered"):
         ask(path, {})
+
+
+def test_texts_in_an_answer_are_cleaned_and_bounded(path):
+    line = (
+        b'{"ok": true, "answer": {"a\\u001b[2J": ["flow\\nMAINPID=1", {"b": "\\ud800"}], "c": "'
+        + b"x" * 9000
+        + b'"}}\n'
+    )
+    with answer_once(path, line):
+        answer = ask(path, {})
+    assert answer["a"] == ["flow MAINPID=1", {"b": "\N{REPLACEMENT CHARACTER}"}]
+    assert len(answer["c"]) == 4096
+
+
+def test_refusal_is_cleaned(path):
+    line = b'{"ok": false, "error": "no\\u001b]0;title\\u0007 model\\r\\nroot: ok"}\n'
+    with answer_once(path, line), pytest.raises(ControlError, match="^no model root: ok$"):
+        ask(path, {})
+
+
+def test_deep_answer_is_not_understood(path):
+    with answer_once(path, b"[" * 100_000 + b"\n"), pytest.raises(ControlError, match="cannot be understood"):
+        ask(path, {})

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from appliance.control.client import ask
-from appliance.control.server import MAX_CLIENTS, ControlServer
+from appliance.control.clients import MAX_CLIENTS_PER_USER
+from appliance.control.server import ControlServer
 from appliance.control.wire import MAX_REQUEST_BYTES
 from appliance.errors import ControlError, DaemonAbsentError
 from support.control import echo
@@ -61,13 +62,14 @@ def test_connection_carries_several_requests(server, path):
 def test_many_clients_are_answered_at_once(server, path):
     answers = {}
     threads = [
-        threading.Thread(target=lambda n=n: answers.update({n: ask(path, {"n": n})})) for n in range(MAX_CLIENTS)
+        threading.Thread(target=lambda n=n: answers.update({n: ask(path, {"n": n})}))
+        for n in range(MAX_CLIENTS_PER_USER)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert answers == {n: {"asked": {"n": n}} for n in range(MAX_CLIENTS)}
+    assert answers == {n: {"asked": {"n": n}} for n in range(MAX_CLIENTS_PER_USER)}
 
 
 def test_slow_request_does_not_delay_others(path):
@@ -92,18 +94,40 @@ def test_slow_request_does_not_delay_others(path):
 
 def test_silent_clients_are_disconnected(path):
     with ControlServer(path, echo, request_timeout_s=0.3):
-        hanging = [connect(path) for _ in range(MAX_CLIENTS)]
-        deadline_s = time.monotonic() + 5
-        while True:
-            try:
-                assert ask(path, {}) == {"asked": {}}
-                break
-            except ControlError as error:
-                assert "try again" in str(error) and time.monotonic() < deadline_s  # noqa: PT017 - until the others are gone
-                time.sleep(0.02)
+        hanging = [connect(path) for _ in range(MAX_CLIENTS_PER_USER)]
         for client in hanging:
             assert client.recv(1) == b"", "the daemon let go of it"
             client.close()
+
+
+def test_idle_clients_do_not_shut_out_a_command(server, path):
+    idle = [connect(path) for _ in range(MAX_CLIENTS_PER_USER)]
+    for n in range(3):
+        assert ask(path, {"n": n}, timeout_s=5) == {"asked": {"n": n}}
+    assert idle[0].recv(1) == b"", "the longest idle client made room"
+    for client in idle:
+        client.close()
+
+
+def test_clients_with_half_a_request_do_not_shut_out_a_command(server, path):
+    idle = [connect(path) for _ in range(2 * MAX_CLIENTS_PER_USER)]
+    for client in idle:
+        client.sendall(b'{"half')
+    assert ask(path, {}, timeout_s=5) == {"asked": {}}
+    for client in idle:
+        client.close()
+
+
+def test_refusal_and_answer_with_lone_surrogates_arrive(path):
+    def handle(request):
+        if request:
+            raise ControlError("bad\ud800 name\nMAINPID=1")
+        return {"name": "x\udc80"}
+
+    with ControlServer(path, handle):
+        assert ask(path, {}) == {"name": "x?"}
+        with pytest.raises(ControlError, match="^bad\N{REPLACEMENT CHARACTER} name MAINPID=1$"):
+            ask(path, {"n": 1})
 
 
 def test_slow_client_is_disconnected(path):
