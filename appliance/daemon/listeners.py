@@ -29,7 +29,7 @@ class ReportsListener(ResultListener):
             result.labels,
             result.engine.labeler.inference_ms,
             result.events,
-            result.engine.tracker.open_peaks,
+            result.engine.tracker.open_events,
             lambda: encode_jpeg(turn_upright(result.frame.pixels, self._live.view)),
         )
 

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import describe_os_error
+from appliance.labeling.tracker import EventProgress
 
 log = logging.getLogger("appliance")
 
-_MAGIC = b"LFR1"
+_MAGIC = b"LFR2"
+# Releases up to 0.1.0 wrote JSON {event id: peak score}.
+_MAGIC_PEAKS = b"LFR1"
 # Layout of a slot: magic and checksum, then the bytes that the checksum covers: write count, time, body length, and
-# the body, which is JSON {event id: peak score}.
+# the body, which is JSON {event id: [peak score, seconds since the start, whether the wall clock was set]}.
 _CHECKSUM, _HEADER = struct.Struct("<4sI"), struct.Struct("<QdI")
 _SLOT_BYTES = 65536
 _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
@@ -32,10 +35,10 @@ _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One frame: its Unix time in seconds, and the peak score of each open event by event id."""
+    """One frame: its Unix time in seconds, and the progress of each open event by event id."""
 
     time_s: float
-    peaks: Mapping[str, float]
+    events: Mapping[str, EventProgress]
 
 
 class LastFrame:
@@ -60,12 +63,12 @@ class LastFrame:
         except OSError as error:
             self._disable(error)
 
-    def note(self, time_s: float, peaks: Mapping[str, float]) -> None:
+    def note(self, time_s: float, events: Mapping[str, EventProgress]) -> None:
         """Write a frame's time and the open events; write nothing while no event is open."""
-        if self._file is None or (not peaks and self._empty):
+        if self._file is None or (not events and self._empty):
             return
-        self._empty = not peaks
-        body = _encode_peaks(peaks)
+        self._empty = not events
+        body = _encode_events(events)
         self._count += 1
         covered = _HEADER.pack(self._count, time_s, len(body)) + body
         offset = (self._count % 2) * _SLOT_BYTES
@@ -97,12 +100,13 @@ class LastFrame:
         )
 
 
-def _encode_peaks(peaks: Mapping[str, float]) -> bytes:
-    body = json.dumps(peaks).encode()
+def _encode_events(events: Mapping[str, EventProgress]) -> bytes:
+    values = {key: (each.peak_score, each.duration_s, each.clock_step) for key, each in events.items()}
+    body = json.dumps(values).encode()
     while len(body) > _MAX_BODY_BYTES:
-        # Thousands of events are open at once; keep the peaks of the newest half.
-        peaks = dict(list(peaks.items())[len(peaks) // 2 + 1 :])
-        body = json.dumps(peaks).encode()
+        # Thousands of events are open at once; keep the newest half.
+        values = dict(list(values.items())[len(values) // 2 + 1 :])
+        body = json.dumps(values).encode()
     return body
 
 
@@ -113,6 +117,12 @@ def _parse_slot(slot: bytes) -> tuple[int, FrameRecord] | None:
     magic, checksum = _CHECKSUM.unpack_from(slot)
     count, time_s, length = _HEADER.unpack_from(slot, _CHECKSUM.size)
     covered = slot[_CHECKSUM.size : _CHECKSUM.size + _HEADER.size + length]
-    if magic != _MAGIC or zlib.crc32(covered) != checksum:
+    if magic not in (_MAGIC, _MAGIC_PEAKS) or zlib.crc32(covered) != checksum:
         return None
-    return count, FrameRecord(time_s, json.loads(covered[_HEADER.size :]))
+    try:
+        values = json.loads(covered[_HEADER.size :])
+        if magic == _MAGIC_PEAKS:
+            return count, FrameRecord(time_s, {key: EventProgress(peak) for key, peak in values.items()})
+        return count, FrameRecord(time_s, {key: EventProgress(*value) for key, value in values.items()})
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None  # written by a program with another layout

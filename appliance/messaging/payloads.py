@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.labeling.labels import Label
-from appliance.labeling.tracker import Event
+from appliance.labeling.tracker import Event, EventProgress
 from appliance.system.timestamps import parse_rfc3339, to_rfc3339
 
 LATE_AFTER_S = 60.0
@@ -242,21 +242,27 @@ class EventPayload:
             boot=boot,
             seq=seq,
             reason=event.reason,
+            duration_s=event.duration_s,
+            clock_step=event.clock_step,
         )
 
-    def end_at_restart(self, ended_s: float | None, peak_score: float | None, boot: str, seq: int) -> "EventPayload":
+    def end_at_restart(
+        self, ended_s: float | None, progress: EventProgress | None, boot: str, seq: int
+    ) -> "EventPayload":
         """Return the end that matches this start, whose process died before the event ended.
 
         Args:
             ended_s: The time of that process's last frame; None if unknown. The result is never before the start.
-            peak_score: The highest score since the start; None if unknown.
+            progress: The event up to that frame; None if unknown.
             boot: The id of the current program start.
             seq: The number of the new message in this boot.
         """
         return replace(
             self,
             type="ended",
-            peak_score=self.peak_score if peak_score is None else peak_score,
+            peak_score=progress.peak_score if progress else self.peak_score,
+            duration_s=progress.duration_s if progress else None,
+            clock_step=progress.clock_step if progress else False,
             ended_s=self.started_s if ended_s is None else max(self.started_s, ended_s),
             boot=boot,
             seq=seq,
@@ -274,9 +280,9 @@ class EventPayload:
             "peak_score": _score(self.peak_score),
             "started": to_rfc3339(self.started_s),
             "ended": None if self.ended_s is None else to_rfc3339(self.ended_s),
+            **({"reason": self.reason} if self.reason else {}),
             **({} if self.duration_s is None else {"duration_s": round(self.duration_s, 3)}),
             **({"clock_step": True} if self.clock_step else {}),
-            **({"reason": self.reason} if self.reason else {}),
             "model": self.model.as_dict(),
             "device": self.device,
             **({"former_device": self.former_device} if self.former_device else {}),

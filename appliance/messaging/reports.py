@@ -17,7 +17,7 @@ from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError
 from appliance.imaging.frame import Frame
 from appliance.labeling.labels import Label
-from appliance.labeling.tracker import Event
+from appliance.labeling.tracker import Event, EventProgress
 from appliance.messaging.device_payloads import ModelPayload, StatsPayload, UpdatePayload
 from appliance.messaging.home_assistant.announcer import Announcer, Timer, start_timer
 from appliance.messaging.home_assistant.discovery import MAX_WATCHED_LABELS, build_discovery
@@ -134,7 +134,7 @@ class Reports:
         labels: Sequence[Label],
         inference_ms: float,
         events: Sequence[Event],
-        open_peaks: Mapping[str, float],
+        open_events: Mapping[str, EventProgress],
         snapshot: Callable[[], bytes],
     ) -> None:
         """Report the result of one frame.
@@ -144,11 +144,11 @@ class Reports:
             labels: The labels that pass the filter, best first.
             inference_ms: How long the model took.
             events: The events that ended or started with the frame.
-            open_peaks: The peak score of each event that is open after the frame, by event id.
+            open_events: The progress of each event that is open after the frame, by event id.
             snapshot: Encodes the frame as JPEG; called only if a snapshot is sent.
         """
         with self._lock:
-            self._last_frame.note(frame.time, open_peaks)
+            self._last_frame.note(frame.time, open_events)
             self._offer_events(events)
             if self._running and self._model:
                 self._send_labels(self._model, frame, labels, inference_ms)
@@ -176,8 +176,8 @@ class Reports:
         with self._lock:
             for started in map(EventPayload.from_dict, open_events):
                 self._seq += 1
-                ended_s, peak = (last.time_s, last.peaks.get(started.id)) if last else (None, None)
-                ended = started.end_at_restart(ended_s, peak, self._boot, self._seq)
+                ended_s, progress = (last.time_s, last.events.get(started.id)) if last else (None, None)
+                ended = started.end_at_restart(ended_s, progress, self._boot, self._seq)
                 # The age counts from the end of the event, so after a night without power it is delivered as late.
                 self._offer(self._topics.event, ended.as_dict(), ended.ended_s)
                 if started.label in self._watched:

@@ -15,6 +15,7 @@ from appliance.daemon.results import FrameResult
 from appliance.imaging.files import read_picture
 from appliance.imaging.frame import Frame
 from appliance.labeling.label_filter import LabelFilter
+from appliance.labeling.tracker import EventProgress
 from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
 
 BUNDLE = read_bundle(BUNDLED)
@@ -34,7 +35,7 @@ class Recorder:
 
 def make_result(deny=()):
     labeler = SimpleNamespace(labels=LABELS, identity=IDENTITY, inference_ms=4.0)
-    tracker = SimpleNamespace(open_peaks={"id-1": 0.9})
+    tracker = SimpleNamespace(open_events={"id-1": EventProgress(0.9)})
     engine = Engine(labeler, LabelFilter(BUNDLE, LabelerSettings(deny=deny)), tracker)
     scores = np.linspace(0.1, 0.9, len(LABELS)).astype(np.float32)
     frame = Frame(np.zeros((4, 8, 3), np.uint8), 1000.0, 1.0, 7)

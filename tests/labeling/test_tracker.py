@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from appliance.labeling.tracker import Tracker
+from appliance.labeling.tracker import EventProgress, Tracker
 from appliance.settings.schema import EventSettings
 
 WALL_S = 1_700_000_000.0
@@ -18,7 +18,7 @@ class Film:
         ids = (f"id{number}" for number in itertools.count(1))
         self.tracker = Tracker(("a", "b"), EventSettings(**settings), ids.__next__)
         self.thresholds = np.array(thresholds, np.float32)
-        self.step_s, self.now_s = step_s, 0.0
+        self.step_s, self.now_s, self.wall_s = step_s, 0.0, WALL_S
 
     def show(self, *frames):
         """Pass frames (a's score, or both) and return the events: [(seconds, type, label), …]."""
@@ -28,7 +28,7 @@ class Film:
         events = []
         for frame in frames:
             scores = np.array(frame if isinstance(frame, tuple) else (frame, 0), np.float32)
-            new = self.tracker.update(scores, self.thresholds, WALL_S + self.now_s, self.now_s)
+            new = self.tracker.update(scores, self.thresholds, self.wall_s + self.now_s, self.now_s)
             events += [(self.now_s, event) for event in new]
             self.now_s += self.step_s
         return events
@@ -73,6 +73,36 @@ def test_one_low_frame_after_a_long_gap_does_not_end_it():
     assert film.show(0.1, 0.7) == []
 
 
+def test_time_without_frames_does_not_end_a_label():
+    film = Film(start_frames=1, end_after_s=2.0)
+    film.show(0.7, 0.7, 0.7, 0.1)
+    film.now_s += 60  # a silent source that nobody announced
+    assert film.show(0.1, 0.1, 0.1) == []
+    assert film.show(0.1) == [(63.5, "ended", "a")]
+
+
+def test_frozen_time_does_not_count():
+    film = Film(start_frames=1, end_after_s=2.0)
+    film.show(0.7, 0.7, 0.1)
+    for _ in range(8):
+        film.tracker.freeze()
+        assert film.show(0.1) == []
+    assert film.show(0.1, 0.1, 0.1) == []
+    assert film.show(0.1) == [(7.0, "ended", "a")]
+
+
+def test_slow_source_ends_a_label_with_its_second_low_frame():
+    film = Film(start_frames=1, end_after_s=2.0, step_s=10.0)
+    assert film.show(0.7, 0.1, 0.1) == [(0.0, "started", "a"), (20.0, "ended", "a")]
+
+
+def test_source_that_becomes_slow_still_ends_a_label():
+    film = Film(start_frames=1, end_after_s=2.0, step_s=0.2)
+    film.show(*[0.7] * 20)
+    film.step_s = 5.0
+    assert [kind for _, kind, _ in film.show(*[0.1] * 10)] == ["ended"]
+
+
 def test_end_after_s_of_0_ends_with_the_first_low_frame():
     assert Film(start_frames=1, end_after_s=0.0).show(0.7, 0.1) == [(0.0, "started", "a"), (0.5, "ended", "a")]
 
@@ -111,11 +141,11 @@ def test_labels_are_tracked_independently():
     ]
 
 
-def test_open_labels_have_their_peaks():
+def test_open_labels_have_their_progress():
     film = Film(start_frames=1)
     film.show((0, 0.7), (0.8125, 0.75))
     assert film.tracker.open_labels == ["b", "a"]
-    assert film.tracker.open_peaks == {"id1": 0.75, "id2": 0.8125}
+    assert film.tracker.open_events == {"id1": EventProgress(0.75, 0.5), "id2": EventProgress(0.8125, 0.0)}
 
 
 def test_new_threshold_applies_from_the_next_frame():
@@ -141,6 +171,14 @@ def test_end_all_gives_the_reason_and_no_cooldown():
     assert film.show(0.7) == [(1.5, "started", "a")]
 
 
+def test_label_that_ended_without_frames_is_under_the_cooldown():
+    film = Film(start_frames=1, cooldown_s=3.0)
+    film.show((0.7, 0))
+    film.tracker.end_all("camera", cooldown_from_s=0.5)
+    assert film.show(*[(0.7, 0)] * 6) == []
+    assert film.show((0.7, 0.7)) == [(3.5, "started", "a"), (3.5, "started", "b")]
+
+
 def test_filtered_label_never_starts_and_ends():
     film = Film(thresholds=(0.0, 0.0), start_frames=1, end_after_s=0.0, hysteresis=1.0)
     assert film.show((0.0, -np.inf)) == [(0.0, "started", "a")]
@@ -157,3 +195,37 @@ def test_clock_set_back_changes_no_duration():
     scores = np.zeros(2, np.float32)
     ended = [film.tracker.update(scores, film.thresholds, 5.0, at) for at in (0.5, 1.0, 1.5)]
     assert [len(events) for events in ended] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("step_s", "is_step"), [(0.0, False), (0.01, False), (-7200.0, True), (7200.0, True)])
+def test_duration_is_that_of_the_monotonic_clock(step_s, is_step):
+    film = Film(start_frames=1, end_after_s=0.5)
+    film.show(0.7, 0.7)
+    started_s, film.wall_s = film.wall_s, film.wall_s + step_s
+    [(_, ended)] = film.events(0.7, 0.7, 0.1, 0.1)
+    assert ended.duration_s == 1.5
+    assert ended.clock_step is is_step
+    assert (ended.started, ended.ended) == (started_s, film.wall_s + 1.5)
+
+
+def test_clock_step_outside_an_event_does_not_concern_it():
+    film = Film(start_frames=1, end_after_s=0.5, cooldown_s=0.0)
+    film.show(0.1)
+    film.wall_s += 3600
+    film.show(0.1, 0.7, 0.7, 0.1)
+    film.wall_s -= 3600  # the label was not seen after that
+    [(_, ended)] = film.events(0.1)
+    assert (ended.duration_s, ended.clock_step) == (0.5, False)
+
+
+def test_start_has_no_duration():
+    [(_, started)] = Film(start_frames=1).events(0.7)
+    assert (started.duration_s, started.clock_step) == (None, False)
+
+
+def test_progress_contains_a_clock_step():
+    film = Film(start_frames=1)
+    film.show(0.7)
+    film.wall_s -= 60
+    film.show(0.7)
+    assert film.tracker.open_events == {"id1": EventProgress(pytest.approx(0.7), 0.5, True)}

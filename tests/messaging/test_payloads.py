@@ -2,10 +2,12 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from appliance.bundle.identity import ModelIdentity
+from appliance.labeling.tracker import EventProgress
 from appliance.messaging.payloads import (
     LATE_AFTER_S,
     Availability,
@@ -45,6 +47,13 @@ def test_state_with_and_without_a_label():
     assert list(nothing) == ["label", "score", "labels", "time", "model"]
 
 
+def test_state_without_frames_is_not_known():
+    unknown = StatePayload.from_result(NOON, FLOWERS, [], known=False).as_dict()
+    assert list(unknown) == ["label", "score", "labels", "time", "model", "known"]
+    assert unknown["known"] is False
+    assert StatePayload.from_dict(unknown).as_dict() == unknown
+
+
 def test_start_and_end_of_an_event():
     model = ModelIdentity("flowers", "1.1", "cd" * 32, "b", "x7")
     start = EventPayload.from_event(started("rose"), model, "pi-1", "boot-9", 4).as_dict()
@@ -63,10 +72,11 @@ def test_start_and_end_of_an_event():
 
 def test_end_by_restart_has_every_key_in_its_order():
     start = EventPayload.from_event(started("rose"), FLOWERS, "pi-1", "boot-1", 4)
-    end = start.end_at_restart(NOON + 30.5, 0.97, "boot-2", 1)
+    end = start.end_at_restart(NOON + 30.5, EventProgress(0.97, 29.75, True), "boot-2", 1)
     assert encode(end.as_dict()) == (
         b'{"id":"id-1","type":"ended","label":"rose","score":0.9,"peak_score":0.97,'
         b'"started":"2026-01-01T12:00:00.000Z","ended":"2026-01-01T12:00:30.500Z","reason":"restart",'
+        b'"duration_s":29.75,"clock_step":true,'
         b'"model":{"name":"flowers","version":"1.0.0","variant":null,"experiment":null},'
         b'"device":"pi-1","boot":"boot-2","seq":1}'
     )
@@ -90,6 +100,19 @@ def test_event_survives_the_way_back_unchanged():
     late = mark_late(decode(wire), LATE_AFTER_S + 1)
     assert EventPayload.from_dict(late).late
     assert EventPayload.from_dict(late).as_dict() == late
+
+
+def test_optional_keys_of_an_event_survive_the_way_back():
+    event = EventPayload.from_event(ended("rose"), FLOWERS, "pi-1", "boot", 1)
+    assert not {"duration_s", "clock_step", "snapshot", "former_device"} & set(event.as_dict())
+    full = replace(event, duration_s=1.23456, clock_step=True, snapshot=False, former_device="pi-0").as_dict()
+    assert (full["duration_s"], full["clock_step"], full["snapshot"], full["former_device"]) == (
+        1.235,
+        True,
+        False,
+        "pi-0",
+    )
+    assert EventPayload.from_dict(full).as_dict() == full
 
 
 def test_late_is_added_only_after_its_limit():

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import MessagingError, PictureError
+from appliance.labeling.tracker import EventProgress
 from appliance.messaging.device_payloads import ModelPayload, UpdatePayload
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
@@ -48,7 +49,8 @@ class Device:
         self.reports.use_model(model, labels, [True] * len(labels) if reportable is None else reportable)
 
     def frame(self, number=1, at_s=0.0, labels=(), events=(), peaks=None, jpeg=lambda: b"\xff\xd8 jpeg"):
-        self.reports.report_frame(frame(number, at_s), seen(*labels), 11.0, events, peaks or {}, jpeg)
+        progress = {key: EventProgress(peak, at_s) for key, peak in (peaks or {}).items()}
+        self.reports.report_frame(frame(number, at_s), seen(*labels), 11.0, events, progress, jpeg)
 
     def label_topics(self):
         prefix = T.label("")
