@@ -8,7 +8,7 @@ import logging
 import select
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -25,6 +25,7 @@ from appliance.messaging.mqtt.message import (
     ConnectRefused,
     Disconnected,
     Outgoing,
+    Oversized,
     Published,
     Reason,
     Received,
@@ -32,10 +33,51 @@ from appliance.messaging.mqtt.message import (
 )
 from appliance.messaging.mqtt.tls import create_tls_context, is_tls_wanted
 from appliance.settings.schema import MqttSettings
+from appliance.system.foreign_text import clean_text
 
 log = logging.getLogger("appliance.mqtt")
 
 UNSPECIFIED_ERROR = Reason(FIRST_ERROR_CODE, "Unspecified error")
+
+MAXIMUM_PACKET_BYTES = 1_000_000
+"""The largest packet that is accepted from a broker; a command has at most a few hundred bytes."""
+
+_RECEIVE_MAXIMUM = 20  # messages that the broker may send before one is acknowledged (MQTT 5)
+_READ_BYTES = 65_536
+_PUBLISH, _QOS_2 = 0x30, 0x04  # OASIS MQTT 5.0, 2.1.2 and 3.3.1
+_LONGEST_TOPIC_CHARACTERS = 200
+
+
+class BoundedClient(mqtt.Client):
+    """A paho client that ends the connection before it reads a packet that is too large.
+
+    MQTT 3.1.1 has no property for this, and paho's reader accepts up to 256 MB. This overrides two private members of
+    paho; tests/messaging/mqtt/test_connection.py names the versions for which this was tested.
+    """
+
+    on_oversized: Callable[[str, int], None]
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        packet = self._in_packet
+        if packet["have_remaining"]:
+            is_message = packet["command"] & 0xF0 == _PUBLISH
+            if packet["remaining_length"] > MAXIMUM_PACKET_BYTES:
+                topic = self._read_topic() if is_message and not packet["packet"] else ""
+                self.on_oversized(topic, packet["remaining_length"])
+                raise OSError("the packet is too large")
+            if is_message and packet["command"] & _QOS_2:
+                # paho would keep such messages in memory; no subscription of this program allows them.
+                raise OSError("a message with QoS 2 was not subscribed to")
+        return bytes(super()._sock_recv(min(bufsize, _READ_BYTES)))
+
+    def _read_topic(self) -> str:
+        """Return the topic at the begin of the packet, as far as it has arrived."""
+        try:
+            begin = super()._sock_recv(_READ_BYTES)
+        except OSError:
+            return ""
+        length = int.from_bytes(begin[:2], "big")
+        return clean_text(begin[2 : 2 + length].decode(errors="replace"), _LONGEST_TOPIC_CHARACTERS)
 
 
 class Connection:
@@ -46,7 +88,7 @@ class Connection:
         error_text: The socket error that occurred before the broker answered CONNECT; empty if there was none.
     """
 
-    def __init__(self, client: mqtt.Client, *, mqtt5: bool):
+    def __init__(self, client: BoundedClient, *, mqtt5: bool):
         self._client = client
         self._mqtt5 = mqtt5
         self.events: deque[ConnectionEvent] = deque()
@@ -62,6 +104,7 @@ class Connection:
             Subscribed(tuple(map(_to_reason, reasons)))
         )
         client.on_message = self._note_message
+        client.on_oversized = lambda topic, size_bytes: self.events.append(Oversized(topic, size_bytes))
         client.on_log = self._note_error
 
     @property
@@ -76,9 +119,12 @@ class Connection:
             ValueError: MQTT does not allow the topic or the payload.
         """
         properties = None
-        if message.correlation is not None:
+        if self._mqtt5 and (message.correlation is not None or message.user_properties):
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's is not annotated
-            properties.CorrelationData = message.correlation
+            if message.correlation is not None:
+                properties.CorrelationData = message.correlation
+            if message.user_properties:
+                properties.UserProperty = list(message.user_properties)
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -138,16 +184,24 @@ class Connection:
             self.events.append(ConnectRefused(_to_reason(reason)))
             return
         # paho sets an attribute only for a property that the broker sent.
-        receive_maximum = getattr(properties, "ReceiveMaximum", None)
-        self.events.append(Connected(receive_maximum, getattr(properties, "MaximumPacketSize", None)))
+        self.events.append(
+            Connected(
+                getattr(properties, "ReceiveMaximum", None),
+                getattr(properties, "MaximumPacketSize", None),
+                getattr(properties, "MaximumQoS", 2),
+                bool(getattr(properties, "RetainAvailable", 1)),
+            )
+        )
 
     def _note_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         properties = message.properties
         response_topic = getattr(properties, "ResponseTopic", None)
         correlation = getattr(properties, "CorrelationData", None)
-        self.events.append(
-            Received(message.topic, bytes(message.payload), bool(message.retain), response_topic, correlation)
-        )
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic of this program
+        self.events.append(Received(topic, bytes(message.payload), bool(message.retain), response_topic, correlation))
 
     def _note_error(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:
@@ -170,7 +224,7 @@ def open_connection(
         OSError, ssl.SSLError, MessagingError: The connection failed (errors.describe_connect_error explains it).
     """
     mqtt5 = settings.protocol == "5"
-    client = mqtt.Client(
+    client = BoundedClient(
         CallbackAPIVersion.VERSION2,
         client_id,
         clean_session=None if mqtt5 else True,
@@ -188,6 +242,8 @@ def open_connection(
     if mqtt5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's is not annotated
         properties.SessionExpiryInterval = 0
+        properties.MaximumPacketSize = MAXIMUM_PACKET_BYTES
+        properties.ReceiveMaximum = _RECEIVE_MAXIMUM
         client.connect(
             settings.host, broker_port(settings), settings.keepalive_s, clean_start=True, properties=properties
         )

@@ -6,16 +6,34 @@ from typing import Protocol
 FIRST_ERROR_CODE = 0x80
 """This reason code and all higher ones are errors (OASIS MQTT 5.0, 2.4)."""
 
+_OVERHEAD_BYTES = 64  # upper bound for the header of a PUBLISH packet
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to publish. `correlation` is the MQTT 5 correlation data of a response."""
+    """One message to publish.
+
+    Attributes:
+        topic: The topic.
+        payload: The payload.
+        qos: The quality of service, 0 or 1.
+        retain: The retain flag.
+        correlation: The correlation data of a response (MQTT 5).
+        user_properties: Names and values that describe the payload (MQTT 5; omitted with MQTT 3.1.1).
+    """
 
     topic: str
     payload: bytes
     qos: int
     retain: bool = False
     correlation: bytes | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """An upper bound for the size of the packet."""
+        properties = sum(len(name.encode()) + len(value.encode()) + 5 for name, value in self.user_properties)
+        return len(self.topic.encode()) + len(self.payload) + properties + _OVERHEAD_BYTES
 
 
 class Wire(Protocol):
@@ -54,10 +72,14 @@ class Connected:
     Attributes:
         receive_maximum: How many unacknowledged messages the broker accepts; None if it sets no limit.
         maximum_packet_bytes: The largest packet that the broker accepts; None if it sets no limit.
+        maximum_qos: The highest quality of service that the broker accepts.
+        retain_available: Whether the broker accepts messages with the retain flag.
     """
 
     receive_maximum: int | None = None
     maximum_packet_bytes: int | None = None
+    maximum_qos: int = 2
+    retain_available: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +130,18 @@ class Received:
     correlation: bytes | None = None
 
 
-ConnectionEvent = Connected | ConnectRefused | Disconnected | Published | Subscribed | Received
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """The broker announced a packet that is too large; the connection ends before the packet is read.
+
+    Attributes:
+        topic: The topic of the message; empty if the packet is no message, or its topic could not be read.
+        size_bytes: The announced size.
+    """
+
+    topic: str
+    size_bytes: int
+
+
+ConnectionEvent = Connected | ConnectRefused | Disconnected | Published | Subscribed | Received | Oversized
 """Everything that a connection records; consumers match on the class."""
