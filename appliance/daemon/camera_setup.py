@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 from appliance.camera.capture import CameraStatus
 from appliance.camera.open import open_camera
-from appliance.camera.source import Camera, CameraState
+from appliance.camera.source import Camera
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.pipeline import Pipeline
-from appliance.messaging.reports import Reports
 
 # Snapshots and collected frames are for people, who need more than the model's input size.
 SNAPSHOT_PX = (1280, 720)
@@ -47,23 +46,19 @@ class CameraOpener:
 
 
 class CameraStatusHandler:
-    """End events and clear the published state when the camera stops delivering frames."""
+    """Pass changes of the camera's state on to the parts that depend on frames."""
 
-    def __init__(self, pipeline: Pipeline, reports: Reports, request_stats: Callable[[], None]):
+    def __init__(self, pipeline: Pipeline, request_stats: Callable[[], None]):
         """Keep references to the parts that depend on frames.
 
         Args:
             pipeline: Holds the open events.
-            reports: Publishes T/state.
             request_stats: Requests that T/stats be published soon.
         """
         self._pipeline = pipeline
-        self._reports = reports
         self._request_stats = request_stats
 
     def on_change(self, status: CameraStatus) -> None:
         """Handle a new camera status; called on the capture thread, and does not block."""
-        if status.state not in (CameraState.STREAMING, CameraState.OPENING):
-            self._pipeline.end_events("running" if status.state == CameraState.OFF else "camera")
-            self._reports.clear_state()
+        self._pipeline.note_camera(status.state)
         self._request_stats()

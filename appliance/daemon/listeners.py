@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from appliance.collection.collector import Collector
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.engine import Engine
+from appliance.daemon.frame_supply import NO_LABELS
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.results import FrameResult, ResultListener
 from appliance.imaging.files import encode_jpeg
@@ -33,9 +34,19 @@ class ReportsListener(ResultListener):
             lambda: encode_jpeg(turn_upright(result.frame.pixels, self._live.view)),
         )
 
+    def on_frame_failed(self, error: str) -> None:
+        """Publish that the camera delivers frames, although this one could not be labeled."""
+        self._reports.report_camera(online=True)
+
     def on_events_ended(self, events: Sequence[Event]) -> None:
         """Publish the end of events."""
         self._reports.report_ended(events)
+
+    def on_labels_unknown(self, reason: str) -> None:
+        """Publish that the labels are unknown, and whether the camera is the reason."""
+        self._reports.report_unknown()
+        if reason != NO_LABELS:
+            self._reports.report_camera(online=False)
 
     def on_engine_changed(self, engine: Engine) -> None:
         """Publish the model and the threshold in use."""

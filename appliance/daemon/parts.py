@@ -121,7 +121,7 @@ def build_parts(
     update_host = UpdateHost(active, pipeline, switch, reports)
     updater = _make_updater(live, device, state, active, update_host)
     opener = CameraOpener(live, active)
-    on_camera_change = CameraStatusHandler(pipeline, reports, stats.request_soon).on_change
+    on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
     status = Status(device, active, capture, pipeline, publisher, outbox, meter, collector)
 

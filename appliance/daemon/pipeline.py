@@ -5,13 +5,16 @@ action that the labeling thread executes between two frames, so no lock is neede
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from appliance.camera.source import CameraState
 from appliance.daemon.engine import Engine
+from appliance.daemon.frame_supply import FrameSupply
 from appliance.daemon.meter import Meter
 from appliance.daemon.results import FrameResult, ResultListener
 from appliance.errors import ApplianceError
@@ -43,6 +46,7 @@ class Pipeline:
         new_event_id: Callable[[], str],
         meter: Meter,
         remote_threshold: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ):
         """Prepare the pipeline; it labels nothing until `use` is called.
 
@@ -54,6 +58,7 @@ class Pipeline:
             new_event_id: Returns the id of a new event.
             meter: Counts frames and inference times.
             remote_threshold: The threshold of Remote Config, which replaces labeler.threshold; None if it sets none.
+            clock: Returns monotonic time in seconds.
         """
         self._slot = slot
         self._labeler_settings = labeler_settings
@@ -62,6 +67,8 @@ class Pipeline:
         self._new_event_id = new_event_id
         self._meter = meter
         self._remote_threshold = remote_threshold
+        self._clock = clock
+        self._supply = FrameSupply()
         self._actions: deque[Callable[[], None]] = deque()
         self._engine: Engine | None = None
         self._error: str | None = None
@@ -143,13 +150,15 @@ class Pipeline:
 
         self._actions.append(act)
 
-    def end_events(self, reason: str) -> None:
-        """End the open events because no frames will arrive for a while; skip a frame that is already waiting."""
+    def note_camera(self, state: CameraState) -> None:
+        """Take a new state of the camera into account; when it was turned off, skip a frame that is already waiting."""
+        now_s = self._clock()
 
         def act() -> None:
-            self._end_all(reason)
-            self._slot.get(0)
-            self._skip_frame = True
+            self._supply.note_camera(state, now_s)
+            if state is CameraState.OFF:
+                self._slot.get(0)
+                self._skip_frame = True
 
         self._actions.append(act)
 
@@ -170,8 +179,17 @@ class Pipeline:
                 self._skip_frame = False
                 while self._actions:
                     self._actions.popleft()()
+                self._check_supply()
                 if frame is not None and not self._skip_frame and self._engine is not None and not self._stopped:
                     self._label(frame, self._engine)
+
+    def _check_supply(self) -> None:
+        """End the open events when there have been no usable frames for too long."""
+        if self._supply.is_lacking and self._engine is not None:
+            self._engine.tracker.freeze()
+        if reason := self._supply.poll(self._clock()):
+            self._end_all(reason, self._clock())
+            self._listener.on_labels_unknown(reason)
 
     def _make_filter(self, labeler: Labeler, settings: LabelerSettings, threshold: float | None) -> LabelFilter:
         if self._remote_threshold is not None:
@@ -184,11 +202,12 @@ class Pipeline:
             if not np.isfinite(scores).all():
                 raise ApplianceError(f"the scores of the model {engine.labeler.identity.name} are not finite numbers")
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
-            self._handle_failure(error, frame, engine)
+            self._handle_failure(error)
             return
         if self._error:
             log.info("labeling works again")
             self._error = None
+        self._supply.note_frame()
         labels = engine.filter.select(scores)
         events = engine.tracker.update(
             engine.filter.mask(scores), engine.filter.thresholds, frame.time, frame.monotonic_s
@@ -196,15 +215,13 @@ class Pipeline:
         self._meter.record_frame(engine.labeler.inference_ms)
         self._listener.on_frame(FrameResult(frame, engine, scores, labels, events))
 
-    def _handle_failure(self, error: Exception, frame: Frame, engine: Engine) -> None:
-        """Treat the frame as one without labels, so that open events end in time instead of staying open forever."""
+    def _handle_failure(self, error: Exception) -> None:
+        """Report the failure; the frame says nothing about the labels, so it neither starts nor ends events."""
         reason = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
         if reason != self._error:
             self._error = reason
             log.error("a frame could not be labeled: %s", reason, exc_info=not isinstance(error, ApplianceError))
-        no_scores = np.full(len(engine.labeler.labels), -np.inf, np.float32)
-        if events := engine.tracker.update(no_scores, engine.filter.thresholds, frame.time, frame.monotonic_s):
-            self._listener.on_events_ended(events)
+        self._supply.note_failure(self._clock())
         self._listener.on_frame_failed(reason)
 
     def _swap(self, engine: Engine) -> Engine:
@@ -220,6 +237,6 @@ class Pipeline:
         self._engine = engine
         self._listener.on_engine_changed(engine)
 
-    def _end_all(self, reason: str) -> None:
-        if self._engine is not None and (events := self._engine.tracker.end_all(reason)):
+    def _end_all(self, reason: str, cooldown_from_s: float | None = None) -> None:
+        if self._engine is not None and (events := self._engine.tracker.end_all(reason, cooldown_from_s)):
             self._listener.on_events_ended(events)

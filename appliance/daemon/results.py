@@ -49,6 +49,13 @@ class ResultListener:
     def on_events_ended(self, events: Sequence[Event]) -> None:
         """Handle events that ended without a labeled frame: by a stop, a swap, or a lost camera."""
 
+    def on_labels_unknown(self, reason: str) -> None:
+        """Handle that there have been no usable frames for a while, so the labels are unknown until the next frame.
+
+        Args:
+            reason: Of frame_supply: RUNNING_OFF, NO_CAMERA or NO_LABELS.
+        """
+
     def on_engine_changed(self, engine: Engine) -> None:
         """Handle a new engine, which is used from the next frame on."""
 
@@ -77,6 +84,11 @@ class ResultDispatcher(ResultListener):
         """Pass ended events to every listener."""
         for listener in self._listeners:
             listener.on_events_ended(events)
+
+    def on_labels_unknown(self, reason: str) -> None:
+        """Pass to every listener that the labels are unknown."""
+        for listener in self._listeners:
+            listener.on_labels_unknown(reason)
 
     def on_engine_changed(self, engine: Engine) -> None:
         """Pass the new engine to every listener."""

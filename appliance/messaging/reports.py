@@ -23,7 +23,15 @@ from appliance.messaging.home_assistant.announcer import Announcer, Timer, start
 from appliance.messaging.home_assistant.discovery import MAX_WATCHED_LABELS, build_discovery
 from appliance.messaging.home_assistant.published import PublishedTopics, PublishedTopicsFile
 from appliance.messaging.last_frame import LastFrame
-from appliance.messaging.payloads import EventPayload, LabelsPayload, StatePayload, SwitchState, encode, format_number
+from appliance.messaging.payloads import (
+    Availability,
+    EventPayload,
+    LabelsPayload,
+    StatePayload,
+    SwitchState,
+    encode,
+    format_number,
+)
 from appliance.messaging.snapshots import SnapshotRequest, SnapshotRequests
 from appliance.messaging.topics import Topics, make_slugs
 from appliance.settings.schema import Settings
@@ -84,7 +92,9 @@ class Reports:
         self._model: ModelIdentity | None = None
         self._watched: dict[str, str] = {}
         self._on: set[str] = set()
-        self._state: tuple[str | None, frozenset[str]] | None = None
+        self._state: tuple[str | None, frozenset[str], bool] | None = None
+        self._known = False  # whether there are frames
+        self._camera: Availability | None = None
         self._labels_due_s = float("-inf")
         self._snapshots = SnapshotRequests(start_timer)
         self._last_frame = LastFrame(state_dir / "last-frame")
@@ -121,6 +131,7 @@ class Reports:
             self._state = None
             if not self._on:
                 self._retain_empty_state()
+            self._retain_camera(self._camera or Availability.OFFLINE)
             self._update_announcement(topics)
 
     def allow(self, labels: Sequence[str]) -> None:
@@ -151,8 +162,10 @@ class Reports:
             self._last_frame.note(frame.time, open_events)
             self._offer_events(events)
             if self._running and self._model:
+                self._known = True
                 self._send_labels(self._model, frame, labels, inference_ms)
                 self._retain_state(self._model, frame.time, labels)
+                self._retain_camera(Availability.ONLINE)  # after the state, which is looked at as soon as it is online
         request = self._snapshots.take()
         if request or (self._mqtt.snapshots and any(event.type == "started" for event in events)):
             self._send_snapshot(snapshot, request)
@@ -193,12 +206,19 @@ class Reports:
             self._running = running
             self._sink.retain(self._topics.running, SwitchState.ON if running else SwitchState.OFF)
             if not running:
+                self._known = False
                 self._retain_empty_state()
 
-    def clear_state(self) -> None:
-        """Clear T/state because the camera stopped delivering frames."""
+    def report_unknown(self) -> None:
+        """Report that the labels are unknown until the next frame that can be labeled."""
         with self._lock:
+            self._known = False
             self._retain_empty_state()
+
+    def report_camera(self, *, online: bool) -> None:
+        """Report whether the camera delivers frames; a frame that is labeled reports it by itself."""
+        with self._lock:
+            self._retain_camera(Availability.ONLINE if online else Availability.OFFLINE)
 
     def report_stats(self, payload: StatsPayload) -> None:
         """Report the statistics of the device."""
@@ -224,7 +244,9 @@ class Reports:
     def close(self) -> None:
         """Clear T/state and stop reporting; called after labeling has ended."""
         with self._lock:
+            self._known = False
             self._retain_empty_state()
+            self._retain_camera(Availability.OFFLINE)
             self._last_frame.close()
         if self._announcer:
             self._announcer.stop()
@@ -280,10 +302,16 @@ class Reports:
 
     def _retain_state(self, model: ModelIdentity, time_s: float, labels: Sequence[Label]) -> None:
         # The state changes only with the first label or the set of labels; scores change with every frame.
-        state = (labels[0].label if labels else None, frozenset(label.label for label in labels))
+        state = (labels[0].label if labels else None, frozenset(label.label for label in labels), self._known)
         if state != self._state:
             self._state = state
-            self._sink.retain(self._topics.state, encode(StatePayload.from_result(time_s, model, labels).as_dict()))
+            payload = StatePayload.from_result(time_s, model, labels, known=self._known)
+            self._sink.retain(self._topics.state, encode(payload.as_dict()))
+
+    def _retain_camera(self, camera: Availability) -> None:
+        if camera != self._camera:
+            self._camera = camera
+            self._sink.retain(self._topics.camera, camera)
 
     def _retain_empty_state(self) -> None:
         if self._model:

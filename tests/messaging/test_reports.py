@@ -115,7 +115,8 @@ def test_state_is_sent_when_what_is_seen_changes_and_only_then(device):
     sights = [[], ["rose"], ["rose"], ["rose", "tulip"], ["tulip", "rose"], ["tulip", "rose"], []]
     for number, labels in enumerate(sights):
         device.frame(number, 0.2 * number, labels)
-    assert [state["label"] for state in device.sink.on(T.state)] == [None, "rose", "rose", "tulip", None]
+    states = [(state["label"], state.get("known", True)) for state in device.sink.on(T.state)]
+    assert states == [(None, False), (None, True), ("rose", True), ("rose", True), ("tulip", True), (None, True)]
 
 
 def test_state_is_empty_at_the_start(tmp_path):
@@ -146,13 +147,49 @@ def test_nothing_is_seen_while_running_is_off(device):
     assert device.sink.last(T.state)["label"] == "rose"
 
 
-def test_state_is_empty_without_camera_or_labeling(device):
+def label_and_known(device):
+    state = device.sink.last(T.state)
+    return state["label"], state.get("known", True)
+
+
+def test_state_is_unknown_without_camera_or_labeling(device):
+    assert label_and_known(device) == (None, False)
     device.frame(1, 0, ["rose"])
-    device.reports.clear_state()
-    assert device.sink.last(T.state)["label"] is None
-    device.frame(2, 1, ["rose"])
+    assert label_and_known(device) == ("rose", True)
+    device.reports.report_unknown()
+    assert label_and_known(device) == (None, False)
+    device.frame(2, 1, [])
+    assert label_and_known(device) == (None, True)
+    device.reports.report_running(False)
+    assert label_and_known(device) == (None, False)
+    device.reports.report_running(True)
+    device.frame(3, 2, ["rose"])
     device.reports.close()
-    assert device.sink.last(T.state)["label"] is None
+    assert label_and_known(device) == (None, False)
+
+
+def test_swap_without_frames_leaves_the_state_unknown(device):
+    device.model(OTHER)
+    assert label_and_known(device) == (None, False)
+
+
+def test_camera_is_online_from_the_first_frame_until_it_is_lost(device):
+    assert device.sink.on(T.camera) == ["offline"]
+    device.frame(1, 0, ["rose"])
+    device.frame(2, 1, ["rose"])
+    device.model(OTHER)
+    device.reports.report_camera(online=False)
+    device.reports.report_camera(online=True)
+    device.reports.close()
+    assert device.sink.on(T.camera) == ["offline", "online", "offline", "online", "offline"]
+    assert device.sink.retained[T.camera] == "offline"
+
+
+def test_state_is_in_place_before_the_camera_comes_online(device):
+    device.frame(1, 0, ["rose"])
+    topics = [topic for topic, _ in device.sink.messages]
+    assert topics[-1] == T.camera
+    assert T.state in topics[-3:]
 
 
 # T/event and T/label/<slug>
