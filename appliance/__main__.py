@@ -6,8 +6,9 @@ import sys
 def main() -> int:
     """Run the command line and return its exit status."""
     from appliance.cli import main as run
+    from appliance.cli.streams import run_with_safe_streams
 
-    return run(sys.argv[1:])
+    return run_with_safe_streams(lambda: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ no final period. An error is raised where the fact is known and caught where som
     ApplianceError
     ├── SettingsError                the settings are invalid (exit status 78)
     ├── UsageError                   the command line is invalid (exit status 2)
+    ├── OutputError                  the result of a command cannot be written
     ├── StatePathError               the state folder or the runtime folder cannot be used
     ├── PictureError                 a picture file cannot be read
     ├── CameraError                  the camera cannot deliver a frame now
@@ -52,6 +53,10 @@ class SettingsError(ApplianceError):
 
 class UsageError(ApplianceError):
     """The command line is invalid."""
+
+
+class OutputError(ApplianceError):
+    """The result of a command cannot be written to standard output."""
 
 
 class StatePathError(ApplianceError):

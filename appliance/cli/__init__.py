@@ -10,12 +10,15 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 from appliance import __version__
 from appliance.cli.exit_status import ExitStatus
-from appliance.cli.output import print_message
-from appliance.errors import ApplianceError, SettingsError, UsageError
-from appliance.system.logs import configure_logging
+from appliance.cli.output import print_json, print_message
+from appliance.errors import ApplianceError, OutputError, RuntimeMissingError, SettingsError, UsageError
+from appliance.system.logs import configure_logging, is_json_log
+
+log = logging.getLogger("appliance")
 
 COMMANDS = {
     "run": "run the daemon in the foreground",
@@ -44,6 +47,31 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    wants_json = "--json" in argv
+    try:
+        return _run_command(argv)
+    except _ArgumentsError as error:
+        if wants_json:
+            print_json({"error": str(error)})
+        sys.stderr.write(f"{error.usage}{error.program}: error: {error}\n")
+        raise SystemExit(ExitStatus.WRONG_USAGE) from None
+    except (OutputError, BrokenPipeError):
+        raise
+    except ApplianceError as error:
+        log.debug("traceback of the error", exc_info=error)
+        _report(str(error), wants_json)
+        return _find_status(error)
+    except KeyboardInterrupt:
+        if wants_json:
+            print_json({"error": "interrupted"})
+        return ExitStatus.INTERRUPTED
+    except Exception as error:
+        if not _report_bug(error, wants_json):
+            raise
+        return ExitStatus.FAILED
+
+
+def _run_command(argv: Sequence[str]) -> int:
     parser = _make_parser(argv)
     arguments = parser.parse_args(argv)
     if not arguments.command:
@@ -51,28 +79,59 @@ def main(argv: Sequence[str]) -> int:
         return ExitStatus.WRONG_USAGE
     configure_logging("debug" if arguments.verbose else "info" if arguments.command == "run" else "warning")
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except ApplianceError as error:
-        logging.getLogger("appliance").debug("traceback of the error", exc_info=error)
-        print_message(str(error))
-        return _find_status(error)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of standard output has exited (`| head`); keep Python from printing an error
-        return ExitStatus.FAILED
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
+    return run(arguments)
+
+
+def _report(reason: str, wants_json: bool) -> None:
+    """Report why a command failed: in the form of the log, and for --json as an object."""
+    if is_json_log():
+        log.critical("%s", reason)
+    else:
+        print_message(reason)
+    if wants_json:
+        print_json({"error": reason})
+
+
+def _report_bug(error: Exception, wants_json: bool) -> bool:
+    """Report an unexpected error in the form that the output has; return False if that is plain text."""
+    if not (wants_json or is_json_log()):
+        return False
+    log.critical("the command failed unexpectedly; report this as a bug", exc_info=error)
+    if wants_json:
+        print_json({"error": f"the command failed unexpectedly: {type(error).__name__}: {error}"})
+    return True
 
 
 def _find_status(error: ApplianceError) -> ExitStatus:
-    if isinstance(error, SettingsError):
+    # Another attempt does not help without a runtime either, so systemd must not restart the service.
+    if isinstance(error, SettingsError | RuntimeMissingError):
         return ExitStatus.WRONG_SETTINGS
     return ExitStatus.WRONG_USAGE if isinstance(error, UsageError) else ExitStatus.FAILED
 
 
+class _ArgumentsError(Exception):
+    """The arguments are invalid.
+
+    Attributes:
+        usage: The usage of the subcommand, with its line feed.
+        program: The name of the program and its subcommand.
+    """
+
+    def __init__(self, reason: str, usage: str, program: str):
+        super().__init__(reason)
+        self.usage, self.program = usage, program
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises invalid arguments, so that --json can report them too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _ArgumentsError(message, self.format_usage(), self.prog)
+
+
 def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; only the module of the requested subcommand is imported."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="appliance",
         description="Label the pictures of a camera with TFLite, and publish the labels over MQTT.",
         epilog=f"{_EXAMPLE}; the manual: appliance help",

@@ -1,12 +1,22 @@
 """Print the results, messages and progress of commands."""
 
 import json
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from appliance.cli.streams import write_bytes, write_controls
+from appliance.system.foreign_text import clean_text
+from appliance.system.text_width import cut_to_width, measure_width, read_columns
+
+_MAX_MESSAGE = 8192
+# JSON escapes the controls below U+0020 itself; these control a terminal too.
+_OTHER_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _CLEAR = "\r\033[K"
 _REDRAW_EVERY_S = 0.1
 # The rate in the first second is not representative.
@@ -14,9 +24,10 @@ _ESTIMATE_AFTER_S = 1.0
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value on standard output."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()
+    """Print one JSON value on standard output, in UTF-8 whatever the locale, and without control characters."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    text = _OTHER_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", _SURROGATES.sub("\ufffd", text))
+    write_bytes(sys.stdout, text.encode() + b"\n")
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -25,14 +36,15 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_message(text: str) -> None:
-    """Print a message for people on standard error, prefixed with the program name."""
-    print(f"appliance: {text}", file=sys.stderr, flush=True)
+    """Print a message for people on one line of standard error, prefixed with the program name."""
+    print(f"appliance: {clean_text(text, _MAX_MESSAGE)}", file=sys.stderr, flush=True)
 
 
 class ProgressLine:
     """Show progress on one line: stage, count and time left. Prints nothing unless the stream is a terminal.
 
-    Use it as a context manager, which clears the line at the end.
+    The stage is cut so that the line fits the terminal, because a line that wraps cannot be cleared. Use it as a
+    context manager, which clears the line at the end.
     """
 
     def __init__(self, stream: TextIO | None = None):
@@ -42,7 +54,7 @@ class ProgressLine:
             stream: Where to show the line; None for standard error.
         """
         self._stream = sys.stderr if stream is None else stream
-        self._is_terminal = self._stream.isatty()
+        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._stage = ""
         self._stage_started_s = self._drawn_s = 0.0
         self._done_at_start = 0
@@ -72,9 +84,10 @@ class ProgressLine:
             return
         self._drawn_s = now_s
         count = f": {done} of {total}" if total else " …"
-        print(
-            f"{_CLEAR}{stage}{count}{self._format_time_left(now_s, done, total)}", end="", file=self._stream, flush=True
-        )
+        count += self._format_time_left(now_s, done, total)
+        # One column stays free, because a full row makes some terminals begin the next one.
+        columns = read_columns(self._stream) - 1 - measure_width(count)
+        write_controls(self._stream, f"{_CLEAR}{cut_to_width(clean_text(stage, _MAX_MESSAGE), max(columns, 1))}{count}")
 
     def make_counter(self, stage: str) -> Callable[[int, int], None]:
         """Return a function of (done, total) that shows the progress of one stage and clears the line at its end."""
@@ -89,7 +102,7 @@ class ProgressLine:
     def clear(self) -> None:
         """Remove the line."""
         if self._is_terminal and self._stage:
-            print(_CLEAR, end="", file=self._stream, flush=True)
+            write_controls(self._stream, _CLEAR)
 
     def _format_time_left(self, now_s: float, done: int, total: int) -> str:
         elapsed_s = now_s - self._stage_started_s

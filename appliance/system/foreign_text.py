@@ -22,6 +22,10 @@ _BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# As above, but without the line feed and the tab, which a stream of lines needs.
+_CONTROLS_IN_LINES = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -55,6 +59,16 @@ def clean_lines(text: str, limit: int) -> str:
     if len(cleaned) <= limit and len(scanned) == len(text):
         return cleaned
     return cleaned[: limit - 1].rstrip() + ELLIPSIS
+
+
+def clean_output(text: str) -> str:
+    """Return text that is about to be written to a stream, without anything that controls a terminal.
+
+    Only line feeds and tabs remain of the control characters; nothing else changes, and nothing is cut.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _SURROGATES.sub(REPLACEMENT, _CONTROLS_IN_LINES.sub("", _ESCAPES.sub("", text)))
 
 
 def _remove_controls(text: str) -> str:

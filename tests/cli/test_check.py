@@ -67,6 +67,6 @@ def test_wrong_settings_exit_78_with_file_and_line(text, config, tmp_path, capsy
     (tmp_path / "wrong.toml").write_text(text)
     assert main(["check", "--config", str(tmp_path / "wrong.toml"), "--json"]) == 78
     out, err = capsys.readouterr()
-    assert out == ""
+    assert "wrong.toml" in json.loads(out)["error"]
     assert "wrong.toml" in err
     assert err.count("\n") == 1

@@ -1,5 +1,7 @@
 """Test the command line: help with an example everywhere, common options at every level, exit statuses."""
 
+import json
+
 import pytest
 
 from appliance.cli import COMMANDS, main
@@ -70,3 +72,37 @@ def test_errors_become_one_line_and_a_status(words, status, text, capsys):
     assert err.startswith("appliance: ")
     assert text in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (["check", "--config", "gone.toml"], 78, "gone.toml"),
+        (["label", "gone.jpg", "--model", "gone.zip"], 1, "gone.zip"),
+        (["evaluate", "gone.zip", "gone"], 1, "gone.zip"),
+        (["bench", "--model", "gone.zip"], 1, "gone.zip"),
+    ],
+)
+def test_failure_with_json_is_an_object_with_the_error(words, status, text, capsys):
+    assert main([*words, "--json"]) == status
+    out, err = capsys.readouterr()
+    assert set(value := json.loads(out)) == {"error"}
+    assert text in value["error"] and text in err
+
+
+@pytest.mark.parametrize(
+    "words", [["label", "--json"], ["model", "lst", "--json"], ["--json"], ["bench", "--json", "x"]]
+)
+def test_wrong_usage_with_json_is_an_object_with_the_error(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] in err
+    assert "usage: appliance" in err
+
+
+def test_unexpected_error_with_json_is_an_object_too(monkeypatch, capsys):
+    monkeypatch.setattr("appliance.bundle.bundle.read_bundle", lambda _: 1 / 0)
+    assert main(["bench", "--model", "x", "--json"]) == 1
+    assert "ZeroDivisionError" in json.loads(capsys.readouterr().out)["error"]

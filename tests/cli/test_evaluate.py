@@ -245,5 +245,5 @@ def test_report_is_named(tmp_path, colors, capsys):
 
 def test_dataset_of_other_labels_is_an_error(tmp_path, colors, capsys):
     status, value, err = run_evaluate(capsys, make_bundle(tmp_path / "m", labels="x y z"), colors)
-    assert (status, value) == (1, {})
+    assert (status, set(value)) == (1, {"error"})
     assert err.count("\n") == 1

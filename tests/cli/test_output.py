@@ -6,6 +6,7 @@ import json
 import pytest
 
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.system.text_width import measure_width
 
 
 class Terminal(io.StringIO):
@@ -61,3 +62,40 @@ def test_counter_clears_the_line_when_done(terminal):
     assert not terminal.getvalue().endswith("\033[K")
     count(2, 2)
     assert terminal.getvalue().endswith("\r\033[K")
+
+
+HOSTILE = "rose\n\x1b[2J\x9b31m\u202e\ud800"
+
+
+def test_json_is_utf8_and_controls_no_terminal(capsysbinary):
+    print_json({HOSTILE: [HOSTILE, "Löwenzahn"]})
+    out = capsysbinary.readouterr().out
+    text = out.decode("utf-8")
+    assert text.replace("\n", "").isprintable()
+    ((key, (value, other)),) = json.loads(out).items()
+    assert key == value == HOSTILE.replace("\ud800", "\ufffd")
+    assert other == "Löwenzahn"
+
+
+def test_message_is_one_line_without_controls(capsys):
+    print_message(HOSTILE * 10_000)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.rstrip("\n").isprintable() and len(err) < 10_000
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_progress_line_fits_the_terminal(terminal, monkeypatch, columns):
+    monkeypatch.setattr("appliance.cli.output.read_columns", lambda _: columns)
+    with ProgressLine(terminal) as line:
+        for done in range(0, 301, 100):
+            line.show("extracting features with 雛菊" + "mobilenet_v1_1.0_224_quant_embedding_extractor" * 3, done, 300)
+    for drawn in terminal.getvalue().split("\r\033[K"):
+        assert measure_width(drawn) < columns
+        assert not drawn or drawn.endswith("of 300")
+
+
+def test_dumb_terminal_gets_no_progress(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    with ProgressLine(terminal) as line:
+        line.show("training", 1, 2)
+    assert terminal.getvalue() == ""

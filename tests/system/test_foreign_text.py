@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from appliance.system.foreign_text import clean_lines, clean_text
+from appliance.system.foreign_text import clean_lines, clean_output, clean_text
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_lines_stay_separate_and_are_cleaned() -> None:
 
 def test_lines_beyond_the_limit_are_cut() -> None:
     assert clean_lines("line\n" * 100, 12) == "line\nline\nl…"
+
+
+def test_output_keeps_its_lines_and_loses_its_controls() -> None:
+    assert clean_output("  a\tb \n\n") == "  a\tb \n\n"
+    assert clean_output("é \x1b[31mred\r\x9b2J\ud800\u202e\n") == "é red\N{REPLACEMENT CHARACTER}\n"
+    assert clean_output("\x1b\x00[31m\n") == "[31m\n"
+    assert clean_output("x" * 100_000) == "x" * 100_000

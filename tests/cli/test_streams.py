@@ -1,0 +1,139 @@
+"""Commands in processes of their own, whose standard output is of another encoding, closed, full, or a terminal."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.evaluations import make_bundle, make_png
+from support.paths import CHILD_ENVIRONMENT
+from support.terminal import run_on_terminal
+
+APPLIANCE = [sys.executable, "-m", "appliance"]
+HOSTILE = "a\x1b[31mred\x9b2J\u202e.png"
+
+
+@pytest.fixture
+def words(tmp_path):
+    """Return a command that prints the names of a picture and a label beyond ASCII."""
+    model = make_bundle(tmp_path / "model", labels="Löwenzahn 雛菊 ×", confidenceThreshold=0.1)
+    (tmp_path / "Bild→ü.png").write_bytes(make_png(0.9, 0.6, 0.3))
+    return ["label", str(tmp_path / "Bild→ü.png"), "--model", str(model)]
+
+
+def run(words, *, encoding=None, shell="", cwd=None):
+    environ = {**CHILD_ENVIRONMENT, **({"PYTHONIOENCODING": encoding} if encoding else {})}
+    command = ["sh", "-c", f'exec "$@" {shell}', "sh", *APPLIANCE, *words]
+    return subprocess.run(command, env=environ, capture_output=True, timeout=60, cwd=cwd)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp437"])
+def test_any_encoding_is_written_without_a_traceback(words, encoding):
+    done = run(words, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode(encoding)
+    assert "zahn" in text and ("雛菊" if encoding == "utf-8" else "??") in text
+    if encoding == "ascii":
+        assert "Bild->u.png" in text and "Lowenzahn" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_utf8_in_any_encoding(words, encoding):
+    done = run([*words, "--json"], encoding=encoding)
+    assert done.returncode == 0
+    assert json.loads(done.stdout.decode("utf-8"))[0]["labels"][0]["label"] == "Löwenzahn"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["help", "mqtt"], ["help"]])
+def test_help_and_manual_are_written_as_ascii(words):
+    done = run(words, encoding="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii() and len(done.stdout) > 500
+
+
+@pytest.mark.parametrize("redirect", ["> /dev/full", ">&-", "1>&- 0<&-"])
+@pytest.mark.parametrize("option", [[], ["--json"], None])
+def test_output_that_cannot_be_written_is_one_sentence(words, redirect, option):
+    done = run(["--help"] if option is None else [*words, *option], shell=redirect)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"appliance: standard output cannot be written")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("redirect", ["2> /dev/full", "2>&-", "2>&- > /dev/full"])
+def test_status_stays_when_messages_cannot_be_written(redirect):
+    done = run(["check", "--config", "gone.toml"], shell=redirect)
+    assert done.returncode == 78
+
+
+def test_first_files_never_get_the_numbers_of_closed_streams(tmp_path):
+    """Otherwise a message of native code to descriptor 2 would be written into a database."""
+    program = "import os, sys; from appliance.__main__ import main; import appliance.cli as cli\n"
+    program += "def run(_):\n  print(os.open('/dev/zero', os.O_RDONLY), file=open(sys.argv[1], 'w')); return 0\n"
+    program += "cli.main = run; sys.exit(main())"
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", program, str(tmp_path / "number")]
+    subprocess.run(command, env=CHILD_ENVIRONMENT, timeout=60, check=False)
+    assert int((tmp_path / "number").read_text()) > 2
+
+
+@pytest.mark.parametrize("where", ["picture", "label", "model", "missing"])
+def test_names_with_escape_codes_are_cleaned(tmp_path, where):
+    model = make_bundle(tmp_path / "model", name=HOSTILE if where == "model" else "paint")
+    if where == "label":
+        (model / "dict.txt").write_text("red\x1b[31m\x9b2J\ngreen\nblue\n")
+    picture = tmp_path / (HOSTILE if where in ("picture", "missing") else "a.png")
+    if where != "missing":
+        picture.write_bytes(make_png(0.9, 0.6, 0.3))
+    for words in (["label", str(picture), "--model", str(model)], ["bench", "--model", str(model)], ["label", HOSTILE]):
+        done = run(words, cwd=tmp_path)
+        for text in (done.stdout.decode(), done.stderr.decode()):
+            assert text.replace("\n", "").isprintable(), text
+        assert b"Traceback" not in done.stderr
+
+
+def test_name_that_is_not_utf8_is_written(words, tmp_path):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(make_png(0.9, 0.6, 0.3))
+    for option in ([], ["--json"]):
+        done = run([words[0], os.fsdecode(name), *words[2:], *option])
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert "caf\N{REPLACEMENT CHARACTER}.png" in done.stdout.decode("utf-8")
+
+
+def test_reader_that_leaves_ends_the_command_quietly(words):
+    done = run(["label", *[words[1]] * 3000, *words[2:]], shell="| head -1; exit 0")
+    assert done.stderr == b"" and done.stdout.count(b"\n") == 1
+
+
+def test_log_in_json_has_a_fatal_sentence_in_json(tmp_path):
+    for number, text in enumerate(
+        (
+            '[log]\nformat = "json"\n[camera]\nsource = "ftp://x"\n',
+            '[log]\nformat = "json"\n[camera]\nsorce = "scene"\n',
+            '[camera\n[log]\nformat = "json"\n',
+        )
+    ):
+        (tmp_path / f"{number}.toml").write_text(text)
+        done = run(["run", "--config", str(tmp_path / f"{number}.toml")])
+        assert done.returncode == 78
+        (entry,) = map(json.loads, done.stderr.splitlines())
+        assert entry["level"] == "critical" and f"{number}.toml" in entry["message"]
+
+
+def test_log_in_json_by_a_variable_has_a_fatal_sentence_in_json(tmp_path):
+    done = subprocess.run(
+        [*APPLIANCE, "run", "--config", str(tmp_path / "gone.toml")],
+        env={**CHILD_ENVIRONMENT, "APPLIANCE_LOG__FORMAT": "json"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 78
+    assert "gone.toml" in json.loads(done.stderr)["message"]
+
+
+def test_messages_on_a_terminal_are_cleaned(tmp_path):
+    ran = run_on_terminal([*APPLIANCE, "label", str(tmp_path / HOSTILE)], environ=CHILD_ENVIRONMENT)
+    assert "\x1b" not in ran.raw and "\x9b" not in ran.raw
