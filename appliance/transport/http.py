@@ -1,9 +1,10 @@
-"""Requests to model servers, with TLS, limits and clear errors.
+"""Requests to model servers and network cameras, with TLS, limits and clear errors.
 
-Nothing from the network is trusted, and nothing is awaited without a limit. Only https is allowed (http only to this
-machine), also after a redirect, and certificates are always verified. The limits on bytes, silence, low speed and total
-time also apply while the head of a response arrives. Content is requested uncompressed (`Accept-Encoding: identity`). A
-failure raises a SourceError with one sentence, which never contains an address's query, because that may be a secret.
+Nothing from the network is trusted, and nothing is awaited without a limit. Only https is allowed (http only to hosts
+that the caller allows, by default this machine), also after a redirect, and certificates are always verified
+(trust.py). The limits on bytes, silence, low speed and total time also apply while the head of a response arrives.
+Content is requested uncompressed (`Accept-Encoding: identity`). A failure raises a SourceError with one sentence, which
+never contains an address's query, because that may be a secret.
 
 download.py fetches whole files and resumes them.
 """
@@ -11,20 +12,21 @@ download.py fetches whole files and resumes them.
 import contextlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
-from appliance import __version__
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.urls import is_loopback, redact
 from appliance.transport.connection_errors import TRANSPORT_ERRORS, describe_connection_error, is_file_error
+from appliance.transport.login import Login
 from appliance.transport.responses import HttpResponse, Validators, make_status_error, read_content_length
+from appliance.transport.session import HttpSession
 from appliance.transport.sockets import Deadline, OpenSockets
+from appliance.transport.trust import SYSTEM_TRUST, Trust
 
 log = logging.getLogger("appliance.updates")
 
@@ -67,12 +69,17 @@ class ResponseStream:
         headers: The headers, names in lower case.
     """
 
-    def __init__(self, response: requests.Response, url: str):
+    def __init__(self, response: requests.Response, url: str, deadline: Deadline):
         self.url = url
         self.status = response.status_code
         self.reason = response.reason or ""
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
+        self._deadline = deadline
+
+    def lift_deadline(self) -> None:
+        """Let the response last without end; only the limit on silence remains."""
+        self._deadline.cancel()
 
     def iterate_chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives; each chunk is what is available, so that a slow server is detected.
@@ -97,16 +104,33 @@ class ResponseStream:
 class Http:
     """Makes requests one after another on one thread; any thread may call `close`."""
 
-    def __init__(self, limits: HttpLimits = HttpLimits()):
+    def __init__(
+        self,
+        limits: HttpLimits = HttpLimits(),
+        *,
+        trust: Trust = SYSTEM_TRUST,
+        allow_http: Callable[[str], bool] = is_loopback,
+        login: Login | None = None,
+    ):
+        """Prepare a session; cookies and open connections are kept for later requests.
+
+        Args:
+            limits: The limits of each request.
+            trust: Whose certificates are trusted.
+            allow_http: Returns whether plain http is allowed to a host; redirects never lead from https to http, except
+                on this machine.
+            login: The user name and the password for the host of each request, but not for one that it redirects to.
+
+        Raises:
+            SettingsError: The file of authorities cannot be used.
+        """
         self.limits = limits
+        self._trust = trust
+        self._allow_http = allow_http
         self._closed = False
         self._address = ""  # of the request in progress, after redirects
         self._sockets = OpenSockets()
-        self._session = requests.Session()
-        self._session.trust_env = False  # True would send the passwords in .netrc; _send reads the proxies
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(self._sockets))
-        self._session.headers.update({"User-Agent": f"camera-appliance/{__version__}", "Accept-Encoding": "identity"})
+        self._session = HttpSession(self._sockets, trust, login, limits.connect_s, limits.silence_s)
 
     def get(
         self,
@@ -209,7 +233,8 @@ class Http:
                 raise
             if self._closed:
                 raise SourceError(f"{redact(self._address)} was abandoned because the program is stopping") from error
-            reason = describe_connection_error(error, self._address, self.limits.connect_s, self.limits.silence_s)
+            limits = self.limits
+            reason = describe_connection_error(error, self._address, limits.connect_s, limits.silence_s, self._trust)
             raise SourceError(reason) from error
 
     def _follow_redirects(
@@ -225,12 +250,13 @@ class Http:
         self._address = address = url
         for _ in range(MAX_REDIRECTS + 1):
             self._check_address(address, url)
-            response = stack.enter_context(self._send(method, address, headers, body))
+            uses_login = urlsplit(address).hostname == urlsplit(url).hostname
+            response = self._session.send(stack, method, address, headers, body, uses_login)
             if deadline.expired:  # the end of the connection may look like the end of a head
                 raise TimeoutError
             target = response.headers.get("location")
             if response.status_code not in _REDIRECTS or not target or method == "POST":
-                return ResponseStream(response, address)
+                return ResponseStream(response, address, deadline)
             response.close()
             self._address = target = urljoin(address, target)
             if _find_server(target) != _find_server(address):
@@ -238,47 +264,20 @@ class Http:
             address = target
         raise SourceError(f"{redact(url)} redirects more than {MAX_REDIRECTS} times")
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> requests.Response:
-        proxies = {} if is_loopback(urlsplit(url).hostname or "") else requests.utils.get_environ_proxies(url)
-        return self._session.request(
-            method,
-            url,
-            headers=dict(headers),
-            json=body,
-            stream=True,
-            timeout=(self.limits.connect_s, self.limits.silence_s),
-            allow_redirects=False,
-            proxies=proxies,
-        )
-
     def _check_address(self, url: str, asked: str) -> None:
         if self._closed:
             raise SourceError(f"{redact(url)} was not requested because the program is stopping")
         parts = urlsplit(url)
         if parts.scheme == "https" and parts.hostname:
             return
-        if parts.scheme == "http" and is_loopback(parts.hostname or "") and is_loopback(urlsplit(asked).hostname or ""):
+        host, asked_parts = parts.hostname or "", urlsplit(asked)
+        if parts.scheme == "http" and is_loopback(host) and is_loopback(asked_parts.hostname or ""):
+            return
+        if parts.scheme == asked_parts.scheme == "http" and host and self._allow_http(host):
             return
         if url != asked:
             raise SourceError(f"{redact(asked)} redirects to {redact(url)}, which is not followed: it is not https")
         raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is allowed only on this machine")
-
-
-class _Adapter(HTTPAdapter):
-    """Registers the sockets of its connections."""
-
-    def __init__(self, sockets: OpenSockets):
-        self._sockets = sockets
-        super().__init__(pool_connections=4, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self._sockets.watch(self.poolmanager)
-
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, **options)
-        self._sockets.watch(manager)
-        return manager
 
 
 def _read_small(response: ResponseStream, max_bytes: int) -> bytes:

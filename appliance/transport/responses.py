@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from appliance.errors import HttpStatusError, SourceError
+from appliance.system.foreign_text import clean_text
 from appliance.system.urls import redact
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -156,7 +157,7 @@ def make_status_error(response: ResponseHead, content: bytes) -> HttpStatusError
         404: "not found on the server (404)",
         410: "permanently removed from the server (410)",
         429: "the server received too many requests (429)",
-    }.get(response.status, f"the server answered {response.status} {response.reason}".rstrip())
+    }.get(response.status, f"the server answered {response.status} {clean_text(response.reason, 60)}".rstrip())
     return HttpStatusError(
         f"{redact(response.url)}: {meaning}",
         response.status,

@@ -7,7 +7,7 @@ could block a request forever. Therefore each connection registers its socket he
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -15,9 +15,17 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class Deadline:
-    """The time limit of one request; `expired` becomes True when it has passed."""
+    """The time limit of one request; `expired` becomes True when it has passed.
+
+    Attributes:
+        expired: Whether the limit has passed.
+        cancel: Removes the limit.
+    """
 
     expired = False
+
+    def __init__(self) -> None:
+        self.cancel: Callable[[], None] = lambda: None
 
 
 class OpenSockets:
@@ -51,6 +59,7 @@ class OpenSockets:
 
         timer = threading.Timer(limit_s, expire)
         timer.daemon = True
+        deadline.cancel = timer.cancel
         timer.start()
         try:
             yield deadline

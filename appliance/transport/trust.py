@@ -20,6 +20,7 @@ from pathlib import Path
 from appliance.errors import SettingsError, describe_os_error
 from appliance.system.clock import is_clock_before_build
 from appliance.system.foreign_text import clean_text
+from appliance.system.regular_files import read_regular_file
 
 DEBIAN_STORE = "/etc/ssl/certs/ca-certificates.crt"
 _MAX_REASON = 120
@@ -178,7 +179,7 @@ def describe_certificate_error(  # noqa: PLR0911 - one sentence for each kind of
 
 def _load_authorities(context: ssl.SSLContext, ca_file: Path, key: str) -> None:
     try:
-        ca_file.open("rb").close()
+        read_regular_file(ca_file)
     except (OSError, ValueError) as error:
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise SettingsError(f"{key} {ca_file} cannot be read ({reason})") from error
