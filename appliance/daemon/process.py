@@ -10,6 +10,7 @@ from appliance.daemon.service import Service
 from appliance.errors import ControlError, ModelError, SettingsError
 from appliance.settings.schema import Settings
 from appliance.system.memory import configure_malloc
+from appliance.system.owner import become_owner
 from appliance.system.paths import ensure_runtime_dir, ensure_state_dir
 from appliance.system.systemd import Notifier, is_managed
 
@@ -26,6 +27,7 @@ def run_until_stopped(settings: Settings) -> int:
     """
     configure_malloc()
     state = ensure_state_dir()
+    become_owner(state)
     try:
         service = Service(settings, state, ensure_runtime_dir(), Notifier())
         for signal_number in (signal.SIGTERM, signal.SIGINT):

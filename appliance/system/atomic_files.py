@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from appliance.system.owner import act_as_owner, find_other_owner
+
 
 def write_durably(path: Path, content: bytes, mode: int = 0o640) -> None:
     """Replace the content of `path`; when this returns, the new content survives a power cut.
@@ -50,7 +52,8 @@ def open_replacement(
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends, or is removed if the block raises.
 
-    If root writes the file, it belongs to `owner`, by default the owner of its folder.
+    If root writes the file, it belongs to `owner`, by default the account that controls its folder, and is created with
+    that account's rights: a link that the account put in the path leads nowhere that it could not write itself.
 
     Args:
         path: The file to replace or create.
@@ -65,7 +68,11 @@ def open_replacement(
     Raises:
         OSError: The file cannot be written; the old content remains.
     """
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False) as file:
+    with act_as_owner(path.parent):
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below
+            dir=path.parent, prefix=f".{path.name}.", suffix=suffix, delete=False
+        )
+    with file:
         temporary = Path(file.name)
         try:
             yield cast("BinaryIO", file)
@@ -75,9 +82,11 @@ def open_replacement(
                 os.fchown(file.fileno(), *new_owner)
             if durable:
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            with act_as_owner(path.parent):
+                temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with act_as_owner(path.parent):
+                temporary.unlink(missing_ok=True)
             raise
     if durable:
         sync_folder(path.parent)
@@ -105,9 +114,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def _get_other_owner(folder: Path) -> tuple[int, int] | None:
-    """Return the user and group id of a folder, or None if root owns it."""
+    """Return the ids of the user and group that new files in a folder belong to, or None if both are root's."""
     status = folder.stat()
-    owner = status.st_uid, status.st_gid
+    owner = find_other_owner(folder) or (status.st_uid, status.st_gid)
     return None if owner == (0, 0) else owner
 
 

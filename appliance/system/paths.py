@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.errors import StatePathError, describe_os_error
+from appliance.system.owner import act_as_owner
 
 log = logging.getLogger("appliance")
 
@@ -69,22 +70,6 @@ def find_control_socket(
     return next((path for path in installed if os.access(path, os.W_OK)), default)
 
 
-def give_to_owner(path: Path, folder: Path) -> None:
-    """Change the owner and the group of `path`, and of everything in it, to those of `folder`.
-
-    Does nothing unless this process runs as root. Symbolic links are not followed, because the folder's owner could
-    have created one.
-    """
-    owner = folder.stat()
-    if os.geteuid() != 0 or (owner.st_uid, owner.st_gid) == (0, 0):
-        return
-    if path.is_dir() and not path.is_symlink():
-        for _, folders, files, descriptor in os.fwalk(path, topdown=False):
-            for name in (*files, *folders):
-                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
-    os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-
-
 def _find_state_dir(environ: Mapping[str, str], system: Path) -> Path:
     for variable in ("APPLIANCE_STATE_DIR", "STATE_DIRECTORY"):
         if folder := _read_folder(environ, variable):
@@ -136,14 +121,14 @@ def _ensure_dir(folder: Path, mode: int, variable: str) -> Path:
 
 def _make_dir(folder: Path, mode: int) -> None:
     """Create `folder` with `mode`, and missing parent folders with the default mode."""
-    parent = folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    try:
-        folder.mkdir()
-    except FileExistsError:  # another command created it at the same time
-        if not folder.is_dir():
-            raise
-        return
-    folder.chmod(mode)  # the umask limits mkdir's own mode
-    give_to_owner(folder, parent)
+    existing = next(path for path in folder.parents if path.exists())
+    with act_as_owner(existing):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another command created it at the same time
+            if not folder.is_dir():
+                raise
+            return
+        folder.chmod(mode)  # the umask limits mkdir's own mode
     log.debug("created %s", folder)

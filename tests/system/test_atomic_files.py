@@ -42,11 +42,25 @@ def test_new_content_can_be_checked_before_it_counts(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
 @pytest.mark.parametrize(("owner", "expected"), [(None, (1001, 1002)), ((0, 0), (0, 0)), ((1003, 1004), (1003, 1004))])
-def test_file_belongs_to_the_folders_owner_or_the_given_one(tmp_path, owner, expected):
-    os.chown(tmp_path, 1001, 1002)
-    with open_replacement(tmp_path / "f", owner=owner) as file:
+def test_file_belongs_to_the_folders_owner_or_the_given_one(open_folder, owner, expected):
+    os.chown(open_folder, 1001, 1002)
+    with open_replacement(open_folder / "f", owner=owner) as file:
         file.write(b"new")
-    assert ((tmp_path / "f").stat().st_uid, (tmp_path / "f").stat().st_gid) == expected
+    assert ((open_folder / "f").stat().st_uid, (open_folder / "f").stat().st_gid) == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
+def test_root_does_not_follow_a_link_of_the_folders_owner(open_folder):
+    victim, state = open_folder / "victim", open_folder / "state"
+    victim.mkdir()
+    state.mkdir()
+    (victim / "f").write_bytes(b"root's")
+    os.chown(state, 1001, 1002)
+    (state / "link").symlink_to(victim)
+    os.chown(state / "link", 1001, 1002, follow_symlinks=False)
+    with pytest.raises(PermissionError):
+        write_durably(state / "link" / "f", b"new")
+    assert (victim / "f").read_bytes() == b"root's" and names(victim) == ["f"]
 
 
 def test_missing_folder_is_an_error(tmp_path):

@@ -18,6 +18,7 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
+from appliance.system.owner import act_as_caller
 from appliance.system.timestamps import now_rfc3339
 from appliance.updates.store import transitions
 from appliance.updates.store.folder import ModelFolder
@@ -301,8 +302,6 @@ class Store:
         """Record that the daemon stops on purpose, on a signal or for a reason other than the model."""
         self.apply(transitions.on_stop)
 
-    # One change
-
     def apply(self, transition: Callable[[StoreState], StoreState]) -> StoreState:
         """Replace the state with the result of `transition`, and remove bundles that it no longer refers to.
 
@@ -344,6 +343,7 @@ class Store:
 
     def _bundled_key(self) -> str | None:
         try:
-            return bundle_key(read_bundle(self.bundled))
+            with act_as_caller():  # the program may be in a folder that only root can read
+                return bundle_key(read_bundle(self.bundled))
         except BundleError:
             return None

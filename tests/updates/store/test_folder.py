@@ -257,12 +257,12 @@ def test_pruning_follows_no_link(folder, outside):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
-def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path, bundle):
-    (tmp_path / "state").mkdir()
-    os.chown(tmp_path / "state", 65534, 12345)
-    folder = ModelFolder(tmp_path / "state/models", lock_wait_s=0.1)
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(open_folder, bundle):
+    (open_folder / "state").mkdir()
+    os.chown(open_folder / "state", 65534, 12345)
+    folder = ModelFolder(open_folder / "state/models", lock_wait_s=0.1)
     with folder.lock():
         folder.put(bundle)
         folder.write_state(STATE)
-    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "state").rglob("*")}
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (open_folder / "state").rglob("*")}
     assert owners == {(65534, 12345)}

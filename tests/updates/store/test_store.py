@@ -1,5 +1,6 @@
 """Test the model store: what runs at a start, how models replace one another, and what survives kills and damage."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,6 +17,8 @@ from appliance.updates.store.state import decode_state, encode_state
 from appliance.updates.store.store import Store
 from support import made_models
 from support.bundles import bundle_folder
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -498,12 +501,54 @@ def test_a_full_disk_gets_a_sentence_and_changes_nothing(store, make, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
-def test_what_root_installs_belongs_to_the_stores_owner(store, make, tmp_path):
-    os.chown(tmp_path / "state", 65534, 12345)
-    store.install(make("1.0"), "sudo appliance model install")
+def test_what_root_installs_belongs_to_the_stores_owner(store, make, open_folder):
+    (open_folder / "state").mkdir()
+    os.chown(open_folder / "state", NOBODY, 12345)
+    store = Store(open_folder / "state", store.bundled)
+    store.install(make("1.0"), "sudo appliance model install")  # a bundle that only root can read
     store.record_start("boot")
-    for path in (tmp_path / "state").rglob("*"):
-        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 12345), path
+    for path in (open_folder / "state").rglob("*"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, 12345), path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
+@pytest.mark.parametrize("level", ["state", "models", "key", ".lock", "state.json"])
+def test_root_changes_nothing_behind_a_link_of_the_owner(store, make, open_folder, level):
+    victim = open_folder / "victim"
+    (victim / "models" / ("a" * 64)).mkdir(parents=True)
+    (victim / ("b" * 64)).mkdir()
+    for path in (
+        victim / "models" / ("a" * 64) / "f",
+        victim / ("b" * 64) / "f",
+        victim / "state.json",
+        victim / ".lock",
+    ):
+        path.write_bytes(b"root's")
+    state = open_folder / "state"
+    state.mkdir()
+    os.chown(state, NOBODY, NOBODY)
+    first = Store(state, store.bundled).install(make("1.0"), "before")
+    paths = {
+        "state": (state, victim),
+        "models": (state / "models", victim),
+        "key": (state / "models" / first.key, victim / ("b" * 64)),
+        ".lock": (state / "models/.lock", victim / ".lock"),
+        "state.json": (state / "models/state.json", victim / "state.json"),
+    }
+    path, target = paths[level]
+    path.rename(open_folder / "aside")
+    path.symlink_to(target)
+    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    before = {each: each.read_bytes() if each.is_file() else b"" for each in victim.rglob("*")}
+    for change in (
+        lambda: Store(state, store.bundled).install(make("2.0"), "sudo appliance model install"),
+        lambda: Store(state, store.bundled).rollback("sudo appliance model rollback"),
+        lambda: Store(state, store.bundled).discard_staged(),
+    ):
+        with contextlib.suppress(StoreError, BundleError):
+            change()
+    assert {each: each.read_bytes() if each.is_file() else b"" for each in victim.rglob("*")} == before
+    assert all(each.stat().st_uid == 0 for each in victim.rglob("*"))
 
 
 def test_a_store_that_cannot_be_made_gets_a_sentence(store, make, tmp_path):
