@@ -26,6 +26,7 @@ no final period. An error is raised where the fact is known and caught where som
     ├── UpdateError                  a newer model could not be fetched or installed
     │   ├── SourceError                  a source cannot be used for now; a later attempt may succeed
     │   │   ├── HttpStatusError              the server answered with an error status
+    │   │   ├── SourceTimeoutError           the server did not answer in time
     │   │   ├── SourceChangedError           the offered model changed while it was being fetched
     │   │   └── DiskFullError                the disk has no space for the offered model
     │   └── SourceSettingsError          a source will not work until its settings are changed
@@ -163,6 +164,10 @@ class HttpStatusError(SourceError):
         super().__init__(message, retry_after_s)
         self.status = status
         self.body = body
+
+
+class SourceTimeoutError(SourceError):
+    """The server did not answer in time, or stopped sending."""
 
 
 class SourceChangedError(SourceError):

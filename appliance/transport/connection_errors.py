@@ -57,6 +57,11 @@ def describe_connection_error(
     return f"the connection to {address} was lost: {reason}"
 
 
+def is_timeout(error: Exception) -> bool:
+    """Return whether a connection error means that the server did not answer in time."""
+    return any(isinstance(cause, (*_READ_TIMEOUTS, *_CONNECT_TIMEOUTS)) for cause in iterate_causes(error))
+
+
 def _describe_tls_error(error: ssl.SSLError) -> str:
     reason = str(getattr(error, "reason", None) or error)
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):

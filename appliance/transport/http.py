@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
+from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, SourceTimeoutError
 from appliance.system.urls import is_loopback, redact
-from appliance.transport.connection_errors import TRANSPORT_ERRORS, describe_connection_error, is_file_error
+from appliance.transport.connection_errors import TRANSPORT_ERRORS, describe_connection_error, is_file_error, is_timeout
 from appliance.transport.login import Login
 from appliance.transport.responses import HttpResponse, Validators, make_status_error, read_content_length
 from appliance.transport.session import HttpSession
@@ -212,7 +212,7 @@ class Http:
                 yield response
             except (*TRANSPORT_ERRORS, SourceError) as error:
                 if deadline.expired:
-                    raise SourceError(
+                    raise SourceTimeoutError(
                         f"{redact(self._address)} did not finish its response within {limit_s:g} s"
                     ) from error
                 raise
@@ -235,7 +235,7 @@ class Http:
                 raise SourceError(f"{redact(self._address)} was abandoned because the program is stopping") from error
             limits = self.limits
             reason = describe_connection_error(error, self._address, limits.connect_s, limits.silence_s, self._trust)
-            raise SourceError(reason) from error
+            raise (SourceTimeoutError if is_timeout(error) else SourceError)(reason) from error
 
     def _follow_redirects(
         self,
