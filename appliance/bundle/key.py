@@ -16,5 +16,7 @@ def bundle_key(bundle: Bundle) -> str:
         "confidenceThreshold": bundle.confidence_threshold,
         "labelThresholds": dict(bundle.label_thresholds),
         "backgroundLabel": bundle.background_label,
+        # Only what the model file itself does not state, so that the keys of stored bundles without it stay the same.
+        **bundle.input.as_manifest(),
     }
     return hashlib.sha256(json.dumps(contents, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -10,13 +10,26 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
+from appliance.bundle.input_spec import (
+    MANIFEST,
+    ChannelOrder,
+    DeclaredInput,
+    ResizeMode,
+    check_normalization,
+    convert_range,
+)
 from appliance.bundle.version import is_version
 from appliance.errors import BundleError
+from appliance.system.foreign_text import clean_text
 
 MAX_BYTES = 1024 * 1024
+_MAX_VERSION_CHARS = 64
+_SHOWN_CHARS = 60
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 # A complete string (so that commas inside it are kept), or a comma followed only by a closing bracket. The possessive
 # quantifiers match an unterminated string up to the end of the text, so every input takes linear time.
@@ -37,6 +50,7 @@ class Manifest:
         background_label: The label for pictures without any of the other labels.
         sha256: File → SHA-256 in lower-case hex.
         created: When the bundle was made, as written.
+        input: The statements about the model's input.
     """
 
     model_file: str
@@ -48,6 +62,7 @@ class Manifest:
     background_label: str | None = None
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict)
     created: str | None = None
+    input: DeclaredInput = dataclasses.field(default_factory=DeclaredInput)
 
 
 def load_json(text: bytes, source: str) -> Any:
@@ -97,6 +112,8 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
     if model_file is None:
         raise BundleError(f"{source} has no modelFile")
     version = _get_text(values, "version", source)
+    if version is not None and len(version) > _MAX_VERSION_CHARS:
+        raise BundleError(f"{source}: version has {len(version)} characters; the limit is {_MAX_VERSION_CHARS}")
     if version is not None and not is_version(version):
         raise BundleError(f"{source}: version {version!r} is not a PEP 440 version such as 1.2.0")
     thresholds = _get_items(values, "labelThresholds", source)
@@ -113,7 +130,58 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
         background_label=_get_text(values, "backgroundLabel", source),
         sha256={file: _check_sha256(value, file, source) for file, value in _get_items(values, "sha256", source)},
         created=_get_text(values, "created", source),
+        input=_parse_input(values, source),
     )
+
+
+def _parse_input(values: Mapping[str, Any], source: str) -> DeclaredInput:
+    """Parse inputRange, or inputMean and inputStd; channelOrder; resize; and inputSource."""
+    mean, std = (_get_numbers(values, key, source) for key in ("inputMean", "inputStd"))
+    limits = _get_numbers(values, "inputRange", source)
+    if (mean is None) != (std is None):
+        raise BundleError(f"{source}: inputMean and inputStd must be given together")
+    if limits is not None and mean is not None:
+        raise BundleError(f"{source}: inputRange and inputMean exclude each other; give one of them")
+    if limits is not None:
+        try:
+            mean, std = convert_range(*limits)
+        except (ValueError, TypeError):
+            raise BundleError(
+                f"{source}: inputRange must be two different numbers such as [0, 255], not {list(limits)[:5]}"
+            ) from None
+    if mean is not None and std is not None and (error := check_normalization(mean, std)):
+        raise BundleError(f"{source}: inputMean and inputStd: {error}")
+    stated_by = _get_text(values, "inputSource", source)
+    return DeclaredInput(
+        mean,
+        std,
+        _get_choice(values, "channelOrder", ChannelOrder, source),
+        _get_choice(values, "resize", ResizeMode, source),
+        clean_text(stated_by, _SHOWN_CHARS) if stated_by else MANIFEST,
+    )
+
+
+def _get_numbers(values: Mapping[str, Any], key: str, source: str) -> tuple[float, ...] | None:
+    value = values.get(key)
+    if value is None:
+        return None
+    items = value if isinstance(value, list) else [value]
+    try:
+        if any(isinstance(item, bool) or not isinstance(item, int | float) for item in items):
+            raise TypeError
+        return tuple(map(float, items))
+    except (TypeError, OverflowError):
+        raise BundleError(f"{source}: {key} must be numbers, not {_describe_value(value)}") from None
+
+
+def _get_choice(values: Mapping[str, Any], key: str, choices: type[_Choice], source: str) -> _Choice | None:
+    value = values.get(key)
+    if value is None:
+        return None
+    by_name = {str(choice).lower(): choice for choice in choices}
+    if not isinstance(value, str) or value.lower() not in by_name:
+        raise BundleError(f"{source}: {key} must be {' or '.join(choices)}, not {_describe_value(value)}")
+    return by_name[value.lower()]
 
 
 def is_inside(path: str) -> bool:
@@ -167,7 +235,7 @@ def _check_sha256(value: Any, file: str, source: str) -> str:
 
 def _describe_value(value: Any) -> str:
     if isinstance(value, str):
-        return f"the string {value!r}"
+        return f"the string {clean_text(value, _SHOWN_CHARS)!r}"
     return {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}.get(
-        type(value), f"the number {value}"
+        type(value), "a number" if isinstance(value, int) and abs(value) > 10**18 else f"the number {value}"
     )

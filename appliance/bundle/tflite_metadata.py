@@ -18,6 +18,7 @@ import zlib
 from dataclasses import dataclass
 
 from appliance.bundle.flatbuffer import MalformedError, Table, read_root
+from appliance.system.foreign_text import clean_text
 
 log = logging.getLogger("appliance.labeling")
 
@@ -27,6 +28,9 @@ MAX_LABEL_FILE_BYTES = 16 * 1024 * 1024
 SOFTMAX, LOGISTIC, MUL = 25, 14, 18
 # Operators that do not change scores: DEQUANTIZE, RESHAPE, SQUEEZE, QUANTIZE.
 _PASS_ON = {6, 22, 43, 114}
+# TensorType of schema.fbs, as far as pictures use it.
+_TYPES = {0: "float32", 3: "uint8", 9: "int8"}
+_OTHER_TYPE = "other"
 # AssociatedFileType and ProcessUnitOptions of metadata_schema.fbs.
 _TENSOR_AXIS_LABELS = 2
 _NORMALIZATION, _SCORE_THRESHOLDING = 1, 3
@@ -53,10 +57,14 @@ class ModelFacts:
         std: See `mean`.
         score_threshold: Scores below this are meaningless according to the model's authors; None if not declared.
         label_files: The label files that the metadata lists for the first output, in the listed order.
+        input_type: The type of the first input: float32, uint8, int8, or other.
+        custom_operators: The names of the operators that are not part of TFLite, each once, in the file's order.
     """
 
     output_shapes: tuple[tuple[int, ...], ...]
     gives_probabilities: bool
+    input_type: str = _OTHER_TYPE
+    custom_operators: tuple[str, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     score_threshold: float | None = None
@@ -83,6 +91,8 @@ def read_facts(model: bytes) -> ModelFacts:
     facts = ModelFacts(
         output_shapes=tuple(shapes[output] for output in outputs),
         gives_probabilities=_gives_probabilities(table, subgraphs[0], outputs[0]),
+        input_type=_read_input_type(subgraphs[0], tensors),
+        custom_operators=_read_custom_operators(table),
     )
     for entry in table.read_tables(6):  # Metadata: 0 name, 1 buffer
         index = entry.read_integer(1, "I")
@@ -165,6 +175,20 @@ def _gives_probabilities(model: Table, graph: Table, output: int) -> bool:
         elif code not in (SOFTMAX, LOGISTIC):
             return False
     return True
+
+
+def _read_input_type(graph: Table, tensors: list[Table]) -> str:
+    # SubGraph: 1 inputs. Tensor: 1 type.
+    inputs = graph.read_numbers(1, "<i4").tolist()
+    if not inputs or not 0 <= inputs[0] < len(tensors):
+        return _OTHER_TYPE
+    return _TYPES.get(tensors[inputs[0]].read_integer(1, "b"), _OTHER_TYPE)
+
+
+def _read_custom_operators(model: Table) -> tuple[str, ...]:
+    # OperatorCode: 1 custom_code.
+    names = (code.read_text(1) for code in model.read_tables(1))
+    return tuple(dict.fromkeys(clean_text(name, 100) for name in names if name))
 
 
 def _add_metadata(facts: ModelFacts, data: bytes) -> ModelFacts:

@@ -10,6 +10,8 @@ Whether an output contains logits is decided once, when the model is loaded:
 2. Otherwise, a quantized output that cannot store values outside of 0–1 contains probabilities.
 3. Otherwise, a float output contains probabilities if its values in the trial run are in 0–1 and add up to 1.
 4. Otherwise, the output contains logits, and softmax is applied (the logistic function if there is a single output).
+
+A single output that separates two labels is the probability of the second one.
 """
 
 import time
@@ -18,9 +20,11 @@ import numpy as np
 
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.flatbuffer import MalformedError
-from appliance.bundle.tflite_metadata import ModelFacts, read_facts
+from appliance.bundle.label_search import describe_misfit, fits
+from appliance.bundle.tflite_metadata import read_facts
 from appliance.errors import BundleError
 from appliance.imaging.view import View
+from appliance.labeling.input_form import find_input_form
 from appliance.labeling.interpreter import LoadedModel, Tensor
 from appliance.labeling.preprocess import Preprocessor
 
@@ -36,6 +40,8 @@ class Labeler:
         identity: The bundle's name, version and hash.
         labels: The labels in the order of the scores.
         runtime: The runtime's name and version, such as "LiteRT 2.3.0".
+        kernels: The runtime's kernels that compute the scores; None if unknown.
+        form: The form of the model's input.
         input_px: (width, height) of the model's input.
         inference_ms: Wall time of the last invoke(), in milliseconds.
     """
@@ -67,14 +73,15 @@ class Labeler:
         self.runtime = self._model.runtime
         self.kernels: str | None = None
         picture, output = _check(self._model, bundle, display_name)
-        self.input_px = picture.shape[2], picture.shape[1]
-        mean, std = _check_normalization(facts, display_name)
-        self._preparer = Preprocessor(view, self.input_px, picture.dtype, mean, std)
+        self.form = find_input_form(picture, bundle.input, display_name)
+        self.input_px = self.form.size_px
+        self._preparer = Preprocessor(view, self.form)
         self._table = _build_dequantization_table(output)
-        self._logits = False
+        self._logits = self._splits_one_output = False
         self.inference_ms = 0.0
-        trial = self.score(np.full((*picture.shape[1:3], 3), 127, np.uint8))
+        trial = self.score(np.full((self.input_px[1], self.input_px[0], 3), 127, np.uint8))
         self._logits = not (facts.gives_probabilities or _has_probabilities(self._table, trial))
+        self._splits_one_output = len(trial) == 1 and len(bundle.labels) == 2
 
     def score(self, pixels: np.ndarray) -> np.ndarray:
         """Label one picture.
@@ -109,11 +116,12 @@ class Labeler:
             values = stored
         else:
             values = self._table[stored if stored.dtype == np.uint8 else stored.view(np.uint8)]
-        if not self._logits:
+        if self._logits and len(values) == 1:
+            values = (1 / (1 + np.exp(-values.astype(np.float64)))).astype(np.float32)
+        if self._splits_one_output:
+            return np.concatenate((1 - values, values))
+        if not self._logits or len(values) == 1:
             return values
-        if len(values) == 1:
-            probability: np.ndarray = (1 / (1 + np.exp(-values.astype(np.float64)))).astype(np.float32)
-            return probability
         powers = np.exp(values - values.max())
         softmax: np.ndarray = powers / powers.sum()
         return softmax
@@ -127,39 +135,17 @@ def _check(model: LoadedModel, bundle: Bundle, display_name: str) -> tuple[Tenso
             f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a classifier has one of each",
         )
     picture, output = model.inputs[0], model.outputs[0]
-    if len(picture.shape) != 4 or picture.shape[0] != 1 or picture.shape[3] != 3:
-        raise _reject(display_name, f"its input is {list(picture.shape)}, not [1, height, width, 3]")
-    if picture.resizable:
-        raise BundleError(f"{display_name} has an input of dynamic size; export it with a fixed height and width")
-    if picture.dtype not in _DTYPES:
-        raise _reject(display_name, f"its input is {picture.dtype}, not uint8, int8 or float32")
     if not output.shape or any(size != 1 for size in output.shape[:-1]):
         raise _reject(display_name, f"its output is {list(output.shape)}, not [1, labels]")
     if output.dtype not in _DTYPES:
         raise _reject(display_name, f"its output is {output.dtype}, not uint8, int8 or float32")
-    if output.shape[-1] != len(bundle.labels):
-        raise BundleError(
-            f"{display_name} has {len(bundle.labels)} labels, but its model has {output.shape[-1]} outputs; "
-            "one of the two files belongs to something else"
-        )
+    if not fits(bundle.labels, output.shape[-1]):
+        raise BundleError(describe_misfit(display_name, bundle.labels, output.shape[-1]))
     return picture, output
 
 
 def _reject(display_name: str, reason: str) -> BundleError:
     return BundleError(f"{display_name} is not an image classifier: {reason}")
-
-
-def _check_normalization(
-    facts: ModelFacts, display_name: str
-) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    for name, values in (("mean", facts.mean), ("std", facts.std)):
-        if values is None:
-            continue
-        if len(values) not in (1, 3) or not np.isfinite(values).all() or (name == "std" and 0 in values):
-            raise BundleError(
-                f"{display_name}: the {name} in its metadata is {list(values)}; it must be 1 or 3 numbers (std not 0)"
-            )
-    return facts.mean, facts.std
 
 
 def _build_dequantization_table(output: Tensor) -> np.ndarray | None:

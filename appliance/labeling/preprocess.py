@@ -1,11 +1,14 @@
-"""Convert a camera frame to the model's input: orientation, region, resize, normalization.
+"""Convert a camera frame to the model's input: orientation, region, resize, channels, normalization.
 
 The result is defined as follows: turn the frame upright (rotation, then flips), cut out the region, and stretch it to
 the input size, bilinearly without antialiasing (half-pixel centers). Existing models keep their published accuracy with
-this resize; an antialiased one lowers it. The steps run in a different order, which takes a tenth of the time: the
-region is mapped back onto the frame as delivered, cut out without copying, and resized, and only the small picture is
-rotated and flipped. Bilinear interpolation treats both axes and both ends alike, so the result is the same except for
-rounding.
+this resize; an antialiased one lowers it. A model may ask for the center of the region in the input's proportions
+(crop), or for the whole region with black bars (letterbox), instead of stretching.
+
+The steps run in a different order, which takes a tenth of the time: the region is mapped back onto the frame as
+delivered, cut out without copying, and resized, and only the small picture is rotated, flipped, and converted to the
+model's channels. Bilinear interpolation treats both axes and both ends alike, and the conversions are linear, so the
+result is the same except for rounding.
 """
 
 from typing import Any
@@ -13,7 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from appliance.bundle.input_spec import ResizeMode
 from appliance.imaging.view import View
+from appliance.labeling.input_form import InputForm
 
 # For pictures of the model's input size, OpenCV's thread pool saves no time, and it uses time on other cores.
 cv2.setNumThreads(1)
@@ -55,36 +60,29 @@ def crop(pixels: np.ndarray, view: View) -> np.ndarray:
 
 
 class Preprocessor:
-    """Converts frames with one view to inputs of one shape; each call reuses the buffers of the previous one."""
+    """Converts frames with one view to inputs of one form; each call reuses the buffers of the previous one."""
 
-    def __init__(
-        self,
-        view: View,
-        size_px: tuple[int, int],
-        dtype: np.dtype,
-        mean: tuple[float, ...] | None = None,
-        std: tuple[float, ...] | None = None,
-    ) -> None:
-        """Allocate the buffers for one input shape.
+    def __init__(self, view: View, form: InputForm) -> None:
+        """Allocate the buffers.
 
         Args:
             view: Orientation and region of the frames.
-            size_px: (width, height) of the input.
-            dtype: uint8 gets the pixels unchanged, int8 gets the pixels − 128 (quantized models expect this, because
-                their scale already includes the normalization), and float32 gets (pixels − mean) / std.
-            mean: One value, or one per channel; 127.5 by default (float32 only).
-            std: See `mean`.
+            form: The form of the model's input.
         """
-        width, height = size_px
+        width, height = form.size_px
         swaps_sides = view.rotation in (90, 270)
-        self._view = view
+        self._view, self._form = view, form
         self._flip = _flip_code(view)
-        self._resized = np.empty((width, height, 3) if swaps_sides else (height, width, 3), np.uint8)
-        self._rotated = np.empty((height, width, 3), np.uint8)
-        self._flipped = np.empty((height, width, 3), np.uint8)
-        self._input = np.empty((1, height, width, 3), dtype)
-        self._table = _build_normalization_table(mean, std) if self._input.dtype == np.float32 else None
-        self._region: tuple[tuple[int, ...], tuple[slice, slice]] | None = None
+        # Black, because letterbox never writes the bars.
+        self._resized = np.zeros((width, height, 3) if swaps_sides else (height, width, 3), np.uint8)
+        self._rotated, self._flipped, self._reordered = (np.empty((height, width, 3), np.uint8) for _ in range(3))
+        self._gray = np.empty((height, width), np.uint8)
+        shape = (height, width, form.channels)
+        self._values = np.empty(shape if form.channels > 1 else shape[:2], form.dtype)
+        self._input = np.empty(form.shape or (1, *shape), form.dtype)
+        self._table = None if form.table is None else np.ascontiguousarray(form.table).reshape(1, 256, -1)
+        self._is_offset = form.table is not None and np.array_equal(form.table, np.arange(-128, 128))
+        self._fit: tuple[tuple[int, ...], tuple[slice, slice], np.ndarray] | None = None
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """Convert one frame to an input.
@@ -93,25 +91,54 @@ class Preprocessor:
             pixels: (height, width, 3) uint8 RGB, as delivered by the camera; its size may change between frames.
 
         Returns:
-            (1, height, width, 3) of the input's dtype; valid until the next call.
+            The input in the form's shape and dtype; valid until the next call.
         """
-        frame_px = pixels.shape[:2]
-        if self._region is None or self._region[0] != frame_px:
-            self._region = frame_px, map_region(self._view, frame_px)
+        if self._fit is None or self._fit[0] != pixels.shape[:2]:
+            self._fit = (pixels.shape[:2], *self._map_fit(pixels.shape[:2]))
+        _, cut, target = self._fit
+        cv2.resize(pixels[cut], (target.shape[1], target.shape[0]), dst=target, interpolation=cv2.INTER_LINEAR)
         small: Any = self._resized
-        cv2.resize(pixels[self._region[1]], (small.shape[1], small.shape[0]), dst=small, interpolation=cv2.INTER_LINEAR)
         if self._view.rotation:
             small = cv2.rotate(small, _ROTATIONS[self._view.rotation], dst=self._rotated)
         if self._flip is not None:
             small = cv2.flip(small, self._flip, dst=self._flipped)
-        if self._table is not None:
-            cv2.LUT(small, self._table, dst=self._input[0])
-        elif self._input.dtype == np.int8:
+        if self._form.channels == 1:
+            small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY, dst=self._gray)
+        elif self._form.is_bgr:
+            small = cv2.cvtColor(small, cv2.COLOR_RGB2BGR, dst=self._reordered)
+        return self._store(small)
+
+    def _map_fit(self, frame_px: tuple[int, ...]) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Return the part of a frame that is resized, and the part of the small picture that it fills."""
+        rows, columns = map_region(self._view, frame_px)
+        height, width = self._resized.shape[:2]
+        if self._form.resize is ResizeMode.CROP:
+            part_height, part_width = rows.stop - rows.start, columns.stop - columns.start
+            scale = min(part_height / height, part_width / width)
+            rows, columns = _center(rows, scale * height), _center(columns, scale * width)
+        elif self._form.resize is ResizeMode.LETTERBOX:
+            part_height, part_width = rows.stop - rows.start, columns.stop - columns.start
+            scale = min(height / part_height, width / part_width)
+            filled = _center(slice(0, height), scale * part_height), _center(slice(0, width), scale * part_width)
+            self._resized[:] = 0
+            return (rows, columns), self._resized[filled]
+        return (rows, columns), self._resized
+
+    def _store(self, small: np.ndarray) -> np.ndarray:
+        """Convert the small picture to the values that the model stores, in the layout of its input."""
+        if self._table is None:
+            values = small
+        elif self._form.dtype == np.int8 and self._is_offset:
             # Toggling the high bit subtracts 128 in two's complement.
-            np.bitwise_xor(small, 0x80, out=self._input[0].view(np.uint8))
+            values = self._values
+            np.bitwise_xor(small, 0x80, out=values.view(np.uint8))
         else:
-            unchanged: np.ndarray = small[np.newaxis]
-            return unchanged
+            values = self._values
+            cv2.LUT(small, self._table, dst=values)
+        if not self._form.is_channels_first:
+            return values.reshape(self._input.shape)
+        planes = values if values.ndim == 2 else values.transpose(2, 0, 1)
+        np.copyto(self._input[0], planes)
         return self._input
 
 
@@ -146,6 +173,13 @@ def map_region(view: View, frame_px: tuple[int, ...]) -> tuple[slice, slice]:
 def _round_span(start: float, length: float, size_px: int) -> tuple[int, int]:
     first = min(round(start * size_px), size_px - 1)
     return first, max(first + 1, min(round((start + length) * size_px), size_px))
+
+
+def _center(span: slice, length: float) -> slice:
+    """Return the span of this length, at least one pixel, at the center of another."""
+    size_px = max(1, min(round(length), span.stop - span.start))
+    start = span.start + (span.stop - span.start - size_px) // 2
+    return slice(start, start + size_px)
 
 
 def _flip_code(view: View) -> int | None:

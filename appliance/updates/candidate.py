@@ -196,7 +196,7 @@ class Candidate:
 
     def _swap(self, model: InstalledModel) -> None:
         self._begin_dangerous_step(UpdateState.WARMING)
-        stored = read_bundle(self._store.path(model))
+        stored = self._store.load_bundle(model)
         identity = replace(stored.identity, variant=model.variant, experiment=model.experiment)
         try:
             preloaded = self._host.preload(replace(stored, identity=identity))

@@ -20,6 +20,7 @@ from appliance.settings.schema import CollectSettings
 from appliance.workshop.datasets.dataset import DevicePrediction
 from appliance.workshop.datasets.open import open_dataset
 from support.broker import wait_until
+from support.input_forms import make_form
 
 MODEL = ModelIdentity("flowers", "1.2.0", "ab" * 32)
 LABELS = ("daisy", "roses", "tulips")
@@ -169,7 +170,7 @@ def test_picture_is_exactly_what_the_model_saw(folder, size, region):
     for rotation, hflip, vflip in TURNS:
         view = View(rotation, hflip, vflip, region)
         collected = crop(pixels, view)
-        seen = Preprocessor(view, collected.shape[1::-1], np.dtype(np.uint8)).prepare(pixels)[0]  # not resized
+        seen = Preprocessor(view, make_form(collected.shape[1::-1])).prepare(pixels)[0]  # not resized
         assert np.array_equal(collected, seen)
     run = Run(folder, view, score_max=0.7)
     run.offer(Frame(pixels, NOON, 1.0, 1), 0.5)

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.imaging.view import View
 from appliance.labeling.preprocess import Preprocessor, crop, map_region, turn_upright
+from support.input_forms import make_form
 
 VIEWS = [
     View(rotation, hflip, vflip, region)
@@ -43,7 +44,7 @@ def test_result_is_that_of_turning_first(view, frame_px):
         round(y * height) : round((y + part_height) * height), round(x * width) : round((x + part_width) * width)
     ]
     expected = cv2.resize(part, (32, 24), interpolation=cv2.INTER_LINEAR)
-    prepared = Preprocessor(view, (32, 24), np.dtype(np.uint8)).prepare(pixels)
+    prepared = Preprocessor(view, make_form((32, 24))).prepare(pixels)
     assert prepared.shape == (1, 24, 32, 3)
     assert np.abs(prepared[0].astype(int) - expected.astype(int)).max() <= 1
 
@@ -59,7 +60,7 @@ def test_crop_is_what_the_model_receives(frame_px, region):
         cropped = crop(pixels, view)
         height, width = cropped.shape[:2]
         # A resize to the same size changes no pixel, so the input holds the cropped pixels themselves.
-        assert np.array_equal(Preprocessor(view, (width, height), np.dtype(np.uint8)).prepare(pixels)[0], cropped)
+        assert np.array_equal(Preprocessor(view, make_form((width, height))).prepare(pixels)[0], cropped)
 
 
 def test_crop_rounds_both_edges_of_a_region():
@@ -70,11 +71,11 @@ def test_resize_is_bilinear_without_antialiasing():
     # Four times smaller: each output is between the second and third of four pixels, whatever the others are.
     row = np.array([0, 100, 200, 255] * 8, np.uint8)
     pixels = np.repeat(np.tile(row, (32, 1))[:, :, np.newaxis], 3, axis=2)
-    assert (Preprocessor(View(), (8, 8), np.dtype(np.uint8)).prepare(pixels) == 150).all()
+    assert (Preprocessor(View(), make_form((8, 8))).prepare(pixels) == 150).all()
 
 
 def test_frames_may_change_their_size():
-    preparer = Preprocessor(View(region=(0.5, 0.5, 0.5, 0.5)), (4, 4), np.dtype(np.uint8))
+    preparer = Preprocessor(View(region=(0.5, 0.5, 0.5, 0.5)), make_form((4, 4)))
     for height, width in ((40, 40), (20, 60), (40, 40)):
         pixels = np.zeros((height, width, 3), np.uint8)
         pixels[height // 2 :, width // 2 :] = 9
@@ -82,7 +83,7 @@ def test_frames_may_change_their_size():
 
 
 def test_buffers_are_reused():
-    preparer = Preprocessor(View(90, True), (16, 16), np.dtype(np.float32))
+    preparer = Preprocessor(View(90, True), make_form((16, 16), np.float32))
     first = preparer.prepare(noise(50, 50))
     assert np.shares_memory(first, preparer.prepare(noise(60, 50)))
 
@@ -91,7 +92,7 @@ def test_frame_is_not_written_to():
     pixels = noise(24, 32)
     before = pixels.copy()
     for view in VIEWS:
-        Preprocessor(view, (32, 24), np.dtype(np.int8)).prepare(pixels)
+        Preprocessor(view, make_form((32, 24), np.int8)).prepare(pixels)
     assert np.array_equal(pixels, before)
 
 
@@ -99,7 +100,7 @@ def test_normalization_of_each_dtype():
     pixels = np.full((4, 4, 3), (0, 127, 255), np.uint8)
 
     def first(dtype, *normalization):
-        return Preprocessor(View(), (4, 4), np.dtype(dtype), *normalization).prepare(pixels)[0, 0, 0].tolist()
+        return Preprocessor(View(), make_form((4, 4), dtype, *normalization)).prepare(pixels)[0, 0, 0].tolist()
 
     assert first(np.uint8) == [0, 127, 255]
     assert first(np.int8) == [-128, -1, 127]

@@ -32,7 +32,7 @@ def random_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
 def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
     """Return the features of pictures, dequantized."""
     model = LoadedModel(base.trunk, "trunk", "auto", 1)
-    preparer = Preprocessor(View(), base.input_px, base.input_dtype, base.mean, base.std)
+    preparer = Preprocessor(View(), base.form)
     stored = []
     for picture in pictures:
         model.write(preparer.prepare(picture))

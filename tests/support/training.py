@@ -15,7 +15,7 @@ from PIL import Image
 from appliance.cli import main
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.datasets.open import open_dataset
-from support.tiny_models import tiny_model
+from support.tiny_models import metadata, tiny_model
 
 COLORS = {
     "red": (200, 40, 40),
@@ -51,7 +51,9 @@ def open_pictures(folder: Path, **counts: int) -> Sequence[Example]:
 
 
 def write_base(file: Path, dtype: str = "uint8", **options: Any) -> Path:
-    """Write a .tflite whose pooled features are the mean red, green and blue."""
+    """Write a .tflite whose pooled features are the mean red, green and blue; a float one states its range."""
+    if dtype == "float32":
+        options.setdefault("metadata", metadata((127.5,), (127.5,)))
     file.write_bytes(tiny_model(dtype, **options))
     return file
 

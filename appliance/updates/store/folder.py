@@ -24,11 +24,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
+from appliance.bundle.bundle import Bundle, read_stored_bundle, write_bundle
 from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, StoreError, describe_os_error
 from appliance.system.atomic_files import rename_durably, sync_folder, sync_tree, write_durably
-from appliance.system.paths import give_to_owner
+from appliance.system.owner import act_as_caller, act_as_owner
 from appliance.updates.store.state import StateFileError, StoreState, decode_state, encode_state
 
 STATE_NAME = "state.json"
@@ -55,12 +55,12 @@ class ModelFolder:
             StoreError: Another command held the lock for too long, or the file system reported an error.
         """
         try:
-            if not self.path.is_dir():
-                self.path.mkdir(exist_ok=True)
-                give_to_owner(self.path, self.path.parent)
-                sync_folder(self.path.parent)
-            with self._hold_lock():
-                yield
+            with act_as_owner(self.path.parent):
+                if not self.path.is_dir():
+                    self.path.mkdir(exist_ok=True)
+                    sync_folder(self.path.parent)
+                with self._hold_lock():
+                    yield
         except OSError as error:
             raise StoreError(
                 f"the models in {self.path} cannot be changed: {describe_os_error(error)}; "
@@ -75,7 +75,8 @@ class ModelFolder:
         """
         file = self.path / STATE_NAME
         try:
-            return decode_state(file.read_bytes()), None
+            with act_as_owner(self.path.parent):
+                return decode_state(file.read_bytes()), None
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
@@ -104,10 +105,11 @@ class ModelFolder:
         Raises:
             BundleError: The files are missing or damaged.
         """
-        bundle = read_bundle(self.path / key)
+        with act_as_owner(self.path.parent):
+            bundle = read_stored_bundle(self.path / key)
         if bundle_key(bundle) != key:
             raise BundleError(f"{self.path / key} was damaged after it was stored")
-        return bundle
+        return bundle.clean()  # a bundle that an earlier release stored may contain any text
 
     def has(self, key: str) -> bool:
         """Return whether the bundle with this key is on disk and undamaged."""
@@ -130,13 +132,14 @@ class ModelFolder:
         key = bundle_key(bundle)
         if self.has(key):
             return key
+        with act_as_caller():  # it may be in a folder that only root can read
+            model = bundle.read_model()
         new = Path(tempfile.mkdtemp(dir=self.path, prefix=_NEW_PREFIX))
         try:
-            write_bundle(bundle, new)
-            if bundle_key(read_bundle(new)) != key:
+            write_bundle(bundle, new, model)
+            if bundle_key(read_stored_bundle(new)) != key:
                 raise BundleError(f"{bundle.source} cannot be stored: writing it would change its name or a label")
             new.chmod(0o755)
-            give_to_owner(new, self.path)
             sync_tree(new)
             if (self.path / key).exists():  # damaged: `has` returned False
                 shutil.rmtree(self.path / key)
@@ -167,7 +170,6 @@ class ModelFolder:
                         f"another command is changing the models in {self.path}; try again when it has finished"
                     )
                 time.sleep(_LOCK_POLL_S)
-            give_to_owner(path, self.path)
             yield
         finally:
             os.close(lock)

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.bundle.bundle import MAX_MODEL_BYTES, read_bundle
+from appliance.bundle.bundle import read_unlabeled_model
 from appliance.bundle.flatbuffer import MalformedError
+from appliance.bundle.input_spec import DeclaredInput, InputSpec, override
 from appliance.bundle.tflite_metadata import read_facts
-from appliance.errors import BaseModelError, BundleError, describe_os_error
+from appliance.errors import BaseModelError, BundleError
+from appliance.labeling.input_form import InputForm, find_input_form
 from appliance.labeling.interpreter import LoadedModel, Tensor
 from appliance.workshop.training.tflite_graph import Graph, Pooled
+
+_NOTHING = DeclaredInput()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,9 @@ class Base:
         display_name: The path as given by the user.
         trunk: The cut model as a .tflite file; its output is the pooled features as the model stores them.
         pooled: The output of the trunk.
-        input_px: (width, height) of the input.
-        input_dtype: uint8, int8, or float32.
-        mean: The mean of the input's normalization, if the model's metadata specifies it (float32 only).
+        form: The form of the input.
+        input: How a picture becomes the input, and what states that.
+        mean: The mean of the input's normalization, for the metadata of the new model.
         std: The standard deviation of the input's normalization; see `mean`.
         sha256: The hash of the trunk; bases with equal trunks share their cached features.
         runtime: The name and version of the runtime; a different runtime may give slightly different features.
@@ -37,41 +41,50 @@ class Base:
     display_name: str
     trunk: bytes
     pooled: Pooled
-    input_px: tuple[int, int]
-    input_dtype: np.dtype
+    form: InputForm
+    input: InputSpec
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     sha256: str
     runtime: str
 
 
-def open_base(path: Path) -> Base:
+def open_base(path: Path, declared: DeclaredInput = _NOTHING) -> Base:
     """Open a bundle (folder, .zip, or .tflite) or an embedding extractor (.tflite) as a base.
+
+    Args:
+        path: The bundle or the .tflite.
+        declared: What the user states about the input, in place of what the file states.
 
     Raises:
         BaseModelError: The file cannot be used as a base; the message states why.
         RuntimeMissingError: No TFLite runtime works on this system.
     """
     display_name = str(path)
-    model = _read_model(Path(path))
     try:
+        model, spec = read_unlabeled_model(Path(path))
         facts = read_facts(model)
-    except MalformedError as error:
-        raise BaseModelError(f"{display_name} is not a TFLite model, or is damaged or truncated: {error}") from error
+    except (BundleError, MalformedError) as error:
+        raise BaseModelError(f"{display_name} cannot be used as a base: {error}") from error
+    spec = override(spec, declared)
     graph = Graph.parse(model, display_name)
     found = graph.find_pooled()
     (index,) = graph.cut(found.index)
     trunk = graph.pack([index], "features")
     picture, runtime = _run_once(trunk, display_name)
-    if not _is_picture(picture) or picture.dtype not in (np.uint8, np.int8, np.float32):
+    try:
+        form = find_input_form(picture, spec, display_name)
+    except BundleError as error:
+        raise BaseModelError(f"{display_name} cannot be used as a base: {error}") from error
+    if spec.is_assumed:
         raise BaseModelError(
-            f"{display_name} cannot be used as a base: its input is {picture.dtype} {list(picture.shape)}, not "
-            "a picture [1, height, width, 3] of fixed size in uint8, int8, or float32"
+            f"{display_name} does not state the range of its float input; give --input-range 0..255, 0..1, or -1..1 "
+            "(appliance model try shows what the model answers under each)"
         )
     pooled = Pooled(index, found.shape, found.dtype, found.scale, found.zero_point)
-    size = picture.shape[2], picture.shape[1]
     sha256 = hashlib.sha256(trunk).hexdigest()
-    return Base(display_name, trunk, pooled, size, picture.dtype, facts.mean, facts.std, sha256, runtime)
+    mean, std = spec.mean or facts.mean, spec.std or facts.std
+    return Base(display_name, trunk, pooled, form, spec, mean, std, sha256, runtime)
 
 
 def _run_once(trunk: bytes, display_name: str) -> tuple[Tensor, str]:
@@ -85,23 +98,3 @@ def _run_once(trunk: bytes, display_name: str) -> tuple[Tensor, str]:
     except (BundleError, ValueError) as error:
         raise BaseModelError(f"{display_name} cannot be used as a base: {error}") from error
     return picture, loaded.runtime
-
-
-def _is_picture(tensor: Tensor) -> bool:
-    return len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3 and not tensor.resizable
-
-
-def _read_model(path: Path) -> bytes:
-    try:
-        if path.is_file():
-            with path.open("rb") as file:
-                if file.read(8)[4:] == b"TFL3":
-                    if path.stat().st_size > MAX_MODEL_BYTES:
-                        raise BaseModelError(f"{path} is larger than the limit of {MAX_MODEL_BYTES >> 20} MiB")
-                    file.seek(0)
-                    return file.read()
-        return read_bundle(path).read_model()
-    except OSError as error:
-        raise BaseModelError(f"{path} cannot be read: {describe_os_error(error)}") from error
-    except BundleError as error:
-        raise BaseModelError(f"{path} cannot be used as a base: {error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
+from appliance.bundle.input_spec import InputSpec
 from appliance.errors import BaseModelError, TrainingError
 from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
@@ -47,6 +48,7 @@ class TrainedCandidate:
             (not cached).
         warnings: Sentences for the user.
         samples: Some validation pictures with the scores that the model must give for them.
+        input: How a picture becomes the base's input, which is the new model's.
     """
 
     base: str
@@ -58,6 +60,7 @@ class TrainedCandidate:
     counts: Mapping[str, int]
     warnings: tuple[str, ...]
     samples: Sequence[tuple[Example, np.ndarray]]
+    input: InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def train_candidate(
         counts=_count_pictures(training_set, features, is_background, validates),
         warnings=_list_warnings(features, base),
         samples=[(training_set.pictures[features.kept[index]], scores[rank]) for rank, index in enumerate(samples)],
+        input=base.input,
     )
 
 

@@ -122,9 +122,10 @@ def extract_features(
 
 
 def _cache_key(base: Base) -> str:
-    """Return everything that determines a picture's features; the trunk's hash does not include the normalization."""
-    normalization = f"mean {base.mean} std {base.std}"
-    return f"{base.sha256} {base.runtime} {os.uname().machine} {normalization} steps {STEPS_VERSION}"
+    """Return everything that determines a picture's features; the trunk's hash does not include the preparation."""
+    spec = base.input
+    preparation = f"mean {spec.mean} std {spec.std} {spec.channel_order} {spec.resize}"
+    return f"{base.sha256} {base.runtime} {os.uname().machine} {preparation} steps {STEPS_VERSION}"
 
 
 def _hash_pictures(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dict[int, str]]:
@@ -182,7 +183,7 @@ class _Workers:
         if not hasattr(self._own, "model"):
             base = self._base
             self._own.model = LoadedModel(base.trunk, base.display_name, "auto", 1)
-            self._own.preparer = Preprocessor(View(), base.input_px, base.input_dtype, base.mean, base.std)
+            self._own.preparer = Preprocessor(View(), base.form)
         model: LoadedModel = self._own.model
         picture = self._pictures[index]
         try:

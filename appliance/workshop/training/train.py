@@ -19,6 +19,7 @@ from typing import Literal
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
+from appliance.bundle.input_spec import DeclaredInput
 from appliance.errors import TrainingError
 from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
@@ -58,6 +59,7 @@ class TrainingRequest:
         version: The PEP 440 version of the bundle; None for no version.
         gs_folders: gs://bucket → the folder of its local copy.
         cache: The feature cache.
+        input: What the user states about the input of the bases, in place of what their files state.
     """
 
     dataset: str | Path
@@ -72,6 +74,7 @@ class TrainingRequest:
     version: str | None = None
     gs_folders: Mapping[str, Path] = field(default_factory=dict)
     cache: FeatureCache = field(default_factory=lambda: FeatureCache(default_cache_file()))
+    input: DeclaredInput = field(default_factory=DeclaredInput)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
     started_s = time.monotonic()
     created = _read_source_date()
     with create_bundle(request.out) as folder:
-        bases = [open_base(path) for path in request.bases]
+        bases = [open_base(path, request.input) for path in request.bases]
         progress("sorting the pictures", 0, 0)
         training_set = build_training_set(
             request.dataset, request.validation, request.background, request.gs_folders, request.seed
@@ -171,6 +174,7 @@ def _write_result(
         confidence_threshold=chosen.choice.threshold,
         background_label=training_set.background,
         created=created,
+        input=chosen.input,
     )
     write_bundle(bundle, folder)
 

@@ -6,6 +6,7 @@ import pytest
 from appliance.imaging.view import View
 from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.models.augmentation import STORED_PX, make_copy, shift_hue, stretch, to_bytes, vary_light
+from support.input_forms import make_form
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def picture() -> np.ndarray:
 
 
 def test_stretch_equals_what_the_labeler_sees(picture):
-    prepared = Preprocessor(View(), (128, 128), np.dtype(np.uint8)).prepare(picture)[0]
+    prepared = Preprocessor(View(), make_form((128, 128))).prepare(picture)[0]
     np.testing.assert_array_equal(stretch(picture, 128), prepared)
 
 

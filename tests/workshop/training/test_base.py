@@ -27,9 +27,9 @@ def test_trained_model_can_be_a_base(tmp_path):
         (tiny_model()[:300], "damaged or truncated"),
         (tiny_model(outputs=2), "one input and one output"),
         (tiny_model(single=True, ending=None), "no layer that averages"),
-        (tiny_model(input_shape=(1, 8, 6, 1)), "no layer that averages|not a picture"),
-        (tiny_model(input_shape=(1, 8, 6, 4)), "not a picture"),
-        (tiny_model(input_shape=(1, 8, 6, 3), signature=(1, -1, -1, 3)), "of fixed size"),
+        (tiny_model(input_shape=(1, 8, 6, 1)), "no layer that averages|does not state the range"),
+        (tiny_model(input_shape=(1, 8, 6, 4)), "not an image classifier: its input is"),
+        (tiny_model(input_shape=(1, 8, 6, 3), signature=(1, -1, -1, 3)), "of dynamic size"),
     ],
 )
 def test_unsuitable_file_is_rejected(tmp_path, content, reason):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from appliance.bundle.bundle import read_bundle
+from appliance.bundle.input_spec import InputSpec
 from appliance.cli import main
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
@@ -96,7 +97,7 @@ def test_best_base_on_validation_is_chosen(tmp_path, pictures, capsys):
 
 
 def make_candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
-    return TrainedCandidate("base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), ())
+    return TrainedCandidate("base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), (), InputSpec())
 
 
 def test_latency_counts_only_within_the_tolerance():
