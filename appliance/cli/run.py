@@ -6,6 +6,7 @@ systemd runs it the same way.
 import argparse
 import faulthandler
 import logging
+import os
 
 from appliance.cli.arguments import add_config_argument
 
@@ -25,8 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.settings.load import load_settings
     from appliance.system.logs import configure_logging
 
-    # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread.
-    faulthandler.enable()
+    # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread. It has a descriptor
+    # of its own, because descriptor 2 is redirected while a model is loaded.
+    faulthandler.enable(os.dup(2))
     settings = load_settings(arguments.config)
     configure_logging("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from appliance.errors import BundleError, RuntimeMissingError, suggest_install
+from appliance.labeling.native_messages import hide_notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class LoadedModel:
         interpreter_class, self.runtime = _find_runtime(runtime)
         self._display_name = display_name
         try:
-            self._interpreter = interpreter_class(model_content=model, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with hide_notices():
+                self._interpreter = interpreter_class(model_content=model, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             raise BundleError(f"{display_name} cannot be loaded by {self.runtime}: {_format_reason(error)}") from error
         # Reading the details takes longer than an inference of a small model, so it is done only once.

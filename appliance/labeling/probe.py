@@ -181,7 +181,9 @@ def _test_bundle(request: dict[str, Any]) -> dict[str, Any]:
     _limit_time(request["time_s"], request["threads"])
     from appliance.bundle.bundle import read_bundle
     from appliance.labeling.labeler import Labeler
+    from appliance.labeling.native_messages import keep_notices
 
+    keep_notices()  # the parent process reads them to find out why this one ended
     raw_errno = ctypes.CDLL(None)["__errno_location"]
     raw_errno.restype = ctypes.POINTER(ctypes.c_int)
     try:
