@@ -1,14 +1,15 @@
 """Decide which message to send next, and track acknowledgments: the network-independent part of the publisher.
 
-Three kinds of messages share one window of unacknowledged messages: retained values (only the latest value of each
-topic counts; all are sent again on each connect), transient messages (dropped while disconnected), and durable events
-from the outbox, which are removed from it only after the broker acknowledges them. A message that the broker refuses is
-kept; its topic is paused for a while (refused_topics.py), so that other topics are not delayed.
+The order after a reconnect, with a backlog, or on a slow link: durable events, which leave the outbox only when the
+broker has acknowledged them; transient messages, which are dropped while disconnected; retained values, all of which are
+sent again on each connect, the announcement to Home Assistant last; pictures, each of which is sent once. While nothing
+waits, the picture of an event precedes it, and values that were set after an event follow it.
+
+All share one window of unacknowledged messages.
 
 Some brokers close the connection instead of refusing a message, or right after refusing it (mosquitto 2.0 does both),
-without identifying the message. So topics have a trial: the first message to a topic on a connection is sent alone, and
-its acknowledgment counts only if the connection then survives for a moment. The topics of events always have a trial;
-the others have one only after a short-lived connection.
+without identifying the message. So the first event to a topic on each connection has a trial, because events must not
+be lost; so do messages that may have ended an earlier connection (failures.py).
 """
 
 import json
@@ -16,253 +17,337 @@ import logging
 from collections import deque
 from dataclasses import replace
 
+from appliance.messaging.failures import Failures, SentMessage, Trial
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ReportCondition
-from appliance.messaging.mqtt.message import Outgoing, Reason, Wire
+from appliance.messaging.mqtt.link_speed import LinkSpeed
+from appliance.messaging.mqtt.message import Connected, Outgoing, Reason, Wire
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.outbox.transactions import OutboxEvent
+from appliance.messaging.outbox.stored_rows import OutboxEvent
 from appliance.messaging.payloads import LATE_AFTER_S, encode, mark_late
-from appliance.messaging.refused_topics import RefusedTopics
+from appliance.messaging.pictures import Picture, PictureQueue
+from appliance.messaging.retained_values import RetainedValues
+from appliance.messaging.suspects import Key
 
 log = logging.getLogger("appliance.mqtt")
 
 WINDOW = 20
 """The maximum number of unacknowledged messages; a larger window is not faster."""
 
-_QUIET_S = 0.05  # a broker that closes the connection after answering a trial does so within this time
+_SLOW_WINDOW = 2  # on a slow link, so that a new event does not wait behind many values
 _MAX_TRANSIENT = 200
 _BATCH_EVENTS = 200
-_OVERHEAD_BYTES = 64  # upper bound for a PUBLISH packet
+_SURVIVAL_S = 1.0  # an event with QoS 0 counts as delivered if the connection survives it for this time
+_WITH_SNAPSHOT = '"snapshot":true'
 
 
 class Delivery:
     """The order of messages, the window, and the acknowledgments. Use it on the publisher's thread only."""
 
-    def __init__(self, outbox: Outbox, report: ReportCondition, refused_s: float):
+    def __init__(self, outbox: Outbox, report: ReportCondition, refused_s: float, last_topic: str = ""):
         """Start without a connection.
 
         Args:
             outbox: The events to deliver.
             report: Reports a condition: its key, and the description, or None when it is resolved.
             refused_s: How long a topic is paused after its first refusal.
+            last_topic: The topic of the announcement to Home Assistant.
         """
-        self._outbox = outbox
-        self._report = report
-        self._refused_topics = RefusedTopics(report, refused_s)
-        self._retained: dict[str, Outgoing] = {}
-        self._unsent: dict[str, None] = {}  # topics whose retained value the broker does not have
+        self._outbox, self._report = outbox, report
+        self._failures, self._trial, self._link = Failures(report, refused_s), Trial(), LinkSpeed()
+        self._retained, self._pictures = RetainedValues(last_topic), PictureQueue()
         self._transient: deque[Outgoing] = deque(maxlen=_MAX_TRANSIENT)
-        self._batch: deque[OutboxEvent] = deque()
+        self._batch, self._suspect_events = deque[OutboxEvent](), deque[OutboxEvent]()
         self._may_have_more = True
-        self._in_flight: dict[int, Outgoing | OutboxEvent] = {}
-        self._window = WINDOW
-        self._limit_bytes: int | None = None
+        self._in_flight: dict[int, SentMessage] = {}
+        self._survivors: deque[tuple[float, int]] = deque()  # events sent with QoS 0: when, id
+        self._limits, self._window = Connected(), WINDOW
         self._oversized: str | None = None
-        self._careful = False
-        self._tried: set[str] = set()
-        self._trial: str | None = None
-        self._quiet_until_s: float | None = None
-        self._acknowledged_trial: OutboxEvent | None = None
+        self._order = 0
+        self._progress_s = 0.0
+        self._caught_up = False
 
     def retain(self, message: Outgoing) -> None:
         """Set a retained value; values are sent in the order in which they were set."""
-        self._retained.pop(message.topic, None)
-        self._retained[message.topic] = message
-        self._unsent.pop(message.topic, None)
-        self._unsent[message.topic] = None
+        self._retained.set(message)
 
     def send(self, message: Outgoing) -> None:
         """Send a transient message once, if that is possible now."""
         self._transient.append(message)
 
+    def show(self, picture: Picture, now_s: float) -> None:
+        """Send a picture once: before its events if nothing else waits, else after everything else."""
+        self._pictures.add(picture, now_s)
+
     def notify_events(self) -> None:
         """Make the next `fill` look for new events in the outbox."""
         self._may_have_more = True
 
-    def handle_connect(self, window: int | None, limit_bytes: int | None, *, careful: bool) -> None:
-        """Prepare for a new connection: all retained values and unacknowledged events are sent again.
+    def handle_connect(self, limits: Connected) -> None:
+        """Prepare for a new connection: all values and unacknowledged events are sent again.
 
         Args:
-            window: How many unacknowledged messages the broker accepts; None for no limit.
-            limit_bytes: The largest packet that the broker accepts; None for no limit.
-            careful: Whether the last connection was short for an unknown reason, so that each topic needs a trial.
+            limits: What the broker accepts.
         """
-        self._refused_topics.handle_connect()
-        self._unsent = dict.fromkeys(self._retained)
-        self._window = min(WINDOW, window or WINDOW)
-        self._limit_bytes = limit_bytes
-        self._careful = careful
-        self._tried.clear()
-        self._report("single", None)
+        self._failures.handle_connect()
+        self._retained.handle_connect()
+        self._link.handle_connect()
+        self._limits, self._window = limits, min(WINDOW, limits.receive_maximum or WINDOW)
+        self._caught_up = False
+        self._reset_events()
         self._report("size", None)
 
-    def handle_disconnect(self, code: int, now_s: float) -> bool:
+    def handle_disconnect(self, reason: Reason | None, now_s: float, *, short: bool) -> bool:
         """Forget which messages were in flight; the outbox returns their events again.
 
         Args:
-            code: The reason code of the disconnect.
+            reason: Why the connection ended; None if the device closed it.
             now_s: Monotonic.
+            short: Whether the connection was short.
 
         Returns:
             Whether the message that caused the disconnect is known and was reported.
         """
-        explained = self._refused_topics.explain_disconnect(self._trial, code, now_s)
-        self._trial = self._quiet_until_s = self._acknowledged_trial = None
-        self._in_flight.clear()
-        self._transient.clear()
+        explained = reason is not None and self._failures.find_cause(
+            self._trial.sent, self._in_flight.values(), reason, now_s, short=short
+        )
+        self._failures.suspects.forget_connection()
+        self._link.handle_disconnect(now_s)
+        self._pictures.handle_disconnect()
+        self._trial.end()
+        for queue in (self._in_flight, self._transient, self._survivors, self._suspect_events):
+            queue.clear()
         self._reset_events()
         return explained
 
     def mark_stable(self) -> None:
         """Note that the connection is stable, so that the next one tries refused topics at once."""
-        self._refused_topics.mark_stable()
+        self._failures.topics.mark_stable()
 
     def fill(self, wire: Wire, now_s: float) -> None:
         """Publish as many messages as fit in the window."""
-        if self._check_trial(now_s):
+        while self._survivors and now_s - self._survivors[0][0] >= _SURVIVAL_S:
+            self._confirm_event(self._survivors.popleft()[1])
+        if self._trial.is_running(now_s):
             return
-        for topic in self._refused_topics.resume_due(now_s):
-            self._tried.discard(topic)
-            if topic in self._retained:
-                self._unsent[topic] = None
+        self._end_trial()
+        for topic in self._failures.resume_due(now_s):
+            self._retained.mark_unsent([topic])
             self._reset_events()
-        if self._send_transient(wire) and self._send_retained(wire):
-            self._send_events(wire)
+        all_sent = (
+            self._send_events(wire, now_s)
+            and self._send_transient(wire, now_s)
+            and self._send_retained(wire, now_s, suspects=False)
+            and self._send_doubtful_events(wire, now_s)
+            and self._send_retained(wire, now_s, suspects=True)
+        )
+        if all_sent and self._trial.sent is None:
+            self._caught_up = True
+            self._send_picture(wire, now_s)
 
-    def acknowledge(self, packet_id: int, reason: Reason, now_s: float) -> None:
-        """Handle the broker's answer to a message."""
-        message = self._in_flight.pop(packet_id, None)
-        if message is None:
-            return
-        if self._trial == message.topic:
-            self._quiet_until_s = now_s + _QUIET_S
+    def acknowledge(self, packet_id: int, reason: Reason, now_s: float) -> bool:
+        """Handle the broker's answer to a message; return whether it is one (and not just the end of sending)."""
+        sent = self._in_flight.pop(packet_id, None)
+        if sent is None:
+            return False
+        self._handle_answer(sent, reason, now_s)
+        return bool(sent.message.qos)
+
+    def _handle_answer(self, sent: SentMessage, reason: Reason, now_s: float) -> None:
+        self._progress_s = now_s
+        if sent.message.qos:
+            self._link.note_answer(sent.position, sent.sent_s, now_s)
+            self._failures.suspects.note_answer(sent.order, now_s)
+        on_trial = self._trial.note_answer(sent, now_s, accepted=not reason.is_error)
         if reason.is_error:
-            self._handle_refusal(message, reason, now_s)
+            if self._failures.handle_refusal(sent, reason, now_s):
+                # The batch may contain events of this topic; fetch it again without them.
+                self._reset_events()
             return
-        self._refused_topics.record_success(message.topic)
-        if isinstance(message, OutboxEvent) and self._trial == message.topic:
-            self._acknowledged_trial = message
-        elif isinstance(message, OutboxEvent):
-            self._outbox.acknowledge((message.id,))
-        elif message.retain and not message.payload:
-            self._forget(message)
+        self._failures.note_success(sent.message.topic)
+        if on_trial:
+            return
+        if sent.event and not sent.message.qos:
+            self._survivors.append((now_s, sent.event.id))
+        elif sent.event:
+            self._confirm_event(sent.event.id)
+        else:
+            self._retained.note_acknowledged(sent.message)
 
     def is_unacknowledged(self, topic: str) -> bool:
         """Return whether the broker has not yet acknowledged the retained value of a topic."""
-        return topic in self._unsent or any(message.topic == topic for message in self._in_flight.values())
+        return self._retained.is_unsent(topic) or any(sent.message.topic == topic for sent in self._in_flight.values())
+
+    def silent_s(self, now_s: float) -> float:
+        """Return for how long the broker has acknowledged nothing although it should have; 0 if it owes no answer."""
+        return now_s - self._progress_s if self._in_flight else 0.0
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to send or to be acknowledged, except what the broker refuses."""
-        return not (
-            self._in_flight or self._unsent or self._transient or self._batch or self._may_have_more or self._trial
-        )
+        events = self._batch or self._suspect_events or self._survivors or self._may_have_more
+        return not (self._in_flight or self._retained.unsent or self._transient or events or self._trial.sent)
 
     @property
     def next_fill_s(self) -> float:
         """When `fill` must be called even if nothing happens (monotonic)."""
-        return self._quiet_until_s or float("inf")
+        survival_s = self._survivors[0][0] + _SURVIVAL_S if self._survivors else float("inf")
+        return min(self._trial.until_s or float("inf"), self._failures.holds.next_due_s, survival_s)
 
-    def _check_trial(self, now_s: float) -> bool:
-        """Return whether a trial is still running; complete it if it has succeeded."""
-        if self._trial is None:
-            return False
-        if self._quiet_until_s is None or now_s < self._quiet_until_s:
-            return True
-        self._tried.add(self._trial)
-        self._refused_topics.clear_strikes(self._trial)
-        if self._acknowledged_trial:
-            self._outbox.acknowledge((self._acknowledged_trial.id,))
-        self._trial = self._quiet_until_s = self._acknowledged_trial = None
-        return False
+    def _confirm_event(self, id: int) -> None:
+        self._outbox.acknowledge((id,))
+        self._failures.note_delivered(id)
 
-    def _send_transient(self, wire: Wire) -> bool:
-        """Publish the transient messages; return whether all of them fit in the window."""
+    def _end_trial(self) -> None:
+        """Complete a trial that has succeeded, if any."""
+        if sent := self._trial.sent:
+            self._failures.pass_trial(sent)
+            if self._trial.acknowledged and sent.event:
+                self._confirm_event(sent.event.id)
+            elif self._trial.acknowledged:
+                self._retained.note_acknowledged(sent.message)
+            self._trial.end()
+
+    def _can_send(self, key: Key, topic: str, wire: Wire) -> bool:
+        window = _SLOW_WINDOW if self._link.is_slow and key == topic else self._window
+        free = self._trial.sent is None and len(self._in_flight) < window and not wire.is_clogged
+        return free and not (self._in_flight and self._failures.needs_trial(key, topic))
+
+    # Each method sends messages of one kind, and returns whether all of them fit in the window.
+
+    def _send_events(self, wire: Wire, now_s: float) -> bool:
+        while event := self._peek_event():
+            if self._failures.suspects.is_suspect(event.id):
+                self._suspect_events.append(self._batch.popleft())
+            elif self._can_send(event.id, event.topic, wire):
+                self._publish_event(wire, self._batch.popleft(), now_s)
+            else:
+                return False
+        return True
+
+    def _send_doubtful_events(self, wire: Wire, now_s: float) -> bool:
+        """Send events that may have ended a connection, then those that were refused and are due."""
+        holds = self._failures.holds
+        while event := self._suspect_events[0] if self._suspect_events else holds.peek_due(now_s):
+            if not self._can_send(event.id, event.topic, wire):
+                return False
+            if self._suspect_events:
+                self._suspect_events.popleft()
+            else:
+                holds.take(event.id)
+            self._publish_event(wire, event, now_s)
+        return True
+
+    def _send_transient(self, wire: Wire, now_s: float) -> bool:
         if wire.is_clogged:
             self._transient.clear()
         while self._transient:
-            if not self._can_send(self._transient[0].topic, wire):
+            topic = self._transient[0].topic
+            if not self._can_send(topic, topic, wire):
                 return False
-            self._publish(wire, self._transient.popleft())
+            self._publish(wire, self._transient.popleft(), now_s)
         return True
 
-    def _send_retained(self, wire: Wire) -> bool:
-        """Publish the unsent retained values; return whether all of them fit in the window."""
-        for topic in list(self._unsent):
-            if not self._can_send(topic, wire):
+    def _send_retained(self, wire: Wire, now_s: float, *, suspects: bool) -> bool:
+        for topic in self._retained.unsent:
+            if self._failures.suspects.is_suspect(topic) is not suspects:
+                continue
+            if not self._can_send(topic, topic, wire):
                 return False
-            del self._unsent[topic]
-            self._publish(wire, self._retained[topic])
+            self._retained.note_sent(topic)
+            self._publish(wire, self._retained[topic], now_s)
         return True
 
-    def _send_events(self, wire: Wire) -> None:
-        """Publish as many events from the outbox as fit in the window."""
-        while (event := self._peek_event()) and self._can_send(event.topic, wire, durable=True):
-            self._publish_event(wire, self._batch.popleft())
-
-    def _can_send(self, topic: str, wire: Wire, *, durable: bool = False) -> bool:
-        free = self._trial is None and len(self._in_flight) < self._window and not wire.is_clogged
-        return free and not (self._in_flight and self._needs_trial(topic, durable=durable))
-
-    def _needs_trial(self, topic: str, *, durable: bool) -> bool:
-        return topic not in self._tried and (durable or self._careful or self._refused_topics.is_suspect(topic))
+    def _send_picture(self, wire: Wire, now_s: float) -> None:
+        picture = self._pictures.newest
+        if picture is None or self._in_flight:
+            return
+        topic = picture.message.topic
+        # A picture on request is sent even if it takes long.
+        carried = not picture.events or self._link.can_carry(picture.message.size_bytes, now_s)
+        if carried and self._can_send(topic, topic, wire):
+            self._publish_picture(wire, picture, now_s)
 
     def _peek_event(self) -> OutboxEvent | None:
         if not self._batch and self._may_have_more:
-            self._batch.extend(self._outbox.take_batch(_BATCH_EVENTS, self._refused_topics.paused))
+            self._batch.extend(self._outbox.take_batch(_BATCH_EVENTS, self._failures.topics.paused))
             self._may_have_more = bool(self._batch)
         return self._batch[0] if self._batch else None
 
-    def _publish_event(self, wire: Wire, event: OutboxEvent) -> None:
-        payload = event.payload.encode()
+    def _publish_event(self, wire: Wire, event: OutboxEvent, now_s: float) -> None:
+        text = event.payload
+        if _WITH_SNAPSHOT in text and not self._show_first(wire, event, now_s):
+            text = encode({**json.loads(text), "snapshot": False}).decode()
+        payload = text.encode()
         if (age_s := self._outbox.age_s(event)) > LATE_AFTER_S:
-            payload = encode(mark_late(json.loads(event.payload), age_s))
-        self._publish(wire, Outgoing(event.topic, payload, qos=1), event)
+            payload = encode(mark_late(json.loads(text), age_s))
+        self._publish(wire, Outgoing(event.topic, payload, qos=1), now_s, event)
 
-    def _publish(self, wire: Wire, message: Outgoing, event: OutboxEvent | None = None) -> None:
-        if message.topic in self._refused_topics.paused or self._is_oversized(message):
-            return
-        if self._needs_trial(message.topic, durable=event is not None):
-            self._trial, message = message.topic, replace(message, qos=1)
+    def _show_first(self, wire: Wire, event: OutboxEvent, now_s: float) -> bool:
+        """Send the picture of an event if nothing else waits; return whether it was sent on this connection."""
+        id = str(json.loads(event.payload).get("id"))
+        if self._pictures.is_shown(id):
+            return True
+        picture = self._pictures.find(id, now_s) if self._caught_up else None
+        if picture is None or wire.is_clogged or self._link.is_slow:
+            return False
+        topic = picture.message.topic
+        doubtful = self._failures.needs_trial(topic, topic)
+        if doubtful or not self._link.can_carry(picture.message.size_bytes, now_s):
+            return False
+        return self._publish_picture(wire, picture, now_s)
+
+    def _publish_picture(self, wire: Wire, picture: Picture, now_s: float) -> bool:
+        sent = self._publish(wire, picture.message, now_s, large=True)
+        self._pictures.note_sent(picture, shown=sent)
+        return sent
+
+    def _publish(
+        self, wire: Wire, message: Outgoing, now_s: float, event: OutboxEvent | None = None, *, large: bool = False
+    ) -> bool:
+        """Publish a message; return whether it was sent."""
+        if message.topic in self._failures.topics.paused or self._is_oversized(message):
+            return False
+        key: Key = event.id if event else message.topic
+        on_trial = self._failures.needs_trial(key, message.topic)
+        qos = min(1 if on_trial else message.qos, self._limits.maximum_qos)
+        retain = message.retain and self._limits.retain_available
+        if (qos, retain) != (message.qos, message.retain):
+            message = replace(message, qos=qos, retain=retain)
         try:
             packet_id = wire.publish(message)
         except ValueError as error:
             log.error("a message to %s cannot be sent: %s", message.topic, error)
-            self._trial = None
-            return
-        if message.qos:
-            self._in_flight[packet_id] = event or message
-        elif message.retain and not message.payload:
-            self._forget(message)
+            return False
+        self._order += 1
+        position = self._link.note_sent(message.size_bytes, now_s, large=large)
+        self._failures.suspects.note_sent(self._order, key)
+        sent = SentMessage(message, event, self._order, position, now_s)
+        if on_trial:
+            self._trial.start(sent)
+        if not self._in_flight:
+            self._progress_s = now_s
+        if message.qos or event or on_trial:
+            self._in_flight[packet_id] = sent
+        else:
+            self._retained.note_acknowledged(message)
+        return True
 
     def _is_oversized(self, message: Outgoing) -> bool:
-        size_bytes = len(message.topic.encode()) + len(message.payload) + _OVERHEAD_BYTES
-        if self._limit_bytes and size_bytes > self._limit_bytes:
+        limit_bytes = self._limits.maximum_packet_bytes
+        if limit_bytes and message.size_bytes > limit_bytes:
             self._oversized = message.topic
-            self._report("size", errors.describe_oversized(message.topic, size_bytes, self._limit_bytes))
+            self._report("size", errors.describe_oversized(message.topic, message.size_bytes, limit_bytes))
             return True
         if message.topic == self._oversized:
             self._oversized = None
             self._report("size", None)
         return False
 
-    def _handle_refusal(self, message: Outgoing | OutboxEvent, reason: Reason, now_s: float) -> None:
-        durable = isinstance(message, OutboxEvent)
-        if durable and reason.code not in (errors.NOT_AUTHORIZED, errors.QUOTA_EXCEEDED):
-            # The broker refuses this event, not its topic, so the event is sent again on the next connection.
-            self._report("single", errors.describe_refused_message(message.topic, reason))
-            return
-        self._refused_topics.record_refusal(message.topic, reason.name, now_s, durable=durable)
-        # The batch may contain events of this topic; fetch it again without them.
-        self._reset_events()
-
-    def _forget(self, cleared: Outgoing) -> None:
-        current = self._retained.get(cleared.topic)
-        if current is not None and not current.payload:
-            del self._retained[cleared.topic]
-
     def _reset_events(self) -> None:
         self._batch.clear()
-        in_flight = [*self._in_flight.values(), self._acknowledged_trial]
-        self._outbox.release(except_ids=[message.id for message in in_flight if isinstance(message, OutboxEvent)])
+        sent = (*self._in_flight.values(), self._trial.sent)
+        in_flight = [each.event.id for each in sent if each and each.event]
+        elsewhere = [*in_flight, *self._failures.holds.ids, *(id for _, id in self._survivors)]
+        self._outbox.release(except_ids=[*elsewhere, *(event.id for event in self._suspect_events)])
         self._may_have_more = True

@@ -8,9 +8,13 @@ from typing import Any, Generic, TypeVar
 
 from appliance.errors import describe_os_error
 from appliance.system.atomic_files import write_atomically
+from appliance.system.foreign_text import clean_text
+from appliance.system.json_text import parse_json
+from appliance.system.regular_files import read_regular_file
 
 T = TypeVar("T")
 _LOG = logging.getLogger("appliance")
+_MAX_REASON = 200
 
 
 class StateFile(Generic[T]):
@@ -32,8 +36,8 @@ class StateFile(Generic[T]):
 
         Args:
             path: The file; its folder must exist when it is written.
-            decode: Builds the value from parsed JSON. A ValueError, KeyError, TypeError or AttributeError means that
-                the file cannot be used.
+            decode: Builds the value from parsed JSON. A ValueError, TypeError, AttributeError, LookupError or
+                ArithmeticError means that the file cannot be used.
             encode: Converts the value for `json.dumps`. The keys are the file's format, so they must be spelled out.
             default: The value of a missing or unusable file.
             mode: The file's permissions.
@@ -53,15 +57,16 @@ class StateFile(Generic[T]):
     def read(self) -> T:
         """Return the value in the file, or the default; if the file exists but is unusable, log why."""
         try:
-            return self._decode(json.loads(self.path.read_bytes()))
+            return self._decode(parse_json(read_regular_file(self.path)))
         except FileNotFoundError:
             return self._default
         except OSError as error:
             reason = describe_os_error(error)
         except KeyError as error:
             reason = f"{error} is missing"
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
             reason = str(error)
+        reason = clean_text(reason, _MAX_REASON)
         self._log.warning("%s cannot be used (%s); %s", self.path, reason, self._if_unreadable)
         return self._default
 

@@ -8,14 +8,14 @@ and labeling continues:
   events wait in memory (bounded; the oldest are dropped and counted), are delivered from there, and are written when
   there is space again.
 - Disk errors, or a read-only disk: events also wait in memory, until the disk can be written again.
-- Damaged file: it is set aside under a dated name, and a new one is created.
+- Damaged file: it is set aside under a dated name, and a new one is created with what can still be read.
+- Unreadable row: it is moved to the table set_aside, and the rows after it are delivered (stored_rows.py).
 
 Invariants: ids increase; an event is returned once between two `release` calls; events are dropped only because of
-their number, their age or lack of space, oldest first, and each one is counted. The count starts when the program
+their number, their age or lack of space, oldest first, and each one is counted. The counts start when the program
 starts, like the other figures in T/stats. Each condition is logged once when it begins and once when it is resolved.
 """
 
-import json
 import logging
 import sqlite3
 import threading
@@ -25,11 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import describe_os_error
-from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full, set_aside
-from appliance.messaging.outbox.transactions import RESERVE_BYTES, OutboxDatabase, OutboxEvent
+from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full
+from appliance.messaging.outbox.event_queue import EventQueue
+from appliance.messaging.outbox.open_events import OpenEvents
+from appliance.messaging.outbox.stored_rows import Address, OutboxEvent, UnreadableRow
+from appliance.messaging.outbox.transactions import RESERVE_BYTES, OutboxDatabase
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 from appliance.messaging.payloads import encode
 from appliance.system.device_id import boot_id as read_boot_id
+from appliance.system.foreign_text import clean_text
 
 log = logging.getLogger("appliance.mqtt")
 
@@ -41,6 +45,7 @@ _EVENT_BYTES = 1024  # upper bound for one event in the file
 _CLOSE_ATTEMPTS = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
+_MAX_REASON = 200
 
 
 def _since_boot_s() -> float:
@@ -65,6 +70,7 @@ class Outbox:
         wall_s: Callable[[], float] = time.time,
         since_boot_s: Callable[[], float] = _since_boot_s,
         boot_id: str | None = None,
+        address: Address | None = None,
     ):
         """Open the file, or create it and its folder.
 
@@ -75,6 +81,8 @@ class Outbox:
             wall_s: Returns the system's Unix time in seconds, which may be wrong.
             since_boot_s: Returns the seconds since the system booted; never corrected.
             boot_id: Identifies this boot of the system; None for the kernel's boot id.
+            address: Changes the topic and the payload of events in the file that were written under another device id
+                or base topic; None leaves all as they are.
 
         Raises:
             OutboxError: Another process uses the file.
@@ -87,13 +95,13 @@ class Outbox:
         self._max_age_s = max_age_s
         self._wall_s, self._since_boot_s = wall_s, since_boot_s
         self._boot_id = boot_id or read_boot_id()
+        self._address = address
         self._lock = threading.RLock()
         self._file: OutboxDatabase | None = None
         self._stored = 0
         self._unwritten = UnwrittenChanges()
-        self._given_out: set[int] = set()
-        self._cursor = 0
-        self._open: dict[str, str] = {}
+        self._open = OpenEvents(self._unwritten)
+        self._queue = EventQueue(self._unwritten)
         self._space_events = max_events
         self._retry_at_s = self._age_check_at_s = 0.0
         self._next_id = 1
@@ -108,7 +116,7 @@ class Outbox:
     def waiting(self) -> int:
         """How many events wait for the broker's acknowledgment."""
         with self._lock:
-            return max(0, self._stored - len(self._unwritten.acknowledged)) + len(self._unwritten.events)
+            return max(0, self._stored - len(self._unwritten.leaving)) + len(self._unwritten.events)
 
     def append(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events, and delete acknowledged ones, in one transaction.
@@ -131,26 +139,19 @@ class Outbox:
         """Return up to `limit` of the oldest events not returned since the last `release`, in order."""
         with self._lock:
             batch: list[OutboxEvent] = []
-            while self._file and len(batch) < limit:
+            if self._file:
                 try:
-                    events = self._file.read_after(self._cursor, limit, without_topics)
+                    self._count_set_aside("events", self._queue.take_stored(batch, self._file, limit, without_topics))
                 except (sqlite3.Error, OSError) as error:
                     self._handle_failure(error)
-                    break
-                if not events:
-                    break
-                self._add_stored(batch, events, limit)
-            for event in self._unwritten.events.values():
-                if len(batch) < limit and event.id not in self._given_out and event.topic not in without_topics:
-                    batch.append(event)
-            self._given_out.update(event.id for event in batch)
+            self._queue.take_unwritten(batch, limit, without_topics)
             return batch
 
     def acknowledge(self, ids: Iterable[int]) -> None:
         """Note that the broker has acknowledged these events; the next `append` or `commit` deletes them."""
         with self._lock:
             for id in ids:
-                self._given_out.discard(id)
+                self._queue.forget(id)
                 self._unwritten.acknowledge(id)
 
     def commit(self) -> None:
@@ -160,8 +161,7 @@ class Outbox:
     def release(self, except_ids: Iterable[int] = ()) -> None:
         """Make `take_batch` return all unacknowledged events again, except these."""
         with self._lock:
-            self._given_out = set(except_ids)
-            self._cursor = 0
+            self._queue.release(except_ids)
 
     def age_s(self, event: OutboxEvent) -> float:
         """Return the seconds since the event happened.
@@ -171,10 +171,16 @@ class Outbox:
         """
         return self._wall_s() - event.time if event.born_s is None else self._since_boot_s() - event.born_s
 
-    def open_events(self) -> list[dict[str, Any]]:
-        """Return the start payloads of events whose end was never written, in the order of their ids."""
+    def open_events(self, check: Callable[[Mapping[str, Any]], object] = dict) -> list[dict[str, Any]]:
+        """Return the start payloads of events whose end was never written, in the order of their ids.
+
+        Args:
+            check: Raises an exception if a payload cannot be used; its row is then set aside.
+        """
         with self._lock:
-            return [json.loads(self._open[id]) for id in sorted(self._open)]
+            payloads, reasons = self._open.read(check)
+            self._count_set_aside("open events", reasons)
+            return payloads
 
     def close(self) -> None:
         """Write the remaining events and close the file."""
@@ -196,23 +202,21 @@ class Outbox:
             return
         self._unwritten.events[self._next_id] = OutboxEvent(self._next_id, topic, text, time_s, born_s)
         self._next_id += 1
-        kind, id = payload.get("type"), payload.get("id")
-        if kind == "started" and id is not None:
-            self._open[id] = text
-            self._unwritten.note_start(id, text)
-        elif kind == "ended" and id is not None:
-            self._open.pop(id, None)
-            self._unwritten.note_end(id)
+        self._open.note(payload, text)
 
-    def _add_stored(self, batch: list[OutboxEvent], events: Sequence[OutboxEvent], limit: int) -> None:
-        """Add events from the file to a batch, and move the cursor past the last one examined."""
-        skipped = (self._given_out, self._unwritten.acknowledged, self._unwritten.events)
-        for event in events:
-            self._cursor = event.id
-            if not any(event.id in ids for ids in skipped):
-                batch.append(event)
-            if len(batch) == limit:
-                break
+    def _count_set_aside(self, what: str, reasons: Sequence[str]) -> None:
+        """Count rows that cannot be used; log the first ones, and then only each tenfold number."""
+        before, self.set_aside = self.set_aside, self.set_aside + len(reasons)
+        if reasons and (not before or len(str(before)) < len(str(self.set_aside))):
+            log.error(
+                "%d %s in the outbox %s cannot be read (%s); set aside in its table set_aside, %d since the start;"
+                " the others are delivered",
+                len(reasons),
+                what,
+                self.path,
+                clean_text(reasons[0], _MAX_REASON),
+                self.set_aside,
+            )
 
     def _store(self) -> None:
         now_s = self._since_boot_s()
@@ -239,7 +243,7 @@ class Outbox:
         self._unwritten.clear()
 
     def _count_excess(self) -> int:
-        waiting = self._stored - len(self._unwritten.acknowledged) + len(self._unwritten.events)
+        waiting = self._stored - len(self._unwritten.leaving) + len(self._unwritten.events)
         return waiting - min(self._max_events, self._space_events)
 
     def _count_aged(self, now_s: float) -> int:
@@ -248,9 +252,11 @@ class Outbox:
             return 0
         aged = 0
         for event in self._file.read_after(0, _AGE_CHECK_EVENTS):
+            if isinstance(event, UnreadableRow):
+                continue  # set aside when it is its turn to be delivered
             if self.age_s(event) <= self._max_age_s:
                 break
-            aged += event.id not in self._unwritten.acknowledged
+            aged += event.id not in self._unwritten.leaving
         return aged
 
     def _handle_failure(self, error: sqlite3.Error | OSError) -> None:
@@ -258,7 +264,7 @@ class Outbox:
         self._unwritten.is_unsure = True
         if isinstance(error, sqlite3.Error):
             if is_damage(error):
-                self._replace_file(error)
+                self._replace_file(f"is damaged ({error})")
                 return
             if is_disk_full(error) and self._make_space():
                 self._retry_at_s = 0.0
@@ -292,16 +298,15 @@ class Outbox:
             return False
         return True
 
-    def _replace_file(self, error: sqlite3.Error) -> None:
-        """Set aside the damaged file, and write the events in memory into a new one."""
+    def _replace_file(self, damage: str) -> None:
+        """Set aside the damaged file, and write what can be read of it and the events in memory into a new one."""
         try:
             if self._file:
                 self._file.close()
                 self._file = None
-            set_aside(self.path, f"is damaged ({error})")
-            self._open_file()
+            self._open_file(damage)
             # Open events stay open, so the new file must contain them too.
-            self._unwritten.opened = dict(self._open)
+            self._unwritten.opened = dict(self._open.payloads)
             self._commit_changes(0)
         except (sqlite3.Error, OSError) as again:
             self._report_unwritable(again)
@@ -315,14 +320,13 @@ class Outbox:
         except (sqlite3.Error, OSError) as error:
             log.debug("opening %s again failed: %s", self.path, error)
 
-    def _open_file(self) -> None:
-        self._file = OutboxDatabase(self.path, self._boot_id)
+    def _open_file(self, damage: str | None = None) -> None:
+        self._file = OutboxDatabase(self.path, self._boot_id, address=self._address, damage=damage)
+        self.set_aside += self._file.unreadable  # logged with the damage
         self._stored = self._file.count()
         self._next_id = max(self._next_id, self._file.find_last_id() + 1)
-        self._cursor = 0
-        for id, payload in self._file.read_open_events().items():
-            if id not in self._unwritten.ended:
-                self._open.setdefault(id, payload)
+        self._queue.rewind()
+        self._count_set_aside("open events", self._open.add_stored(self._file.read_open_events()))
 
     def _resolve_error(self) -> None:
         if self.error and free_bytes(self.path) >= _RESOLVED_BYTES:

@@ -1,6 +1,12 @@
 """Changes that are not in the outbox's file yet, bounded and in memory."""
 
-from appliance.messaging.outbox.transactions import OutboxEvent, OutboxTransaction
+from collections.abc import Set
+from typing import TYPE_CHECKING
+
+from appliance.messaging.outbox.transactions import OutboxTransaction
+
+if TYPE_CHECKING:
+    from appliance.messaging.outbox.stored_rows import OutboxEvent
 
 MAX_EVENTS = 10_000
 """The maximum number of events in memory while the file cannot be written."""
@@ -14,6 +20,8 @@ class UnwrittenChanges:
         acknowledged: Ids that the broker has acknowledged and that are still in the file.
         opened: Starts since the last transaction: event id → payload (JSON).
         ended: Ids of events that ended since the last transaction, in the order in which they ended.
+        set_aside: Ids of events in the file that cannot be delivered: id → reason.
+        set_aside_open: Ids of open events in the file that cannot be used, as stored: id → reason.
         is_unsure: Whether a write failed, so that `events` may nevertheless be in the file.
     """
 
@@ -22,12 +30,25 @@ class UnwrittenChanges:
         self.acknowledged: set[int] = set()
         self.opened: dict[str, str] = {}
         self.ended: dict[str, None] = {}
+        self.set_aside: dict[int, str] = {}
+        self.set_aside_open: dict[bytes, str] = {}
         self.is_unsure = False
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.events or self.acknowledged or self.opened or self.ended)
+        return not (
+            self.events or self.acknowledged or self.opened or self.ended or self.set_aside or self.set_aside_open
+        )
+
+    @property
+    def leaving(self) -> Set[int]:
+        """Ids of events that are still in the file, and that the next transaction removes from it."""
+        return self.acknowledged | self.set_aside.keys() if self.set_aside else self.acknowledged
+
+    def covers(self, id: int) -> bool:
+        """Return whether an event of the file is also here: to be removed from the file, or written again."""
+        return id in self.acknowledged or id in self.events or id in self.set_aside
 
     def note_start(self, id: str, payload: str) -> None:
         """Remember an event that started."""
@@ -48,11 +69,21 @@ class UnwrittenChanges:
         """Return the transaction that writes all changes; call `clear` after its commit."""
         # After a failed write the events may already be in the file, so delete them there before inserting them.
         delivered = self.acknowledged | self.events.keys() if self.is_unsure else self.acknowledged
-        return OutboxTransaction(delivered, max(0, drop_oldest), list(self.events.values()), self.opened, self.ended)
+        return OutboxTransaction(
+            delivered,
+            max(0, drop_oldest),
+            list(self.events.values()),
+            self.opened,
+            self.ended,
+            self.set_aside,
+            self.set_aside_open,
+        )
 
     def clear(self) -> None:
         """Forget all changes, because they have been written."""
-        for written in (self.events, self.acknowledged, self.opened, self.ended):
+        for written in (
+            self.events, self.acknowledged, self.opened, self.ended, self.set_aside, self.set_aside_open,
+        ):  # fmt: skip
             written.clear()
         self.is_unsure = False
 

@@ -1,6 +1,6 @@
 """Test the changes in memory: what a transaction contains, and their limits."""
 
-from appliance.messaging.outbox.transactions import OutboxEvent
+from appliance.messaging.outbox.stored_rows import OutboxEvent
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 
 
