@@ -23,12 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon; return the exit status."""
     from appliance.daemon.process import run_until_stopped
-    from appliance.settings.load import load_settings
+    from appliance.settings.load import load_settings, read_log_format
     from appliance.system.logs import configure_logging
 
     # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread. It has a descriptor
     # of its own, because descriptor 2 is redirected while a model is loaded.
     faulthandler.enable(os.dup(2))
+    configure_logging("debug" if arguments.verbose else "info", read_log_format(arguments.config))
     settings = load_settings(arguments.config)
     configure_logging("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:

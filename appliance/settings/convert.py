@@ -1,10 +1,16 @@
 """Convert TOML values and the text of environment variables to the types of the settings."""
 
+import re
 import tomllib
 import types
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+# TOML's whole numbers have 64 bits; tomllib accepts any.
+_MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
+# Lone surrogates stand for bytes of a variable that are not UTF-8.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TYPE_NAMES: dict[type, str] = {
     str: "a string in quotes",
     int: "a whole number",
@@ -51,9 +57,10 @@ def parse_variable(text: str, hint: Any) -> Any:
     if {str, Path} & {*choices, *alternatives}:
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # not TOML, thousands of digits, or thousands of brackets
         return text
+    return table["value"] if len(table) == 1 else text
 
 
 def _convert_choice(choices: tuple[Any, ...], value: Any) -> Any:
@@ -78,12 +85,15 @@ def _convert_list(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
 
 
 def _convert_scalar(kind: type, value: Any) -> Any:
+    if isinstance(value, str) and kind in (str, Path) and (control := _CONTROLS.search(value)):
+        raise ValueError(f"{_TYPE_NAMES[kind]} without control characters such as {control[0]!r}")
+    if type(value) is int and not _MIN_INT <= value <= _MAX_INT:
+        raise ValueError(f"{_TYPE_NAMES[kind]} of at most 18 digits" if kind in (int, float) else _TYPE_NAMES[kind])
     if kind is float and type(value) is int:
         return float(value)
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     is_bool_for_int = kind is int and isinstance(value, bool)
-    is_nan = isinstance(value, float) and value != value  # noqa: PLR0124 - the definition of not-a-number
-    if isinstance(value, kind) and not is_bool_for_int and not is_nan:
+    if isinstance(value, kind) and not is_bool_for_int and not (isinstance(value, float) and not isfinite(value)):
         return value
     raise ValueError(_TYPE_NAMES[kind])

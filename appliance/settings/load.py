@@ -8,20 +8,22 @@ import dataclasses
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from appliance import __version__
-from appliance.errors import SettingsError, describe_os_error
-from appliance.settings.convert import convert_value, parse_variable
+from appliance.errors import SettingsError
+from appliance.settings.convert import convert_value
 from appliance.settings.origin import SettingOrigin
 from appliance.settings.schema import Settings, find_contradiction
+from appliance.settings.toml_file import MAX_BYTES, read_toml_file
+from appliance.settings.variables import apply_variables
+from appliance.system.foreign_text import clean_text
 from appliance.system.urls import without_credentials
 
-ENVIRONMENT_PREFIX = "APPLIANCE_"
 SYSTEM_PATH = Path("/etc/appliance/appliance.toml")
+_MAX_SHOWN = 120
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -34,11 +36,11 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     Raises:
         SettingsError: The file cannot be read, or the file or a variable contains something invalid.
     """
-    if path is None and SYSTEM_PATH.exists():
-        path = SYSTEM_PATH
-    text, tables = _read_file(path) if path else ("", {})
+    if path is None:
+        path = _find_system_file()
+    text, tables = read_toml_file(path) if path else ("", {})
     origin = SettingOrigin(path, text)
-    _apply_overrides(tables, environ, origin)
+    apply_variables(tables, environ, origin)
     hints = get_type_hints(Settings)
     del hints["path"]
     sections = {}
@@ -57,58 +59,34 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     return settings
 
 
-def _read_file(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the file's text and its tables."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
-    except OSError as error:
-        reason = describe_os_error(error)
-        raise SettingsError(f"{path} cannot be read: {reason}; give another file with --config") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(_describe_toml_error(path, str(error))) from error
-
-
-def _describe_toml_error(path: Path, reason: str) -> str:
-    """Return the error for a file that tomllib rejects.
+def read_log_format(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return log.format of settings that may be invalid otherwise, so that an error about them has this form too.
 
     Args:
-        path: The file.
-        reason: The text of tomllib's error, such as "Invalid value (at line 2, column 10)".
+        path: As in load_settings.
+        environ: As in load_settings.
     """
-    hint = "each line is key = value, with quotes around a string, and none around numbers, true and false"
-    if reason.startswith("Cannot "):
-        hint = "each key and each section may appear only once"
-    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason, re.DOTALL)
-    if match is None:
-        return f"{path} is not valid TOML: {reason}; {hint}"
-    return f"{path}, line {match[2]}: not valid TOML ({match[1]}, column {match[3]}); {hint}"
+    if (variable := environ.get("APPLIANCE_LOG__FORMAT")) is not None:
+        return variable if variable == "json" else "text"
+    try:
+        with (path or SYSTEM_PATH).open("rb") as file:
+            text = file.read(MAX_BYTES).decode(errors="replace")
+    except (OSError, ValueError):
+        return "text"
+    # The file may not be valid TOML; no other section has a key of this name.
+    is_json = re.search(r"""(?m)^\s*(log\s*\.\s*)?format\s*=\s*["']json["']""", text)
+    return "json" if is_json else "text"
 
 
-def _apply_overrides(tables: dict[str, Any], environ: Mapping[str, str], origin: SettingOrigin) -> None:
-    """Override values from the file with APPLIANCE_SECTION__KEY (or …__KEY__LABEL) variables."""
-    hints = get_type_hints(Settings)
-    for variable, text in environ.items():
-        setting = variable.removeprefix(ENVIRONMENT_PREFIX)
-        if setting == variable or "__" not in setting:
-            continue
-        section, key, *rest = setting.split("__", 2)
-        section, key = section.lower(), key.lower()
-        hint = get_type_hints(hints[section]).get(key) if section in hints and section != "path" else None
-        table = tables.setdefault(section, {})
-        name = f"{section}.{key}"
-        if rest and isinstance(table, dict):
-            table = table.setdefault(key, {})
-        if rest and isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            key = rest[0].lower()
-            hint, name = get_type_hints(hint).get(key), f"{name}.{key}"
-        elif rest:
-            key, hint = rest[0], None
-        if isinstance(table, dict):  # otherwise _parse_section rejects the section
-            table[key] = parse_variable(text, hint)
-            origin.variables[name] = variable
+def _find_system_file() -> Path | None:
+    """Return the installed settings file, also if this account may not read it; None if there is none."""
+    try:
+        SYSTEM_PATH.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # reported when it is read
+    return SYSTEM_PATH
 
 
 def _parse_section(kind: Any, section: str, table: Any, origin: SettingOrigin) -> Any:
@@ -128,16 +106,25 @@ def _parse_section(kind: Any, section: str, table: Any, origin: SettingOrigin) -
         try:
             values[key] = convert_value(hints[key], value)
         except ValueError as error:
-            raise SettingsError(f"{origin.locate(name)}: {name} must be {error}, not {value!r}") from None
+            raise SettingsError(f"{origin.locate(name)}: {name} must be {error}, not {_show(value)}") from None
         check = fields[key].metadata["check"]
         if check and values[key] is not None and (fault := check(values[key])):
-            raise SettingsError(f"{origin.locate(name)}: {name} {fault}; it is {without_credentials(repr(value))}")
+            raise SettingsError(f"{origin.locate(name)}: {name} {fault}; it is {_show(values[key])}")
     return kind(**values)
+
+
+def _show(value: Any) -> str:
+    """Return a value of any type and size for an error."""
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of nested tables
+        return "a value that is too long to show"
+    return clean_text(without_credentials(shown), _MAX_SHOWN)
 
 
 def _suggest_name(word: str, known: Iterable[str], prefix: str = "") -> str:
     """Return the end of an error about an unknown name: the most similar known name, or all known names."""
     names = list(known)
-    if near := difflib.get_close_matches(word, names, 1, 0.5):
+    if near := difflib.get_close_matches(word[:64], names, 1, 0.5):
         return f"; did you mean {prefix}{near[0]}?"
     return f"; valid names are {', '.join(names)} (this is version {__version__}; the settings may be for a newer one)"

@@ -1,9 +1,12 @@
 """Settings from a file and from variables, and the errors for invalid ones."""
 
+from pathlib import Path
+
 import pytest
 
 from appliance.errors import SettingsError
-from appliance.settings.load import load_settings
+from appliance.settings.load import load_settings, read_log_format
+from support.paths import SHARED
 
 
 def load(tmp_path, text, environ=None):
@@ -70,7 +73,7 @@ def test_values_have_their_types(tmp_path):
         ("[camera]\nsource = scene", [", line 2: not valid TOML (Invalid value", "quotes around a string"]),
         ("[camera]\nfps = 3\nfps = 4\n", [", line 3: not valid TOML", "only once"]),
         ("[camera]\n\n[camera]\n", [", line 3: not valid TOML", "only once"]),
-        ('[camera]\nsource = """x', ["appliance.toml is not valid TOML", "at end of document"]),
+        ('[camera]\nsource = """x', [", line 2: not valid TOML (Unterminated string)"]),
     ],
 )
 def test_invalid_setting_is_named_with_its_line(tmp_path, text, parts):
@@ -103,7 +106,6 @@ def test_variable_overrides_the_file(tmp_path):
         "APPLIANCE_UPDATE__FIREBASE__APP_ID": "1:2:web:3",
         "APPLIANCE_UPDATE__FIREBASE__REMOTE_CONFIG": "true",
         "APPLIANCE_STATE_DIR": "/elsewhere",
-        "APPLIANCE__HOST": "no section",
     }
     settings = load(tmp_path, '[mqtt]\nhost = "broker"', environ)
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.protocol) == ("other", 1884, "5")
@@ -156,3 +158,111 @@ def test_empty_range_of_scores_is_an_error(tmp_path):
         load_settings(path, {})
     path.write_text("[collect]\nscore_min = 0.8\nscore_max = 0\n")
     assert load_settings(path, {}).collect.score_max == 0
+
+
+NINES, BRACKETS = "9" * 5000, "[" * 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"[camera]\nfps = {NINES}", 2),
+        (f"[camera]\n\nfps = -{NINES}\n[mqtt]\nport = 1\n", 3),
+        (f"[camera]\nfps = 0x{'f' * 5000}", 2),
+        (f"[camera]\nfps = {NINES}.0", 2),
+        ("[camera]\nfps = 1e999", 2),
+        ("[camera]\nfps = inf", 2),
+        ("[mqtt]\nport = 18446744073709551616", 2),
+        (f"[mqtt]\nport = 0x{'f' * 5000}", 2),
+        (f"[labeler]\nallow = {BRACKETS}{']' * 3000}\n[mqtt]\n", 2),
+        (f"[labeler]\nallow = {BRACKETS}\n[mqtt]\n", 2),
+        (f"[labeler]\nthreshold = {'{a=' * 3000}1{'}' * 3000}", 2),
+        (f"[labeler]\nthreshold{'.a' * 3000} = 1", 2),
+        ('# a comment\n[labeler]\nmodel = """\n[mqtt]\nhost = "x"\n', 3),
+        ('[labeler]\nallow = [\n"a",\n[mqtt]\nhost = "x"\n', 4),
+        ("[labeler]\nmodel =", 2),
+        ("[mqtt", 1),
+        ("[mqtt]\nport = 1\nport = 2", 3),
+        ('[device]\nname = "a\\u0000b"', 2),
+        ('[labeler]\nmodel = "/a\\u0000b"', 2),
+        ('[mqtt]\nca_file = "/a\\u0000b"', 2),
+    ],
+)
+def test_extreme_or_unfinished_value_is_one_sentence_with_its_line(tmp_path, text, line):
+    sentence = refuse(tmp_path, text)
+    assert f"appliance.toml, line {line}: " in sentence
+    assert len(sentence) < 600 and sentence.isprintable()
+
+
+@pytest.mark.parametrize("name", ["digits", "bad-noline-1"])
+def test_files_that_failed_in_the_field_are_refused_with_a_line(name):
+    path = SHARED / "faults/settings" / f"{name}.toml"
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    with pytest.raises(SettingsError, match=rf"{name}.toml, line \d+: not valid TOML"):
+        load_settings(path, {})
+
+
+@pytest.mark.parametrize("value", [NINES, BRACKETS, BRACKETS + "]" * 3000, "0x" + "f" * 5000, "{a=" * 3000, "1e999"])
+@pytest.mark.parametrize("variable", ["MQTT__PORT", "CAMERA__FPS", "LABELER__ALLOW", "LABELER__THRESHOLDS__A"])
+def test_extreme_value_of_a_variable_is_one_sentence(tmp_path, variable, value):
+    sentence = refuse(tmp_path, "", {f"APPLIANCE_{variable}": value})
+    assert variable in sentence and len(sentence) < 500
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"[device]\n\nname = '\xff'\n")
+    with pytest.raises(SettingsError, match="line 3: not UTF-8"):
+        load_settings(tmp_path / "a.toml", {})
+    with pytest.raises(SettingsError, match="control characters"):
+        load_settings(None, {"APPLIANCE_MQTT__HOST": "a\udcff"})
+
+
+def test_endless_file_is_refused():
+    with pytest.raises(SettingsError, match="/dev/zero is larger than 1 MB"):
+        load_settings(Path("/dev/zero"), {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("APPLIANCE_MQTT_HOST", "APPLIANCE_MQTT__HOST"),
+        ("APPLIANCE__MQTT_HOST", "APPLIANCE_MQTT__HOST"),
+        ("APPLIANCE_UPDATE_FIREBASE_APP_ID", "APPLIANCE_UPDATE__FIREBASE__APP_ID"),
+        ("APPLIANCE_MQTT_HOTS", "APPLIANCE_MQTT__HOST"),
+        ("APPLIANCE_CAMERA_SOURCE", "APPLIANCE_CAMERA__SOURCE"),
+        ("appliance_mqtt__host", "APPLIANCE_MQTT__HOST"),
+        ("APPLIANCE_MQTT_WHATEVER", "APPLIANCE_SECTION__KEY"),
+        ("APPLIANCE__HOST__", None),
+    ],
+)
+def test_misspelled_variable_is_refused_with_the_right_one(tmp_path, variable, meant, caplog):
+    if meant is None:
+        load(tmp_path, "", {variable: "x"})
+        assert variable in caplog.text
+        return
+    sentence = refuse(tmp_path, "", {variable: "x"})
+    assert variable in sentence and meant in sentence
+
+
+def test_variables_of_the_program_are_no_settings(tmp_path, caplog):
+    load(tmp_path, "", {"APPLIANCE_STATE_DIR": "/x", "APPLIANCE_MEMORY_LIMIT": "1", "APPLIANCE_TEST_DATA": "x"})
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "form"),
+    [
+        ('[log]\nformat = "json"\n[camera]\nsorce = 1', {}, "json"),
+        ("[log]\nformat = 'json'\n[camera", {}, "json"),
+        ('log.format = "json"', {}, "json"),
+        ('[log]\nformat = "text"', {}, "text"),
+        ('# format = "json"', {}, "text"),
+        ('[log]\nformat = "json"', {"APPLIANCE_LOG__FORMAT": "text"}, "text"),
+        ("", {"APPLIANCE_LOG__FORMAT": "json"}, "json"),
+    ],
+)
+def test_form_of_the_log_is_known_before_the_settings_are_valid(tmp_path, text, environ, form):
+    (tmp_path / "a.toml").write_text(text)
+    assert read_log_format(tmp_path / "a.toml", environ) == form
+    assert read_log_format(tmp_path / "gone.toml", {}) == "text"
