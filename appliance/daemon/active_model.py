@@ -9,6 +9,8 @@ from pathlib import Path
 
 import appliance
 from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.bundle.key import bundle_key
+from appliance.daemon.process_deaths import ProcessDeaths
 from appliance.errors import ApplianceError, ModelError, SettingsError, StatePathError, StoreError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
@@ -67,11 +69,14 @@ class ActiveModel:
         self._settings = settings
         self._view = view
         self.reverted: RevertedModel | None = None
+        self._deaths = ProcessDeaths(state, boot_id())
+        crash = self._deaths.take_crash()
         delivered = self._read_delivered()
         if settings.model:  # a failed start is not the fault of a delivered model that is not loaded
             self.current = self._load_configured()
         else:
             self._try_store(lambda: self._record_start(delivered))
+            self._try_store(lambda: self._check_deaths(delivered, crash))
             self.current = self._load_stored(delivered)
 
     def load(self) -> Labeler:
@@ -160,6 +165,14 @@ class ActiveModel:
         """Record that the daemon stops on purpose, so that this start does not count against the model."""
         self._try_store(self.store.record_stop)
 
+    def record_hang(self, reason: str) -> None:
+        """Record that the process ends because a call of the active model does not return."""
+        self._deaths.record(bundle_key(self.current.bundle), f"it does not respond: {reason}")
+
+    def watch_crashes(self) -> None:
+        """Make a crash of native code leave a record for the next start."""
+        self._deaths.watch_crashes()
+
     def _load_configured(self) -> Labeler:
         try:
             return self._load(read_bundle(Path(self._settings.model)))
@@ -190,6 +203,18 @@ class ActiveModel:
             log.warning("%s", report)
             if delivered and self._read_delivered() != delivered:
                 self.reverted = RevertedModel(delivered, report)
+
+    def _check_deaths(self, delivered: InstalledModel | None, crash: str | None) -> None:
+        """Go back from a delivered model that ended the process too often, although its probation is over."""
+        if delivered is None or self._read_delivered() != delivered:
+            return
+        if crash:
+            self._deaths.record(delivered.key, crash)
+        if reason := self._deaths.find_fault(delivered.key):
+            self.store.rollback(reason)
+            self._deaths.forget()
+            log.warning("%s was rolled back: %s", display_name(delivered), reason)
+            self.reverted = RevertedModel(delivered, reason)
 
     def _try_store(self, write: Callable[[], None]) -> None:
         """Write to the store; labeling continues if that fails."""

@@ -16,6 +16,8 @@ from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
 from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.engine import Engine
+from appliance.daemon.fault_rollback import FaultRollback
+from appliance.daemon.labeling_health import LabelingHealth
 from appliance.daemon.listeners import CollectorListener, ProbationListener, ReportsListener
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.message_router import MessageRouter
@@ -26,7 +28,7 @@ from appliance.daemon.pipeline import Pipeline
 from appliance.daemon.reloading import SettingsReloader
 from appliance.daemon.results import ResultDispatcher
 from appliance.daemon.stats_timer import StatsTimer
-from appliance.daemon.status import Status
+from appliance.daemon.status import Status, StatusSources
 from appliance.daemon.update_host import UpdateHost
 from appliance.errors import LabelOptionError, SettingsError
 from appliance.imaging.frame_slot import FrameSlot
@@ -123,13 +125,15 @@ def build_parts(
     opener = CameraOpener(live, active)
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
-    status = Status(device, active, capture, pipeline, publisher, outbox, meter, collector)
+    health = LabelingHealth(FaultRollback(active, update_host, reports, updater.notify_store_changed).start)
+    status = Status(StatusSources(device, active, capture, pipeline, publisher, outbox, meter, health, collector))
 
     results.register(ReportsListener(reports, live))
     if collector:
         results.register(CollectorListener(collector))
     results.register(update_host)
     results.register(ProbationListener(updater, active))
+    results.register(health)
 
     commands = DeviceCommands(
         switch, active, overrides, capture, reports, updater if settings.update.source != "none" else None, restart,

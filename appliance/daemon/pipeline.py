@@ -4,7 +4,6 @@ The current engine is one reference. Everything that changes it (a different mod
 action that the labeling thread executes between two frames, so no lock is needed, and no frame sees half a change.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from appliance.camera.source import CameraState
 from appliance.daemon.engine import Engine
+from appliance.daemon.failure_log import FailureLog
 from appliance.daemon.frame_supply import FrameSupply
 from appliance.daemon.meter import Meter
 from appliance.daemon.results import FrameResult, ResultListener
@@ -24,14 +24,15 @@ from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.tracker import Tracker
 from appliance.settings.schema import EventSettings, LabelerSettings
+from appliance.system.foreign_text import clean_text
 from appliance.system.threads import Heartbeat
 
-log = logging.getLogger("appliance.labeling")
-
-# The watchdog ends the process if a frame takes longer than this.
+# systemd's watchdog is not fed while a frame takes longer than this.
 LABELING_LIMIT_S = 10.0
 # How long the thread waits for a frame before it checks for actions.
 _TICK_S = 0.25
+# The runtime's messages can grow without end.
+_MAX_REASON = 300
 
 
 class Pipeline:
@@ -69,6 +70,7 @@ class Pipeline:
         self._remote_threshold = remote_threshold
         self._clock = clock
         self._supply = FrameSupply()
+        self._failures = FailureLog(clock)
         self._actions: deque[Callable[[], None]] = deque()
         self._engine: Engine | None = None
         self._error: str | None = None
@@ -204,9 +206,8 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
             self._handle_failure(error)
             return
-        if self._error:
-            log.info("labeling works again")
-            self._error = None
+        self._error = None
+        self._failures.record_success()
         self._supply.note_frame()
         labels = engine.filter.select(scores)
         events = engine.tracker.update(
@@ -217,10 +218,10 @@ class Pipeline:
 
     def _handle_failure(self, error: Exception) -> None:
         """Report the failure; the frame says nothing about the labels, so it neither starts nor ends events."""
-        reason = str(error) if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
-        if reason != self._error:
-            self._error = reason
-            log.error("a frame could not be labeled: %s", reason, exc_info=not isinstance(error, ApplianceError))
+        is_expected = isinstance(error, ApplianceError)
+        reason = clean_text(str(error) if is_expected else f"{type(error).__name__}: {error}", _MAX_REASON)
+        self._error = reason
+        self._failures.record_failure(reason, None if is_expected else error)
         self._supply.note_failure(self._clock())
         self._listener.on_frame_failed(reason)
 
@@ -234,6 +235,8 @@ class Pipeline:
         return engine
 
     def _change(self, engine: Engine) -> None:
+        if self._engine is None or self._engine.labeler is not engine.labeler:
+            self._failures.reset()
         self._engine = engine
         self._listener.on_engine_changed(engine)
 

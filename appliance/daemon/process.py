@@ -34,6 +34,7 @@ def run_until_stopped(settings: Settings) -> int:
             signal.signal(signal_number, lambda *_: service.request_stop())
         if is_managed():  # without systemd, SIGHUP means that the terminal was closed, and must end the process
             signal.signal(signal.SIGHUP, lambda *_: service.request_reload())
+        service.parts.active.watch_crashes()
         service.start()
     except (SettingsError, ModelError, ControlError):
         # A start that ends with an error message must not count against the model.

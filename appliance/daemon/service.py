@@ -12,7 +12,8 @@ from pathlib import Path
 from appliance import __version__
 from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.parts import build_parts
-from appliance.daemon.watchdog import Watchdog, exit_at_once
+from appliance.daemon.pipeline import LABELING_LIMIT_S
+from appliance.daemon.watchdog import LabelingWatch, Watchdog, exit_at_once
 from appliance.settings.schema import Settings
 from appliance.system.memory import read_memory_limit_mb
 from appliance.system.systemd import Notifier
@@ -65,6 +66,11 @@ class Service:
             self._notifier,
             lambda: exit_at_once(parts.active.mark_stopped),
             memory_mb,
+            labeling=LabelingWatch(
+                parts.pipeline.heartbeat,
+                LABELING_LIMIT_S,
+                lambda reason: exit_at_once(lambda: parts.active.record_hang(reason)),
+            ),
         )
 
     def start(self) -> None:

@@ -1,6 +1,7 @@
 """Collect the state of the device, for T/stats and for `appliance check`."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from appliance import __version__
 from appliance.camera.capture import Capture
 from appliance.collection.collector import Collector
 from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.labeling_health import LabelingHealth
 from appliance.daemon.meter import Meter, find_percentile
 from appliance.daemon.pipeline import Pipeline
 from appliance.messaging.device_payloads import StatsPayload
@@ -16,50 +18,60 @@ from appliance.messaging.publisher import MqttPublisher
 from appliance.system.metrics import measure_rss_mb, read_cpu_temp_c
 
 
+@dataclass(frozen=True, slots=True)
+class StatusSources:
+    """The parts whose state is reported.
+
+    Attributes:
+        device: The device id.
+        collector: The collector; its statistics are reported while it is on.
+    """
+
+    device: str
+    active: ActiveModel
+    capture: Capture
+    pipeline: Pipeline
+    publisher: MqttPublisher
+    outbox: Outbox
+    meter: Meter
+    health: LabelingHealth
+    collector: Collector | None
+
+
 class Status:
     """Read the state of every part. Only one caller may use `collect_stats`; any thread may call `describe`."""
 
-    def __init__(
-        self,
-        device: str,
-        active: ActiveModel,
-        capture: Capture,
-        pipeline: Pipeline,
-        publisher: MqttPublisher,
-        outbox: Outbox,
-        meter: Meter,
-        collector: Collector | None,
-    ):
+    def __init__(self, sources: StatusSources):
         """Keep references to the parts, and start to count the uptime."""
-        self._device = device
-        self._active, self._capture, self._pipeline = active, capture, pipeline
-        self._publisher, self._outbox = publisher, outbox
-        self._meter, self._collector = meter, collector
+        self._sources = sources
         self._started, self._started_s = time.time(), time.monotonic()
 
     def collect_stats(self) -> StatsPayload:
         """Return the payload of T/stats; frames per second are measured since the previous call."""
-        times_ms, camera = self._meter.inference_times_ms, self._capture.status
+        sources = self._sources
+        times_ms, camera, health = sources.meter.inference_times_ms, sources.capture.status, sources.health.report
         return StatsPayload(
-            fps=self._meter.take_fps(),
-            dropped=self._capture.dropped,
+            fps=sources.meter.take_fps(),
+            dropped=sources.capture.dropped,
             inference_p50_ms=find_percentile(times_ms, 50),
             inference_p95_ms=find_percentile(times_ms, 95),
-            outbox_waiting=self._outbox.waiting,
-            outbox_dropped=self._outbox.dropped,
+            outbox_waiting=sources.outbox.waiting,
+            outbox_dropped=sources.outbox.dropped,
             cpu_temp_c=read_cpu_temp_c(),
             rss_mb=measure_rss_mb(),
             uptime_s=time.monotonic() - self._started_s,
             started_s=self._started,
-            runtime=self._active.current.runtime,
+            runtime=sources.active.current.runtime,
             camera_state=camera.state,
             camera_restarts=camera.restarts,
             time_s=time.time(),
-            unchanged_s=self._capture.unchanged_s,
-            damaged=self._capture.damaged,
-            set_aside=self._outbox.set_aside,
-            kernels=self._active.current.kernels,
-            collect=self._collector.stats() if self._collector else None,
+            unchanged_s=sources.capture.unchanged_s,
+            damaged=sources.capture.damaged,
+            labeling=health.state,
+            labeling_errors=health.errors,
+            set_aside=sources.outbox.set_aside,
+            kernels=sources.active.current.kernels,
+            collect=sources.collector.stats() if sources.collector else None,
         )
 
     def describe(self, settings: Path | None) -> dict[str, Any]:
@@ -68,10 +80,11 @@ class Status:
         Args:
             settings: The settings file; None for the defaults.
         """
-        camera, engine, last_s = self._capture.status, self._pipeline.engine, self._capture.last_frame_s
+        sources = self._sources
+        camera, engine, last_s = sources.capture.status, sources.pipeline.engine, sources.capture.last_frame_s
         return {
             "version": __version__,
-            "device": self._device,
+            "device": sources.device,
             "settings": str(settings) if settings else None,
             "camera": {
                 "state": camera.state,
@@ -80,14 +93,14 @@ class Status:
                 "last_frame_age_s": None if last_s is None else round(time.monotonic() - last_s, 2),
             },
             "labels": engine.tracker.open_labels if engine else [],
-            "model": self._active.current.identity.as_dict(),
-            "runtime": self._active.current.runtime,
-            "frames": self._meter.frames,
-            "labeling_trouble": self._pipeline.error,
-            "broker": {"connected": self._publisher.connected, "trouble": self._publisher.error},
+            "model": sources.active.current.identity.as_dict(),
+            "runtime": sources.active.current.runtime,
+            "frames": sources.meter.frames,
+            "labeling_trouble": sources.health.report.reason or sources.pipeline.error,
+            "broker": {"connected": sources.publisher.connected, "trouble": sources.publisher.error},
             "outbox": {
-                "waiting": self._outbox.waiting,
-                "dropped": self._outbox.dropped,
-                "trouble": self._outbox.error,
+                "waiting": sources.outbox.waiting,
+                "dropped": sources.outbox.dropped,
+                "trouble": sources.outbox.error,
             },
         }

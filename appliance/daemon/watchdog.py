@@ -2,7 +2,9 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from appliance.errors import ApplianceError
 from appliance.system.memory import VARIABLE as MEMORY_VARIABLE
@@ -11,6 +13,31 @@ from appliance.system.systemd import Notifier
 from appliance.system.threads import Heartbeat, WatchedThread, find_overdue
 
 log = logging.getLogger("appliance.daemon")
+
+
+# One frame may take this long before the process ends. systemd's own watchdog (WatchdogSec) acts later.
+HANG_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingWatch:
+    """How to notice and end a model that does not return from a frame.
+
+    Attributes:
+        heartbeat: The labeling thread's heartbeat.
+        deadline_s: The deadline that the thread announces for a frame, in seconds.
+        end_process: Records the reason and ends the process without waiting for any thread.
+        clock: Returns monotonic time in seconds.
+    """
+
+    heartbeat: Heartbeat
+    deadline_s: float
+    end_process: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+
+    def now_s(self) -> float:
+        """Return the time at which a frame is overdue now if it takes longer than HANG_LIMIT_S."""
+        return self.clock() - (HANG_LIMIT_S - self.deadline_s)
 
 
 class Watchdog:
@@ -24,6 +51,7 @@ class Watchdog:
         end_process: Callable[[], None],
         memory_limit_mb: float | None,
         read_rss_mb: Callable[[], float] = measure_rss_mb,
+        labeling: LabelingWatch | None = None,
     ):
         """Set what to watch.
 
@@ -34,6 +62,7 @@ class Watchdog:
             end_process: Ends the process without waiting for any thread.
             memory_limit_mb: The memory that the process may use, in MB; None for no limit.
             read_rss_mb: Returns the resident memory of the process in MB.
+            labeling: How to notice and end a model that does not return from a frame; None leaves that to systemd.
         """
         self._threads = threads
         self._camera_heartbeat = camera_heartbeat
@@ -41,6 +70,8 @@ class Watchdog:
         self._end_process = end_process
         self._memory_limit_mb = memory_limit_mb
         self._read_rss_mb = read_rss_mb
+        self._labeling = labeling
+        self._overdue: str | None = None
 
     def check(self) -> None:
         """Check everything, and feed systemd's watchdog while every thread is within its deadline.
@@ -56,12 +87,18 @@ class Watchdog:
             if thread.failure:
                 raise ApplianceError(f"the {thread.name} thread failed: {thread.failure!r}") from thread.failure
         if overdue := find_overdue(thread.heartbeat for thread in self._threads):
-            log.critical("%s; the watchdog is no longer fed", overdue)
+            if overdue != self._overdue:
+                log.critical("%s; the watchdog is no longer fed", overdue)
+            self._overdue = overdue
+            if self._labeling and (reason := self._labeling.heartbeat.overdue(self._labeling.now_s())):
+                log.critical("%s for more than %g s; ending the process so that it is restarted", reason, HANG_LIMIT_S)
+                self._labeling.end_process(reason)
             if self._camera_heartbeat.overdue():
                 # The camera driver is stuck in the kernel, and only ending the process ends that call.
                 log.critical("a call to the camera does not return; ending the process so that it is restarted")
                 self._end_process()
             return
+        self._overdue = None
         self._notifier.feed_watchdog()
 
     def _check_memory(self) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from appliance.errors import BundleError, RuntimeMissingError, suggest_install
 from appliance.labeling.native_messages import hide_notices
 
+_MAX_COLLECTED = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -50,12 +52,19 @@ class LoadedModel:
         """
         interpreter_class, self.runtime = _find_runtime(runtime)
         self._display_name = display_name
-        try:
+        self._last_error = ""
+
+        def load() -> Any:
             with hide_notices():
-                self._interpreter = interpreter_class(model_content=model, num_threads=threads)
-                self._interpreter.allocate_tensors()
+                interpreter = interpreter_class(model_content=model, num_threads=threads)
+                interpreter.allocate_tensors()
+            return interpreter
+
+        try:
+            self._interpreter = load()
         except (ValueError, RuntimeError, TypeError) as error:
             raise BundleError(f"{display_name} cannot be loaded by {self.runtime}: {_format_reason(error)}") from error
+        self._load_again = load
         # Reading the details takes longer than an inference of a small model, so it is done only once.
         self.inputs = tuple(_parse_tensor(details) for details in self._interpreter.get_input_details())
         self.outputs = tuple(_parse_tensor(details) for details in self._interpreter.get_output_details())
@@ -73,14 +82,26 @@ class LoadedModel:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(
-                f"{self._display_name} cannot be run by {self.runtime}: {_format_reason(error)}"
-            ) from error
+            reason = self._take_new_reason(error)
+            raise BundleError(f"{self._display_name} cannot be run by {self.runtime}: {reason}") from error
 
     def read(self, index: int = 0) -> np.ndarray:
         """Return a copy of an output, by its index in `outputs`."""
         output: np.ndarray = self._interpreter.get_tensor(self.outputs[index].index)
         return output
+
+    def _take_new_reason(self, error: Exception) -> str:
+        """Return what the runtime added to its message since the last failure.
+
+        LiteRT collects the messages of all failures of an interpreter and never clears them, so the interpreter is
+        replaced when they have become long.
+        """
+        text = str(error)
+        new = text.removeprefix(self._last_error).lstrip(".")
+        self._last_error = text
+        if len(text) > _MAX_COLLECTED:
+            self._interpreter, self._last_error = self._load_again(), ""
+        return _format_reason(type(error)(new))
 
 
 def _parse_tensor(details: dict[str, Any]) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 
 from appliance.errors import BundleError, RuntimeMissingError
 from appliance.labeling.interpreter import LoadedModel
+from support.made_models import fails_on_bright
 from support.tiny_models import RUNTIMES, tiny_model
 
 
@@ -50,3 +51,19 @@ def test_rejected_model_is_reported_on_one_line(model):
 def test_missing_runtime_is_reported_with_a_remedy():
     with pytest.raises(RuntimeMissingError, match=r"tflite-runtime .*install"):
         LoadedModel(tiny_model(), "tiny", "tflite-runtime", 1)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_reason_does_not_grow_with_the_number_of_failures(runtime):
+    model = LoadedModel(fails_on_bright(), "tiny", runtime, 1)
+    reasons = set()
+    for number in range(2500):  # the runtime's own message would have 165,000 characters
+        model.write(np.full((1, 8, 8, 3), 255 if number % 10 else 0, np.uint8))
+        if number % 10 == 0:
+            model.invoke()
+            continue
+        with pytest.raises(BundleError, match="tiny cannot be run by") as caught:
+            model.invoke()
+        reasons.add(str(caught.value))
+    assert len(reasons) == 1
+    assert len(reasons.pop()) < 200

@@ -129,6 +129,19 @@ def not_numbers() -> bytes:
     return model.pack()
 
 
+def fails_on_bright() -> bytes:
+    """Return a model that cannot label a picture in which the mean of a color is 128 or more: an index out of range."""
+    model = _Model()
+    graph = model.graph()
+    picture, means = _means(graph)
+    share, index, scores = graph.tensor((1, 3)), graph.tensor((1, 3), schema.TensorType.INT32), graph.tensor((1, 3))
+    graph.operator("MUL", [means, graph.constant([[1 / 128] * 3], np.float32)], [share], schema.MulOptionsT())
+    graph.operator("CAST", [share], [index], schema.CastOptionsT())
+    graph.operator("GATHER", [graph.constant([0.5], np.float32), index], [scores], schema.GatherOptionsT())
+    _softmax(graph, picture, scores)
+    return model.pack()
+
+
 def needs_memory(floats: int) -> bytes:
     """Return a model that copies a number to an array of `floats` elements, 4 bytes each, in one block."""
     model = _Model()
