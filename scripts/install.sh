@@ -2,11 +2,14 @@
 # Installs this clone as the service appliance, or upgrades the installed service. Run it as root on 64-bit Raspberry Pi
 # OS or Debian (Bookworm or Trixie). Running it again changes nothing unless something is new.
 #   --wheels DIR   install Python packages from this folder instead of the network (create it with scripts/wheels)
+#   --with EXTRA   also install an extra, now and at each upgrade: workshop (train models here), publish, demo, or
+#                  tflite-runtime (the older runtime; Python 3.11 only). Repeat it for several; --without removes one
 #   --root FILE    trust this root.json of an update repository (copied to /etc/appliance/root.json)
 #   --dry-run      print what would be done, and change nothing
 #   --no-start     install everything, but start and check nothing (for an image that is not running)
 #   --wait S       seconds within which a release must become ready, and then label its first frame (default 60)
-# If a release is not ready in time, or labels nothing although the previous one did, the installer switches back.
+# If a release is not ready in time, or labels nothing although the previous one did, or you press Ctrl-C meanwhile, the
+# installer switches back.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -15,22 +18,25 @@ cd "$(dirname "$0")/.."
 . scripts/lib/install-release.sh
 . scripts/lib/install-service.sh
 
-WHEELS='' ROOT_FILE='' ROOT_CHANGED='' START=yes WAIT_S=60
+WHEELS='' WITH='' WITHOUT='' ROOT_FILE='' ROOT_CHANGED='' START=yes WAIT_S=60
 while [ $# -gt 0 ]; do
   case $1 in
     --wheels) WHEELS=$(realpath -- "${2:?--wheels needs a folder}"); shift ;;
+    --with) WITH="$WITH ${2:?--with needs an extra}"; shift ;;
+    --without) WITHOUT="$WITHOUT ${2:?--without needs an extra}"; shift ;;
     --root) ROOT_FILE=$(realpath -- "${2:?--root needs a file}"); shift ;;
     --wait) WAIT_S=${2:?--wait needs seconds}; shift ;;
     --dry-run) DRY_RUN=yes ;;
     --no-start) START='' ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
 
 check_machine
 take_lock
+choose_extras
 install_packages
 choose_lock
 RELEASE=$(release_name)
@@ -42,12 +48,14 @@ write_configuration
 report_interrupted_upgrade
 OLD=$(previous_release)
 OLD_LABELED=$(previous_labeled)
+take_back_on_signals
 switch_to_release
 if [ -n "$START" ]; then
   if ! start_service; then
     switch_back
     exit 1
   fi
+  restart_instances
   finish_upgrade
   show_check
 else

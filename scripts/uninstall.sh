@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Removes the appliance: the service, the program, and the command. The settings (/etc/appliance), the state, such as
 # models and undelivered events (/var/lib/appliance), and the account are kept for a later installation.
-#   --purge     remove these too
-#   --dry-run   print what would be removed
+#   --purge         remove these too, the device's retained messages on the broker, and what config/mosquitto/set-up-broker
+#                   made on this machine: the broker's listeners, certificates, keys, and accounts
+#   --keep-broker   with --purge, leave the broker as it is, because other devices use it
+#   --dry-run       print what would be removed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/install-steps.sh
-PURGE=''
+PURGE='' KEEP_BROKER=''
 for argument in "$@"; do
   case $argument in
     --purge) PURGE=yes ;;
+    --keep-broker) KEEP_BROKER=yes ;;
     --dry-run) DRY_RUN=yes ;;
-    -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit ;;
-    *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
 [ "$(id -u)" = 0 ] || die "this needs root; run: sudo $0"
@@ -20,6 +23,16 @@ take_lock
 HAVE_SYSTEMD=''
 [ ! -d /run/systemd/system ] || HAVE_SYSTEMD=yes
 
+instances=''
+if [ -n "$HAVE_SYSTEMD" ]; then
+  instances=$({ systemctl list-units --all --no-legend --plain 'appliance@*'; systemctl list-unit-files --no-legend 'appliance@?*'; } |
+    awk '$1 != "appliance@.service" {print $1}' | sort -u | tr '\n' ' ')
+fi
+if [ -n "$instances" ]; then
+  # shellcheck disable=SC2086 # unit names
+  step "stop ${instances% }" systemctl disable -q --now $instances
+fi
+if [ -e "$TEMPLATE" ]; then step "remove $TEMPLATE" rm -f "$TEMPLATE"; fi
 if [ -e "$UNIT" ]; then
   [ -z "$HAVE_SYSTEMD" ] || step "stop the service" systemctl stop "$SERVICE"
   step "stop starting it with the system" systemctl disable -q "$SERVICE"
@@ -36,7 +49,12 @@ if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$CURRENT/bin/appliance" ]; then
 fi
 if [ -e "$PREFIX" ]; then step "remove $PREFIX" rm -rf "$PREFIX"; else already "there is no $PREFIX"; fi
 if [ -n "$PURGE" ]; then
-  for folder in "$ETC" "$STATE" "$UNIT.d"; do
+  broker=config/mosquitto/set-up-broker
+  if [ -e /etc/mosquitto/appliance ] || [ -e /etc/mosquitto/conf.d/appliance.conf ]; then
+    if [ -n "$KEEP_BROKER" ]; then note "kept: the broker's settings, certificates, keys, and accounts (/etc/mosquitto/appliance)"
+    else step "remove the broker's listeners, certificates, keys, and accounts ($broker --undo --purge)" $broker --undo --purge; fi
+  fi
+  for folder in "$ETC" "$STATE" "$STATE"-* "$UNIT.d" "$TEMPLATE.d" /etc/systemd/system/appliance@*.service.d; do
     [ ! -e "$folder" ] || step "remove $folder" rm -rf "$folder"
   done
   if getent passwd appliance >/dev/null; then step "remove the account appliance" userdel appliance; fi

@@ -6,6 +6,9 @@ Therefore this script starts with the core dependencies, downloads them in the l
 from the wheels, and repeats this until nothing new is required. Every file is checked against the hashes in the lock
 file before it is opened.
 
+A wheel that is already in the folder and has one of the locked hashes is not downloaded again, so if the lock has not
+changed, no network is needed.
+
 Afterward, the file `lock` in the folder contains the name of the lock file. With --list, nothing is downloaded; the
 wheels must already be in the folder. FILE then lists exactly the wheels that this device needs, with their versions and
 hashes from the lock file, for `pip install --no-index --find-links FOLDER --no-deps --require-hashes -r FILE`.
@@ -15,6 +18,7 @@ The script needs only a Python with pip.
 
 import argparse
 import email
+import hashlib
 import re
 import subprocess
 import sys
@@ -54,6 +58,10 @@ def main() -> int:
     )
     parser.add_argument("--python", metavar="3.X", help="the device's Python (default: this one)")
     parser.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="also include this extra of pyproject.toml"
+    )
+    parser.add_argument("--prune", action="store_true", help="remove wheels that this device does not need")
+    parser.add_argument(
         "--list",
         type=Path,
         metavar="FILE",
@@ -66,17 +74,47 @@ def main() -> int:
 
     def obtain(lines: dict[str, str]) -> None:
         if arguments.list:
-            if missing := sorted(name for name in lines if not find_wheels(folder, {name})):
+            if missing := sorted(name for name, line in lines.items() if not is_present(folder, name, line)):
                 raise SystemExit(f"fetch_wheels: {folder} contains no wheel of {', '.join(missing)}")
         else:
-            download(list(lines.values()), folder, target)
+            download([line for name, line in lines.items() if not is_present(folder, name, line)], folder, target)
 
-    chosen = collect_closure(lock, folder, {canonicalize_name(name) for name in arguments.without}, environment, obtain)
+    left_out = {canonicalize_name(name) for name in arguments.without}
+    wanted = read_direct_requirements(arguments.extra, environment)
+    chosen = collect_closure(lock, folder, wanted, left_out, environment, obtain)
     if arguments.list:
         arguments.list.write_text("".join(chosen[name] for name in sorted(chosen)), encoding="utf-8")
     else:
         (folder / "lock").write_text(f"{arguments.lock}\n", encoding="utf-8")
+        if arguments.prune:
+            kept = {
+                wheel
+                for name, entry in chosen.items()
+                for wheel in find_wheels(folder, {name})
+                if has_hash(wheel, entry)
+            }
+            for wheel in set(folder.glob("*.whl")) - kept:
+                wheel.unlink()
     return 0
+
+
+def read_direct_requirements(extras: list[str], environment: dict[str, str]) -> list[Requirement]:
+    """Return the requirements of the program, with those of its extras, on this device."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return select_requirements(lines, environment, {""})
+
+
+def select_requirements(lines: list[str], environment: dict[str, str], extras: set[str]) -> list[Requirement]:
+    """Return the requirements whose marker is true in this environment with one of these extras."""
+    requirements = [Requirement(line) for line in lines]
+    return [
+        each
+        for each in requirements
+        if each.marker is None or any(each.marker.evaluate({**environment, "extra": extra}) for extra in extras)
+    ]
 
 
 def resolve_target(machine: str | None, python: str | None) -> tuple[dict[str, str], list[str]]:
@@ -96,22 +134,33 @@ def resolve_target(machine: str | None, python: str | None) -> tuple[dict[str, s
 def collect_closure(
     lock: dict[str, list[str]],
     folder: Path,
+    requirements: list[Requirement],
     left_out: set[str],
     environment: dict[str, str],
     obtain: Callable[[dict[str, str]], None],
 ) -> dict[str, str]:
     """Return the lock entry of each required package; `obtain` puts the wheels of the given entries into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    wanted = {canonicalize_name(Requirement(line).name) for line in core} - left_out
     chosen: dict[str, str] = {}
-    while new := wanted - chosen.keys():
-        lines = {name: select_entry(lock, name, environment) for name in new}
+    extras: dict[str, set[str]] = {}  # those that were followed
+    while requirements:
+        # An extra of a package that is there already may require more packages.
+        new = set()
+        for each in requirements:
+            name = canonicalize_name(each.name)
+            if name not in left_out and not {"", *each.extras} <= extras.get(name, set()):
+                extras.setdefault(name, set()).update({"", *each.extras})
+                new.add(name)
+        lines = {name: select_entry(lock, name, environment) for name in new - chosen.keys()}
         obtain(lines)
         chosen |= lines
-        wanted |= {
-            name for wheel in find_wheels(folder, new) for name in read_requirements(wheel, environment)
-        } - left_out
+        requirements = [
+            requirement
+            for name in new
+            for wheel in find_wheels(folder, {name})
+            if has_hash(wheel, chosen[name])
+            for requirement in read_requirements(wheel, environment, extras[name])
+        ]
     return chosen
 
 
@@ -135,6 +184,8 @@ def select_entry(lock: dict[str, list[str]], name: str, environment: dict[str, s
 
 def download(lines: list[str], folder: Path, target: list[str]) -> None:
     """Download the wheels of these entries, each checked against its hashes."""
+    if not lines:
+        return
     # Remove the markers, which were already evaluated for the device: pip would evaluate them for this machine.
     plain = [re.sub(r"^([^;\n\\]+?)\s*;[^\\\n]*", r"\1 ", line) for line in lines]
     listed = folder / "wanted.txt"
@@ -158,22 +209,29 @@ def download(lines: list[str], folder: Path, target: list[str]) -> None:
         )
 
 
+def has_hash(wheel: Path, entry: str) -> bool:
+    """Return whether a wheel has one of the hashes of a lock entry."""
+    with wheel.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"sha256:{digest}" in entry
+
+
+def is_present(folder: Path, name: str, entry: str) -> bool:
+    """Return whether a wheel of this lock entry is in the folder."""
+    return any(has_hash(wheel, entry) for wheel in find_wheels(folder, {name}))
+
+
 def find_wheels(folder: Path, names: set[str]) -> list[Path]:
     """Return the wheels of these packages."""
     return [wheel for wheel in folder.glob("*.whl") if parse_wheel_filename(wheel.name)[0] in names]
 
 
-def read_requirements(wheel: Path, environment: dict[str, str]) -> set[str]:
-    """Return the names of the packages that a wheel requires in this environment, without extras."""
+def read_requirements(wheel: Path, environment: dict[str, str], extras: set[str]) -> list[Requirement]:
+    """Return what a wheel requires in this environment with these extras."""
     with zipfile.ZipFile(wheel) as archive:
         inside = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         metadata = email.message_from_bytes(archive.read(inside))
-    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    return {
-        canonicalize_name(each.name)
-        for each in requirements
-        if each.marker is None or each.marker.evaluate({**environment, "extra": ""})
-    }
+    return select_requirements(metadata.get_all("Requires-Dist", []), environment, extras)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ check_machine() {
     die "Python is missing and could not be installed; run: apt-get install python3 python3-venv"
   check_word_size
   local version
-  version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  if [ -x "$PYTHON" ]; then
+    version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  else # --dry-run: the Python that apt would install
+    version=$(apt-cache policy python3 2>/dev/null | sed -n 's/^  Candidate: \([0-9]*\.[0-9]*\).*/\1/p')
+    [ -n "$version" ] || version=$(. /etc/os-release && case ${VERSION_CODENAME:-} in bookworm) echo 3.11 ;; *) echo 3.13 ;; esac)
+  fi
   case $version in
     3.11 | 3.12 | 3.13) ;;
     2.* | 3.? | 3.10) die "Python $version is too old; upgrade to Raspberry Pi OS Bookworm or Trixie (Python 3.11 or 3.13)" ;;
@@ -30,7 +35,8 @@ check_machine() {
 # Checking the kernel is not enough: Raspberry Pi OS (32-bit) runs 32-bit programs on a 64-bit kernel.
 check_word_size() {
   local bits machine
-  bits=$("$PYTHON" -c 'import struct; print(8 * struct.calcsize("P"))')
+  if [ -x "$PYTHON" ]; then bits=$("$PYTHON" -c 'import struct; print(8 * struct.calcsize("P"))')
+  else case $(dpkg --print-architecture) in arm64 | amd64) bits=64 ;; *) bits=32 ;; esac; fi
   machine=$(uname -m)
   if [ "$bits" != 64 ]; then
     case $machine in
@@ -45,6 +51,7 @@ check_word_size() {
 }
 
 check_root_file() {
+  [ -x "$PYTHON" ] || return 0 # --dry-run before Python is installed
   "$PYTHON" - "$ROOT_FILE" <<'PYTHON' || die "$ROOT_FILE is not the root.json of an update repository; create one with: appliance publish init (metadata/1.root.json)"
 import json, sys
 try:
@@ -79,6 +86,24 @@ apt_install() {
   rm -f "$log"
 }
 
+# Determine the extras: those of the installed release, and the arguments.
+choose_extras() {
+  local name names=''
+  for name in $WITH $WITHOUT; do
+    case $name in
+      workshop | publish | demo | tflite-runtime) ;;
+      *) die "there is no extra $name; use workshop, publish, demo, or tflite-runtime" ;;
+    esac
+  done
+  for name in workshop publish demo tflite-runtime; do
+    case " $WITHOUT " in *" $name "*) continue ;; esac
+    case " $(read_extras) $WITH " in *" $name "*) names="$names $name" ;; esac
+  done
+  EXTRA_NAMES=${names# }
+}
+
+read_extras() { [ ! -e "$EXTRAS" ] || paste -sd ' ' "$EXTRAS"; }
+
 install_packages() {
   local needed=() package
   for package in python3-venv ca-certificates; do
@@ -94,8 +119,8 @@ install_packages() {
   elif is_available python3-picamera2; then
     needed+=(python3-picamera2)
   else
-    note "apt has no python3-picamera2; only Raspberry Pi OS provides it. The source \"pi\" (the Pi's own camera) is"
-    note "not available, but USB and network cameras work (camera.source = \"/dev/video0\", \"rtsp://…\")."
+    note "apt has no python3-picamera2; only Raspberry Pi OS provides it. Here camera.source = \"auto\" means the first USB"
+    note "camera. For a network camera, or drawn scenes without a camera, set it to \"rtsp://…\" or \"scene\"."
   fi
   [ ${#needed[@]} -eq 0 ] || step "install from apt: ${needed[*]}" apt_install "${needed[@]}" ||
     die "apt could not install ${needed[*]}; see apt's message above, and check the network"
@@ -113,8 +138,14 @@ choose_lock() {
     3.13) LOCK=py313 ;;
     *) LOCK=py311 ;;
   esac
+  case " $EXTRA_NAMES " in
+    *" tflite-runtime "*)
+      [ "$PYTHON_VERSION" = 3.11 ] ||
+        die "tflite-runtime exists for Python 3.11 only, and this system has Python $PYTHON_VERSION; use LiteRT, which every release contains, and leave out --with tflite-runtime (to remove it: --without tflite-runtime)"
+      LOCK=py311-numpy1 ;;
+  esac
   if [ -n "$PICAMERA2" ] && [ "$("$PYTHON" -c 'import numpy; print(numpy.__version__.split(".")[0])' 2>/dev/null)" = 1 ]; then
-    [ "$LOCK" = py311 ] ||
+    [ "$LOCK" != py313 ] ||
       die "apt's numpy is version 1 and Python is $PYTHON_VERSION, and no lock file supports both; upgrade the system (sudo apt full-upgrade)"
     LOCK=py311-numpy1
   fi

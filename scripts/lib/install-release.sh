@@ -10,7 +10,7 @@ release_name() {
   made_from=$({
     find appliance systemd pyproject.toml "scripts/locks/$LOCK.txt" scripts/lib/install-release.sh scripts/lib/fetch_wheels.py -type f -not -path '*/__pycache__/*' -print0 |
       LC_ALL=C sort -z | xargs -0 sha256sum
-    echo "$PYTHON_VERSION $LOCK ${PICAMERA2:+picamera2}"
+    echo "$PYTHON_VERSION $LOCK ${PICAMERA2:+picamera2}${EXTRA_NAMES:+ $EXTRA_NAMES}"
   } | sha256sum | cut -c1-8)
   echo "$version+$made_from"
 }
@@ -39,8 +39,9 @@ make_release() {
   if [ -e "$release/.complete" ]; then already "the release $RELEASE is complete"; return; fi
   [ ! -e "$release" ] || step "remove the incomplete release $RELEASE" rm -rf "$release"
   step "create the virtual environment of $RELEASE${PICAMERA2:+, which sees picamera2 and numpy from apt}" make_environment "$release"
-  [ -n "$WHEELS" ] || step "fetch the packages (about 140 MB)" get_wheels "$release"
-  step "install the packages${WHEELS:+ from $WHEELS}, each checked against its hash" install_wheels "$release"
+  # shellcheck disable=SC2153 # set by install-steps.sh
+  [ -n "$WHEELS" ] || step "fetch the packages (about 140 MB the first time)${EXTRA_NAMES:+, with $EXTRA_NAMES}" watch "$CACHE" get_wheels "$release"
+  step "install the packages${WHEELS:+ from $WHEELS}, each checked against its hash" watch "$release" install_wheels "$release"
   step "copy the program" copy_program "$release"
 }
 
@@ -51,18 +52,24 @@ make_environment() {
   rm "$1/venv.log"
 }
 
+extra_options() { printf -- '--extra %s ' $EXTRA_NAMES; }
+
+# shellcheck disable=SC2046,SC2086 # the options are words without special characters
 get_wheels() {
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$1/wheels" ${PICAMERA2:+--without numpy} || die "the packages could not be downloaded; nothing was installed, and the previous release keeps running"
+  mkdir -p "$CACHE"
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$CACHE" --prune ${PICAMERA2:+--without numpy} ${EXTRA_NAMES:+$(extra_options)} ||
+    die "the packages could not be downloaded; nothing was installed, and the previous release keeps running"
 }
 
+# shellcheck disable=SC2046,SC2086 # the options are words without special characters
 install_wheels() {
-  local wheels=${WHEELS:-$1/wheels} requirements=$1/requirements.txt log=$1/pip.log
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" ${PICAMERA2:+--without numpy} ||
-    die "the wheels in $wheels are not those of this clone for Python $PYTHON_VERSION; create them again with scripts/wheels"
+  local wheels=${WHEELS:-$CACHE} requirements=$1/requirements.txt log=$1/pip.log
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" ${PICAMERA2:+--without numpy} ${EXTRA_NAMES:+$(extra_options)} ||
+    die "the wheels in $wheels are not those of this clone for Python $PYTHON_VERSION; create them again with scripts/wheels${EXTRA_NAMES:+ and --with for each of: $EXTRA_NAMES}"
   "$1/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index --find-links "$wheels" --ignore-installed --no-deps \
     --require-hashes -r "$requirements" >"$log" 2>&1 || {
     tail -n 8 "$log" >&2; die "the packages could not be installed; see pip's message above, and check that the wheels are for this system (scripts/wheels)"; }
-  rm -rf "$log" "$1/wheels"
+  rm -rf "$log"
 }
 
 copy_program() {
@@ -76,7 +83,7 @@ copy_program() {
   mkdir -p "$1/bin"
   printf '#!%s -I\nimport sys\n\nfrom appliance.__main__ import main\n\nsys.exit(main())\n' "$1/venv/bin/python" >"$1/bin/appliance"
   chmod 0755 "$1/bin/appliance"
-  cp systemd/appliance.service "$1/appliance.service"
+  cp systemd/appliance.service systemd/appliance@.service "$1/"
   "$1/bin/appliance" --version >/dev/null || die "the program does not run in its new environment; see the message above"
   sync -f "$1"
   touch "$1/.complete"

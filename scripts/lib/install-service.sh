@@ -6,6 +6,7 @@
 
 UPGRADING=$PREFIX/upgrading
 UNIT_BEFORE=$PREFIX/unit-before
+TEMPLATE_BEFORE=$PREFIX/template-before
 
 current_release() {
   local path
@@ -35,12 +36,17 @@ switch_to_release() {
   if [ "$current" != "$RELEASE" ] || ! is_same systemd/appliance.service "$UNIT"; then
     [ -n "$DRY_RUN" ] || record_previous
   fi
-  if is_same systemd/appliance.service "$UNIT"; then
-    already "$UNIT is up to date"
-  else
-    step "write $UNIT" put systemd/appliance.service "$UNIT" 0644
-    [ -z "$START" ] || step "reload systemd" systemctl daemon-reload
-  fi
+  local unit file changed=''
+  for unit in appliance.service appliance@.service; do
+    file=/etc/systemd/system/$unit
+    if is_same "systemd/$unit" "$file"; then
+      already "$file is up to date"
+    else
+      step "write $file" put "systemd/$unit" "$file" 0644
+      changed=yes
+    fi
+  done
+  [ -z "$changed" ] || [ -z "$START" ] || step "reload systemd" systemctl daemon-reload
   if [ "$current" = "$RELEASE" ]; then
     already "the current release is $RELEASE"
   else
@@ -63,11 +69,41 @@ switch_to_release() {
 record_previous() {
   [ ! -e "$UPGRADING" ] || return 0
   if [ -e "$UNIT" ]; then cp -p "$UNIT" "$UNIT_BEFORE"; else rm -f "$UNIT_BEFORE"; fi
+  if [ -e "$TEMPLATE" ]; then cp -p "$TEMPLATE" "$TEMPLATE_BEFORE"; else rm -f "$TEMPLATE_BEFORE"; fi
   printf '%s\n' "$OLD" "$OLD_LABELED" >"$UPGRADING.new"
   mv -T "$UPGRADING.new" "$UPGRADING"
 }
 
-finish_upgrade() { [ -n "$DRY_RUN" ] || rm -f "$UPGRADING" "$UNIT_BEFORE"; }
+# A release counts as proven from now on: only a proven one is kept as the one to return to.
+finish_upgrade() {
+  [ -z "$DRY_RUN" ] || return 0
+  trap - INT TERM HUP
+  [ -e "$RELEASES/$RELEASE/.proven" ] || touch "$RELEASES/$RELEASE/.proven"
+  if [ "$EXTRA_NAMES" != "$(read_extras)" ]; then
+    # shellcheck disable=SC2086 # one word for each extra
+    if [ -n "$EXTRA_NAMES" ]; then printf '%s\n' $EXTRA_NAMES >"$EXTRAS.new" && mv -T "$EXTRAS.new" "$EXTRAS"; else rm -f "$EXTRAS"; fi
+  fi
+  forget_previous
+}
+forget_previous() { rm -f "$UPGRADING" "$UNIT_BEFORE" "$TEMPLATE_BEFORE"; }
+
+# If the installer is interrupted while the release is not proven yet (Ctrl-C, a closed terminal), switch back.
+take_back_on_signals() {
+  [ -z "$DRY_RUN" ] && [ -n "$START" ] || return 0
+  trap 'stop_watching 130' INT
+  trap 'stop_watching 143' TERM HUP
+}
+stop_watching() {
+  trap '' INT TERM HUP
+  # A closed terminal takes no more output, which must not end the switch.
+  trap '' PIPE
+  if ! echo 2>/dev/null; then exec >/dev/null 2>&1; fi
+  if [ -e "$UPGRADING" ]; then
+    warn "interrupted before $RELEASE was proven"
+    switch_back
+  fi
+  exit "$1"
+}
 
 # Start the service if something is new or it is not running; fail if the release does not become ready or label frames.
 start_service() {
@@ -133,16 +169,28 @@ switch_back() {
   fi
   echo "-> switch back from $RELEASE to $OLD"
   if [ -e "$UNIT_BEFORE" ]; then cp -p "$UNIT_BEFORE" "$UNIT.new" && mv -T "$UNIT.new" "$UNIT"; fi
+  if [ -e "$TEMPLATE_BEFORE" ]; then cp -p "$TEMPLATE_BEFORE" "$TEMPLATE.new" && mv -T "$TEMPLATE.new" "$TEMPLATE"; fi
   link "releases/$OLD" "$CURRENT"
   systemctl daemon-reload
   systemctl reset-failed "$SERVICE" 2>/dev/null || true
   systemctl restart --no-block "$SERVICE"
   if is_ready; then
-    finish_upgrade
-    warn "$RELEASE failed, and $OLD runs again; the files of $RELEASE are kept in $RELEASES/$RELEASE"
+    forget_previous
+    # Its packages are still in the cache, so another attempt is quick.
+    [ "$RELEASE" = "$OLD" ] || rm -rf "${RELEASES:?}/$RELEASE"
+    warn "$RELEASE was taken back and its files were removed; $OLD runs again"
   else
     warn "$RELEASE failed, and $OLD does not start either; see the log: journalctl -u appliance"
   fi
+}
+
+# Further cameras (appliance@NAME) follow to the new release, because the old one is removed at the next upgrade.
+restart_instances() {
+  local instances
+  [ -e "$UPGRADING" ] || [ -n "$DRY_RUN" ] || return 0
+  instances=$(systemctl list-units --no-legend --plain --state=active 'appliance@*' | awk '{print $1}' | tr '\n' ' ')
+  # shellcheck disable=SC2086 # unit names
+  [ -z "$instances" ] || step "restart ${instances% }" systemctl restart --no-block $instances
 }
 
 show_check() {
@@ -154,7 +202,7 @@ show_check() {
   "$CURRENT/bin/appliance" check 2>&1 | sed 's/^/   /' || true
 }
 
-# Remove all releases except the current one and the newest other complete one.
+# Remove all releases except the current one and the one before it, or else the newest other one that was proven.
 prune_releases() {
   local keep name names
   [ -d "$RELEASES" ] || return 0
@@ -165,7 +213,7 @@ prune_releases() {
   while read -r name; do
     [ -n "$name" ] || continue
     case " $keep " in *" $name "*) continue ;; esac
-    if [ -e "$RELEASES/$name/.complete" ] && [ "$(wc -w <<<"$keep")" -lt 2 ]; then
+    if [ -e "$RELEASES/$name/.proven" ] && [ "$(wc -w <<<"$keep")" -lt 2 ]; then
       keep="$keep $name"
     else
       step "remove the old release $name" rm -rf "${RELEASES:?}/$name"

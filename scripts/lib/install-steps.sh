@@ -6,10 +6,15 @@
 PREFIX=/opt/appliance
 RELEASES=$PREFIX/releases
 CURRENT=$PREFIX/current
+# Kept between upgrades, because most upgrades change no package. It is in no release, and uninstalling removes it.
+CACHE=$PREFIX/wheels
+# The extras of this device (install.sh --with), one per line, kept for the next upgrade.
+EXTRAS=$PREFIX/extras
 COMMAND=/usr/local/bin/appliance
 ETC=/etc/appliance
 STATE=/var/lib/appliance
 UNIT=/etc/systemd/system/appliance.service
+TEMPLATE=/etc/systemd/system/appliance@.service
 SERVICE=appliance.service
 DRY_RUN=''
 CHANGED=''
@@ -33,6 +38,29 @@ step() {
   echo "-> $description"
   CHANGED=yes
   "$@"
+}
+
+# size_mb FOLDER: print how many MB the files in a folder have.
+size_mb() { du -sm "$1" 2>/dev/null | cut -f1 || true; }
+
+# watch FOLDER COMMAND...: run the command; print its time and the growth of the folder, on a terminal while it runs.
+watch() {
+  local folder=$1 began=$SECONDS before pid='' status=0
+  shift
+  before=$(size_mb "$folder")
+  if [ -t 1 ]; then
+    # Background processes of a script ignore Ctrl-C, so this one looks whether the script is still there.
+    while sleep 1 && kill -0 $$ 2>/dev/null; do printf '\r   %s s, %s MB \033[K' $((SECONDS - began)) $(($(size_mb "$folder") - ${before:-0})); done &
+    pid=$!
+  fi
+  "$@" || status=$?
+  if [ -n "$pid" ]; then
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    printf '\r\033[K'
+  fi
+  [ "$status" != 0 ] || note "$(($(size_mb "$folder") - ${before:-0})) MB in $((SECONDS - began)) s"
+  return "$status"
 }
 
 # is_same FILE FILE: return whether both exist and have the same contents.
