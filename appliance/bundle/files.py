@@ -11,6 +11,7 @@ from appliance.bundle.graph_check import is_edge_tpu_model
 from appliance.bundle.manifest import MAX_BYTES, Manifest, load_json, parse_manifest
 from appliance.bundle.tflite_metadata import read_facts
 from appliance.errors import BundleError, describe_os_error
+from appliance.system.regular_files import read_regular_file
 
 MAX_MODEL_BYTES = MAX_UNPACKED_BYTES
 MANIFEST_NAME = "manifest.json"
@@ -103,7 +104,7 @@ def read_file(file: Path, limit_bytes: int) -> bytes:
             raise BundleError(
                 f"{file} has {file.stat().st_size >> 20} MiB, more than the limit of {limit_bytes >> 20} MiB"
             )
-        return file.read_bytes()
+        return read_regular_file(file, limit_bytes)
     except OSError as error:
         raise BundleError(f"{file} cannot be read: {describe_os_error(error)}") from error
 

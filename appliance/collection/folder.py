@@ -19,6 +19,7 @@ import numpy as np
 from appliance.errors import PictureError
 from appliance.imaging.files import read_picture
 from appliance.system.atomic_files import write_atomically
+from appliance.system.regular_files import is_foreign
 from appliance.system.timestamps import to_rfc3339
 
 # Space left free for other uses of the disk, because pictures must not prevent events from being stored.
@@ -104,7 +105,7 @@ class CollectedFolder:
             pairs = []
             if self.path.is_dir():
                 for picture in self.path.glob("*.jpg"):
-                    if _STEM.fullmatch(picture.stem):
+                    if _STEM.fullmatch(picture.stem) and not is_foreign(picture):
                         size_bytes = _file_size(picture) + _file_size(picture.with_suffix(".json"))
                         pairs.append((picture.stem, size_bytes))
             self._pairs = deque(sorted(pairs))

@@ -83,6 +83,6 @@ def _decode(data: Any) -> Overrides:
     if not isinstance(running, bool):
         raise ValueError("running must be true or false")
     for value in (threshold, bundle_threshold):
-        if value is not None and not 0 <= value <= 1:
+        if isinstance(value, bool) or (value is not None and not 0 <= value <= 1):
             raise ValueError(f"a threshold must be from 0 to 1, not {value}")
     return Overrides(threshold, running, bundle_threshold)

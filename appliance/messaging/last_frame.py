@@ -9,17 +9,22 @@ The file has two slots that are written in turn, each with a checksum and a writ
 detected and the previous one is used. One write takes a few microseconds, even if the disk is slow.
 """
 
+import errno
 import json
 import logging
+import math
 import os
 import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.errors import describe_os_error
 from appliance.labeling.tracker import EventProgress
+from appliance.system.json_text import parse_json
+from appliance.system.regular_files import is_foreign
 
 log = logging.getLogger("appliance")
 
@@ -30,6 +35,8 @@ _MAGIC_PEAKS = b"LFR1"
 # the body, which is JSON {event id: [peak score, seconds since the start, whether the wall clock was set]}.
 _CHECKSUM, _HEADER = struct.Struct("<4sI"), struct.Struct("<QdI")
 _SLOT_BYTES = 65536
+_MAX_TIME_S = 253_402_300_800.0  # the end of the year 9999, after which times have no RFC 3339 form
+_MAX_COUNT = 2**63
 _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
 
 
@@ -58,6 +65,8 @@ class LastFrame:
         self._file: int | None = None
         self.before: FrameRecord | None = None
         try:
+            if is_foreign(path):
+                raise OSError(errno.EINVAL, "not a regular file")
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             self.before = self._read(self._file)
         except OSError as error:
@@ -120,9 +129,19 @@ def _parse_slot(slot: bytes) -> tuple[int, FrameRecord] | None:
     if magic not in (_MAGIC, _MAGIC_PEAKS) or zlib.crc32(covered) != checksum:
         return None
     try:
-        values = json.loads(covered[_HEADER.size :])
+        values = parse_json(covered[_HEADER.size :])
+        if not (count < _MAX_COUNT and math.isfinite(time_s) and 0 <= time_s < _MAX_TIME_S):
+            raise ValueError("the count or the time is out of range")
         if magic == _MAGIC_PEAKS:
-            return count, FrameRecord(time_s, {key: EventProgress(peak) for key, peak in values.items()})
-        return count, FrameRecord(time_s, {key: EventProgress(*value) for key, value in values.items()})
-    except (ValueError, TypeError, AttributeError, RecursionError):
+            values = {key: [peak] for key, peak in values.items()}
+        return count, FrameRecord(time_s, {key: _decode_progress(value) for key, value in values.items()})
+    except (ValueError, TypeError, AttributeError):
         return None  # written by a program with another layout
+
+
+def _decode_progress(value: Any) -> EventProgress:
+    progress = EventProgress(*value)
+    for number in (progress.peak_score, progress.duration_s):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise TypeError("a number has the wrong type")
+    return progress

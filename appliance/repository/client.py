@@ -11,7 +11,6 @@ this last check, old metadata would look fresh if the clock were set back.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.atomic_files import sync_folder
+from appliance.system.json_text import parse_json
+from appliance.system.regular_files import read_regular_file
 
 Fetch = Callable[[str, int], bytes]
 """Fetches a small file, given its URL and the maximum size in bytes. Raises HttpStatusError, SourceError."""
@@ -157,7 +158,7 @@ class TrustedRepository:
 
     def list_targets(self) -> list[str]:
         """Return the names of all targets that the repository itself signs; requires a successful `refresh`."""
-        content = (self._folder / "targets.json").read_bytes()
+        content = read_regular_file(self._folder / "targets.json")
         return sorted(Metadata[Targets].from_bytes(content).signed.targets)
 
     def read_target(self, target: RepositoryTarget, max_bytes: int) -> bytes:
@@ -172,7 +173,7 @@ class TrustedRepository:
         kept = self._folder / "small" / quote(target.path, safe="")
         with contextlib.suppress(OSError, SourceError):
             target.verify(kept)
-            return kept.read_bytes()
+            return read_regular_file(kept)
         try:
             content = self._fetch(target.url, target.size_bytes)
         except HttpStatusError as error:
@@ -204,7 +205,7 @@ class TrustedRepository:
 
     def _read_timestamp(self) -> bytes | None:
         with contextlib.suppress(OSError):
-            return (self._folder / "timestamp.json").read_bytes()
+            return read_regular_file(self._folder / "timestamp.json")
         return None
 
     def _check_clock(self, timestamp: bytes | None) -> None:
@@ -281,7 +282,7 @@ def _describe_fault(error: Exception) -> str:
 def _parse_signing_time(timestamp: bytes | None) -> datetime | None:
     """Return the time at which trusted timestamp metadata was signed, or None if the metadata lacks it."""
     try:
-        signed_at = json.loads(timestamp or b"")["signed"][SIGNED_AT]
+        signed_at = parse_json(timestamp or b"")["signed"][SIGNED_AT]
         return datetime.fromisoformat(signed_at).astimezone(UTC)
     except (ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -13,11 +13,13 @@ from pathlib import Path
 from appliance.errors import StatePathError, describe_os_error
 from appliance.system.atomic_files import write_durably
 from appliance.system.paths import ensure_state_dir
+from appliance.system.regular_files import read_regular_file
 
 SERIAL_FILES = ("proc/device-tree/serial-number", "sys/firmware/devicetree/base/serial-number")
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 BOOT_ID_FILE = "proc/sys/kernel/random/boot_id"
 FILE_NAME = "device-id"
+_MAX_NUMBER_BYTES = 4096
 
 # Used if the kernel provides no boot id: it is new in each process, so no data from an earlier boot is trusted.
 _PROCESS_ID = uuid.uuid4().hex
@@ -71,7 +73,7 @@ def _derive_id(number: str) -> str:
 def _read_number(file: Path) -> str | None:
     """Return the content of a one-line file, or None if it is missing, all zeros, or not set yet."""
     try:
-        text = file.read_text(encoding="ascii", errors="replace").strip("\x00 \r\n\t")
+        text = read_regular_file(file, _MAX_NUMBER_BYTES).decode("ascii", "replace").strip("\x00 \r\n\t")
     except OSError:
         return None
     return text if text.strip("0-") and text != "uninitialized" else None

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from appliance.system.device_id import boot_id
+from appliance.system.json_text import parse_json
+from appliance.system.regular_files import read_regular_file
 from appliance.system.urls import redact
 from appliance.transport.responses import Validators
+
+_MAX_FACTS_BYTES = 64 * 1024
 
 
 class PartFile:
@@ -86,7 +90,13 @@ class PartFile:
 
     def _read_facts(self) -> Mapping[str, Any]:
         try:
-            facts = json.loads(self._facts_path.read_bytes())
+            facts = parse_json(read_regular_file(self._facts_path, _MAX_FACTS_BYTES))
         except (OSError, ValueError):
             return {}
-        return facts if isinstance(facts, dict) else {}
+        is_sound = isinstance(facts, dict) and all(value is None or _is_header(value) for value in facts.values())
+        return facts if is_sound else {}
+
+
+def _is_header(value: object) -> bool:
+    """Return whether a value can be sent in the header of a request."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()

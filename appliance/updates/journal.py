@@ -12,6 +12,7 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from appliance.errors import describe_os_error
@@ -107,6 +108,19 @@ _KEYS = {
 }
 
 
+_OPTIONAL_TEXT = (str, NoneType)
+_TYPES: "Mapping[str, type | tuple[type, ...]]" = {
+    "hash": str,
+    "version": _OPTIONAL_TEXT,
+    "sha256": _OPTIONAL_TEXT,
+    "reason": _OPTIONAL_TEXT,
+    "requested": bool,
+    "tries": int,
+    "boot": str,
+    "old_p95_ms": (int, float, NoneType),
+}
+
+
 def _encode(entry: JournalEntry | None) -> dict[str, Any]:
     return {"format": FORMAT, "entry": entry and {key: getattr(entry, field) for field, key in _KEYS.items()}}
 
@@ -116,7 +130,11 @@ def _decode(content: Any) -> JournalEntry | None:
         return None
     values: Mapping[str, Any] = content["entry"]
     fields = {field: values[key] for field, key in _KEYS.items() if key in values}
-    entry = JournalEntry(**fields | {"step": UpdateState(values["step"])})
-    if not isinstance(entry.hash, str) or not isinstance(entry.tries, int):
-        raise TypeError("a value has the wrong type")
-    return entry
+    for field, value in fields.items():
+        if field != "step" and not _has_type(value, _TYPES[field]):
+            raise TypeError(f"{_KEYS[field]} has the wrong type")
+    return JournalEntry(**fields | {"step": UpdateState(values["step"])})
+
+
+def _has_type(value: object, expected: "type | tuple[type, ...]") -> bool:
+    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))

@@ -66,8 +66,8 @@ def decode_identity(values: Any) -> Identity:
     """
     texts = [values[key] for key in ("project_id", "app_id", "fid", "refresh_token", "token")]
     numbers = [values[key] for key in ("made_s", "lasts_s")]
-    if not all(isinstance(text, str) and text for text in texts):
+    if not all(isinstance(text, str) and text.isascii() and text.isprintable() and text for text in texts):
         raise TypeError("a string is missing or has the wrong type")
-    if not all(isinstance(number, int | float) for number in numbers):
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
         raise TypeError("a time has the wrong type")
     return Identity(*texts, *numbers)

@@ -254,6 +254,8 @@ def _decode_config(values: Any) -> Config:
         raise TypeError("a value has the wrong type")
     if not all(isinstance(value, str) for value in entries.values()):
         raise TypeError("a parameter is not a string")
+    if texts["etag"] and not (texts["etag"].isascii() and texts["etag"].isprintable()):
+        raise ValueError("the ETag cannot be sent in a header")
     return Config(entries=entries, fetched_s=fetched_s, **texts)
 
 

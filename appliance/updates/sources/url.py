@@ -219,7 +219,7 @@ class UrlSource:
 
     def _fetch_one(self, part: "_Part", max_bytes: int, progress: Progress) -> None:
         note = part.target.with_name(part.target.name + ".whole")
-        if part.target.is_file() and note.is_file() and note.read_text(encoding="utf-8") == part.token:
+        if part.target.is_file() and note.is_file() and note.read_bytes() == part.token.encode():
             return  # an earlier attempt downloaded it
         spec = DownloadSpec(
             max_bytes,

@@ -15,6 +15,7 @@ of the same bundle.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -28,7 +29,9 @@ from appliance.bundle.bundle import Bundle, read_stored_bundle, write_bundle
 from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, StoreError, describe_os_error
 from appliance.system.atomic_files import rename_durably, sync_folder, sync_tree, write_durably
+from appliance.system.foreign_text import clean_text
 from appliance.system.owner import act_as_caller, act_as_owner
+from appliance.system.regular_files import is_foreign, read_regular_file
 from appliance.updates.store.state import StateFileError, StoreState, decode_state, encode_state
 
 STATE_NAME = "state.json"
@@ -37,6 +40,7 @@ LOCK_NAME = ".lock"
 _NEW_PREFIX = ".new-"
 _OWN_NAME = re.compile(r"[0-9a-f]{64}|\.new-.*")
 _LOCK_POLL_S = 0.02
+_MAX_REASON = 200
 
 
 class ModelFolder:
@@ -76,18 +80,17 @@ class ModelFolder:
         file = self.path / STATE_NAME
         try:
             with act_as_owner(self.path.parent):
-                return decode_state(file.read_bytes()), None
+                return decode_state(read_regular_file(file)), None
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
+            if is_foreign(file) or not self.path.is_dir() or error.errno == errno.EFBIG:
+                return StoreState(), self._describe_damage(file, describe_os_error(error))
             raise StoreError(
                 f"{file} cannot be read: {describe_os_error(error)}; run the command as root or as the file's owner"
             ) from error
         except StateFileError as error:
-            return StoreState(), (
-                f"the store's state file {file} is damaged ({error}); "
-                "the bundled model is used until another model is delivered"
-            )
+            return StoreState(), self._describe_damage(file, clean_text(str(error), _MAX_REASON))
 
     def write_state(self, state: StoreState) -> None:
         """Replace the state file; the caller holds the lock."""
@@ -95,7 +98,9 @@ class ModelFolder:
 
     def set_state_aside(self) -> Path:
         """Rename a damaged state file and return its new path; the caller holds the lock."""
-        aside = self.path / DAMAGED_NAME
+        aside, count = self.path / DAMAGED_NAME, 1
+        while aside.is_dir():  # a folder was in the file's place before, and nothing can be renamed over it
+            aside, count = self.path / f"{DAMAGED_NAME}-{count}", count + 1
         rename_durably(self.path / STATE_NAME, aside)
         return aside
 
@@ -155,10 +160,17 @@ class ModelFolder:
             if _OWN_NAME.fullmatch(path.name) and path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
 
+    @staticmethod
+    def _describe_damage(file: Path, why: str) -> str:
+        return (
+            f"the store's state file {file} is damaged ({why}); "
+            "the bundled model is used until another model is delivered"
+        )
+
     @contextlib.contextmanager
     def _hold_lock(self) -> Iterator[None]:
         path = self.path / LOCK_NAME
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o660)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o660)
         try:
             deadline_s = time.monotonic() + self._lock_wait_s
             while True:

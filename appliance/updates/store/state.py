@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from appliance.bundle.bundle import Bundle
+from appliance.system.json_text import parse_json
 
 FORMAT = 1
 
@@ -184,8 +185,8 @@ def decode_state(content: bytes) -> StoreState:
         StateFileError: The content is invalid.
     """
     try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(content)
+    except ValueError as error:
         raise StateFileError(f"it is not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise StateFileError("its format is unknown")

@@ -5,6 +5,7 @@ import os
 import stat
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_damaged_state_is_empty_and_kept_when_set_aside(folder):
 
 
 def test_state_that_cannot_be_read_is_an_error(folder):
-    (folder.path / "state.json").mkdir()  # instead of a file, because root can read every file
+    (folder.path / "state.json").symlink_to("/proc/self/mem")  # an I/O error, because root can read every file
     with pytest.raises(StoreError, match=r"state\.json"):
         folder.read_state()
 
@@ -266,3 +267,38 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(open_folder, bundle
         folder.write_state(STATE)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (open_folder / "state").rglob("*")}
     assert owners == {(65534, 12345)}
+
+
+def put_fifo(path):
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        Path.mkdir,
+        put_fifo,
+        lambda path: path.symlink_to(path),
+        lambda path: path.write_bytes(b"[" * 3000 + b"]" * 3000),
+        lambda path: path.write_bytes(b'{"format": 1, "refused": [{"hash": "\\ud800"}]}'),
+        lambda path: path.write_bytes(b'{"format": 1, "probation": 7}'),
+    ],
+    ids=["folder", "fifo", "loop", "nested", "surrogate", "wrong type"],
+)
+def test_anything_in_the_state_files_place_is_damage(folder, put):
+    put(folder.path / "state.json")
+    for _ in range(2):
+        state, damage = folder.read_state()
+        assert state == StoreState() and "is damaged" in damage
+        with folder.lock():
+            assert os.path.lexists(folder.set_state_aside())
+            folder.write_state(StoreState(failed_starts=1))
+        assert folder.read_state() == (StoreState(failed_starts=1), None)
+        (folder.path / "state.json").unlink()
+        put(folder.path / "state.json")
+
+
+def test_file_in_the_folders_place_is_damage(tmp_path):
+    (tmp_path / "models").write_text("")
+    state, damage = ModelFolder(tmp_path / "models", 1.0).read_state()
+    assert state == StoreState() and "is damaged" in damage
