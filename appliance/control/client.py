@@ -5,8 +5,8 @@ run as root on a terminal.
 """
 
 import contextlib
-import grp
 import json
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
 from appliance.errors import ControlError, DaemonAbsentError, describe_os_error
 from appliance.system.foreign_text import clean_text
+from appliance.system.paths import suggest_access
 
 # Longer than any sentence or path in an answer.
 MAX_TEXT = 4096
@@ -62,9 +63,7 @@ def _connect(connection: socket.socket, path: Path) -> None:
             f"no daemon is running (nothing listens on {path}); start it with: systemctl start appliance"
         ) from error
     except PermissionError as error:
-        raise ControlError(
-            f"this account may not contact the daemon; run the command {_describe_permitted_accounts(path)}"
-        ) from error
+        raise ControlError(f"this account may not contact the daemon; {suggest_access(_find_closed(path))}") from error
     except (TimeoutError, BlockingIOError) as error:
         raise ControlError(f"the daemon is not accepting commands at {path}; try again, or see its log") from error
     except OSError as error:
@@ -104,9 +103,6 @@ def _clean_value(value: Any) -> Any:
     return value
 
 
-def _describe_permitted_accounts(path: Path) -> str:
-    try:
-        group = grp.getgrgid(path.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return "as root"
-    return f"as root or as a member of the group {group}"
+def _find_closed(path: Path) -> Path:
+    """Return what keeps this account from a socket: the socket itself, or its folder if that is closed too."""
+    return path if os.access(path.parent, os.X_OK, effective_ids=True) else path.parent

@@ -11,12 +11,12 @@ import appliance
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.daemon.process_deaths import ProcessDeaths
-from appliance.errors import ApplianceError, ModelError, SettingsError, StatePathError, StoreError
+from appliance.errors import ApplianceError, ModelError, SettingsError, StoreError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
-from appliance.system.paths import ensure_state_dir
+from appliance.system.paths import find_state_dir
 from appliance.updates.store.state import InstalledModel, ModelChoice, RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import display_name
@@ -29,16 +29,14 @@ OWNER_ROLLBACK = "the owner went back to the previous model"
 
 
 def read_device_bundle() -> Bundle:
-    """Return the bundle that this device runs; the bundled model if the store cannot be read.
+    """Return the bundle that this device runs; the bundled model if no other one is installed.
 
     Raises:
-        BundleError: The bundled model cannot be read either.
+        StatePathError: This account may not read the state folder.
+        StoreError: The store cannot be read.
+        BundleError: The bundled model cannot be read.
     """
-    try:
-        return Store(ensure_state_dir(), BUNDLED).load_current().bundle
-    except (StatePathError, StoreError) as error:
-        log.debug("using the bundled model: %s", error)
-        return read_bundle(BUNDLED)
+    return Store(find_state_dir(), BUNDLED).load_current().bundle
 
 
 def record_clean_exit(state: Path) -> None:

@@ -4,11 +4,15 @@ Each state folder has its own control socket, so a daemon that is started for a 
 interferes with the installed service. systemd's variables take precedence over the default folders, so the unit alone
 decides where the service writes. Files that a command writes as root are given to the folder's owner, so that the
 daemon can still change them.
+
+On a device with an installed service, every account's commands use the service's folders; an account without access to
+them gets an error. A private folder is used only where no service is installed.
 """
 
+import grp
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from appliance.errors import StatePathError, describe_os_error
@@ -18,22 +22,73 @@ log = logging.getLogger("appliance")
 
 SYSTEM_STATE = Path("/var/lib/appliance")
 SYSTEM_RUNTIME = Path("/run/appliance")
+# Where systemd looks for units (systemd.unit(5)); scripts/install.sh uses the first.
+UNITS = tuple(
+    Path(folder, "appliance.service")
+    for folder in ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+)
 SOCKET_NAME = "control.sock"
 STATE_MODE = 0o750  # closed to other accounts, because the state includes pictures from the camera
 RUNTIME_MODE = 0o750
 
 
-def ensure_state_dir(environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE) -> Path:
-    """Return the state folder, which outlives a run; create it if it is missing.
+def is_service_installed(units: Iterable[Path] = UNITS) -> bool:
+    """Return whether this device has an installed service, which commands then refer to."""
+    return any(unit.exists() for unit in units)
+
+
+def ensure_state_dir(
+    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, units: Iterable[Path] = UNITS
+) -> Path:
+    """Return the state folder, which outlives a run, for writing; create it if it is missing.
 
     Args:
         environ: May contain APPLIANCE_STATE_DIR, STATE_DIRECTORY, XDG_STATE_HOME and HOME.
         system: The state folder of an installed appliance.
+        units: The unit files of an installed service.
 
     Raises:
         StatePathError: The folder cannot be created or written to.
     """
-    return _ensure_dir(_find_state_dir(environ, system), STATE_MODE, "APPLIANCE_STATE_DIR")
+    return _ensure_dir(_find_state_dir(environ, system, units), STATE_MODE, "APPLIANCE_STATE_DIR")
+
+
+def find_state_dir(
+    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, units: Iterable[Path] = UNITS
+) -> Path:
+    """Return the state folder for reading; it may be missing, and nothing is created.
+
+    Args:
+        environ: As in ensure_state_dir.
+        system: As in ensure_state_dir.
+        units: As in ensure_state_dir.
+
+    Raises:
+        StatePathError: This account may not read the folder.
+    """
+    folder = _find_state_dir(environ, system, units)
+    try:
+        folder.stat()
+        is_readable = os.access(folder, os.R_OK | os.X_OK)
+    except (FileNotFoundError, NotADirectoryError):
+        return folder
+    except OSError:
+        is_readable = False
+    if not is_readable:
+        raise StatePathError(f"{folder} cannot be read by this account; {suggest_access(folder)}")
+    return folder
+
+
+def suggest_access(path: Path) -> str:
+    """Return the remedy for an account that may not read a file or folder of the service."""
+    remedy = "run the command with sudo"
+    try:
+        group = grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return remedy
+    if group == "root":
+        return remedy
+    return f"{remedy}, or join its group with: sudo usermod -aG {group} $USER, and log in again"
 
 
 def ensure_runtime_dir(
@@ -52,29 +107,32 @@ def ensure_runtime_dir(
     Raises:
         StatePathError: The folder cannot be created or written to.
     """
-    return _ensure_dir(_find_runtime_dir(environ, system, runtime), RUNTIME_MODE, "RUNTIME_DIRECTORY")
+    return _ensure_dir(_find_runtime_dir(environ, system, runtime, UNITS), RUNTIME_MODE, "RUNTIME_DIRECTORY")
 
 
 def find_control_socket(
-    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, runtime: Path = SYSTEM_RUNTIME
+    environ: Mapping[str, str] = os.environ,
+    system: Path = SYSTEM_STATE,
+    runtime: Path = SYSTEM_RUNTIME,
+    units: Iterable[Path] = UNITS,
 ) -> Path:
     """Return the path of the daemon's control socket; nothing is created.
 
     An account may be allowed to talk to the installed service without write access to its folders. So an existing
     socket that this account can open takes precedence, unless the environment specifies a folder.
     """
-    default = _find_runtime_dir(environ, system, runtime) / SOCKET_NAME
+    default = _find_runtime_dir(environ, system, runtime, units) / SOCKET_NAME
     if _read_folder(environ, "APPLIANCE_STATE_DIR") or _read_folder(environ, "RUNTIME_DIRECTORY"):
         return default
     installed = (runtime / SOCKET_NAME, system / "run" / SOCKET_NAME)
     return next((path for path in installed if os.access(path, os.W_OK)), default)
 
 
-def _find_state_dir(environ: Mapping[str, str], system: Path) -> Path:
+def _find_state_dir(environ: Mapping[str, str], system: Path, units: Iterable[Path]) -> Path:
     for variable in ("APPLIANCE_STATE_DIR", "STATE_DIRECTORY"):
         if folder := _read_folder(environ, variable):
             return folder
-    if _is_writable(system):
+    if _is_writable(system) or is_service_installed(units):
         return system
     # The XDG base directory specification requires ignoring a relative path.
     home = Path(environ.get("XDG_STATE_HOME", ""))
@@ -83,11 +141,12 @@ def _find_state_dir(environ: Mapping[str, str], system: Path) -> Path:
     return home / "appliance"
 
 
-def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path) -> Path:
+def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path, units: Iterable[Path]) -> Path:
     if folder := _read_folder(environ, "RUNTIME_DIRECTORY"):
         return folder
-    state = _find_state_dir(environ, system)
-    return runtime if state == system and _is_writable(runtime) else state / "run"
+    state = _find_state_dir(environ, system, units)
+    is_system = state == system and (_is_writable(runtime) or is_service_installed(units))
+    return runtime if is_system else state / "run"
 
 
 def _read_folder(environ: Mapping[str, str], variable: str) -> Path | None:
@@ -108,15 +167,21 @@ def _ensure_dir(folder: Path, mode: int, variable: str) -> Path:
         if not folder.is_dir():
             _make_dir(folder, mode)
     except OSError as error:
+        if isinstance(error, PermissionError):
+            raise StatePathError(_describe_refusal(folder, variable)) from error
         raise StatePathError(
             f"{folder} cannot be created: {describe_os_error(error)}; create it, or set {variable} to another folder"
         ) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise StatePathError(
-            f"{folder} cannot be written to by this account; run the command as its owner or as root, "
-            f"or set {variable} to another folder"
-        )
+        raise StatePathError(_describe_refusal(folder, variable))
     return folder
+
+
+def _describe_refusal(folder: Path, variable: str) -> str:
+    return (
+        f"{folder} cannot be written to by this account; run the command with sudo or as the folder's owner, "
+        f"or set {variable} to another folder"
+    )
 
 
 def _make_dir(folder: Path, mode: int) -> None:

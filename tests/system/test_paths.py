@@ -7,7 +7,7 @@ import pytest
 
 from appliance.errors import StatePathError
 from appliance.system.atomic_files import write_durably
-from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_control_socket
+from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_control_socket, find_state_dir
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
@@ -124,3 +124,51 @@ def test_files_of_root_belong_to_the_folders_owner(open_folder):
     write_durably(made / "file", b"x")
     for path in (made, made / "file"):
         assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, 12345), path
+
+
+@pytest.fixture
+def installed(open_folder):
+    """Return the arguments for a device with an installed service that no other account may read."""
+    system, runtime, unit = open_folder / "lib", open_folder / "run", open_folder / "appliance.service"
+    for folder in (system, runtime):
+        folder.mkdir()
+        folder.chmod(0o750)
+        os.chown(folder, 0, 12)
+    unit.touch()
+    return {"system": system, "units": [unit]}
+
+
+@needs_root
+def test_account_without_access_to_the_installed_service_is_refused(installed, open_folder):
+    home = {"HOME": str(open_folder / "home")}
+    for find in (find_state_dir, ensure_state_dir):
+        error = as_nobody(lambda find=find: find(home, **installed))
+        assert isinstance(error, StatePathError)
+        assert str(open_folder / "lib") in str(error) and "sudo" in str(error)
+    assert "sudo usermod -aG man $USER" in str(as_nobody(lambda: find_state_dir(home, **installed)))
+    assert not (open_folder / "home").exists(), "nothing falls back to a private folder"
+    socket = as_nobody(lambda: find_control_socket(home, runtime=open_folder / "run", **installed))
+    assert socket == open_folder / "run/control.sock"
+
+
+@needs_root
+def test_members_of_the_group_may_read_and_not_write(installed, open_folder):
+    os.chown(open_folder / "lib", 0, NOBODY)
+    assert as_nobody(lambda: find_state_dir({}, **installed)) == open_folder / "lib"
+    error = as_nobody(lambda: ensure_state_dir({}, **installed))
+    assert "sudo" in str(error) and "usermod" not in str(error)
+
+
+def test_service_that_never_ran_has_no_state_yet(tmp_path):
+    (tmp_path / "appliance.service").touch()
+    units = [tmp_path / "appliance.service"]
+    assert find_state_dir({"HOME": "/x"}, tmp_path / "no/lib", units) == tmp_path / "no/lib"
+    socket = find_control_socket({"HOME": "/x"}, tmp_path / "no/lib", tmp_path / "no/run", units)
+    assert socket == tmp_path / "no/run/control.sock"
+
+
+def test_state_for_reading_creates_nothing(tmp_path):
+    environ = {"APPLIANCE_STATE_DIR": str(tmp_path / "state")}
+    assert find_state_dir(environ) == tmp_path / "state"
+    assert not (tmp_path / "state").exists()
+    assert find_state_dir({"APPLIANCE_STATE_DIR": str(tmp_path)}) == tmp_path
