@@ -7,6 +7,15 @@ from typing import Any, Self
 
 from appliance.system.timestamps import parse_rfc3339, to_rfc3339
 
+UPDATE_IDLE = "idle"
+"""What the sensor of the update state shows when no update is offered or in progress."""
+
+UPDATE_STATES = (
+    "available", "downloading", "verifying", "probing", "swapped", "probation", "committed", "rolled_back", "refused",
+    "failed", "waiting", "passed_over",
+)  # fmt: skip
+"""The states that the release_summary of T/model may begin with: those of T/update, and `passed_over`."""
+
 
 class LabelingState(StrEnum):
     """The values of `labeling` in T/stats."""

@@ -136,6 +136,10 @@ class MqttPublisher:
         """Send a transient message; drop it if there is no connection."""
         self._send(Outgoing(topic, _to_bytes(payload), qos))
 
+    def is_pending(self, topic: str) -> bool:
+        """Return whether the broker does not have the retained value of a topic yet."""
+        return not self.connected or bool(self._actions) or self._delivery.is_unacknowledged(topic)
+
     def answer(self, message: Received, response: Mapping[str, Any]) -> None:
         """Publish the response to a message (MQTT 5) if its response topic is below T/response/; drop it otherwise."""
         topic = message.response_topic

@@ -8,20 +8,22 @@ while there is no connection. A lock, held for a few microseconds, protects the 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from appliance.bundle.identity import ModelIdentity
-from appliance.errors import ApplianceError
 from appliance.imaging.frame import Frame
 from appliance.labeling.labels import Label
 from appliance.labeling.tracker import Event, EventProgress
 from appliance.messaging.device_payloads import ModelPayload, StatsPayload, UpdatePayload
-from appliance.messaging.home_assistant.announcer import Announcer, Timer, start_timer
-from appliance.messaging.home_assistant.discovery import MAX_WATCHED_LABELS, build_discovery
-from appliance.messaging.home_assistant.published import PublishedTopics, PublishedTopicsFile
+from appliance.messaging.home_assistant.announcement import Announcement
+from appliance.messaging.home_assistant.announcer import Timer, start_timer
+from appliance.messaging.home_assistant.description import describe_device
+from appliance.messaging.label_counts import LabelCounts
+from appliance.messaging.label_topics import LabelTopics, select_watched
 from appliance.messaging.last_frame import LastFrame
 from appliance.messaging.payloads import (
     Availability,
@@ -32,8 +34,8 @@ from appliance.messaging.payloads import (
     encode,
     format_number,
 )
-from appliance.messaging.snapshots import SnapshotRequest, SnapshotRequests
-from appliance.messaging.topics import Topics, make_slugs
+from appliance.messaging.snapshots import SnapshotRequests, send_snapshot
+from appliance.messaging.topics import Topics
 from appliance.settings.schema import Settings
 
 log = logging.getLogger("appliance.mqtt")
@@ -52,6 +54,22 @@ class MessageSink(Protocol):
 
     def send(self, topic: str, payload: str | bytes, qos: int = 0) -> None:
         """Send a message that is dropped while there is no connection."""
+        ...
+
+    def show(
+        self,
+        topic: str,
+        jpeg: bytes,
+        user_properties: Sequence[tuple[str, str]] = (),
+        event_ids: Collection[str] = (),
+        *,
+        requested: bool = False,
+    ) -> None:
+        """Send a retained picture once: before the events that it belongs to if nothing else waits, else last."""
+        ...
+
+    def is_pending(self, topic: str) -> bool:
+        """Return whether the broker does not have the retained value of a topic yet."""
         ...
 
 
@@ -83,24 +101,24 @@ class Reports:
         self._topics = topics
         self._mqtt = settings.mqtt
         self._allow = settings.labeler.allow
-        self._name = settings.device.name or f"Camera {topics.device}"
         self._boot = boot
         self._clock = clock
         self._lock = threading.Lock()
         self._seq = 0
         self._running = True
         self._model: ModelIdentity | None = None
-        self._watched: dict[str, str] = {}
-        self._on: set[str] = set()
+        self._labels = LabelTopics(sink, topics, LabelCounts(state_dir / "today.json", clock))
         self._state: tuple[str | None, frozenset[str], bool] | None = None
+        self._state_payload: bytes | None = None
         self._known = False  # whether there are frames
         self._camera: Availability | None = None
         self._labels_due_s = float("-inf")
         self._snapshots = SnapshotRequests(start_timer)
         self._last_frame = LastFrame(state_dir / "last-frame")
-        self._published_file = PublishedTopicsFile(state_dir / "announced.json")
-        self._published = self._published_file.read()
-        self._announcer = Announcer(self._announce, start_timer) if self._mqtt.discovery else None
+        self._announcement = Announcement(
+            sink, topics, describe_device(settings, topics.device), state_dir, self._repeat_states, start_timer,
+            enabled=self._mqtt.discovery,
+        )  # fmt: skip
 
     # Called by the labeling thread.
 
@@ -115,24 +133,22 @@ class Reports:
             reportable: For each label, whether it can be reported (after allow, deny and the background label).
         """
         with self._lock:
-            watched = self._select_watched(labels, reportable)
-            if model == self._model and watched == self._watched:
+            watched = select_watched(labels, reportable, self._allow)
+            if model == self._model and watched == self._labels.watched:
                 return
-            first, self._model, self._watched = self._model is None, model, watched
-            self._on &= set(labels)
-            topics = {self._topics.label(slug) for slug in watched.values()}
-            for topic in sorted(self._published.topics - topics - {self._topics.discovery}):
+            first, self._model = self._model is None, model
+            self._labels.use_labels(labels, watched)
+            for topic in self._announcement.use_labels(watched, self._labels.list_topics()):
                 self._sink.retain(topic, None)
-            for label in watched:
-                self._retain_switch(label)
+            self._labels.publish()
             if first and not self._mqtt.snapshots:
                 # A picture from when snapshots were enabled must not stay visible on the broker.
                 self._sink.retain(self._topics.snapshot, None, qos=0)
+                self._labels.clear_pictures()
             self._state = None
-            if not self._on:
+            if not self._labels.has_label_on:
                 self._retain_empty_state()
             self._retain_camera(self._camera or Availability.OFFLINE)
-            self._update_announcement(topics)
 
     def allow(self, labels: Sequence[str]) -> None:
         """Give each of these labels its own topic (the setting labeler.allow) from the next `use_model` on."""
@@ -158,17 +174,22 @@ class Reports:
             open_events: The progress of each event that is open after the frame, by event id.
             snapshot: Encodes the frame as JPEG; called only if a snapshot is sent.
         """
+        started = [event for event in events if event.type == "started"]
+        request = self._snapshots.take()
+        jpeg = None
+        if request or (started and self._mqtt.snapshots):
+            # The picture is queued before its events, which state whether it was taken.
+            jpeg = send_snapshot(self._sink, self._topics.snapshot, frame, started, snapshot, request)
         with self._lock:
             self._last_frame.note(frame.time, open_events)
-            self._offer_events(events)
+            self._offer_events(events, has_picture=jpeg is not None)
+            if jpeg:
+                self._labels.publish_picture([event.label for event in started], jpeg)
             if self._running and self._model:
                 self._known = True
                 self._send_labels(self._model, frame, labels, inference_ms)
                 self._retain_state(self._model, frame.time, labels)
                 self._retain_camera(Availability.ONLINE)  # after the state, which is looked at as soon as it is online
-        request = self._snapshots.take()
-        if request or (self._mqtt.snapshots and any(event.type == "started" for event in events)):
-            self._send_snapshot(snapshot, request)
 
     def report_ended(self, events: Sequence[Event]) -> None:
         """Report events that ended for a reason other than a frame: a stop, a swap, or labeling turned off."""
@@ -193,8 +214,7 @@ class Reports:
                 ended = started.end_at_restart(ended_s, progress, self._boot, self._seq)
                 # The age counts from the end of the event, so after a night without power it is delivered as late.
                 self._offer(self._topics.event, ended.as_dict(), ended.ended_s)
-                if started.label in self._watched:
-                    self._retain_switch(started.label)
+                self._labels.publish_switch(started.label)
 
     def report_threshold(self, value: float) -> None:
         """Report the common threshold in use."""
@@ -222,6 +242,8 @@ class Reports:
 
     def report_stats(self, payload: StatsPayload) -> None:
         """Report the statistics of the device."""
+        with self._lock:
+            self._labels.begin_day()
         self._sink.retain(self._topics.stats, encode(payload.as_dict()), qos=0)
 
     def report_model(self, payload: ModelPayload) -> None:
@@ -238,8 +260,8 @@ class Reports:
 
     def handle_homeassistant_status(self, payload: bytes) -> None:
         """Announce the device again if Home Assistant has come online."""
-        if self._announcer and payload == b"online":
-            self._announcer.handle_homeassistant_start()
+        if payload == b"online":
+            self._announcement.handle_homeassistant_start()
 
     def close(self) -> None:
         """Clear T/state and stop reporting; called after labeling has ended."""
@@ -248,47 +270,23 @@ class Reports:
             self._retain_empty_state()
             self._retain_camera(Availability.OFFLINE)
             self._last_frame.close()
-        if self._announcer:
-            self._announcer.stop()
+        self._announcement.stop()
         self._snapshots.close()
 
     # With the lock held.
 
-    def _select_watched(self, labels: Sequence[str], reportable: Iterable[bool]) -> dict[str, str]:
-        names = zip(labels, make_slugs(labels), reportable, strict=True)
-        if self._allow:
-            return {label: slug for label, slug, _ in names if label in self._allow}
-        if len(labels) > MAX_WATCHED_LABELS:
-            return {}
-        return {label: slug for label, slug, counts in names if counts}
-
-    def _update_announcement(self, topics: set[str]) -> None:
-        if self._announcer:
-            topics = topics | {self._topics.discovery}
-            self._announcer.announce_soon()
-        elif self._topics.discovery in self._published.topics:
-            self._sink.retain(self._topics.discovery, None)
-        published = PublishedTopics(frozenset(topics), self._published.components if self._announcer else {})
-        if published != self._published:  # avoid a write that may be slow, because it delays the next frame
-            self._published = published
-            self._published_file.write(published)
-
-    def _offer_events(self, events: Sequence[Event]) -> None:
+    def _offer_events(self, events: Sequence[Event], *, has_picture: bool = False) -> None:
         for event in events:
             if self._model:
                 self._seq += 1
                 payload = EventPayload.from_event(event, self._model, self._topics.device, self._boot, self._seq)
+                if event.type == "started" and (has_picture or self._mqtt.snapshots):
+                    payload = replace(payload, snapshot=has_picture)
                 self._offer(self._topics.event, payload.as_dict())
-            (self._on.add if event.type == "started" else self._on.discard)(event.label)
-            if event.label in self._watched:
-                self._retain_switch(event.label)
+            self._labels.record(event)
 
     def _offer(self, topic: str, payload: dict[str, Any], time_s: float | None = None) -> None:
         self._sink.offer({"topic": topic, "time": self._clock() if time_s is None else time_s, "payload": payload})
-
-    def _retain_switch(self, label: str) -> None:
-        state = SwitchState.ON if label in self._on else SwitchState.OFF
-        self._sink.retain(self._topics.label(self._watched[label]), state)
 
     def _send_labels(self, model: ModelIdentity, frame: Frame, labels: Sequence[Label], inference_ms: float) -> None:
         if not self._mqtt.labels_per_s or frame.monotonic_s < self._labels_due_s:
@@ -306,7 +304,8 @@ class Reports:
         if state != self._state:
             self._state = state
             payload = StatePayload.from_result(time_s, model, labels, known=self._known)
-            self._sink.retain(self._topics.state, encode(payload.as_dict()))
+            self._state_payload = encode(payload.as_dict())
+            self._sink.retain(self._topics.state, self._state_payload)
 
     def _retain_camera(self, camera: Availability) -> None:
         if camera != self._camera:
@@ -319,21 +318,8 @@ class Reports:
 
     # Without the lock.
 
-    def _send_snapshot(self, snapshot: Callable[[], bytes], request: SnapshotRequest | None) -> None:
-        failure = None
-        try:
-            self._sink.retain(self._topics.snapshot, snapshot(), qos=0)
-        except ApplianceError as error:
-            failure = error
-            log.warning("no snapshot was sent: %s", error)
-        if request:
-            request.finish(failure)
-
-    def _announce(self) -> None:
+    def _repeat_states(self) -> None:
         with self._lock:
-            message = build_discovery(self._topics, self._name, dict(self._watched), self._published.components)
-            components = {key: component["platform"] for key, component in message["components"].items()}
-            # Removed components stay in the message until this process ends, in case Home Assistant missed one message.
-            self._published = PublishedTopics(self._published.topics, components)
-            self._published_file.write(self._published)
-            self._sink.retain(self._topics.discovery, encode(message))
+            if self._model and self._state_payload:
+                self._sink.retain(self._topics.state, self._state_payload)
+                self._labels.publish()

@@ -101,6 +101,18 @@ class Topics:
         """Return the topic of a label's SwitchState: `ON` between the label's start and end."""
         return f"{self.root}/label/{slug}"
 
+    def today(self, slug: str) -> str:
+        """Return the topic of how often a label started today, a number."""
+        return f"{self.root}/today/{slug}"
+
+    def last_seen(self, slug: str) -> str:
+        """Return the topic of when a label was last present, RFC 3339."""
+        return f"{self.root}/last_seen/{slug}"
+
+    def picture(self, slug: str) -> str:
+        """Return the topic of the last picture of a label: the JPEG of the frame that started its last event."""
+        return f"{self.root}/picture/{slug}"
+
     @property
     def threshold_set(self) -> str:
         """Command: 0–1 or `default`."""
@@ -110,6 +122,16 @@ class Topics:
     def running_set(self) -> str:
         """Command: `ON` or `OFF`."""
         return f"{self.running}/set"
+
+    @property
+    def snapshots_set(self) -> str:
+        """Command: `ON` or `OFF`."""
+        return f"{self.snapshots}/set"
+
+    @property
+    def collect_set(self) -> str:
+        """Command: `ON` or `OFF`."""
+        return f"{self.collect}/set"
 
     @property
     def model_check(self) -> str:

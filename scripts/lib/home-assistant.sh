@@ -3,13 +3,15 @@
 # (scripts/lib/debian-root.sh), because Home Assistant needs Python 3.13, with a virtual environment in /opt of it:
 #   scripts/lib/home-assistant.sh
 #   scripts/lib/home-assistant.sh --is-made      only reports, by its exit status, whether it is installed
-# It takes about 900 MB and 5 minutes. It is installed again when VERSION below changes.
+# It takes about 1.7 GB and 5 minutes. It is installed again when the packages below change.
 set -euo pipefail
 VERSION='2026.2.*'
+# What the integrations frontend, MQTT, camera and stream need, in the versions that it constrains.
+PACKAGES='home-assistant-frontend PyTurboJPEG av numpy paho-mqtt ha-ffmpeg'
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/camera-appliance
 root=$cache/home-assistant
 
-[ "$(cat "$root/.complete" 2>/dev/null)" != "$VERSION" ] || exit 0
+[ "$(cat "$root/.complete" 2>/dev/null)" != "$VERSION $PACKAGES" ] || exit 0
 [ "${1:-}" != --is-made ] || exit 1
 [ -e "$cache/debian-trixie/.complete" ] || { echo "home-assistant: there is no $cache/debian-trixie" >&2; exit 1; }
 rm -rf "$root"
@@ -27,7 +29,6 @@ run apt-get -o APT::Sandbox::User=root update -qq
 run apt-get install -y -qq --no-install-recommends gcc g++ python3-dev libturbojpeg0 >/dev/null 2>&1
 run python3 -m venv /opt/home-assistant
 run /opt/home-assistant/bin/pip install -q "homeassistant==$VERSION"
-# What its integrations MQTT, camera and stream need, in the versions that it constrains.
-run sh -c '/opt/home-assistant/bin/pip install -q PyTurboJPEG av numpy paho-mqtt ha-ffmpeg \
-  -c /opt/home-assistant/lib/python3*/site-packages/homeassistant/package_constraints.txt'
-echo "$VERSION" >"$root/.complete"
+run sh -c "/opt/home-assistant/bin/pip install -q $PACKAGES \
+  -c /opt/home-assistant/lib/python3*/site-packages/homeassistant/package_constraints.txt"
+echo "$VERSION $PACKAGES" >"$root/.complete"

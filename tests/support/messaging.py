@@ -40,6 +40,7 @@ class MemorySink:
         self.messages: list[tuple[str, Any]] = []
         self.retained: dict[str, Any] = {}
         self.event_times: list[float] = []
+        self.shown: list[tuple[str, dict[str, str], tuple[str, ...]]] = []
 
     def offer(self, event):
         assert set(event) == {"topic", "time", "payload"}
@@ -53,6 +54,13 @@ class MemorySink:
             self.retained.pop(topic, None)
         else:
             self.retained[topic] = payload
+
+    def show(self, topic, jpeg, user_properties=(), event_ids=(), *, requested=False):
+        self.shown.append((topic, dict(user_properties), tuple(event_ids)))
+        self.retain(topic, jpeg)
+
+    def is_pending(self, topic):
+        return False
 
     def send(self, topic, payload, qos=0):
         self.messages.append((topic, payload))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 _MIN_GAP_S = 5.0  # if two messages follow each other quickly, Home Assistant ignores new components in the second
-_CHANGE_DELAY_S = 0.3
 _AFTER_ONLINE_S = (1.0, 8.0)  # Home Assistant asks devices to spread their announcements after it has started
 
 
@@ -27,7 +26,7 @@ def start_timer(delay_s: float, action: Callable[[], None]) -> Timer:
 
 
 class Announcer:
-    """Schedules the announcement soon after a change and after Home Assistant starts, with a minimum gap."""
+    """Times the announcement: at a change and after Home Assistant starts, with a minimum gap."""
 
     def __init__(
         self,
@@ -50,9 +49,21 @@ class Announcer:
         self._due_s = self._last_s = -_MIN_GAP_S
         self._stopped = False
 
-    def announce_soon(self) -> None:
-        """Announce a change after a short delay, together with any further changes until then."""
-        self._schedule(_CHANGE_DELAY_S)
+    def announce_change(self) -> None:
+        """Announce a change at once, or after the minimum gap, together with any further changes until then."""
+        with self._lock:
+            now_s = self._clock()
+            is_due = now_s >= self._last_s + _MIN_GAP_S
+            if self._stopped:
+                return
+            if is_due:
+                if self._pending:
+                    self._pending.cancel()
+                self._pending, self._last_s = None, now_s
+        if is_due:
+            self._announce()
+        else:
+            self._schedule(0.0)
 
     def handle_homeassistant_start(self) -> None:
         """Announce again after a random delay, because Home Assistant has started."""

@@ -7,159 +7,146 @@ platform; if two messages follow each other quickly, new components in the secon
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from appliance import __version__
+from appliance.messaging.home_assistant.abbreviations import abbreviate
+from appliance.messaging.home_assistant.entities import build_device_entities
+from appliance.messaging.home_assistant.label_entities import OPTIONAL_GROUPS, Components, build_presence_sensor
+from appliance.messaging.payloads import encode
 from appliance.messaging.topics import Topics
+from appliance.system.board import Board
 
 MAX_WATCHED_LABELS = 32
 """A model with more labels than this gets no entity per label, unless the settings list the labels to report."""
 
-_NONE = "none"
+MAX_BYTES = 32_000
+"""The maximum size of the message; some brokers and bridges refuse larger ones."""
 
-# The slider's range; a threshold outside it is shown as the nearest limit, instead of as unknown.
-_THRESHOLD_MIN, _THRESHOLD_MAX = 0.05, 0.99
 
-# A late event renders to an empty string, which Home Assistant ignores, so no automation acts on it.
-_EVENT_TEMPLATE = (
-    "{% if not value_json.late | default(false) %}"
-    "{{ {'event_type': value_json.type, 'label': value_json.label, 'score': value_json.score,"
-    " 'id': value_json.id} | to_json }}"
-    "{% endif %}"
-)
+@dataclass(frozen=True, slots=True)
+class DeviceDescription:
+    """What the device page of Home Assistant shows.
+
+    Attributes:
+        name: The device's display name.
+        board: The board.
+        page_url: The address of the device's own page; None if it has none.
+        support_url: Where the project answers questions; None if it has no such address.
+    """
+
+    name: str
+    board: Board = field(default_factory=Board)
+    page_url: str | None = None
+    support_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLabels:
+    """The labels that have their own topics.
+
+    Attributes:
+        slugs: Label → slug; empty for a model with many labels.
+        detailed: Whether each label also has triggers, counts and pictures, because the model has few labels.
+    """
+
+    slugs: Mapping[str, str] = field(default_factory=dict)
+    detailed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """The announcement.
+
+    Attributes:
+        payload: The message for `topics.discovery`.
+        components: Every component in it, including the removed ones: key → platform.
+        omitted: How many of the labels have no entity, because the message would be too large.
+    """
+
+    payload: bytes
+    components: Mapping[str, str]
+    omitted: int = 0
 
 
 def build_discovery(
-    topics: Topics, name: str, watched: Mapping[str, str], removed: Mapping[str, str]
-) -> dict[str, Any]:
-    """Build the message for `topics.discovery`.
+    topics: Topics, device: DeviceDescription, watched: WatchedLabels, removed: Mapping[str, str]
+) -> Discovery:
+    """Build the message for `topics.discovery`, with at most MAX_BYTES.
+
+    A message that would be larger is abbreviated, then loses the optional entities of all labels group by group, and in
+    the end the entities of the last labels.
 
     Args:
         topics: The device's topics.
-        name: The device's display name.
-        watched: Each label that has its own topic → its slug; empty for a model with many labels.
+        device: What the device page shows.
+        watched: The labels that have their own topics.
         removed: Components that were announced earlier and no longer exist: key → platform.
     """
-    entities = _build_readings(topics) | _build_controls(topics) | _build_diagnostics(topics)
-    entities |= {"top_label": _build_top_label(topics, watched)}
-    for label, slug in watched.items():
-        sensor = {
-            "platform": "binary_sensor",
-            "name": label,
-            "device_class": "occupancy",
-            "state_topic": topics.label(slug),
+    slugs = list(watched.slugs.items())
+    groups = OPTIONAL_GROUPS if watched.detailed else ()
+    for short in (False, True):
+        builder = _Builder(topics, device, removed, short)
+        if discovery := builder.build(slugs, len(groups)):
+            return discovery
+    for count in range(len(groups) - 1, -1, -1):
+        if discovery := builder.build(slugs, count):
+            return discovery
+    kept = len(slugs)
+    while not (discovery := builder.build(slugs[:kept], 0)):
+        kept = kept * 3 // 4
+    return Discovery(discovery.payload, discovery.components, len(slugs) - kept)
+
+
+class _Builder:
+    """Builds the message with more or fewer components."""
+
+    def __init__(self, topics: Topics, device: DeviceDescription, removed: Mapping[str, str], short: bool):
+        self._topics, self._device, self._removed, self._short = topics, device, removed, short
+
+    def build(self, slugs: list[tuple[str, str]], group_count: int) -> Discovery | None:
+        """Return the message with the first groups of optional entities; None if it is too large."""
+        entities = {
+            key: entity if entity.get("state_topic") == self._topics.stats else entity | {"qos": 1}
+            for key, entity in build_device_entities(self._topics, [label for label, _ in slugs]).items()
         }
-        entities[f"label_{slug}"] = sensor
-    components = {
-        key: {**entity, "unique_id": f"appliance_{topics.device}_{key}", "qos": 1} for key, entity in entities.items()
-    }
-    components |= {key: {"platform": platform} for key, platform in removed.items() if key not in components}
-    return {
-        "device": {
-            "identifiers": [f"appliance_{topics.device}"],
-            "name": name,
-            "model": "Camera appliance",
+        for label, slug in slugs:
+            entities |= build_presence_sensor(self._topics, label, slug)
+        for group in OPTIONAL_GROUPS[:group_count]:
+            for label, slug in slugs:
+                entities |= group(self._topics, label, slug)
+        components = {key: self._complete(key, entity) for key, entity in entities.items()}
+        removed = {key: {"platform": each} for key, each in self._removed.items() if key not in components}
+        payload = encode(self._wrap(components | removed))
+        if slugs and len(payload) > MAX_BYTES:
+            return None
+        return Discovery(payload, {key: each["platform"] for key, each in (components | removed).items()})
+
+    def _complete(self, key: str, entity: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a unique id, which a trigger does not need."""
+        if entity["platform"] == "device_automation":
+            return dict(entity)
+        prefix = "" if entity.get("enabled_by_default") is False else "appliance_"  # the optional ones are many
+        return {**entity, "unique_id": f"{prefix}{self._topics.device}_{key}"}
+
+    def _wrap(self, components: Components) -> dict[str, Any]:
+        board = self._device.board
+        device = {
+            "identifiers": [f"appliance_{self._topics.device}"],
+            "name": self._device.name,
+            "manufacturer": board.manufacturer,
+            "model": board.model or "Camera appliance",
+            "serial_number": board.serial,
             "sw_version": __version__,
-        },
-        "origin": {"name": "camera-appliance", "sw_version": __version__},
-        "availability_topic": topics.availability,
-        "components": components,
-    }
-
-
-def _build_top_label(topics: Topics, watched: Mapping[str, str]) -> dict[str, Any]:
-    sensor: dict[str, Any] = {
-        "platform": "sensor",
-        "name": "Label",
-        "state_topic": topics.state,
-        "value_template": f"{{{{ value_json.label or '{_NONE}' }}}}",
-    }
-    if watched:
-        sensor |= {"device_class": "enum", "options": list(dict.fromkeys([*watched, _NONE]))}
-    return sensor
-
-
-def _build_readings(topics: Topics) -> dict[str, dict[str, Any]]:
-    return {
-        "score": {
-            "platform": "sensor",
-            "name": "Score",
-            "state_topic": topics.state,
-            "value_template": "{{ ((value_json.score or 0) * 100) | round(1) }}",
-            "unit_of_measurement": "%",
-            "state_class": "measurement",
-        },
-        "event": {
-            "platform": "event",
-            "name": "Event",
-            "state_topic": topics.event,
-            "event_types": ["started", "ended"],
-            "value_template": _EVENT_TEMPLATE,
-        },
-        "snapshot": {
-            "platform": "image",
-            "name": "Snapshot",
-            "image_topic": topics.snapshot,
-            "content_type": "image/jpeg",
-        },
-    }
-
-
-def _build_controls(topics: Topics) -> dict[str, dict[str, Any]]:
-    return {
-        "threshold": {
-            "platform": "number",
-            "name": "Threshold",
-            "state_topic": topics.threshold,
-            "command_topic": topics.threshold_set,
-            "value_template": f"{{{{ [[value | float, {_THRESHOLD_MIN}] | max, {_THRESHOLD_MAX}] | min }}}}",
-            "min": _THRESHOLD_MIN,
-            "max": _THRESHOLD_MAX,
-            "step": 0.01,
-            "mode": "slider",
-            "entity_category": "config",
-        },
-        "running": {
-            "platform": "switch",
-            "name": "Running",
-            "state_topic": topics.running,
-            "command_topic": topics.running_set,
-            "entity_category": "config",
-        },
-        "model": {
-            "platform": "update",
-            "name": "Model",
-            "device_class": "firmware",
-            "state_topic": topics.model,
-            "command_topic": topics.model_install,
-            "payload_install": "latest",
-        },
-        "check": _build_button("Check for a newer model", topics.model_check, entity_category="config"),
-        "rollback": _build_button("Back to the previous model", topics.model_rollback, entity_category="config"),
-        "take_snapshot": _build_button("Take a snapshot", topics.snapshot_get),
-        "restart": _build_button("Restart", topics.restart, entity_category="config", device_class="restart"),
-    }
-
-
-def _build_diagnostics(topics: Topics) -> dict[str, dict[str, Any]]:
-    return {
-        "inference_ms": _build_diagnostic(topics, "Inference time", "value_json.inference_ms.p50", "duration", "ms"),
-        "cpu_temp": _build_diagnostic(topics, "CPU temperature", "value_json.cpu_temp_c", "temperature", "°C"),
-        "started": _build_diagnostic(topics, "Started", "value_json.started", "timestamp", None),
-    }
-
-
-def _build_button(name: str, command_topic: str, **more: str) -> dict[str, Any]:
-    return {"platform": "button", "name": name, "command_topic": command_topic, **more}
-
-
-def _build_diagnostic(topics: Topics, name: str, value: str, device_class: str, unit: str | None) -> dict[str, Any]:
-    sensor = {
-        "platform": "sensor",
-        "name": name,
-        "state_topic": topics.stats,
-        "value_template": f"{{{{ {value} }}}}",
-        "device_class": device_class,
-        "entity_category": "diagnostic",
-    }
-    return sensor | ({"unit_of_measurement": unit, "state_class": "measurement"} if unit else {})
+            "configuration_url": self._device.page_url,
+        }
+        origin = {"name": "camera-appliance", "sw_version": __version__, "support_url": self._device.support_url}
+        return {
+            "device": {key: value for key, value in device.items() if value},
+            "origin": {key: value for key, value in origin.items() if value},
+            # The entities that show something without frames replace this by the first topic alone.
+            "availability": [{"topic": self._topics.availability}, {"topic": self._topics.camera}],
+            "availability_mode": "all",
+            "components": {key: abbreviate(each) if self._short else each for key, each in components.items()},
+        }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from appliance.errors import describe_os_error
 from appliance.system.state_file import StateFile
 
 log = logging.getLogger("appliance.mqtt")
@@ -33,6 +34,7 @@ class PublishedTopicsFile:
 
     def __init__(self, path: Path):
         """Set the path of the file; nothing is read yet."""
+        self._has_failed = False
         self._file = StateFile(
             path,
             _decode,
@@ -49,8 +51,18 @@ class PublishedTopicsFile:
         return self._file.read()
 
     def write(self, published: PublishedTopics) -> None:
-        """Replace the file; only log a failure, because its worst effect is a stale topic later."""
-        self._file.write_or_warn(published, "topics of this model's labels may stay on the broker")
+        """Replace the file; only log a failure, once, because its worst effect is a stale topic later."""
+        try:
+            self._file.write(published)
+            self._has_failed = False
+        except OSError as error:
+            if not self._has_failed:
+                log.warning(
+                    "%s cannot be written (%s); topics of this model's labels may stay on the broker",
+                    self._file.path,
+                    describe_os_error(error),
+                )
+            self._has_failed = True
 
 
 def _encode(published: PublishedTopics) -> dict[str, Any]:
