@@ -7,12 +7,15 @@ name together with its WAL instead of being deleted, and a new file is created w
 (salvage.py).
 """
 
+import errno
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from appliance.errors import OutboxError
 from appliance.messaging.outbox.salvage import salvage
@@ -117,6 +120,30 @@ def open_database(path: Path, damage: str | None = None) -> OpenedFile:
     except BaseException:
         db.close()
         raise
+
+
+def read_unwritable(path: Path, boot_id: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return the rows of a file that can be read but not written, so that its events can be delivered from memory.
+
+    Args:
+        path: The database; it is not changed.
+        boot_id: Identifies this boot of the system.
+
+    Returns:
+        The events, for parse_event_row, and the open events, for parse_open_row.
+
+    Raises:
+        sqlite3.Error, OSError: The file cannot be read.
+    """
+    if is_foreign(path):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.text_factory = bytes
+        db.executescript(_SCHEMA)
+        salvage(path, db)
+        same_boot = "boot = (SELECT max(number) FROM boot WHERE id = ?)"
+        events = f"SELECT id, topic, payload, time, CASE WHEN {same_boot} THEN born_s END FROM events ORDER BY id"  # noqa: S608 - constants
+        return db.execute(events, (boot_id,)).fetchall(), db.execute("SELECT * FROM open_events").fetchall()
 
 
 def is_damage(error: sqlite3.Error) -> bool:

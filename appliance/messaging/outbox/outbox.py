@@ -21,19 +21,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import describe_os_error
-from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full
+from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full, read_unwritable
 from appliance.messaging.outbox.event_queue import EventQueue
 from appliance.messaging.outbox.open_events import OpenEvents
-from appliance.messaging.outbox.stored_rows import Address, OutboxEvent, UnreadableRow
+from appliance.messaging.outbox.set_aside_count import SetAsideCount
+from appliance.messaging.outbox.stored_rows import Address, OutboxEvent, UnreadableRow, parse_event_row
 from appliance.messaging.outbox.transactions import RESERVE_BYTES, OutboxDatabase
 from appliance.messaging.outbox.unwritten import MAX_EVENTS, UnwrittenChanges
 from appliance.messaging.payloads import encode
 from appliance.system.device_id import boot_id as read_boot_id
-from appliance.system.foreign_text import clean_text
 
 log = logging.getLogger("appliance.mqtt")
 
@@ -45,11 +46,9 @@ _EVENT_BYTES = 1024  # upper bound for one event in the file
 _CLOSE_ATTEMPTS = 2
 _AGE_CHECK_S = 10.0
 _AGE_CHECK_EVENTS = 500
-_MAX_REASON = 200
 
 
-def _since_boot_s() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+_since_boot_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 class Outbox:
@@ -89,28 +88,32 @@ class Outbox:
         """
         self.path = path
         self.dropped = 0
-        self.set_aside = 0
         self.error: str | None = None
-        self._max_events = max_events
-        self._max_age_s = max_age_s
+        self._max_events, self._max_age_s = max_events, max_age_s
         self._wall_s, self._since_boot_s = wall_s, since_boot_s
         self._boot_id = boot_id or read_boot_id()
         self._address = address
         self._lock = threading.RLock()
         self._file: OutboxDatabase | None = None
-        self._stored = 0
+        self._stored, self._next_id = 0, 1
         self._unwritten = UnwrittenChanges()
         self._open = OpenEvents(self._unwritten)
         self._queue = EventQueue(self._unwritten)
+        self._set_aside = SetAsideCount(path)
         self._space_events = max_events
         self._retry_at_s = self._age_check_at_s = 0.0
-        self._next_id = 1
         try:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
             self._report_unwritable(error)
+            self._load_unwritable()
         # Ids follow the clock, so that they increase even if the last id could not be read from the file.
         self._next_id = max(self._next_id, int(wall_s() * 1e6))
+
+    @property
+    def set_aside(self) -> int:
+        """How many rows were set aside since the program started, because they cannot be read or delivered."""
+        return self._set_aside.total
 
     @property
     def waiting(self) -> int:
@@ -141,7 +144,7 @@ class Outbox:
             batch: list[OutboxEvent] = []
             if self._file:
                 try:
-                    self._count_set_aside("events", self._queue.take_stored(batch, self._file, limit, without_topics))
+                    self._set_aside.add("events", self._queue.take_stored(batch, self._file, limit, without_topics))
                 except (sqlite3.Error, OSError) as error:
                     self._handle_failure(error)
             self._queue.take_unwritten(batch, limit, without_topics)
@@ -179,7 +182,7 @@ class Outbox:
         """
         with self._lock:
             payloads, reasons = self._open.read(check)
-            self._count_set_aside("open events", reasons)
+            self._set_aside.add("open events", reasons)
             return payloads
 
     def close(self) -> None:
@@ -203,20 +206,6 @@ class Outbox:
         self._unwritten.events[self._next_id] = OutboxEvent(self._next_id, topic, text, time_s, born_s)
         self._next_id += 1
         self._open.note(payload, text)
-
-    def _count_set_aside(self, what: str, reasons: Sequence[str]) -> None:
-        """Count rows that cannot be used; log the first ones, and then only each tenfold number."""
-        before, self.set_aside = self.set_aside, self.set_aside + len(reasons)
-        if reasons and (not before or len(str(before)) < len(str(self.set_aside))):
-            log.error(
-                "%d %s in the outbox %s cannot be read (%s); set aside in its table set_aside, %d since the start;"
-                " the others are delivered",
-                len(reasons),
-                what,
-                self.path,
-                clean_text(reasons[0], _MAX_REASON),
-                self.set_aside,
-            )
 
     def _store(self) -> None:
         now_s = self._since_boot_s()
@@ -322,11 +311,23 @@ class Outbox:
 
     def _open_file(self, damage: str | None = None) -> None:
         self._file = OutboxDatabase(self.path, self._boot_id, address=self._address, damage=damage)
-        self.set_aside += self._file.unreadable  # logged with the damage
+        self._set_aside.add_logged(self._file.unreadable)
         self._stored = self._file.count()
         self._next_id = max(self._next_id, self._file.find_last_id() + 1)
         self._queue.rewind()
-        self._count_set_aside("open events", self._open.add_stored(self._file.read_open_events()))
+        self._set_aside.add("open events", self._open.add_stored(self._file.read_open_events()))
+
+    def _load_unwritable(self) -> None:
+        """Deliver the events of a file that cannot be written from memory; they also stay in the file."""
+        try:
+            rows, open_rows = read_unwritable(self.path, self._boot_id)
+        except (sqlite3.Error, OSError) as error:
+            log.debug("%s cannot be read: %s", self.path, error)
+            return
+        parsed = [parse_event_row(row, self._address) for row in rows[:MAX_EVENTS]]
+        self._unwritten.add_unwritable(event for event in parsed if isinstance(event, OutboxEvent))
+        self._open.add_stored(open_rows)
+        self._next_id = max((event.id + 1 for event in parsed), default=1)
 
     def _resolve_error(self) -> None:
         if self.error and free_bytes(self.path) >= _RESOLVED_BYTES:

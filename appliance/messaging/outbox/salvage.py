@@ -6,6 +6,7 @@ damaged, those of the new file are used. All of this happens on a copy, so the d
 """
 
 import logging
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -86,6 +87,8 @@ def salvage(damaged: Path, db: sqlite3.Connection) -> Salvage:
 def _find_space(damaged: Path) -> Path | None:
     """Return the folder for the copy: that of the file if there is space, else None for the system's."""
     size_bytes = damaged.stat().st_size
+    if not os.access(damaged.parent, os.W_OK):
+        return None
     return damaged.parent if shutil.disk_usage(damaged.parent).free > 3 * size_bytes else None
 
 

@@ -1,6 +1,6 @@
 """Changes that are not in the outbox's file yet, bounded and in memory."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING
 
 from appliance.messaging.outbox.transactions import OutboxTransaction
@@ -49,6 +49,11 @@ class UnwrittenChanges:
     def covers(self, id: int) -> bool:
         """Return whether an event of the file is also here: to be removed from the file, or written again."""
         return id in self.acknowledged or id in self.events or id in self.set_aside
+
+    def add_unwritable(self, events: "Iterable[OutboxEvent]") -> None:
+        """Add events that are in the file too, because it can be read but not written."""
+        self.events.update((event.id, event) for event in events)
+        self.is_unsure = True
 
     def note_start(self, id: str, payload: str) -> None:
         """Remember an event that started."""

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +20,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.fixture
+def make_read_only(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Make a folder read-only, as a worn SD card does; needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a folder read-only needs root")
+    mounted: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        for options in (["--bind", str(folder)], ["-o", "remount,ro,bind"]):
+            done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"a folder cannot be mounted read-only here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=False)

@@ -1,8 +1,10 @@
 """Test the outbox on full, read-only and damaged disks, after kills, and at its limits."""
 
+import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -366,3 +368,61 @@ def test_every_commit_is_synced_and_a_batch_is_one(tmp_path):
         pytest.skip(f"strace does not work here: {done.stderr.strip()[-200:]}")
     syncs = trace.read_text().count("sync(")
     assert 50 <= syncs < 65  # one for each of 50 transactions, and those for opening and closing the file
+
+
+def test_read_only_folder_keeps_new_events_in_memory_and_delivers_old_ones(tmp_path, caplog, clock, make_read_only):
+    folder = tmp_path / "state"
+    path = folder / "outbox.db"
+    outbox = clock.outbox(path)
+    outbox.append(events(0, 3) + events(3, 4, id="a", type="started"))
+    content, wal = path.read_bytes(), Path(f"{path}-wal").read_bytes()
+    outbox.close()
+    path.write_bytes(content)
+    Path(f"{path}-wal").write_bytes(wal)  # as after a power cut
+    make_read_only(folder)
+    again = clock.outbox(path)
+    assert "cannot be written" in again.error
+    assert [event["id"] for event in again.open_events()] == ["a"]
+    again.append(events(4, 6))
+    assert again.waiting == 6
+    assert deliver_all(again) == [0, 1, 2, 3, 4, 5]
+    assert again.waiting == 0
+    clock.pass_s(RETRY_S)
+    again.append(events(6, 7))
+    assert deliver_all(again) == [6]
+    again.close()
+    assert count_logged(caplog, "cannot be written") == 1
+
+
+def test_fifo_in_the_files_place_is_set_aside(path, caplog):
+    os.mkfifo(path)
+    os.mkfifo(f"{path}.reserve")
+    Path(f"{path}-wal").mkdir()
+    with closing(Outbox(path, 100, WEEK_S)) as outbox:
+        outbox.append(events(0, 3))
+        assert outbox.error is None
+        assert deliver_all(outbox) == [0, 1, 2]
+    assert count_logged(caplog, "is not a regular file") == 1
+
+
+@pytest.mark.parametrize("column", ["payload", "topic"])
+def test_unreadable_row_is_set_aside_and_logged_once(path, caplog, column):
+    outbox = Outbox(path, 100, WEEK_S)
+    outbox.append(events(0, 5))
+    outbox.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        for offset, bad in enumerate((b"{broken\x00", b"\xff\xfe")):
+            row = f"(SELECT min(id) + {offset} FROM events)"
+            db.execute(f"UPDATE events SET {column} = CAST(? AS TEXT) WHERE id = {row}", (bad,))
+    db.close()
+    caplog.clear()
+    again = Outbox(path, 100, WEEK_S)
+    delivered = deliver_all(again)
+    assert (delivered, again.set_aside) == ([2, 3, 4], 2)
+    assert again.waiting == 0
+    again.release()
+    assert deliver_all(again) == []
+    again.close()
+    assert count_logged(caplog, "cannot be used") == 1
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM set_aside").fetchone()[0] == again.set_aside
