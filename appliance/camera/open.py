@@ -43,6 +43,10 @@ def open_camera(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         from appliance.camera.scene.camera import SceneCamera
 
         return SceneCamera(settings)
+    if source.startswith(("http://", "https://")):
+        from appliance.camera.network.open import open_network
+
+        return open_network(settings, wanted_px)
     if "://" in source or source.startswith("/dev/"):
         from appliance.camera.stream.input import open_stream
 

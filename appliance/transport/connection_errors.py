@@ -59,7 +59,10 @@ def describe_connection_error(
 
 def is_timeout(error: Exception) -> bool:
     """Return whether a connection error means that the server did not answer in time."""
-    return any(isinstance(cause, (*_READ_TIMEOUTS, *_CONNECT_TIMEOUTS)) for cause in iterate_causes(error))
+    causes = list(iterate_causes(error))
+    # In some versions of urllib3, every failure to connect is a ConnectTimeoutError.
+    is_other_fault = any(isinstance(cause, (urllib3.exceptions.NewConnectionError, ssl.SSLError)) for cause in causes)
+    return not is_other_fault and any(isinstance(cause, (*_READ_TIMEOUTS, *_CONNECT_TIMEOUTS)) for cause in causes)
 
 
 def _describe_tls_error(error: ssl.SSLError) -> str:

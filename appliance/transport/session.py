@@ -1,6 +1,7 @@
 """Send single requests over kept connections, with cookies, a login and a trust; http.py adds the limits."""
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +36,8 @@ class HttpSession:
         Raises:
             SettingsError: The file of authorities cannot be used.
         """
+        # Its debug lines contain queries, in which cameras and servers may expect a password.
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
         self._trust, self._login = trust, login
         self._connect_s, self._silence_s = connect_s, silence_s
         self._session = requests.Session()

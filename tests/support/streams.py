@@ -45,6 +45,15 @@ def opening_error(source: Path | str, **settings: Any) -> CameraError:
     return caught.value
 
 
+def reading_error(camera: Camera, limit_s: float = 12.0) -> CameraError:
+    """Read until an error and return it."""
+    until_s = time.monotonic() + limit_s
+    with pytest.raises(CameraError) as caught:
+        while time.monotonic() < until_s:
+            camera.read()
+    return caught.value
+
+
 def plain(color: Sequence[int], width: int = 320, height: int = 240) -> np.ndarray:
     """Return a picture of one color."""
     return np.full((height, width, 3), color, np.uint8)

@@ -63,17 +63,30 @@ def parse_address(settings: CameraSettings) -> CameraAddress:
     return CameraAddress(url, display_url, split.scheme, split.hostname or "", port, bool(credentials))
 
 
-def _read_credentials(settings: CameraSettings) -> str:
-    """Return `name:password@`, percent-encoded as libav requires; empty without a user name."""
+def read_login(settings: CameraSettings) -> tuple[str, str] | None:
+    """Return the user name and the password, which may be empty; None without a user name.
+
+    Raises:
+        SettingsError: The password file cannot be read.
+    """
     if not settings.username:
-        return ""
+        return None
     if settings.password_file is None:
-        return quote(settings.username, safe="") + "@"
+        return settings.username, ""
     password, warning = read_secret(settings.password_file, "camera.password_file")
     if warning and warning not in _logged:
         _logged.add(warning)
         log.warning("%s", warning)
-    return f"{quote(settings.username, safe='')}:{quote(password, safe='')}@"
+    return settings.username, password
+
+
+def _read_credentials(settings: CameraSettings) -> str:
+    """Return `name:password@`, percent-encoded as libav requires; empty without a user name."""
+    login = read_login(settings)
+    if login is None:
+        return ""
+    name, password = (quote(part, safe="") for part in login)
+    return f"{name}:{password}@"
 
 
 def resolve_host(address: CameraAddress) -> None:

@@ -97,8 +97,8 @@ def test_http_errors_are_explained(web):
     web.pages["/full"] = lambda handler: handler.send_error(429)
     absent = {
         "/nowhere": "does not exist (404); check the path",
-        "/page": "answers, but not with a stream, a video or a picture; check the path",
-        "/broken": "reports an internal error (5xx)",
+        "/page": "(text/html), but not with a stream, a video or a picture; check the path",
+        "/broken": "reports an internal error (500)",
     }
     for path, words in absent.items():
         error = opening_error(web.url + path)
@@ -115,7 +115,8 @@ def test_closed_port_and_unknown_host_are_distinguished():
     assert CameraState.from_error(error) == "absent" and "the host name camera.invalid is unknown" in str(error)
 
 
-def test_server_that_never_answers_is_stalled(web):
+def test_server_that_never_answers_is_stalled(web, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.open.FIRST_SNAPSHOT_LIMIT_S", 1.0)
     web.pages["/live"] = lambda handler: web.over.wait(20)
     began = time.monotonic()
     error = opening_error(web.url + "/live")
