@@ -20,6 +20,8 @@ class ControlCommand(StrEnum):
     MODEL_ROLLBACK = "model-rollback"
     UPDATE_STATUS = "update-status"
     MODEL_CHECK = "model-check"
+    OBSERVE = "observe"
+    FRAME = "frame"
 
 
 def make_request(command: ControlCommand) -> dict[str, str]:

@@ -36,6 +36,8 @@ SOCKET_COMMANDS: Mapping[str, str] = {
     ControlCommand.MODEL_ROLLBACK: "rollback",
     ControlCommand.MODEL_CHECK: "check",
     ControlCommand.UPDATE_STATUS: "update-status",
+    ControlCommand.OBSERVE: "observe",
+    ControlCommand.FRAME: "frame",
 }
 
 
@@ -50,6 +52,21 @@ class DeviceCommand:
 
     run: Callable[[Any], Any]
     takes_seconds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceQueries:
+    """Functions that answer commands without changing anything.
+
+    Attributes:
+        describe: Returns the state of the device, for `appliance check`.
+        observe: Returns the state of the device and the newest scores, for `appliance watch`.
+        encode_frame: Returns the newest frame, for `appliance snapshot`.
+    """
+
+    describe: Callable[[], dict[str, Any]]
+    observe: Callable[[], dict[str, Any]]
+    encode_frame: Callable[[], dict[str, Any]]
 
 
 class DeviceCommands:
@@ -67,7 +84,7 @@ class DeviceCommands:
         reports: Reports,
         updater: Updater | None,
         restart: Callable[[], None],
-        describe: Callable[[], dict[str, Any]],
+        queries: DeviceQueries,
     ):
         """Build the table.
 
@@ -79,7 +96,7 @@ class DeviceCommands:
             reports: Publishes the effect of commands.
             updater: Finds newer models; None if no update source is configured.
             restart: Stops the daemon in an orderly way so that it is started again.
-            describe: Returns the state of the device, for `appliance check`.
+            queries: Answer commands that only read.
         """
         self._switch = switch
         self._active = active
@@ -96,7 +113,9 @@ class DeviceCommands:
             "reload-model": DeviceCommand(lambda _: self._reload_model(), takes_seconds=True),
             "check": DeviceCommand(lambda _: self._require_updater().check()),
             "install": DeviceCommand(lambda version: self._require_updater().install(version)),
-            "status": DeviceCommand(lambda _: describe()),
+            "status": DeviceCommand(lambda _: queries.describe()),
+            "observe": DeviceCommand(lambda _: queries.observe()),
+            "frame": DeviceCommand(lambda _: queries.encode_frame()),
             "update-status": DeviceCommand(lambda _: self._require_updater().status()),
         }
 

@@ -1,5 +1,6 @@
 """The listeners of the labeling results: MQTT reports, the collector, and the probation of a new model."""
 
+import logging
 from collections.abc import Sequence
 
 from appliance.collection.collector import Collector
@@ -13,6 +14,8 @@ from appliance.labeling.preprocess import turn_upright
 from appliance.labeling.tracker import Event
 from appliance.messaging.reports import Reports
 from appliance.updates.updater import Updater
+
+log = logging.getLogger("appliance.daemon")
 
 
 class ReportsListener(ResultListener):
@@ -53,6 +56,27 @@ class ReportsListener(ResultListener):
         labeler = engine.labeler
         self._reports.use_model(labeler.identity, labeler.labels, engine.filter.reportable)
         self._reports.report_threshold(engine.filter.threshold)
+
+
+class EventLogListener(ResultListener):
+    """Log when a label starts and ends."""
+
+    def on_frame(self, result: FrameResult) -> None:
+        """Log the events of a frame."""
+        self._log(result.events)
+
+    def on_events_ended(self, events: Sequence[Event]) -> None:
+        """Log events that ended without a frame, with the reason."""
+        self._log(events)
+
+    def _log(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.type == "started":
+                log.info("%s started (%.2f)", event.label, event.score)
+                continue
+            duration = "" if event.duration_s is None else f" after {event.duration_s:.1f} s"
+            reason = f"; reason: {event.reason}" if event.reason else ""
+            log.info("%s ended%s (highest score %.2f%s)", event.label, duration, event.peak_score, reason)
 
 
 class CollectorListener(ResultListener):

@@ -14,11 +14,12 @@ from appliance.collection.collector import Collector
 from appliance.control.server import ControlServer
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
-from appliance.daemon.commands import DeviceCommands
+from appliance.daemon.commands import DeviceCommands, DeviceQueries
 from appliance.daemon.engine import Engine
 from appliance.daemon.fault_rollback import FaultRollback
 from appliance.daemon.labeling_health import LabelingHealth
-from appliance.daemon.listeners import CollectorListener, ProbationListener, ReportsListener
+from appliance.daemon.latest_result import LatestResult
+from appliance.daemon.listeners import CollectorListener, EventLogListener, ProbationListener, ReportsListener
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.message_router import MessageRouter
 from appliance.daemon.meter import Meter
@@ -39,6 +40,7 @@ from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.credentials import apply_credentials
+from appliance.settings.fingerprint import hash_settings
 from appliance.settings.schema import Settings
 from appliance.settings.secrets import read_secret
 from appliance.system.device_id import resolve_device_id
@@ -85,7 +87,12 @@ class Parts:
 
 
 def build_parts(
-    settings: Settings, state: Path, runtime: Path, notifier: Notifier, restart: Callable[[], None]
+    settings: Settings,
+    state: Path,
+    runtime: Path,
+    notifier: Notifier,
+    restart: Callable[[], None],
+    state_error: str | None = None,
 ) -> Parts:
     """Build and connect the parts.
 
@@ -95,6 +102,7 @@ def build_parts(
         runtime: The folder for the control socket.
         notifier: Reports to systemd.
         restart: Stops the daemon in an orderly way so that it is started again.
+        state_error: Why the state folder cannot be written; None if it can.
 
     Raises:
         SettingsError: A secret cannot be read, or the settings name a model that cannot be used.
@@ -125,9 +133,15 @@ def build_parts(
     opener = CameraOpener(live, active)
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
-    health = LabelingHealth(FaultRollback(active, update_host, reports, updater.notify_store_changed).start)
-    status = Status(StatusSources(device, active, capture, pipeline, publisher, outbox, meter, health, collector))
+    fault_rollback = FaultRollback(active, update_host, reports, updater.notify_store_changed)
+    health = LabelingHealth(fault_rollback.start, stats.request_soon)
+    status = Status(
+        StatusSources(device, active, capture, pipeline, publisher, outbox, meter, health, collector, state_error)
+    )
 
+    latest = LatestResult()
+    results.register(latest)
+    results.register(EventLogListener())
     results.register(ReportsListener(reports, live))
     if collector:
         results.register(CollectorListener(collector))
@@ -137,7 +151,11 @@ def build_parts(
 
     commands = DeviceCommands(
         switch, active, overrides, capture, reports, updater if settings.update.source != "none" else None, restart,
-        lambda: status.describe(live.settings.path),
+        DeviceQueries(
+            describe=lambda: describe_daemon(status, live.settings),
+            observe=lambda: describe_daemon(status, live.settings) | latest.describe(),
+            encode_frame=lambda: latest.encode_frame(live.view),
+        ),
     )  # fmt: skip
     mqtt_commands = Commands(topics, commands.mqtt_handlers(topics.commands), publisher.answer)
     router.register(topics.commands.values(), mqtt_commands.handle)
@@ -149,6 +167,11 @@ def build_parts(
         reloader=SettingsReloader(live, switch, active, capture, opener, updater, notifier),
         engine=_prepare_first_engine(switch, settings),
     )  # fmt: skip
+
+
+def describe_daemon(status: Status, settings: Settings) -> dict[str, Any]:
+    """Return the state of the daemon, and hashes of the settings in force, for commands that compare theirs."""
+    return status.describe(settings.path) | {"setting_hashes": hash_settings(settings)}
 
 
 def _make_publisher(

@@ -17,6 +17,8 @@ def test_commands_are_those_that_older_programs_send():
         "model-rollback",
         "update-status",
         "model-check",
+        "observe",
+        "frame",
     }
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.control.protocol import ControlCommand, make_request
-from appliance.daemon.commands import SOCKET_COMMANDS, DeviceCommands
+from appliance.daemon.commands import SOCKET_COMMANDS, DeviceCommands, DeviceQueries
 from appliance.daemon.overrides import OverrideFile
 from appliance.errors import ControlError, LabelOptionError, StoreError
 from appliance.imaging.view import View
@@ -37,7 +37,7 @@ def make_commands(folder, updater=None, **replacements):
         "capture": Camera(),
         "reports": ReportLog(),
         "restart": lambda: None,
-        "describe": lambda: {"version": "x"},
+        "queries": DeviceQueries(lambda: {"version": "x"}, lambda: {"frame": None}, dict),
     }
     return DeviceCommands(updater=updater, **(parts | replacements))
 

@@ -9,13 +9,13 @@ from appliance.bundle.bundle import read_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.engine import Engine
-from appliance.daemon.listeners import CollectorListener, ProbationListener, ReportsListener
+from appliance.daemon.listeners import CollectorListener, EventLogListener, ProbationListener, ReportsListener
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.results import FrameResult
 from appliance.imaging.files import read_picture
 from appliance.imaging.frame import Frame
 from appliance.labeling.label_filter import LabelFilter
-from appliance.labeling.tracker import EventProgress
+from appliance.labeling.tracker import Event, EventProgress
 from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
 
 BUNDLE = read_bundle(BUNDLED)
@@ -83,3 +83,16 @@ def test_probation_ignores_frames_of_a_configured_model():
     listener.on_frame(make_result())
     listener.on_frame_failed("broken")
     assert updater.calls == []
+
+
+def test_events_are_logged_when_they_start_and_end(caplog):
+    caplog.set_level("INFO", "appliance")
+    listener = EventLogListener()
+    started = Event("1", "started", "roses", 0.93, 0.93, 10.0)
+    ended = Event("1", "ended", "roses", 0.2, 0.97, 10.0, 22.0, reason="camera", duration_s=12.04)
+    listener.on_frame(SimpleNamespace(events=[started]))
+    listener.on_events_ended([ended])
+    assert [record.getMessage() for record in caplog.records] == [
+        "roses started (0.93)",
+        "roses ended after 12.0 s (highest score 0.97; reason: camera)",
+    ]

@@ -5,15 +5,18 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.daemon.active_model import BUNDLED, ActiveModel
-from appliance.daemon.commands import DeviceCommands
+from appliance.daemon.commands import DeviceCommands, DeviceQueries
 from appliance.daemon.meter import Meter
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.overrides import OverrideFile
 from appliance.daemon.pipeline import Pipeline
 from appliance.daemon.results import ResultDispatcher
 from appliance.daemon.update_host import UpdateHost
+from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.imaging.view import View
 from appliance.settings.schema import EventSettings, LabelerSettings
@@ -49,18 +52,26 @@ class LabelingDevice:
             write_bundle(replace(bundle, labels=labels, identity=replace(bundle.identity, name=name)), folder / name)
             self.active.store.install(read_bundle(folder / name), "a test", probation=name == "two")
         self.active.current = self.active.load()
-        results, numbers = ResultDispatcher(), count(1)
+        self.results, numbers = ResultDispatcher(), count(1)
+        self._slot, self._numbers = FrameSlot(), count(1)
         self.pipeline = Pipeline(
-            FrameSlot(), LabelerSettings(), EventSettings(), results, lambda: f"id-{next(numbers)}", Meter()
+            self._slot, LabelerSettings(), EventSettings(), self.results, lambda: f"id-{next(numbers)}", Meter()
         )
         self.reports = ReportLog()
         self.overrides = OverrideFile(folder / "state")
         self.allowed: list[tuple[str, ...]] = []
         self.switch = ModelSwitch(self.active, self.pipeline, self.overrides, self.allowed.append)
         self.host = UpdateHost(self.active, self.pipeline, self.switch, self.reports)
-        results.register(self.host)
+        self.results.register(self.host)
         self.commands = DeviceCommands(
-            self.switch, self.active, self.overrides, None, self.reports, None, lambda: None, dict
+            self.switch,
+            self.active,
+            self.overrides,
+            None,
+            self.reports,
+            None,
+            lambda: None,
+            DeviceQueries(dict, dict, dict),
         )
         self.pipeline.use(self.switch.prepare_first_engine())
         self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
@@ -76,6 +87,20 @@ class LabelingDevice:
         before = self.pipeline.engine
         self.switch.apply_settings(LabelerSettings(allow=labels), EventSettings(), View(), reload_model=False)
         wait_until(lambda: self.pipeline.engine is not before, "the settings are in effect")
+
+    def wait_for_model(self, name):
+        """Wait until the model of this name labels."""
+        wait_until(lambda: self.labeling == name, f"{name} labels")
+
+    def show_until(self, gray, condition):
+        """Show pictures of one gray value until the condition is true."""
+
+        def show():
+            number = next(self._numbers)
+            self._slot.put(Frame(np.full((8, 8, 3), gray, np.uint8), 1000.0 + number, float(number), number))
+            return condition()
+
+        wait_until(show, "the condition is true")
 
     @property
     def labeling(self):
