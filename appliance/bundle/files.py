@@ -1,5 +1,6 @@
 """Find the model file and the manifest of a bundle in a folder, a zip, or next to a bare .tflite."""
 
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,12 @@ def find_bundle_files(path: Path) -> BundleFiles:
         BundleError: There is no model, or more than one; the message names them.
         ModelError: A zip could not be unpacked because space is missing.
     """
-    if path.is_dir():
-        return _find_in_folder(path, path, None)
-    if not path.is_file():
-        raise BundleError(f"{path} is not a file or folder" if path.exists() else f"{path} does not exist")
     try:
+        if path.is_dir():
+            os.scandir(path).close()
+            return _find_in_folder(path, path, None)
+        if not path.is_file():
+            raise BundleError(f"{path} is not a file or folder" if path.exists() else f"{path} does not exist")
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:

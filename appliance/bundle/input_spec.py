@@ -80,7 +80,7 @@ class InputSpec:
 
     def describe_range(self) -> str:
         """Describe the range and its source for people, for example "-1..1 (assumed)"."""
-        return f"{self._describe_values()} ({_SOURCE_NAMES.get(self.source, f'from {self.source}')})"
+        return f"{self.describe_values()} ({_SOURCE_NAMES.get(self.source, f'from {self.source}')})"
 
     def describe(self) -> str:
         """Describe everything that differs from the common case, for example "0..1 (from the manifest), BGR, crop"."""
@@ -91,7 +91,8 @@ class InputSpec:
             parts.append(f"resize {self.resize}")
         return ", ".join(parts)
 
-    def _describe_values(self) -> str:
+    def describe_values(self) -> str:
+        """Describe the values of black and white pixels, for example "0..1"; or the mean and std."""
         if self.mean is None or self.std is None:
             return "0..255"
         ranges = {

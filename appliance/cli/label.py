@@ -4,18 +4,20 @@ Each PICTURE is a file; folders are not searched. A picture that cannot be read 
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.arguments import add_json_argument, add_model_argument
 from appliance.cli.exit_status import ExitStatus
+from appliance.cli.input_options import add_input_arguments, parse_declared_input, warn_of_assumption
 from appliance.cli.output import print_json, print_message
 from appliance.errors import ModelError, PictureError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from appliance.bundle.bundle import Bundle
     from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler
     from appliance.labeling.labels import Label
@@ -62,12 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region", type=_parse_region, metavar="X,Y,W,H", help="label only this part, in fractions of the picture"
     )
+    add_input_arguments(parser)
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Label every picture; return 1 if one of them could not be labeled."""
     from appliance.bundle.bundle import read_bundle
+    from appliance.bundle.input_spec import override
     from appliance.daemon.active_model import read_device_bundle
     from appliance.imaging.view import View
     from appliance.labeling.label_filter import LabelFilter
@@ -75,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = _make_labeler_settings(arguments)
     bundle = read_bundle(arguments.model) if arguments.model else read_device_bundle()
+    bundle = replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
+    _print_remarks(bundle, arguments.verbose)
     labeler = Labeler(bundle, view=View(region=arguments.region))
     label_filter = LabelFilter(bundle, settings)
     results = [_label_picture(picture, labeler, label_filter) for picture in arguments.pictures]
@@ -85,6 +91,15 @@ def run(arguments: argparse.Namespace) -> int:
         for result in results:
             _print_result(result)
     return ExitStatus.FAILED if any(result.error for result in results) else ExitStatus.DONE
+
+
+def _print_remarks(bundle: "Bundle", verbose: bool) -> None:
+    """Print a warning if the input range is assumed, and on request what is used."""
+    if bundle.input.is_assumed:
+        warn_of_assumption(bundle, str(bundle.source))
+    if verbose:
+        for note in (f"input {bundle.input.describe()}", *bundle.notes):
+            print_message(note)
 
 
 def _make_labeler_settings(arguments: argparse.Namespace) -> "LabelerSettings":

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.cli.arguments import add_config_argument, add_json_argument
+from appliance.cli.arguments import add_config_argument, add_json_argument, add_model_argument
 from appliance.cli.exit_status import ExitStatus
-from appliance.cli.output import print_json, print_lines
-from appliance.errors import ControlError, DaemonAbsentError
+from appliance.cli.input_options import add_input_arguments, read_bundle_as_declared, warn_of_assumption
+from appliance.cli.model_try import format_table, try_ranges
+from appliance.cli.output import print_json, print_lines, print_message
+from appliance.errors import BundleError, ControlError, DaemonAbsentError, ProbeError
 
 if TYPE_CHECKING:
     from appliance.bundle.bundle import Bundle
@@ -35,6 +37,7 @@ class _Output:
 
     value: Any
     lines: list[str] = field(default_factory=list)
+    status: ExitStatus = ExitStatus.DONE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("install", "install a bundle from disk", "install my-model.zip"),
         ("rollback", "go back to the previous model", "rollback"),
         ("check", "check the update source for a newer model", "check"),
+        ("try", "label pictures under each input range, side by side", "try cat.jpg --model my-model.zip"),
     ):
         description = f"{purpose[0].upper()}{purpose[1:]}."
         action = actions.add_parser(
@@ -53,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         if name == "install":
             action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
+        if name == "try":
+            action.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+            add_model_argument(action)
+        if name in ("install", "try"):
+            add_input_arguments(action)
         if name == "check":
             add_config_argument(action)
         add_json_argument(action)
@@ -60,21 +69,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the action and print its result."""
-    actions = {"show": _show, "list": _list, "install": _install, "rollback": _roll_back, "check": _check}
+    actions = {
+        "show": _show,
+        "list": _list,
+        "install": _install,
+        "rollback": _roll_back,
+        "check": _check,
+        "try": _try,
+    }
     output = actions[arguments.action](arguments)
     if arguments.json:
         print_json(output.value)
     else:
         print_lines(output.lines)
-    return ExitStatus.DONE
+    return output.status
 
 
-def _open_store() -> "Store":
+def _open_store(*, for_change: bool = False) -> "Store":
     from appliance.daemon.active_model import BUNDLED
-    from appliance.system.paths import ensure_state_dir
+    from appliance.system.paths import ensure_state_dir, find_state_dir
     from appliance.updates.store.store import Store
 
-    return Store(ensure_state_dir(), BUNDLED)
+    return Store(ensure_state_dir() if for_change else find_state_dir(), BUNDLED)
 
 
 def _ask_daemon(command: "ControlCommand", limit_s: float) -> dict[str, Any]:
@@ -94,6 +110,7 @@ def _show(_: argparse.Namespace) -> _Output:
         "labels": list(bundle.labels),
         "confidence_threshold": bundle.confidence_threshold,
         "background_label": bundle.background_label,
+        "input": _describe_input(bundle),
         "bundled": is_bundled,
         "folder": str(bundle.source),
     }
@@ -105,6 +122,7 @@ def _show(_: argparse.Namespace) -> _Output:
         f"{identity.name} {identity.version}{' (bundled)' if is_bundled else ''}",
         f"  labels     {labels}{more}",
         f"  threshold  {threshold}",
+        f"  input      {bundle.input.describe()}",
         f"  sha256     {identity.sha256}",
         f"  folder     {bundle.source}",
         *(f"  note       {reason}" for reason in choice.reasons),
@@ -121,18 +139,62 @@ def _list(_: argparse.Namespace) -> _Output:
 
 
 def _install(arguments: argparse.Namespace) -> _Output:
-    from appliance.bundle.bundle import read_bundle
-    from appliance.labeling.probe import probe
-
-    probe(arguments.bundle)
-    store = _open_store()
-    model = store.install(read_bundle(arguments.bundle), str(arguments.bundle.absolute()))
-    value = {"name": model.name, "version": model.version, "sha256": model.sha256}
+    bundle = read_bundle_as_declared(arguments.bundle, arguments)
+    _probe(bundle)
+    store = _open_store(for_change=True)
+    model = store.install(bundle, str(arguments.bundle.absolute()))
+    value = {"name": model.name, "version": model.version, "sha256": model.sha256, "input": _describe_input(bundle)}
+    _print_remarks(bundle, str(arguments.bundle))
     try:
-        return _notify_daemon(value, f"{model.name} {model.version} is installed")
+        return _notify_daemon(value, f"{model.name} {model.version} is installed; input {bundle.input.describe()}")
     except ControlError as error:
         store.rollback("the running daemon could not use it", refuse=False)
         raise ControlError(f"the running daemon cannot use this model, so it was removed again: {error}") from error
+
+
+def _probe(bundle: "Bundle") -> None:
+    """Test a bundle as it will be installed, in a child process."""
+    import tempfile
+
+    from appliance.bundle.bundle import write_bundle
+    from appliance.labeling.probe import probe
+
+    with tempfile.TemporaryDirectory(prefix="appliance-install-") as folder:
+        write_bundle(bundle, Path(folder) / "bundle")
+        try:
+            probe(Path(folder) / "bundle")
+        except (BundleError, ProbeError) as error:
+            # The sentence names the bundle that the user gave, not the copy.
+            raise type(error)(str(error).replace(f"{folder}/bundle", str(bundle.source))) from error
+
+
+def _print_remarks(bundle: "Bundle", source: str) -> None:
+    """Print what the user should know of a bundle that was installed: choices made, and an assumed input range."""
+    from appliance.labeling.input_check import find_input_doubt
+    from appliance.labeling.labeler import Labeler
+
+    for note in bundle.notes:
+        print_message(note)
+    if bundle.input.is_assumed:
+        warn_of_assumption(bundle, source, find_input_doubt(Labeler(bundle)))
+
+
+def _describe_input(bundle: "Bundle") -> dict[str, Any]:
+    spec = bundle.input
+    return {
+        "range": spec.describe_values(),
+        "mean": spec.mean,
+        "std": spec.std,
+        "channel_order": spec.channel_order,
+        "resize": spec.resize,
+        "source": spec.source,
+    }
+
+
+def _try(arguments: argparse.Namespace) -> _Output:
+    tried, notes = try_ranges(arguments)
+    status = ExitStatus.FAILED if any(item.error for item in tried) else ExitStatus.DONE
+    return _Output([item.as_dict() for item in tried], [*format_table(tried), *notes], status)
 
 
 def _roll_back(_: argparse.Namespace) -> _Output:
@@ -142,7 +204,7 @@ def _roll_back(_: argparse.Namespace) -> _Output:
     try:
         active = _ask_daemon(ControlCommand.MODEL_ROLLBACK, _SWAP_LIMIT_S)
     except DaemonAbsentError:
-        store = _open_store()
+        store = _open_store(for_change=True)
         store.rollback(OWNER_ROLLBACK)
         identity = store.load_current().bundle.identity
         return _notify_daemon(identity.as_dict(), f"back to {identity.name} {identity.version}")
@@ -179,13 +241,13 @@ def _check_without_daemon(config: Path | None) -> _Output:
     """Check the update source from this process, which changes nothing."""
     from appliance.settings.load import load_settings
     from appliance.system.device_id import resolve_device_id
-    from appliance.system.paths import ensure_state_dir
+    from appliance.system.paths import find_state_dir
     from appliance.updates.sources.peek import peek
     from appliance.updates.sources.source import display_version
 
     settings = load_settings(config)
     current = _open_store().read_state().current
-    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
+    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir())
     is_installed = bool(offer and current and current.offer == offer.hash)
     offered = display_version(offer) if offer else None
     value = {"offered": offered, "current": is_installed, "taken": False, "reason": None, "daemon": "absent"}

@@ -5,6 +5,7 @@ distinguishes them. The model is passed as bytes, not as a path, because the pro
 another program rewrote a mapped file in place.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,13 @@ import numpy as np
 
 from appliance.errors import BundleError, RuntimeMissingError, suggest_install
 from appliance.labeling.native_messages import hide_notices
+from appliance.system.foreign_text import clean_text
 
 _MAX_COLLECTED = 64 * 1024
+
+# The runtime's advice is for developers of TensorFlow programs.
+_ADVICE = re.compile(r"See instructions:? \S+")
+_MAX_CLAUSE_CHARS, _MAX_REASON_CHARS = 300, 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +120,10 @@ def _parse_tensor(details: dict[str, Any]) -> Tensor:
 
 
 def _format_reason(error: Exception) -> str:
-    """Return the runtime's message on one line, without its advice and its final period."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "See instructions" not in line]
-    return "; ".join(lines).rstrip(".") or type(error).__name__
+    """Return the runtime's message on one line: each clause once, without its advice and its final period."""
+    lines = (_ADVICE.sub(" ", line).strip() for line in str(error).splitlines())
+    clauses = dict.fromkeys(clean_text(line, _MAX_CLAUSE_CHARS).rstrip(".") for line in lines if line)
+    return clean_text("; ".join(clauses), _MAX_REASON_CHARS) or type(error).__name__
 
 
 def _find_runtime(wanted: str) -> tuple[Any, str]:

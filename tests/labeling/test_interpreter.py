@@ -67,3 +67,13 @@ def test_reason_does_not_grow_with_the_number_of_failures(runtime):
         reasons.add(str(caught.value))
     assert len(reasons) == 1
     assert len(reasons.pop()) < 200
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_reason_names_the_operator_without_advice(runtime):
+    with pytest.raises(BundleError) as caught:
+        LoadedModel(tiny_model(ending="custom", custom_operator="FlexErf"), "tiny", runtime, 1)
+    text = str(caught.value)
+    assert "FlexErf" in text and "instructions" not in text and "http" not in text
+    clauses = text.split("; ")
+    assert len(clauses) == len(set(clauses))

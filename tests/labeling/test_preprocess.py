@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from appliance.bundle.input_spec import ChannelOrder, ResizeMode
 from appliance.imaging.view import View
 from appliance.labeling.preprocess import Preprocessor, crop, map_region, turn_upright
 from support.input_forms import make_form
@@ -116,3 +117,72 @@ def test_smallest_region_is_one_pixel_inside_the_frame(view):
     rows, columns = map_region(view, (10, 20))
     assert rows.stop - rows.start == columns.stop - columns.start == 1
     assert 0 <= rows.start < rows.stop <= 10 and 0 <= columns.start < columns.stop <= 20
+
+
+def draw_ramp(height: int, width: int) -> np.ndarray:
+    """Return a picture whose red grows to the right, green downward, and whose blue is 200."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([columns * 255 // width, rows * 255 // height, np.full_like(rows, 200)], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
+def test_one_channel_gets_luma(dtype):
+    pixels = np.full((20, 20, 3), (200, 100, 50), np.uint8)
+    luma = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+    expected = {np.uint8: luma, np.int8: luma - 128, np.float32: luma / 127.5 - 1}[dtype]
+    for shape in ((1, 8, 6, 1), (1, 1, 8, 6), (1, 8, 6)):
+        prepared = Preprocessor(View(), make_form((6, 8), dtype, shape=shape)).prepare(pixels)
+        assert prepared.shape == shape and prepared.dtype == dtype
+        assert prepared == pytest.approx(expected, abs=1 if dtype is not np.float32 else 0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
+def test_channels_first_input_is_transposed(dtype):
+    pixels = noise(30, 40)
+    usual = Preprocessor(View(90), make_form((6, 8), dtype)).prepare(pixels)
+    first = Preprocessor(View(90), make_form((6, 8), dtype, shape=(1, 3, 8, 6))).prepare(pixels)
+    assert np.array_equal(first, usual.transpose(0, 3, 1, 2))
+
+
+def test_bgr_input_gets_blue_first():
+    pixels = np.full((20, 20, 3), (200, 100, 50), np.uint8)
+    form = make_form((8, 8), np.float32, (1.0, 2.0, 3.0), (1.0, 1.0, 1.0), order=ChannelOrder.BGR)
+    assert Preprocessor(View(), form).prepare(pixels)[0, 0, 0].tolist() == [49, 98, 197]
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_crop_keeps_the_center_square(rotation):
+    pixels = draw_ramp(60, 100)
+    view = View(rotation)
+    upright = turn_upright(pixels, view)
+    height, width = upright.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    expected = cv2.resize(upright[top : top + side, left : left + side], (16, 16), interpolation=cv2.INTER_LINEAR)
+    prepared = Preprocessor(view, make_form((16, 16), resize=ResizeMode.CROP)).prepare(pixels)[0]
+    assert np.abs(prepared.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_crop_of_a_region_stays_inside_it():
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:, 100:] = 255
+    view = View(region=(0.5, 0.0, 0.5, 1.0))
+    assert (Preprocessor(view, make_form((8, 16), resize=ResizeMode.CROP)).prepare(pixels) == 255).all()
+
+
+@pytest.mark.parametrize(("frame_px", "bars"), [((100, 200), "rows"), ((200, 100), "columns")])
+def test_letterbox_adds_black_bars(frame_px, bars):
+    pixels = np.full((*frame_px, 3), 200, np.uint8)
+    preparer = Preprocessor(View(), make_form((16, 16), resize=ResizeMode.LETTERBOX))
+    preparer.prepare(np.full((16, 16, 3), 9, np.uint8))  # fills the whole input before
+    prepared = preparer.prepare(pixels)[0, :, :, 0]
+    prepared = prepared if bars == "rows" else prepared.T
+    assert (prepared[:4] == 0).all() and (prepared[12:] == 0).all() and (prepared[4:12] == 200).all()
+
+
+@pytest.mark.parametrize("resize", list(ResizeMode))
+@pytest.mark.parametrize("frame_px", [(1, 1), (1, 300), (300, 1)])
+def test_extreme_shapes_have_a_result(resize, frame_px):
+    pixels = np.full((*frame_px, 3), 77, np.uint8)
+    prepared = Preprocessor(View(), make_form((8, 8), resize=resize)).prepare(pixels)
+    assert prepared.shape == (1, 8, 8, 3) and 77 in prepared

@@ -43,31 +43,36 @@ def tiny_model(
     metadata: bytes | None = None,
     outputs: int = 1,
     single: bool = False,
+    channels_first: bool = False,
+    custom_operator: str = "unknown-operator",
 ) -> bytes:
     """Build a model.
 
     Args:
         dtype: The type of input and output.
         ending: softmax, logistic, custom (an unknown operator) or None.
-        input_shape: (1, height, width, channels).
+        input_shape: (1, height, width, channels), or (1, height, width), or with the channels first.
         signature: The same with −1 for a dynamic size.
         scale: The scale of the quantized mean; the stored value 255 means scale · 255.
         metadata: The TFLITE_METADATA buffer.
         outputs: 2 adds the mean as a second output.
         single: The mean is over the colors too, so there is one output.
+        channels_first: The channels of input_shape come before the height.
+        custom_operator: The name of the custom operator of the ending `custom`.
     """
     model = schema.ModelT()
     model.version, model.description = 3, "tiny"
     model.buffers = [schema.BufferT(), schema.BufferT()]
-    axes = [1, 2, 3] if single else [1, 2]
+    has_channels = len(input_shape) == 4
+    axes = list(range(1, len(input_shape))) if single or not has_channels else [2, 3] if channels_first else [1, 2]
     model.buffers[1].data = np.frombuffer(np.array(axes, "<i4").tobytes(), np.uint8)
     zero = -128 if dtype == "int8" else 0
-    channels = input_shape[3] if len(input_shape) == 4 else input_shape[-1]
+    channels = 1 if single or not has_channels else input_shape[1 if channels_first else 3]
     graph = schema.SubGraphT()
     graph.tensors = [
         _tensor("picture", input_shape, dtype, scale, zero),
         _tensor("axes", (len(axes),), "int32", 0, 0, buffer=1),
-        _tensor("mean", (1,) if single else (1, channels), dtype, scale, zero),
+        _tensor("mean", (1,) if single or not has_channels else (1, channels), dtype, scale, zero),
     ]
     graph.tensors[0].shapeSignature = list(signature) if signature else None
     graph.inputs, graph.outputs = [0], [2]
@@ -77,7 +82,7 @@ def tiny_model(
     graph.operators[0].builtinOptions = schema.ReducerOptionsT()
     if ending:
         graph.tensors.append(_tensor("score", (1, channels), dtype, 1 / 256, zero))
-        model.operatorCodes.append(_code(_OPERATORS[ending]))
+        model.operatorCodes.append(_code(_OPERATORS[ending], custom_operator))
         graph.operators.append(_operator(1, [2], [3]))
         graph.outputs = [3] if outputs == 1 else [3, 2]
         if ending == "softmax":
@@ -142,11 +147,11 @@ def _tensor(name: str, shape: tuple[int, ...], dtype: str, scale: float, zero: i
     return tensor
 
 
-def _code(builtin: int) -> schema.OperatorCodeT:
+def _code(builtin: int, custom_operator: str = "") -> schema.OperatorCodeT:
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = builtin
     code.version = 1
-    code.customCode = "unknown-operator" if builtin == schema.BuiltinOperator.CUSTOM else None
+    code.customCode = custom_operator if builtin == schema.BuiltinOperator.CUSTOM else None
     return code
 
 
