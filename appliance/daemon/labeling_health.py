@@ -1,8 +1,8 @@
 """Judge at any time, also after its probation, whether the active model labels the frames.
 
 A model fails if it cannot label `IN_A_ROW` frames in a row, or half of the frames for a minute. Callers pass no time;
-the clock is monotonic. Labeling is called failing earlier, when no frame could be labeled for some seconds, and until
-most frames of a minute are labeled again.
+the clock is monotonic. Labeling is called failing earlier, when half of the frames fail or none could be labeled for
+some seconds, and until most frames of a minute are labeled again.
 """
 
 import threading
@@ -44,14 +44,21 @@ class HealthReport:
 class LabelingHealth(ResultListener):
     """Counts the frames that could not be labeled, and reports a model that fails, once."""
 
-    def __init__(self, on_fault: Callable[[Labeler, str], object], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        on_fault: Callable[[Labeler, str], object],
+        on_change: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ):
         """Start with no frames.
 
         Args:
             on_fault: Receives the labeler that fails, and the reason; called on the labeling thread, must not block.
+            on_change: Called on the labeling thread when labeling begins or ceases to fail; must not block.
             clock: Returns monotonic time in seconds.
         """
         self._on_fault = on_fault
+        self._on_change = on_change
         self._clock = clock
         self._lock = threading.Lock()
         self._labeler: Labeler | None = None
@@ -81,8 +88,11 @@ class LabelingHealth(ResultListener):
         with self._lock:
             self._in_a_row = 0
             self._add(failed=False)
-            if self._is_failing and self._share() < _HEALTHY_SHARE:
+            recovers = self._is_failing and self._share() < _HEALTHY_SHARE
+            if recovers:
                 self._is_failing = False
+        if recovers:
+            self._on_change()
 
     def on_frame_failed(self, error: str) -> None:
         """Count a frame that could not be labeled, and report the model if there were too many."""
@@ -92,17 +102,22 @@ class LabelingHealth(ResultListener):
             self._reason = error
             self._add(failed=True)
             fault = self._find_fault()
-            self._is_failing = self._is_failing or fault is not None
-            if fault is None or self._is_reported or self._labeler is None:
-                return
-            self._is_reported = True
-        self._on_fault(self._labeler, f"{fault}: {error}")
+            begins = not self._is_failing and (fault is not None or self._has_many_failures())
+            self._is_failing = self._is_failing or begins
+            labeler = None if fault is None or self._is_reported else self._labeler
+            self._is_reported = self._is_reported or labeler is not None
+        if begins:
+            self._on_change()
+        if labeler:
+            self._on_fault(labeler, f"{fault}: {error}")
 
     def on_labels_unknown(self, reason: str) -> None:
         """Call labeling failing if no frame could be labeled for some seconds."""
         if reason == NO_LABELS:
             with self._lock:
-                self._is_failing = True
+                begins, self._is_failing = not self._is_failing, True
+            if begins:
+                self._on_change()
 
     def _start_over(self) -> None:
         self._frames.clear()
@@ -121,6 +136,9 @@ class LabelingHealth(ResultListener):
 
     def _share(self) -> float:
         return self._failed / len(self._frames)
+
+    def _has_many_failures(self) -> bool:
+        return self._failed >= IN_A_ROW and self._share() >= _FAILING_SHARE
 
     def _find_fault(self) -> str | None:
         if self._in_a_row >= IN_A_ROW:

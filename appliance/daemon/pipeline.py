@@ -204,7 +204,7 @@ class Pipeline:
             if not np.isfinite(scores).all():
                 raise ApplianceError(f"the scores of the model {engine.labeler.identity.name} are not finite numbers")
         except Exception as error:  # noqa: BLE001 - one bad frame or model must not end the labeling
-            self._handle_failure(error)
+            self._handle_failure(error, engine)
             return
         self._error = None
         self._failures.record_success()
@@ -216,10 +216,12 @@ class Pipeline:
         self._meter.record_frame(engine.labeler.inference_ms)
         self._listener.on_frame(FrameResult(frame, engine, scores, labels, events))
 
-    def _handle_failure(self, error: Exception) -> None:
+    def _handle_failure(self, error: Exception, engine: Engine) -> None:
         """Report the failure; the frame says nothing about the labels, so it neither starts nor ends events."""
         is_expected = isinstance(error, ApplianceError)
-        reason = clean_text(str(error) if is_expected else f"{type(error).__name__}: {error}", _MAX_REASON)
+        text = str(error) if is_expected else f"{type(error).__name__}: {error}"
+        # The reason is published, and a path on this device helps nobody elsewhere.
+        reason = clean_text(text.replace(str(engine.labeler.bundle.source), "the model"), _MAX_REASON)
         self._error = reason
         self._failures.record_failure(reason, None if is_expected else error)
         self._supply.note_failure(self._clock())

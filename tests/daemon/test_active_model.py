@@ -64,3 +64,45 @@ def test_failed_starts_count_only_against_a_loaded_model(tmp_path, active, other
     state = active.store.read_state()
     assert (state.current, state.probation, state.rejections) == (delivered, True, ())
     assert ActiveModel(tmp_path / "state", LabelerSettings(), View()).current.identity.name == "other"
+
+
+class Starts:
+    """Starts of the daemon with one state folder; each ends without an orderly stop."""
+
+    def __init__(self, state, other):
+        self.state = state
+        state.mkdir(exist_ok=True)
+        self.store = ActiveModel(state, LabelerSettings(), View()).store
+        self.store.install(read_bundle(other), "a test")
+
+    def start(self):
+        active = ActiveModel(self.state, LabelerSettings(), View())
+        active.mark_ready()
+        return active
+
+
+def test_committed_model_that_hangs_twice_is_rolled_back(tmp_path, other):
+    starts = Starts(tmp_path / "state", other)
+    for _ in range(2):
+        active = starts.start()
+        assert active.current.identity.name == "other" and active.reverted is None
+        active.record_hang("the labeling thread is stuck in labeling a frame")
+    active = starts.start()
+    assert active.current.identity.name == "flowers"
+    assert active.reverted.model.name == "other" and "does not respond" in active.reverted.reason
+    assert starts.store.rejection(active.reverted.model.key).reason == active.reverted.reason
+    assert starts.start().reverted is None
+
+
+def test_kills_from_outside_do_not_roll_back_a_committed_model(tmp_path, other):
+    starts = Starts(tmp_path / "state", other)
+    for _ in range(5):
+        assert starts.start().current.identity.name == "other"
+
+
+def test_hangs_of_the_bundled_model_change_nothing(tmp_path):
+    (tmp_path / "state").mkdir()
+    for _ in range(3):
+        active = ActiveModel(tmp_path / "state", LabelerSettings(), View())
+        active.record_hang("x")
+    assert (active.current.identity.name, active.reverted) == ("flowers", None)

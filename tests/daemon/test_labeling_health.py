@@ -14,7 +14,12 @@ class Patient:
     def __init__(self, step_s=0.2):
         self.faults = []
         self.now_s, self.step_s = 0.0, step_s
-        self.health = LabelingHealth(lambda labeler, reason: self.faults.append((labeler, reason)), lambda: self.now_s)
+        self.changes = []
+        self.health = LabelingHealth(
+            lambda labeler, reason: self.faults.append((labeler, reason)),
+            lambda: self.changes.append(self.state),
+            lambda: self.now_s,
+        )
         self.use("one")
 
     def use(self, labeler):
@@ -52,7 +57,7 @@ def test_frames_in_a_row_that_fail_report_the_model_once(patient):
 
 def test_half_of_the_frames_of_a_minute_report_the_model(patient):
     patient.label(298, every_failing=2)
-    assert patient.faults == []
+    assert (patient.faults, patient.state) == ([], "failing")
     patient.label(10, every_failing=2)
     [(_, reason)] = patient.faults
     assert "of 3" in reason and "in a minute" in reason
@@ -78,6 +83,7 @@ def test_labeling_is_healthy_again_when_most_frames_of_a_minute_are(patient):
     assert patient.state == "failing"
     patient.label(120)
     assert (patient.state, patient.health.report.reason) == ("ok", None)
+    assert patient.changes == ["failing", "ok"]
 
 
 def test_no_labels_for_some_seconds_is_failing():
