@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the daemon; return the exit status."""
     from appliance.daemon.process import run_until_stopped
     from appliance.settings.load import load_settings, read_log_format
+    from appliance.settings.path_access import check_paths
     from appliance.system.logs import configure_logging
 
     # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread. It has a descriptor
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     faulthandler.enable(os.dup(2))
     configure_logging("debug" if arguments.verbose else "info", read_log_format(arguments.config))
     settings = load_settings(arguments.config)
+    check_paths(settings)
     configure_logging("debug" if arguments.verbose else settings.log.level, settings.log.format)
     if settings.path is None:
         log.info("no settings file: /etc/appliance/appliance.toml does not exist; using the defaults")

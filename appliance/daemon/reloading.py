@@ -12,6 +12,7 @@ from appliance.imaging.view import View
 from appliance.settings.changes import Changes, compare_settings
 from appliance.settings.credentials import apply_credentials
 from appliance.settings.load import load_settings
+from appliance.settings.path_access import check_paths
 from appliance.system.logs import configure_logging
 from appliance.system.systemd import Notifier
 from appliance.updates.updater import Updater
@@ -45,7 +46,9 @@ class SettingsReloader:
         """Reload the settings; log invalid settings and change nothing."""
         self._notifier.notify_reloading()
         try:
-            changes = compare_settings(self._live.settings, apply_credentials(load_settings(self._live.settings.path)))
+            loaded = load_settings(self._live.settings.path)
+            check_paths(loaded)
+            changes = compare_settings(self._live.settings, apply_credentials(loaded))
             if changes.labels:
                 settings = changes.settings
                 view = View.from_settings(settings.camera)
@@ -62,10 +65,14 @@ class SettingsReloader:
         identity = self._active.current.identity
         self._notifier.notify_ready(f"labeling with {identity.name} {identity.version}")
 
+    def reopen_camera(self) -> None:
+        """Open the camera again, because another frame size is required."""
+        self._capture.use_camera(self._opener.open, self._live.settings.camera.fps)
+
     def _notify_parts(self, changes: Changes) -> None:
         settings = self._live.settings
         if changes.camera:
-            self._capture.use_camera(self._opener.open, settings.camera.fps)
+            self.reopen_camera()
             self._updater.set_fps(settings.camera.fps)
         if changes.model:
             self._updater.notify_store_changed()

@@ -10,6 +10,8 @@ from appliance.system.urls import is_loopback
 
 Check = Callable[[Any], str | None]
 
+# NAME_MAX and PATH_MAX of Linux.
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095
 _MAX_INTERVAL_S = 31 * 86400
 
 
@@ -21,6 +23,16 @@ def check_range(low: float, high: float, unit: str = "") -> Check:
 def check_minimum(low: float, unit: str = "") -> Check:
     """Return a check that a number is `low` or more."""
     return lambda value: None if value >= low else f"must be {low:g}{unit} or more"
+
+
+def check_path_length(value: str) -> str | None:
+    """Check that a path, and each name in it, is not longer than Linux allows."""
+    longest = max(len(name.encode(errors="surrogateescape")) for name in value.split("/"))
+    if longest > _MAX_NAME_BYTES:
+        return f"contains a name of {longest} bytes, and a file's name has at most {_MAX_NAME_BYTES}; correct the path"
+    if (length := len(value.encode(errors="surrogateescape"))) > _MAX_PATH_BYTES:
+        return f"has {length} bytes, and a path has at most {_MAX_PATH_BYTES}; correct the path"
+    return None
 
 
 def check_device_id(value: str) -> str | None:
@@ -35,7 +47,7 @@ def check_camera_source(value: str) -> str | None:
     if not value:
         return "must not be empty"
     if "://" not in value:
-        return None
+        return check_path_length(value)
     try:
         url = urlsplit(value)
     except ValueError:

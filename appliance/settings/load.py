@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from appliance import __version__
 from appliance.errors import SettingsError
+from appliance.settings.checks import check_path_length
 from appliance.settings.convert import convert_value
 from appliance.settings.origin import SettingOrigin
 from appliance.settings.schema import Settings, find_contradiction
@@ -108,6 +109,8 @@ def _parse_section(kind: Any, section: str, table: Any, origin: SettingOrigin) -
         except ValueError as error:
             raise SettingsError(f"{origin.locate(name)}: {name} must be {error}, not {_show(value)}") from None
         check = fields[key].metadata["check"]
+        if isinstance(values[key], Path) and (fault := check_path_length(str(values[key]))):
+            raise SettingsError(f"{origin.locate(name)}: {name} {fault}")
         if check and values[key] is not None and (fault := check(values[key])):
             raise SettingsError(f"{origin.locate(name)}: {name} {fault}; it is {_show(values[key])}")
     return kind(**values)

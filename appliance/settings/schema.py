@@ -21,6 +21,7 @@ from appliance.settings.checks import (
     check_max_results,
     check_minimum,
     check_model_url,
+    check_path_length,
     check_plain_name,
     check_range,
     check_region,
@@ -97,7 +98,9 @@ class CameraSettings:
 class LabelerSettings:
     """The model that labels the frames, and the labels that are reported."""
 
-    model: str = option("", "A bundle (folder, .zip or .tflite) to use instead of the installed or bundled model.")
+    model: str = option(
+        "", "A bundle (folder, .zip or .tflite) to use instead of the installed or bundled model.", check_path_length
+    )
     threshold: float | None = option(
         None, "The lowest score that is reported; default: the model's own threshold, else 0.5.", check_range(0, 1)
     )
