@@ -38,6 +38,7 @@ _SLOW_WINDOW = 2  # on a slow link, so that a new event does not wait behind man
 _MAX_TRANSIENT = 200
 _BATCH_EVENTS = 200
 _SURVIVAL_S = 1.0  # an event with QoS 0 counts as delivered if the connection survives it for this time
+_NEVER_S = float("inf")
 _WITH_SNAPSHOT = '"snapshot":true'
 
 
@@ -143,7 +144,7 @@ class Delivery:
         )
         if all_sent and self._trial.sent is None:
             self._caught_up = True
-            self._send_picture(wire, now_s)
+            self._send_pictures(wire, now_s)
 
     def acknowledge(self, packet_id: int, reason: Reason, now_s: float) -> bool:
         """Handle the broker's answer to a message; return whether it is one (and not just the end of sending)."""
@@ -191,8 +192,8 @@ class Delivery:
     @property
     def next_fill_s(self) -> float:
         """When `fill` must be called even if nothing happens (monotonic)."""
-        survival_s = self._survivors[0][0] + _SURVIVAL_S if self._survivors else float("inf")
-        return min(self._trial.until_s or float("inf"), self._failures.holds.next_due_s, survival_s)
+        survival_s = self._survivors[0][0] + _SURVIVAL_S if self._survivors else _NEVER_S
+        return min(self._trial.until_s or _NEVER_S, self._failures.holds.next_due_s, survival_s)
 
     def _confirm_event(self, id: int) -> None:
         self._outbox.acknowledge((id,))
@@ -258,15 +259,13 @@ class Delivery:
             self._publish(wire, self._retained[topic], now_s)
         return True
 
-    def _send_picture(self, wire: Wire, now_s: float) -> None:
-        picture = self._pictures.newest
-        if picture is None or self._in_flight:
-            return
-        topic = picture.message.topic
-        # A picture on request is sent even if it takes long.
-        carried = not picture.events or self._link.can_carry(picture.message.size_bytes, now_s)
-        if carried and self._can_send(topic, topic, wire):
-            self._publish_picture(wire, picture, now_s)
+    def _send_pictures(self, wire: Wire, now_s: float) -> None:
+        for picture in self._pictures.iterate_newest():
+            topic = picture.message.topic
+            if self._in_flight or not self._can_send(topic, topic, wire):
+                return
+            if picture.requested or self._link.can_carry(picture.message.size_bytes, now_s):
+                self._publish_picture(wire, picture, now_s)
 
     def _peek_event(self) -> OutboxEvent | None:
         if not self._batch and self._may_have_more:
@@ -278,10 +277,9 @@ class Delivery:
         text = event.payload
         if _WITH_SNAPSHOT in text and not self._show_first(wire, event, now_s):
             text = encode({**json.loads(text), "snapshot": False}).decode()
-        payload = text.encode()
         if (age_s := self._outbox.age_s(event)) > LATE_AFTER_S:
-            payload = encode(mark_late(json.loads(text), age_s))
-        self._publish(wire, Outgoing(event.topic, payload, qos=1), now_s, event)
+            text = encode(mark_late(json.loads(text), age_s)).decode()
+        self._publish(wire, Outgoing(event.topic, text.encode(), qos=1), now_s, event)
 
     def _show_first(self, wire: Wire, event: OutboxEvent, now_s: float) -> bool:
         """Send the picture of an event if nothing else waits; return whether it was sent on this connection."""

@@ -17,11 +17,12 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from appliance.messaging.arrivals import Arrivals
 from appliance.messaging.delivery import Delivery
-from appliance.messaging.mqtt import errors
+from appliance.messaging.mqtt.broker_limits import BrokerLimits
 from appliance.messaging.mqtt.conditions import ConditionLog
 from appliance.messaging.mqtt.connection import Connection, broker_port, open_connection
 from appliance.messaging.mqtt.message import (
@@ -30,13 +31,16 @@ from appliance.messaging.mqtt.message import (
     ConnectRefused,
     Disconnected,
     Outgoing,
+    Oversized,
     Published,
+    Reason,
     Received,
     Subscribed,
 )
 from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import Availability, encode
+from appliance.messaging.pictures import Picture
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 from appliance.system.threads import Heartbeat
@@ -87,19 +91,21 @@ class MqttPublisher:
         self._subscriptions, self._on_message, self._client_id = tuple(subscriptions), on_message, client_id
         self._timeouts = timeouts
         self._conditions = ConditionLog()
-        self._delivery = Delivery(outbox, self._conditions.report, timeouts.refused_s)
+        self._delivery = Delivery(outbox, self._conditions.report, timeouts.refused_s, topics.discovery)
+        self._arrivals = Arrivals(self._subscriptions, self._conditions.report)
         broker = f"{settings.host}:{broker_port(settings)}"
+        self._limits = BrokerLimits(broker, self._conditions)
         self._link: BrokerLink[Connection] = BrokerLink(
             self._open_connection,
-            BrokerAddress(settings, broker, client_id, topics.availability),
+            BrokerAddress(settings, broker, client_id, topics.availability, topics.device),
             timeouts,
             self._conditions,
             wake=self._wake,
             count_waiting=lambda: outbox.waiting,
-            on_disconnect=lambda code: self._delivery.handle_disconnect(code, time.monotonic()),
+            on_disconnect=self._handle_disconnect,
             on_stable=self._delivery.mark_stable,
         )
-        self._offered: deque[dict[str, Any]] = deque()
+        self._offered: deque[dict[str, Any] | Callable[[], None]] = deque()  # durable events, and what follows them
         self._actions: deque[Callable[[], None]] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._wake_fd)
@@ -128,9 +134,34 @@ class MqttPublisher:
         self._wake()
 
     def retain(self, topic: str, payload: str | bytes | None, qos: int = 1) -> None:
-        """Set the retained value of a topic; it is sent again on every connect. None clears it."""
+        """Set the retained value of a topic; it is sent again on every connect. None clears it.
+
+        While nothing waits, the value is sent after all events that were offered before.
+        """
         message = Outgoing(topic, _to_bytes(payload or b""), qos, retain=True)
-        self._run_on_thread(lambda: self._delivery.retain(message))
+        self._follow(lambda: self._delivery.retain(message))
+
+    def show(
+        self,
+        topic: str,
+        jpeg: bytes,
+        user_properties: Sequence[tuple[str, str]] = (),
+        event_ids: Collection[str] = (),
+        *,
+        requested: bool = False,
+    ) -> None:
+        """Send a retained picture, once: before the events that it belongs to if nothing else waits, else last.
+
+        Args:
+            topic: The topic.
+            jpeg: The picture.
+            user_properties: Names and values that describe it (MQTT 5).
+            event_ids: The events that start with it, which are offered after it.
+            requested: Whether a person waits for it, so that it is sent even if that takes long.
+        """
+        message = Outgoing(topic, jpeg, 0, retain=True, user_properties=tuple(user_properties))
+        picture = Picture(message, frozenset(event_ids), requested)
+        self._follow(lambda: self._delivery.show(picture, time.monotonic()))
 
     def send(self, topic: str, payload: str | bytes, qos: int = 0) -> None:
         """Send a transient message; drop it if there is no connection."""
@@ -180,6 +211,11 @@ class MqttPublisher:
         self._actions.append(action)
         self._wake()
 
+    def _follow(self, action: Callable[[], None]) -> None:
+        """Run an action on the publisher's thread after the events that were offered before it were stored."""
+        self._offered.append(action)
+        self._wake()
+
     def _wake(self) -> None:
         os.eventfd_write(self._wake_fd, 1)
 
@@ -193,6 +229,9 @@ class MqttPublisher:
             self._link.schedule_retry("the connection was closed after an unexpected error; see the log")
 
     def _process(self, now_s: float) -> None:
+        while self._offered and callable(follower := self._offered[0]):
+            self._offered.popleft()
+            follower()
         if (self._offered and now_s >= self._store_at_s) or now_s >= self._delete_at_s:
             self._store()
         while self._actions:
@@ -203,12 +242,15 @@ class MqttPublisher:
         link.poll(now_s)
         if link.connected and link.connection:
             self._delivery.fill(link.connection, now_s)
+            silent_s = max(self._delivery.silent_s(now_s), self._arrivals.silent_s(now_s))
+            if silent_s >= self._timeouts.silent_s:
+                link.handle_silence(silent_s)
 
     def _wait(self, now_s: float) -> None:
         link = self._link
         moments_s = [now_s + 1.0, self._delete_at_s, self._delivery.next_fill_s]
         if self._offered:
-            moments_s.append(self._store_at_s)
+            moments_s.append(now_s if callable(self._offered[0]) else self._store_at_s)
         if link.connection is None and not link.connecting:
             moments_s.append(link.connect_at_s)
         if link.connection and link.connection.events:
@@ -222,39 +264,55 @@ class MqttPublisher:
             os.eventfd_read(self._wake_fd)
 
     def _store(self) -> None:
-        events = []
+        """Write the offered events, and delete acknowledged ones; then do what followed the events."""
+        offered = []
         while self._offered:
-            events.append(self._offered.popleft())
+            offered.append(self._offered.popleft())
+        events = [item for item in offered if not callable(item)]
         self._outbox.append(events)
         now_s = time.monotonic()
-        self._store_at_s, self._delete_at_s = now_s + BATCH_S, now_s + _DELETE_S
+        self._delete_at_s = now_s + _DELETE_S
         if events:
+            self._store_at_s = now_s + BATCH_S
             self._delivery.notify_events()
+        for item in offered:
+            if callable(item):
+                item()
 
     def _open_connection(self) -> Connection:
-        will = Outgoing(self._topics.availability, Availability.OFFLINE.encode(), 1, retain=True)
+        will = self._limits.build_will(self._topics.availability, Availability.OFFLINE.encode())
         return open_connection(self._settings, self._password, self._client_id, will, self._timeouts.answer_s)
 
     def _handle(self, connection: Connection, event: ConnectionEvent, now_s: float) -> None:
         match event:
             case Published():
-                self._delivery.acknowledge(event.packet_id, event.reason, now_s)
+                if self._delivery.acknowledge(event.packet_id, event.reason, now_s):
+                    self._link.note_acknowledgment()
             case Received():
                 self._receive(event)
             case Connected():
                 self._link.handle_connack(now_s)
                 self._handle_connect(connection, event)
             case ConnectRefused():
-                self._link.handle_refusal(event.reason)
+                self._handle_refusal(event.reason)
             case Subscribed():
-                self._check_subscriptions(event)
+                self._arrivals.handle_subscribed(event)
+                self._link.note_acknowledgment()
+            case Oversized():
+                self._arrivals.handle_oversized(event, now_s)
             case Disconnected():
                 self._link.handle_disconnect(event.reason, now_s)
 
-    def _check_subscriptions(self, event: Subscribed) -> None:
-        for topic, reason in zip(self._subscriptions, event.reasons, strict=False):
-            description = errors.describe_refused_subscription(topic, reason) if reason.is_error else None
-            self._conditions.report(f"subscription {topic}", description)
+    def _handle_refusal(self, reason: Reason) -> None:
+        if self._limits.learn_from_refusal(reason):
+            self._link.schedule_retry(None)
+        else:
+            self._link.handle_refusal(reason)
+
+    def _handle_disconnect(self, reason: Reason | None, short: bool) -> bool:
+        now_s = time.monotonic()
+        explained = self._arrivals.handle_disconnect()
+        return self._delivery.handle_disconnect(None if explained else reason, now_s, short=short) or explained
 
     def _receive(self, message: Received) -> None:
         try:
@@ -263,10 +321,10 @@ class MqttPublisher:
             log.exception("handling a message on %s failed", message.topic)
 
     def _handle_connect(self, connection: Connection, event: Connected) -> None:
-        connection.subscribe(self._subscriptions)
-        self._delivery.handle_connect(
-            event.receive_maximum, event.maximum_packet_bytes, careful=self._link.had_short_connection
-        )
+        now_s = time.monotonic()
+        self._limits.update(event)
+        connection.subscribe(self._arrivals.handle_connect(now_s))
+        self._delivery.handle_connect(event)
         # Sent after all other retained values, so that a client that sees the device come online finds them in place.
         self._delivery.retain(Outgoing(self._topics.availability, Availability.ONLINE.encode(), 1, retain=True))
 

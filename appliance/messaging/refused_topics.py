@@ -2,8 +2,8 @@
 
 A refused topic is paused for a while, longer each time, because every further message may end the connection. It is
 also tried again on the first connection after a stable one, because an operator who corrects the access rights often
-restarts the broker. A topic counts as refused when the broker refuses a message to it, or when three connections have
-ended during its trial (delivery.py).
+restarts the broker. A topic counts as refused when the broker refuses a message to it, or when a message to it ended
+the connection (suspects.py).
 """
 
 from collections.abc import KeysView
@@ -14,7 +14,6 @@ from appliance.messaging.mqtt.conditions import ReportCondition
 
 _LONGEST_PAUSES = 10  # the longest pause as a multiple of the first
 _SOON_S = 5.0
-_STRIKES = 3
 _NAMED_AT_MOST = 2
 
 
@@ -22,6 +21,7 @@ _NAMED_AT_MOST = 2
 class _Refusal:
     why: str
     durable: bool  # whether messages to the topic wait in the outbox
+    size_bytes: int  # the size of the message if it may be the reason, else 0
 
 
 class RefusedTopics:
@@ -39,7 +39,6 @@ class RefusedTopics:
         self._until_s: dict[str, float] = {}
         self._pauses: dict[str, int] = {}
         self._refusals: dict[str, _Refusal] = {}
-        self._strikes: dict[str, int] = {}
         self._was_stable = False
         self._refused_at_s = float("-inf")
 
@@ -50,9 +49,11 @@ class RefusedTopics:
 
     def is_suspect(self, topic: str) -> bool:
         """Return whether the next message to a topic must be sent alone, because earlier ones failed."""
-        return topic in self._refusals or topic in self._strikes
+        return topic in self._refusals
 
-    def record_refusal(self, topic: str, why: str, now_s: float, *, durable: bool) -> None:
+    def record_refusal(
+        self, topic: str, why: str, now_s: float, *, durable: bool, size_bytes: int = 0, pause_s: float | None = None
+    ) -> None:
         """Pause a topic to which the broker refused a message.
 
         Args:
@@ -60,12 +61,15 @@ class RefusedTopics:
             why: The broker's reason, or what the broker does instead.
             now_s: Monotonic.
             durable: Whether the message waits in the outbox.
+            size_bytes: The size of the message if it may be the reason, else 0.
+            pause_s: How long the topic is paused after its first refusal; None for the usual time.
         """
         if topic not in self._until_s:
             self._pauses[topic] = pauses = self._pauses.get(topic, 0) + 1
-            self._until_s[topic] = now_s + self._pause_s * min(2 ** (pauses - 1), _LONGEST_PAUSES)
+            first_s = self._pause_s if pause_s is None else pause_s
+            self._until_s[topic] = now_s + first_s * min(2 ** (pauses - 1), _LONGEST_PAUSES)
         self._refused_at_s = now_s
-        self._refusals.setdefault(topic, _Refusal(why, durable))
+        self._refusals.setdefault(topic, _Refusal(why, durable, size_bytes))
         self._report()
 
     def record_success(self, topic: str) -> None:
@@ -75,35 +79,20 @@ class RefusedTopics:
             self._report()
         self._pauses.pop(topic, None)
 
-    def clear_strikes(self, topic: str) -> None:
-        """Forget the strikes against a topic, because the connection survived its trial."""
-        self._strikes.pop(topic, None)
-
-    def explain_disconnect(self, on_trial: str | None, code: int, now_s: float) -> bool:
-        """Return whether a refusal explains the disconnect; count a strike against the topic on trial.
-
-        Args:
-            on_trial: The topic that was on trial, if any.
-            code: The reason code of the disconnect.
-            now_s: Monotonic.
-        """
-        if now_s - self._refused_at_s < _SOON_S:
-            self._refused_at_s = float("-inf")
-            self._was_stable = False
-            return True
-        if on_trial is None or code not in (errors.NOT_AUTHORIZED, errors.UNSPECIFIED):
+    def explains_disconnect(self, now_s: float) -> bool:
+        """Return whether a refusal a moment ago explains the disconnect."""
+        if now_s - self._refused_at_s >= _SOON_S:
             return False
-        self._strikes[on_trial] = self._strikes.get(on_trial, 0) + 1
-        if self._strikes[on_trial] < _STRIKES and code != errors.NOT_AUTHORIZED:
-            return False
-        self.record_refusal(on_trial, "it closes the connection instead", now_s, durable=False)
-        self._refused_at_s = float("-inf")
-        self._was_stable = False
+        self.forget_time()
         return True
 
+    def forget_time(self) -> None:
+        """Forget when the last refusal was, because it has explained a disconnect."""
+        self._refused_at_s = float("-inf")
+        self._was_stable = False
+
     def mark_stable(self) -> None:
-        """Note a stable connection: forget the strikes, and let the next connection try every topic."""
-        self._strikes.clear()
+        """Note a stable connection: let the next one try every topic."""
         self._was_stable = True
 
     def resume_due(self, now_s: float) -> list[str]:
@@ -124,8 +113,11 @@ class RefusedTopics:
             self._report_condition("topics", None)
             return
         topics = sorted(self._refusals, key=lambda topic: not self._refusals[topic].durable)  # durable ones first
-        named, why = topics[:_NAMED_AT_MOST], self._refusals[topics[0]].why
+        named, first = topics[:_NAMED_AT_MOST], self._refusals[topics[0]]
         durable = any(refusal.durable for refusal in self._refusals.values())
         self._report_condition(
-            "topics", errors.describe_refused_topics(named, why, more=len(topics) > len(named), durable=durable)
+            "topics",
+            errors.describe_refused_topics(
+                named, first.why, more=len(topics) > len(named), durable=durable, size_bytes=first.size_bytes
+            ),
         )

@@ -1,14 +1,37 @@
-"""Handle requests for a snapshot: the next frame answers them, or they time out."""
+"""Send snapshots, of frames that start an event and on request; the next frame answers a request, or it times out."""
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
 from appliance.errors import ApplianceError, MessagingError
+from appliance.imaging.frame import Frame
+from appliance.labeling.tracker import Event
 from appliance.messaging.home_assistant.announcer import Timer
+from appliance.system.timestamps import to_rfc3339
+
+log = logging.getLogger("appliance.mqtt")
 
 _LIMIT_S = 10.0
+
+
+class PictureSink(Protocol):
+    """Where pictures go: the publisher. The method neither blocks nor raises."""
+
+    def show(
+        self,
+        topic: str,
+        jpeg: bytes,
+        user_properties: Sequence[tuple[str, str]] = (),
+        event_ids: Collection[str] = (),
+        *,
+        requested: bool = False,
+    ) -> None:
+        """Send a retained picture once: before the events that it belongs to if nothing else waits, else last."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,45 @@ class SnapshotRequests:
                 return
             self._pending = None
         future.set_exception(_no_frame_error())
+
+
+def send_snapshot(
+    sink: PictureSink,
+    topic: str,
+    frame: Frame,
+    started: Sequence[Event],
+    encode: Callable[[], bytes],
+    request: SnapshotRequest | None,
+) -> bytes | None:
+    """Send the picture of a frame, and answer the request, if any.
+
+    The picture has the MQTT 5 user properties `event` and `label`, once for each event that started with the frame, and
+    `time`, the time of the frame.
+
+    Args:
+        sink: The publisher.
+        topic: The topic of the picture.
+        frame: The frame.
+        started: The events that started with the frame.
+        encode: Encodes the frame as JPEG.
+        request: The request that the picture answers.
+
+    Returns:
+        The JPEG, or None if the frame cannot be encoded.
+    """
+    failure, jpeg = None, None
+    try:
+        jpeg = encode()
+        properties = [pair for event in started for pair in (("event", event.id), ("label", event.label))]
+        properties.append(("time", to_rfc3339(frame.time)))
+        ids = [event.id for event in started]
+        sink.show(topic, jpeg, properties, ids, requested=request is not None)
+    except ApplianceError as error:
+        failure = error
+        log.warning("no snapshot was sent: %s", error)
+    if request:
+        request.finish(failure)
+    return jpeg
 
 
 def _no_frame_error() -> MessagingError:

@@ -1,4 +1,4 @@
-"""Test message order, the window, trials and refusals, with an outbox on disk and a wire that only records."""
+"""Test message order, the window, trials, refusals and pictures, with an outbox on disk and a wire that records."""
 
 import json
 
@@ -6,8 +6,9 @@ import pytest
 
 from appliance.messaging.delivery import WINDOW, Delivery
 from appliance.messaging.mqtt import errors
-from appliance.messaging.mqtt.message import Outgoing, Reason
+from appliance.messaging.mqtt.message import Connected, Outgoing, Reason
 from appliance.messaging.outbox.outbox import Outbox
+from appliance.messaging.pictures import Picture
 from support.broker import wait_until
 from support.publisher import TOPICS, device, event, scripted
 
@@ -37,12 +38,46 @@ class Rig:
         self.now_s = 1000.0
         self.conditions = {}
         self.outbox = Outbox(folder / "outbox.db", 1000, 3600)
-        self.delivery = Delivery(self.outbox, self.conditions.__setitem__, PAUSE_S)
+        self.delivery = Delivery(self.outbox, self.conditions.__setitem__, PAUSE_S, "homeassistant")
         self.connect()
 
-    def connect(self, window=None, limit_bytes=None, *, careful=False):
+    def connect(self, **limits):
         self.wire = NotingWire()
-        self.delivery.handle_connect(window, limit_bytes, careful=careful)
+        self.delivery.handle_connect(Connected(**limits))
+
+    def lose(self, code=errors.UNSPECIFIED, *, short=True):
+        """Lose the connection; return whether the cause is known. Then connect again."""
+        explained = self.delivery.handle_disconnect(Reason(code, f"reason {code:#x}"), self.now_s, short=short)
+        self.connect()
+        return explained
+
+    def settle(self):
+        """Acknowledge everything until nothing is left to send; return the topics in order."""
+        topics = []
+        while sent := self.fill(pass_s=0.1):
+            topics += sent
+            for index in range(1, len(self.wire.sent) + 1):
+                self.acknowledge(index)
+        self.fill(pass_s=0.1)
+        return topics
+
+    def show(self, *ids, size_bytes=1000, topic="T/snapshot", requested=False):
+        message = Outgoing(topic, bytes(size_bytes), 0, retain=True)
+        self.delivery.show(Picture(message, frozenset(ids), requested), self.now_s)
+
+    def offer_start(self, id):
+        self.outbox.append([{"topic": "T/event", "payload": {"id": id, "snapshot": True}}])
+        self.delivery.notify_events()
+
+    def last_seq(self, pass_s):
+        """Return the sequence number of the event that `fill` publishes after some time."""
+        assert self.fill(pass_s) == ["T/event"]
+        return json.loads(self.wire.sent[-1].payload)["seq"]
+
+    def snapshots(self):
+        """Return the key `snapshot` of each event that was sent on this connection."""
+        events = (message for message in self.wire.sent if message.topic == "T/event")
+        return [json.loads(message.payload)["snapshot"] for message in events]
 
     def retain(self, topic, payload=b"x", qos=1):
         self.delivery.retain(Outgoing(topic, payload, qos, retain=True))
@@ -71,11 +106,23 @@ def rig(tmp_path):
     made.outbox.close()
 
 
-def test_transient_then_retained_then_events(rig):
+def test_events_then_transient_then_values_then_pictures(rig):
+    rig.retain("homeassistant")
+    assert rig.settle() == ["homeassistant"]
+    rig.show("id-1")
+    rig.retain("T/state")
     rig.offer(1)
-    rig.retain("T/state", qos=0)
+    rig.lose(0x8B)
+    rig.retain("T/availability")
     rig.delivery.send(Outgoing("T/labels", b"{}", 0))
-    assert rig.fill() == ["T/labels", "T/state", "T/event"]
+    assert rig.settle() == ["T/event", "T/labels", "T/state", "T/availability", "homeassistant", "T/snapshot"]
+
+
+def test_new_announcement_keeps_its_place_before_the_states(rig):
+    rig.retain("T/state")
+    rig.retain("homeassistant", b"with other labels")
+    rig.retain("T/label/rose")
+    assert rig.settle() == ["T/state", "homeassistant", "T/label/rose"]
 
 
 def test_window_bounds_what_is_in_flight(rig):
@@ -88,7 +135,7 @@ def test_window_bounds_what_is_in_flight(rig):
 
 
 def test_brokers_smaller_window_counts(rig):
-    rig.connect(window=2)
+    rig.connect(receive_maximum=2)
     for index in range(5):
         rig.retain(f"T/label/{index}")
     assert len(rig.fill()) == 2
@@ -101,8 +148,7 @@ def test_last_retained_value_is_sent_and_again_after_connect(rig):
     assert rig.wire.sent[0].payload == b"new"
     rig.acknowledge()
     assert not rig.delivery.is_unacknowledged("T/state")
-    rig.delivery.handle_disconnect(0, rig.now_s)
-    rig.connect()
+    rig.lose(0x8B)
     assert rig.fill() == ["T/state"]
 
 
@@ -110,8 +156,7 @@ def test_cleared_value_is_not_sent_again_after_connect(rig):
     rig.retain("T/label/rose", b"")
     rig.fill()
     rig.acknowledge()
-    rig.delivery.handle_disconnect(0, rig.now_s)
-    rig.connect()
+    rig.lose(0x8B)
     assert rig.fill() == []
 
 
@@ -132,9 +177,8 @@ def test_event_that_ends_the_connection_is_kept(rig):
     rig.offer(1)
     rig.fill()
     rig.acknowledge()
-    assert not rig.delivery.handle_disconnect(errors.UNSPECIFIED, rig.now_s)
+    assert not rig.lose()
     assert rig.outbox.waiting == 1
-    rig.connect()
     assert rig.fill() == ["T/event"]
 
 
@@ -153,32 +197,186 @@ def test_refused_event_topic_pauses_and_others_continue(rig):
     assert rig.conditions["topics"] is None
 
 
-def test_single_refused_event_waits_for_the_next_connection(rig):
+def test_refused_event_is_sent_again_on_the_same_connection(rig):
     rig.offer(1, 2)
     rig.fill()
     rig.acknowledge(reason=Reason(0x99, "Payload format invalid"))
     assert "Payload format invalid" in rig.conditions["single"]
     assert rig.fill(pass_s=0.1) == ["T/event"]
     assert json.loads(rig.wire.sent[-1].payload)["seq"] == 2
-    rig.delivery.handle_disconnect(0, rig.now_s)
-    rig.connect()
-    assert rig.conditions["single"] is None
-    rig.fill()
-    assert json.loads(rig.wire.sent[-1].payload)["seq"] == 1
-
-
-def test_careful_connection_tries_each_topic_with_acknowledgment(rig):
-    rig.connect(careful=True)
-    rig.retain("T/stats", qos=0)
-    rig.retain("T/state", qos=0)
-    assert rig.fill() == ["T/stats"]
-    assert rig.wire.sent[0].qos == 1
     rig.acknowledge()
-    assert rig.fill(pass_s=0.1) == ["T/state"]
+    assert rig.fill(pass_s=1) == []
+    assert rig.delivery.next_fill_s <= rig.now_s + PAUSE_S
+    assert rig.fill(pass_s=PAUSE_S / 12) == ["T/event"]
+    assert json.loads(rig.wire.sent[-1].payload)["seq"] == 1
+    rig.acknowledge()
+    assert rig.conditions["single"] is None
+    assert rig.outbox.waiting == 0
+
+
+def test_topic_pauses_if_many_of_its_events_are_refused(rig):
+    rig.offer(*range(200))
+    for _ in range(60):
+        rig.fill(pass_s=0.1)
+        rig.acknowledge(reason=Reason(0x97, "Quota exceeded"))
+    assert len(rig.wire.sent) < 60
+    assert "Quota exceeded" in rig.conditions["topics"]
+    rig.now_s += 11 * PAUSE_S
+    rig.settle()
+    assert rig.outbox.waiting == 0
+
+
+@pytest.mark.parametrize("code", [0x95, 0x98, 0x99, 0x9A, 0x9B])
+def test_value_that_ends_the_connection_is_set_aside_and_named(rig, code):
+    rig.retain("T/state")
+    rig.retain("homeassistant", bytes(9000))
+    rig.fill()
+    assert not rig.lose(code)
+    rig.offer(1)
+    for topic in ("T/event", "T/state"):
+        assert rig.fill(pass_s=0.1) == [topic]
+        rig.acknowledge()
+    assert rig.fill(pass_s=0.1) == ["homeassistant"]
+    assert rig.lose(code)
+    assert "homeassistant" in rig.conditions["topics"]
+    assert rig.settle() == ["T/state"]
+    assert rig.outbox.waiting == 0
+
+
+def test_single_message_before_a_reason_is_the_cause(rig):
+    rig.retain("T/state")
+    rig.settle()
+    rig.show(size_bytes=50_000)
+    assert rig.fill(pass_s=60) == ["T/snapshot"]
+    assert rig.lose(errors.PACKET_TOO_LARGE, short=False)
+    assert "T/snapshot" in rig.conditions["topics"]
+    assert rig.settle() == ["T/state"]
+
+
+def test_event_that_ends_connections_is_set_aside_alone(rig):
+    rig.offer(1, 2)
+    rig.fill()
+    assert not rig.lose()
+    for expected in (False, True):
+        while rig.last_seq(pass_s=0.1) != 1:
+            rig.acknowledge()
+        assert rig.lose() is expected
+    assert "T/event" in rig.conditions["aside"]
+    rig.settle()
+    assert rig.outbox.waiting == 1
+    assert rig.fill(pass_s=PAUSE_S) == ["T/event"]
+    rig.acknowledge()
+    rig.fill(pass_s=0.1)
+    assert (rig.outbox.waiting, rig.conditions["aside"]) == (0, None)
+
+
+def test_network_that_fails_once_makes_no_suspects(rig):
+    for topic in ("T/state", "T/threshold"):
+        rig.retain(topic)
+    rig.fill()
+    rig.lose(short=False)
+    assert rig.fill() == ["T/state", "T/threshold"]
+
+
+def test_suspects_are_sent_alone_and_last(rig):
+    for topic in ("T/state", "T/threshold"):
+        rig.retain(topic)
+    rig.fill()
+    rig.lose()
+    rig.retain("T/running")
+    assert rig.fill() == ["T/running"]
+    rig.acknowledge()
+    assert rig.fill() == ["T/state"]
+    assert rig.fill() == []
+    rig.acknowledge()
+    assert rig.fill(pass_s=0.1) == ["T/threshold"]
+
+
+def test_picture_precedes_its_event_while_nothing_waits(rig):
+    rig.retain("T/availability")
+    rig.settle()
+    rig.show("id-1")
+    rig.offer_start("id-1")
+    rig.retain("T/label/rose", b"ON")
+    assert rig.settle() == ["T/snapshot", "T/event", "T/label/rose"]
+    assert rig.snapshots() == [True]
+
+
+def test_picture_is_sent_once(rig):
+    rig.retain("T/availability")
+    rig.settle()
+    rig.show("id-1")
+    rig.offer_start("id-1")
+    rig.settle()
+    rig.lose(0x8B)
+    assert rig.settle() == ["T/availability"]
+
+
+def test_picture_from_an_outage_comes_last_and_its_event_says_so(rig):
+    rig.retain("T/availability")
+    rig.settle()
+    rig.lose(0x8B)
+    rig.show("id-1")
+    rig.offer_start("id-1")
+    rig.show("id-2", size_bytes=2000)
+    rig.offer_start("id-2")
+    assert rig.settle() == ["T/event", "T/event", "T/availability", "T/snapshot"]
+    assert rig.snapshots() == [False, False]
+    assert len(rig.wire.sent[-1].payload) == 2000
+
+
+def test_event_that_is_sent_again_does_not_claim_a_lost_picture(rig):
+    rig.retain("T/availability")
+    rig.settle()
+    rig.show("id-1")
+    rig.offer_start("id-1")
+    assert rig.fill() == ["T/snapshot", "T/event"]
+    rig.lose(0x8B)
+    rig.settle()
+    assert rig.snapshots() == [False]
+
+
+def test_picture_does_not_precede_its_event_on_a_slow_link(rig):
+    rig.retain("T/availability", bytes(3000))
+    rig.fill()
+    rig.now_s += 2.5
+    rig.acknowledge()
+    rig.show("id-1", size_bytes=30_000)
+    rig.offer_start("id-1")
+    assert rig.settle() == ["T/event"]
+    assert rig.snapshots() == [False]
+    rig.show(size_bytes=30_000, requested=True)
+    assert rig.settle() == ["T/snapshot"]
+
+
+def test_broker_without_retain_and_qos_1_gets_events(rig):
+    rig.connect(retain_available=False, maximum_qos=0)
+    rig.offer(1)
+    rig.fill()
+    rig.acknowledge()
+    rig.fill(pass_s=0.1)
+    rig.retain("T/state")
+    assert rig.fill() == ["T/state"]
+    assert {(message.qos, message.retain) for message in rig.wire.sent} == {(0, False)}
+    rig.fill(pass_s=2)
+    assert rig.outbox.waiting == 0
+
+
+def test_silence_counts_from_the_last_acknowledgment(rig):
+    assert rig.delivery.silent_s(rig.now_s) == 0
+    rig.retain("T/state")
+    rig.retain("T/threshold")
+    rig.fill()
+    assert rig.delivery.silent_s(rig.now_s + 50) == 50
+    rig.now_s += 50
+    rig.acknowledge(1)
+    assert rig.delivery.silent_s(rig.now_s + 20) == 20
+    rig.acknowledge(2)
+    assert rig.delivery.silent_s(rig.now_s + 100) == 0
 
 
 def test_oversized_message_is_reported_and_skipped(rig):
-    rig.connect(limit_bytes=1000)
+    rig.connect(maximum_packet_bytes=1000)
     rig.retain("T/snapshot", b"x" * 2000, qos=0)
     rig.retain("T/state", qos=0)
     assert rig.fill() == ["T/state"]
@@ -208,11 +406,7 @@ def test_idle_when_everything_is_acknowledged(rig):
     rig.offer(1)
     rig.retain("T/state")
     assert not rig.delivery.is_idle
-    rig.fill()
-    rig.acknowledge(1)
-    rig.fill()
-    rig.acknowledge(2)
-    rig.fill(pass_s=0.1)
+    rig.settle()
     assert rig.delivery.is_idle
 
 

@@ -4,7 +4,6 @@ from contextlib import closing
 
 import pytest
 
-from appliance.messaging.mqtt import errors
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.refused_topics import RefusedTopics
 from support.broker import wait_until
@@ -61,34 +60,13 @@ def test_durable_topics_are_named_first_and_two_at_most(rig):
 
 def test_disconnect_right_after_a_refusal_is_explained_once(rig):
     rig.topics.record_refusal("T/state", "Not authorized", 10.0, durable=False)
-    assert rig.topics.explain_disconnect(None, errors.UNSPECIFIED, 12.0)
-    assert not rig.topics.explain_disconnect(None, errors.UNSPECIFIED, 13.0)
+    assert rig.topics.explains_disconnect(12.0)
+    assert not rig.topics.explains_disconnect(13.0)
 
 
-def test_third_disconnect_during_a_trial_refuses_the_topic(rig):
-    for expected in (False, False, True):
-        assert rig.topics.explain_disconnect("T/event", errors.UNSPECIFIED, 100.0) is expected
-        assert rig.topics.is_suspect("T/event")
-    assert "T/event" in rig.topics.paused
-
-
-def test_disconnect_as_not_authorized_refuses_at_once(rig):
-    assert rig.topics.explain_disconnect("T/event", errors.NOT_AUTHORIZED, 100.0)
-    assert "T/event" in rig.topics.paused
-
-
-def test_other_disconnects_are_no_strike(rig):
-    assert not rig.topics.explain_disconnect("T/event", errors.SESSION_TAKEN_OVER, 100.0)
-    assert not rig.topics.is_suspect("T/event")
-
-
-def test_survived_trial_and_stable_connection_clear_strikes(rig):
-    rig.topics.explain_disconnect("T/a", errors.UNSPECIFIED, 0.0)
-    rig.topics.clear_strikes("T/a")
-    assert not rig.topics.is_suspect("T/a")
-    rig.topics.explain_disconnect("T/b", errors.UNSPECIFIED, 0.0)
-    rig.topics.mark_stable()
-    assert not rig.topics.is_suspect("T/b")
+def test_size_of_a_message_is_named_if_it_may_be_the_reason(rig):
+    rig.topics.record_refusal("T/snapshot", "it closes the connection", 0.0, durable=False, size_bytes=31_000)
+    assert "31000 bytes" in rig.condition
 
 
 def test_connect_after_a_stable_connection_ends_every_pause(rig):

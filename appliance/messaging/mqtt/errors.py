@@ -15,6 +15,7 @@ from appliance.errors import MessagingError
 from appliance.messaging.mqtt.message import Reason
 from appliance.messaging.mqtt.tls import broker_trust, is_tls_wanted
 from appliance.settings.schema import MqttSettings
+from appliance.system.foreign_text import clean_text
 from appliance.transport.trust import describe_certificate_error
 
 UNSPECIFIED = 0x80
@@ -24,7 +25,16 @@ BAD_CREDENTIALS = 0x86
 NOT_AUTHORIZED = 0x87
 BAD_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
+PACKET_TOO_LARGE = 0x95
 QUOTA_EXCEEDED = 0x97
+RETAIN_NOT_SUPPORTED = 0x9A
+QOS_NOT_SUPPORTED = 0x9B
+
+NO_FAULT_OF_A_MESSAGE = frozenset({0x89, 0x8B, 0x8D, SESSION_TAKEN_OVER, 0x9C, 0x9D, 0x9F, 0xA0})
+"""Reasons for a disconnect that have nothing to do with a message: the broker is busy, shuts down or moves, the client
+was silent or replaced, or connections are limited."""
+
+_LONGEST_CAUSE = 200  # characters of an error's text
 
 _REFUSED_VERSION_3 = 0x01  # the MQTT 3.1.1 CONNACK code, which the client library may pass on unconverted
 
@@ -87,7 +97,7 @@ def describe_connect_error(  # noqa: PLR0911 - one sentence for each kind of err
                 " port (mqtt.tls)"
             )
     cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return f"the broker {broker} cannot be reached ({cause}); check the network"
+    return f"the broker {broker} cannot be reached ({clean_text(cause, _LONGEST_CAUSE)}); check the network"
 
 
 def describe_refused_connection(
@@ -139,23 +149,36 @@ def describe_lost(reason: Reason, broker: str) -> str:
     return f"the connection to the broker {broker} was lost{why}"
 
 
-def describe_takeover(broker: str, client_id: str) -> str:
+def describe_takeover(broker: str, client_id: str, device: str) -> str:
     """Describe two clients with the same id, each of which disconnects the other."""
     return (
-        f"another client connects to {broker} with the id {client_id} and takes over the connection; give each device"
-        " its own device.id or mqtt.client_id"
+        f"another client connects to {broker} with the id {client_id} and takes over the connection; give each daemon"
+        f" its own device.id{_also_client_id(client_id, device)}"
     )
 
 
-def describe_flapping(broker: str, client_id: str) -> str:
+def describe_flapping(broker: str, client_id: str, device: str) -> str:
     """Describe connections that keep ending early, for which MQTT 3.1.1 gives no reason."""
     return (
-        f"the broker {broker} keeps closing the connection; check whether another client uses the id {client_id}"
-        " (mqtt.client_id), otherwise see the broker's log"
+        f"the broker {broker} keeps closing the connection; check whether another client uses the id {client_id} (give"
+        f" each daemon its own device.id{_also_client_id(client_id, device)}), otherwise see the broker's log"
     )
 
 
-def describe_refused_topics(topics: Sequence[str], why: str, *, more: bool, durable: bool) -> str:
+def describe_second_writer(topic: str) -> str:
+    """Describe a second daemon with the same device id, which uses another client id."""
+    return (
+        f"a second daemon writes to {topic}, so both publish as the same device; give each daemon its own device.id and"
+        " its own state folder"
+    )
+
+
+def _also_client_id(client_id: str, device: str) -> str:
+    """Mention mqtt.client_id only if it is set, because two daemons with one device.id write the same topics."""
+    return "" if client_id == f"appliance-{device}" else ", and remove mqtt.client_id from their settings"
+
+
+def describe_refused_topics(topics: Sequence[str], why: str, *, more: bool, durable: bool, size_bytes: int = 0) -> str:
     """Describe topics to which the broker accepts no messages.
 
     Args:
@@ -163,16 +186,61 @@ def describe_refused_topics(topics: Sequence[str], why: str, *, more: bool, dura
         why: The broker's reason, or what the broker does instead.
         more: Whether there are more such topics.
         durable: Whether messages to any of them are durable.
+        size_bytes: The size of the message if it may be the reason, else 0.
     """
     names = ", ".join(topics) + " and others" if more else " and ".join(topics)
     waiting = ", so events wait in the outbox" if durable else ""
     remedy = "allow this device's account to write there"
+    if size_bytes:
+        remedy += f", and messages of {size_bytes} bytes"
     return f"the broker does not accept messages to {names} ({why}){waiting}; {remedy}"
 
 
 def describe_refused_message(topic: str, reason: Reason) -> str:
     """Describe the refusal of one durable message to a topic that the broker otherwise accepts."""
-    return f"the broker refused a message to {topic} ({reason.name}); it will be sent again on the next connection"
+    return f"the broker refused a message to {topic} ({reason.name}); it is sent again after a pause"
+
+
+def describe_set_aside(topic: str, size_bytes: int, why: str) -> str:
+    """Describe a durable message that ended the connection; `why` is the broker's reason, empty if it gave none."""
+    return (
+        f"the broker closes the connection when it receives one of the messages to {topic} ({size_bytes} bytes;"
+        f" {why or 'no reason given'}), so that message is set aside and tried again later; see the broker's log, and"
+        " its limit for the size of a message"
+    )
+
+
+def describe_silence(broker: str, silent_s: float) -> str:
+    """Describe a broker that answers pings but acknowledges nothing."""
+    return (
+        f"the broker {broker} has acknowledged nothing for {silent_s:.0f} s, so the device connects again; see the"
+        " broker's log and its disk"
+    )
+
+
+def describe_arrival(topic: str, size_bytes: int, limit_bytes: int) -> str:
+    """Describe a message from the broker that is too large to be read; `topic` is empty if it is unknown."""
+    where = f" on {topic}" if topic else ""
+    return (
+        f"a message of {size_bytes} bytes{where} is larger than this device accepts ({limit_bytes} bytes), so the"
+        " connection was closed; find the client that sends it, and set message_size_limit in the broker"
+    )
+
+
+def describe_no_retain(broker: str) -> str:
+    """Describe a broker that keeps no retained messages."""
+    return (
+        f"the broker {broker} keeps no retained messages, so a client that connects later does not see the state of"
+        " this device; events are delivered"
+    )
+
+
+def describe_low_qos(broker: str) -> str:
+    """Describe a broker that accepts only QoS 0."""
+    return (
+        f"the broker {broker} accepts messages with QoS 0 only, so an event can be lost when the connection breaks; use"
+        " a broker that supports QoS 1"
+    )
 
 
 def describe_refused_subscription(topic: str, reason: Reason) -> str:

@@ -38,6 +38,7 @@ class ConnectionTimeouts:
         answer_s: How long to wait for the broker to accept TCP, and to answer CONNECT.
         stable_s: A connection that is at least this old is stable.
         refused_s: How long to wait before a topic that the broker refused is tried again on the same connection.
+        silent_s: How long to wait for the acknowledgment of a message or a subscription.
     """
 
     first_s: float = 1.0
@@ -45,6 +46,7 @@ class ConnectionTimeouts:
     answer_s: float = 10.0
     stable_s: float = 30.0
     refused_s: float = 60.0
+    silent_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class BrokerAddress:
     broker: str
     client_id: str
     will_topic: str
+    device: str
 
 
 class BrokerConnection(Protocol):
@@ -88,7 +91,7 @@ class BrokerLink(Generic[C]):
         *,
         wake: Callable[[], None],
         count_waiting: Callable[[], int],
-        on_disconnect: Callable[[int], bool],
+        on_disconnect: Callable[[Reason | None, bool], bool],
         on_stable: Callable[[], None],
     ):
         """Create the link; `poll` starts the first attempt.
@@ -100,8 +103,8 @@ class BrokerLink(Generic[C]):
             conditions: Receives the conditions.
             wake: Wakes the publisher's thread; called from any thread.
             count_waiting: Returns the number of events in the outbox, for the log.
-            on_disconnect: Called when a connection has ended, with the reason code (0 if the device closed it); returns
-                whether the cause is known and was reported.
+            on_disconnect: Called when a connection has ended, with the reason (None if the device closed it) and
+                whether the connection was short; returns whether the cause is known and was reported.
             on_stable: Called when a connection has become stable.
         """
         self.connection: C | None = None
@@ -116,6 +119,8 @@ class BrokerLink(Generic[C]):
         self._since_s = 0.0
         self._short_lives = 0
         self._unstable = False
+        self._needs_proof = False  # the broker acknowledged nothing on an earlier connection, nor since
+        self._is_proven = True
         self._alert: str | None = None
         self._closed = threading.Event()
 
@@ -134,7 +139,7 @@ class BrokerLink(Generic[C]):
 
     def handle_connack(self, now_s: float) -> None:
         """Note that the broker has accepted CONNECT."""
-        self.connected, self._since_s = True, now_s
+        self.connected, self._since_s, self._is_proven = True, now_s, not self._needs_proof
         if not self._unstable:
             self._log_connected()
 
@@ -156,18 +161,31 @@ class BrokerLink(Generic[C]):
                 self._alert or errors.describe_closed_unanswered(to.broker, to.settings), alert=self._alert
             )
             return
-        if self.disconnect(farewell=False, code=reason.code):
+        short = now_s - self._since_s < self._timeouts.stable_s
+        if self.disconnect(farewell=False, reason=reason, short=short):
             self.schedule_retry(None, unstable=self._unstable)
             return
-        self._short_lives = self._short_lives + 1 if now_s - self._since_s < self._timeouts.stable_s else 0
+        self._short_lives = self._short_lives + 1 if short else 0
         flapping = self._short_lives >= _FLAPPING
         if reason.code == errors.SESSION_TAKEN_OVER:
-            self.schedule_retry(errors.describe_takeover(to.broker, to.client_id), unstable=True)
+            self.schedule_retry(errors.describe_takeover(to.broker, to.client_id, to.device), unstable=True)
         elif self._unstable or flapping:
-            description = None if self._unstable else errors.describe_flapping(to.broker, to.client_id)
+            description = None if self._unstable else errors.describe_flapping(to.broker, to.client_id, to.device)
             self.schedule_retry(description, unstable=True)
         else:
             self.schedule_retry(errors.describe_lost(reason, to.broker))
+
+    def handle_silence(self, silent_s: float) -> None:
+        """Note that the broker acknowledges nothing; only an acknowledgment on a later connection resolves it."""
+        self._needs_proof = True
+        self.schedule_retry(errors.describe_silence(self._address.broker, silent_s), unstable=True)
+
+    def note_acknowledgment(self) -> None:
+        """Note that the broker has acknowledged a message."""
+        if self._needs_proof and self.connected:
+            self._needs_proof, self._is_proven = False, True
+            self._unstable = False
+            self._log_connected()
 
     def schedule_retry(self, description: str | None, *, unstable: bool = False, alert: str | None = None) -> None:
         """Report why there is no connection, and schedule the next attempt.
@@ -183,12 +201,13 @@ class BrokerLink(Generic[C]):
         self._unstable, self._alert = unstable, alert
         self.connect_at_s = time.monotonic() + self._back_off.next_s()
 
-    def disconnect(self, *, farewell: bool, code: int = 0) -> bool:
+    def disconnect(self, *, farewell: bool, reason: Reason | None = None, short: bool = False) -> bool:
         """Close the connection if there is one.
 
         Args:
             farewell: Whether to send DISCONNECT, so that the broker does not publish the will.
-            code: The reason code of the disconnect.
+            reason: Why the connection ended; None if the device closes it.
+            short: Whether the connection was short.
 
         Returns:
             Whether the cause of the disconnect is known and was reported.
@@ -198,12 +217,7 @@ class BrokerLink(Generic[C]):
             return False
         self.connection.close(farewell=farewell)
         self.connection = None
-        return self._on_disconnect(code)
-
-    @property
-    def had_short_connection(self) -> bool:
-        """Whether the last connection was short for an unknown reason."""
-        return self._short_lives > 0
+        return self._on_disconnect(reason, short)
 
     def retire(self) -> None:
         """Start no further attempts; keep the current connection."""
@@ -229,7 +243,7 @@ class BrokerLink(Generic[C]):
             self._close_results()
 
     def _check_stable(self, age_s: float) -> None:
-        if age_s < self._timeouts.stable_s:
+        if age_s < self._timeouts.stable_s or not self._is_proven:
             return
         self._back_off.reset()
         self._short_lives = 0

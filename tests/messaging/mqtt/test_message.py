@@ -37,4 +37,4 @@ def test_values_cannot_be_changed(kind):
 
 def test_events_are_told_apart_by_their_class():
     assert Published(1, Reason(0, "")) != Published(2, Reason(0, ""))
-    assert len(set(get_args(ConnectionEvent))) == 6
+    assert len(set(get_args(ConnectionEvent))) == 7

@@ -14,7 +14,7 @@ from appliance.settings.schema import MqttSettings
 from support.broker import wait_until
 from support.publisher import TOPICS, device, event, logged, scripted
 
-ADDRESS = BrokerAddress(MqttSettings(host="b"), "b:1883", "cam-1", "T/availability")
+ADDRESS = BrokerAddress(MqttSettings(host="b"), "b:1883", "appliance-cam-1", "T/availability", "cam-1")
 LOST = Reason(errors.UNSPECIFIED, "Unspecified error")
 FAR_S = 1e9  # later than every scheduled attempt
 
@@ -50,8 +50,8 @@ class Rig:
             raise result
         return result
 
-    def _end(self, code):
-        self.ended.append(code)
+    def _end(self, reason, short):
+        self.ended.append((reason.code if reason else None, short))
         return self.explained
 
     def _note_stable(self):
@@ -153,7 +153,7 @@ def test_short_connections_in_a_row_are_flapping():
     for _ in range(3):
         rig.connect()
         rig.link.handle_disconnect(LOST, FAR_S + 1)
-        assert rig.link.had_short_connection
+        assert rig.ended[-1] == (errors.UNSPECIFIED, True)
     assert "keeps closing the connection" in rig.conditions.summary
 
 
@@ -162,9 +162,8 @@ def test_explained_end_reports_nothing_of_its_own():
     rig.explained = True
     rig.connect()
     rig.link.handle_disconnect(Reason(errors.NOT_AUTHORIZED, "Not authorized"), FAR_S + 1)
-    assert rig.ended == [errors.NOT_AUTHORIZED]
+    assert rig.ended == [(errors.NOT_AUTHORIZED, True)]
     assert rig.conditions.summary is None
-    assert not rig.link.had_short_connection
 
 
 def test_retired_link_starts_no_attempt():
