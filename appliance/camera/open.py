@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from appliance.camera.source import PICTURE_SUFFIXES, Camera
-from appliance.errors import CameraAbsentError, SettingsError
+from appliance.errors import CameraAbsentError, SettingsError, describe_os_error
 from appliance.settings.schema import CameraSettings
 
 
@@ -62,11 +62,18 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         raise CameraAbsentError(
             f"camera.source {source}: this home folder does not exist; write the full path"
         ) from error
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:  # below a folder that is closed to this account
+        raise CameraAbsentError(
+            f"camera.source {source} cannot be read: {describe_os_error(error)}; allow this account to read it and "
+            "every folder above it"
+        ) from error
+    if is_folder or path.suffix.lower() in PICTURE_SUFFIXES:
         from appliance.camera.pictures import PictureCamera
 
         return PictureCamera(path, settings.loop)
-    if not path.exists():
+    if not exists:
         choices = "auto, pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
         raise CameraAbsentError(f"camera.source {source} does not exist; it can be {choices}")
     if not (path.is_file() or path.is_char_device()):

@@ -52,8 +52,8 @@ def list_paths(settings: Settings) -> Iterator[tuple[str, Path, bool]]:
                     yield f"{section.name}.{field.name}", value, is_written
     if settings.labeler.model:
         yield "labeler.model", Path(settings.labeler.model), False
-    if settings.camera.source.startswith("/"):
-        yield "camera.source", Path(settings.camera.source), False
+    if settings.camera.source.startswith(("/", "~")):
+        yield "camera.source", _expand(settings.camera.source), False
 
 
 def _describe_fault(path: Path, is_written: bool) -> str | None:
@@ -88,6 +88,13 @@ def _suggest_folder(is_written: bool, path: Path) -> str:
             "(sudo systemctl edit appliance)"
         )
     return f"put it into {_READ_FOLDER}, where the account appliance can read it, and correct the setting"
+
+
+def _expand(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # an account without a home folder
+        return Path(source)
 
 
 def _exists(folder: Path) -> bool:
