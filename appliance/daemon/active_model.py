@@ -67,6 +67,7 @@ class ActiveModel:
         self._settings = settings
         self._view = view
         self.reverted: RevertedModel | None = None
+        self._store_error: str | None = None
         self._deaths = ProcessDeaths(state, boot_id())
         crash = self._deaths.take_crash()
         delivered = self._read_delivered()
@@ -179,7 +180,11 @@ class ActiveModel:
 
     def _load_stored(self, delivered: InstalledModel | None = None) -> Labeler:
         """Load the store's model; set `reverted` if `delivered`, the model at the start, could not be kept."""
-        choice: ModelChoice[Labeler] = self.store.load_current(self._load)
+        try:
+            choice: ModelChoice[Labeler] = self.store.load_current(self._load)
+        except StoreError as error:
+            log.warning("%s; the bundled model is used", error)
+            return self._load(read_bundle(BUNDLED))
         for reason in choice.reasons:
             log.warning("%s", reason)
             if delivered and reason.startswith(display_name(delivered)):
@@ -215,8 +220,10 @@ class ActiveModel:
             self.reverted = RevertedModel(delivered, reason)
 
     def _try_store(self, write: Callable[[], None]) -> None:
-        """Write to the store; labeling continues if that fails."""
+        """Write to the store; labeling continues if that fails, which is logged once."""
         try:
             write()
         except StoreError as error:
-            log.warning("%s", error)
+            if str(error) != self._store_error:
+                log.warning("%s", error)
+            self._store_error = str(error)

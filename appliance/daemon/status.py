@@ -25,6 +25,7 @@ class StatusSources:
     Attributes:
         device: The device id.
         collector: The collector; its statistics are reported while it is on.
+        state_error: Why the state folder cannot be written; None if it can.
     """
 
     device: str
@@ -35,7 +36,8 @@ class StatusSources:
     outbox: Outbox
     meter: Meter
     health: LabelingHealth
-    collector: Collector | None
+    collector: Collector
+    state_error: str | None = None
 
 
 class Status:
@@ -71,7 +73,8 @@ class Status:
             labeling_errors=health.errors,
             set_aside=sources.outbox.set_aside,
             kernels=sources.active.current.kernels,
-            collect=sources.collector.stats() if sources.collector else None,
+            collect=sources.collector.stats() if sources.collector.enabled else None,
+            storage_error=sources.state_error or sources.outbox.error,
         )
 
     def describe(self, settings: Path | None) -> dict[str, Any]:
@@ -92,6 +95,7 @@ class Status:
                 "description": camera.description,
                 "last_frame_age_s": None if last_s is None else round(time.monotonic() - last_s, 2),
             },
+            "state_trouble": sources.state_error,
             "labels": engine.tracker.open_labels if engine else [],
             "model": sources.active.current.identity.as_dict(),
             "runtime": sources.active.current.runtime,

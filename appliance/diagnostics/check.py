@@ -21,18 +21,19 @@ from appliance.camera.source import CameraState
 from appliance.control.client import ask
 from appliance.control.protocol import ControlCommand, make_request
 from appliance.daemon.active_model import read_device_bundle
-from appliance.errors import ApplianceError, BundleError, DaemonAbsentError, UpdateError
+from appliance.diagnostics.running_daemon import ASK_LIMIT_S, RunningDaemon, ask_running_daemon, list_keys
+from appliance.errors import ApplianceError, BundleError, ControlAccessError, ControlError, UpdateError
 from appliance.imaging.view import View
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.round_trip import measure_round_trip
 from appliance.messaging.topics import Topics
-from appliance.settings.credentials import apply_credentials
+from appliance.settings.credentials import CREDENTIALS, apply_credentials, has_closed_credentials
 from appliance.settings.schema import Settings
 from appliance.settings.secrets import read_secret
 from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
-from appliance.system.paths import ensure_state_dir, find_control_socket
+from appliance.system.paths import find_control_socket, find_state_dir
 from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.peek import peek
 from appliance.updates.sources.source import display_version
@@ -41,7 +42,6 @@ from appliance.updates.sources.source import display_version
 MIN_FREE_BYTES = 100_000_000
 # If the daemon's newest frame is older than this, the camera does not work.
 _MAX_FRAME_AGE_S = 10.0
-_ASK_LIMIT_S = 5.0
 _TEST_FRAME_PX = (640, 480)
 
 
@@ -80,32 +80,53 @@ class _FailedCheckError(ApplianceError):
     """A part does not work; the text of the error is the message of the result."""
 
 
-def check_device(settings: Settings) -> Iterator[CheckResult]:
+def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator[CheckResult]:
     """Check each part in turn.
 
     Args:
         settings: Valid settings.
+        is_file_given: Whether the user asks for this settings file, which a running daemon may not use. What it
+            configures differently is then checked without the daemon.
 
     Yields:
         Each result as soon as it is known. The part `daemon` is omitted if no daemon is running.
+
+    Raises:
+        ControlAccessError: This account may not contact the installed service.
     """
     settings = apply_credentials(settings)
-    yield _run_check("settings", lambda: f"{settings.path} is valid" if settings.path else "the defaults are used")
+    daemon: RunningDaemon | None = None
+    fault: ControlError | None = None
     try:
-        daemon: dict[str, Any] | None = ask(find_control_socket(), make_request(ControlCommand.STATUS), _ASK_LIMIT_S)
-    except DaemonAbsentError:
-        daemon = None
-    except ApplianceError as error:
-        daemon = None
-        yield CheckResult("daemon", CheckState.NOT_OK, str(error))
+        daemon = ask_running_daemon(settings)
+    except ControlError as error:
+        if isinstance(error, ControlAccessError) and not is_file_given:
+            raise
+        fault = error
+    yield _run_check("settings", lambda: _describe_settings(settings, daemon, is_file_given))
+    if fault:
+        yield CheckResult("daemon", CheckState.NOT_OK, str(fault))
     if daemon is None:
         yield from _check_camera_and_model(settings)
         yield _run_check("broker", lambda: _check_broker(settings))
+    elif is_file_given and daemon.differences:
+        yield from _check_beside_daemon(daemon, settings)
     else:
-        yield from _check_running_daemon(daemon, settings)
-    yield _run_check("update source", lambda: _check_update_source(settings, daemon is not None))
-    yield _run_check("disk", _check_disk)
+        yield from _check_running_daemon(daemon.report, settings)
+    asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
+    yield _run_check("update source", lambda: _check_update_source(settings, asks_daemon))
+    yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))
     yield _run_check("clock", _check_clock)
+
+
+def _describe_settings(settings: Settings, daemon: RunningDaemon | None, is_file_given: bool) -> str:
+    valid = f"{settings.path} is valid" if settings.path else "the defaults are used"
+    if daemon is None or not daemon.differences:
+        return valid
+    keys = list_keys(daemon.differences)
+    if is_file_given:
+        return f"{valid}; the running service has other values of {keys}"
+    return f"{valid}; not yet in effect: {keys}; apply it with: sudo systemctl restart appliance"
 
 
 def _run_check(part: str, check: Callable[[], str]) -> CheckResult:
@@ -117,11 +138,50 @@ def _run_check(part: str, check: Callable[[], str]) -> CheckResult:
 
 
 def _check_running_daemon(daemon: dict[str, Any], settings: Settings) -> Iterator[CheckResult]:
-    source = daemon["settings"] or "the defaults"
-    yield _run_check("daemon", lambda: f"version {daemon['version']} runs as {daemon['device']} with {source}")
-    yield _run_check("camera", lambda: _check_reported_camera(daemon["camera"]))
-    yield _run_check("model", lambda: _check_reported_model(daemon))
-    yield _run_check("broker", lambda: _check_broker(settings, daemon["broker"]["trouble"]))
+    yield _run_daemon_check("daemon", lambda: _describe_daemon(daemon))
+    yield _run_daemon_check("camera", lambda: _check_reported_camera(daemon["camera"]))
+    yield _run_daemon_check("model", lambda: _check_reported_model(daemon))
+    yield _run_daemon_check("broker", lambda: _check_broker(settings, daemon["broker"]["trouble"]))
+
+
+def _check_beside_daemon(daemon: RunningDaemon, settings: Settings) -> Iterator[CheckResult]:
+    """Check what a settings file configures differently from the running daemon; take the rest from its report."""
+    report = daemon.report
+    yield _run_daemon_check("daemon", lambda: _describe_daemon(report))
+    frames: list[np.ndarray] = []
+    if daemon.differs_in("camera.source"):
+        yield _run_check("camera", lambda: _check_camera(settings, frames))
+    else:
+        untested = list_keys(key for key in daemon.differences if key.startswith("camera."))
+        remark = f"; not tested, because the service uses this camera: {untested}" if untested else ""
+        yield _run_daemon_check("camera", lambda: _check_reported_camera(report["camera"]) + remark)
+    if daemon.differs_in("camera.", "labeler."):
+        yield _run_check("model", lambda: _check_model(settings, frames[0] if frames else None))
+    else:
+        yield _run_daemon_check("model", lambda: _check_reported_model(report))
+    if daemon.differs_in("mqtt.", "device.id"):
+        yield _run_check("broker", lambda: _check_broker(settings))
+    else:
+        yield _run_daemon_check("broker", lambda: _check_broker(settings, report["broker"]["trouble"]))
+
+
+def _describe_daemon(report: dict[str, Any]) -> str:
+    source = report["settings"] or "the defaults"
+    return f"version {report['version']} runs as {report['device']} with {source}"
+
+
+def _run_daemon_check(part: str, check: Callable[[], str]) -> CheckResult:
+    """Run a check of what the daemon reports; a daemon of another version may report something else."""
+
+    def check_report() -> str:
+        try:
+            return check()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _FailedCheckError(
+                "the daemon's answer cannot be understood; check that the command and the daemon have the same version"
+            ) from error
+
+    return _run_check(part, check_report)
 
 
 def _check_reported_camera(camera: dict[str, Any]) -> str:
@@ -201,6 +261,10 @@ def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:
         raise _FailedCheckError(daemon_error)
     device = resolve_device_id(settings.device.id)
     password, warning = None, None
+    if settings.mqtt.username and not settings.mqtt.password_file and has_closed_credentials():
+        raise _FailedCheckError(
+            f"not tested, because this account may not read the password in {CREDENTIALS}; run the command with sudo"
+        )
     if settings.mqtt.password_file:
         password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
     topics = Topics(settings.mqtt.base_topic, device)
@@ -215,14 +279,14 @@ def _check_update_source(settings: Settings, daemon_runs: bool) -> str:
     elif daemon_runs:
         message = _read_update_status(settings.update.source)
     else:
-        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), ensure_state_dir())
+        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir())
         message = f"{origin} offers {display_version(offer) if offer else 'nothing'}"
     notice = shutdown_notice(settings.update, datetime.now().astimezone().date())
     return f"{message}; {notice}" if notice else message
 
 
 def _read_update_status(source: str) -> str:
-    status = ask(find_control_socket(), make_request(ControlCommand.UPDATE_STATUS), _ASK_LIMIT_S)
+    status = ask(find_control_socket(), make_request(ControlCommand.UPDATE_STATUS), ASK_LIMIT_S)
     if status["trouble"]:
         raise UpdateError(status["trouble"])
     if not status["asked"]:
@@ -232,10 +296,13 @@ def _read_update_status(source: str) -> str:
     return f"{status['origin']}: nothing newer{': ' + status['passed_over'] if status['passed_over'] else ''}"
 
 
-def _check_disk() -> str:
-    folder = ensure_state_dir()
+def _check_disk(daemon: dict[str, Any] | None) -> str:
+    if daemon and daemon.get("state_trouble"):
+        raise _FailedCheckError(daemon["state_trouble"])
+    folder = find_state_dir()
     try:
-        free_bytes = shutil.disk_usage(folder).free
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free_bytes = shutil.disk_usage(existing).free
     except OSError as error:
         raise _FailedCheckError(str(error)) from error
     message = f"{free_bytes / 1e9:.1f} GB free for {folder}"

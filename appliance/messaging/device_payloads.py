@@ -50,6 +50,7 @@ class StatsPayload:
         set_aside: Durable messages that cannot be read or delivered and no longer delay the others.
         kernels: The kernels of the runtime that compute the scores; None if unknown.
         collect: The statistics of the frame collection; absent on the wire when None.
+        storage_error: Why the state folder or the outbox cannot be written; absent on the wire when None.
     """
 
     fps: float
@@ -73,6 +74,7 @@ class StatsPayload:
     set_aside: int = 0
     kernels: str | None = None
     collect: Mapping[str, Any] | None = None
+    storage_error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -95,6 +97,7 @@ class StatsPayload:
             "set_aside": self.set_aside,
             "kernels": self.kernels,
             **({} if self.collect is None else {"collect": self.collect}),
+            **({} if self.storage_error is None else {"storage_error": self.storage_error}),
         }
 
     @classmethod
@@ -122,6 +125,7 @@ class StatsPayload:
             set_aside=data.get("set_aside", 0),
             kernels=data.get("kernels"),
             collect=data.get("collect"),
+            storage_error=data.get("storage_error"),
         )
 
 

@@ -9,7 +9,6 @@ The file has two slots that are written in turn, each with a checksum and a writ
 detected and the previous one is used. One write takes a few microseconds, even if the disk is slow.
 """
 
-import errno
 import json
 import logging
 import math
@@ -24,7 +23,7 @@ from typing import Any
 from appliance.errors import describe_os_error
 from appliance.labeling.tracker import EventProgress
 from appliance.system.json_text import parse_json
-from appliance.system.regular_files import is_foreign
+from appliance.system.regular_files import read_regular_file
 
 log = logging.getLogger("appliance")
 
@@ -35,6 +34,7 @@ _MAGIC_PEAKS = b"LFR1"
 # the body, which is JSON {event id: [peak score, seconds since the start, whether the wall clock was set]}.
 _CHECKSUM, _HEADER = struct.Struct("<4sI"), struct.Struct("<QdI")
 _SLOT_BYTES = 65536
+_MAX_FILE_BYTES = 4 * _SLOT_BYTES
 _MAX_TIME_S = 253_402_300_800.0  # the end of the year 9999, after which times have no RFC 3339 form
 _MAX_COUNT = 2**63
 _MAX_BODY_BYTES = _SLOT_BYTES - _CHECKSUM.size - _HEADER.size
@@ -65,10 +65,8 @@ class LastFrame:
         self._file: int | None = None
         self.before: FrameRecord | None = None
         try:
-            if is_foreign(path):
-                raise OSError(errno.EINVAL, "not a regular file")
+            self.before = self._read_before(path)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            self.before = self._read(self._file)
         except OSError as error:
             self._disable(error)
 
@@ -92,10 +90,14 @@ class LastFrame:
             os.close(self._file)
             self._file = None
 
-    def _read(self, file: int) -> FrameRecord | None:
+    def _read_before(self, path: Path) -> FrameRecord | None:
+        try:
+            content = read_regular_file(path, _MAX_FILE_BYTES)
+        except FileNotFoundError:
+            return None
         newest = None
         for offset in (0, _SLOT_BYTES):
-            slot = _parse_slot(os.pread(file, _SLOT_BYTES, offset))
+            slot = _parse_slot(content[offset : offset + _SLOT_BYTES])
             if slot and slot[0] > self._count:
                 self._count, newest = slot
         return newest

@@ -7,13 +7,16 @@ derived from the machine id, which cloned SD cards share. Both are hashed, becau
 
 import hashlib
 import hmac
+import logging
 import uuid
 from pathlib import Path
 
-from appliance.errors import StatePathError, describe_os_error
+from appliance.errors import describe_os_error
 from appliance.system.atomic_files import write_durably
 from appliance.system.paths import ensure_state_dir
 from appliance.system.regular_files import read_regular_file
+
+log = logging.getLogger("appliance")
 
 SERIAL_FILES = ("proc/device-tree/serial-number", "sys/firmware/devicetree/base/serial-number")
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
@@ -37,7 +40,7 @@ def resolve_device_id(configured: str | None, state: Path | None = None, root: P
         root: The root of the file system.
 
     Raises:
-        StatePathError: The random number cannot be stored.
+        StatePathError: The state folder cannot be created or written to; only without `state`.
     """
     if configured:
         return configured
@@ -51,10 +54,15 @@ def resolve_device_id(configured: str | None, state: Path | None = None, root: P
         try:
             write_durably(file, number.encode() + b"\n")
         except OSError as error:
-            reason = describe_os_error(error)
-            raise StatePathError(
-                f"the device's number cannot be written to {file}: {reason}; free disk space, or set device.id"
-            ) from error
+            # The same until the machine is restarted, so that a restart of the program does not change the topics.
+            number = boot_id(root)
+            log.warning(
+                "the device's number cannot be written to %s (%s), so the device is %s until the machine restarts;"
+                " give the service write access there, or set device.id",
+                file,
+                describe_os_error(error),
+                _derive_id(number),
+            )
     return _derive_id(number)
 
 

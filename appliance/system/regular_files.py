@@ -12,6 +12,8 @@ from pathlib import Path
 MAX_BYTES = 16 * 1024 * 1024
 """The default limit, far above the size of every file that the program writes as a whole."""
 
+_CHUNK_BYTES = 1024 * 1024
+
 
 def read_regular_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the content of a regular file.
@@ -24,17 +26,22 @@ def read_regular_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         OSError: The file is missing, cannot be read, is not a regular file, or is larger than the limit.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        # Reading allocates as many bytes as it may return, so the limit itself would cost its memory for every file.
-        content = file.read(min(status.st_size, max_bytes) + 1)
-    if len(content) > max_bytes:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return content
+        # In one piece if possible: files in /proc require it, and a model of many megabytes is not copied.
+        chunk_bytes = min(max(status.st_size, _CHUNK_BYTES), max_bytes) + 1
+        chunks: list[bytes] = []
+        while chunk := os.read(descriptor, chunk_bytes):
+            chunks.append(chunk)
+            if sum(map(len, chunks)) > max_bytes:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    finally:
+        os.close(descriptor)
 
 
 def is_foreign(path: Path) -> bool:

@@ -35,7 +35,7 @@ def test_keys_of_the_answer_stay(service):
     assert json.loads(json.dumps(answer))["settings"] == "my.toml"
     assert set(answer) == {
         "version", "device", "settings", "camera", "labels", "model", "runtime", "frames", "labeling_trouble",
-        "broker", "outbox",
+        "broker", "outbox", "state_trouble",
     }  # fmt: skip
     assert set(answer["camera"]) == {"state", "reason", "description", "last_frame_age_s"}
     assert set(answer["broker"]) == {"connected", "trouble"}

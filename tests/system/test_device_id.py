@@ -1,11 +1,11 @@
 """The identity of the device and of the boot."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import StatePathError
 from appliance.system.device_id import boot_id, resolve_device_id
 
 
@@ -43,10 +43,23 @@ def test_random_number_is_kept_if_there_is_no_other(tmp_path):
     assert re.fullmatch(r"pi-[0-9a-f]{8}", first) and resolve_device_id(None, tmp_path, tmp_path) == first
 
 
-def test_random_number_that_cannot_be_stored_is_an_error(tmp_path):
+@pytest.mark.parametrize("is_folder", [False, True], ids=["missing folder", "folder in its place"])
+def test_number_that_cannot_be_stored_lasts_until_the_next_boot(tmp_path, caplog, is_folder):
+    system_files(tmp_path, machine=b"uninitialized\n", boot=b"boot-1\n")
+    if is_folder:
+        (tmp_path / "state/device-id").mkdir(parents=True)
+    device = resolve_device_id(None, tmp_path / "state", tmp_path)
+    assert device.startswith("pi-")
+    assert resolve_device_id(None, tmp_path / "state", tmp_path) == device
+    assert "set device.id" in caplog.text
+
+
+def test_fifo_in_place_of_the_number_is_replaced(tmp_path):
     system_files(tmp_path, machine=b"uninitialized\n")
-    with pytest.raises(StatePathError, match=r"cannot be written to .*nowhere/device-id: No such file.*device\.id"):
-        resolve_device_id(None, tmp_path / "nowhere", tmp_path)
+    os.mkfifo(tmp_path / "device-id")
+    device = resolve_device_id(None, tmp_path, tmp_path)
+    assert (tmp_path / "device-id").is_file()
+    assert resolve_device_id(None, tmp_path, tmp_path) == device
 
 
 def test_boot_id_is_the_kernels():

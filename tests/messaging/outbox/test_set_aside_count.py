@@ -11,7 +11,7 @@ def test_every_row_is_counted_and_the_log_grows_with_the_digits(caplog):
     count.add("events", [])
     assert count_logged(caplog, "cannot be used") == 0
     for _ in range(1200):
-        count.add("events", ["its payload is \x1b[31m not JSON"])
+        count.add("events", ["its payload is\x1b[31m not JSON"])
     count.add_logged(3)
     assert count.total == 1203
     assert count_logged(caplog, "cannot be used") == 4  # 1, 10, 100, 1000
