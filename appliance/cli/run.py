@@ -1,4 +1,4 @@
-"""Run the daemon in the foreground until SIGTERM or Ctrl-C.
+"""Run the daemon in the foreground until SIGTERM, Ctrl-C, or the end of the terminal.
 
 systemd runs it the same way.
 """
@@ -18,6 +18,11 @@ log = logging.getLogger("appliance")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `appliance run`."""
     add_config_argument(parser)
+    parser.add_argument(
+        "--reload-on-hup",
+        action="store_true",
+        help="reload the settings on SIGHUP, for service managers; otherwise SIGHUP stops the program like SIGTERM",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.settings.path_access import check_paths
     from appliance.system.logs import configure_logging
 
-    # The watchdog ends a stuck process with SIGABRT; the log then shows the stack of every thread. It has a descriptor
-    # of its own, because descriptor 2 is redirected while a model is loaded.
+    # Until the daemon has a file for the stack of a crash (daemon/process_deaths.py). It has a descriptor of its own,
+    # because descriptor 2 is redirected while a model is loaded.
     faulthandler.enable(os.dup(2))
     configure_logging("debug" if arguments.verbose else "info", read_log_format(arguments.config))
     settings = load_settings(arguments.config)
@@ -38,4 +43,4 @@ def run(arguments: argparse.Namespace) -> int:
         log.info("no settings file: /etc/appliance/appliance.toml does not exist; using the defaults")
     else:
         log.info("settings: %s", settings.path)
-    return run_until_stopped(settings)
+    return run_until_stopped(settings, reload_on_hangup=arguments.reload_on_hup)

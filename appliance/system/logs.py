@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+from datetime import datetime
 from typing import Any
 
 from appliance.system.foreign_text import clean_lines, clean_text
@@ -20,10 +21,14 @@ _INDENT = "    "
 
 
 class _TextFormatter(logging.Formatter):
-    """Formats records as `12:30:01 warning: …`; the time is omitted if the journal adds one."""
+    """Formats records as `2026-01-31T12:30:01+01:00 warning: …`; the time is omitted if the journal adds one."""
 
     def __init__(self, with_time: bool):
-        super().__init__("%(asctime)s %(message)s" if with_time else "%(message)s", "%H:%M:%S")
+        super().__init__("%(asctime)s %(message)s" if with_time else "%(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the local time with its date and zone, so that lines of different days and devices can be compared."""
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         record.message = clean_text(record.message, _MAX_MESSAGE)

@@ -73,11 +73,33 @@ def test_signal_ends_it_in_order(number, tmp_path):
         assert daemon.wait() == 0
 
 
-def test_hangup_without_systemd_ends_it(tmp_path):
-    with Daemon(tmp_path / "d", settings(None, "scene")) as daemon:
+def test_closed_terminal_ends_it_in_order(broker, tmp_path):
+    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, "scene")) as daemon:
+        seen.wait_for("appliance/t/camera", b"online")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.wait() == 0
+        seen.wait_for("appliance/t/availability", b"offline")
+        assert seen.last("appliance/t/camera") == b"offline"
+        assert b"ON" not in [seen.last(f"appliance/t/label/{label}") for label in ("tulips", "roses", "daisy")]
+
+
+def test_hangup_reloads_if_asked_to(tmp_path):
+    with Daemon(tmp_path / "d", settings(None, "scene"), options=("--reload-on-hup",)) as daemon:
         daemon.wait_for_log("camera: streaming")
         daemon.process.send_signal(signal.SIGHUP)
-        assert daemon.wait() == -signal.SIGHUP
+        daemon.wait_for_log("settings reloaded")
+        assert daemon.stop() == 0
+
+
+def test_hangup_that_nohup_ignores_changes_nothing(tmp_path):
+    ignoring = (
+        "import signal, sys, runpy; signal.signal(signal.SIGHUP, signal.SIG_IGN); del sys.argv[1:3];"
+        "runpy.run_module('appliance', run_name='__main__')"
+    )
+    with Daemon(tmp_path / "d", settings(None, "scene"), python=(sys.executable, "-c", ignoring)) as daemon:
+        daemon.wait_for_log("camera: streaming")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.stop() == 0
 
 
 def test_restart_replaces_the_process_image(broker, tmp_path):

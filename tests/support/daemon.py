@@ -23,6 +23,7 @@ class Daemon:
         settings: str,
         environ: Mapping[str, str] = {},
         python: tuple[str | Path, ...] = (sys.executable,),
+        options: tuple[str, ...] = (),
     ):
         """Write the settings file and start the daemon.
 
@@ -31,13 +32,14 @@ class Daemon:
             settings: The text of the settings file.
             environ: Variables to add to the environment of the tests.
             python: The interpreter, or the command that runs it.
+            options: More options of `appliance run`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self._config = folder / "appliance.toml"
         self._config.write_text(settings)
         self._environ = {**clean_environment(), "APPLIANCE_STATE_DIR": str(self.state), **environ}
-        self._command = [*map(str, python), "-m", "appliance"]
+        self._command = [*map(str, python), "-m", "appliance", "run", *options]
         self.lines: list[str] = []
         self.start()
 
@@ -50,7 +52,7 @@ class Daemon:
     def start(self) -> None:
         """Start the daemon with the state that an earlier process left."""
         self.process = subprocess.Popen(
-            [*self._command, "run", "--config", str(self._config)],
+            [*self._command, "--config", str(self._config)],
             cwd=ROOT, env=self._environ, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)

@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+import time
+from datetime import datetime
 
 import pytest
 
@@ -43,6 +45,23 @@ def test_text_leaves_the_time_to_the_journal(capsys, monkeypatch, journal, patte
     line = capsys.readouterr().err.rstrip()
     assert line.endswith(pattern)
     assert (line == pattern) == journal
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")])
+def test_text_has_date_and_zone(capsys, monkeypatch, zone, offset):
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        configure_logging()
+        logging.getLogger("appliance").warning("lens")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    moment, text = capsys.readouterr().err.rstrip().split(" ", 1)
+    assert text == "warning: lens"
+    assert moment.endswith(offset)
+    assert abs(datetime.fromisoformat(moment).timestamp() - time.time()) < 60
 
 
 def test_info_has_no_prefix(capsys, monkeypatch):
