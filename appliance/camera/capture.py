@@ -105,7 +105,6 @@ class Capture:
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
         self.unchanged_s: float | None = None
-        self.damaged = 0
         self._open_camera = open_camera
         self._period_s = 1 / fps
         self._slot = slot
@@ -119,7 +118,7 @@ class Capture:
         self._stopping = False
 
         self._camera: Camera | None = None
-        self._dropped_before = 0  # by cameras that were closed
+        self._dropped_before = self._damaged_before = 0  # by cameras that were closed
         self._frames = 0
         self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_JITTER, jitter)
         self._retry_immediately = False
@@ -131,6 +130,12 @@ class Capture:
         """Number of frames that were never labeled, because a newer one replaced them in the slot or the camera."""
         with self._lock:
             return self._slot.dropped + self._dropped_before + (self._camera.dropped if self._camera else 0)
+
+    @property
+    def damaged(self) -> int:
+        """Number of frames that cameras withheld because they were damaged, or depend on damaged ones."""
+        with self._lock:
+            return self._damaged_before + (self._camera.damaged if self._camera else 0)
 
     def stop(self) -> None:
         """Make run() close the camera and return, immediately unless a call into the camera is in progress."""
@@ -239,6 +244,7 @@ class Capture:
     def _close(self, camera: Camera) -> None:
         with self._lock:
             self._dropped_before += camera.dropped
+            self._damaged_before += camera.damaged
             self._camera = None
         try:
             self._call("closing the camera", CameraState.ABSENT, camera.close)

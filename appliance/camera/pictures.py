@@ -26,6 +26,7 @@ class PictureCamera:
 
     live = False
     dropped = 0
+    damaged = 0
 
     def __init__(self, path: Path, loop: bool):
         """List the pictures.

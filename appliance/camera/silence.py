@@ -16,16 +16,23 @@ WINDOW_ARRIVALS = 4  # and for at least this many arrivals
 
 
 class SilenceLimit:
-    """The longest silence of one source that is not a fault; not thread-safe."""
+    """The longest silence of one source that is not a fault; not thread-safe.
 
-    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic):
+    Attributes:
+        shortest_s: The shortest limit in seconds.
+    """
+
+    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic, *, first_s: float = FIRST_LIMIT_S):
         """Start with the first silence.
 
         Args:
             fps: Wanted frames per second (`camera.fps`): if few are wanted, a fault need not be found sooner.
             clock: Returns seconds on a clock that is never adjusted.
+            first_s: The limit in seconds until the rate is known.
         """
+        self.shortest_s = SHORTEST_LIMIT_S
         self._wanted_s = TOLERATED_PERIODS / fps
+        self._first_s = first_s
         self._clock = clock
         self._last_s = self._window_began_s = clock()
         self._arrivals = 0
@@ -36,9 +43,14 @@ class SilenceLimit:
     def limit_s(self) -> float:
         """Seconds without an arrival after which the source is silent."""
         if self._arrivals < 2:
-            return max(FIRST_LIMIT_S, self._wanted_s)
+            return max(self._first_s, self._wanted_s)
         longest_s = max(self._longest_s, self._longest_before_s)
-        return max(SHORTEST_LIMIT_S, self._wanted_s, TOLERATED_GAPS * longest_s)
+        return max(self.shortest_s, self._wanted_s, TOLERATED_GAPS * longest_s)
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether anything arrived so far."""
+        return self._arrivals > 0
 
     @property
     def silent_s(self) -> float:

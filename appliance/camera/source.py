@@ -44,17 +44,26 @@ class Camera(Protocol):
     """An open frame source.
 
     Attributes:
-        description: Model, size and rate, for display.
+        description: Model, size and rate, for display, as far as they are known.
         live: Whether frames arrive independently of reads (a device, a stream), so that unread frames are lost and only
             the newest counts. A recording (pictures, a video file, scenes) waits until it is read.
     """
 
-    description: str
     live: bool
+
+    @property
+    def description(self) -> str:
+        """See above."""
+        ...
 
     @property
     def dropped(self) -> int:
         """Number of frames that a newer frame replaced before they were read."""
+        ...
+
+    @property
+    def damaged(self) -> int:
+        """Number of frames that were not given out because they were damaged, or depend on damaged ones."""
         ...
 
     def read(self) -> np.ndarray | None:

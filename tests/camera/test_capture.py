@@ -41,6 +41,7 @@ class PlayedCamera:
     """A camera with a script of frames (the seconds that each takes), errors to raise and functions to call."""
 
     description = "a scripted camera"
+    damaged = 0
 
     def __init__(
         self, clock: QuickClock, *script, live: bool = True, dropped: int = 0, close_error: Exception | None = None

@@ -78,6 +78,7 @@ class PiCamera:
     """A started picamera2 camera; implements appliance.camera.Camera."""
 
     live = True
+    damaged = 0
 
     def __init__(self, device: Any, settings: CameraSettings, wanted_px: tuple[int, int], model: str):
         """Configure and start the camera.

@@ -151,6 +151,7 @@ class SceneCamera:
 
     live = False
     dropped = 0
+    damaged = 0
 
     def __init__(self, settings: CameraSettings, seed: int = 1):
         self.size_px = settings.size or DEFAULT_SIZE_PX

@@ -1,47 +1,55 @@
-"""USB cameras, network cameras and video files, through PyAV; only this module imports it.
+"""USB cameras, network cameras and video files, through PyAV.
 
 libav opens them all. They differ in the options, in the meaning of a failure, and in how they are played: devices and
-streams live, files as recordings (playback.py). For an http(s) address, the response determines the kind of source: a
-single picture is a snapshot, fetched again for each read; a response with a duration is a recording; anything else is a
-live stream.
+streams live (live.py), files as recordings (playback.py). At an http(s) address (playlists and video files; pictures
+are read by appliance/camera/network), a response with a duration or a size is a recording; anything else is live.
 
 Frames are scaled only if `camera.size` is set. Scaling to about the labeler's input size here would save a copy, but
 libswscale does not resize in the way that the labeler does (bilinear without antialiasing), so labels would depend on
 the source.
 
-Invariants: each call into libav ends within its time limit. libav's own messages, which contain addresses with
-passwords, never leave this module, neither in a log nor in an error or its cause.
+Invariants: each call into libav ends within its time limit, or after abort(). libav's own messages, which contain
+addresses with passwords, never leave this package, neither in a log nor in an error or its cause.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
 import av.error
+import av.logging
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
+from appliance.camera.network.client import camera_trust
+from appliance.camera.silence import FIRST_LIMIT_S
 from appliance.camera.source import READ_LIMIT_S, Camera
-from appliance.camera.stream.address import find_ca_file, parse_address, resolve_host
+from appliance.camera.stream.address import parse_address, read_login, resolve_host
+from appliance.camera.stream.decoding import VideoDecoder
 from appliance.camera.stream.errors import (
     UnsupportedOptionsError,
     convert_address_error,
     convert_device_error,
     convert_file_error,
 )
-from appliance.camera.stream.playback import InputEndError, LiveCamera, RecordedCamera
+from appliance.camera.stream.live import LiveCamera
+from appliance.camera.stream.packets import PacketReader, VideoPacket, timestamp_s
+from appliance.camera.stream.playback import InputEndError, RecordedCamera
+from appliance.camera.stream.rtsp_relay import RtspRelay
 from appliance.camera.stream.v4l2 import is_device, list_capture_options
 from appliance.errors import CameraAbsentError, CameraError
 from appliance.settings.schema import CameraSettings
+from appliance.transport.login import Login
+from appliance.transport.trust import find_authorities_file
 
-# libav may take this long to connect, and the same time again to probe the stream.
-OPEN_LIMIT_S = 4.0
-DEVICE_OPEN_LIMIT_S = 1.5  # libav busy-waits while a non-blocking device has no frame yet
-READ_TIMEOUT_S = 2.4  # RTSP takes twice as long; both stay within READ_LIMIT_S
-FIRST_FRAME_LIMIT_S = 12.0  # a stream that was joined in the middle has no decodable frame until the next key frame
-STRICT_ATTEMPTS = 5
+# libav may take the first time to connect, the same time again to probe the stream, and the second to read.
+FILE_LIMITS_S = (4.0, 2.4)
+DEVICE_LIMITS_S = (1.5, 2.4)  # libav busy-waits while a non-blocking device has no frame yet
+HTTP_LIMITS_S = (10.0, 20.0)  # a segment of a playlist lasts up to 10 s
+# The relay notices a camera that does not answer, and live.py a silent one; both end libav's calls.
+RTSP_LIMITS_S = (FIRST_LIMIT_S, None)
 DEFAULT_FPS = 25
 
 # A live stream is probed briefly, because its frame rate need not be measured.
@@ -53,7 +61,7 @@ RTSP_OPTIONS = {
     **LIVE_OPTIONS,
     "rtsp_flags": "prefer_tcp",  # UDP only if the server refuses TCP
     "allowed_media_types": "video",
-    "timeout": str(int(READ_TIMEOUT_S * 1e6)),
+    "reorder_queue_size": "32",  # without a queue, libav does not report lost packets over TCP
 }
 
 T = TypeVar("T")
@@ -62,7 +70,7 @@ ErrorConverter = Callable[[av.error.FFmpegError, bool], CameraError]
 
 
 def open_stream(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
-    """Open `/dev/videoN`, an rtsp or http(s) address, or a video file.
+    """Open `/dev/videoN`, an rtsp address, a playlist or video at an http(s) address, or a video file.
 
     Args:
         settings: The camera section.
@@ -70,14 +78,27 @@ def open_stream(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
 
     Raises:
         CameraAbsentError, CameraBusyError, CameraStalledError: It cannot be opened now.
-        SettingsError: The password file cannot be read.
+        SettingsError: The password file or the file of authorities cannot be used.
     """
+    _capture_messages()
+    if settings.source.startswith("rtsp"):
+        return _open_rtsp(settings)
     if "://" in settings.source:
-        return _open_address(settings)
+        return _open_http(settings)
     path = Path(settings.source).expanduser()
     if is_device(path):
         return _open_device(path, settings, wanted_px)
     return _open_file(path, settings)
+
+
+def _capture_messages() -> None:
+    """Let packets.py and decoding.py see libav's messages, and nobody else."""
+    logger = logging.getLogger("libav")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)
 
 
 def _open_file(path: Path, settings: CameraSettings) -> Camera:
@@ -86,7 +107,9 @@ def _open_file(path: Path, settings: CameraSettings) -> Camera:
 
     def reopen() -> LibavInput:
         # "file:" keeps libav from parsing a name with a colon as an address.
-        return LibavInput(f"file:{path}", {}, str(path), convert, size=settings.size)
+        source = LibavInput(f"file:{path}", {}, str(path), convert, size=settings.size)
+        source.open()
+        return source
 
     return RecordedCamera(reopen(), reopen, settings.fps, settings.loop)
 
@@ -97,10 +120,8 @@ def _open_device(path: Path, settings: CameraSettings, wanted_px: tuple[int, int
 
     def attempt(requested: dict[str, str]) -> Camera:
         options = {**DEVICE_OPTIONS, **requested}
-        source = LibavInput(
-            str(path), options, str(path), convert, container_format="v4l2", open_limit_s=DEVICE_OPEN_LIMIT_S
-        )
-        return LiveCamera(source, READ_LIMIT_S)
+        source = LibavInput(str(path), options, str(path), convert, container_format="v4l2", limits_s=DEVICE_LIMITS_S)
+        return LiveCamera(source, settings.fps, first_limit_s=READ_LIMIT_S)
 
     *preferred, last = list_capture_options(settings, wanted_px)
     for requested in preferred:
@@ -109,38 +130,59 @@ def _open_device(path: Path, settings: CameraSettings, wanted_px: tuple[int, int
     return attempt(last)
 
 
-def _open_address(settings: CameraSettings) -> Camera:
+def _open_rtsp(settings: CameraSettings) -> Camera:
+    address = parse_address(settings)
+    login = read_login(settings)
+
+    def convert(error: Exception, opening: bool) -> CameraError:
+        return convert_address_error(error, address, opening)
+
+    def connect() -> RtspRelay:
+        return RtspRelay(address, settings.source, Login(*login) if login else None, camera_trust(settings))
+
+    resolve_host(address)
+    options = dict(RTSP_OPTIONS)
+    source = LibavInput(
+        "", options, address.display_url, convert, size=settings.size, limits_s=RTSP_LIMITS_S, connect=connect
+    )
+    return LiveCamera(source, settings.fps)
+
+
+def _open_http(settings: CameraSettings) -> Camera:
     address = parse_address(settings)
 
     def convert(error: Exception, opening: bool) -> CameraError:
         return convert_address_error(error, address, opening)
 
     resolve_host(address)
-    options = dict(RTSP_OPTIONS if address.scheme.startswith("rtsp") else HTTP_OPTIONS)
-    if address.scheme in ("https", "rtsps"):
-        options |= {"tls_verify": "1"} | ({"ca_file": path} if (path := find_ca_file()) else {})
+    options = dict(HTTP_OPTIONS)
+    if address.scheme == "https":
+        if settings.tls_fingerprint:
+            raise CameraAbsentError(
+                f"{address.display_url} is a playlist or a video file, for which camera.tls_fingerprint does not work;"
+                " use camera.ca_file instead"
+            )
+        options |= {"tls_verify": "1", "ca_file": find_authorities_file(camera_trust(settings))}
 
     def reopen() -> LibavInput:
-        return LibavInput(address.url, options, address.display_url, convert, size=settings.size)
+        source = LibavInput(
+            address.url, options, address.display_url, convert, size=settings.size, limits_s=HTTP_LIMITS_S
+        )
+        source.open()
+        return source
 
     source = reopen()
-    if address.scheme.startswith("http"):
-        source.on_demand = source.is_picture
-        if source.has_end and not source.is_picture:
-            return RecordedCamera(source, reopen, settings.fps, settings.loop)
-    return LiveCamera(source, FIRST_FRAME_LIMIT_S)
+    if source.has_end:
+        return RecordedCamera(source, reopen, settings.fps, settings.loop)
+    return LiveCamera(source, settings.fps)
 
 
 class LibavInput:
     """One container opened by libav; implements playback.MediaInput.
 
     Attributes:
-        is_picture: Whether the container is a single picture.
-        has_end: Whether the container has a duration; a live stream has none.
+        has_end: Whether the container has a duration or a size; a live stream has neither.
     """
-
-    is_picture: bool
-    has_end: bool
 
     def __init__(
         self,
@@ -151,9 +193,10 @@ class LibavInput:
         *,
         size: tuple[int, int] | None = None,
         container_format: str | None = None,
-        open_limit_s: float = OPEN_LIMIT_S,
+        limits_s: tuple[float, float | None] = FILE_LIMITS_S,
+        connect: Callable[[], RtspRelay] | None = None,
     ):
-        """Open the container.
+        """Prepare to open the container.
 
         Args:
             url: For libav; may contain a password.
@@ -162,44 +205,79 @@ class LibavInput:
             convert_error: Converts a libav error.
             size: (width, height) to which frames are scaled; None leaves them unchanged.
             container_format: libav's name for the format; None detects it.
-            open_limit_s: Seconds for connecting, and the same again for probing.
+            limits_s: Seconds for connecting and again for probing, and for each read; None: no limit.
+            connect: Connects to an RTSP camera; its address for libav replaces `url`.
         """
         self.display_name = display_name
-        self.damaged_frames = 0
-        self.on_demand = False
-        self._fetched = False
-        self._strict = True
-        self._has_decoded = False
-        self._convert_error = convert_error
-        self._size = size
-        self._reformatter = VideoReformatter()
-        self._connect = lambda: av.open(
-            url, format=container_format, options=options, timeout=(open_limit_s, READ_TIMEOUT_S)
-        )
+        self.has_end = self.is_playlist = False
+        self.intra_only = False
+        self.frame_duration_s = 1 / DEFAULT_FPS
+        self._url, self._options, self._size = url, options, size
+        self._format, self._limits_s = container_format, limits_s
+        self._convert_error, self._connect = convert_error, connect
+        self._relay: RtspRelay | None = None
+        self._is_aborted = False
         self._container: av.container.InputContainer | None = None
-        self._open()
+        self._packets: PacketReader | None = None
+        self._decoder: VideoDecoder | None = None
+        self._rate = ""
+        self._damaged_before_close = 0
 
-    def _open(self) -> None:
-        self._container = container = self._call(self._connect, opening=True)
-        video = next(iter(container.streams.video), None)
-        if video is None or video.codec_context is None:
+    @property
+    def description(self) -> str:
+        """Name, codec, size and rate, as far as they are known."""
+        if self._decoder is None:
+            return self.display_name
+        size_px = self._decoder.size_px
+        size = f", {size_px[0]} x {size_px[1]}" if size_px else ""
+        return f"{self.display_name}: {self._decoder.name}{size}{self._rate}"
+
+    @property
+    def damaged(self) -> int:
+        """Number of damaged frames, with those that depend on them."""
+        return self._decoder.damaged if self._decoder else self._damaged_before_close
+
+    @property
+    def damaged_in_row(self) -> int:
+        """Number of damaged frames since the last sound one."""
+        return self._decoder.damaged_in_row if self._decoder else 0
+
+    def open(self) -> None:
+        """Open the container, unless it is open; see MediaInput.open()."""
+        if self._container is not None:
+            return
+        url = self._url
+        if self._connect is not None:
+            self._relay = self._connect()
+            url = self._relay.url
+        if self._is_aborted:
+            self.abort()
+        self._container = self._call(
+            lambda: av.open(url, format=self._format, options=dict(self._options), timeout=self._limits_s), opening=True
+        )
+        self._use_stream(self._container)
+        if self._packets is None:
             self.close()
             raise CameraAbsentError(f"{self.display_name} contains no video that can be decoded; check camera.source")
-        self.is_picture = container.format.name.endswith("_pipe") or container.format.name == "image2"
-        self.has_end = container.duration is not None
-        self._packets: Iterator[av.Packet[Any]] = container.demux(video)
-        self._restart_packets: Callable[[], Iterator[av.Packet[Any]]] = lambda: container.demux(video)
-        self._decoder = video.codec_context
-        self._is_mjpeg = self._decoder.name == "mjpeg"
-        self.intra_only = bool(self._decoder.codec.intra_only)
-        if self._is_mjpeg and self._strict:
-            # Otherwise libav fills a truncated JPEG with gray and reports no error.
-            self._decoder.options = {"err_detect": "explode"}
+
+    def _use_stream(self, container: "av.container.InputContainer") -> None:
+        video = next(iter(container.streams.video), None)
+        if video is None or video.codec_context is None:
+            return
+        self.is_playlist = container.format.name.split(",")[0] in ("hls", "dash")
+        is_sized = container.size > 0 and not self.is_playlist
+        is_live = self._connect is not None or not (container.duration is not None or is_sized)
+        self.has_end = not is_live
+        extradata = video.codec_context.extradata
+        self._packets = PacketReader(
+            lambda: container.demux(video), video.codec_context.name, extradata, is_live=is_live
+        )
+        self._decoder = VideoDecoder(video.codec_context, self._size)
+        self.intra_only = self._decoder.intra_only
         fps = float(video.average_rate or 0)
         self.frame_duration_s = 1 / fps if 0.001 < fps < 1000 else 1 / DEFAULT_FPS
-        rate = f" at {fps:g} frames/s" if fps else ""
-        size = f"{self._decoder.width} x {self._decoder.height}"
-        self.description = f"{self.display_name}: {self._decoder.name}, {size}{rate}"
+        # The rate of a network stream is libav's guess, because it is not measured.
+        self._rate = f" at {fps:g} frames/s" if fps and (self.has_end or self._format) else ""
 
     def _call(self, call: Callable[[], T], opening: bool = False) -> T:
         """Call into libav and convert its errors; raise them outside of the handler, so they are not chained."""
@@ -209,61 +287,63 @@ class LibavInput:
             raise
         except av.error.FFmpegError as error:
             camera_error = self._convert_error(error, opening)
+        if self._relay is not None and (known := self._relay.failure):
+            camera_error = type(known)(*known.args)
+        if opening:
+            self.close()
         raise camera_error
 
-    def read_packet(self) -> "av.Packet[Any] | None":
+    def read_packet(self) -> VideoPacket | None:
         """Return the next packet; see MediaInput.read_packet()."""
-        if self.on_demand and self._fetched:
-            self.close()
-            self._open()
-        self._fetched = True
+        if self._packets is None or self._is_aborted:
+            raise InputEndError
         try:
-            return self._call(lambda: next(self._packets))
+            return self._call(self._packets.read)
         except StopIteration:
+            if self._relay is not None and (known := self._relay.failure):
+                raise type(known)(*known.args) from None
             raise InputEndError from None
         except av.error.BlockingIOError:
-            self._packets = self._restart_packets()  # the error ended the old iterator
             return None
 
-    def decode(self, packet: "av.Packet[Any]", skippable: bool = False) -> list[av.VideoFrame]:
+    def decode(self, packet: VideoPacket, skippable: bool = False) -> list[av.VideoFrame]:
         """Return the undamaged frames that a packet completes; see MediaInput.decode()."""
-        if not self.intra_only:
-            self._decoder.skip_frame = "NONREF" if skippable else "DEFAULT"
-        try:
-            decoded = self._decoder.decode(packet if packet.size else None)
-        except av.error.EOFError:
-            return []
-        except av.error.FFmpegError:
-            self._count_damage()
-            return []
-        intact = [frame for frame in decoded if not frame.is_corrupt]
-        if intact:
-            self.damaged_frames, self._has_decoded = 0, True
-        elif decoded:
-            self._count_damage()
-        return intact
+        return self._decoder.decode(packet, skippable) if self._decoder else []
 
-    def _count_damage(self) -> None:
-        self.damaged_frames += 1
-        if self._is_mjpeg and self._strict and not self._has_decoded and self.damaged_frames >= STRICT_ATTEMPTS:
-            # Some cheap cameras never send a conforming JPEG; their pictures are better than none.
-            self._strict = False
-            self._decoder = av.CodecContext.create("mjpeg", "r")
+    def decode_alone(self, packet: VideoPacket) -> list[av.VideoFrame]:
+        """Return the undamaged frame of a key frame's packet; see MediaInput.decode_alone()."""
+        return self._decoder.decode_alone(packet) if self._decoder else []
 
-    def timestamp_s(self, item: "av.Packet[Any] | av.VideoFrame") -> float | None:
+    def timestamp_s(self, item: av.VideoFrame) -> float | None:
         """Return the presentation time in seconds; see MediaInput.timestamp_s()."""
-        return None if item.pts is None or item.time_base is None else float(item.pts * item.time_base)
+        return timestamp_s(item)
 
     def convert_to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """Return the frame's pixels, upright; see MediaInput.convert_to_rgb()."""
-        width, height = self._size or (frame.width, frame.height)
-        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        pixels = np.rot90(rgb.to_ndarray(), getattr(frame, "rotation", 0) // 90 % 4)
-        # A frame that needed no conversion still belongs to the decoder or the device.
-        return np.array(pixels) if rgb is frame else np.ascontiguousarray(pixels)
+        if self._decoder is None:
+            raise CameraAbsentError(f"{self.display_name} was closed")
+        return self._decoder.convert_to_rgb(frame)
+
+    def abort(self) -> None:
+        """Make a call in progress and all later ones fail soon; see MediaInput.abort()."""
+        self._is_aborted = True
+        if self._relay is not None:
+            self._relay.close()
 
     def close(self) -> None:
-        """Release the container; may be called twice."""
+        """Release container, decoder and connection at once, without the garbage collector; may be called twice.
+
+        An error that is kept somewhere may keep this object; it must not keep anything that libav allocated.
+        """
         container, self._container = self._container, None
+        decoder, self._decoder = self._decoder, None
+        packets, self._packets = self._packets, None
+        if packets is not None:
+            packets.close()
+        if decoder is not None:
+            self._damaged_before_close = decoder.damaged
+            decoder.close()
         if container is not None:
             container.close()
+        if self._relay is not None:
+            self._relay.close()
