@@ -6,7 +6,7 @@ Each PICTURE is a file; folders are not searched. A picture that cannot be read 
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.cli.arguments import add_json_argument, add_model_argument
 from appliance.cli.exit_status import ExitStatus
@@ -62,7 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deny", action="append", default=[], metavar="LABEL", help="never report this label; repeatable"
     )
     parser.add_argument(
-        "--region", type=_parse_region, metavar="X,Y,W,H", help="label only this part, in fractions of the picture"
+        "--region",
+        type=_parse_region,
+        metavar="X,Y,W,H",
+        help="label only this part, in fractions of the picture; or square",
     )
     add_input_arguments(parser)
     add_json_argument(parser)
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = read_bundle(arguments.model) if arguments.model else read_device_bundle()
     bundle = replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
     _print_remarks(bundle, arguments.verbose)
-    labeler = Labeler(bundle, view=View(region=arguments.region))
+    labeler = Labeler(bundle, view=View().with_region(arguments.region))
     label_filter = LabelFilter(bundle, settings)
     results = [_label_picture(picture, labeler, label_filter) for picture in arguments.pictures]
     if arguments.json:
@@ -156,13 +159,15 @@ def _print_result(result: _PictureResult) -> None:
         print(f"  nothing  (best: {result.best})")
 
 
-def _parse_region(text: str) -> tuple[float, float, float, float]:
+def _parse_region(text: str) -> 'tuple[float, float, float, float] | Literal["square"]':
+    if text == "square":
+        return "square"
     from appliance.settings.checks import check_region
 
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,W,H, four numbers from 0 to 1") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,W,H (four numbers from 0 to 1) or square") from None
     if error := check_region((x, y, width, height)):
         raise argparse.ArgumentTypeError(error)
     return x, y, width, height

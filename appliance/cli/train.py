@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.bundle.version import is_version
 from appliance.cli.arguments import add_gs_argument, add_json_argument, require_valid_seed
 from appliance.cli.exit_status import ExitStatus
+from appliance.cli.input_options import add_input_arguments, parse_declared_input
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-version", metavar="VERSION", help="the bundle's version, such as 1.2.0 (default: none, only its hash)"
     )
+    add_input_arguments(parser)
     add_gs_argument(parser)
     add_json_argument(parser)
 
@@ -100,6 +102,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         name=arguments.name,
         version=arguments.model_version,
         gs_folders=parse_gs_folders(arguments.gs),
+        input=parse_declared_input(arguments),
     )
     with ProgressLine() as line:
         return train_bundle(request, line.show)

@@ -156,6 +156,10 @@ def map_region(view: View, frame_px: tuple[int, ...]) -> tuple[slice, slice]:
     x, y, part_width, part_height = view.region or (0.0, 0.0, 1.0, 1.0)
     left, right = _round_span(x, part_width, width)
     top, bottom = _round_span(y, part_height, height)
+    if view.is_square:
+        side = min(right - left, bottom - top)
+        columns, rows = _center(slice(left, right), side), _center(slice(top, bottom), side)
+        left, right, top, bottom = columns.start, columns.stop, rows.start, rows.stop
     # Undone in reverse order: the flips, then the rotation.
     if view.hflip:
         left, right = width - right, width - left

@@ -62,8 +62,10 @@ def check_camera_source(value: str) -> str | None:
     return None if url.hostname else "has no host name"
 
 
-def check_region(value: tuple[float, ...]) -> str | None:
-    """Check that a region (x, y, width, height as fractions) lies inside the picture."""
+def check_region(value: tuple[float, ...] | str) -> str | None:
+    """Check that a region (x, y, width, height as fractions; or "square") lies inside the picture."""
+    if isinstance(value, str):
+        return None if value == "square" else 'must be [x, y, width, height] or "square"'
     x, y, width, height = value
     if width > 0 and height > 0 and x >= 0 and y >= 0 and x + width <= 1 + 1e-9 and y + height <= 1 + 1e-9:
         return None

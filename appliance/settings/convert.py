@@ -32,7 +32,10 @@ def convert_value(hint: Any, value: Any) -> Any:
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return convert_value(next(part for part in arguments if part is not type(None)), value)
+        parts = [part for part in arguments if part is not type(None)]
+        # A word may be given in place of a value of another type: "square" in place of a list of numbers.
+        words = [part for part in parts if get_origin(part) is Literal]
+        return convert_value(words[0] if words and isinstance(value, str) else parts[0], value)
     if origin is Literal:
         return _convert_choice(arguments, value)
     if origin is dict:

@@ -79,7 +79,7 @@ def _describe_type(hint: Any) -> str:
     """Describe an annotation in words, for example "whole number"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return _describe_type(next(part for part in arguments if part is not type(None)))
+        return " or ".join(_describe_type(part) for part in arguments if part is not type(None))
     if origin is Literal:
         return ", ".join(_format_toml(choice) for choice in arguments)
     if origin is dict:

@@ -87,8 +87,10 @@ class CameraSettings:
     rotation: Literal[0, 90, 180, 270] = option(0, "Clockwise rotation in degrees that turns the picture upright.")
     hflip: bool = option(False, "Mirror left and right, after the rotation.")
     vflip: bool = option(False, "Mirror top and bottom, after the rotation.")
-    region: tuple[float, float, float, float] | None = option(
-        None, "Label only this part: [x, y, width, height] as fractions of the upright picture.", check_region
+    region: tuple[float, float, float, float] | Literal["square"] | None = option(
+        None,
+        'Label only this part: [x, y, width, height] as fractions of the upright picture, or "square", its center.',
+        check_region,
     )
     loop: bool = option(True, "Start over at the end of a folder or a video file.")
     controls: dict[str, Any] = option({}, "Controls for picamera2, for example AwbMode = 1.")

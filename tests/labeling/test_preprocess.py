@@ -186,3 +186,12 @@ def test_extreme_shapes_have_a_result(resize, frame_px):
     pixels = np.full((*frame_px, 3), 77, np.uint8)
     prepared = Preprocessor(View(), make_form((8, 8), resize=resize)).prepare(pixels)
     assert prepared.shape == (1, 8, 8, 3) and 77 in prepared
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_square_region_is_the_center(rotation):
+    pixels = draw_ramp(60, 100)
+    view = View(rotation).with_region("square")
+    cropped = crop(pixels, view)
+    assert cropped.shape == (60, 60, 3)
+    assert np.array_equal(cropped, turn_upright(pixels[:, 20:80], View(rotation)))

@@ -49,6 +49,7 @@ def test_values_have_their_types(tmp_path):
         ("[labeler]\nmax_results = 0", ["1 or more, or -1 for all"]),
         ('[labeler]\nallow = ["a"]\ndeny = ["b"]', ["line 3", "labeler.deny", "labeler.allow"]),
         ("[camera]\nregion = [0.5, 0, 0.6, 1]", ["camera.region", "inside the picture"]),
+        ('[camera]\nregion = "round"', ["camera.region", "square"]),
         ('[device]\nid = "kitchen/1"', ["device.id", "MQTT topics"]),
         ('[device]\nid = "kitchen+"', ["device.id"]),
         ('[mqtt]\nbase_topic = "a/#"', ["mqtt.base_topic", "wildcards"]),

@@ -38,6 +38,6 @@ def test_row_has_type_default_and_description():
     field = next(field for field in dataclasses.fields(Settings().mqtt) if field.name == "keepalive_s")
     assert f"| `keepalive_s` | whole number | `30` | {field.metadata['description']} |" in text
     assert '| `protocol` | "5", "3.1.1" | `"5"` |' in text
-    assert "| `region` | list of 4 numbers |  |" in text
+    assert '| `region` | list of 4 numbers or "square" |  |' in text
     assert "| `thresholds` | table of numbers |  |" in text
     assert "| `allow` | list of strings | `[]` |" in text
