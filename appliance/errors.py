@@ -32,6 +32,7 @@ no final period. An error is raised where the fact is known and caught where som
     │   └── SourceSettingsError          a source will not work until its settings are changed
     │       └── ChannelError                 a channel's file is invalid
     ├── ControlError                 the running daemon could not be reached, or refused the request
+    │   ├── ControlAccessError           this account may not contact the daemon
     │   └── DaemonAbsentError            no daemon is running
     └── WorkshopError                a task of the operator failed
         ├── DatasetError                 a dataset cannot be read or is unsuitable
@@ -191,6 +192,10 @@ class ChannelError(SourceSettingsError):
 
 class ControlError(ApplianceError):
     """The running daemon could not be reached, or refused the request."""
+
+
+class ControlAccessError(ControlError):
+    """This account may not contact the daemon."""
 
 
 class DaemonAbsentError(ControlError):

@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
-from appliance.errors import ControlError, DaemonAbsentError, describe_os_error
+from appliance.errors import ControlAccessError, ControlError, DaemonAbsentError, describe_os_error
 from appliance.system.foreign_text import clean_text
 from appliance.system.paths import suggest_access
 
@@ -33,8 +33,8 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dict
 
     Raises:
         DaemonAbsentError: No daemon is running.
-        ControlError: The daemon refused (the text is the daemon's), this account may not contact it, or it did not
-            answer in time.
+        ControlAccessError: This account may not contact the daemon.
+        ControlError: The daemon refused (the text is the daemon's), or did not answer in time.
     """
     deadline_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -63,7 +63,9 @@ def _connect(connection: socket.socket, path: Path) -> None:
             f"no daemon is running (nothing listens on {path}); start it with: systemctl start appliance"
         ) from error
     except PermissionError as error:
-        raise ControlError(f"this account may not contact the daemon; {suggest_access(_find_closed(path))}") from error
+        raise ControlAccessError(
+            f"this account may not contact the daemon; {suggest_access(_find_closed(path))}"
+        ) from error
     except (TimeoutError, BlockingIOError) as error:
         raise ControlError(f"the daemon is not accepting commands at {path}; try again, or see its log") from error
     except OSError as error:

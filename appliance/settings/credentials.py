@@ -29,6 +29,14 @@ def find_credential(name: str, environ: Mapping[str, str] = os.environ, folder: 
     return path if os.access(path, os.R_OK) else None
 
 
+def has_closed_credentials(folder: Path = CREDENTIALS) -> bool:
+    """Return whether there is a folder of credentials that this account may not read."""
+    try:
+        return folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK)
+    except PermissionError:  # raised for its parent folder
+        return True
+
+
 def apply_credentials(
     settings: Settings, environ: Mapping[str, str] = os.environ, folder: Path = CREDENTIALS
 ) -> Settings:

@@ -1,13 +1,19 @@
 """Test `appliance check`: one line or JSON entry for each part, and the exit status."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
 from appliance.cli import main
 from appliance.control.server import ControlServer
+from appliance.settings.fingerprint import hash_settings
+from appliance.settings.load import load_settings
 from appliance.system.paths import find_control_socket
 from support.daemon import settings
+from support.paths import CHILD_ENVIRONMENT, SHARED
+from support.terminal import run_on_terminal
 
 PARTS = ["settings", "camera", "model", "broker", "update source", "disk", "clock"]
 CAMERA = {"state": "streaming", "reason": None, "description": "a test camera", "last_frame_age_s": 0.5}
@@ -33,7 +39,8 @@ def make_daemon(config):
         broker = {"connected": connected, "trouble": None if connected else "the broker is away"}
         path = find_control_socket()
         path.parent.mkdir(parents=True)
-        return ControlServer(path, lambda request: DAEMON | {"broker": broker})
+        hashes = {"setting_hashes": hash_settings(load_settings(Path(config)))}
+        return ControlServer(path, lambda request: DAEMON | hashes | {"broker": broker})
 
     return make
 
@@ -70,3 +77,26 @@ def test_wrong_settings_exit_78_with_file_and_line(text, config, tmp_path, capsy
     assert "wrong.toml" in json.loads(out)["error"]
     assert "wrong.toml" in err
     assert err.count("\n") == 1
+
+
+def test_file_with_other_settings_is_checked_beside_a_running_daemon(config, make_daemon, capsys):
+    path = SHARED / "faults/settings/check-new-settings.toml"
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    with make_daemon(connected=True):
+        assert main(["check", "--config", str(path), "--json"]) == 1
+    entries = {entry["part"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["daemon"]["ok"]
+    assert [part for part in ("camera", "model", "broker") if entries[part]["ok"]] == []
+    assert "/dev/video9" in entries["camera"]["says"]
+    assert "/nowhere.zip" in entries["model"]["says"]
+    assert "no-such-broker" in entries["broker"]["says"]
+
+
+def test_lines_are_wrapped_beside_the_part_on_a_terminal(config):
+    ran = run_on_terminal([sys.executable, "-m", "appliance", "check", "--config", config], 60, CHILD_ENVIRONMENT)
+    assert ran.status == 1
+    assert max(map(len, ran.rows)) <= 60
+    starts = [row for row in ran.rows if row.startswith(("ok ", "NOT OK "))]
+    assert [row[8:21].strip() for row in starts] == PARTS
+    assert all(row.startswith(" " * 22) for row in ran.rows if row and row not in starts)

@@ -1,10 +1,14 @@
 """Test what `appliance check` reports: every part has its line, even if others fail."""
 
+import os
+from dataclasses import replace
+
 import pytest
 
 from appliance.control.server import ControlServer
 from appliance.diagnostics.check import CheckState, check_device
-from appliance.errors import UpdateError
+from appliance.errors import ControlAccessError, UpdateError
+from appliance.settings.fingerprint import hash_settings
 from appliance.settings.schema import (
     CameraSettings,
     DeviceSettings,
@@ -141,3 +145,83 @@ def test_daemon_reports_the_update_source(run_checks_with_daemon, changes, is_ok
     result = run_checks_with_daemon(update_status=status | changes, update=update)["update source"]
     assert result.is_ok is is_ok
     assert text in result.message
+
+
+def run_with_file(config, in_force, report=None):
+    """Check a settings file beside a daemon with other settings; return the results by part."""
+    path = find_control_socket()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    answer = DAEMON | {"setting_hashes": hash_settings(in_force), "broker": {"connected": True, "trouble": None}}
+    with ControlServer(path, lambda _: answer | (report or {})):
+        return {result.part: result for result in check_device(config, is_file_given=True)}
+
+
+@pytest.fixture
+def in_force(tmp_path, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
+    return Settings(device=DeviceSettings(id="t"), camera=CameraSettings(source="/dev/video0"))
+
+
+def test_only_what_the_file_changes_is_checked_without_the_daemon(in_force):
+    same = run_with_file(in_force, in_force)
+    assert "a test camera" in same["camera"].message and "other values" not in same["settings"].message
+    camera = run_with_file(replace(in_force, camera=CameraSettings(source="scene")), in_force)
+    assert "640×480" in camera["camera"].message
+    assert "camera.source" in camera["settings"].message
+    model = run_with_file(replace(in_force, labeler=LabelerSettings(model="/nowhere.zip")), in_force)
+    assert model["camera"].message.startswith("a test camera")
+    assert not model["model"].is_ok and "/nowhere.zip" in model["model"].message
+
+
+def test_camera_that_the_service_holds_is_not_opened_for_other_keys(in_force):
+    file = replace(in_force, camera=replace(in_force.camera, fps=1, rotation=90))
+    result = run_with_file(file, in_force)["camera"]
+    assert result.is_ok and "not tested" in result.message and "camera.fps" in result.message
+
+
+def test_broker_of_the_file_is_checked_even_if_the_services_fails(in_force):
+    file = replace(in_force, mqtt=MqttSettings(host="127.0.0.1", port=1))
+    result = run_with_file(file, in_force, {"broker": {"connected": False, "trouble": "the old broker is away"}})
+    assert "127.0.0.1:1" in result["broker"].message
+
+
+def test_update_source_of_the_file_is_asked_directly(in_force):
+    file = replace(in_force, update=UpdateSettings(source="url", url="http://127.0.0.1:1/manifest.json"))
+    result = run_with_file(file, in_force)["update source"]
+    assert not result.is_ok and "127.0.0.1:1" in result.message
+
+
+def test_settings_that_the_daemon_has_not_loaded_yet_are_named(in_force):
+    path = find_control_socket()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = hash_settings(replace(in_force, mqtt=MqttSettings(host="old")))
+    with ControlServer(path, lambda _: DAEMON | {"setting_hashes": old}):
+        results = {result.part: result for result in check_device(in_force)}
+    assert "not yet in effect: mqtt.host" in results["settings"].message
+    assert results["camera"].message.startswith("a test camera"), "without --config, the service is meant"
+
+
+@pytest.mark.parametrize(
+    "report",
+    [{"camera": None}, {"camera": {"state": 3}}, {"model": []}, {"broker": "x"}, {"labels": 7}],
+    ids=str,
+)
+def test_answer_of_another_version_fails_only_its_own_lines(run_checks_with_daemon, report):
+    results = run_checks_with_daemon(report)
+    assert list(results) == ["settings", "daemon", "camera", "model", "broker", "update source", "disk", "clock"]
+    assert any("the same version" in result.message for result in results.values() if not result.is_ok)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account, which only root can")
+def test_account_that_may_not_contact_the_daemon_is_told_so(in_force, open_folder, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(open_folder))
+    path = find_control_socket()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ControlServer(path, lambda _: DAEMON):
+        path.chmod(0o600)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ControlAccessError, match="sudo"):
+                list(check_device(in_force))
+        finally:
+            os.seteuid(0)
