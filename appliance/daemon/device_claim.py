@@ -44,8 +44,8 @@ def claim_device_id(settings: Settings, environ: Mapping[str, str] = os.environ)
     file = settings.path or "the settings"
     if name := find_instance(environ):
         raise SettingsError(
-            f"{file}: device.id is missing, and the default id belongs to appliance.service; give appliance@{name} an id "
-            f'of its own: [device] with id = "{_suggest_id(name)}"'
+            f"{file}: device.id is missing, and the default id belongs to appliance.service; give appliance@{name} "
+            f'an id of its own: [device] with id = "{_suggest_id(name)}"'
         )
     device = resolve_device_id(None)
     mqtt = settings.mqtt

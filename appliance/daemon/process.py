@@ -6,6 +6,7 @@ import signal
 import sys
 
 from appliance.daemon.active_model import record_clean_exit
+from appliance.daemon.device_claim import claim_device_id
 from appliance.daemon.service import Service
 from appliance.daemon.state_folder import open_runtime_folder, open_state_folder
 from appliance.errors import ControlError, ModelError, SettingsError
@@ -34,6 +35,7 @@ def run_until_stopped(settings: Settings, *, reload_on_hangup: bool = False) -> 
     folder = open_state_folder()
     state = folder.path
     become_owner(state)
+    claim = claim_device_id(settings)
     try:
         service = Service(settings, state, open_runtime_folder(), Notifier(), state_error=folder.error)
         _handle_signals(service, reload_on_hangup or is_managed())
@@ -49,6 +51,8 @@ def run_until_stopped(settings: Settings, *, reload_on_hangup: bool = False) -> 
         service.stop(failed=True)
         raise
     service.stop()
+    if claim is not None:
+        claim.close()
     if service.restart_requested and not is_managed():
         log.info("restarting")
         os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[1:]])  # noqa: S606 - replaces this process by design
