@@ -8,15 +8,18 @@ subcommand, write its module and add a line to COMMANDS.
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from appliance import __version__
+from appliance.cli.arguments import join_negative_values
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json, print_message
 from appliance.errors import ApplianceError, OutputError, RuntimeMissingError, SettingsError, UsageError
 from appliance.system.logs import configure_logging, is_json_log
+from appliance.system.paths import find_instance_state
 
 log = logging.getLogger("appliance")
 
@@ -73,11 +76,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _run_command(argv: Sequence[str]) -> int:
     parser = _make_parser(argv)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(join_negative_values(argv))
     if not arguments.command:
         parser.print_help()
         return ExitStatus.WRONG_USAGE
     configure_logging("debug" if arguments.verbose else "info" if arguments.command == "run" else "warning")
+    # The settings of a further camera (appliance@NAME) stand for its service: its models, its state, its socket.
+    if state := find_instance_state(getattr(arguments, "config", None)):
+        os.environ["APPLIANCE_STATE_DIR"] = str(state)
     run: Callable[[argparse.Namespace], int] = arguments.run
     return run(arguments)
 

@@ -22,6 +22,7 @@ log = logging.getLogger("appliance")
 
 SYSTEM_STATE = Path("/var/lib/appliance")
 SYSTEM_RUNTIME = Path("/run/appliance")
+SYSTEM_SETTINGS = Path("/etc/appliance")
 # Where systemd looks for units (systemd.unit(5)); scripts/install.sh uses the first.
 UNITS = tuple(
     Path(folder, "appliance.service")
@@ -77,6 +78,27 @@ def find_state_dir(
     if not is_readable:
         raise StatePathError(f"{folder} cannot be read by this account; {suggest_access(folder)}")
     return folder
+
+
+def find_instance_state(
+    config: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    system: Path = SYSTEM_STATE,
+    settings: Path = SYSTEM_SETTINGS,
+) -> Path | None:
+    """Return the state folder of appliance@NAME if `config` is its settings file; None if it is another file.
+
+    Args:
+        config: The argument of --config.
+        environ: With a folder in APPLIANCE_STATE_DIR or STATE_DIRECTORY, that one is used, and None is returned.
+        system: The state folder of an installed appliance; that of a further camera has -NAME at its end.
+        settings: The folder of the settings files.
+    """
+    if config is None or any(_read_folder(environ, name) for name in ("APPLIANCE_STATE_DIR", "STATE_DIRECTORY")):
+        return None
+    file = config.absolute()
+    state = system.with_name(f"{system.name}-{file.stem}")
+    return state if file.parent == settings and file.suffix == ".toml" and state.exists() else None
 
 
 def suggest_access(path: Path) -> str:
@@ -145,6 +167,8 @@ def _find_runtime_dir(environ: Mapping[str, str], system: Path, runtime: Path, u
     if folder := _read_folder(environ, "RUNTIME_DIRECTORY"):
         return folder
     state = _find_state_dir(environ, system, units)
+    if state.parent == system.parent and state.name.startswith(f"{system.name}-"):  # appliance@NAME
+        return runtime.with_name(state.name)
     is_system = state == system and (_is_writable(runtime) or is_service_installed(units))
     return runtime if is_system else state / "run"
 

@@ -7,7 +7,13 @@ import pytest
 
 from appliance.errors import StatePathError
 from appliance.system.atomic_files import write_durably
-from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_control_socket, find_state_dir
+from appliance.system.paths import (
+    ensure_runtime_dir,
+    ensure_state_dir,
+    find_control_socket,
+    find_instance_state,
+    find_state_dir,
+)
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
@@ -108,6 +114,19 @@ def test_command_finds_the_installed_daemon(tmp_path):
     assert find_control_socket(home, system, runtime) == runtime / "control.sock"
     own = {"APPLIANCE_STATE_DIR": str(tmp_path / "own")}
     assert find_control_socket(own, system, runtime) == tmp_path / "own/run/control.sock"
+
+
+def test_settings_of_a_further_camera_select_its_service(tmp_path):
+    system, runtime, etc = tmp_path / "lib/appliance", tmp_path / "run/appliance", tmp_path / "etc"
+    (tmp_path / "lib/appliance-garden").mkdir(parents=True)
+    places = {"system": system, "settings": etc}
+    state = find_instance_state(etc / "garden.toml", {}, **places)
+    assert state == tmp_path / "lib/appliance-garden"
+    environ = {"APPLIANCE_STATE_DIR": str(state)}
+    assert find_control_socket(environ, system, runtime, ()) == tmp_path / "run/appliance-garden/control.sock"
+    for other in (None, etc / "appliance.toml", etc / "none.toml", tmp_path / "garden.toml", etc / "garden"):
+        assert find_instance_state(other, {}, **places) is None
+    assert find_instance_state(etc / "garden.toml", {"STATE_DIRECTORY": "/x"}, **places) is None
 
 
 def test_daemon_and_command_use_the_same_socket(tmp_path):
