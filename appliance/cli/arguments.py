@@ -1,6 +1,8 @@
 """Add and check arguments that several subcommands share."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import UsageError
@@ -34,6 +36,17 @@ def add_gs_argument(parser: argparse.ArgumentParser) -> None:
         metavar="gs://BUCKET=DIR",
         help="the local copy of a bucket to which the CSV index refers; repeatable",
     )
+
+
+def join_negative_values(argv: Sequence[str]) -> list[str]:
+    """Join an option and a value such as -1..1, which argparse would take for an option: --input-range=-1..1."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and re.fullmatch(r"-\d.*", word) and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def parse_fraction(text: str) -> float:
