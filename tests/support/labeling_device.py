@@ -10,6 +10,8 @@ import numpy as np
 from appliance.bundle.bundle import read_bundle, write_bundle
 from appliance.daemon.active_model import BUNDLED, ActiveModel
 from appliance.daemon.commands import DeviceCommands, DeviceQueries
+from appliance.daemon.device_switches import DeviceSwitches
+from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.meter import Meter
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.overrides import OverrideFile
@@ -19,7 +21,7 @@ from appliance.daemon.update_host import UpdateHost
 from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.imaging.view import View
-from appliance.settings.schema import EventSettings, LabelerSettings
+from appliance.settings.schema import EventSettings, LabelerSettings, Settings
 from support.broker import wait_until
 
 LABELS = read_bundle(BUNDLED).labels
@@ -29,7 +31,7 @@ class ReportLog:
     """Records what would be published over MQTT."""
 
     def __init__(self):
-        self.models, self.updates, self.running = [], [], []
+        self.models, self.updates, self.running, self.switches = [], [], [], []
 
     def report_model(self, payload):
         self.models.append(payload)
@@ -39,6 +41,12 @@ class ReportLog:
 
     def report_running(self, running):
         self.running.append(running)
+
+    def report_snapshots(self, on):
+        self.switches.append(("snapshots", on))
+
+    def report_collect(self, on):
+        self.switches.append(("collect", on))
 
 
 class LabelingDevice:
@@ -66,8 +74,7 @@ class LabelingDevice:
         self.commands = DeviceCommands(
             self.switch,
             self.active,
-            self.overrides,
-            None,
+            DeviceSwitches(LiveSettings(Settings()), self.overrides, self.reports, None),
             self.reports,
             None,
             lambda: None,

@@ -2,11 +2,8 @@
 
 import base64
 import contextlib
-import hashlib
 import http.server
 import io
-import re
-import socket
 import socketserver
 import ssl
 import threading
@@ -19,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from appliance.camera.open import open_camera
 from appliance.camera.source import Camera
@@ -95,6 +93,13 @@ def jpeg(pixels: np.ndarray) -> bytes:
     encoder.pix_fmt = "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     return bytes(encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))[0])
+
+
+def png(pixels: np.ndarray, kind: str = "png") -> bytes:
+    """Encode a picture in any format that Pillow writes."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
 
 
 def noise(seed: int = 0, width: int = 320, height: int = 240) -> np.ndarray:
@@ -182,152 +187,6 @@ def web_camera() -> Iterator[WebCamera]:
             thread.join()
 
 
-class RtspCamera(socketserver.ThreadingTCPServer):
-    """A small RTSP server with real H.264 in RTP, packed by libav's own muxer, over TCP or (tcp = False) UDP.
-
-    `color` is the color of its picture; `silent` and `drop()` are its faults; `password` makes it require Digest
-    credentials.
-    """
-
-    daemon_threads = True
-    allow_reuse_address = True
-    user = "viewer"
-
-    def __init__(self, tcp: bool = True, password: str | None = None):
-        super().__init__(("127.0.0.1", 0), _RtspHandler)
-        self.tcp = tcp
-        self.password = password
-        self.color: Sequence[int] = RED
-        self.silent = threading.Event()
-        self.over = threading.Event()
-        self.transports: list[str] = []
-        self.sessions: list[socket.socket] = []
-
-    @property
-    def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.server_address[1]}/cam"
-
-    def drop(self) -> None:
-        """Cut every connection, like a camera that loses power."""
-        for session in self.sessions:
-            with contextlib.suppress(OSError):
-                session.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request, client_address) -> None:
-        """Ignore clients that disconnect."""
-
-
-class _RtspHandler(socketserver.StreamRequestHandler):
-    server: RtspCamera
-
-    def handle(self) -> None:
-        self.server.sessions.append(self.connection)
-        self.sending = threading.Lock()
-        self.over = threading.Event()
-        self.udp_port: int | None = None
-        try:
-            while request := self._request():
-                self._answer(*request)
-        finally:
-            self.over.set()
-
-    def _request(self) -> tuple[str, str, dict[str, str]] | None:
-        while (first := self.rfile.read(1)) == b"$":  # the client's RTCP
-            self.rfile.read(int.from_bytes(self.rfile.read(3)[1:]))
-        lines = [first + self.rfile.readline()]
-        while lines[-1].strip():
-            lines.append(self.rfile.readline())
-        if not lines[0].strip():
-            return None
-        method, url, _ = lines[0].decode().split(" ", 2)
-        return method, url, {k.lower(): v.strip() for k, _, v in (line.decode().partition(":") for line in lines[1:-1])}
-
-    def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
-        reply, body, status = {"CSeq": headers["cseq"]}, b"", "200 OK"
-        if method == "OPTIONS":
-            reply["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
-        elif not self._allowed(method, headers.get("authorization", "")):
-            status, reply["WWW-Authenticate"] = "401 Unauthorized", 'Digest realm="cam", nonce="8b1f0d"'
-        elif not url.startswith(self.server.url):
-            status = "404 Not Found"
-        elif method == "DESCRIBE":
-            body = b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            body += b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
-            body += b"a=control:track\r\n"
-            reply |= {"Content-Type": "application/sdp", "Content-Base": self.server.url + "/"}
-        elif method == "SETUP":
-            transport = headers["transport"]
-            self.server.transports.append(transport)
-            if ("TCP" in transport) != self.server.tcp:
-                status = "461 Unsupported Transport"
-            else:
-                port = re.search(r"client_port=(\d+)", transport)
-                self.udp_port = int(port[1]) if port else None
-                reply |= {"Transport": transport + (";server_port=6970-6971" if port else ""), "Session": "1"}
-        elif method == "PLAY":
-            reply["Session"] = "1"
-            threading.Thread(target=self._play, daemon=True).start()
-        lines = [f"RTSP/1.0 {status}", *(f"{k}: {v}" for k, v in reply.items()), f"Content-Length: {len(body)}", "", ""]
-        with self.sending:
-            self.wfile.write("\r\n".join(lines).encode() + body)
-
-    def _allowed(self, method: str, sent: str) -> bool:
-        if self.server.password is None:
-            return True
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', sent))
-        if not fields:
-            return False
-
-        def digest(text: str) -> str:
-            return hashlib.md5(text.encode()).hexdigest()
-
-        secret = digest(f"{self.server.user}:cam:{self.server.password}")
-        return fields.get("response") == digest(f"{secret}:8b1f0d:{digest(method + ':' + fields['uri'])}")
-
-    def _play(self) -> None:
-        """Let libav pack RTP for a local socket, and forward each packet."""
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
-        ):
-            relay.bind(("127.0.0.1", 0))
-            relay.setblocking(False)
-            rtp = av.open(f"rtp://127.0.0.1:{relay.getsockname()[1]}?pkt_size=1200", "w", format="rtp")
-            options = {"tune": "zerolatency", "g": "10", "x264-params": "repeat-headers=1"}
-            stream = rtp.add_stream("libx264", rate=20, options=options)
-            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-            with contextlib.suppress(OSError):
-                while not (self.over.wait(0.05) or self.server.over.is_set()):
-                    if self.server.silent.is_set():
-                        continue
-                    rtp.mux(stream.encode(av.VideoFrame.from_ndarray(plain(self.server.color), format="rgb24")))
-                    with contextlib.suppress(BlockingIOError):
-                        while packet := relay.recv(2048):
-                            self._pass_on(packet, out)
-
-    def _pass_on(self, packet: bytes, out: socket.socket) -> None:
-        if self.udp_port:
-            out.sendto(packet, ("127.0.0.1", self.udp_port))
-        else:
-            with self.sending:
-                self.wfile.write(b"$\x00" + len(packet).to_bytes(2) + packet)
-
-
-@contextlib.contextmanager
-def rtsp_camera(**faults) -> Iterator[RtspCamera]:
-    """Run an RTSP camera for the duration of the block."""
-    with RtspCamera(**faults) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            server.drop()
-            server.shutdown()
-            thread.join()
-
-
 def video_bytes(pictures: Sequence[np.ndarray], codec: str, form: str, fps: int = 30) -> bytes:
     """Encode a video in memory."""
     buffer = io.BytesIO()
@@ -361,3 +220,14 @@ def tls_server(certificate: Path, key: Path) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextlib.contextmanager
+def tls_camera(certificate: Path, key: Path, picture: bytes) -> Iterator[str]:
+    """Run a snapshot camera with TLS; yield its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with web_camera() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.pages["/shot"] = lambda handler: handler.give(picture, "image/jpeg")
+        yield f"https://localhost:{server.server_port}/shot"

@@ -47,7 +47,6 @@ class PictureScanner:
 
     Attributes:
         scanned_bytes: How many bytes have arrived.
-        part_types: The types that part headers named so far, for messages; at most 8.
     """
 
     def __init__(self, boundary: bytes = b""):
@@ -57,7 +56,7 @@ class PictureScanner:
             boundary: The boundary of the parts if it is known, without leading dashes.
         """
         self.scanned_bytes = 0
-        self.part_types: list[str] = []
+        self._part_types: list[str] = []
         self._boundary = boundary
         self._buffer = bytearray()
         self._in_picture = False  # whether the buffer begins with a picture
@@ -85,6 +84,12 @@ class PictureScanner:
             else:
                 pictures.append(picture)
 
+    def list_part_types(self) -> list[str]:
+        """Return the types that part headers named so far, at most 8, for messages."""
+        if not self._in_picture:
+            self._read_headers(bytes(self._buffer))
+        return list(self._part_types)
+
     def _find_start(self) -> bool:
         """Move the buffer to the next picture; return whether there is one."""
         at = 0
@@ -108,8 +113,8 @@ class PictureScanner:
         found = None
         for found in _PART_TYPE.finditer(gap):
             name = clean_text(found[1].decode("ascii", "replace").lower(), 40)
-            if name and name not in self.part_types and len(self.part_types) < 8:
-                self.part_types.append(name)
+            if name and name not in self._part_types and len(self._part_types) < 8:
+                self._part_types.append(name)
         if found:
             self._in_foreign_part = _FOREIGN_TYPE.match(found[1]) is not None
         if self._boundary and gap.rfind(self._boundary) > (found.start() if found else -1):

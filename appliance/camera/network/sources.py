@@ -95,7 +95,7 @@ class MjpegSource:
         """Return what has arrived; see PictureSource.describe_content()."""
         if self._has_pictures or not self._scanner.scanned_bytes:
             return ""
-        parts = ", ".join(self._scanner.part_types) or "none"
+        parts = ", ".join(self._scanner.list_part_types()) or "none"
         return (
             f"sends {self._content_type or 'data without a type'} that contains no JPEG or PNG picture"
             f" ({self._scanner.scanned_bytes} bytes; types of its parts: {parts}); this form is not supported, so use"
