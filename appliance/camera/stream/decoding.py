@@ -7,8 +7,6 @@ The decoder runs in one thread: with libav's slice threads, damage is neither co
 threads delay live frames.
 """
 
-from typing import Any
-
 import av
 import av.logging
 import numpy as np

@@ -39,7 +39,7 @@ class PacketReader:
 
     def __init__(
         self,
-        demux: "Callable[[], Iterator[av.Packet[Any]]]",
+        demux: Callable[[], Iterator["av.Packet[Any]"]],
         codec: str,
         extradata: bytes | None,
         *,
@@ -77,8 +77,8 @@ class PacketReader:
         is_lost |= bool(header and self._slices and self._slices.is_after_gap(header))
         if packet.size == 0:
             return VideoPacket(None, None, False, is_lost)
-        # libav's parser gives the mark of a transport stream to the frame that it completes with the marked data, which is
-        # usually the frame before.
+        # libav's parser gives the mark of a transport stream to the frame that it completes with the marked data, which
+        # is usually the frame before.
         is_marked, self._was_marked = packet.is_corrupt or self._was_marked, packet.is_corrupt
         is_key = packet.is_keyframe if header is None else header.is_key or packet.is_keyframe
         return VideoPacket(packet, timestamp_s(packet), is_key, is_lost or is_marked)
@@ -90,7 +90,7 @@ class PacketReader:
         self._ahead = self._failure = None
 
     @staticmethod
-    def _end() -> "Iterator[av.Packet[Any]]":
+    def _end() -> Iterator["av.Packet[Any]"]:
         return iter(())
 
     def _next(self) -> "av.Packet[Any]":

@@ -287,7 +287,9 @@ class RtspRelay:
         elif status >= 300 and request.method in ("DESCRIBE", "SETUP", "PLAY") and status != 461:
             self._fail(self._describe_status(request, reply, status))
 
-    def _describe_status(self, request: _SentRequest, reply: RtspMessage, status: int) -> CameraError:
+    def _describe_status(  # noqa: PLR0911 - one sentence for each status
+        self, request: _SentRequest, reply: RtspMessage, status: int
+    ) -> CameraError:
         name = self._name
         if status == 401 and not self._has_login:
             return CameraAbsentError(

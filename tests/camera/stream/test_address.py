@@ -15,6 +15,7 @@ from appliance.camera.source import CameraState
 from appliance.camera.stream.address import find_ca_file, parse_address
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
+from support.rtsp import rtsp_camera
 from support.streams import (
     PASSWORD,
     RED,
@@ -25,7 +26,6 @@ from support.streams import (
     opening_error,
     plain,
     reading_error,
-    rtsp_camera,
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.errors import CameraAbsentError, CameraEndedError, CameraStalledError
 from appliance.imaging.files import read_picture
+from support.rtsp import rtsp_camera
 from support.streams import (
     BLUE,
     DATA,
@@ -23,7 +24,6 @@ from support.streams import (
     opening_error,
     plain,
     reading_error,
-    rtsp_camera,
     video_bytes,
     write_video,
 )
