@@ -70,8 +70,11 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
             "every folder above it"
         ) from error
     if is_folder or path.suffix.lower() in PICTURE_SUFFIXES:
+        from appliance.camera.folder import FollowedFolder
         from appliance.camera.pictures import PictureCamera
 
+        if path.is_dir() and not settings.loop:
+            return FollowedFolder(path)
         return PictureCamera(path, settings.loop)
     if not exists:
         choices = "auto, pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"

@@ -1,7 +1,8 @@
 """Replay a picture, or a folder of pictures, as a camera, to try out models and settings.
 
 Pictures are delivered unchanged, one per frame, in file-name order; the capture thread determines the rate. A folder is
-listed again at the start of each pass, so pictures can be added and removed in the meantime. The last decoded picture
+listed again at the start of each pass, so pictures can be added and removed in the meantime. (A folder that does not
+repeat is followed instead, see folder.py.) The last decoded picture
 is kept, so a single picture is decoded again only if its file changes.
 """
 
@@ -16,6 +17,8 @@ from appliance.imaging.files import read_picture
 
 log = logging.getLogger("appliance.camera")
 
+MAX_LINES = 3  # about unreadable pictures, for each pass
+MAX_REMEMBERED = 10_000
 # Pictures already logged as unreadable, with modification times. Kept at module level because the camera is reopened
 # after each failure.
 _logged: set[tuple[Path, int]] = set()
@@ -44,6 +47,7 @@ class PictureCamera:
         self._pictures = self._list_pictures()
         self._next = 0
         self._has_delivered = False  # whether this pass has delivered a picture
+        self._failures = 0  # in this pass, not logged before
         self._error: PictureError | None = None  # the error of the last picture that was skipped
         self._decoded: tuple[tuple[Path, int, int], np.ndarray] | None = None
         count = len(self._pictures)
@@ -60,8 +64,9 @@ class PictureCamera:
             try:
                 pixels = self._load(path)
             except PictureError as error:
+                self._require_folder()
                 self._error = error
-                self._log_once(path, error)
+                self._count_failure(path, error)
             else:
                 self._has_delivered = True
                 return pixels
@@ -72,8 +77,10 @@ class PictureCamera:
 
     def _list_pictures(self) -> list[Path]:
         if not self._is_folder:
-            if not self._path.is_file():
+            if not self._path.exists():
                 raise CameraAbsentError(f"camera.source {self._path} does not exist; check the path")
+            if not self._path.is_file():
+                raise CameraAbsentError(f"camera.source {self._path} is not a regular file; correct the path")
             return [self._path]
         try:
             entries = sorted(self._path.iterdir(), key=lambda entry: entry.name)
@@ -88,7 +95,13 @@ class PictureCamera:
             raise CameraAbsentError(f"the folder {self._path} contains no pictures (.jpg, .png, …); add some")
         return pictures
 
+    def _require_folder(self) -> None:
+        """Raise an error if the folder itself is gone, instead of skipping each of its pictures."""
+        if self._is_folder and not self._path.is_dir():
+            raise CameraAbsentError(f"the folder {self._path} no longer exists; check camera.source")
+
     def _start_pass(self) -> None:
+        self._log_count()
         if not self._has_delivered:
             summary = f"none of the {len(self._pictures)} pictures in {self._path} can be read; last error: "
             raise CameraAbsentError(f"{summary if self._is_folder else ''}{self._error}")
@@ -106,11 +119,24 @@ class PictureCamera:
             self._decoded = identity, read_picture(path)
         return self._decoded[1].copy()
 
-    def _log_once(self, path: Path, error: PictureError) -> None:
+    def _count_failure(self, path: Path, error: PictureError) -> None:
+        """Log a picture that cannot be read, once; after the first few of a pass, only count."""
         try:
             modified_ns = path.stat().st_mtime_ns
         except OSError:
             modified_ns = 0
-        if (path, modified_ns) not in _logged:
-            _logged.add((path, modified_ns))
+        if (path, modified_ns) in _logged:
+            return
+        if len(_logged) >= MAX_REMEMBERED:
+            _logged.clear()
+        _logged.add((path, modified_ns))
+        self._failures += 1
+        if self._failures <= MAX_LINES:
             log.warning("camera: skipping a picture: %s", error)
+
+    def _log_count(self) -> None:
+        """Log how many more pictures of this pass were skipped."""
+        if self._failures > MAX_LINES:
+            more = self._failures - MAX_LINES
+            log.warning("camera: skipped %d more pictures in %s; last error: %s", more, self._path, self._error)
+        self._failures = 0

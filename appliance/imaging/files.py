@@ -6,6 +6,8 @@ unreadable picture does not affect the others.
 """
 
 import io
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,7 +112,7 @@ def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels; this module instead raises an error above its own limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
+            with _open_regular(source) as file, Image.open(file) as image:
                 if image.width * image.height > MAX_PX:
                     size = f"{image.width} x {image.height} pixels"
                     raise PictureError(f"{name} has {size}, more than the limit of {MAX_PX // 1_000_000} million")
@@ -119,6 +121,20 @@ def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise
     except Exception as error:
         raise PictureError(_describe_error(error, name)) from error
+
+
+@contextmanager
+def _open_regular(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """Open a file without waiting; a FIFO without a writer would block forever."""
+    if not isinstance(source, Path):
+        yield source
+        return
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise PictureError(f"{source} is not a regular file; give a picture")
+        yield file
 
 
 def _describe_error(error: Exception, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -136,3 +137,36 @@ def test_real_pictures_are_unchanged():
     assert count == len(
         [path for path in (DATA / "data/images").iterdir() if path.suffix in (".jpg", ".jpeg", ".png", ".bmp")]
     )
+
+
+def test_pipe_between_pictures_is_named_and_does_not_block(folder, caplog):
+    caplog.set_level(logging.WARNING)
+    os.mkfifo(folder / "aa.jpg")
+    camera = PictureCamera(folder, loop=True)
+    assert read_colors(camera, 6) == ["red", "green", "blue"] * 2
+    assert caplog.text.count("aa.jpg is not a regular file") == 1
+    os.mkfifo(folder / "single.jpg.png")
+    with pytest.raises(CameraAbsentError, match="not a regular file"):
+        PictureCamera(folder / "single.jpg.png", loop=True)
+
+
+def test_deleted_folder_is_one_error_instead_of_a_line_for_each_picture(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    for number in range(300):
+        (tmp_path / f"{number:03}.jpg").write_bytes(jpeg(plain(RED, 16, 16)))
+    camera = PictureCamera(tmp_path, loop=True)
+    camera.read()
+    shutil.rmtree(tmp_path)
+    with pytest.raises(CameraAbsentError, match="no longer exists"):
+        camera.read()
+    assert not caplog.records
+
+
+def test_many_unreadable_pictures_write_one_line_with_a_count(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    for number in range(300):
+        (tmp_path / f"{number:03}.jpg").write_bytes(b"no")
+    (tmp_path / "a.png").write_bytes(jpeg(plain(RED, 16, 16)))
+    camera = PictureCamera(tmp_path, loop=True)
+    assert read_colors(camera, 3) == ["red"] * 3
+    assert len(caplog.records) == 4 and "297 more pictures" in caplog.text

@@ -1,6 +1,7 @@
 """Picture files: they are read upright and as RGB, and an unreadable one raises an error."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -154,3 +155,9 @@ def test_warnings_of_pillow_are_hidden(tmp_path):
 def test_other_content_has_no_format():
     assert detect_picture_format(b"<html>") is None and detect_picture_format(b"") is None
     assert detect_picture_format(b"BMW\nAudi\nVolkswagen\n") is None and detect_picture_format(b"BM") is None
+
+
+def test_pipe_is_an_error_instead_of_a_wait(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PictureError, match="not a regular file"):
+        read_picture(tmp_path / "a.jpg")
