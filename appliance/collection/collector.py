@@ -89,14 +89,31 @@ class Collector:
         self._signatures: deque[np.ndarray] = deque(maxlen=_COMPARED)
         self._kept = self._dropped = self._duplicates = 0
         self._error: str | None = None
+        self._enabled = self._started = False
 
-    def start(self) -> None:
-        """Start the thread and log what is collected, and where."""
-        log.info("collecting frames worth labeling in %s: %s", self._folder.path, self._describe_rules())
-        self._thread.start()
+    @property
+    def enabled(self) -> bool:
+        """Whether frames are collected."""
+        return self._enabled
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Turn collecting on or off, and log what is collected, and where; the first time, start the thread."""
+        if enabled == self._enabled:
+            return
+        if enabled:
+            log.info("collecting frames worth labeling in %s: %s", self._folder.path, self._describe_rules())
+            if not self._started:
+                self._started = True
+                self._thread.start()
+        else:
+            log.info("no longer collecting frames")
+        self._enabled = enabled
 
     def stop(self, limit_s: float) -> None:
         """Write the queued frames and stop the thread; return after `limit_s` at the latest."""
+        self._enabled = False
+        if not self._started:
+            return
         until_s = time.monotonic() + limit_s
         try:
             self._queue.put(None, timeout=limit_s)
@@ -116,6 +133,8 @@ class Collector:
             events: Events that started or ended with this frame.
             model: The model that predicted the scores.
         """
+        if not self._enabled:
+            return
         order = np.argsort(-scores, kind="stable")[:_PREDICTIONS]
         predictions = [(labels[index], round(float(scores[index]), 4)) for index in order if np.isfinite(scores[index])]
         reason = self._find_reason(predictions, events, frame.monotonic_s)

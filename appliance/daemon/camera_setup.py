@@ -6,6 +6,7 @@ from appliance.camera.capture import CameraStatus
 from appliance.camera.open import open_camera
 from appliance.camera.source import Camera
 from appliance.daemon.active_model import ActiveModel
+from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.pipeline import Pipeline
 
@@ -16,10 +17,11 @@ SNAPSHOT_PX = (1280, 720)
 class CameraOpener:
     """Open the camera of the current settings, with a frame size that suits the active model."""
 
-    def __init__(self, live: LiveSettings, active: ActiveModel):
-        """Keep references to the current settings and the active model."""
+    def __init__(self, live: LiveSettings, active: ActiveModel, switches: DeviceSwitches):
+        """Keep references to the current settings, the active model, and the switches that require large frames."""
         self._live = live
         self._active = active
+        self._switches = switches
 
     def open(self) -> Camera:
         """Open the camera.
@@ -39,8 +41,7 @@ class CameraOpener:
         wanted = round(input_px[0] / width), round(input_px[1] / height)
         if self._live.view.rotation in (90, 270):
             wanted = wanted[::-1]
-        settings = self._live.settings
-        if settings.mqtt.snapshots or settings.collect.enabled:
+        if self._switches.wants_large_frames:
             wanted = max(wanted[0], SNAPSHOT_PX[0]), max(wanted[1], SNAPSHOT_PX[1])
         return wanted
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import __version__
-from appliance.camera.capture import Capture
 from appliance.control.protocol import COMMAND_KEY, ControlCommand
 from appliance.daemon.active_model import OWNER_ROLLBACK, ActiveModel
+from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.model_switch import ModelSwitch
-from appliance.daemon.overrides import OverrideFile
 from appliance.errors import ControlError, StoreError
 from appliance.messaging.command_messages import Handler
 from appliance.messaging.device_payloads import UpdatePayload
@@ -79,8 +78,7 @@ class DeviceCommands:
         self,
         switch: ModelSwitch,
         active: ActiveModel,
-        overrides: OverrideFile,
-        capture: Capture,
+        switches: DeviceSwitches,
         reports: Reports,
         updater: Updater | None,
         restart: Callable[[], None],
@@ -91,8 +89,7 @@ class DeviceCommands:
         Args:
             switch: Changes the model and the threshold.
             active: The active model and the store.
-            overrides: Stores values set over MQTT.
-            capture: Turned on and off by a command.
+            switches: Turn labeling, snapshots and the collection of frames on and off.
             reports: Publishes the effect of commands.
             updater: Finds newer models; None if no update source is configured.
             restart: Stops the daemon in an orderly way so that it is started again.
@@ -100,13 +97,14 @@ class DeviceCommands:
         """
         self._switch = switch
         self._active = active
-        self._overrides = overrides
-        self._capture = capture
+        self._switches = switches
         self._reports = reports
         self._updater = updater
         self.table: Mapping[str, DeviceCommand] = {
             "threshold": DeviceCommand(switch.set_threshold),
-            "running": DeviceCommand(self._set_running),
+            "running": DeviceCommand(switches.set_running),
+            "snapshots": DeviceCommand(switches.set_snapshots),
+            "collect": DeviceCommand(switches.set_collect),
             "snapshot": DeviceCommand(lambda _: self._request_snapshot()),
             "restart": DeviceCommand(lambda _: restart()),
             "rollback": DeviceCommand(lambda _: self._roll_back(), takes_seconds=True),
@@ -185,13 +183,8 @@ class DeviceCommands:
         answer: dict[str, Any] = self.execute(name)
         return answer
 
-    def _set_running(self, running: bool) -> None:
-        self._overrides.set_running(running)
-        self._capture.set_running(running)
-        self._reports.report_running(running)
-
     def _request_snapshot(self) -> Future[None]:
-        if not self._overrides.values.running:
+        if not self._switches.running:
             raise ControlError("there are no frames because labeling is turned off; set running to ON")
         return self._reports.request_snapshot()
 

@@ -1,8 +1,8 @@
-"""Values set over MQTT that survive a restart: the threshold, and whether labeling is on."""
+"""Values set over MQTT that survive a restart: the threshold, and what is turned on or off."""
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,15 @@ class Overrides:
         threshold: The common threshold, 0–1; None if none was set.
         running: Whether labeling is on.
         bundle_threshold: The confidenceThreshold of the model for which the threshold was set; None if it had none.
+        snapshots: Whether snapshots are published; None if the settings decide.
+        collect: Whether frames are collected; None if the settings decide.
     """
 
     threshold: float | None = None
     running: bool = True
     bundle_threshold: float | None = None
+    snapshots: bool | None = None
+    collect: bool | None = None
 
 
 class OverrideFile:
@@ -53,7 +57,17 @@ class OverrideFile:
     def set_running(self, running: bool) -> None:
         """Store whether labeling is on."""
         with self._lock:
-            self._write(Overrides(self._values.threshold, running, self._values.bundle_threshold))
+            self._write(replace(self._values, running=running))
+
+    def set_snapshots(self, snapshots: bool) -> None:
+        """Store whether snapshots are published."""
+        with self._lock:
+            self._write(replace(self._values, snapshots=snapshots))
+
+    def set_collect(self, collect: bool) -> None:
+        """Store whether frames are collected."""
+        with self._lock:
+            self._write(replace(self._values, collect=collect))
 
     def set_threshold(self, threshold: float | None, bundle_threshold: float | None) -> None:
         """Store the threshold.
@@ -63,7 +77,7 @@ class OverrideFile:
             bundle_threshold: The confidenceThreshold of the model for which it is set.
         """
         with self._lock:
-            self._write(Overrides(threshold, self._values.running, bundle_threshold))
+            self._write(replace(self._values, threshold=threshold, bundle_threshold=bundle_threshold))
 
     def _write(self, values: Overrides) -> None:
         self._values = values
@@ -71,10 +85,12 @@ class OverrideFile:
 
 
 def _encode(overrides: Overrides) -> dict[str, Any]:
+    switches = {"snapshots": overrides.snapshots, "collect": overrides.collect}
     return {
         "threshold": overrides.threshold,
         "running": overrides.running,
         "bundle_threshold": overrides.bundle_threshold,
+        **{name: switch for name, switch in switches.items() if switch is not None},
     }
 
 
@@ -85,4 +101,8 @@ def _decode(data: Any) -> Overrides:
     for value in (threshold, bundle_threshold):
         if isinstance(value, bool) or (value is not None and not 0 <= value <= 1):
             raise ValueError(f"a threshold must be from 0 to 1, not {value}")
-    return Overrides(threshold, running, bundle_threshold)
+    snapshots, collect = data.get("snapshots"), data.get("collect")
+    for switch in (snapshots, collect):
+        if switch is not None and not isinstance(switch, bool):
+            raise ValueError("snapshots and collect must be true, false or null")
+    return Overrides(threshold, running, bundle_threshold, snapshots, collect)

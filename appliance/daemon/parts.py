@@ -15,6 +15,7 @@ from appliance.control.server import ControlServer
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
 from appliance.daemon.commands import DeviceCommands, DeviceQueries
+from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.engine import Engine
 from appliance.daemon.fault_rollback import FaultRollback
 from appliance.daemon.labeling_health import LabelingHealth
@@ -61,7 +62,7 @@ class Parts:
     Attributes:
         device: The device id.
         engine: The engine for the first frame.
-        collector: The collector; None unless frames are collected.
+        collector: Collects frames while it is turned on.
     """
 
     device: str
@@ -71,7 +72,8 @@ class Parts:
     active: ActiveModel
     publisher: MqttPublisher
     reports: Reports
-    collector: Collector | None
+    collector: Collector
+    switches: DeviceSwitches
     results: ResultDispatcher
     pipeline: Pipeline
     capture: Capture
@@ -122,6 +124,7 @@ def build_parts(
     reports = Reports(publisher, topics, settings, boot, state)
     overrides = OverrideFile(state)
     collector = _make_collector(live, state)
+    switches = DeviceSwitches(live, overrides, reports, collector)
 
     meter, slot, results, stats = Meter(), FrameSlot(), ResultDispatcher(), StatsTimer(reports.report_stats)
     remote_threshold = _read_remote_threshold(settings, state)
@@ -130,7 +133,7 @@ def build_parts(
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
     update_host = UpdateHost(active, pipeline, switch, reports)
     updater = _make_updater(live, device, state, active, update_host)
-    opener = CameraOpener(live, active)
+    opener = CameraOpener(live, active, switches)
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
     fault_rollback = FaultRollback(active, update_host, reports, updater.notify_store_changed)
@@ -143,14 +146,13 @@ def build_parts(
     results.register(latest)
     results.register(EventLogListener())
     results.register(ReportsListener(reports, live))
-    if collector:
-        results.register(CollectorListener(collector))
+    results.register(CollectorListener(collector))
     results.register(update_host)
     results.register(ProbationListener(updater, active))
     results.register(health)
 
     commands = DeviceCommands(
-        switch, active, overrides, capture, reports, updater if settings.update.source != "none" else None, restart,
+        switch, active, switches, reports, updater if settings.update.source != "none" else None, restart,
         DeviceQueries(
             describe=lambda: describe_daemon(status, live.settings),
             observe=lambda: describe_daemon(status, live.settings) | latest.describe(),
@@ -161,8 +163,8 @@ def build_parts(
     router.register(topics.commands.values(), mqtt_commands.handle)
     router.register([topics.homeassistant_status], lambda message: reports.handle_homeassistant_status(message.payload))
     return Parts(
-        device, live, outbox, overrides, active, publisher, reports, collector, results, pipeline, capture, switch,
-        update_host, updater, stats, status, commands,
+        device, live, outbox, overrides, active, publisher, reports, collector, switches, results, pipeline, capture,
+        switch, update_host, updater, stats, status, commands,
         control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
         reloader=SettingsReloader(live, switch, active, capture, opener, updater, notifier),
         engine=_prepare_first_engine(switch, settings),
@@ -197,9 +199,9 @@ def _read_mqtt_password(settings: Settings) -> str | None:
     return password
 
 
-def _make_collector(live: LiveSettings, state: Path) -> Collector | None:
+def _make_collector(live: LiveSettings, state: Path) -> Collector:
     collect = live.settings.collect
-    return Collector(collect, collect.dir or state / "collected", live.view) if collect.enabled else None
+    return Collector(collect, collect.dir or state / "collected", live.view)
 
 
 def _make_event_ids(boot: str) -> Callable[[], str]:

@@ -33,7 +33,15 @@ class Service:
         parts: The connected parts.
     """
 
-    def __init__(self, settings: Settings, state: Path, runtime: Path, notifier: Notifier | None = None):
+    def __init__(
+        self,
+        settings: Settings,
+        state: Path,
+        runtime: Path,
+        notifier: Notifier | None = None,
+        *,
+        state_error: str | None = None,
+    ):
         """Build the parts; nothing runs yet.
 
         Args:
@@ -41,6 +49,7 @@ class Service:
             state: The state folder: models, the outbox, values set over MQTT.
             runtime: The folder for the control socket.
             notifier: Reports to systemd; None reports nothing.
+            state_error: Why the state folder cannot be written; None if it can.
 
         Raises:
             SettingsError: A secret cannot be read, or the settings name a model that cannot be used.
@@ -52,7 +61,7 @@ class Service:
         self._wake = threading.Event()
         self._restart = self._stop = self._reload = False
         self.parts = parts = build_parts(
-            settings, state, runtime, self._notifier, restart=lambda: self.request_stop(restart=True)
+            settings, state, runtime, self._notifier, lambda: self.request_stop(restart=True), state_error
         )
         self._publisher_thread = WatchedThread("publisher", parts.publisher.run, parts.publisher.heartbeat)
         self._labeling_thread = WatchedThread("labeling", parts.pipeline.run, parts.pipeline.heartbeat)
@@ -87,10 +96,7 @@ class Service:
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, model.runtime, name)
         parts.pipeline.use(parts.engine)
         parts.reports.end_unfinished(parts.outbox.open_events())
-        parts.reports.report_running(parts.overrides.values.running)
-        parts.capture.set_running(parts.overrides.values.running)
-        if parts.collector:
-            parts.collector.start()
+        parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)
         for thread in self._threads:
             thread.start()
         parts.active.mark_ready()
@@ -133,8 +139,7 @@ class Service:
         parts.publisher.stop(_STOP_LIMIT_S)
         _join(self._publisher_thread)
         parts.outbox.close()
-        if parts.collector:
-            parts.collector.stop(_COLLECT_STOP_LIMIT_S)
+        parts.collector.stop(_COLLECT_STOP_LIMIT_S)
         if not failed:
             parts.active.mark_stopped()
         log.info("stopped")

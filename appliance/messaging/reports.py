@@ -29,12 +29,12 @@ from appliance.messaging.payloads import (
     Availability,
     EventPayload,
     LabelsPayload,
-    StatePayload,
     SwitchState,
     encode,
     format_number,
 )
 from appliance.messaging.snapshots import SnapshotRequests, send_snapshot
+from appliance.messaging.state_topics import StateTopics
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import Settings
 
@@ -106,12 +106,10 @@ class Reports:
         self._lock = threading.Lock()
         self._seq = 0
         self._running = True
+        self._sends_snapshots = self._mqtt.snapshots
         self._model: ModelIdentity | None = None
         self._labels = LabelTopics(sink, topics, LabelCounts(state_dir / "today.json", clock))
-        self._state: tuple[str | None, frozenset[str], bool] | None = None
-        self._state_payload: bytes | None = None
-        self._known = False  # whether there are frames
-        self._camera: Availability | None = None
+        self._state = StateTopics(sink, topics)
         self._labels_due_s = float("-inf")
         self._snapshots = SnapshotRequests(start_timer)
         self._last_frame = LastFrame(state_dir / "last-frame")
@@ -141,14 +139,12 @@ class Reports:
             for topic in self._announcement.use_labels(watched, self._labels.list_topics()):
                 self._sink.retain(topic, None)
             self._labels.publish()
-            if first and not self._mqtt.snapshots:
-                # A picture from when snapshots were enabled must not stay visible on the broker.
-                self._sink.retain(self._topics.snapshot, None, qos=0)
-                self._labels.clear_pictures()
-            self._state = None
+            if first and not self._sends_snapshots:
+                self._clear_pictures()
+            self._state.forget()
             if not self._labels.has_label_on:
                 self._retain_empty_state()
-            self._retain_camera(self._camera or Availability.OFFLINE)
+            self._state.retain_camera()
 
     def allow(self, labels: Sequence[str]) -> None:
         """Give each of these labels its own topic (the setting labeler.allow) from the next `use_model` on."""
@@ -177,7 +173,7 @@ class Reports:
         started = [event for event in events if event.type == "started"]
         request = self._snapshots.take()
         jpeg = None
-        if request or (started and self._mqtt.snapshots):
+        if request or (started and self._sends_snapshots):
             # The picture is queued before its events, which state whether it was taken.
             jpeg = send_snapshot(self._sink, self._topics.snapshot, frame, started, snapshot, request)
         with self._lock:
@@ -186,10 +182,11 @@ class Reports:
             if jpeg:
                 self._labels.publish_picture([event.label for event in started], jpeg)
             if self._running and self._model:
-                self._known = True
+                self._state.known = True
                 self._send_labels(self._model, frame, labels, inference_ms)
-                self._retain_state(self._model, frame.time, labels)
-                self._retain_camera(Availability.ONLINE)  # after the state, which is looked at as soon as it is online
+                self._state.retain_labels(self._model, frame.time, labels, frame.monotonic_s)
+                # After the state, which is looked at as soon as the camera is online.
+                self._state.retain_camera(Availability.ONLINE)
 
     def report_ended(self, events: Sequence[Event]) -> None:
         """Report events that ended for a reason other than a frame: a stop, a swap, or labeling turned off."""
@@ -226,19 +223,31 @@ class Reports:
             self._running = running
             self._sink.retain(self._topics.running, SwitchState.ON if running else SwitchState.OFF)
             if not running:
-                self._known = False
+                self._state.known = False
                 self._retain_empty_state()
+
+    def report_snapshots(self, on: bool) -> None:
+        """Publish the pictures that start events, or not, and report that; if not, clear those on the broker."""
+        with self._lock:
+            if self._sends_snapshots and not on:
+                self._clear_pictures()
+            self._sends_snapshots = on
+            self._sink.retain(self._topics.snapshots, SwitchState.ON if on else SwitchState.OFF)
+
+    def report_collect(self, on: bool) -> None:
+        """Report whether frames are collected."""
+        self._sink.retain(self._topics.collect, SwitchState.ON if on else SwitchState.OFF)
 
     def report_unknown(self) -> None:
         """Report that the labels are unknown until the next frame that can be labeled."""
         with self._lock:
-            self._known = False
+            self._state.known = False
             self._retain_empty_state()
 
     def report_camera(self, *, online: bool) -> None:
         """Report whether the camera delivers frames; a frame that is labeled reports it by itself."""
         with self._lock:
-            self._retain_camera(Availability.ONLINE if online else Availability.OFFLINE)
+            self._state.retain_camera(Availability.ONLINE if online else Availability.OFFLINE)
 
     def report_stats(self, payload: StatsPayload) -> None:
         """Report the statistics of the device."""
@@ -266,9 +275,9 @@ class Reports:
     def close(self) -> None:
         """Clear T/state and stop reporting; called after labeling has ended."""
         with self._lock:
-            self._known = False
+            self._state.known = False
             self._retain_empty_state()
-            self._retain_camera(Availability.OFFLINE)
+            self._state.retain_camera(Availability.OFFLINE)
             self._last_frame.close()
         self._announcement.stop()
         self._snapshots.close()
@@ -280,7 +289,7 @@ class Reports:
             if self._model:
                 self._seq += 1
                 payload = EventPayload.from_event(event, self._model, self._topics.device, self._boot, self._seq)
-                if event.type == "started" and (has_picture or self._mqtt.snapshots):
+                if event.type == "started" and (has_picture or self._sends_snapshots):
                     payload = replace(payload, snapshot=has_picture)
                 self._offer(self._topics.event, payload.as_dict())
             self._labels.record(event)
@@ -298,28 +307,19 @@ class Reports:
         payload = LabelsPayload.from_result(frame.time, frame.number, model, labels, inference_ms)
         self._sink.send(self._topics.labels, encode(payload.as_dict()))
 
-    def _retain_state(self, model: ModelIdentity, time_s: float, labels: Sequence[Label]) -> None:
-        # The state changes only with the first label or the set of labels; scores change with every frame.
-        state = (labels[0].label if labels else None, frozenset(label.label for label in labels), self._known)
-        if state != self._state:
-            self._state = state
-            payload = StatePayload.from_result(time_s, model, labels, known=self._known)
-            self._state_payload = encode(payload.as_dict())
-            self._sink.retain(self._topics.state, self._state_payload)
-
-    def _retain_camera(self, camera: Availability) -> None:
-        if camera != self._camera:
-            self._camera = camera
-            self._sink.retain(self._topics.camera, camera)
+    def _clear_pictures(self) -> None:
+        # A picture from when snapshots were enabled must not stay visible on the broker.
+        self._sink.retain(self._topics.snapshot, None, qos=0)
+        self._labels.clear_pictures()
 
     def _retain_empty_state(self) -> None:
         if self._model:
-            self._retain_state(self._model, self._clock(), ())
+            self._state.retain_labels(self._model, self._clock(), ())
 
     # Without the lock.
 
     def _repeat_states(self) -> None:
         with self._lock:
-            if self._model and self._state_payload:
-                self._sink.retain(self._topics.state, self._state_payload)
+            if self._model:
+                self._state.repeat()
                 self._labels.publish()

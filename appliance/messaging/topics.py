@@ -164,6 +164,8 @@ class Topics:
         return {
             "threshold": self.threshold_set,
             "running": self.running_set,
+            "snapshots": self.snapshots_set,
+            "collect": self.collect_set,
             "check": self.model_check,
             "install": self.model_install,
             "rollback": self.model_rollback,

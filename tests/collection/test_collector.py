@@ -43,7 +43,7 @@ class Run:
     def __init__(self, folder, view=UPRIGHT, **settings):
         self.folder = folder
         self.collector = Collector(CollectSettings(enabled=True, **{**ONLY, **settings}), folder, view)
-        self.collector.start()
+        self.collector.set_enabled(True)
 
     def offer(self, frame, *scores, events=()):
         """Offer one frame, and wait until the collector has taken it from the queue."""
@@ -288,3 +288,13 @@ def test_unwritable_folder_is_logged_once_and_so_is_recovery(folder, logged):
 def test_start_logs_the_rules(folder, logged):
     Run(folder, score_max=0.7, on_start=True, max_per_hour=60).collector.stop(5)
     assert "best score from 0.3 to 0.7, start of a label; at most 60 per hour and 500 MB" in logged()[0][1]
+
+
+def test_collector_that_is_turned_off_keeps_nothing(folder):
+    run = Run(folder, on_start=False, every_s=1)
+    run.offer(frame(1))
+    run.collector.set_enabled(False)
+    run.offer(frame(2, 10))
+    run.collector.set_enabled(True)
+    run.offer(frame(3, 20))
+    assert run.kept == [1, 3]

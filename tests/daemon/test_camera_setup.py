@@ -7,8 +7,14 @@ import pytest
 from appliance.camera.capture import CameraStatus
 from appliance.camera.source import CameraState
 from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
+from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.live_settings import LiveSettings
+from appliance.daemon.overrides import OverrideFile
 from appliance.settings.schema import CameraSettings, MqttSettings, Settings
+
+
+def make_opener(live, folder):
+    return CameraOpener(live, None, DeviceSwitches(live, OverrideFile(folder), None, None))
 
 
 @pytest.mark.parametrize(
@@ -20,14 +26,14 @@ from appliance.settings.schema import CameraSettings, MqttSettings, Settings
         (CameraSettings(), True, (1280, 720)),
     ],
 )
-def test_wanted_size_follows_model_region_rotation_and_snapshots(camera, snapshots, expected):
+def test_wanted_size_follows_model_region_rotation_and_snapshots(camera, snapshots, expected, tmp_path):
     settings = Settings(camera=camera, mqtt=replace(MqttSettings(), snapshots=snapshots))
-    assert CameraOpener(LiveSettings(settings), None).wanted_px((224, 160)) == expected
+    assert make_opener(LiveSettings(settings), tmp_path).wanted_px((224, 160)) == expected
 
 
-def test_wanted_size_follows_settings_that_were_reloaded():
+def test_wanted_size_follows_settings_that_were_reloaded(tmp_path):
     live = LiveSettings(Settings())
-    opener = CameraOpener(live, None)
+    opener = make_opener(live, tmp_path)
     live.replace(Settings(camera=CameraSettings(region=(0.0, 0.0, 0.5, 0.5))))
     assert opener.wanted_px((100, 100)) == (200, 200)
 

@@ -7,11 +7,13 @@ import pytest
 
 from appliance.control.protocol import ControlCommand, make_request
 from appliance.daemon.commands import SOCKET_COMMANDS, DeviceCommands, DeviceQueries
+from appliance.daemon.device_switches import DeviceSwitches
+from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.overrides import OverrideFile
 from appliance.errors import ControlError, LabelOptionError, StoreError
 from appliance.imaging.view import View
 from appliance.messaging.topics import Topics
-from appliance.settings.schema import EventSettings, LabelerSettings
+from appliance.settings.schema import EventSettings, LabelerSettings, Settings
 from support.labeling_device import LABELS, ReportLog
 
 
@@ -22,19 +24,11 @@ class BusyUpdater:
         return Future()
 
 
-class Camera:
-    """Records whether it was turned on or off."""
-
-    def set_running(self, running):
-        self.running = running
-
-
 def make_commands(folder, updater=None, **replacements):
     parts = {
         "switch": SimpleNamespace(set_threshold=lambda value: None),
         "active": SimpleNamespace(is_overridden=False, delivery_blocked_reason=None),
-        "overrides": OverrideFile(folder),
-        "capture": Camera(),
+        "switches": DeviceSwitches(LiveSettings(Settings()), OverrideFile(folder), ReportLog(), None),
         "reports": ReportLog(),
         "restart": lambda: None,
         "queries": DeviceQueries(lambda: {"version": "x"}, lambda: {"frame": None}, dict),
@@ -76,13 +70,6 @@ def test_update_commands_are_refused_while_settings_name_the_model(tmp_path):
     active = SimpleNamespace(is_overridden=True, delivery_blocked_reason="labeler.model names the model")
     with pytest.raises(ControlError, match=r"labeler\.model"):
         make_commands(tmp_path, BusyUpdater(), active=active).submit("check")
-
-
-def test_running_is_remembered_applied_and_reported(tmp_path):
-    camera, reports = Camera(), ReportLog()
-    commands = make_commands(tmp_path, capture=camera, reports=reports)
-    assert commands.submit("running", False) is None
-    assert (camera.running, reports.running, OverrideFile(tmp_path).values.running) == (False, [False], False)
 
 
 def test_snapshot_is_refused_while_switched_off(tmp_path):

@@ -25,6 +25,14 @@ def test_keys_on_disk_stay(tmp_path):
     assert written == {"threshold": 0.4, "running": False, "bundle_threshold": 0.6}
 
 
+def test_switches_are_stored_and_read_back(tmp_path):
+    overrides = OverrideFile(tmp_path)
+    overrides.set_snapshots(True)
+    overrides.set_collect(False)
+    overrides.set_running(False)
+    assert OverrideFile(tmp_path).values == Overrides(running=False, snapshots=True, collect=False)
+
+
 def test_group_may_read_the_file(tmp_path):
     OverrideFile(tmp_path).set_running(False)
     assert (tmp_path / "remembered.json").stat().st_mode & 0o777 == 0o640
@@ -38,7 +46,15 @@ def test_values_of_different_commands_are_kept_together(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", '{"threshold": 2, "running": true}', '{"running": true}', '{"threshold": 0.5, "running": "ON"}'],
+    [
+        "{",
+        "[]",
+        '{"threshold": 2, "running": true}',
+        '{"running": true}',
+        '{"threshold": 0.5, "running": "ON"}',
+        '{"threshold": null, "running": true, "snapshots": 1}',
+        '{"threshold": null, "running": true, "collect": "ON"}',
+    ],
 )
 def test_unusable_file_counts_as_none_and_is_logged(tmp_path, content, caplog):
     (tmp_path / "remembered.json").write_text(content)
