@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import StatePathError
+from appliance.system.atomic_files import is_read_only
 from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_state_dir
 
 log = logging.getLogger("appliance.daemon")
@@ -38,8 +39,11 @@ def open_state_folder() -> StateFolder:
         return StateFolder(ensure_state_dir())
     except StatePathError as error:
         folder = find_state_dir()
+        cause = str(error)
+        if is_read_only(folder):
+            cause = f"{folder} is on a read-only file system; replace a worn SD card, or mount it for writing"
         problem = (
-            f"the state folder cannot be written ({error}); until then the device works from memory: events, the"
+            f"the state folder cannot be written ({cause}); until then the device works from memory: events, the"
             " values set over MQTT and installed models are lost when the program ends"
         )
         log.error("%s", problem)

@@ -92,6 +92,14 @@ def open_replacement(
         sync_folder(path.parent)
 
 
+def is_read_only(path: Path) -> bool:
+    """Return whether an existing file or folder is on a file system that is mounted read-only."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def rename_durably(source: Path, target: Path) -> None:
     """Rename a file or a folder within one file system, so that the new name survives a power cut."""
     source.rename(target)

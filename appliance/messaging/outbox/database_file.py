@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import OutboxError
+from appliance.errors import OutboxError, describe_os_error
 from appliance.messaging.outbox.salvage import salvage
 from appliance.messaging.outbox.stored_rows import MAX_ID
+from appliance.system.atomic_files import is_read_only
 from appliance.system.foreign_text import clean_text
 from appliance.system.regular_files import is_foreign
 
@@ -120,6 +121,19 @@ def open_database(path: Path, damage: str | None = None) -> OpenedFile:
     except BaseException:
         db.close()
         raise
+
+
+def describe_unwritable(path: Path, error: sqlite3.Error | OSError) -> str:
+    """Return a sentence that the outbox cannot be written, with the reason and the remedy."""
+    reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    if is_read_only(path.parent):  # SQLite reports it as an I/O error
+        reason = os.strerror(errno.EROFS)
+    elif path.is_dir():
+        reason = "a folder is in its place"
+    return (
+        f"the outbox {path} cannot be written ({reason}), so events wait in memory and are lost if the process ends;"
+        " free space on the disk, or give the service write access to the folder"
+    )
 
 
 def read_unwritable(path: Path, boot_id: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:

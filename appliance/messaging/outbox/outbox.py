@@ -25,8 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import describe_os_error
-from appliance.messaging.outbox.database_file import free_bytes, is_damage, is_disk_full, read_unwritable
+from appliance.messaging.outbox.database_file import (
+    describe_unwritable,
+    free_bytes,
+    is_damage,
+    is_disk_full,
+    read_unwritable,
+)
 from appliance.messaging.outbox.event_queue import EventQueue
 from appliance.messaging.outbox.open_events import OpenEvents
 from appliance.messaging.outbox.set_aside_count import SetAsideCount
@@ -105,7 +110,7 @@ class Outbox:
         try:
             self._open_file()
         except (sqlite3.Error, OSError) as error:
-            self._report_unwritable(error)
+            self._report(describe_unwritable(self.path, error))
             self._load_unwritable()
         # Ids follow the clock, so that they increase even if the last id could not be read from the file.
         self._next_id = max(self._next_id, int(wall_s() * 1e6))
@@ -262,7 +267,7 @@ class Outbox:
                     " ones; free space on that disk"
                 )
                 return
-        self._report_unwritable(error)
+        self._report(describe_unwritable(self.path, error))
         if self._file and not (isinstance(error, sqlite3.Error) and is_disk_full(error)):
             self._reopen_file(self._file)
 
@@ -298,7 +303,7 @@ class Outbox:
             self._unwritten.opened = dict(self._open.payloads)
             self._commit_changes(0)
         except (sqlite3.Error, OSError) as again:
-            self._report_unwritable(again)
+            self._report(describe_unwritable(self.path, again))
 
     def _reopen_file(self, file: OutboxDatabase) -> None:
         """Reopen the file after an I/O error, because SQLite cannot know what the old handle left on the disk."""
@@ -336,13 +341,6 @@ class Outbox:
             if self._file:
                 self._file.restore_reserve()
             log.info("resolved: the outbox %s can be written again; %d events waiting", self.path, self.waiting)
-
-    def _report_unwritable(self, error: Exception) -> None:
-        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
-        self._report(
-            f"the outbox {self.path} cannot be written ({reason}), so events wait in memory and are lost if the"
-            " process ends; free space on the disk, or give the service write access to the folder"
-        )
 
     def _report(self, error: str) -> None:
         if error != self.error:
