@@ -41,6 +41,11 @@ no final period. An error is raised where the fact is known and caught where som
         └── PublishError                 a model repository cannot be published, or is incomplete
 """
 
+import sys
+from pathlib import Path
+
+_INSTALLED = Path("/opt/appliance")
+
 
 class ApplianceError(Exception):
     """The base class of all errors of this program; `str(error)` is one sentence that can be displayed as is."""
@@ -231,8 +236,10 @@ class PublishError(WorkshopError):
 def suggest_install(extra: str) -> str:
     """Return the remedy for a missing extra: the command that installs it from the program's source folder.
 
-    The program is not published on a package index.
+    The program is not published on a package index. On an installed device, only the installer can add an extra.
     """
+    if Path(sys.prefix).is_relative_to(_INSTALLED):
+        return f"in the folder from which it was installed, run: sudo scripts/install.sh --with {extra}"
     return f"install it from this program's source folder with: pip install '.[{extra}]'"
 
 

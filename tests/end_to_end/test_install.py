@@ -94,7 +94,8 @@ def test_release_that_does_not_start_is_reverted(machine):
     failed = machine.run(INSTALL, check=False)
     assert failed.returncode == 1
     assert "is not ready after" in failed.stdout and "this release is broken" in failed.stdout
-    assert f"failed, and {old} runs again" in failed.stdout
+    assert f"was taken back and its files were removed; {old} runs again" in failed.stdout
+    assert releases(machine) == [old]
     assert current(machine) == old and machine.read(UNIT) == unit and labeling_version(machine) == "0.1.0"
 
 
@@ -105,6 +106,30 @@ def test_release_that_labels_nothing_is_reverted(machine):
     failed = machine.run(f"{INSTALL} --wait 8", check=False)
     assert failed.returncode == 1 and f"labels no frame within 8 s, and {old} did" in failed.stdout
     assert current(machine) == old and labeling_version(machine) == "0.1.0"
+
+
+@pytest.mark.parametrize(("signal", "status"), [("INT", 130), ("TERM", 143), ("HUP", 143)])
+def test_interrupted_installer_returns_to_the_old_release(machine, signal, status):
+    labeling_version(machine)
+    old, unit = current(machine), machine.read(UNIT)
+    make_version(machine, "0.2.0", ("camera/capture.py", "\nFrameSlot.put = lambda self, frame: None\n"))
+    machine.edit(f"{CLONE}/systemd/appliance.service", ("RestartSec=5", "RestartSec=6"))
+    # A shell's background processes ignore SIGINT; those of Python do not.
+    code = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"p = subprocess.Popen('{INSTALL}'.split(), stdout=open('/tmp/said', 'w'), stderr=subprocess.STDOUT)\n"
+        "while 'ready after' not in open('/tmp/said').read(): time.sleep(0.1)\n"
+        f"p.send_signal(signal.SIG{signal})\n"
+        "sys.exit(p.wait())\n"
+    )
+    machine.write("/tmp/interrupt.py", code)
+    assert machine.run("python3 /tmp/interrupt.py", check=False).returncode == status
+    said = machine.run("cat /tmp/said").stdout
+    assert "interrupted before" in said and f"{old} runs again" in said
+    assert current(machine) == old and machine.read(UNIT) == unit and releases(machine) == [old]
+    assert labeling_version(machine) == "0.1.0"
+    machine.run("test ! -e /opt/appliance/upgrading")
 
 
 def test_interrupted_upgrade_is_finished_by_the_next_run(machine):
@@ -127,12 +152,17 @@ def test_removal_keeps_settings_and_purge_nothing(machine):
     assert "would remove /opt/appliance" in machine.run("scripts/uninstall.sh --dry-run").stdout
     said = machine.run("scripts/uninstall.sh").stdout
     assert "kept: /etc/appliance, /var/lib/appliance" in said
-    for gone in ("/opt/appliance", UNIT, "/usr/local/bin/appliance"):
+    for gone in ("/opt/appliance", UNIT, UNIT.replace("appliance.", "appliance@."), "/usr/local/bin/appliance"):
         assert machine.run(f"test ! -e {gone} -a ! -L {gone}")
     machine.run(f"test -e {CONFIG} -a -e /var/lib/appliance/outbox.sqlite3")
     assert "offline" in machine.topic("appliance/t/availability")
     machine.run("! systemctl cat appliance 2>/dev/null")
+    machine.run("config/mosquitto/set-up-broker localhost")
+    assert "--undo --purge" in machine.run("scripts/uninstall.sh --purge --dry-run").stdout
+    assert "kept: the broker's" in machine.run("scripts/uninstall.sh --purge --dry-run --keep-broker").stdout
     machine.run("scripts/uninstall.sh --purge")
+    machine.run("test ! -e /etc/mosquitto/appliance -a ! -e /etc/mosquitto/conf.d/appliance.conf")
+    machine.run("systemctl is-active mosquitto && mosquitto_pub -t x -m x")
     machine.run(
         "test ! -e /etc/appliance -a ! -e /var/lib/appliance; ! getent passwd appliance; ! getent group appliance"
     )
@@ -176,6 +206,19 @@ def test_unsuitable_system_is_refused_with_a_remedy(new_machine):
     machine.run("rm /usr/bin/python3; mv /usr/bin/python3.real /usr/bin/python3")
 
 
+def test_dry_run_needs_no_python(new_machine):
+    machine = new_machine()
+    put_clone(machine)
+    machine.run(
+        "mv /usr/bin/python3 /usr/bin/python3.away; dpkg --remove --force-all python3 python3-venv 2>/dev/null; true"
+    )
+    before = machine.run("find /opt /etc /usr/local -printf '%p %T@\\n' | sort").stdout
+    said = machine.run("scripts/install.sh --dry-run --wheels /nowhere || scripts/install.sh --dry-run").stdout
+    assert "would install from apt: python3" in said and "would create the virtual environment" in said
+    assert "Nothing was changed." in said
+    assert machine.run("find /opt /etc /usr/local -printf '%p %T@\\n' | sort").stdout == before
+
+
 def test_image_is_made_without_a_running_systemd(new_machine, installed_layer):
     machine = new_machine(boot=False)
     put_clone(machine)
@@ -188,6 +231,29 @@ def test_image_is_made_without_a_running_systemd(new_machine, installed_layer):
     machine.edit(CONFIG, ('source = "auto"', 'source = "scene"'))
     machine.boot()
     machine.wait_for_log("camera: streaming")
+
+
+@pytest.mark.parametrize(
+    ("setting", "section", "protection"),
+    [
+        ('model = "/home/pi/model"', "labeler", "ProtectHome"),
+        ('source = "/root/pictures"', "camera", "ProtectHome"),
+        ('ca_file = "/home/pi/ca.crt"', "mqtt", "ProtectHome"),
+        ('model = "/tmp/model.zip"', "labeler", "PrivateTmp"),
+        ('enabled = true\ndir = "/srv/frames"', "collect", "ProtectSystem"),
+    ],
+)
+def test_path_that_the_unit_hides_stops_the_service(machine, setting, section, protection):
+    machine.run(
+        "mkdir -p /home/pi/model /root/pictures /srv/frames; touch /home/pi/ca.crt /tmp/model.zip; "
+        "chmod -R a+rwX /home/pi"
+    )
+    machine.write(CONFIG, f"[{section}]\n{setting}\n")
+    machine.run("systemctl restart appliance", check=False)
+    wait_until(lambda: machine.property("ActiveState") == "failed", "systemd gives up on wrong settings")
+    assert machine.property("ExecMainStatus") == "78" and machine.property("NRestarts") == "0"
+    assert re.search(rf"{section}\.\w+: the service cannot use /.*{protection}.*/var/lib/appliance", machine.journal())
+    assert "Traceback" not in machine.journal()
 
 
 def test_settings_of_a_newer_version_stop_the_service(machine):

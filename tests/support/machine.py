@@ -149,15 +149,18 @@ def put_clone(machine: Machine) -> None:
             shutil.copy2(source, target / part)
 
 
-def wheels() -> Path:
-    """Return the folder of wheels for the machine, which is made once for each lock file."""
+def wheels(*extras: str) -> Path:
+    """Return the folder of wheels for the machine, with extras, which is made once for each lock file."""
     made_from = subprocess.run(
         "cat scripts/locks/py311-numpy1.txt pyproject.toml scripts/lib/fetch_wheels.py | sha256sum | cut -c1-12",
         shell=True, cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
-    folder = CACHE / f"wheels-{made_from}"
+    folder = CACHE / "-".join(["wheels", made_from, *extras])
     if not (folder / "lock").exists():
-        subprocess.run([ROOT / "scripts/wheels", folder, "--device", "bookworm", "--machine", "x86_64"], check=True)
+        options = [option for extra in extras for option in ("--with", extra)]
+        subprocess.run(
+            [ROOT / "scripts/wheels", folder, "--device", "bookworm", "--machine", "x86_64", *options], check=True
+        )
     return folder
 
 
