@@ -7,6 +7,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.arguments import add_json_argument, add_model_argument
+from appliance.cli.device_model import obey_runtime_setting, read_chosen_bundle
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json, print_lines
 
@@ -24,11 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print the result."""
-    from appliance.bundle.bundle import read_bundle
-    from appliance.daemon.active_model import read_device_bundle
     from appliance.diagnostics.bench import measure
 
-    result = measure(read_bundle(arguments.model) if arguments.model else read_device_bundle())
+    settings = obey_runtime_setting()
+    result = measure(read_chosen_bundle(arguments.model, settings))
     if arguments.json:
         print_json(_as_dict(result))
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fraction, require_valid_seed
+from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.workshop.datasets.split_names import SUBSETS
@@ -82,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; return 1 if a precision cannot be reached, or the model is worse than --against."""
     require_valid_seed(arguments.seed)
+    obey_runtime_setting()
     from appliance.workshop.evaluation.compare import compare_models
     from appliance.workshop.evaluation.report_text import as_dict, format_evaluation
 

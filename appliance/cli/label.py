@@ -1,18 +1,23 @@
 """Label pictures with this device's model or another bundle.
 
-Each PICTURE is a file; folders are not searched. A picture that cannot be read is reported, and the others are labeled.
+Each PICTURE is a file or a folder, whose pictures are labeled, also those in its subfolders. A picture that cannot be
+read is reported, and the others are labeled.
 """
 
 import argparse
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.cli.arguments import add_json_argument, add_model_argument
+from appliance.cli.device_model import obey_runtime_setting, read_chosen_bundle
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input, warn_of_assumption
-from appliance.cli.output import print_json, print_message
+from appliance.cli.output import ProgressLine, print_json, print_message
 from appliance.errors import ModelError, PictureError, UsageError
+from appliance.system.foreign_text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
     from appliance.labeling.labels import Label
     from appliance.settings.schema import LabelerSettings
 
-EXAMPLE = "example: appliance label rose.jpg tulip.jpg --threshold 0.3"
+EXAMPLE = "example: appliance label rose.jpg pictures/ --threshold 0.3"
+_MAX_NAME = 4096  # PATH_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class _PictureResult:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `appliance label`."""
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="a picture, or a folder of pictures")
     add_model_argument(parser)
     parser.add_argument(
         "--threshold", type=float, metavar="T", help="report only scores of T or more (default: the model's threshold)"
@@ -73,27 +79,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Label every picture; return 1 if one of them could not be labeled."""
-    from appliance.bundle.bundle import read_bundle
     from appliance.bundle.input_spec import override
-    from appliance.daemon.active_model import read_device_bundle
     from appliance.imaging.view import View
     from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler
 
     settings = _make_labeler_settings(arguments)
-    bundle = read_bundle(arguments.model) if arguments.model else read_device_bundle()
+    bundle = read_chosen_bundle(arguments.model, obey_runtime_setting())
     bundle = replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
     _print_remarks(bundle, arguments.verbose)
     labeler = Labeler(bundle, view=View().with_region(arguments.region))
     label_filter = LabelFilter(bundle, settings)
-    results = [_label_picture(picture, labeler, label_filter) for picture in arguments.pictures]
+    results = []
+    pictures = [picture for path in arguments.pictures for picture in _find_pictures(path)]
+    with ProgressLine() as line:
+        for picture in pictures:
+            results.append(_label_picture(picture, labeler, label_filter))
+            if arguments.json or not sys.stdout.isatty():
+                line.show("labeling pictures", len(results), len(pictures))
+            if not arguments.json:
+                _print_result(results[-1])
     if arguments.json:
         model = labeler.identity.as_dict()
         print_json([_as_dict(result, model) for result in results])
-    else:
-        for result in results:
-            _print_result(result)
     return ExitStatus.FAILED if any(result.error for result in results) else ExitStatus.DONE
+
+
+def _find_pictures(path: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders, in order; for a file or an empty folder, only the path."""
+    from appliance.camera.source import PICTURE_SUFFIXES
+
+    if not path.is_dir():
+        return [path]
+    found = [
+        Path(folder, name)
+        for folder, _, names in os.walk(path)
+        for name in names
+        if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
+    ]
+    return sorted(found) or [path]
 
 
 def _print_remarks(bundle: "Bundle", verbose: bool) -> None:
@@ -125,6 +149,8 @@ def _make_labeler_settings(arguments: argparse.Namespace) -> "LabelerSettings":
 def _label_picture(picture: Path, labeler: "Labeler", label_filter: "LabelFilter") -> _PictureResult:
     from appliance.imaging.files import read_picture
 
+    if picture.is_dir():
+        return _PictureResult(picture, error=f"{picture} contains no pictures")
     try:
         scores = labeler.score(read_picture(picture))
     except (PictureError, ModelError) as error:
@@ -149,10 +175,10 @@ def _as_dict(result: _PictureResult, model: dict[str, str]) -> dict[str, Any]:
 
 
 def _print_result(result: _PictureResult) -> None:
-    print(result.picture)
     if result.error is not None:
         print_message(result.error)
         return
+    print(clean_text(str(result.picture), _MAX_NAME))
     for item in result.labels:
         print(f"  {item.score:.3f}  {item.label}")
     if not result.labels:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.arguments import add_config_argument, add_json_argument, add_model_argument
+from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, read_bundle_as_declared, warn_of_assumption
 from appliance.cli.model_try import format_table, try_ranges
@@ -77,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         "check": _check,
         "try": _try,
     }
+    if arguments.action in ("install", "try"):
+        obey_runtime_setting()
     output = actions[arguments.action](arguments)
     if arguments.json:
         print_json(output.value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.bundle.version import is_version
 from appliance.cli.arguments import add_gs_argument, add_json_argument, require_valid_seed
+from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
@@ -90,6 +91,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
     except ImportError as error:
         raise ApplianceError(f"training requires more libraries ({error}); {suggest_install('workshop')}") from error
 
+    obey_runtime_setting()
     request = TrainingRequest(
         dataset=arguments.dataset,
         bases=arguments.base,

@@ -21,6 +21,8 @@ _MAX_COLLECTED = 64 * 1024
 _ADVICE = re.compile(r"See instructions:? \S+")
 _MAX_CLAUSE_CHARS, _MAX_REASON_CHARS = 300, 600
 
+_chosen = "auto"
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -110,6 +112,21 @@ class LoadedModel:
         return _format_reason(type(error)(new))
 
 
+def choose_runtime(runtime: str) -> None:
+    """Set what `auto` stands for in this process: a command labels with the runtime that the device's settings name.
+
+    Args:
+        runtime: auto, litert or tflite-runtime.
+    """
+    global _chosen  # noqa: PLW0603 - one choice for the whole process, as for the daemon
+    _chosen = runtime
+
+
+def resolve_runtime(runtime: str) -> str:
+    """Return the runtime to pass to another process: the one that was chosen for this one if it is auto."""
+    return _chosen if runtime == "auto" else runtime
+
+
 def _parse_tensor(details: dict[str, Any]) -> Tensor:
     scale, zero_point = details["quantization"]
     # The signature has −1 for a dynamic dimension; a dynamic batch size is acceptable, and is used with one picture.
@@ -130,12 +147,15 @@ def _find_runtime(wanted: str) -> tuple[Any, str]:
     """Return the interpreter class and the runtime's name."""
     importers = {"litert": _import_litert, "tflite-runtime": _import_tflite_runtime}
     reasons = []
+    wanted = resolve_runtime(wanted)
     for name in importers if wanted == "auto" else [wanted]:
         try:
             return importers[name]()
         except RuntimeMissingError as error:
             reasons.append(str(error))
-    raise RuntimeMissingError("; ".join(reasons))
+    if wanted == "auto":
+        raise RuntimeMissingError("; ".join(reasons))
+    raise RuntimeMissingError(f"labeler.runtime is {wanted}: {reasons[0]}, or set labeler.runtime to auto")
 
 
 def _import_litert() -> tuple[Any, str]:

@@ -101,7 +101,14 @@ def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", 
         RuntimeMissingError: No TFLite runtime works on this system.
         ProbeError: The bundle could not be tested; it may be good.
     """
-    request = {"bundle": str(bundle.absolute()), "runtime": runtime, "threads": threads, **asdict(limits)}
+    from appliance.labeling.interpreter import resolve_runtime
+
+    request = {
+        "bundle": str(bundle.absolute()),
+        "runtime": resolve_runtime(runtime),
+        "threads": threads,
+        **asdict(limits),
+    }
     command = [sys.executable, "-P", "-m", "appliance.labeling.probe", json.dumps(request)]
     try:
         with tempfile.TemporaryDirectory(prefix="appliance-probe-") as folder, tempfile.TemporaryFile() as output:

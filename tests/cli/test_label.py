@@ -151,3 +151,21 @@ def test_picture_is_required(capsys):
         main(["label"])
     assert ended.value.code == 2
     assert "PICTURE" in capsys.readouterr().err
+
+
+def test_folder_stands_for_its_pictures(label, tmp_path):
+    for name in ("b.png", "a.PNG", "sub/c.jpg", "notes.txt", ".hidden.png"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / name).write_bytes(make_png(0.9, 0.6, 0.1))
+    (tmp_path / "pictures" / "sub" / "loop").symlink_to(tmp_path / "pictures")
+    status, value, _ = label(tmp_path / "pictures")
+    assert status == 0
+    names = [entry["picture"].removeprefix(f"{tmp_path}/pictures/") for entry in value]
+    assert names == ["a.PNG", "b.png", "sub/c.jpg"]
+
+
+def test_folder_without_pictures_is_an_error_of_its_own(label, picture, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, value, _ = label(tmp_path / "empty", picture)
+    assert status == 1
+    assert "contains no pictures" in value[0]["error"] and "labels" in value[1]

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json
 from appliance.cli.publish.arguments import (
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Push to the site, or to Firebase ML."""
+    obey_runtime_setting()
     if arguments.firebase_ml:
         return run_firebase_push(arguments)
     reject_firebase_arguments(arguments)
