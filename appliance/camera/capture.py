@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from appliance.camera.frozen import FrozenPictureMonitor
 from appliance.camera.source import Camera, CameraState
 from appliance.errors import ApplianceError, CameraEndedError, CameraError
 from appliance.imaging.frame import Frame
@@ -104,7 +105,8 @@ class Capture:
         self.heartbeat = Heartbeat("capture")
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
-        self.unchanged_s: float | None = None
+        self.unchanged_s: float | None = None  # how long a live camera has sent the same picture; else None
+        self._frozen = FrozenPictureMonitor()
         self._open_camera = open_camera
         self._period_s = 1 / fps
         self._slot = slot
@@ -175,6 +177,8 @@ class Capture:
                 self._wait(None, revision)
 
     def _reset(self, state: CameraState) -> None:
+        self.unchanged_s = None
+        self._frozen.reset()
         self._back_off.reset()
         self._retry_immediately = False
         self._outage_since_s = None
@@ -237,6 +241,7 @@ class Capture:
                 return
             self._frames += 1
             self.last_frame_s = now_s
+            self.unchanged_s = self._frozen.observe(pixels, now_s) if camera.live else None
             self._slot.put(Frame(pixels, self._clock.time_s(), now_s, self._frames))
             if self.status.state != CameraState.STREAMING:
                 self._report_frames(camera.description, now_s)

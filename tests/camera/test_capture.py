@@ -443,3 +443,24 @@ def test_hanging_call_is_overdue_after_30_s_and_pause_is_not(started):
     wait_for(lambda: "pause" in (capture.heartbeat.overdue(1e12) or ""))
     assert capture.heartbeat.overdue(capture._clock.monotonic_s() + 55) is None
     assert capture.heartbeat.overdue(capture._clock.monotonic_s() + 61) is not None
+
+
+# A frozen picture
+
+
+def test_frozen_picture_of_a_live_camera_is_a_state_with_one_warning(caplog):
+    caplog.set_level(logging.WARNING)
+    seen = []
+
+    def script(clock):
+        def look():
+            seen.append(played.capture.unchanged_s)
+
+        return [
+            PlayedCamera(clock, *frames(10, 10.0), look, CameraStalledError("x"), live=live) for live in (True, False)
+        ]
+
+    played = Played(script)
+    played.capture.run()
+    assert seen == [90.0, None]
+    assert caplog.text.count("the picture has not changed") == 1
