@@ -1,7 +1,7 @@
 """Decide which message to send next, and track acknowledgments: the network-independent part of the publisher.
 
 The order after a reconnect, with a backlog, or on a slow link: durable events, which leave the outbox only when the
-broker has acknowledged them; transient messages, which are dropped while disconnected; retained values, all of which are
+broker has acknowledged them; transient messages, which are dropped while disconnected; retained values, which are all
 sent again on each connect, the announcement to Home Assistant last; pictures, each of which is sent once. While nothing
 waits, the picture of an event precedes it, and values that were set after an event follow it.
 
@@ -71,6 +71,7 @@ class Delivery:
     def retain(self, message: Outgoing) -> None:
         """Set a retained value; values are sent in the order in which they were set."""
         self._retained.set(message)
+        self._pictures.remove(message.topic)
 
     def send(self, message: Outgoing) -> None:
         """Send a transient message once, if that is possible now."""
@@ -99,15 +100,12 @@ class Delivery:
         self._report("size", None)
 
     def handle_disconnect(self, reason: Reason | None, now_s: float, *, short: bool) -> bool:
-        """Forget which messages were in flight; the outbox returns their events again.
+        """Forget which messages were in flight; return whether the one that ended the connection is known.
 
         Args:
             reason: Why the connection ended; None if the device closed it.
             now_s: Monotonic.
             short: Whether the connection was short.
-
-        Returns:
-            Whether the message that caused the disconnect is known and was reported.
         """
         explained = reason is not None and self._failures.find_cause(
             self._trial.sent, self._in_flight.values(), reason, now_s, short=short
@@ -177,7 +175,8 @@ class Delivery:
 
     def is_unacknowledged(self, topic: str) -> bool:
         """Return whether the broker has not yet acknowledged the retained value of a topic."""
-        return self._retained.is_unsent(topic) or any(sent.message.topic == topic for sent in self._in_flight.values())
+        in_flight = list(self._in_flight.values())  # another thread may ask
+        return self._retained.is_unsent(topic) or any(sent.message.topic == topic for sent in in_flight)
 
     def silent_s(self, now_s: float) -> float:
         """Return for how long the broker has acknowledged nothing although it should have; 0 if it owes no answer."""

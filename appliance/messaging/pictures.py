@@ -49,6 +49,10 @@ class PictureQueue:
         of_topic.append(_Waiting(picture, now_s))
         del of_topic[:-_MAX_OF_TOPIC]
 
+    def remove(self, topic: str) -> None:
+        """Forget the pictures that wait for a topic, because it has another value now."""
+        self._waiting.pop(topic, None)
+
     def find(self, event_id: str, now_s: float) -> Picture | None:
         """Return the picture of an event, unless it is no longer fresh."""
         for of_topic in self._waiting.values():

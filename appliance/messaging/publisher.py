@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from appliance.messaging.arrivals import Arrivals
+from appliance.messaging.availability import AvailabilityTopic
 from appliance.messaging.delivery import Delivery
 from appliance.messaging.mqtt.broker_limits import BrokerLimits
 from appliance.messaging.mqtt.conditions import ConditionLog
@@ -95,6 +96,7 @@ class MqttPublisher:
         self._arrivals = Arrivals(self._subscriptions, self._conditions.report)
         broker = f"{settings.host}:{broker_port(settings)}"
         self._limits = BrokerLimits(broker, self._conditions)
+        self._availability = AvailabilityTopic(topics.availability, self._conditions.report)
         self._link: BrokerLink[Connection] = BrokerLink(
             self._open_connection,
             BrokerAddress(settings, broker, client_id, topics.availability, topics.device),
@@ -134,11 +136,9 @@ class MqttPublisher:
         self._wake()
 
     def retain(self, topic: str, payload: str | bytes | None, qos: int = 1) -> None:
-        """Set the retained value of a topic; it is sent again on every connect. None clears it.
-
-        While nothing waits, the value is sent after all events that were offered before.
-        """
-        message = Outgoing(topic, _to_bytes(payload or b""), qos, retain=True)
+        """Set the retained value of a topic, sent after earlier events and again on every connect. None clears it."""
+        # A topic is cleared with QoS 1, because nothing would repeat a clearing that was lost.
+        message = Outgoing(topic, _to_bytes(payload or b""), qos if payload else 1, retain=True)
         self._follow(lambda: self._delivery.retain(message))
 
     def show(
@@ -169,7 +169,7 @@ class MqttPublisher:
 
     def is_pending(self, topic: str) -> bool:
         """Return whether the broker does not have the retained value of a topic yet."""
-        return not self.connected or bool(self._actions) or self._delivery.is_unacknowledged(topic)
+        return not self.connected or bool(self._offered) or self._delivery.is_unacknowledged(topic)
 
     def answer(self, message: Received, response: Mapping[str, Any]) -> None:
         """Publish the response to a message (MQTT 5) if its response topic is below T/response/; drop it otherwise."""
@@ -205,11 +205,8 @@ class MqttPublisher:
 
     def _send(self, message: Outgoing) -> None:
         if self.connected:
-            self._run_on_thread(lambda: self._delivery.send(message))
-
-    def _run_on_thread(self, action: Callable[[], None]) -> None:
-        self._actions.append(action)
-        self._wake()
+            self._actions.append(lambda: self._delivery.send(message))
+            self._wake()
 
     def _follow(self, action: Callable[[], None]) -> None:
         """Run an action on the publisher's thread after the events that were offered before it were stored."""
@@ -240,11 +237,11 @@ class MqttPublisher:
         while link.connection and link.connection.events:
             self._handle(link.connection, link.connection.events.popleft(), now_s)
         link.poll(now_s)
+        self._availability.poll(now_s)
         if link.connected and link.connection:
             self._delivery.fill(link.connection, now_s)
-            silent_s = max(self._delivery.silent_s(now_s), self._arrivals.silent_s(now_s))
-            if silent_s >= self._timeouts.silent_s:
-                link.handle_silence(silent_s)
+            if max(self._delivery.silent_s(now_s), self._arrivals.silent_s(now_s)) >= self._timeouts.silent_s:
+                link.handle_silence(self._timeouts.silent_s)
 
     def _wait(self, now_s: float) -> None:
         link = self._link
@@ -289,12 +286,16 @@ class MqttPublisher:
                 if self._delivery.acknowledge(event.packet_id, event.reason, now_s):
                     self._link.note_acknowledgment()
             case Received():
-                self._receive(event)
+                self._receive(event, now_s)
             case Connected():
                 self._link.handle_connack(now_s)
                 self._handle_connect(connection, event)
             case ConnectRefused():
-                self._handle_refusal(event.reason)
+                # With MQTT 5, the next attempt asks for less if the will was the cause.
+                if self._limits.learn_from_refusal(event.reason):
+                    self._link.schedule_retry(None)
+                else:
+                    self._link.handle_refusal(event.reason)
             case Subscribed():
                 self._arrivals.handle_subscribed(event)
                 self._link.note_acknowledgment()
@@ -303,18 +304,16 @@ class MqttPublisher:
             case Disconnected():
                 self._link.handle_disconnect(event.reason, now_s)
 
-    def _handle_refusal(self, reason: Reason) -> None:
-        if self._limits.learn_from_refusal(reason):
-            self._link.schedule_retry(None)
-        else:
-            self._link.handle_refusal(reason)
-
     def _handle_disconnect(self, reason: Reason | None, short: bool) -> bool:
         now_s = time.monotonic()
         explained = self._arrivals.handle_disconnect()
         return self._delivery.handle_disconnect(None if explained else reason, now_s, short=short) or explained
 
-    def _receive(self, message: Received) -> None:
+    def _receive(self, message: Received, now_s: float) -> None:
+        if message.topic == self._topics.availability:
+            if correction := self._availability.handle_message(message, now_s):
+                self._delivery.retain(correction)
+            return
         try:
             self._on_message(message)
         except Exception:
@@ -323,10 +322,10 @@ class MqttPublisher:
     def _handle_connect(self, connection: Connection, event: Connected) -> None:
         now_s = time.monotonic()
         self._limits.update(event)
-        connection.subscribe(self._arrivals.handle_connect(now_s))
+        connection.subscribe(self._arrivals.handle_connect(now_s), [self._topics.availability])
         self._delivery.handle_connect(event)
         # Sent after all other retained values, so that a client that sees the device come online finds them in place.
-        self._delivery.retain(Outgoing(self._topics.availability, Availability.ONLINE.encode(), 1, retain=True))
+        self._delivery.retain(self._availability.handle_connect())
 
     def _disconnect(self, until_s: float) -> None:
         self._link.retire()
@@ -334,7 +333,7 @@ class MqttPublisher:
         flush_until_s = until_s - min(1.0, (until_s - time.monotonic()) / 3)
         while self.connected and not self._delivery.is_idle and time.monotonic() < flush_until_s:
             self._run_step()
-        offline = Outgoing(self._topics.availability, Availability.OFFLINE.encode(), 1, retain=True)
+        offline = self._availability.build(Availability.OFFLINE)
         self._delivery.retain(offline)
         self._wake()
         while self.connected and self._delivery.is_unacknowledged(offline.topic) and time.monotonic() < until_s:

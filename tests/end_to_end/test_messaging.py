@@ -8,6 +8,7 @@ import pytest
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError
+from appliance.labeling.tracker import EventProgress
 from appliance.messaging.command_messages import Commands
 from appliance.messaging.home_assistant.announcer import start_timer
 from appliance.messaging.outbox.outbox import Outbox
@@ -77,7 +78,7 @@ def test_subscriber_sees_a_label_start_and_end(broker, device):
         seen_there.wait_for(T.discovery)
         device.reports.report_threshold(0.5)
         device.reports.report_running(True)
-        device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
+        device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": EventProgress(0.9)}, bytes)
         seen_there.wait_for(T.label("rose"), b"ON")
         device.reports.report_frame(frame(2, 5), [], 9.0, [ended("rose")], {}, bytes)
         seen_there.wait_for(T.event, count=2)
@@ -173,7 +174,7 @@ def test_home_assistant_coming_back_gets_the_announcement_again(broker, device):
 def test_state_is_empty_and_offline_after_a_stop(broker, tmp_path):
     device = Device(broker, tmp_path).connected()
     device.reports.use_model(FLOWERS, ["rose"], [True])
-    device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
+    device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": EventProgress(0.9)}, bytes)
     device.reports.report_ended([ended("rose", reason="stop")])
     device.stop()
     with broker.observer("appliance/#") as later:
@@ -186,8 +187,8 @@ def test_event_of_a_dead_process_ends_at_the_next_start(broker, tmp_path):
     dead = Device(broker, tmp_path).connected()
     with broker.observer("appliance/#") as client:
         dead.reports.use_model(FLOWERS, ["rose"], [True])
-        dead.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": 0.9}, bytes)
-        dead.reports.report_frame(frame(2, 0.5), seen("rose"), 9.0, [], {"id-1": 0.93}, bytes)
+        dead.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {"id-1": EventProgress(0.9)}, bytes)
+        dead.reports.report_frame(frame(2, 0.5), seen("rose"), 9.0, [], {"id-1": EventProgress(0.93)}, bytes)
         client.wait_for(T.event)
         # Equivalent to a kill: its event is never ended. Only the lock on the outbox must be released, as a kill does.
         dead.publisher.stop(5)

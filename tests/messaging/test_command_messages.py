@@ -8,6 +8,7 @@ import pytest
 from appliance.errors import ApplianceError, CommandError
 from appliance.messaging.command_messages import Commands, parse_command
 from appliance.messaging.topics import Topics
+from support.messaging import ManualTimers
 
 T = Topics("appliance", "pi-1")
 
@@ -23,9 +24,15 @@ class Device:
     """Records the commands."""
 
     def __init__(self, result=None):
-        self.done, self.answers = [], []
+        self.done, self.answers, self.timers = [], [], ManualTimers()
         handlers = {name: self._handler(name, result) for name in T.commands}
-        self.commands = Commands(T, handlers, lambda message, answer: self.answers.append(answer))
+        self.commands = Commands(
+            T,
+            handlers,
+            lambda message, answer: self.answers.append(answer),
+            start_timer=self.timers.start,
+            clock=self.timers.clock,
+        )
 
     def _handler(self, name, result):
         def handle(value):
@@ -167,3 +174,41 @@ def test_payload_is_quoted_without_control_characters():
     with pytest.raises(CommandError) as caught:
         parse_command("running", b"\x1b[31mred\nline")
     assert str(caught.value).isprintable()
+
+
+def test_flood_runs_the_last_of_each_command_and_is_logged_once(caplog):
+    caplog.set_level("INFO")
+    device = Device()
+    for number in range(20_000):
+        device.get(T.threshold_set, str(number / 20_000).encode())
+        device.get(T.running_set, b"ON" if number % 2 else b"OFF")
+        device.timers.advance(10 / 20_000)
+    device.timers.advance(1)
+    ran = dict(device.done)
+    assert ran == {"threshold": 19_999 / 20_000, "running": True}
+    assert len(device.done) < 60 and len(device.answers) < 140
+    assert len(caplog.records) < 40
+    assert len([record for record in caplog.records if "too many commands" in record.getMessage()]) == 1
+    device.timers.advance(60)
+    device.get(T.running_set, b"OFF")
+    assert "resolved" in caplog.records[-2].getMessage()
+    assert caplog.records[-1].getMessage() == "command running: 'OFF'"
+
+
+def test_flood_of_bad_payloads_is_logged_once(caplog):
+    device = Device()
+    for _ in range(20_000):
+        device.get(T.threshold_set, b"\xff" * 200)
+        device.timers.advance(10 / 20_000)
+    assert device.done == []
+    assert len(caplog.records) < 30 and len(device.answers) < 100
+
+
+def test_replaced_command_is_answered():
+    device = Device()
+    for number in range(7):
+        device.get(T.threshold_set, f"0.{number}".encode())
+    assert "newer threshold command" in device.answers[-1]["error"]
+    device.timers.advance(1)
+    assert device.answers[-1] == {"ok": True}
+    assert len(device.answers) == 7

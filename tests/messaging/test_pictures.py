@@ -36,3 +36,10 @@ def test_only_the_newest_picture_of_a_topic_outlasts_the_connection():
     assert not queue.is_shown("c")
     assert [each.events for each in queue.iterate_newest()] == [{"f"}]
     assert queue.find("f", 0.0) is None
+
+
+def test_cleared_topic_gets_no_picture_that_waited():
+    queue = PictureQueue()
+    queue.add(picture("a"), 0.0)
+    queue.remove("T/snapshot")
+    assert list(queue.iterate_newest()) == []

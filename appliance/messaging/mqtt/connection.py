@@ -127,18 +127,23 @@ class Connection:
                 properties.UserProperty = list(message.user_properties)
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe to topics with QoS 1; call it once, after the broker has accepted CONNECT."""
+    def subscribe(self, topics: Sequence[str], own_topics: Sequence[str] = ()) -> None:
+        """Subscribe to topics with QoS 1; call it once, after the broker has accepted CONNECT.
+
+        Args:
+            topics: Topics of commands; the retain flag of a message is kept.
+            own_topics: Topics that this client publishes itself; the retain flag marks former messages.
+        """
         # paho's log is not needed from here on, and it takes time for each packet.
         self._client.on_log = None
-        if not topics:
+        if not topics and not own_topics:
             return
         if self._mqtt5:
             # Only this option keeps the retain flag on a command that arrives live; MQTT 3.1.1 has no such option.
-            options = SubscribeOptions(qos=1, retainAsPublished=True)
-            self._client.subscribe([(topic, options) for topic in topics])
+            options, own = SubscribeOptions(qos=1, retainAsPublished=True), SubscribeOptions(qos=1)
+            self._client.subscribe([(topic, options) for topic in topics] + [(topic, own) for topic in own_topics])
         else:
-            self._client.subscribe([(topic, 1) for topic in topics])
+            self._client.subscribe([(topic, 1) for topic in (*topics, *own_topics)])
 
     def wait(self, wake_fd: int, timeout_s: float) -> None:
         """Wait until the network or `wake_fd` is ready, then read and write as much as possible without blocking."""
@@ -201,7 +206,10 @@ class Connection:
             topic = message.topic
         except UnicodeDecodeError:
             return  # no topic of this program
-        self.events.append(Received(topic, bytes(message.payload), bool(message.retain), response_topic, correlation))
+        users = tuple(map(tuple, getattr(properties, "UserProperty", ())))
+        self.events.append(
+            Received(topic, bytes(message.payload), bool(message.retain), response_topic, correlation, users)
+        )
 
     def _note_error(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:

@@ -121,6 +121,7 @@ class Received:
         retained: The retain flag.
         response_topic: The topic for the response (MQTT 5); None if there is none.
         correlation: The correlation data that the response must repeat (MQTT 5); None if there is none.
+        user_properties: Names and values that describe the payload (MQTT 5).
     """
 
     topic: str
@@ -128,6 +129,7 @@ class Received:
     retained: bool
     response_topic: str | None = None
     correlation: bytes | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
