@@ -10,6 +10,7 @@ from pathlib import Path
 import appliance
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
+from appliance.daemon.input_notices import InputNotices
 from appliance.daemon.process_deaths import ProcessDeaths
 from appliance.errors import ApplianceError, ModelError, SettingsError, StoreError
 from appliance.imaging.view import View
@@ -68,6 +69,7 @@ class ActiveModel:
         self._view = view
         self.reverted: RevertedModel | None = None
         self._store_error: str | None = None
+        self._notices = InputNotices()
         self._deaths = ProcessDeaths(state, boot_id())
         crash = self._deaths.take_crash()
         delivered = self._read_delivered()
@@ -133,6 +135,11 @@ class ActiveModel:
         self.store.rollback(reason, to_bundled=to_bundled)
 
     @property
+    def input_description(self) -> str:
+        """The input of the current model, what states it, and why it is doubtful, if it is; for people."""
+        return self._notices.describe(self.current)
+
+    @property
     def is_overridden(self) -> bool:
         """Whether labeler.model names the model and so overrides the store."""
         return bool(self._settings.model)
@@ -193,7 +200,9 @@ class ActiveModel:
         return choice.loaded
 
     def _load(self, bundle: Bundle) -> Labeler:
-        return Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
+        labeler = Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
+        self._notices.note(labeler)
+        return labeler
 
     def _read_delivered(self) -> InstalledModel | None:
         try:

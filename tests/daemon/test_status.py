@@ -34,7 +34,7 @@ def test_keys_of_the_answer_stay(service):
     answer = service.parts.status.describe(Path("my.toml"))
     assert json.loads(json.dumps(answer))["settings"] == "my.toml"
     assert set(answer) == {
-        "version", "device", "settings", "camera", "labels", "model", "runtime", "frames", "labeling_trouble",
+        "version", "device", "settings", "camera", "labels", "model", "runtime", "input", "frames", "labeling_trouble",
         "broker", "outbox", "state_trouble",
     }  # fmt: skip
     assert set(answer["camera"]) == {"state", "reason", "description", "last_frame_age_s"}

@@ -79,6 +79,11 @@ def push_to_firebase(
         PublishError: A name is invalid, the Admin SDK is missing, or Google refuses.
     """
     bundle = read_bundle(source)
+    if bundle.input.as_manifest():
+        raise PublishError(
+            f"{source}: its manifest states the input ({bundle.input.describe()}), and Firebase ML delivers only the "
+            ".tflite file; write the input into the model's TFLite metadata, or publish to a repository or a URL"
+        )
     name = name or bundle.identity.name
     for kind, text in (("name of a model", name), *(("tag", tag) for tag in tags)):
         if not _NAME.fullmatch(text):

@@ -22,6 +22,8 @@ from support.firebase_admin_server import BUCKET, MODELS, FirebaseAdminServer, u
 from support.firebase_server import PROJECT, error
 from support.model_server import Status, answer_json
 from support.paths import PYTHON_PATH, ROOT
+from support.tiny_bundles import manifest_text
+from support.tiny_models import write_tiny
 
 RUN = ROOT / "tests/support/firebase_admin_run.py"
 
@@ -154,3 +156,9 @@ def test_model_with_other_embedded_labels_is_refused(tmp_path):
     )
     with pytest.raises(PublishError, match="labels inside the model differ"):
         firebase_ml.embed_labels(read_bundle(folder))
+
+
+def test_input_that_the_manifest_states_would_be_lost(tmp_path):
+    folder = write_tiny(tmp_path / "float", manifest=manifest_text(inputRange=[0, 255]))
+    with pytest.raises(PublishError, match=r"0\.\.255 .*only the \.tflite"):
+        firebase_ml.push_to_firebase(folder)
