@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.bundle.bundle import read_bundle
+from appliance.bundle.bundle import read_bundle, read_stored_bundle, write_bundle
 from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, StoreError
 from appliance.updates.store.folder import ModelFolder
 from appliance.updates.store.state import InstalledModel, StoreState
 from support import made_models
 from support.bundles import bundle_folder, zipped
+from support.tiny_bundles import manifest_text
+from support.tiny_models import write_tiny
 
 STATE = StoreState(current=InstalledModel("ab" * 32, "colours", "1.0", "cd" * 32, "a test", "2026-01-01T00:00:00.000Z"))
 KEY = "0123456789abcdef" * 4
@@ -302,3 +304,18 @@ def test_file_in_the_folders_place_is_damage(tmp_path):
     (tmp_path / "models").write_text("")
     state, damage = ModelFolder(tmp_path / "models", 1.0).read_state()
     assert state == StoreState() and "is damaged" in damage
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [("0 red\n1 green\n2 blue\n", "numbered"), ("red\ngreen\nblue\n", "a" * 100), ("r\x1bed\ngreen\nblue", "x")],
+)
+def test_bundle_of_an_earlier_release_stays_active(tmp_path, labels, name):
+    """Earlier releases stored indexes, long names, and control characters as they were."""
+    source = write_tiny(tmp_path / "source", labels=labels, manifest=manifest_text(name=name, version="1.0"))
+    raw = read_stored_bundle(source)
+    key = bundle_key(raw)
+    write_bundle(raw, tmp_path / "models" / key)
+    bundle = ModelFolder(tmp_path / "models", 1).read(key)
+    assert bundle.labels[1:] == raw.labels[1:], "topics must not change with the program"
+    assert len(bundle.identity.name) <= 64 and "\x1b" not in bundle.labels[0]
