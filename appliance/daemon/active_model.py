@@ -12,8 +12,9 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.daemon.input_notices import InputNotices
 from appliance.daemon.process_deaths import ProcessDeaths
-from appliance.errors import ApplianceError, ModelError, SettingsError, StoreError
+from appliance.errors import ApplianceError, BundleError, ModelError, SettingsError, StoreError
 from appliance.imaging.view import View
+from appliance.labeling.kernels import describe_slow_kernels
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
@@ -38,6 +39,23 @@ def read_device_bundle() -> Bundle:
         BundleError: The bundled model cannot be read.
     """
     return Store(find_state_dir(), BUNDLED).load_current().bundle
+
+
+def read_bundle_in_force(configured: str) -> Bundle:
+    """Return the bundle that labeler.model names, else the one that this device runs.
+
+    Args:
+        configured: The setting labeler.model.
+
+    Raises:
+        BundleError, StatePathError, StoreError: As for read_device_bundle; an error of labeler.model names it.
+    """
+    if not configured:
+        return read_device_bundle()
+    try:
+        return read_bundle(Path(configured))
+    except BundleError as error:
+        raise BundleError(f"labeler.model: {error}") from error
 
 
 def record_clean_exit(state: Path) -> None:
@@ -202,6 +220,8 @@ class ActiveModel:
     def _load(self, bundle: Bundle) -> Labeler:
         labeler = Labeler(bundle, runtime=self._settings.runtime, threads=self._settings.threads, view=self._view)
         self._notices.note(labeler)
+        if warning := describe_slow_kernels(labeler.kernels, labeler.runtime):
+            log.warning("%s", warning)
         return labeler
 
     def _read_delivered(self) -> InstalledModel | None:

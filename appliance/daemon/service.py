@@ -93,7 +93,8 @@ class Service:
         parts.control.start()
         model = parts.active.current
         name = _display_name(model.identity)
-        log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, model.runtime, name)
+        runtime = f"{model.runtime} ({model.kernels})"
+        log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, runtime, name)
         parts.pipeline.use(parts.engine)
         parts.reports.end_unfinished(parts.outbox.open_events())
         parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)

@@ -99,6 +99,7 @@ class Status:
             "labels": engine.tracker.open_labels if engine else [],
             "model": sources.active.current.identity.as_dict(),
             "runtime": sources.active.current.runtime,
+            "kernels": sources.active.current.kernels,
             "input": sources.active.input_description,
             "frames": sources.meter.frames,
             "labeling_trouble": sources.health.report.reason or sources.pipeline.error,

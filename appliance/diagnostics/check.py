@@ -10,21 +10,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.camera.open import open_camera
 from appliance.camera.source import CameraState
 from appliance.control.client import ask
 from appliance.control.protocol import ControlCommand, make_request
-from appliance.daemon.active_model import read_device_bundle
+from appliance.daemon.active_model import read_bundle_in_force
 from appliance.daemon.input_notices import InputNotices
 from appliance.diagnostics.running_daemon import ASK_LIMIT_S, RunningDaemon, ask_running_daemon, list_keys
-from appliance.errors import ApplianceError, BundleError, ControlAccessError, ControlError, UpdateError
+from appliance.errors import ApplianceError, ControlAccessError, ControlError, UpdateError
 from appliance.imaging.view import View
+from appliance.labeling.kernels import describe_slow_kernels
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.round_trip import measure_round_trip
@@ -201,7 +200,13 @@ def _check_reported_model(daemon: dict[str, Any]) -> str:
     result = f"reports {', '.join(labels)}" if labels else "reports no label"
     # A daemon of an earlier release does not report the input.
     stated = f", {daemon['input']}" if "input" in daemon else ""
-    return f"{model['name']} {model['version']} on {daemon['runtime']}{stated}; {result}"
+    runtime = _describe_runtime(daemon["runtime"], daemon.get("kernels"))
+    warning = describe_slow_kernels(daemon.get("kernels"), daemon["runtime"])
+    return f"{model['name']} {model['version']} on {runtime}{stated}; {result}{f'; {warning}' if warning else ''}"
+
+
+def _describe_runtime(runtime: str, kernels: str | None) -> str:
+    return f"{runtime} ({kernels})" if kernels else runtime
 
 
 def _check_camera_and_model(settings: Settings) -> Iterator[CheckResult]:
@@ -233,7 +238,7 @@ def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
 
 
 def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
-    bundle = _read_bundle_in_force(settings.labeler.model)
+    bundle = read_bundle_in_force(settings.labeler.model)
     labeler = Labeler(
         bundle,
         runtime=settings.labeler.runtime,
@@ -248,15 +253,11 @@ def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
     remark = "" if pixels is not None else " (no camera frame; tested on a gray image)"
     notices = InputNotices()
     notices.note(labeler)
-    model = f"{labeler.identity.name} {labeler.identity.version} on {labeler.runtime}, {notices.describe(labeler)}"
-    return f"{model}; reports {result}{remark}, {labeler.inference_ms:.1f} ms"
-
-
-def _read_bundle_in_force(configured: str) -> Bundle:
-    try:
-        return read_bundle(Path(configured)) if configured else read_device_bundle()
-    except BundleError as error:
-        raise BundleError(f"labeler.model: {error}" if configured else str(error)) from error
+    runtime = _describe_runtime(labeler.runtime, labeler.kernels)
+    warning = describe_slow_kernels(labeler.kernels, labeler.runtime)
+    model = f"{labeler.identity.name} {labeler.identity.version} on {runtime}, {notices.describe(labeler)}"
+    result = f"{result}{remark}, {labeler.inference_ms:.1f} ms{f'; {warning}' if warning else ''}"
+    return f"{model}; reports {result}"
 
 
 def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from appliance.errors import BundleError, RuntimeMissingError, suggest_install
+from appliance.labeling.kernels import find_kernels
 from appliance.labeling.native_messages import hide_notices
 from appliance.system.foreign_text import clean_text
 
@@ -41,6 +42,7 @@ class LoadedModel:
 
     Attributes:
         runtime: The runtime's name and version.
+        kernels: The kernels that compute the model.
         inputs: The inputs in the model's order.
         outputs: The outputs in the model's order.
     """
@@ -73,6 +75,7 @@ class LoadedModel:
         except (ValueError, RuntimeError, TypeError) as error:
             raise BundleError(f"{display_name} cannot be loaded by {self.runtime}: {_format_reason(error)}") from error
         self._load_again = load
+        self.kernels = find_kernels(self._interpreter)
         # Reading the details takes longer than an inference of a small model, so it is done only once.
         self.inputs = tuple(_parse_tensor(details) for details in self._interpreter.get_input_details())
         self.outputs = tuple(_parse_tensor(details) for details in self._interpreter.get_output_details())

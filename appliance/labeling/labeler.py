@@ -40,7 +40,7 @@ class Labeler:
         identity: The bundle's name, version and hash.
         labels: The labels in the order of the scores.
         runtime: The runtime's name and version, such as "LiteRT 2.3.0".
-        kernels: The runtime's kernels that compute the scores; None if unknown.
+        kernels: The runtime's kernels that compute the scores.
         form: The form of the model's input.
         input_px: (width, height) of the model's input.
         inference_ms: Wall time of the last invoke(), in milliseconds.
@@ -71,7 +71,7 @@ class Labeler:
             raise BundleError(f"{display_name} is damaged or truncated: {error}") from error
         self._model = LoadedModel(model, display_name, runtime, threads)
         self.runtime = self._model.runtime
-        self.kernels: str | None = None
+        self.kernels = self._model.kernels
         picture, output = _check(self._model, bundle, display_name)
         self.form = find_input_form(picture, bundle.input, display_name)
         self.input_px = self.form.size_px
