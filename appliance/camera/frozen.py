@@ -1,6 +1,6 @@
 """Notice that a live camera sends the same picture again and again, as some do after a fault of their own.
 
-A sensor's noise changes at least a few pixels of each picture, so identical pictures for a minute are not a still scene.
+A sensor's noise changes some pixels of each picture, so identical pictures for a minute are not a still scene.
 """
 
 import logging

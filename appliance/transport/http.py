@@ -95,6 +95,8 @@ class ResponseStream:
             )
         while chunk := self._response.raw.read1(_CHUNK_BYTES, decode_content=False):
             yield chunk
+        if self._deadline.expired:  # the end of the connection may look like the end of a body without a length
+            raise TimeoutError
 
     def build_response(self, body: bytes = b"") -> HttpResponse:
         """Return the response as a value."""

@@ -65,6 +65,14 @@ def test_certifi_is_used_only_without_a_system_store(no_store):
     assert create_tls_client_context().cert_store_stats()["x509_ca"] > 50
 
 
+def test_store_that_cannot_be_examined_is_skipped(monkeypatch):
+    # Represents a folder that this user may not search; for root, there is none.
+    too_long = "/" + "x" * 300 + "/cert.pem"
+    paths = ssl.get_default_verify_paths()._replace(cafile=None, openssl_cafile=too_long)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    assert trust.find_system_store_file() in (None, trust.DEBIAN_STORE)
+
+
 def test_file_replaces_the_system_store(authority, tmp_path):
     with tls_server(*authority.sign("server")) as port:
         connect(port, create_tls_client_context(Trust(authority.ca_file)))

@@ -1,4 +1,4 @@
-"""Addresses of network cameras: the form for libav, the form for display, and why a server cannot be reached.
+"""Addresses of network cameras: the form for libav, the form for display, and whether the host name is known.
 
 User name and password appear only in the address for libav. The display form omits them and the query, in which many
 cameras also expect a password. The host name is resolved before libav is called, because libav's own lookup cannot be
@@ -7,9 +7,7 @@ interrupted and does not report why it failed.
 
 import dataclasses
 import logging
-import os
 import socket
-import ssl
 import threading
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
@@ -73,7 +71,7 @@ def read_login(settings: CameraSettings) -> tuple[str, str] | None:
         return None
     if settings.password_file is None:
         return settings.username, ""
-    password, warning = read_secret(settings.password_file, "camera.password_file")
+    password, warning = read_secret(settings.password_file, "camera.password_file", may_be_empty=True)
     if warning and warning not in _logged:
         _logged.add(warning)
         log.warning("%s", warning)
@@ -115,31 +113,3 @@ def resolve_host(address: CameraAddress) -> None:
         raise CameraAbsentError(
             f"{address.display_url}: the host name {address.host} is unknown; check the name and the network"
         )
-
-
-def find_ca_file() -> str | None:
-    """Return the file of certificate authorities that this system trusts, or None if there is none."""
-    paths = ssl.get_default_verify_paths()
-    for path in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
-        # Unlike Path.exists, this is False for a path in a folder that may not be searched.
-        if path and os.path.exists(path):  # noqa: PTH110 - see above
-            return path
-    return None
-
-
-def find_certificate_fault(address: CameraAddress, limit_s: float = 3.0) -> str | None:
-    """Return why the server's certificate is not trusted, or None if that is not the problem.
-
-    libav reports only that the connection failed, so Python repeats the handshake to get the reason.
-    """
-    if address.scheme not in ("https", "rtsps"):
-        return None
-    try:
-        with socket.create_connection((address.host, address.port), timeout=limit_s) as connection:
-            context = ssl.create_default_context(cafile=find_ca_file())
-            with context.wrap_socket(connection, server_hostname=address.host):
-                return None
-    except ssl.SSLCertVerificationError as error:
-        return error.verify_message
-    except OSError:
-        return None

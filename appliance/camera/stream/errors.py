@@ -9,7 +9,7 @@ import getpass
 from pathlib import Path
 
 from appliance.camera.device_holder import find_device_holder
-from appliance.camera.stream.address import CameraAddress, find_certificate_fault
+from appliance.camera.stream.address import CameraAddress
 from appliance.camera.stream.v4l2 import describe_devices
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError
 
@@ -72,9 +72,6 @@ def convert_address_error(error: Exception, address: CameraAddress, opening: boo
         return CameraStalledError(f"{display_url} {symptom}; check the camera and the network")
     if known_error := _convert_http_error(error, address) or _convert_network_error(error, address):
         return known_error
-    if opening and (reason := find_certificate_fault(address)):
-        remedy = "copy its authority's certificate to /usr/local/share/ca-certificates and run update-ca-certificates"
-        return CameraAbsentError(f"{display_url}: the certificate is not trusted ({reason}); {remedy}")
     if not opening:
         return CameraAbsentError(f"{display_url} interrupted the stream; check the camera and the network")
     if name in NOT_VIDEO or getattr(error, "errno", None) == errno.EIO:

@@ -256,6 +256,9 @@ class LibavInput:
             lambda: av.open(url, format=self._format, options=dict(self._options), timeout=self._limits_s), opening=True
         )
         self._use_stream(self._container)
+        if self._relay is not None and (known := self._relay.failure):
+            self.close()
+            raise type(known)(*known.args)
         if self._packets is None:
             self.close()
             raise CameraAbsentError(f"{self.display_name} contains no video that can be decoded; check camera.source")
@@ -282,7 +285,8 @@ class LibavInput:
     def _call(self, call: Callable[[], T], opening: bool = False) -> T:
         """Call into libav and convert its errors; raise them outside of the handler, so they are not chained."""
         try:
-            return call()
+            with av.logging.Capture():  # and forget; they may contain the password
+                return call()
         except av.error.BlockingIOError:
             raise
         except av.error.FFmpegError as error:

@@ -73,6 +73,15 @@ class RtspSplitter:
             else:
                 yield message
 
+    def check_end(self) -> None:
+        """Accept the end of the connection.
+
+        Raises:
+            RtspFormatError: What came last is not RTSP.
+        """
+        if self._buffer and self._buffer[0] != 0x24 and not self._buffer.startswith(b"RTSP/"):
+            raise RtspFormatError(f"answers, but not with RTSP ({_excerpt(bytes(self._buffer))})")
+
     def _take_packets(self) -> bytes:
         buffer, end = self._buffer, 0
         while len(buffer) >= end + 4 and buffer[end] == 0x24:
@@ -90,8 +99,7 @@ class RtspSplitter:
         first = head.partition(b"\r\n")[0]
         is_whole_line = end >= 0 or b"\r\n" in head
         if len(head) >= MAX_HEAD_BYTES or (is_whole_line and b"RTSP/" not in first):
-            text = clean_text(first[:200].decode("utf-8", "replace"), 60)
-            raise RtspFormatError(f"answers, but not with RTSP ({text})")
+            raise RtspFormatError(f"answers, but not with RTSP ({_excerpt(first)})")
         if end < 0:
             return None
         lines = head.decode("utf-8", "surrogateescape").split("\r\n")
@@ -106,3 +114,7 @@ class RtspSplitter:
         message.body = bytes(self._buffer[end + len(_END) : end + len(_END) + size])
         del self._buffer[: end + len(_END) + size]
         return message
+
+
+def _excerpt(data: bytes) -> str:
+    return clean_text(" ".join(data[:200].decode("utf-8", "replace").split()), 60)

@@ -189,6 +189,7 @@ class RtspRelay:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return True
         if not data:
+            self._from_camera.check_end()
             self._fail(CameraAbsentError(f"{self._name} ended the stream; {_CHECK_NETWORK}"))
             return False
         for part in self._from_camera.add(data):

@@ -6,13 +6,12 @@ import os
 import ssl
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from appliance.camera.source import CameraState
-from appliance.camera.stream.address import find_ca_file, parse_address
+from appliance.camera.stream.address import parse_address
 from appliance.settings.schema import CameraSettings
 from support.paths import ROOT
 from support.rtsp import rtsp_camera
@@ -49,13 +48,6 @@ def test_credentials_are_encoded_and_hidden(password_file):
     assert address.url == "rtsp://vie%20wer:p%40ss%3A%2F%23wd%20%2541@camera:8554/live"
     assert address.has_credentials and address.display_url == "rtsp://camera:8554/live"
     assert "p%40ss" not in repr(address)
-
-
-def test_ca_path_that_cannot_be_examined_is_skipped(monkeypatch):
-    # Represents a folder that this user may not search; for root, there is none.
-    too_long = "/" + "x" * 300 + "/cert.pem"
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, openssl_cafile=too_long))
-    assert find_ca_file() in (None, "/etc/ssl/certs/ca-certificates.crt")
 
 
 def guarded(right, body):
