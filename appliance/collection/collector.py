@@ -2,9 +2,10 @@
 
 These are frames that the model is unsure about (its best score is in a certain range, or its two best scores are
 close), frames that start an event, and one frame at a fixed interval, so that ordinary scenes are included. A picture
-similar to a recent one is not kept. Each picture is a JPEG of exactly the pixels that are resized for the model
-(upright, only the region), with the predictions in a .json file of the same stem; `appliance dataset` can read the
-folder as it is.
+similar to a recent one is not kept, and only a picture that is kept counts against max_per_hour, so that a still scene
+does not use up the hour. Frames that start an event have a budget of their own. Each picture is a JPEG of exactly the
+pixels that are resized for the model (upright, only the region), with the predictions in a .json file of the same stem;
+`appliance dataset` can read the folder as it is.
 
 Labeling never waits: it puts a frame into a short queue, and a separate thread compares, encodes and writes. If the
 queue is full, frames are dropped. A full disk or an unwritable folder is logged once, and labeling continues. The
@@ -15,9 +16,8 @@ removed.
 import logging
 import queue
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from appliance.bundle.identity import ModelIdentity
+from appliance.collection.budget import HourBudget
 from appliance.collection.folder import CollectedFolder
 from appliance.errors import describe_os_error
 from appliance.imaging.files import encode_jpeg, resize_to_square
@@ -42,11 +43,18 @@ log = logging.getLogger("appliance.collection")
 _QUEUED_FRAMES = 4
 _PREDICTIONS = 5
 _JPEG_QUALITY = 92
-_HOUR_S = 3600.0
+# A frame may be compared this long after the previous one, so that a scene that stays costs little.
+_COMPARE_EVERY_S = 0.2
+# After a frame of every_s that was not kept, the next one is tried after this share of the interval.
+_RETRY_SHARE = 1 / 60
 # Number of recent pictures that a new one is compared with; their signatures take 1.5 MB.
 _COMPARED = 256
 # Number of these loaded from the folder at the start, so that a restart does not collect the same scene again.
 _LOADED_AT_START = 32
+# After a failure to write, frames are ignored for this long.
+_AFTER_FAILURE_S = 5.0
+# Number of pictures that could not be kept, and that count only once while they stay.
+_MISSED = 64
 
 
 class CollectReason(StrEnum):
@@ -60,7 +68,18 @@ class CollectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _QueuedFrame:
+    """A frame on its way to the collecting thread.
+
+    Attributes:
+        frame: The frame.
+        view: The orientation and region with which it was labeled.
+        reason: Why it may be worth keeping.
+        predictions: The best labels with their scores.
+        model: The model that predicted the scores.
+    """
+
     frame: Frame
+    view: View
     reason: CollectReason
     predictions: list[tuple[str, float]]
     model: ModelIdentity
@@ -80,16 +99,19 @@ class Collector:
         self._settings = settings
         self._view = view
         self._folder = CollectedFolder(folder, settings.max_bytes)
-        self._queue: queue.Queue[_QueuedFrame | None] = queue.Queue(_QUEUED_FRAMES)
+        self._queue: queue.Queue[_QueuedFrame | Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
-        self._lock = threading.Lock()
-        self._taken_s: deque[float] = deque()  # times of the last hour's frames, except those that were then not kept
-        self._last_taken_s: float | None = None
-        self._last_interval_s: float | None = None  # time of the last frame collected by every_s
-        self._signatures: deque[np.ndarray] = deque(maxlen=_COMPARED)
-        self._kept = self._dropped = self._duplicates = 0
-        self._error: str | None = None
+        self._compared_s = self._interval_due_s = float("-inf")
         self._enabled = self._started = False
+        self._dropped = 0
+        # Used by the collecting thread.
+        self._started_budget = HourBudget(settings.max_per_hour, spread=False)
+        self._other_budget = HourBudget(settings.max_per_hour, spread=True)
+        self._interval_kept_s = self._failed_s = float("-inf")
+        self._signatures: deque[np.ndarray] = deque(maxlen=_COMPARED)
+        self._missed_signatures: deque[np.ndarray] = deque(maxlen=_MISSED)
+        self._kept = self._missed = self._duplicates = 0
+        self._error: str | None = None
 
     @property
     def enabled(self) -> bool:
@@ -109,17 +131,34 @@ class Collector:
             log.info("no longer collecting frames")
         self._enabled = enabled
 
+    def use(self, settings: CollectSettings, folder: Path, view: View) -> None:
+        """Apply other settings, another folder and another view from the next frame on; returns at once.
+
+        Args:
+            settings: The collect section; `enabled` is ignored (`set_enabled`).
+            folder: As in the constructor.
+            view: As in the constructor.
+        """
+        self._settings, self._view = settings, view
+        self._interval_due_s = float("-inf")
+
+        def apply() -> None:
+            self._started_budget.per_hour = self._other_budget.per_hour = settings.max_per_hour
+            if folder != self._folder.path:
+                self._folder.close()
+                self._folder = CollectedFolder(folder, settings.max_bytes)
+                self._load_recent()
+            self._folder.limit(settings.max_bytes)
+
+        self._queue.put(apply)
+
     def stop(self, limit_s: float) -> None:
         """Write the queued frames and stop the thread; return after `limit_s` at the latest."""
         self._enabled = False
         if not self._started:
             return
-        until_s = time.monotonic() + limit_s
-        try:
-            self._queue.put(None, timeout=limit_s)
-        except queue.Full:
-            return  # the disk does not respond; the thread ends with the process
-        self._thread.join(max(0.0, until_s - time.monotonic()))
+        self._queue.put(None)
+        self._thread.join(limit_s)  # if the disk does not respond, the thread ends with the process
 
     def offer(
         self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity
@@ -137,26 +176,24 @@ class Collector:
             return
         order = np.argsort(-scores, kind="stable")[:_PREDICTIONS]
         predictions = [(labels[index], round(float(scores[index]), 4)) for index in order if np.isfinite(scores[index])]
-        reason = self._find_reason(predictions, events, frame.monotonic_s)
-        if reason is None or not self._is_within_rate(reason, frame.monotonic_s):
+        now_s = frame.monotonic_s
+        reason = self._find_reason(predictions, events, now_s)
+        if reason is None or (reason != CollectReason.STARTED and now_s - self._compared_s < _COMPARE_EVERY_S):
             return
-        with self._lock:
-            self._taken_s.append(frame.monotonic_s)
-        try:
-            self._queue.put_nowait(_QueuedFrame(frame, reason, predictions, model))
-        except queue.Full:
-            self._release_quota(frame.monotonic_s)
+        if self._queue.qsize() >= _QUEUED_FRAMES:
             self._dropped += 1
             return
-        self._last_taken_s = frame.monotonic_s
+        self._compared_s = now_s
         if reason == CollectReason.TIME:
-            self._last_interval_s = frame.monotonic_s
+            self._interval_due_s = now_s + self._settings.every_s * _RETRY_SHARE
+        self._queue.put(_QueuedFrame(frame, self._view, reason, predictions, model))
 
     def stats(self) -> dict[str, Any]:
         """Return the `collect` entry of the topic stats: counts since the start, and the folder's contents."""
         return {
             "kept": self._kept,
             "duplicates": self._duplicates,
+            "missed": self._missed,
             "waiting": self._queue.qsize(),
             "dropped": self._dropped,
             "pictures": self._folder.pictures,
@@ -175,8 +212,7 @@ class Collector:
             return CollectReason.UNSURE
         if self._has_close_scores(predictions):
             return CollectReason.CLOSE
-        last_s = self._last_interval_s
-        if settings.every_s > 0 and (last_s is None or now_s - last_s >= settings.every_s):
+        if settings.every_s > 0 and now_s >= self._interval_due_s and self._is_interval_over(now_s):
             return CollectReason.TIME
         return None
 
@@ -187,65 +223,71 @@ class Collector:
             return False
         return predictions[0][1] - predictions[1][1] <= settings.margin_max
 
-    def _is_within_rate(self, reason: CollectReason, now_s: float) -> bool:
-        """Apply max_per_hour, spread over the hour, so that one busy minute does not use up the quota."""
-        with self._lock:
-            while self._taken_s and now_s - self._taken_s[0] >= _HOUR_S:
-                self._taken_s.popleft()
-            if len(self._taken_s) >= self._settings.max_per_hour:
-                return False
-        min_gap_s = 0.0 if reason == CollectReason.STARTED else _HOUR_S / self._settings.max_per_hour
-        return self._last_taken_s is None or now_s - self._last_taken_s >= min_gap_s
-
-    def _release_quota(self, taken_s: float) -> None:
-        """Remove a frame that was not kept from the hour's quota."""
-        with self._lock:
-            if taken_s in self._taken_s:
-                self._taken_s.remove(taken_s)
+    def _is_interval_over(self, now_s: float) -> bool:
+        return now_s - self._interval_kept_s >= self._settings.every_s
 
     def _run(self) -> None:
         """Run the thread until stop(); no error ends it, because collecting must never affect labeling."""
-        self._attempt(self._load_recent)
-        while (queued := self._queue.get()) is not None:
-            if not self._attempt(partial(self._keep, queued)):
-                self._release_quota(queued.frame.monotonic_s)
+        self._attempt(self._open_folder)
+        while (item := self._queue.get()) is not None:
+            self._attempt(partial(self._keep, item) if isinstance(item, _QueuedFrame) else item)
+        self._folder.close()
 
-    def _attempt(self, action: Callable[[], bool]) -> bool:
-        """Return the result of `action`, or False if it failed; log a failure once."""
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Run `action`; log a failure once."""
         try:
-            return action()
+            action()
         except Exception as error:  # noqa: BLE001 - see _run
             reason = describe_os_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            message = f"frames cannot be collected in {self._folder.path}: {reason}"
-            if message != self._error:
-                log.warning("%s; labeling continues", message)
-            self._error = message
-            return False
+            if self._error is None:
+                log.warning("frames cannot be collected in %s: %s; labeling continues", self._folder.path, reason)
+            self._error = f"frames cannot be collected in {self._folder.path}: {reason}"
 
-    def _load_recent(self) -> bool:
+    def _open_folder(self) -> None:
+        if self._folder.path.is_dir():
+            self._folder.claim()
+        self._load_recent()
+        self._folder.limit(self._settings.max_bytes)
+
+    def _load_recent(self) -> None:
         for pixels in self._folder.read_newest(_LOADED_AT_START):
             self._signatures.append(_compute_signature(pixels))
-        return True
 
-    def _keep(self, queued: _QueuedFrame) -> bool:
-        """Write the frame unless a similar one was written before; return whether it was written."""
-        pixels = crop(queued.frame.pixels, self._view)
+    def _keep(self, queued: _QueuedFrame) -> None:
+        """Write the frame, unless a similar one was written before or too many were written within the hour."""
+        pixels = crop(queued.frame.pixels, queued.view)
         signature = _compute_signature(pixels)
-        if any(float(signature @ other) >= NEAR for other in self._signatures):
+        if _is_near(signature, self._signatures):
             self._duplicates += 1
-            return False
+            return
+        now_s = queued.frame.monotonic_s
+        if now_s - self._failed_s < _AFTER_FAILURE_S:
+            return
+        if queued.reason == CollectReason.TIME and not self._is_interval_over(now_s):
+            return  # another frame was written since this one was queued
+        budget = self._started_budget if queued.reason == CollectReason.STARTED else self._other_budget
+        if not budget.allows(now_s):
+            if not _is_near(signature, self._missed_signatures):
+                self._missed += 1
+                self._missed_signatures.append(signature)
+            return
         sidecar = {
             "reason": queued.reason,
             "labels": [{"label": label, "score": score} for label, score in queued.predictions],
             "model": queued.model.as_dict(),
         }
+        self._failed_s = now_s
+        self._folder.claim()
         self._folder.add(queued.frame.time, queued.frame.number, encode_jpeg(pixels, _JPEG_QUALITY), sidecar)
+        self._failed_s = float("-inf")
+        budget.charge(now_s)
         self._signatures.append(signature)
         self._kept += 1
+        if queued.reason == CollectReason.TIME:
+            self._interval_kept_s = now_s
         if self._error:
             log.info("collecting again")
             self._error = None
-        return True
 
     def _describe_rules(self) -> str:
         settings = self._settings
@@ -257,6 +299,10 @@ class Collector:
         ]
         enabled = ", ".join(rule for is_enabled, rule in rules if is_enabled) or "nothing, because every rule is off"
         return f"{enabled}; at most {settings.max_per_hour} per hour and {settings.max_bytes / 1e6:g} MB"
+
+
+def _is_near(signature: np.ndarray, others: Iterable[np.ndarray]) -> bool:
+    return any(float(signature @ other) >= NEAR for other in others)
 
 
 def _compute_signature(pixels: np.ndarray) -> np.ndarray:

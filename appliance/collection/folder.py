@@ -1,15 +1,24 @@
 """The folder of collected frames: STEM.jpg, with the model's predictions in STEM.json.
 
-STEM is the time and the frame's number, so that names sort by age. The sidecar is written before its picture, and
-each file appears complete, so a copy of the folder contains no picture without a sidecar. Frames that a person
-moved or renamed are left alone: only files with such names directly in the folder are counted and removed.
+STEM is the time and the frame's number. The sidecar is written before its picture, and each file appears complete, so a
+copy of the folder contains no picture without a sidecar. Frames that a person moved or renamed are left alone: only
+files with such names directly in the folder are counted and removed.
+
+The wall clock may be set, so age is not taken from names: each picture's modification time is later than that of the
+picture before it. What a kill leaves (a temporary file, or a sidecar without its picture) is removed when the folder is
+opened. One process uses the folder at a time, for which it locks the folder itself (`claim`).
 """
 
+import fcntl
 import json
+import os
 import re
 import shutil
+import stat
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +28,28 @@ import numpy as np
 from appliance.errors import PictureError
 from appliance.imaging.files import read_picture
 from appliance.system.atomic_files import write_atomically
-from appliance.system.regular_files import is_foreign
 from appliance.system.timestamps import to_rfc3339
 
 # Space left free for other uses of the disk, because pictures must not prevent events from being stored.
 KEPT_FREE_BYTES = 100_000_000
 _STEM = re.compile(r"\d{8}-\d{6}-\d{3}-\d+")
+# A temporary file of write_atomically: .STEM.SUFFIX.RANDOM
+_PARTIAL = re.compile(rf"\.{_STEM.pattern}\.(jpg|json)\..*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Pair:
+    """A picture and its sidecar.
+
+    Attributes:
+        order_ns: The picture's modification time, which orders pairs by age.
+        stem: The name of both files without the suffix.
+        size_bytes: The size of both files.
+    """
+
+    order_ns: int
+    stem: str
+    size_bytes: int
 
 
 class CollectedFolder:
@@ -42,7 +67,44 @@ class CollectedFolder:
         self.pictures = self.size_bytes = 0
         self._max_bytes = max_bytes
         self._kept_free_bytes = kept_free_bytes
-        self._pairs: deque[tuple[str, int]] | None = None  # (stem, bytes of both files), oldest first
+        self._pairs: deque[_Pair] | None = None  # oldest first
+        self._lock: int | None = None
+
+    def claim(self) -> None:
+        """Create the folder if it is missing, and lock it against other processes until `close`.
+
+        Raises:
+            OSError: The folder cannot be created or opened, or another process has locked it.
+        """
+        if self._lock is not None and self._is_same_folder(self._lock):
+            return
+        self.close()
+        self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise OSError("another daemon collects frames in it; give each device a collect.dir of its own") from error
+        except OSError:
+            pass  # a file system without locks
+        self._lock, self._pairs = descriptor, None
+
+    def close(self) -> None:
+        """Let another process use the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def limit(self, max_bytes: int) -> None:
+        """Change the maximum total size, and remove the oldest pairs beyond it at once.
+
+        Raises:
+            OSError: The folder cannot be read, or a pair cannot be removed.
+        """
+        self._max_bytes = max_bytes
+        if self.path.is_dir():
+            self._remove_oldest(self._list_pairs(), 0)
 
     def read_newest(self, count: int) -> Iterator[np.ndarray]:
         """Yield the pixels of the newest pictures, oldest first; the folder need not exist.
@@ -50,9 +112,9 @@ class CollectedFolder:
         Raises:
             OSError: The folder cannot be read.
         """
-        for stem, _ in list(self._list_pairs())[-count:]:
+        for pair in list(self._list_pairs())[-count:]:
             try:
-                yield read_picture(self.path / f"{stem}.jpg")
+                yield read_picture(self.path / f"{pair.stem}.jpg")
             except PictureError:
                 continue  # removed in the meantime, or damaged by a power cut
 
@@ -84,40 +146,61 @@ class CollectedFolder:
         except BaseException:
             sidecar_path.unlink(missing_ok=True)
             raise
-        pairs.append((stem, added_bytes))
+        order_ns = max(time.time_ns(), pairs[-1].order_ns + 1 if pairs else 0)
+        os.utime(self.path / f"{stem}.jpg", ns=(order_ns, order_ns))
+        pairs.append(_Pair(order_ns, stem, added_bytes))
         self._count(pairs)
 
-    def _free_space(self, pairs: deque[tuple[str, int]], added_bytes: int) -> None:
+    def _is_same_folder(self, descriptor: int) -> bool:
+        """Return whether the folder is still the one that was locked, and was not replaced by a person."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except OSError:
+            return False
+
+    def _free_space(self, pairs: deque[_Pair], added_bytes: int) -> None:
         if added_bytes > self._max_bytes:
             raise OSError(f"one picture of {added_bytes} bytes exceeds collect.max_bytes")
-        while pairs and self.size_bytes + added_bytes > self._max_bytes:
-            stem, _ = pairs[0]
-            for suffix in (".jpg", ".json"):
-                (self.path / f"{stem}{suffix}").unlink(missing_ok=True)
-            pairs.popleft()
-            self._count(pairs)
+        self._remove_oldest(pairs, added_bytes)
         if shutil.disk_usage(self.path).free - added_bytes < self._kept_free_bytes:
             raise OSError(f"less than {self._kept_free_bytes // 1_000_000} MB are free on its disk")
 
-    def _list_pairs(self) -> deque[tuple[str, int]]:
-        """Return every pair in the folder, oldest first; the folder is read once."""
+    def _remove_oldest(self, pairs: deque[_Pair], added_bytes: int) -> None:
+        while pairs and self.size_bytes + added_bytes > self._max_bytes:
+            for suffix in (".jpg", ".json"):
+                (self.path / f"{pairs[0].stem}{suffix}").unlink(missing_ok=True)
+            pairs.popleft()
+            self._count(pairs)
+
+    def _list_pairs(self) -> deque[_Pair]:
+        """Return every pair in the folder, oldest first; the folder is read, and partial files are removed, once."""
         if self._pairs is None:
             pairs = []
             if self.path.is_dir():
+                self._remove_partial_files()
                 for picture in self.path.glob("*.jpg"):
-                    if _STEM.fullmatch(picture.stem) and not is_foreign(picture):
-                        size_bytes = _file_size(picture) + _file_size(picture.with_suffix(".json"))
-                        pairs.append((picture.stem, size_bytes))
+                    if _STEM.fullmatch(picture.stem) and (status := _file_status(picture)):
+                        sidecar = _file_status(picture.with_suffix(".json"))
+                        size_bytes = status.st_size + (sidecar.st_size if sidecar else 0)
+                        pairs.append(_Pair(status.st_mtime_ns, picture.stem, size_bytes))
             self._pairs = deque(sorted(pairs))
             self._count(self._pairs)
         return self._pairs
 
-    def _count(self, pairs: deque[tuple[str, int]]) -> None:
-        self.pictures, self.size_bytes = len(pairs), sum(size_bytes for _, size_bytes in pairs)
+    def _remove_partial_files(self) -> None:
+        for path in list(self.path.iterdir()):
+            is_lonely = path.suffix == ".json" and _STEM.fullmatch(path.stem) and not path.with_suffix(".jpg").exists()
+            if (is_lonely or _PARTIAL.fullmatch(path.name)) and _file_status(path):
+                path.unlink(missing_ok=True)
+
+    def _count(self, pairs: deque[_Pair]) -> None:
+        self.pictures, self.size_bytes = len(pairs), sum(pair.size_bytes for pair in pairs)
 
 
-def _file_size(path: Path) -> int:
+def _file_status(path: Path) -> os.stat_result | None:
+    """Return the status of a regular file; None for anything else in its place."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError:
-        return 0
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

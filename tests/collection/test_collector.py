@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import threading
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.collection.collector import Collector
+from appliance.collection.folder import CollectedFolder
 from appliance.imaging.files import read_picture
 from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
@@ -218,6 +218,88 @@ def test_duplicates_do_not_use_up_the_hour(folder):
     assert run.kept == [0, 10]
 
 
+def test_still_scene_does_not_take_the_turns_of_new_pictures(folder):
+    """For 12 minutes, a scene of which the model is unsure; every 90 seconds, something else for 4 seconds."""
+    run = Run(folder, score_max=0.7, max_per_hour=60)
+    for number in range(0, 720, 2):
+        is_new = number % 90 >= 86
+        run.offer(frame(number, at_s=number, seed=number // 90 if is_new else 9999), 0.5)
+    assert run.kept == [0, *range(86, 720, 90)]
+    assert run.stats["missed"] == 0
+
+
+def test_pictures_beyond_the_budget_are_counted_once_each(folder):
+    run = Run(folder, score_max=0.7, max_per_hour=2)
+    for number in range(50):
+        run.offer(frame(number, at_s=number, seed=number // 10), 0.5)
+    assert run.kept == [0]
+    assert (run.stats["kept"], run.stats["missed"], run.stats["duplicates"]) == (1, 4, 9)
+
+
+def test_starts_of_labels_have_a_budget_of_their_own(folder):
+    run = Run(folder, on_start=True, score_max=0.7, max_per_hour=2)
+    for number in range(4):
+        run.offer(frame(number, at_s=number), 0.5)
+    for number in range(10, 14):
+        run.offer(frame(number, at_s=number), 0.9, events=STARTED)
+    run.offer(frame(20, at_s=1800), 0.5)
+    assert run.kept == [0, 10, 11, 20]
+
+
+def test_still_scene_does_not_use_up_the_interval(folder):
+    run = Run(folder, every_s=600.0)
+    for number in range(1500):
+        run.offer(frame(number, at_s=number, seed=number if number in (0, 700, 701) or number > 1310 else 1))
+    assert run.kept == [0, 600, 1320]
+
+
+def test_settings_that_are_reloaded_apply_at_once(folder, tmp_path):
+    run = Run(folder, score_max=0.7, max_per_hour=1)
+    run.offer(frame(1, at_s=1), 0.5)
+    run.offer(frame(2, at_s=2), 0.5)
+    settings = CollectSettings(**{**ONLY, "score_min": 0.8, "score_max": 0.9, "max_per_hour": 3600})
+    run.collector.use(settings, tmp_path / "other", View(region=(0.0, 0.0, 0.5, 0.5)))
+    run.offer(frame(3, at_s=3), 0.5)
+    run.offer(frame(4, at_s=4), 0.85)
+    run.offer(frame(5, at_s=5), 0.85)
+    assert run.kept == [1]
+    pictures = sorted((tmp_path / "other").glob("*.jpg"))
+    assert [int(path.stem.rpartition("-")[2]) for path in pictures] == [4, 5]
+    assert read_picture(pictures[0]).shape == (60, 80, 3)
+
+
+def test_lower_limit_of_the_folder_acts_without_a_new_frame(folder):
+    run = Run(folder, score_max=0.7)
+    noise = np.random.default_rng(0)
+    for number in range(6):
+        pixels = noise.integers(0, 255, (480, 480, 3), np.uint8)
+        pixels[:, : 70 * number] = 255
+        run.offer(Frame(pixels, NOON + number, float(number), number), 0.5)
+    wait_until(lambda: run.stats["pictures"] == 6, "six pictures")
+    max_bytes = run.stats["bytes"] // 2
+    run.collector.use(CollectSettings(max_bytes=max_bytes), folder, UPRIGHT)
+    wait_until(lambda: run.stats["bytes"] <= max_bytes, "the folder is smaller")
+    assert 1 <= run.stats["pictures"] < 6
+    run.collector.stop(5)
+    again = Run(folder, score_max=0.7, max_bytes=max_bytes)
+    wait_until(lambda: again.stats["pictures"] == run.stats["pictures"], "the folder is read at the start")
+    assert again.kept
+
+
+def test_shared_folder_is_used_by_one_daemon_only(folder, logged):
+    first = Run(folder, score_max=0.7)
+    first.offer(frame(1), 0.5)
+    wait_until(lambda: first.stats["kept"], "the first picture")
+    second = Run(folder, score_max=0.7)
+    second.offer(frame(2), 0.5)
+    wait_until(lambda: second.stats["trouble"], "the second one is refused")
+    assert "another daemon collects frames in it; give each device a collect.dir of its own" in second.stats["trouble"]
+    assert first.kept == [1]
+    second.offer(frame(3, at_s=60), 0.5)
+    assert second.kept == [1, 3]
+    assert second.stats["trouble"] is None
+
+
 def test_started_label_ignores_the_gap(folder):
     run = Run(folder, on_start=True, score_max=0.7, max_per_hour=3)
     for number in range(5):
@@ -245,13 +327,14 @@ def test_oldest_pairs_are_removed_and_nothing_else(folder):
     assert all(path.exists() for path in mine)
 
 
-# Pillow does not close a pipe that it cannot seek in.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_labeling_never_waits_and_drops_are_counted(folder, tmp_path):
-    """The disk hangs: the newest picture, which is read at the start, is a pipe without a writer."""
-    folder.mkdir()
-    pipe = folder / "20261122-110000-000-0.jpg"
-    os.mkfifo(pipe)
+def test_labeling_never_waits_and_drops_are_counted(folder, monkeypatch):
+    disk = threading.Event()
+
+    def read_from_a_disk_that_hangs(_, count):
+        assert disk.wait(30), f"{count} pictures are read"
+        return iter(())
+
+    monkeypatch.setattr(CollectedFolder, "read_newest", read_from_a_disk_that_hangs)
     run = Run(folder, score_max=0.7)
     done = threading.Event()
 
@@ -264,7 +347,7 @@ def test_labeling_never_waits_and_drops_are_counted(folder, tmp_path):
     assert done.wait(5), "offering a frame waits for the disk"
     assert run.collector.stats()["dropped"] >= 15 - 1
     run.collector.stop(0.2)  # returns although the disk does not respond
-    pipe.open("wb").close()  # now the collector continues, and its thread ends
+    disk.set()  # now the collector continues, and its thread ends
     assert run.kept
 
 

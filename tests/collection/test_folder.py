@@ -1,6 +1,7 @@
 """The folder of collected frames: pairs on disk, its limits, and full disks."""
 
 import json
+import os
 import resource
 
 import numpy as np
@@ -85,3 +86,83 @@ def test_full_disk_leaves_no_half_of_a_pair(folder):
     assert not list(folder.iterdir()) and collected.pictures == 0
     collected.add(NOON, 2, bytes(5000), {"reason": "unsure"})
     assert collected.pictures == 1
+
+
+def test_clock_that_is_set_back_does_not_make_new_pairs_the_oldest(folder):
+    before = CollectedFolder(folder, 10_000)
+    before.add(NOON, 1, bytes(3000), {})
+    before.add(NOON - 86_400, 2, bytes(3000), {})  # the device has no battery-backed clock
+    before.add(NOON - 86_000, 3, bytes(3000), {})
+    reopened = CollectedFolder(folder, 10_000)
+    for number in (4, 5):
+        reopened.add(NOON - 40_000 + number, number, bytes(3000), {})
+    left = sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob("*.jpg"))
+    assert left == [3, 4, 5]
+
+
+def test_pairs_of_a_copied_folder_keep_their_order(folder):
+    """A later time of modification than now, as after the clock was set back, is not overtaken."""
+    before = CollectedFolder(folder, 10_000)
+    before.add(NOON, 1, bytes(3000), {})
+    (picture,) = folder.glob("*.jpg")
+    os.utime(picture, (4e9, 4e9))
+    reopened = CollectedFolder(folder, 10_000)
+    reopened.add(NOON + 1, 2, bytes(3000), {})
+    again = CollectedFolder(folder, 7_000)
+    again.limit(4000)
+    assert [int(path.stem.rpartition("-")[2]) for path in folder.glob("*.jpg")] == [2]
+
+
+def test_lower_limit_removes_the_oldest_at_once(folder):
+    collected = CollectedFolder(folder, 100_000)
+    for number in range(10):
+        collected.add(NOON + number, number, bytes(3000), {})
+    collected.limit(10_000)
+    assert collected.pictures == len(list(folder.glob("*.jpg"))) == len(list(folder.glob("*.json"))) == 3
+    assert collected.size_bytes <= 10_000
+    reopened = CollectedFolder(folder, 100_000)
+    reopened.limit(4_000)
+    assert [path.stem[-2:] for path in folder.glob("*.jpg")] == ["-9"]
+
+
+def test_limit_of_a_missing_folder_does_not_create_it(folder):
+    CollectedFolder(folder, 100_000).limit(10)
+    assert not folder.exists()
+
+
+def test_leftovers_of_a_kill_are_removed_and_nothing_else(folder):
+    CollectedFolder(folder, 100_000).add(NOON, 1, bytes(3000), {})
+    kept = {*names(folder), "notes.json", ".20261122.jpg.x", "roses"}
+    (folder / "roses").mkdir()
+    for name in ("notes.json", ".20261122.jpg.x"):
+        (folder / name).write_text("mine")
+    for name in (
+        ".20261122-120000-250-7.jpg.ab12cd",
+        ".20261122-120000-250-7.json.ab12cd",
+        "20261122-120000-250-8.json",
+    ):
+        (folder / name).write_text("half")
+    assert CollectedFolder(folder, 100_000).limit(100_000) is None
+    assert set(names(folder)) == kept
+
+
+def test_folder_that_another_process_collects_in_is_refused(folder):
+    first, second = CollectedFolder(folder, 100_000), CollectedFolder(folder, 100_000)
+    first.claim()
+    first.claim()
+    with pytest.raises(OSError, match=r"another daemon .* collect\.dir of its own"):
+        second.claim()
+    first.close()
+    second.claim()
+    second.close()
+
+
+def test_folder_that_a_person_replaced_is_read_again(folder):
+    collected = CollectedFolder(folder, 100_000)
+    collected.claim()
+    collected.add(NOON, 1, bytes(3000), {})
+    folder.rename(folder.with_name("taken away"))
+    collected.claim()
+    collected.add(NOON + 1, 2, bytes(3000), {})
+    assert collected.pictures == len(list(folder.glob("*.jpg"))) == 1
+    collected.close()
