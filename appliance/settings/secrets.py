@@ -15,15 +15,16 @@ class Secret(NamedTuple):
     warning: str | None
 
 
-def read_secret(path: Path, key: str) -> Secret:
+def read_secret(path: Path, key: str, *, may_be_empty: bool = False) -> Secret:
     """Return the secret in the file of a `…_file` setting, without its final newline.
 
     Args:
         path: The file.
         key: The setting, for errors.
+        may_be_empty: Whether an empty secret is one, such as the password of a camera that has none.
 
     Raises:
-        SettingsError: The file cannot be read or is empty.
+        SettingsError: The file cannot be read, or is empty although it must not be.
     """
     try:
         secret = path.read_text(encoding="utf-8").rstrip("\r\n")
@@ -32,7 +33,7 @@ def read_secret(path: Path, key: str) -> Secret:
         raise SettingsError(f"{key}: {path} cannot be read: {describe_os_error(error)}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{key}: {path} cannot be read: it is not text") from error
-    if not secret:
+    if not secret and not may_be_empty:
         raise SettingsError(f"{key}: {path} is empty; write the password into it")
     warning = None
     if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path):

@@ -27,6 +27,13 @@ def test_systemd_credential_needs_no_warning(tmp_path, monkeypatch):
     assert read_secret(path, "mqtt.password_file") == ("hunter2", None)
 
 
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_empty_secret_is_allowed_where_it_is_a_password(tmp_path, content):
+    path = tmp_path / "password"
+    path.write_text(content)
+    assert read_secret(path, "camera.password_file", may_be_empty=True).text == ""
+
+
 @pytest.mark.parametrize("content", [None, "", "\n"])
 def test_missing_or_empty_secret_is_an_error(tmp_path, content):
     path = tmp_path / "password"

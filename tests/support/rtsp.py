@@ -37,12 +37,12 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         *,
         login: str = "digest",
         size: tuple[int, int] = (320, 240),
-        fps: int = 20,
+        fps: float = 20,
         key_every: int = 10,
         codec: str = "libx264",
         media: str = "video",
         loses: Callable[[int], bool] = lambda number: False,
-        picture: "Callable[[int], np.ndarray] | None" = None,
+        picture: Callable[[int], np.ndarray] | None = None,
         redirect: str | None = None,
         context: ssl.SSLContext | None = None,
     ):
@@ -54,6 +54,7 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         self.silent = threading.Event()
         self.mute = threading.Event()  # answers nothing
         self.over = threading.Event()
+        self.requests: list[str] = []
         self.transports: list[str] = []
         self.sessions: list[socket.socket] = []
         self.first_frame = 0  # the stream begins with this frame of the encoder
@@ -107,6 +108,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
         return method, url, {k.lower(): v.strip() for k, _, v in (line.decode().partition(":") for line in lines[1:-1])}
 
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
+        self.server.requests.append(method)
         reply, body, status = {"CSeq": headers["cseq"]}, b"", "200 OK"
         if method == "OPTIONS":
             reply["Public"] = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
@@ -170,7 +172,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
             relay.bind(("127.0.0.1", 0))
             relay.setblocking(False)
             rtp = av.open(f"rtp://127.0.0.1:{relay.getsockname()[1]}?pkt_size=1200", "w", format="rtp")
-            stream = rtp.add_stream(server.codec, rate=server.fps, options=self._encoder_options())
+            stream = rtp.add_stream(server.codec, rate=max(1, round(server.fps)), options=self._encoder_options())
             stream.width, stream.height, stream.pix_fmt = *server.size, "yuv420p"
             number, due_s = 0, time.monotonic()
             with contextlib.suppress(OSError):

@@ -76,6 +76,8 @@ class VideoDecoder:
             return []
         if any(_is_slice_omitted(text) for _, _, text in messages):
             self._start_waiting(packet.time_s)
+        if not frames and packet.data is not None and self._waits_for_key and self._has_decoded:
+            self._count_damage()  # a decoder may omit what depends on damage
         return [frame for frame in frames if self._is_sound(frame)]
 
     def decode_alone(self, packet: VideoPacket) -> list[av.VideoFrame]:
