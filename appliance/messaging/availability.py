@@ -1,8 +1,8 @@
 """Keep T/availability right, and notice a second daemon that writes it.
 
 Two daemons with the same device id but different client ids do not disconnect each other; both write the same topics.
-So each message on T/availability names its writer in an MQTT 5 user property, and each daemon reads the topic. MQTT 3.1.1
-has no such property; there a daemon counts how often its own `online` returns.
+So each message on T/availability names its writer in an MQTT 5 user property, and each daemon reads the topic. MQTT
+3.1.1 has no such property; there a daemon counts how often its own `online` returns.
 """
 
 import secrets

@@ -38,7 +38,7 @@ from appliance.messaging.mqtt.message import (
     Received,
     Subscribed,
 )
-from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, ConnectionTimeouts
+from appliance.messaging.mqtt.reconnect import AwaitedPacket, BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import Availability, encode
 from appliance.messaging.pictures import Picture
@@ -240,8 +240,10 @@ class MqttPublisher:
         self._availability.poll(now_s)
         if link.connected and link.connection:
             self._delivery.fill(link.connection, now_s)
-            if max(self._delivery.silent_s(now_s), self._arrivals.silent_s(now_s)) >= self._timeouts.silent_s:
-                link.handle_silence(self._timeouts.silent_s)
+            if self._arrivals.silent_s(now_s) >= self._timeouts.silent_s:
+                link.handle_silence(AwaitedPacket.SUBACK, self._timeouts.silent_s)
+            elif self._delivery.silent_s(now_s) >= self._timeouts.silent_s:
+                link.handle_silence(AwaitedPacket.PUBACK, self._timeouts.silent_s)
 
     def _wait(self, now_s: float) -> None:
         link = self._link
@@ -284,7 +286,7 @@ class MqttPublisher:
         match event:
             case Published():
                 if self._delivery.acknowledge(event.packet_id, event.reason, now_s):
-                    self._link.note_acknowledgment()
+                    self._link.note_acknowledgment(AwaitedPacket.PUBACK)
             case Received():
                 self._receive(event, now_s)
             case Connected():
@@ -298,7 +300,7 @@ class MqttPublisher:
                     self._link.handle_refusal(event.reason)
             case Subscribed():
                 self._arrivals.handle_subscribed(event)
-                self._link.note_acknowledgment()
+                self._link.note_acknowledgment(AwaitedPacket.SUBACK)
             case Oversized():
                 self._arrivals.handle_oversized(event, now_s)
             case Disconnected():

@@ -51,7 +51,7 @@ def measure_round_trip(
         raise MessagingError(errors.describe_connect_error(error, broker, settings)) from error
     trip = _RoundTrip(connection, settings, broker, client_id, f"{topics.root}/check/{secrets.token_hex(4)}")
     try:
-        for event in _iterate_events(connection, time.monotonic() + limit_s):
+        for event in iterate_events(connection, time.monotonic() + limit_s):
             if trip.handle(event):
                 return time.monotonic() - trip.sent_s
     finally:
@@ -65,7 +65,7 @@ def measure_round_trip(
 
 
 class _RoundTrip:
-    """The steps of a round trip: CONNECT, SUBSCRIBE, PUBLISH, and the message itself."""
+    """The steps of a round trip: CONNECT, SUBSCRIBE, PUBLISH, and the message itself, which no other one replaces."""
 
     def __init__(self, connection: Connection, settings: MqttSettings, broker: str, client_id: str, topic: str):
         self._connection = connection
@@ -74,6 +74,8 @@ class _RoundTrip:
         self._client_id = client_id
         self.topic = topic
         self.sent_s = 0.0
+        self._maximum_qos = 1
+        self._payload = secrets.token_hex(16).encode()
 
     def handle(self, event: ConnectionEvent) -> bool:
         """Take the next step; return whether the message has returned.
@@ -83,6 +85,7 @@ class _RoundTrip:
         """
         match event:
             case Connected():
+                self._maximum_qos = event.maximum_qos
                 self._connection.subscribe([self.topic])
             case ConnectRefused():
                 raise MessagingError(
@@ -96,7 +99,7 @@ class _RoundTrip:
                 raise MessagingError(
                     errors.describe_refused_topics([self.topic], event.reason.name, more=False, durable=False)
                 )
-            case Received():
+            case Received() if self.sent_s and event.topic == self.topic and event.payload == self._payload:
                 return True
             case Disconnected() if self.sent_s:
                 raise MessagingError(errors.describe_lost(event.reason, self._broker))
@@ -105,13 +108,13 @@ class _RoundTrip:
         return False
 
     def _publish(self, event: Subscribed) -> None:
-        if event.reasons[0].is_error:
-            raise MessagingError(errors.describe_refused_subscription(self.topic, event.reasons[0]))
+        if refused := next((reason for reason in event.reasons if reason.is_error), None):
+            raise MessagingError(errors.describe_refused_subscription(self.topic, refused))
         self.sent_s = time.monotonic()
-        self._connection.publish(Outgoing(self.topic, b"check", 1))
+        self._connection.publish(Outgoing(self.topic, self._payload, min(1, self._maximum_qos)))
 
 
-def _iterate_events(connection: Connection, until_s: float) -> Iterator[ConnectionEvent]:
+def iterate_events(connection: Connection, until_s: float) -> Iterator[ConnectionEvent]:
     """Yield the events of the connection until a deadline (monotonic)."""
     wake_fd = os.eventfd(0)  # never written to, but `wait` requires one
     try:

@@ -6,6 +6,7 @@ from appliance.errors import MessagingError
 from appliance.messaging.round_trip import measure_round_trip
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
+from support.scripted_broker import ScriptedBroker, publish_packet
 
 T = Topics("appliance", "pi-1")
 
@@ -47,3 +48,44 @@ def test_wrong_password_is_reported_without_it(new_broker):
 def test_account_without_write_access_is_reported(new_broker):
     broker = new_broker(passwords={"pi-1": "p"}, acl="user pi-1\ntopic readwrite appliance/other/#\n")
     assert f"{T.root}/check/" in refused(broker, "p", username="pi-1")
+
+
+def answer_with(broker, topic=None, payload=None):
+    """Return an answer to PUBLISH: a message from the broker instead of the one that was sent."""
+
+    def answer(message):
+        broker[0].send(publish_packet(topic or message.topic, message.payload if payload is None else payload))
+        return 0
+
+    return answer
+
+
+def test_only_the_message_that_was_sent_counts():
+    made = []
+    with ScriptedBroker(answer_with(made)) as broker:
+        made.append(broker)
+        assert trip(broker) > 0
+
+
+@pytest.mark.parametrize("other", [{"topic": f"{T.root}/check/other"}, {"payload": b"check"}, {"payload": b""}])
+def test_foreign_message_is_no_answer(other):
+    made = []
+    with ScriptedBroker(answer_with(made, **other)) as broker:
+        made.append(broker)
+        with pytest.raises(MessagingError, match="did not return it"):
+            measure_round_trip(MqttSettings(host=broker.host, port=broker.port), None, T, "appliance-pi-1-check", 0.5)
+
+
+def test_message_before_the_subscription_is_no_answer():
+    with ScriptedBroker(suback=lambda: 0x87) as broker:
+        assert "does not let this device read" in refused(broker)
+    with ScriptedBroker(suback=lambda: None) as broker, pytest.raises(MessagingError, match="does not answer"):
+        measure_round_trip(MqttSettings(host=broker.host, port=broker.port), None, T, "appliance-pi-1-check", 0.5)
+
+
+def test_broker_with_qos_0_only_makes_the_round_trip():
+    made = []
+    with ScriptedBroker(answer_with(made), connack=lambda will: b"\x20\x05\x00\x00\x02\x24\x00") as broker:
+        made.append(broker)
+        assert trip(broker) > 0
+        assert broker.arrived[0].qos == 0

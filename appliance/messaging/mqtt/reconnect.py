@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from appliance.messaging.mqtt import errors
@@ -47,6 +48,13 @@ class ConnectionTimeouts:
     stable_s: float = 30.0
     refused_s: float = 60.0
     silent_s: float = 60.0
+
+
+class AwaitedPacket(StrEnum):
+    """A packet with which the broker acknowledges something."""
+
+    PUBACK = "PUBACK"
+    SUBACK = "SUBACK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class BrokerLink(Generic[C]):
         self._since_s = 0.0
         self._short_lives = 0
         self._unstable = False
-        self._needs_proof = False  # the broker acknowledged nothing on an earlier connection, nor since
+        self._needs_proof: AwaitedPacket | None = None  # what the broker has not sent for a long time
         self._is_proven = True
         self._alert: str | None = None
         self._closed = threading.Event()
@@ -139,7 +147,7 @@ class BrokerLink(Generic[C]):
 
     def handle_connack(self, now_s: float) -> None:
         """Note that the broker has accepted CONNECT."""
-        self.connected, self._since_s, self._is_proven = True, now_s, not self._needs_proof
+        self.connected, self._since_s, self._is_proven = True, now_s, self._needs_proof is None
         if not self._unstable:
             self._log_connected()
 
@@ -175,15 +183,15 @@ class BrokerLink(Generic[C]):
         else:
             self.schedule_retry(errors.describe_lost(reason, to.broker))
 
-    def handle_silence(self, silent_s: float) -> None:
-        """Note that the broker acknowledges nothing; only an acknowledgment on a later connection resolves it."""
-        self._needs_proof = True
+    def handle_silence(self, packet: AwaitedPacket, silent_s: float) -> None:
+        """Note that the broker sends no packets of a kind; only such a packet on a later connection resolves it."""
+        self._needs_proof = packet
         self.schedule_retry(errors.describe_silence(self._address.broker, silent_s), unstable=True)
 
-    def note_acknowledgment(self) -> None:
-        """Note that the broker has acknowledged a message."""
-        if self._needs_proof and self.connected:
-            self._needs_proof, self._is_proven = False, True
+    def note_acknowledgment(self, packet: AwaitedPacket) -> None:
+        """Note that the broker has acknowledged a message or the subscriptions."""
+        if self._needs_proof is packet and self.connected:
+            self._needs_proof, self._is_proven = None, True
             self._unstable = False
             self._log_connected()
 

@@ -13,6 +13,7 @@ from appliance.messaging.mqtt.reconnect import BrokerAddress, BrokerLink, Connec
 from appliance.settings.schema import MqttSettings
 from support.broker import wait_until
 from support.publisher import TOPICS, device, event, logged, scripted
+from support.scripted_broker import ScriptedBroker
 
 ADDRESS = BrokerAddress(MqttSettings(host="b"), "b:1883", "appliance-cam-1", "T/availability", "cam-1")
 LOST = Reason(errors.UNSPECIFIED, "Unspecified error")
@@ -318,3 +319,40 @@ def test_takeover_is_reported_once(tmp_path, caplog):
         assert sentence in pi.publisher.error
         assert len(logged(caplog, sentence)) == 1
         assert len(logged(caplog, "connected to")) == 1
+
+
+QUIET = ConnectionTimeouts(first_s=0.05, longest_s=0.1, answer_s=2.0, stable_s=0.2, refused_s=0.5, silent_s=0.6)
+
+
+def test_broker_that_acknowledges_nothing_is_given_up_and_named_once(tmp_path, caplog):
+    answers = [None]
+    with ScriptedBroker(lambda message: answers[0]) as broker, device(tmp_path, broker, timeouts=QUIET) as pi:
+        pi.publisher.offer(event(1))
+        wait_until(lambda: broker.connections >= 4, "new connections")
+        assert "acknowledged nothing" in pi.publisher.error
+        assert len(logged(caplog, "acknowledged nothing")) == 1
+        assert len(logged(caplog, "connected to")) == 1
+        answers[0] = 0
+        wait_until(lambda: pi.outbox.waiting == 0 and pi.publisher.error is None, "delivered, and resolved")
+        assert len(logged(caplog, "connected to")) == 2
+
+
+def test_broker_that_acknowledges_no_subscription_is_given_up(tmp_path):
+    with (
+        ScriptedBroker(suback=lambda: None) as broker,
+        device(tmp_path, broker, timeouts=QUIET, subscriptions=[TOPICS.restart]) as pi,
+    ):
+        wait_until(lambda: broker.connections >= 2, "a new connection")
+        assert "acknowledged nothing" in pi.publisher.error
+
+
+def test_slow_acknowledgments_are_tolerated(tmp_path):
+    def answer(message):
+        time.sleep(0.4)
+        return 0
+
+    with ScriptedBroker(answer) as broker, device(tmp_path, broker, timeouts=QUIET) as pi:
+        for number in range(4):
+            pi.publisher.offer(event(number))
+        wait_until(lambda: len(broker.on(TOPICS.event)) == 4 and pi.outbox.waiting == 0, "delivered")
+        assert broker.connections == 1
