@@ -1,7 +1,8 @@
 """The capture thread: keeps one camera open and hands its newest frame to the labeling thread.
 
 A failed camera is never repaired. After any error, including an unexpected one, the camera is closed and opened again:
-immediately after a long run without errors, otherwise after increasing pauses. So an absent, busy or silent camera is a
+immediately if it delivered frames for a while, after a short pause if it delivered any, and after increasing pauses as
+long as it delivers none. So an absent, busy or silent camera is a
 state of the program and never ends it. Each state is logged once when it begins, not at every attempt.
 
 Invariants: at most one camera is open, and only this thread uses it; frames are not copied here; every call into a
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from appliance.camera.frozen import FrozenPictureMonitor
+from appliance.camera.silence import SilenceLimit
 from appliance.camera.source import Camera, CameraState
 from appliance.errors import ApplianceError, CameraEndedError, CameraError
 from appliance.imaging.frame import Frame
@@ -33,7 +35,7 @@ FIRST_PAUSE_S = 1.0  # between two attempts; doubles each time
 LONGEST_PAUSE_S = 60.0
 # Below 1, so that a pause ends before the limit announced to the watchdog.
 PAUSE_JITTER = (0.75, 0.95)
-STEADY_S = 10.0  # after a run of this length, the pauses are reset and the next attempt follows immediately
+STEADY_S = 3.0  # after frames for this long, the next attempt follows immediately
 MAX_LINES = 16  # log lines about one outage, in case a camera's error text differs at each attempt
 
 
@@ -106,6 +108,7 @@ class Capture:
         self.status = CameraStatus()
         self.last_frame_s: float | None = None
         self.unchanged_s: float | None = None  # how long a live camera has sent the same picture; else None
+        self.frame_limit_s: float | None = None  # the newest frame of a live camera is no older unless it failed
         self._frozen = FrozenPictureMonitor()
         self._open_camera = open_camera
         self._period_s = 1 / fps
@@ -200,7 +203,6 @@ class Capture:
                 self._report_failure(error)
             if self._retry_immediately:
                 self._retry_immediately = False
-                self._back_off.reset()
                 continue
             with self.heartbeat.deadline(LONGEST_PAUSE_S, "the pause before the camera is opened again"):
                 self._wait(self._back_off.next_s(), revision)
@@ -215,18 +217,20 @@ class Capture:
         camera = self._call("opening the camera", CameraState.ABSENT, self._open_camera)
         with self._lock:
             self._camera = camera
-        opened_s = self._clock.monotonic_s()
+        opened_s, frames_before = self._clock.monotonic_s(), self._frames
         try:
             self._forward_frames(camera, revision)
         finally:
-            steady = self._outage_since_s is None and self._clock.monotonic_s() - opened_s >= STEADY_S
-            self._retry_immediately = steady
+            if self._frames > frames_before and self.last_frame_s is not None:
+                self._back_off.reset()  # the pauses grow only with failures to connect
+                self._retry_immediately = self.last_frame_s - opened_s >= STEADY_S
             self._close(camera)
 
     def _forward_frames(self, camera: Camera, revision: int) -> None:
         # Due times form a grid, so that the average rate is correct although reading takes time; missed frames are
         # skipped. A live camera is read only when a frame is due, and returns its newest frame, so no old frames queue.
         due_s = self._clock.monotonic_s()
+        pace = SilenceLimit(1 / self._period_s, self._clock.monotonic_s)
         while not self._has_changed(revision):
             ahead_s = due_s - self._clock.monotonic_s()
             if ahead_s > 0:
@@ -242,6 +246,8 @@ class Capture:
             self._frames += 1
             self.last_frame_s = now_s
             self.unchanged_s = self._frozen.observe(pixels, now_s) if camera.live else None
+            pace.note_arrival()
+            self.frame_limit_s = pace.limit_s if camera.live else None
             self._slot.put(Frame(pixels, self._clock.time_s(), now_s, self._frames))
             if self.status.state != CameraState.STREAMING:
                 self._report_frames(camera.description, now_s)
