@@ -13,6 +13,7 @@ from appliance.daemon.labeling_health import LabelingHealth
 from appliance.daemon.meter import Meter, find_percentile
 from appliance.daemon.pipeline import Pipeline
 from appliance.messaging.device_payloads import StatsPayload
+from appliance.messaging.former_topics import FormerTopicsCleaner
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.system.metrics import measure_rss_mb, read_cpu_temp_c
@@ -37,6 +38,7 @@ class StatusSources:
     meter: Meter
     health: LabelingHealth
     collector: Collector
+    former_topics: FormerTopicsCleaner
     state_error: str | None = None
 
 
@@ -94,8 +96,10 @@ class Status:
                 "reason": camera.reason,
                 "description": camera.description,
                 "last_frame_age_s": None if last_s is None else round(time.monotonic() - last_s, 2),
+                "frame_limit_s": sources.capture.frame_limit_s,
             },
             "state_trouble": sources.state_error,
+            "former_topics": sources.former_topics.leftovers,
             "labels": engine.tracker.open_labels if engine else [],
             "model": sources.active.current.identity.as_dict(),
             "runtime": sources.active.current.runtime,

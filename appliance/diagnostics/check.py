@@ -40,6 +40,8 @@ from appliance.updates.sources.source import display_version
 
 # Enough for a large model update and a day of events; with less, updates may fail.
 MIN_FREE_BYTES = 100_000_000
+# If the daemon's newest frame is older than this, or than the source's own limit, the camera does not work.
+_MAX_FRAME_AGE_S = 10.0
 _FRAME_LIMIT_S = 90.0  # for a first frame; longer than any camera's own limit
 _TEST_FRAME_PX = (640, 480)
 
@@ -185,12 +187,17 @@ def _run_daemon_check(part: str, check: Callable[[], str]) -> CheckResult:
 
 def _check_reported_camera(camera: dict[str, Any]) -> str:
     age_s = camera["last_frame_age_s"]
-    # The daemon itself decides when a source is silent, because the limit depends on the source's rate.
-    if camera["state"] == CameraState.STREAMING and age_s is not None:
+    # The limit depends on the source's rate, which the daemon knows; None means that a recording waits for its reader.
+    limit_s = camera.get("frame_limit_s", _MAX_FRAME_AGE_S)
+    is_recent = age_s is not None and (limit_s is None or age_s <= max(limit_s, _MAX_FRAME_AGE_S))
+    if camera["state"] == CameraState.STREAMING and is_recent:
         return f"{camera['description']}; the daemon's newest frame is {age_s:.1f} s old"
     if camera["state"] == CameraState.OFF:
         return "turned off (T/running is OFF)"
-    raise _FailedCheckError(camera["reason"] or f"{camera['state']}: no frame yet; check the camera and its cable")
+    shown_s = max(limit_s or 0, _MAX_FRAME_AGE_S)
+    raise _FailedCheckError(
+        camera["reason"] or f"{camera['state']}: no frame in the last {shown_s:g} s; check the camera and its cable"
+    )
 
 
 def _check_reported_model(daemon: dict[str, Any]) -> str:

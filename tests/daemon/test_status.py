@@ -37,7 +37,7 @@ def test_keys_of_the_answer_stay(service):
         "version", "device", "settings", "camera", "labels", "model", "runtime", "input", "frames", "labeling_trouble",
         "broker", "outbox", "state_trouble",
     }  # fmt: skip
-    assert set(answer["camera"]) == {"state", "reason", "description", "last_frame_age_s"}
+    assert set(answer["camera"]) == {"state", "reason", "description", "last_frame_age_s", "frame_limit_s"}
     assert set(answer["broker"]) == {"connected", "trouble"}
     assert set(answer["outbox"]) == {"waiting", "dropped", "trouble"}
 

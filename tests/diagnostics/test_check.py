@@ -115,6 +115,9 @@ def test_running_daemon_reports_camera_model_and_broker(run_checks_with_daemon):
     [
         ({"state": "off"}, True, "running is OFF"),
         ({"last_frame_age_s": 60.0}, False, "no frame in the last 10 s"),
+        ({"last_frame_age_s": 12.0, "frame_limit_s": 30.0}, True, "12.0 s old"),  # a picture every 10 s
+        ({"last_frame_age_s": 31.0, "frame_limit_s": 30.0}, False, "no frame in the last 30 s"),
+        ({"last_frame_age_s": 9999.0, "frame_limit_s": None}, True, "9999.0 s old"),  # a folder that is followed
         ({"state": "absent", "reason": "there is no camera"}, False, "there is no camera"),
     ],
 )
