@@ -27,6 +27,8 @@ COMMANDS = {
     "run": "run the daemon in the foreground",
     "demo": "run the whole appliance with drawn scenes and an embedded broker",
     "check": "check settings, camera, model, broker, update source, disk and clock",
+    "watch": "show what the device sees, in the terminal",
+    "snapshot": "save the newest frame as the model sees it",
     "label": "label pictures",
     "model": "show, list, install, roll back or update the models on this device",
     "bench": "measure the CPU time per frame, stage by stage",

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.errors import BundleError
-
 if TYPE_CHECKING:
     from appliance.bundle.bundle import Bundle
     from appliance.settings.schema import LabelerSettings
@@ -37,13 +35,6 @@ def read_chosen_bundle(model: Path | None, settings: "LabelerSettings") -> "Bund
         StoreError: The store cannot be read.
     """
     from appliance.bundle.bundle import read_bundle
-    from appliance.daemon.active_model import read_device_bundle
+    from appliance.daemon.active_model import read_bundle_in_force
 
-    if model:
-        return read_bundle(model)
-    if not settings.model:
-        return read_device_bundle()
-    try:
-        return read_bundle(Path(settings.model))
-    except BundleError as error:
-        raise BundleError(f"labeler.model: {error}") from error
+    return read_bundle(model) if model else read_bundle_in_force(settings.model)

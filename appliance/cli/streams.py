@@ -18,7 +18,20 @@ from appliance.system.foreign_text import clean_output
 
 _ERRORS = "appliance-plain"  # the name of the error handler of the codecs
 # What the program's own texts contain beyond ASCII.
-_PLAIN = {"→": "->", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≤": "<=", "≥": ">=", "·": ".", "█": "#"}
+_PLAIN = {
+    "→": "->",
+    "×": "x",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "·": ".",
+    "█": "#",
+    "░": ".",
+    "│": "|",
+}
 
 
 class SafeStream(io.TextIOWrapper):

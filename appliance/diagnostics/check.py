@@ -20,6 +20,7 @@ from appliance.control.client import ask
 from appliance.control.protocol import ControlCommand, make_request
 from appliance.daemon.active_model import read_bundle_in_force
 from appliance.daemon.input_notices import InputNotices
+from appliance.diagnostics.leftovers import find_leftovers
 from appliance.diagnostics.running_daemon import ASK_LIMIT_S, RunningDaemon, ask_running_daemon, list_keys
 from appliance.errors import ApplianceError, ControlAccessError, ControlError, UpdateError
 from appliance.imaging.view import View
@@ -31,6 +32,7 @@ from appliance.messaging.topics import Topics
 from appliance.settings.credentials import CREDENTIALS, apply_credentials, has_closed_credentials
 from appliance.settings.schema import Settings
 from appliance.settings.secrets import read_secret
+from appliance.system.atomic_files import is_read_only
 from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
 from appliance.system.paths import find_control_socket, find_state_dir
@@ -114,6 +116,8 @@ def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator
         yield from _check_beside_daemon(daemon, settings)
     else:
         yield from _check_running_daemon(daemon.report, settings)
+    if leftovers := find_leftovers(daemon.report if daemon else None, settings):
+        yield CheckResult("former topics", CheckState.OK, leftovers)  # they hinder nothing
     asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
     yield _run_check("update source", lambda: _check_update_source(settings, asks_daemon))
     yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))
@@ -315,8 +319,13 @@ def _check_disk(daemon: dict[str, Any] | None) -> str:
     try:
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         free_bytes = shutil.disk_usage(existing).free
+        read_only = is_read_only(existing)
     except OSError as error:
         raise _FailedCheckError(str(error)) from error
+    if read_only:
+        raise _FailedCheckError(
+            f"{existing} is on a read-only file system; replace a worn SD card, or mount it for writing"
+        )
     message = f"{free_bytes / 1e9:.1f} GB free for {folder}"
     if free_bytes < MIN_FREE_BYTES:
         raise _FailedCheckError(f"{message}: too little space for events and models; free space on this disk")

@@ -68,6 +68,7 @@ def find_state_dir(
         StatePathError: This account may not read the folder.
     """
     folder = _find_state_dir(environ, system, units)
+    log.debug("reading the state folder %s", folder)
     try:
         folder.stat()
         is_readable = os.access(folder, os.R_OK | os.X_OK)

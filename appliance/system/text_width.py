@@ -6,9 +6,9 @@ from typing import TextIO
 
 from appliance.system.foreign_text import ELLIPSIS
 
-DEFAULT_COLUMNS = 80
-# Narrower terminals exist, but a line that is cut further states nothing.
-_MIN_COLUMNS = 20
+DEFAULT_COLUMNS, DEFAULT_ROWS = 80, 24
+# Smaller terminals exist, but text that is cut further states nothing.
+_MIN_COLUMNS, _MIN_ROWS = 20, 5
 
 
 def measure_width(text: str) -> int:
@@ -37,11 +37,21 @@ def pad_to_width(text: str, columns: int) -> str:
 
 def read_columns(stream: TextIO) -> int:
     """Return the width of the terminal that a stream writes to; 80 if it is unknown."""
-    try:
-        columns = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):  # no terminal, or a stream without a descriptor
-        columns = 0
+    columns = _read_size(stream).columns
     return max(columns, _MIN_COLUMNS) if columns else DEFAULT_COLUMNS
+
+
+def read_rows(stream: TextIO) -> int:
+    """Return the height of the terminal that a stream writes to; 24 if it is unknown."""
+    rows = _read_size(stream).lines
+    return max(rows, _MIN_ROWS) if rows else DEFAULT_ROWS
+
+
+def _read_size(stream: TextIO) -> os.terminal_size:
+    try:
+        return os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):  # no terminal, or a stream without a descriptor
+        return os.terminal_size((0, 0))
 
 
 def _measure_character(character: str) -> int:

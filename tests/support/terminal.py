@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -43,14 +44,22 @@ def run_on_terminal(
     columns: int = 80,
     environ: Mapping[str, str] | None = None,
     limit_s: float = 60,
-    cwd: object = None,
+    interrupt_at: str = "",
 ) -> TerminalRun:
-    """Run a program with standard output and standard error on a terminal of this width."""
+    """Run a program with standard output and standard error on a terminal.
+
+    Args:
+        command: The program and its arguments.
+        columns: The width of the terminal.
+        environ: Variables to add to the environment.
+        limit_s: How long to wait for its end.
+        interrupt_at: Send SIGINT, as Ctrl-C does, when the program has written this text; empty for never.
+    """
     leader, follower = pty.openpty()
     set_terminal_size(follower, columns)
     env = {**os.environ, "TERM": "xterm", **(environ or {})}
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env, cwd=cwd, start_new_session=True
+        command, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=env, start_new_session=True
     )
     os.close(follower)
     written, deadline_s = b"", time.monotonic() + limit_s
@@ -65,6 +74,9 @@ def run_on_terminal(
             if not part:
                 break
             written += part
+            if interrupt_at and interrupt_at.encode() in written:
+                process.send_signal(signal.SIGINT)
+                interrupt_at = ""
         status = process.wait(max(1.0, deadline_s - time.monotonic()))
     finally:
         if process.poll() is None:
