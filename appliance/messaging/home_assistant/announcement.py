@@ -12,7 +12,7 @@ from typing import Protocol
 from appliance.messaging.home_assistant.announcer import Announcer, Timer
 from appliance.messaging.home_assistant.discovery import DeviceDescription, WatchedLabels, build_discovery
 from appliance.messaging.home_assistant.label_entities import list_label_components
-from appliance.messaging.home_assistant.published import PublishedTopics, PublishedTopicsFile, log
+from appliance.messaging.home_assistant.published import FILE_NAME, PublishedTopics, PublishedTopicsFile, log
 from appliance.messaging.topics import Topics
 
 _SETTLE_S = 2.0  # Home Assistant needs about 0.2 s for 32 labels, and longer on a small machine
@@ -59,8 +59,8 @@ class Announcement:
         self._sink, self._topics, self._device = sink, topics, device
         self._repeat_states, self._start_timer = repeat_states, start_timer
         self._lock = threading.Lock()
-        self._file = PublishedTopicsFile(state_dir / "announced.json")
-        self._published = self._file.read()
+        self._file = PublishedTopicsFile(state_dir / FILE_NAME)
+        self._published = self._file.read().keep_own(topics)
         self._watched = WatchedLabels()
         self._omitted = 0
         self._announcer = Announcer(self._announce, start_timer) if enabled else None

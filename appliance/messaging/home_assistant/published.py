@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import describe_os_error
+from appliance.messaging.identity import decode_topics
+from appliance.messaging.topics import Topics
 from appliance.system.state_file import StateFile
+
+FILE_NAME = "announced.json"
 
 log = logging.getLogger("appliance.mqtt")
 
@@ -28,6 +32,13 @@ class PublishedTopics:
     topics: frozenset[str] = frozenset()
     components: Mapping[str, str] = field(default_factory=dict)
 
+    def keep_own(self, names: Topics) -> "PublishedTopics":
+        """Return what was published under these names; what was published under former ones is not cleared here."""
+        own = frozenset(topic for topic in self.topics if topic.startswith(f"{names.root}/"))
+        if names.discovery not in self.topics:
+            return PublishedTopics(own)
+        return PublishedTopics(own | {names.discovery}, self.components)
+
 
 class PublishedTopicsFile:
     """The file announced.json in the state folder."""
@@ -41,7 +52,6 @@ class PublishedTopicsFile:
             _encode,
             PublishedTopics(),
             mode=0o640,
-            durable=False,
             if_unreadable="topics of an earlier model's labels may stay on the broker",
             log=log,
         )
@@ -70,5 +80,7 @@ def _encode(published: PublishedTopics) -> dict[str, Any]:
 
 
 def _decode(data: Any) -> PublishedTopics:
-    components = {str(key): str(platform) for key, platform in data["components"].items()}
-    return PublishedTopics(frozenset(map(str, data["topics"])), components)
+    components = data["components"]
+    if not all(isinstance(platform, str) for platform in components.values()):
+        raise TypeError("a platform is not a text")
+    return PublishedTopics(decode_topics(data["topics"]), components)
