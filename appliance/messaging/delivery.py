@@ -15,7 +15,6 @@ be lost; so do messages that may have ended an earlier connection (failures.py).
 import json
 import logging
 from collections import deque
-from dataclasses import replace
 
 from appliance.messaging.failures import Failures, SentMessage, Trial
 from appliance.messaging.mqtt import errors
@@ -303,21 +302,19 @@ class Delivery:
         self, wire: Wire, message: Outgoing, now_s: float, event: OutboxEvent | None = None, *, large: bool = False
     ) -> bool:
         """Publish a message; return whether it was sent."""
-        if message.topic in self._failures.topics.paused or self._is_oversized(message):
+        size_bytes = message.size_bytes
+        if message.topic in self._failures.topics.paused or self._is_oversized(message.topic, size_bytes):
             return False
         key: Key = event.id if event else message.topic
         on_trial = self._failures.needs_trial(key, message.topic)
-        qos = min(1 if on_trial else message.qos, self._limits.maximum_qos)
-        retain = message.retain and self._limits.retain_available
-        if (qos, retain) != (message.qos, message.retain):
-            message = replace(message, qos=qos, retain=retain)
+        message = self._limits.adapt(message, acknowledged=on_trial)
         try:
             packet_id = wire.publish(message)
         except ValueError as error:
             log.error("a message to %s cannot be sent: %s", message.topic, error)
             return False
         self._order += 1
-        position = self._link.note_sent(message.size_bytes, now_s, large=large)
+        position = self._link.note_sent(size_bytes, now_s, large=large)
         self._failures.suspects.note_sent(self._order, key)
         sent = SentMessage(message, event, self._order, position, now_s)
         if on_trial:
@@ -330,13 +327,13 @@ class Delivery:
             self._retained.note_acknowledged(message)
         return True
 
-    def _is_oversized(self, message: Outgoing) -> bool:
+    def _is_oversized(self, topic: str, size_bytes: int) -> bool:
         limit_bytes = self._limits.maximum_packet_bytes
-        if limit_bytes and message.size_bytes > limit_bytes:
-            self._oversized = message.topic
-            self._report("size", errors.describe_oversized(message.topic, message.size_bytes, limit_bytes))
+        if limit_bytes and size_bytes > limit_bytes:
+            self._oversized = topic
+            self._report("size", errors.describe_oversized(topic, size_bytes, limit_bytes))
             return True
-        if message.topic == self._oversized:
+        if topic == self._oversized:
             self._oversized = None
             self._report("size", None)
         return False

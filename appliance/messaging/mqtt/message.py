@@ -1,12 +1,13 @@
 """MQTT messages and connection events as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 FIRST_ERROR_CODE = 0x80
 """This reason code and all higher ones are errors (OASIS MQTT 5.0, 2.4)."""
 
 _OVERHEAD_BYTES = 64  # upper bound for the header of a PUBLISH packet
+_PROPERTY_BYTES = 5  # a user property in addition to its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Outgoing:
     @property
     def size_bytes(self) -> int:
         """An upper bound for the size of the packet."""
-        properties = sum(len(name.encode()) + len(value.encode()) + 5 for name, value in self.user_properties)
-        return len(self.topic.encode()) + len(self.payload) + properties + _OVERHEAD_BYTES
+        size_bytes = len(self.topic.encode()) + len(self.payload) + _OVERHEAD_BYTES
+        for name, value in self.user_properties:
+            size_bytes += len(name.encode()) + len(value.encode()) + _PROPERTY_BYTES
+        return size_bytes
 
 
 class Wire(Protocol):
@@ -80,6 +83,14 @@ class Connected:
     maximum_packet_bytes: int | None = None
     maximum_qos: int = 2
     retain_available: bool = True
+
+    def adapt(self, message: Outgoing, *, acknowledged: bool) -> Outgoing:
+        """Return a message as the broker accepts it; with QoS 1 if it is to be acknowledged and that is possible."""
+        qos = min(1 if acknowledged else message.qos, self.maximum_qos)
+        retain = message.retain and self.retain_available
+        if qos == message.qos and retain == message.retain:
+            return message
+        return replace(message, qos=qos, retain=retain)
 
 
 @dataclass(frozen=True, slots=True)
