@@ -162,7 +162,8 @@ class CameraClient:
                     f"{name}: nothing listens on port {self.address.port} of {self.address.host};"
                     " check that the camera is on and the port is correct"
                 )
-        return CameraAbsentError(clean_text(str(error), 300))
+        text = clean_text(str(error), 300)
+        return CameraAbsentError(text if ";" in text else f"{text}; check the camera and the network")
 
 
 _SET_LOGIN = "set camera.username and camera.password_file"
