@@ -6,6 +6,8 @@ Each line is an event that arrived from the broker.
 import argparse
 
 from appliance.cli.exit_status import ExitStatus
+from appliance.cli.next_step import suggest_after_demo
+from appliance.cli.output import print_lines
 from appliance.errors import UsageError
 
 EXAMPLE = "example: appliance demo --seconds 20"
@@ -26,4 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--seconds must be 0 or more, not {arguments.seconds:g}")
     events = run_demo(arguments.seconds, lambda line: print(line, flush=True))
     print(f"{events} events arrived from the broker.", flush=True)
+    if events:
+        print_lines(suggest_after_demo())
     return ExitStatus.DONE if events else ExitStatus.FAILED

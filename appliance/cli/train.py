@@ -14,6 +14,7 @@ from appliance.cli.arguments import add_gs_argument, add_json_argument, require_
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input
+from appliance.cli.next_step import suggest_after_training
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
 
@@ -162,7 +163,7 @@ def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> l
             " their label"
         ),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
-        f"written to {arguments.out}; try it: appliance label PICTURE --model {arguments.out}",
+        *suggest_after_training(arguments.out),
     ]
 
 

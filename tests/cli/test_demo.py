@@ -24,3 +24,13 @@ def test_run_without_an_event_exits_1(capsys):
     pytest.importorskip("amqtt")
     assert main(["demo", "--seconds", "0.01"]) == 1
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 events")
+
+
+def test_demo_ends_with_the_next_command(monkeypatch, capsys):
+    monkeypatch.setattr("appliance.demo.run.run_demo", lambda seconds, print_line: 3)
+    monkeypatch.setenv("APPLIANCE_DEVICE__ID", "kitchen")
+    assert main(["demo"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("3 events")
+    assert lines[1].endswith("appliance run")
+    assert lines[2].endswith("mosquitto_sub -h localhost -v -t 'appliance/kitchen/#'")

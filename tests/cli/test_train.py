@@ -71,7 +71,7 @@ def test_bases_are_compared_in_a_table(pictures, base, tmp_path, capsys):
     rows = [line for line in lines[1:3] if str(tmp_path) in line]
     assert len(rows) == 2
     assert sum("(used)" in row for row in rows) == 1
-    assert str(tmp_path / "new") in lines[-1]
+    assert str(tmp_path / "new") in lines[-3] and "model install" in lines[-2]
 
 
 @pytest.mark.parametrize("time", ["0", "-5s", "5 days", "soon", "", "nan", "inf"])

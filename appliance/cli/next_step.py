@@ -1,0 +1,66 @@
+"""The commands that a finished command suggests next, with the names of this device."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+
+
+def name_program() -> str:
+    """Return how to start this program in the current shell: its name if it is in PATH, else its path."""
+    if shutil.which("appliance"):
+        return "appliance"
+    program = Path(sys.executable).parent / "appliance"
+    try:
+        return shlex.quote(str(program.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(program))
+
+
+def suggest_subscription() -> str | None:
+    """Return the command that shows this device's topics; None if its settings or its id cannot be read."""
+    from appliance.settings.load import load_settings
+    from appliance.system.device_id import resolve_device_id
+    from appliance.system.paths import find_state_dir
+
+    try:
+        settings = load_settings()
+        device = resolve_device_id(settings.device.id, find_state_dir())
+    except ApplianceError:
+        return None
+    mqtt = settings.mqtt
+    port = f" -p {mqtt.port}" if mqtt.port not in (None, 1883) else ""
+    topic = shlex.quote(f"{mqtt.base_topic}/{device}/#")
+    return f"mosquitto_sub -h {shlex.quote(mqtt.host)}{port} -v -t {topic}"
+
+
+def suggest_after_demo() -> list[str]:
+    """Return the lines that end the demo: label with the real camera, as this device."""
+    from appliance.system.paths import is_service_installed
+
+    command = "watch" if is_service_installed() else "run"
+    lines = [f"Next, with your own camera: {name_program()} {command}"]
+    if subscription := suggest_subscription():
+        lines.append(f"Its events, from your broker: {subscription}")
+    return lines
+
+
+def suggest_after_training(bundle: Path) -> list[str]:
+    """Return the lines that end a training: label a picture with the new bundle, then install it on this device.
+
+    Args:
+        bundle: The new bundle.
+    """
+    from appliance.system.paths import is_service_installed
+
+    program, name = name_program(), shlex.quote(str(bundle))
+    sudo = "sudo " if is_service_installed() else ""
+    lines = [
+        f"written to {bundle}; try it: {program} label PICTURE --model {name}",
+        f"install it on this device: {sudo}{program} model install {name}",
+    ]
+    if subscription := suggest_subscription():
+        lines.append(f"its events then arrive with: {subscription}")
+    return lines
