@@ -5,8 +5,10 @@ still wait in the outbox carry them. The file identity.json in the state folder 
 publishes, and which former ones may still be on the broker.
 """
 
+import json
 import logging
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,7 +152,13 @@ def _encode(record: _Record) -> dict[str, Any]:
     former = [
         {**_encode_names(each.names), "topics": sorted(each.topics), "refused": each.refused} for each in record.former
     ]
-    return {"current": record.current and _encode_names(record.current), "former": former}
+    values = {"current": record.current and _encode_names(record.current), "former": former}
+    return {**values, "checksum": _compute_checksum(values)}
+
+
+def _compute_checksum(values: Mapping[str, Any]) -> int:
+    """Return a checksum, because a changed letter in a name would clear the topics of another device."""
+    return zlib.crc32(json.dumps([values["current"], values["former"]], sort_keys=True).encode())
 
 
 def _encode_names(names: Topics) -> dict[str, str]:
@@ -158,6 +166,8 @@ def _encode_names(names: Topics) -> dict[str, str]:
 
 
 def _decode(data: Any) -> _Record:
+    if data["checksum"] != _compute_checksum(data):
+        raise ValueError("its checksum does not match")
     current = data["current"]
     former = tuple(
         FormerIdentity(_decode_names(each), decode_topics(each["topics"]), _check_text(each["refused"], optional=True))
@@ -168,7 +178,7 @@ def _decode(data: Any) -> _Record:
 
 def _decode_names(data: Any) -> Topics:
     names = Topics(data["base"], data["device"], data["discovery_prefix"])
-    decode_topics([names.root, names.discovery])
+    decode_topics([names.base, names.device, names.discovery_prefix])
     return names
 
 
