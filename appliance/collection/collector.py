@@ -161,7 +161,13 @@ class Collector:
         self._thread.join(limit_s)  # if the disk does not respond, the thread ends with the process
 
     def offer(
-        self, frame: Frame, labels: Sequence[str], scores: np.ndarray, events: Sequence[Event], model: ModelIdentity
+        self,
+        frame: Frame,
+        labels: Sequence[str],
+        scores: np.ndarray,
+        events: Sequence[Event],
+        model: ModelIdentity,
+        view: View | None = None,
     ) -> None:
         """Queue a labeled frame if it is worth keeping; runs on the labeling thread and never blocks.
 
@@ -171,6 +177,7 @@ class Collector:
             scores: (labels,) float32, −inf for labels that are not reported.
             events: Events that started or ended with this frame.
             model: The model that predicted the scores.
+            view: The orientation and region with which the frame was labeled; None for that of the settings.
         """
         if not self._enabled:
             return
@@ -186,7 +193,7 @@ class Collector:
         self._compared_s = now_s
         if reason == CollectReason.TIME:
             self._interval_due_s = now_s + self._settings.every_s * _RETRY_SHARE
-        self._queue.put(_QueuedFrame(frame, self._view, reason, predictions, model))
+        self._queue.put(_QueuedFrame(frame, view or self._view, reason, predictions, model))
 
     def stats(self) -> dict[str, Any]:
         """Return the `collect` entry of the topic stats: counts since the start, and the folder's contents."""
@@ -200,6 +207,10 @@ class Collector:
             "bytes": self._folder.size_bytes,
             "trouble": self._error,
         }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the folder and its limit together with `stats`, for `appliance check`."""
+        return {"folder": str(self._folder.path), "max_bytes": self._settings.max_bytes, **self.stats()}
 
     def _find_reason(
         self, predictions: Sequence[tuple[str, float]], events: Sequence[Event], now_s: float

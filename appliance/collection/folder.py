@@ -30,6 +30,9 @@ from appliance.imaging.files import read_picture
 from appliance.system.atomic_files import write_atomically
 from appliance.system.timestamps import to_rfc3339
 
+FOLDER_NAME = "collected"
+"""The folder in the state folder for collected frames, unless collect.dir names another one."""
+
 # Space left free for other uses of the disk, because pictures must not prevent events from being stored.
 KEPT_FREE_BYTES = 100_000_000
 _STEM = re.compile(r"\d{8}-\d{6}-\d{3}-\d+")
@@ -106,6 +109,14 @@ class CollectedFolder:
         if self.path.is_dir():
             self._remove_oldest(self._list_pairs(), 0)
 
+    def measure(self) -> None:
+        """Count the pairs without changing anything; the folder need not exist.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        self._count(deque(self._read_pairs()))
+
     def read_newest(self, count: int) -> Iterator[np.ndarray]:
         """Yield the pixels of the newest pictures, oldest first; the folder need not exist.
 
@@ -175,17 +186,19 @@ class CollectedFolder:
     def _list_pairs(self) -> deque[_Pair]:
         """Return every pair in the folder, oldest first; the folder is read, and partial files are removed, once."""
         if self._pairs is None:
-            pairs = []
             if self.path.is_dir():
                 self._remove_partial_files()
-                for picture in self.path.glob("*.jpg"):
-                    if _STEM.fullmatch(picture.stem) and (status := _file_status(picture)):
-                        sidecar = _file_status(picture.with_suffix(".json"))
-                        size_bytes = status.st_size + (sidecar.st_size if sidecar else 0)
-                        pairs.append(_Pair(status.st_mtime_ns, picture.stem, size_bytes))
-            self._pairs = deque(sorted(pairs))
+            self._pairs = deque(sorted(self._read_pairs()))
             self._count(self._pairs)
         return self._pairs
+
+    def _read_pairs(self) -> Iterator[_Pair]:
+        if not self.path.is_dir():
+            return
+        for picture in self.path.glob("*.jpg"):
+            if _STEM.fullmatch(picture.stem) and (status := _file_status(picture)):
+                sidecar = _file_status(picture.with_suffix(".json"))
+                yield _Pair(status.st_mtime_ns, picture.stem, status.st_size + (sidecar.st_size if sidecar else 0))
 
     def _remove_partial_files(self) -> None:
         for path in list(self.path.iterdir()):

@@ -9,12 +9,16 @@ from appliance.messaging.reports import Reports
 
 
 class DeviceSwitches:
-    """The switches; a value set by a command is kept across restarts. Safe to use from any thread."""
+    """The switches. Safe to use from any thread.
+
+    A value set by a command is kept across restarts, until the settings have the same value.
+    """
 
     def __init__(self, live: LiveSettings, overrides: OverrideFile, reports: Reports, collector: Collector):
         """Keep references to the parts that a switch affects; `start` adds the camera."""
         self._live, self._overrides = live, overrides
         self._reports, self._collector = reports, collector
+        self._has_large_frames = False
         self._set_camera: Callable[[bool], None] = lambda _: None
         self._reopen_camera: Callable[[], None] = lambda: None
 
@@ -60,20 +64,28 @@ class DeviceSwitches:
 
     def set_snapshots(self, on: bool) -> None:
         """Turn the publishing of snapshots on or off."""
-        self._change_pictures(lambda: self._overrides.set_snapshots(on))
+        self._overrides.set_snapshots(on)
+        self.apply_settings()
 
     def set_collect(self, on: bool) -> None:
         """Turn the collection of frames on or off."""
-        self._change_pictures(lambda: self._overrides.set_collect(on))
+        self._overrides.set_collect(on)
+        self.apply_settings()
 
-    def _change_pictures(self, change: Callable[[], None]) -> None:
-        was_large = self.wants_large_frames
-        change()
+    def apply_settings(self) -> None:
+        """Apply the switches for pictures after a command or a reload of the settings."""
+        was_large = self._has_large_frames
         self._apply_picture_switches()
-        if self.wants_large_frames != was_large:
+        if self._has_large_frames != was_large:
             self._reopen_camera()
 
     def _apply_picture_switches(self) -> None:
+        settings, values = self._live.settings, self._overrides.values
+        if values.snapshots is settings.mqtt.snapshots:
+            self._overrides.set_snapshots(None)
+        if values.collect is settings.collect.enabled:
+            self._overrides.set_collect(None)
+        self._has_large_frames = self.wants_large_frames
         self._reports.report_snapshots(self.snapshots)
         self._collector.set_enabled(self.collect)
         self._reports.report_collect(self.collect)

@@ -90,7 +90,12 @@ class CollectorListener(ResultListener):
         """Offer a frame with the scores of the labels that may be reported."""
         labeler = result.engine.labeler
         self._collector.offer(
-            result.frame, labeler.labels, result.engine.filter.mask(result.scores), result.events, labeler.identity
+            result.frame,
+            labeler.labels,
+            result.engine.filter.mask(result.scores),
+            result.events,
+            labeler.identity,
+            labeler.view,
         )
 
 

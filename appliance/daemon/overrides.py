@@ -59,13 +59,13 @@ class OverrideFile:
         with self._lock:
             self._write(replace(self._values, running=running))
 
-    def set_snapshots(self, snapshots: bool) -> None:
-        """Store whether snapshots are published."""
+    def set_snapshots(self, snapshots: bool | None) -> None:
+        """Store whether snapshots are published; None lets the settings decide."""
         with self._lock:
             self._write(replace(self._values, snapshots=snapshots))
 
-    def set_collect(self, collect: bool) -> None:
-        """Store whether frames are collected."""
+    def set_collect(self, collect: bool | None) -> None:
+        """Store whether frames are collected; None lets the settings decide."""
         with self._lock:
             self._write(replace(self._values, collect=collect))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from appliance.camera.capture import Capture
 from appliance.collection.collector import Collector
+from appliance.collection.folder import FOLDER_NAME
 from appliance.control.server import ControlServer
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.camera_setup import CameraOpener, CameraStatusHandler
@@ -27,7 +28,7 @@ from appliance.daemon.meter import Meter
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.overrides import OverrideFile
 from appliance.daemon.pipeline import Pipeline
-from appliance.daemon.reloading import SettingsReloader
+from appliance.daemon.reloading import PictureParts, SettingsReloader
 from appliance.daemon.results import ResultDispatcher
 from appliance.daemon.stats_timer import StatsTimer
 from appliance.daemon.status import Status, StatusSources
@@ -36,6 +37,10 @@ from appliance.errors import LabelOptionError, SettingsError
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.probe import ProbeResult, probe
 from appliance.messaging.command_messages import Commands
+from appliance.messaging.former_topics import FormerTopicsCleaner
+from appliance.messaging.home_assistant.published import FILE_NAME as PUBLISHED_NAME
+from appliance.messaging.home_assistant.published import PublishedTopicsFile
+from appliance.messaging.identity import IdentityFile, make_address
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
@@ -68,6 +73,7 @@ class Parts:
     device: str
     live: LiveSettings
     outbox: Outbox
+    former_topics: FormerTopicsCleaner
     overrides: OverrideFile
     active: ActiveModel
     publisher: MqttPublisher
@@ -117,7 +123,8 @@ def build_parts(
     device = resolve_device_id(settings.device.id, state)
     topics = Topics(settings.mqtt.base_topic, device, settings.mqtt.discovery_prefix)
     # Open the outbox first: if another daemon uses the same state folder, the store must not record a start.
-    outbox = Outbox(state / "outbox.sqlite3", settings.mqtt.outbox_max_events, settings.mqtt.outbox_max_age_s)
+    outbox = _open_outbox(settings, topics, state)
+    former_topics = _make_former_topics_cleaner(settings, topics, state)
     active = ActiveModel(state, settings.labeler, live.view)
     router = MessageRouter()
     publisher = _make_publisher(settings, topics, outbox, router, device)
@@ -131,15 +138,18 @@ def build_parts(
     ids = _make_event_ids(boot)
     pipeline = Pipeline(slot, settings.labeler, settings.events, results, ids, meter, remote_threshold)
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
-    update_host = UpdateHost(active, pipeline, switch, reports)
+    has_source = settings.update.source != "none"
+    update_host = UpdateHost(active, pipeline, switch, reports, has_source=has_source)
     updater = _make_updater(live, device, state, active, update_host)
     opener = CameraOpener(live, active, switches)
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
-    fault_rollback = FaultRollback(active, update_host, reports, updater.notify_store_changed)
+    fault_rollback = FaultRollback(active, update_host, updater.notify_store_changed)
     health = LabelingHealth(fault_rollback.start, stats.request_soon)
     status = Status(
-        StatusSources(device, active, capture, pipeline, publisher, outbox, meter, health, collector, state_error)
+        StatusSources(
+            device, active, capture, pipeline, publisher, outbox, meter, health, collector, former_topics, state_error
+        )
     )
 
     latest = LatestResult()
@@ -152,7 +162,7 @@ def build_parts(
     results.register(health)
 
     commands = DeviceCommands(
-        switch, active, switches, reports, updater if settings.update.source != "none" else None, restart,
+        switch, active, switches, reports, update_host.report_step, updater if has_source else None, restart,
         DeviceQueries(
             describe=lambda: describe_daemon(status, live.settings),
             observe=lambda: describe_daemon(status, live.settings) | latest.describe(),
@@ -163,10 +173,13 @@ def build_parts(
     router.register(topics.commands.values(), mqtt_commands.handle)
     router.register([topics.homeassistant_status], lambda message: reports.handle_homeassistant_status(message.payload))
     return Parts(
-        device, live, outbox, overrides, active, publisher, reports, collector, switches, results, pipeline, capture,
-        switch, update_host, updater, stats, status, commands,
+        device, live, outbox, former_topics, overrides, active, publisher, reports, collector, switches, results,
+        pipeline, capture, switch, update_host, updater, stats, status, commands,
         control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
-        reloader=SettingsReloader(live, switch, active, capture, opener, updater, notifier),
+        reloader=SettingsReloader(
+            live, switch, active, capture, opener, updater,
+            PictureParts(reports, collector, switches, state / FOLDER_NAME), notifier,
+        ),
         engine=_prepare_first_engine(switch, settings),
     )  # fmt: skip
 
@@ -174,6 +187,21 @@ def build_parts(
 def describe_daemon(status: Status, settings: Settings) -> dict[str, Any]:
     """Return the state of the daemon, and hashes of the settings in force, for commands that compare theirs."""
     return status.describe(settings.path) | {"setting_hashes": hash_settings(settings)}
+
+
+def _open_outbox(settings: Settings, topics: Topics, state: Path) -> Outbox:
+    mqtt = settings.mqtt
+    return Outbox(state / "outbox.sqlite3", mqtt.outbox_max_events, mqtt.outbox_max_age_s, address=make_address(topics))
+
+
+def _make_former_topics_cleaner(settings: Settings, topics: Topics, state: Path) -> FormerTopicsCleaner:
+    """Record the names of the topics; return the cleaner of former ones. Call it before the reports are built."""
+    file = IdentityFile(state)
+    former = file.update(topics, PublishedTopicsFile(state / PUBLISHED_NAME).read().topics)
+    client_id = f"{settings.mqtt.client_id or f'appliance-{topics.device}'}-former"
+    return FormerTopicsCleaner(
+        settings.mqtt, _read_mqtt_password(settings) if former else None, client_id, file, former
+    )
 
 
 def _make_publisher(
@@ -201,7 +229,7 @@ def _read_mqtt_password(settings: Settings) -> str | None:
 
 def _make_collector(live: LiveSettings, state: Path) -> Collector:
     collect = live.settings.collect
-    return Collector(collect, collect.dir or state / "collected", live.view)
+    return Collector(collect, collect.dir or state / FOLDER_NAME, live.view)
 
 
 def _make_event_ids(boot: str) -> Callable[[], str]:

@@ -1,14 +1,19 @@
 """Reload the settings while the daemon runs (SIGHUP)."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.camera.capture import Capture
+from appliance.collection.collector import Collector
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.camera_setup import CameraOpener
+from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.errors import ApplianceError
 from appliance.imaging.view import View
+from appliance.messaging.reports import Reports
 from appliance.settings.changes import Changes, compare_settings
 from appliance.settings.credentials import apply_credentials
 from appliance.settings.load import load_settings
@@ -18,6 +23,20 @@ from appliance.system.systemd import Notifier
 from appliance.updates.updater import Updater
 
 log = logging.getLogger("appliance.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureParts:
+    """The parts that publish and collect.
+
+    Attributes:
+        default_folder: The folder for collected frames unless collect.dir names one.
+    """
+
+    reports: Reports
+    collector: Collector
+    switches: DeviceSwitches
+    default_folder: Path
 
 
 class SettingsReloader:
@@ -31,6 +50,7 @@ class SettingsReloader:
         capture: Capture,
         opener: CameraOpener,
         updater: Updater,
+        pictures: PictureParts,
         notifier: Notifier,
     ):
         """Keep references to the parts that use the settings."""
@@ -40,6 +60,7 @@ class SettingsReloader:
         self._capture = capture
         self._opener = opener
         self._updater = updater
+        self._pictures = pictures
         self._notifier = notifier
 
     def reload(self) -> None:
@@ -76,5 +97,14 @@ class SettingsReloader:
             self._updater.set_fps(settings.camera.fps)
         if changes.model:
             self._updater.notify_store_changed()
+        if changes.update:
+            self._updater.set_interval(settings.update.interval_s)
+        if changes.collect:
+            collect = settings.collect
+            self._pictures.collector.use(collect, collect.dir or self._pictures.default_folder, self._live.view)
+        if changes.mqtt:
+            self._pictures.reports.limit_labels(settings.mqtt.labels_per_s)
+        if changes.mqtt or changes.collect:
+            self._pictures.switches.apply_settings()
         if changes.log:
             configure_logging(settings.log.level, settings.log.format)

@@ -108,6 +108,7 @@ class Status:
             "frames": sources.meter.frames,
             "labeling_trouble": sources.health.report.reason or sources.pipeline.error,
             "broker": {"connected": sources.publisher.connected, "trouble": sources.publisher.error},
+            "collect": sources.collector.describe() if sources.collector.enabled else None,
             "outbox": {
                 "waiting": sources.outbox.waiting,
                 "dropped": sources.outbox.dropped,

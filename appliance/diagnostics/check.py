@@ -20,6 +20,7 @@ from appliance.control.client import ask
 from appliance.control.protocol import ControlCommand, make_request
 from appliance.daemon.active_model import read_bundle_in_force
 from appliance.daemon.input_notices import InputNotices
+from appliance.diagnostics.collect_check import find_collect_check
 from appliance.diagnostics.leftovers import find_leftovers
 from appliance.diagnostics.running_daemon import ASK_LIMIT_S, RunningDaemon, ask_running_daemon, list_keys
 from appliance.errors import ApplianceError, ControlAccessError, ControlError, UpdateError
@@ -121,6 +122,8 @@ def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator
     asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
     yield _run_check("update source", lambda: _check_update_source(settings, asks_daemon))
     yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))
+    if check_collecting := find_collect_check(daemon.report if daemon else None, settings):
+        yield _run_daemon_check("collecting", check_collecting)
     yield _run_check("clock", _check_clock)
 
 

@@ -39,6 +39,7 @@ class Labeler:
         bundle: The bundle that the model came from.
         identity: The bundle's name, version and hash.
         labels: The labels in the order of the scores.
+        view: Orientation and region of the frames.
         runtime: The runtime's name and version, such as "LiteRT 2.3.0".
         kernels: The runtime's kernels that compute the scores.
         form: The form of the model's input.
@@ -63,6 +64,7 @@ class Labeler:
         self.bundle = bundle
         self.identity = bundle.identity
         self.labels = bundle.labels
+        self.view = view
         display_name = str(bundle.source)
         model = bundle.read_model()
         try:

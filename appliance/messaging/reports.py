@@ -110,6 +110,7 @@ class Reports:
         self._model: ModelIdentity | None = None
         self._labels = LabelTopics(sink, topics, LabelCounts(state_dir / "today.json", clock))
         self._state = StateTopics(sink, topics)
+        self._labels_per_s = self._mqtt.labels_per_s
         self._labels_due_s = float("-inf")
         self._snapshots = SnapshotRequests(start_timer)
         self._last_frame = LastFrame(state_dir / "last-frame")
@@ -150,6 +151,11 @@ class Reports:
         """Give each of these labels its own topic (the setting labeler.allow) from the next `use_model` on."""
         with self._lock:
             self._allow = tuple(labels)
+
+    def limit_labels(self, labels_per_s: float) -> None:
+        """Publish at most this many messages on T/labels per second from now on; 0 publishes none."""
+        with self._lock:
+            self._labels_per_s, self._labels_due_s = labels_per_s, float("-inf")
 
     def report_frame(
         self,
@@ -298,10 +304,10 @@ class Reports:
         self._sink.offer({"topic": topic, "time": self._clock() if time_s is None else time_s, "payload": payload})
 
     def _send_labels(self, model: ModelIdentity, frame: Frame, labels: Sequence[Label], inference_ms: float) -> None:
-        if not self._mqtt.labels_per_s or frame.monotonic_s < self._labels_due_s:
+        if not self._labels_per_s or frame.monotonic_s < self._labels_due_s:
             return
         # Schedule the next message from the due time, not from this frame, so that delays do not accumulate.
-        interval_s = 1 / self._mqtt.labels_per_s
+        interval_s = 1 / self._labels_per_s
         behind = frame.monotonic_s - self._labels_due_s >= interval_s
         self._labels_due_s = (frame.monotonic_s if behind else self._labels_due_s) + interval_s
         payload = LabelsPayload.from_result(frame.time, frame.number, model, labels, inference_ms)

@@ -1,8 +1,9 @@
 """Compare the current settings with reloaded ones, and decide what must be done.
 
 `systemctl reload appliance` sends SIGHUP, and the service reads its settings again. Most changes take effect between
-two frames, and the camera is reopened if its section changed. Keys that concern the connection to the broker, topics or
-files on disk take effect only after a restart; the log lists them. If the new settings are invalid, nothing changes.
+two frames, and the camera is reopened if its section changed. Keys that concern the connection to the broker, topics,
+the update source or the outbox take effect only after a restart; the log and `appliance check` list them. If the new
+settings are invalid, nothing changes.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -12,7 +13,9 @@ from appliance.settings.schema import Settings
 
 _VIEW = frozenset({"camera.rotation", "camera.hflip", "camera.vflip", "camera.region"})
 _MODEL = frozenset({"labeler.model", "labeler.threads", "labeler.runtime"})
-_LIVE_SECTIONS = ("camera", "labeler", "events", "log")
+_LIVE_SECTIONS = ("camera", "labeler", "events", "log", "collect")
+# Keys of other sections that take effect at once.
+_LIVE_KEYS = frozenset({"mqtt.labels_per_s", "mqtt.snapshots", "update.interval_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class Changes:
         model: Whether a model must be loaded (a different one, or the same one for a different view).
         camera: Whether the camera must be reopened.
         log: Whether the log's level or format changes.
+        collect: Whether other frames are collected, or elsewhere.
+        mqtt: Whether other results are published, or more or fewer of them.
+        update: Whether the update source is checked more or less often.
     """
 
     settings: Settings
@@ -36,33 +42,41 @@ class Changes:
     model: bool
     camera: bool
     log: bool
+    collect: bool
+    mqtt: bool
+    update: bool
 
 
 def compare_settings(old: Settings, new: Settings) -> Changes:
-    """Return what must be done so that `new` takes effect.
-
-    If frames are collected, the files on disk depend on the view, so a change of the view also requires a restart.
-    """
+    """Return what must be done so that `new` takes effect."""
     changed = [
         f"{section.name}.{key}"
         for section in fields(Settings)
         if is_dataclass(getattr(old, section.name))
         for key in _find_changed_keys(getattr(old, section.name), getattr(new, section.name))
     ]
-    fixed = _VIEW if old.collect.enabled else frozenset()
-    live = tuple(key for key in changed if key.split(".")[0] in _LIVE_SECTIONS and key not in fixed)
+    live = tuple(key for key in changed if key.split(".")[0] in _LIVE_SECTIONS or key in _LIVE_KEYS)
     model = any(key in _MODEL or key in _VIEW for key in live)
     sections = {name: getattr(new, name) for name in _LIVE_SECTIONS}
-    kept = {key.split(".")[1]: getattr(old.camera, key.split(".")[1]) for key in fixed}
+    sections |= {name: _take_live_keys(name, getattr(old, name), getattr(new, name)) for name in ("mqtt", "update")}
     return Changes(
-        settings=replace(old, **sections | {"camera": replace(new.camera, **kept)}),
+        settings=replace(old, **sections),
         live=live,
         restart=tuple(key for key in changed if key not in live),
         labels=model or any(key.startswith(("labeler.", "events.")) for key in live),
         model=model,
         camera=any(key.startswith("camera.") for key in live),
         log=any(key.startswith("log.") for key in live),
+        collect=any(key.startswith("collect.") for key in live) or any(key in _VIEW for key in live),
+        mqtt=any(key.startswith("mqtt.") for key in live),
+        update=any(key.startswith("update.") for key in live),
     )
+
+
+def _take_live_keys(section: str, old: Any, new: Any) -> Any:
+    """Return the old section with the new values of the keys that take effect at once."""
+    keys = [key.split(".")[1] for key in _LIVE_KEYS if key.startswith(f"{section}.")]
+    return replace(old, **{key: getattr(new, key) for key in keys})
 
 
 def _find_changed_keys(old: Any, new: Any) -> list[str]:

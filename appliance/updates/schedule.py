@@ -28,8 +28,7 @@ class Schedule:
         self._interval_s = interval_s
         self._clock = clock
         self._random = random
-        first_s = min(FIRST_RETRY_S, interval_s or FIRST_RETRY_S)
-        self._backoff = BackOff(first_s, max(interval_s, LONGEST_RETRY_S), random=random)
+        self._backoff = self._make_backoff()
         first_check_s = random() * min(_FIRST_CHECK_WITHIN_S, interval_s * _JITTER)
         self._due_s: float | None = clock() + first_check_s if interval_s else None
 
@@ -43,6 +42,18 @@ class Schedule:
         """Whether it is time for a check."""
         return self._due_s is not None and self._clock() >= self._due_s
 
+    def set_interval(self, interval_s: float) -> None:
+        """Use another interval, which begins now; 0 checks only on demand.
+
+        Args:
+            interval_s: The time between checks.
+        """
+        if interval_s == self._interval_s:
+            return
+        self._interval_s = interval_s
+        self._backoff = self._make_backoff()
+        self._due_s = self._clock() + interval_s * self._spread() if interval_s else None
+
     def check_now(self) -> None:
         """Make a check due now."""
         self._due_s = self._clock()
@@ -55,8 +66,7 @@ class Schedule:
     def record_success(self) -> None:
         """Schedule the next check after the source has answered and its offer was handled."""
         self._backoff.reset()
-        spread = 1 - _JITTER + 2 * _JITTER * self._random()
-        self._due_s = self._clock() + self._interval_s * spread if self._interval_s else None
+        self._due_s = self._clock() + self._interval_s * self._spread() if self._interval_s else None
 
     def record_failure(self, retry_after_s: float | None, under_way: bool) -> float | None:
         """Schedule the next attempt after a failure.
@@ -74,3 +84,10 @@ class Schedule:
             return None
         self._due_s = self._clock() + after_s
         return after_s
+
+    def _make_backoff(self) -> BackOff:
+        first_s = min(FIRST_RETRY_S, self._interval_s or FIRST_RETRY_S)
+        return BackOff(first_s, max(self._interval_s, LONGEST_RETRY_S), random=self._random)
+
+    def _spread(self) -> float:
+        return 1 - _JITTER + 2 * _JITTER * self._random()

@@ -29,8 +29,15 @@ class Device:
         )
         self.reports, self.collector, self.camera, self.reopened = ReportLog(), Collector(), [], []
         self.overrides = OverrideFile(folder)
-        self.switches = DeviceSwitches(LiveSettings(settings), self.overrides, self.reports, self.collector)
+        self.live = LiveSettings(settings)
+        self.switches = DeviceSwitches(self.live, self.overrides, self.reports, self.collector)
         self.switches.start(self.camera.append, lambda: self.reopened.append(True))
+
+    def use(self, snapshots=False, collect=False):
+        """Reload settings."""
+        mqtt, collecting = replace(MqttSettings(), snapshots=snapshots), replace(CollectSettings(), enabled=collect)
+        self.live.replace(replace(self.live.settings, mqtt=mqtt, collect=collecting))
+        self.switches.apply_settings()
 
 
 def test_running_is_stored_applied_and_reported(tmp_path):
@@ -61,4 +68,30 @@ def test_camera_is_reopened_only_if_its_frame_size_changes(tmp_path):
     device.switches.set_snapshots(False)
     assert device.reopened == [True]
     device.switches.set_collect(False)
+    assert device.reopened == [True, True]
+
+
+def test_switch_ends_when_the_settings_have_its_value(tmp_path):
+    device = Device(tmp_path)
+    device.switches.set_snapshots(True)
+    device.switches.set_collect(True)
+    device.use(snapshots=True, collect=True)
+    assert device.reports.switches[-2:] == [("snapshots", True), ("collect", True)]
+    assert (device.overrides.values.snapshots, device.overrides.values.collect) == (None, None)
+    device.use(snapshots=False, collect=False)
+    assert device.reports.switches[-2:] == [("snapshots", False), ("collect", False)]
+
+
+def test_reload_of_other_settings_keeps_a_switch(tmp_path):
+    device = Device(tmp_path)
+    device.switches.set_snapshots(True)
+    device.use(snapshots=False)
+    assert device.reports.switches[-2] == ("snapshots", True)
+
+
+def test_settings_that_need_large_frames_reopen_the_camera(tmp_path):
+    device = Device(tmp_path)
+    device.use(collect=True)
+    device.use(collect=True, snapshots=True)
+    device.use()
     assert device.reopened == [True, True]

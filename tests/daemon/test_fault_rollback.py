@@ -21,7 +21,7 @@ class Fault:
         self.device, self.woken = device, []
         if commit:
             device.active.store.commit()
-        self.rollback = FaultRollback(device.active, device.host, device.reports, lambda: self.woken.append(True))
+        self.rollback = FaultRollback(device.active, device.host, lambda: self.woken.append(True))
 
     def report(self):
         thread = self.rollback.start(self.device.active.current, REASON)

@@ -14,6 +14,7 @@ from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.results import FrameResult
 from appliance.imaging.files import read_picture
 from appliance.imaging.frame import Frame
+from appliance.imaging.view import View
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.tracker import Event, EventProgress
 from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
@@ -34,7 +35,7 @@ class Recorder:
 
 
 def make_result(deny=()):
-    labeler = SimpleNamespace(labels=LABELS, identity=IDENTITY, inference_ms=4.0)
+    labeler = SimpleNamespace(labels=LABELS, identity=IDENTITY, inference_ms=4.0, view=View(rotation=90))
     tracker = SimpleNamespace(open_events={"id-1": EventProgress(0.9)})
     engine = Engine(labeler, LabelFilter(BUNDLE, LabelerSettings(deny=deny)), tracker)
     scores = np.linspace(0.1, 0.9, len(LABELS)).astype(np.float32)
@@ -64,7 +65,8 @@ def test_reports_get_model_and_threshold_of_a_new_engine():
 def test_collector_gets_scores_without_denied_labels():
     collector = Recorder()
     CollectorListener(collector).on_frame(make_result(deny=(LABELS[-1],)))
-    [(_, (frame, labels, scores, events, identity))] = collector.calls
+    [(_, (frame, labels, scores, events, identity, view))] = collector.calls
+    assert view == View(rotation=90)
     assert (frame.number, tuple(labels), tuple(events), identity) == (7, tuple(LABELS), (), IDENTITY)
     assert np.argmax(scores) != len(LABELS) - 1
 

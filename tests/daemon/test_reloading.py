@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.daemon.live_settings import LiveSettings
-from appliance.daemon.reloading import SettingsReloader
+from appliance.daemon.reloading import PictureParts, SettingsReloader
 from appliance.settings.load import load_settings
 from support.broker import wait_until
 
@@ -23,6 +23,18 @@ class Calls:
     def set_fps(self, fps):
         self.made.append(("updater fps", fps))
 
+    def set_interval(self, interval_s):
+        self.made.append(("interval", interval_s))
+
+    def limit_labels(self, labels_per_s):
+        self.made.append(("labels", labels_per_s))
+
+    def apply_settings(self):
+        self.made.append(("switches",))
+
+    def use(self, collect, folder, view):
+        self.made.append(("collect", collect.max_bytes, folder.name, view.region))
+
     def notify_store_changed(self):
         self.made.append(("store",))
 
@@ -39,7 +51,8 @@ def reload(make_device, tmp_path):
     file = tmp_path / "appliance.toml"
     file.write_text("")
     device, calls, live = make_device(), Calls(), LiveSettings(load_settings(file))
-    reloader = SettingsReloader(live, device.switch, device.active, calls, calls, calls, calls)
+    pictures = PictureParts(calls, calls, calls, tmp_path / "collected")
+    reloader = SettingsReloader(live, device.switch, device.active, calls, calls, calls, pictures, calls)
 
     def reload_settings(text):
         file.write_text(text)
@@ -61,6 +74,32 @@ def test_camera_section_reopens_the_camera_and_tells_the_updater(reload):
     _, live, calls = reload("[camera]\nfps = 3\nregion = [0.0, 0.0, 0.5, 0.5]\n")
     assert live.view.region == (0.0, 0.0, 0.5, 0.5)
     assert calls[1:4] == [("camera", 3.0), ("updater fps", 3.0), ("store",)]
+
+
+def test_what_is_published_changes_at_once(reload):
+    _, live, calls = reload("[mqtt]\nlabels_per_s = 7\nsnapshots = true\nkeepalive_s = 61\n")
+    assert calls[1:-1] == [("labels", 7.0), ("switches",)]
+    assert live.settings.mqtt.snapshots and live.settings.mqtt.keepalive_s != 61
+
+
+def test_interval_of_updates_changes_at_once(reload):
+    _, _, calls = reload("[update]\ninterval_s = 77\n")
+    assert calls[1:-1] == [("interval", 77.0)]
+
+
+def test_collecting_changes_at_once(reload, tmp_path):
+    text = "[collect]\nenabled = true\nmax_bytes = 2000000\n"
+    _, live, calls = reload(text)
+    assert calls[1:-1] == [("collect", 2_000_000, "collected", None), ("switches",)]
+    assert live.settings.collect.enabled
+    calls.clear()
+    reload(f'{text}dir = "{tmp_path}/other"\n')
+    assert calls[1] == ("collect", 2_000_000, "other", None)
+
+
+def test_collected_pictures_follow_a_new_region(reload):
+    _, _, calls = reload("[camera]\nregion = [0.0, 0.0, 0.5, 0.5]\n")
+    assert ("collect", 500_000_000, "collected", (0.0, 0.0, 0.5, 0.5)) in calls
 
 
 @pytest.mark.parametrize(

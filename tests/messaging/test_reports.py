@@ -108,6 +108,21 @@ def test_labels_name_their_frame_and_model(device):
     assert payload["model"] == {"name": "flowers", "version": "1.0.0"}
 
 
+def test_new_rate_of_labels_applies_at_once(tmp_path):
+    device = Device(tmp_path, labels_per_s=0.1)
+    device.model()
+    for number in range(10):
+        device.frame(number, number / 5)
+    assert len(device.sink.on(T.labels)) == 1
+    device.reports.limit_labels(10.0)
+    for number in range(10, 20):
+        device.frame(number, number / 5)
+    assert len(device.sink.on(T.labels)) == 11
+    device.reports.limit_labels(0)
+    device.frame(20, 4.0)
+    assert len(device.sink.on(T.labels)) == 11
+
+
 # T/state
 
 

@@ -8,6 +8,7 @@ from appliance.settings.changes import compare_settings
 from appliance.settings.schema import Settings
 
 OLD = Settings()
+FLAGS = ("labels", "model", "camera", "log", "collect", "mqtt", "update")
 
 
 def change(section, **values):
@@ -17,25 +18,28 @@ def change(section, **values):
 def test_same_settings_change_nothing():
     changes = compare_settings(OLD, Settings())
     assert (changes.live, changes.restart) == ((), ())
-    assert not (changes.labels or changes.model or changes.camera or changes.log)
+    assert not any(getattr(changes, flag) for flag in FLAGS)
 
 
 @pytest.mark.parametrize(
     ("section", "values", "flags"),
     [
         ("camera", {"fps": 2.0}, {"camera"}),
-        ("camera", {"rotation": 90}, {"camera", "model", "labels"}),
+        ("camera", {"rotation": 90}, {"camera", "model", "labels", "collect"}),
         ("labeler", {"threshold": 0.7}, {"labels"}),
         ("labeler", {"threads": 2}, {"model", "labels"}),
         ("events", {"cooldown_s": 1.0}, {"labels"}),
         ("log", {"level": "debug"}, {"log"}),
+        ("collect", {"every_s": 1, "max_bytes": 5_000_000, "enabled": True}, {"collect"}),
+        ("mqtt", {"labels_per_s": 3.0, "snapshots": True}, {"mqtt"}),
+        ("update", {"interval_s": 60.0}, {"update"}),
     ],
 )
 def test_live_section_takes_effect_at_once(section, values, flags):
     changes = change(section, **values)
-    assert changes.live == tuple(f"{section}.{key}" for key in values)
+    assert sorted(changes.live) == sorted(f"{section}.{key}" for key in values)
     assert changes.restart == ()
-    assert {flag for flag in ("labels", "model", "camera", "log") if getattr(changes, flag)} == flags
+    assert {flag for flag in FLAGS if getattr(changes, flag)} == flags
     assert getattr(changes.settings, section) == replace(getattr(OLD, section), **values)
 
 
@@ -45,7 +49,7 @@ def test_live_section_takes_effect_at_once(section, values, flags):
         ("mqtt", {"host": "other"}),
         ("device", {"id": "x"}),
         ("update", {"channel": "beta"}),
-        ("collect", {"every_s": 1}),
+        ("mqtt", {"keepalive_s": 40, "base_topic": "x"}),
     ],
 )
 def test_other_section_waits_for_a_restart(section, values):
@@ -54,10 +58,14 @@ def test_other_section_waits_for_a_restart(section, values):
     assert changes.live == () and changes.settings == OLD
 
 
-def test_view_waits_for_a_restart_while_frames_are_collected():
+def test_key_that_waits_does_not_delay_one_of_the_same_section():
+    changes = change("mqtt", host="other", labels_per_s=5.0)
+    assert (changes.live, changes.restart) == (("mqtt.labels_per_s",), ("mqtt.host",))
+    assert changes.settings.mqtt == replace(OLD.mqtt, labels_per_s=5.0)
+
+
+def test_view_changes_at_once_while_frames_are_collected():
     old = replace(OLD, collect=replace(OLD.collect, enabled=True))
-    new = replace(old, camera=replace(old.camera, hflip=True, fps=2.0))
-    changes = compare_settings(old, new)
-    assert (changes.live, changes.restart) == (("camera.fps",), ("camera.hflip",))
-    assert changes.settings.camera == replace(old.camera, fps=2.0)
-    assert not changes.model
+    changes = compare_settings(old, replace(old, camera=replace(old.camera, hflip=True, fps=2.0)))
+    assert (set(changes.live), changes.restart) == ({"camera.fps", "camera.hflip"}, ())
+    assert changes.collect and changes.model
