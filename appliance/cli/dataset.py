@@ -4,12 +4,14 @@
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cli.arguments import add_gs_argument, add_json_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.system.text_width import read_columns
 from appliance.workshop.datasets.split_names import PACK_FORMATS, PACK_SPLITS
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     if arguments.json:
         print_json(report.as_dict())
     else:
-        print_lines(format_report(report))
+        print_lines(format_report(report, read_columns(sys.stdout)))
     return ExitStatus.FAILED if report.errors else ExitStatus.DONE
 
 

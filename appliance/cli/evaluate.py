@@ -14,6 +14,7 @@ from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fr
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.system.text_width import read_columns
 from appliance.workshop.datasets.split_names import SUBSETS
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(as_dict(evaluation, comparison))
     else:
-        print_lines(format_evaluation(evaluation, comparison))
+        print_lines(format_evaluation(evaluation, comparison, read_columns(sys.stdout)))
     for message in messages:
         print(message, file=sys.stderr if arguments.json or not result.is_reached else sys.stdout)
     is_worse = comparison is not None and comparison.result == "worse"

@@ -6,6 +6,7 @@ classifier or embedding extractor; if several are given, the one that is best on
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from appliance.cli.input_options import add_input_arguments, parse_declared_inpu
 from appliance.cli.next_step import suggest_after_training
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
+from appliance.system.text_width import read_columns
 
 if TYPE_CHECKING:
     from appliance.workshop.training.train import TrainingResult
@@ -145,7 +147,7 @@ def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> l
     table = []
     if len(result.candidates) > 1:
         table = ["accuracy     ms  base"] + [
-            f"{candidate.accuracy:8.3f} {candidate.invoke_ms:6.1f}  {candidate.base}"
+            f"{candidate.accuracy:8.3f} {candidate.invoke_ms:6.1f}  {_shorten_path(candidate.base)}"
             f"{'  (used)' if candidate is chosen else ''}"
             for candidate in result.candidates
         ]
@@ -165,6 +167,14 @@ def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> l
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
         *suggest_after_training(arguments.out),
     ]
+
+
+def _shorten_path(path: str) -> str:
+    """Return the end of a path that is too long for a table on a terminal, because its beginning says less."""
+    if not sys.stdout.isatty():
+        return path
+    columns = read_columns(sys.stdout) - len("accuracy     ms    (used)")
+    return path if len(path) <= columns else "…" + path[1 - columns :]
 
 
 def _parse_duration_s(text: str) -> float:

@@ -2,10 +2,14 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from appliance.cli import main
+from support.paths import CHILD_ENVIRONMENT
+from support.terminal import run_on_terminal
 from support.training import read_until, start_on_terminal, train, write_base, write_pictures
 
 
@@ -46,6 +50,19 @@ def test_progress_is_shown_on_a_terminal(pictures, base, tmp_path):
     os.close(terminal)
     assert process.wait(30) == 0
     assert b"extracting features with base.tflite: 108 of 108" in seen
+
+
+def test_progress_and_table_fit_a_narrow_terminal(pictures, base, tmp_path):
+    """A line that wraps cannot be replaced, so each step of the progress would stay on the screen."""
+    long = tmp_path / ("a_base_with_a_name_that_is_longer_than_the_terminal" * 3 + ".tflite")
+    long.write_bytes(Path(base).read_bytes())
+    words = ["train", str(pictures), "--base", str(long), "--base", str(base), "--out", str(tmp_path / "new")]
+    ran = run_on_terminal([sys.executable, "-m", "appliance", *words], 60, CHILD_ENVIRONMENT)
+    assert ran.status == 0
+    assert "extracting features" in ran.raw
+    assert [row for row in ran.rows if "extracting" in row or "fitting" in row] == []
+    (table,) = [row for row in ran.rows if row.endswith("(used)")]
+    assert len(table) <= 60
 
 
 def test_json_keys_stay(pictures, base, tmp_path, capsys):

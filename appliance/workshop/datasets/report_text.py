@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 
+from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example, label_name_error
 
 _LISTED = 5
 _WIDTH = 160
+_MIN_LABEL_COLUMNS = 10
 
 
-def format_report(report: DatasetReport) -> list[str]:
-    """Return the lines of the whole report."""
+def format_report(report: DatasetReport, columns: int = DEFAULT_COLUMNS) -> list[str]:
+    """Return the lines of the whole report.
+
+    Args:
+        report: The report.
+        columns: The width that the table fits.
+    """
     dataset = report.dataset
     lines = [f"{dataset.source}", ""]
     if dataset.labels:
-        lines += [*_format_table(report), ""]
+        lines += [*_format_table(report, columns), ""]
     if dataset.unlabeled:
         lines += [*_format_unlabeled(dataset.unlabeled), ""]
     if report.formats:
@@ -24,22 +31,27 @@ def format_report(report: DatasetReport) -> list[str]:
     return [*lines, _summarize(report)]
 
 
-def _format_table(report: DatasetReport) -> list[str]:
-    columns = {"pictures": "pictures"}
+def _format_table(report: DatasetReport, columns: int) -> list[str]:
+    titles = {"pictures": "pictures"}
     if any(count.unassigned < count.pictures for count in report.counts):
-        columns |= {"train": "train", "validation": "validation", "test": "test", "unassigned": "no split"}
+        titles |= {"train": "train", "validation": "validation", "test": "test", "unassigned": "no split"}
     title = "1 label" if len(report.counts) == 1 else f"{len(report.counts)} labels"
-    counts = [(count.label, [getattr(count, name) for name in columns]) for count in report.counts]
+    counts = [(count.label, [getattr(count, name) for name in titles]) for count in report.counts]
     totals = [sum(column) for column in zip(*(numbers for _, numbers in counts), strict=True)]
-    rows = [["label", *columns.values()]]
+    rows = [["label", *titles.values()]]
     rows += [
         [name, *(str(number) if number else "–" for number in numbers)] for name, numbers in [*counts, (title, totals)]
     ]
     remarks = ["", *(_remark_on_count(count.label, count.pictures) for count in report.counts), ""]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
+    others = sum(widths[1:]) + 2 * len(widths) + max(map(len, remarks))
+    widths[0] = max(_MIN_LABEL_COLUMNS, min(widths[0], columns - others))
     table = []
     for row, remark in zip(rows, remarks, strict=True):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        cells = [
+            pad_to_width(row[0], widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
         table.append(("  ".join(cells) + f"  {remark}").rstrip())
     return [table[0], "─" * len(table[0]), *table[1:-1], "─" * len(table[0]), table[-1]]
 

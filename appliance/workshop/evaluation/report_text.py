@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.evaluation.compare import Comparison, Difference
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
 from appliance.workshop.evaluation.metrics import (
@@ -26,6 +27,9 @@ from appliance.workshop.evaluation.metrics import (
 _LISTED_MISTAKES = 5
 _LISTED_OTHER_LABELS = 10
 _JSON_MISTAKES = 50
+# What the columns of figures take beside the names, in the table of labels and in that of a comparison.
+_FIGURE_COLUMNS, _COMPARISON_COLUMNS = 48, 54
+_MIN_NAME_COLUMNS, _MISTAKE_COLUMNS = 10, 16
 
 
 def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dict[str, Any]:
@@ -70,8 +74,16 @@ def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
     return value
 
 
-def format_evaluation(evaluation: Evaluation, comparison: Comparison | None = None) -> list[str]:
-    """Return the evaluation as lines of text for people, the most important figures first."""
+def format_evaluation(
+    evaluation: Evaluation, comparison: Comparison | None = None, columns: int = DEFAULT_COLUMNS
+) -> list[str]:
+    """Return the evaluation as lines of text for people, the most important figures first.
+
+    Args:
+        evaluation: The evaluation.
+        comparison: The comparison with another model.
+        columns: The width that the tables fit.
+    """
     model = evaluation.model
     predictions, identity = model.predictions, model.bundle.identity
     counts = count_labels(predictions, model.thresholds)
@@ -91,16 +103,17 @@ def format_evaluation(evaluation: Evaluation, comparison: Comparison | None = No
         count = len(evaluation.background_pictures)
         rate = f"{1000 * given / count:.0f} per 1,000 pictures" if count else "no picture could be read"
         lines.append(f"  false labels  {rate}  ({given} on {count} of {evaluation.background})")
-    lines += ["", *_format_table(model)]
+    lines += ["", *_format_table(model, columns)]
     pictures = evaluation.pictures
     if mistakes := _find_mistakes(model)[:_LISTED_MISTAKES]:
         lines += ["", "the most confident mistakes"]
         lines += [
-            f"  {predictions.scores[index, label]:.2f} {predictions.labels[label]:<16} {pictures[index].name}"
+            f"  {predictions.scores[index, label]:.2f} {pad_to_width(predictions.labels[label], _MISTAKE_COLUMNS)}"
+            f" {pictures[index].name}"
             for index, label in mistakes
         ]
     if comparison is not None and evaluation.baseline is not None:
-        lines += ["", *_format_comparison(evaluation.baseline, comparison)]
+        lines += ["", *_format_comparison(evaluation.baseline, comparison, columns)]
     return lines
 
 
@@ -118,7 +131,7 @@ def _find_mistakes(model: ModelEvaluation) -> list[tuple[int, int]]:
     return find_wrong_labels(model.predictions, model.thresholds)
 
 
-def _format_table(model: ModelEvaluation) -> Iterator[str]:
+def _format_table(model: ModelEvaluation, columns: int) -> Iterator[str]:
     """Yield one line for each label with pictures, then for labels given without any, most frequent first."""
     predictions, counts = model.predictions, count_each_label(model.predictions, model.thresholds)
     others = sorted(
@@ -126,27 +139,29 @@ def _format_table(model: ModelEvaluation) -> Iterator[str]:
         key=lambda index: -counts[index].given,
     )
     listed = [index for index, each in enumerate(counts) if each.content] + others[:_LISTED_OTHER_LABELS]
-    width = min(max([5, *(len(predictions.labels[index]) for index in listed)]), 32)
+    widest = max([5, *(measure_width(predictions.labels[index]) for index in listed)])
+    width = max(_MIN_NAME_COLUMNS, min(widest, columns - _FIGURE_COLUMNS))
     yield f"{'label':<{width}}  pictures  threshold  precision  recall   area"
     for index in listed:
         each, area = counts[index], _decimal(compute_area(predictions, index))
         yield (
-            f"{predictions.labels[index]:<{width}}  {each.content:>8}  {model.thresholds[index]:>9.4g}  "
+            f"{pad_to_width(predictions.labels[index], width)}  {each.content:>8}  {model.thresholds[index]:>9.4g}  "
             f"{_percent(each.precision):>9}  {_percent(each.recall):>6}  {area:>5}"
         )
     if len(others) > _LISTED_OTHER_LABELS:
         yield f"and {len(others) - _LISTED_OTHER_LABELS} more labels that were given and have no picture"
 
 
-def _format_comparison(baseline: ModelEvaluation, comparison: Comparison) -> Iterator[str]:
+def _format_comparison(baseline: ModelEvaluation, comparison: Comparison, columns: int) -> Iterator[str]:
     old = baseline.bundle.identity
+    width = max(_MIN_NAME_COLUMNS, min(42, columns - _COMPARISON_COLUMNS))
     yield f"against {old.name} {old.version}, new − old with its 95 % interval"
     for each in (*comparison.measures, *comparison.labels):
         scale, unit = (1, "") if each.is_rate else (100, " %")
         new, before = (("–" if figure is None else f"{scale * figure:.1f}{unit}") for figure in (each.new, each.old))
         mark = "" if each.result == "same" else f"  {each.result}"
         interval = f"{scale * each.difference:+.1f} [{scale * each.low:+.1f}, {scale * each.high:+.1f}]"
-        yield f"  {each.name:<42} {before:>8} → {new:>8}  {interval}{mark}"
+        yield f"  {pad_to_width(each.name, width)} {before:>7} → {new:>7}  {interval}{mark}"
     yield comparison.summary
 
 

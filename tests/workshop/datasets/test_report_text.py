@@ -33,6 +33,18 @@ def test_table_counts_each_split_and_remarks_on_small_labels(tmp_path):
     assert lines[-1].startswith("1 error")
 
 
+def test_table_fits_the_terminal(tmp_path):
+    long = "a label that is much longer than any column has room for"
+    files = make_split_files({"a": 50}, "TRAIN", "TEST") | make_files({long: 9}, 900)
+    files = {name if "/0" in name and name.startswith("T") else f"TRAIN/{name}": data for name, data in files.items()}
+    report = check_dataset(open_dataset(write_folder(tmp_path / "set", files)))
+    for columns in (80, 100):
+        lines = format_report(report, columns)
+        table = lines[2 : lines.index("", 2)]
+        assert [line for line in table if len(line) > columns] == []
+        assert any("…" in line for line in table) == (columns == 80)
+
+
 def test_least_certain_predictions_are_listed_first(good, tmp_path):
     sidecar = (
         '{"reason": "unsure", "labels": [{"label": "roses", "score": %s}], "model": {"name": "m", "version": "1"}}'

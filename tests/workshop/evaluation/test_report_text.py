@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from appliance.cli import main
+from appliance.system.text_width import measure_width
 from appliance.workshop.evaluation.compare import compare_models
 from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 from appliance.workshop.evaluation.metrics import Predictions
@@ -43,6 +44,24 @@ def test_comparison_is_a_table_and_a_sentence(tmp_path):
     assert "better in accuracy and F1" in lines[-1]
     assert as_dict(evaluation, compare_models(evaluation))["against"]["says"] == lines[-1]
     assert "against" not in as_dict(evaluation)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_tables_fit_the_terminal_with_long_and_wide_labels(tmp_path, columns):
+    names = ["a label that is much longer than any column has room for", "雛菊" * 20, "blue"]
+    (tmp_path / "dict.txt").write_text("\n".join(names))
+    bundles = []
+    for name in ("new", "old"):
+        bundles.append(make_bundle(tmp_path / name, name=name, version="1"))
+        (bundles[-1] / "dict.txt").write_text("\n".join(names))
+    colors = dict(zip(names, ("red", "green", "blue"), strict=True))
+    shown = write_pictures(tmp_path / "some", {label: make_shades(color, 20) for label, color in colors.items()})
+    evaluation = evaluate_models(EvaluationRequest(bundles[0], shown, baseline=bundles[1]))
+    lines = format_evaluation(evaluation, compare_models(evaluation), columns)
+    tables = [line for line in lines if re.search(r"( %.*){2}$|→", line) and not line.startswith("  at ")]
+    assert len(tables) >= 6
+    assert [line for line in tables if measure_width(line) > columns] == []
+    assert any("雛菊" in line and "…" in line for line in tables)
 
 
 def test_most_certain_wrong_labels_come_first():
