@@ -2,23 +2,28 @@
 
 import os
 import time
+import tomllib
+from importlib.metadata import version
 
 import pytest
 
 from appliance.errors import MessagingError
-from appliance.messaging.mqtt.connection import broker_port, open_connection
+from appliance.messaging.mqtt.connection import MAXIMUM_PACKET_BYTES, broker_port, open_connection
 from appliance.messaging.mqtt.message import (
     Connected,
     ConnectRefused,
     Disconnected,
     Outgoing,
+    Oversized,
     Published,
     Received,
     Subscribed,
 )
 from appliance.settings.schema import MqttSettings
 from support.broker import free_port, wait_until
+from support.paths import ROOT
 from support.publisher import scripted
+from support.scripted_broker import ScriptedBroker, publish_packet
 
 TOPIC = "appliance/pi-test/state"
 WILL = Outgoing("appliance/pi-test/availability", b"offline", 1, retain=True)
@@ -193,3 +198,92 @@ def test_port_follows_tls_unless_it_is_set(tmp_path):
     assert broker_port(MqttSettings()) == 1883
     assert broker_port(MqttSettings(tls=True)) == broker_port(MqttSettings(ca_file=tmp_path)) == 8883
     assert broker_port(MqttSettings(tls=True, port=1884)) == 1884
+
+
+# paho's versions for which BoundedClient, which overrides private members, was tested.
+PAHO_VERSIONS = ("2.1", "2.2")
+
+
+def test_bounded_client_was_tested_with_this_paho():
+    assert version("paho-mqtt").rpartition(".")[0] in PAHO_VERSIONS
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "paho-mqtt>=2.1,<2.3" in project["dependencies"]
+
+
+@pytest.fixture
+def hostile(wake):
+    """Return a function that connects to a broker which sends these bytes; it returns the connection and the broker."""
+    opened = []
+
+    def connect(packet, protocol="3.1.1"):
+        broker = ScriptedBroker(on_subscribed=lambda client: client.sendall(packet))
+        settings = MqttSettings(host=broker.host, port=broker.port, protocol=protocol)
+        connection = open_connection(settings, None, "appliance-pi-test", None, 5.0)
+        opened.extend((connection, broker))
+        wait_for(connection, wake, Connected)
+        connection.subscribe([TOPIC])
+        return connection
+
+    yield connect
+    for connection, broker in zip(opened[::2], opened[1::2], strict=True):
+        connection.close(farewell=False)
+        broker.__exit__()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("size_bytes", [MAXIMUM_PACKET_BYTES + 1, 100_000_000, 268_435_455])
+def test_packet_that_is_too_large_ends_the_connection_unread(hostile, wake, size_bytes, protocol):
+    packet = publish_packet(TOPIC, bytes(10_000), announce=size_bytes, mqtt5=protocol == "5")
+    connection = hostile(packet, protocol)
+    wait_for(connection, wake, Disconnected)
+    [oversized] = [event for event in connection.events if isinstance(event, Oversized)]
+    assert oversized == Oversized(TOPIC, size_bytes)
+    assert not any(isinstance(event, Received) for event in connection.events)
+    assert len(connection._client._in_packet["packet"]) == 0
+
+
+def test_packet_of_the_largest_size_is_read(hostile, wake):
+    payload = bytes(MAXIMUM_PACKET_BYTES - 2 - len(TOPIC))
+    assert len(wait_for(hostile(publish_packet(TOPIC, payload, mqtt5=False)), wake, Received).payload) == len(payload)
+
+
+@pytest.mark.parametrize("kind", [0x20, 0x40, 0x90, 0xE0])
+def test_other_packet_that_is_too_large_ends_the_connection(hostile, wake, kind):
+    packet = bytes([kind]) + publish_packet(TOPIC, b"", announce=200_000_000)[1:]
+    connection = hostile(packet)
+    wait_for(connection, wake, Disconnected)
+    assert Oversized("", 200_000_000) in connection.events
+
+
+def test_message_with_qos_2_ends_the_connection(hostile, wake):
+    packet = bytearray(publish_packet(TOPIC, b"payload", mqtt5=False))
+    packet[0] |= 4
+    connection = hostile(bytes(packet))
+    wait_for(connection, wake, Disconnected)
+    assert connection._client._in_messages == {}
+
+
+def test_topic_that_is_not_utf_8_is_ignored(hostile, wake):
+    packet = publish_packet("AAAA", b"", mqtt5=False).replace(b"AAAA", b"\xff\xfe\xff\xfe")
+    connection = hostile(packet + publish_packet(TOPIC, b"next", mqtt5=False))
+    assert wait_for(connection, wake, Received).payload == b"next"
+
+
+def test_connect_announces_the_largest_packet(wake):
+    with ScriptedBroker() as broker:
+        settings = MqttSettings(host=broker.host, port=broker.port)
+        connection = open_connection(settings, None, "appliance-pi-test", None, 5.0)
+        wait_for(connection, wake, Connected)
+        # Maximum Packet Size is property 0x27 (MQTT 5.0, 3.1.2.11.4).
+        assert b"\x27" + MAXIMUM_PACKET_BYTES.to_bytes(4, "big") in broker.connect_properties[0]
+        connection.close(farewell=False)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_user_properties_of_a_message_are_sent_with_mqtt_5(broker, connect, wake, protocol):
+    properties = (("event", "id-1"), ("label", "Crème"))
+    connection = connect(protocol=protocol)
+    connection.subscribe([TOPIC])
+    wait_for(connection, wake, Subscribed)
+    connection.publish(Outgoing(TOPIC, b"jpeg", 0, user_properties=properties))
+    assert wait_for(connection, wake, Received).user_properties == (properties if protocol == "5" else ())
