@@ -21,7 +21,7 @@ class CountedInput:
     """An input whose frames are numbers; it records which were decoded, skipped and converted."""
 
     display_name = description = "counted"
-    is_playlist = False
+    is_playlist = may_be_file = False
     damaged = damaged_in_row = 0
 
     def __init__(

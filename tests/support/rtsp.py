@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -172,7 +173,9 @@ class _RtspHandler(socketserver.StreamRequestHandler):
             relay.bind(("127.0.0.1", 0))
             relay.setblocking(False)
             rtp = av.open(f"rtp://127.0.0.1:{relay.getsockname()[1]}?pkt_size=1200", "w", format="rtp")
-            stream = rtp.add_stream(server.codec, rate=max(1, round(server.fps)), options=self._encoder_options())
+            stream = rtp.add_stream(
+                server.codec, rate=Fraction(server.fps).limit_denominator(1000), options=self._encoder_options()
+            )
             stream.width, stream.height, stream.pix_fmt = *server.size, "yuv420p"
             number, due_s = 0, time.monotonic()
             with contextlib.suppress(OSError):

@@ -47,7 +47,7 @@ from appliance.transport.trust import find_authorities_file
 # libav may take the first time to connect, the same time again to probe the stream, and the second to read.
 FILE_LIMITS_S = (4.0, 2.4)
 DEVICE_LIMITS_S = (1.5, 2.4)  # libav busy-waits while a non-blocking device has no frame yet
-HTTP_LIMITS_S = (10.0, 20.0)  # a segment of a playlist lasts up to 10 s
+HTTP_LIMITS_S = (8.0, 20.0)  # a segment of a playlist lasts up to 10 s
 # The relay notices a camera that does not answer, and live.py a silent one; both end libav's calls.
 RTSP_LIMITS_S = (FIRST_LIMIT_S, None)
 DEFAULT_FPS = 25
@@ -166,7 +166,13 @@ def _open_http(settings: CameraSettings) -> Camera:
 
     def reopen() -> LibavInput:
         source = LibavInput(
-            address.url, options, address.display_url, convert, size=settings.size, limits_s=HTTP_LIMITS_S
+            address.url,
+            options,
+            address.display_url,
+            convert,
+            size=settings.size,
+            limits_s=HTTP_LIMITS_S,
+            may_be_file=True,
         )
         source.open()
         return source
@@ -195,6 +201,7 @@ class LibavInput:
         container_format: str | None = None,
         limits_s: tuple[float, float | None] = FILE_LIMITS_S,
         connect: Callable[[], RtspRelay] | None = None,
+        may_be_file: bool = False,
     ):
         """Prepare to open the container.
 
@@ -206,10 +213,12 @@ class LibavInput:
             size: (width, height) to which frames are scaled; None leaves them unchanged.
             container_format: libav's name for the format; None detects it.
             limits_s: Seconds for connecting and again for probing, and for each read; None: no limit.
+            may_be_file: See MediaInput.
             connect: Connects to an RTSP camera; its address for libav replaces `url`.
         """
         self.display_name = display_name
         self.has_end = self.is_playlist = False
+        self.may_be_file = may_be_file
         self.intra_only = False
         self.frame_duration_s = 1 / DEFAULT_FPS
         self._url, self._options, self._size = url, options, size
@@ -295,7 +304,10 @@ class LibavInput:
             camera_error = type(known)(*known.args)
         if opening:
             self.close()
-        raise camera_error
+        try:
+            raise camera_error
+        finally:
+            del camera_error  # else this frame and the error's traceback would keep each other alive
 
     def read_packet(self) -> VideoPacket | None:
         """Return the next packet; see MediaInput.read_packet()."""

@@ -107,9 +107,8 @@ class LiveCamera:
         silent_s = self._silence.silent_s
         name = self._source.display_name
         if self._silence.remaining_s <= 0:
-            raise CameraStalledError(
-                f"{name} stopped sending frames for {silent_s:.0f} s; check the camera and the network"
-            )
+            what = "stopped sending frames" if self._silence.has_arrivals else "sent no frames"
+            raise CameraStalledError(f"{name} {what} for {silent_s:.0f} s; check the camera and the network")
         limit_s = max(KEY_FRAME_LIMIT_S if not self._source.intra_only else READ_LIMIT_S, self._silence.limit_s)
         waited_s = time.monotonic() - self._waits_since_s
         if self._silence.has_arrivals and waited_s >= limit_s:
@@ -151,13 +150,13 @@ class LiveCamera:
     def _drain_packets(self) -> None:
         is_playlist = self._source.is_playlist
         self._silence.shortest_s = PLAYLIST_SILENCE_S if is_playlist else SHORTEST_LIMIT_S
-        pace = Pace(is_playlist)
+        pace = Pace(is_playlist) if self._source.may_be_file else None
         while not self._closing.is_set():
             packet = self._source.read_packet()
             if packet is None:
                 time.sleep(POLL_S)
                 continue
-            if (early_s := pace.wait_s(packet.time_s)) > 0:
+            if pace is not None and (early_s := pace.wait_s(packet.time_s)) > 0:
                 self._closing.wait(early_s)
             with self._changed:
                 self._silence.note_arrival()
@@ -191,6 +190,7 @@ class LiveCamera:
 
     def _fail(self, error: CameraError) -> None:
         with self._changed:
-            # Release the unread item: a device's packet must be freed before the device is closed.
-            self._failure, self._newest = error.with_traceback(None), None
+            # A copy, because the traceback of the error keeps the thread's objects alive. The unread item is released,
+            # because a device's packet must be freed before the device is closed.
+            self._failure, self._newest = type(error)(*error.args), None
             self._changed.notify_all()

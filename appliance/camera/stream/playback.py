@@ -31,6 +31,7 @@ class MediaInput(Protocol):
         display_name: Path or address, without credentials.
         intra_only: Whether each packet is a complete picture, so that any packet may be skipped; valid once open.
         is_playlist: Whether whole segments arrive at once (HLS); valid once open.
+        may_be_file: Whether the source may be a file whose size the server does not name.
         frame_duration_s: Nominal time between two frames; valid once open.
         damaged: Number of damaged frames, with those that depend on them.
         damaged_in_row: Number of damaged frames since the last sound one.
@@ -39,6 +40,7 @@ class MediaInput(Protocol):
     display_name: str
     intra_only: bool
     is_playlist: bool
+    may_be_file: bool
     frame_duration_s: float
 
     @property

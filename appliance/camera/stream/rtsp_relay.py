@@ -109,7 +109,10 @@ class RtspRelay:
             failure = error if isinstance(error, CameraError) else self._describe_connection(error, host, port)
         else:
             return camera
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else this frame and the error's traceback would keep each other alive
 
     def _encrypt(self, camera: socket.socket, host: str) -> ssl.SSLSocket:
         encrypted = create_tls_client_context(self._trust).wrap_socket(camera, server_hostname=host)
@@ -158,7 +161,7 @@ class RtspRelay:
 
     def _fail(self, error: CameraError) -> None:
         if self.failure is None and not self._is_closing.is_set():
-            self.failure = error.with_traceback(None)  # its frames would keep this object alive
+            self.failure = type(error)(*error.args)  # a copy, because its traceback would keep this object alive
 
     def _relay(self) -> None:
         self._listener.settimeout(REPLY_LIMIT_S)
