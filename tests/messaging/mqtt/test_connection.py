@@ -201,13 +201,13 @@ def test_port_follows_tls_unless_it_is_set(tmp_path):
 
 
 # paho's versions for which BoundedClient, which overrides private members, was tested.
-PAHO_VERSIONS = ("2.1", "2.2")
+PAHO_VERSIONS = ("2.2",)
 
 
 def test_bounded_client_was_tested_with_this_paho():
     assert version("paho-mqtt").rpartition(".")[0] in PAHO_VERSIONS
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert "paho-mqtt>=2.1,<2.3" in project["dependencies"]
+    assert "paho-mqtt>=2.2,<2.3" in project["dependencies"]
 
 
 @pytest.fixture
