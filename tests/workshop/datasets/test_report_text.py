@@ -42,7 +42,7 @@ def test_table_fits_the_terminal(tmp_path):
         lines = format_report(report, columns)
         table = lines[2 : lines.index("", 2)]
         assert [line for line in table if len(line) > columns] == []
-        assert any("…" in line for line in table) == (columns == 80)
+        assert any("…" in line for line in table), "the long label is cut"
 
 
 def test_least_certain_predictions_are_listed_first(good, tmp_path):
