@@ -11,6 +11,7 @@ FIRST_LIMIT_S = 60.0  # until two arrivals show the rate; streams exist with a k
 SHORTEST_LIMIT_S = 5.0
 TOLERATED_GAPS = 3  # of the longest recent gap: a source that misses two pictures is not silent yet
 TOLERATED_PERIODS = 2  # of camera.fps
+LONGEST_MEDIA_GAP_S = 600.0  # a larger one is a jump of the timestamps
 WINDOW_S = 60.0  # a gap is remembered for at least this long, and at most for twice as long
 WINDOW_ARRIVALS = 4  # and for at least this many arrivals
 
@@ -35,6 +36,7 @@ class SilenceLimit:
         self._first_s = first_s
         self._clock = clock
         self._last_s = self._window_began_s = clock()
+        self._last_media_s: float | None = None
         self._arrivals = 0
         self._window_arrivals = 0
         self._longest_s = self._longest_before_s = 0.0  # in this window, and in the one before it
@@ -62,10 +64,22 @@ class SilenceLimit:
         """Seconds until the source is silent if nothing arrives; zero or negative if it is."""
         return self.limit_s - self.silent_s
 
-    def note_arrival(self) -> None:
-        """Record that a picture, or a part of one, arrived now."""
+    def note_arrival(self, media_s: float | None = None) -> None:
+        """Record that a picture, or a part of one, arrived now.
+
+        Args:
+            media_s: Its time on the source's own timeline. Pictures that were held back arrive at once, so the larger
+                of the two gaps counts.
+        """
         now_s = self._clock()
         gap_s, self._last_s = now_s - self._last_s, now_s
+        if (
+            media_s is not None
+            and self._last_media_s is not None
+            and media_s - self._last_media_s < LONGEST_MEDIA_GAP_S
+        ):
+            gap_s = max(gap_s, media_s - self._last_media_s)
+        self._last_media_s = media_s
         self._arrivals += 1
         if self._arrivals == 1:
             self._window_began_s = now_s

@@ -50,6 +50,13 @@ def test_bursts_are_judged_by_the_pause_between_them():
     assert source.limit.limit_s == 12
 
 
+def test_pictures_that_were_held_back_show_their_own_rate():
+    source = Source()
+    for number in range(3):
+        source.limit.note_arrival(media_s=10.0 * number)
+    assert source.limit.limit_s == 30
+
+
 def test_gap_is_forgotten_after_two_minutes_at_a_higher_rate():
     source = Source()
     source.send(3, 20.0)

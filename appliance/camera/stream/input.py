@@ -172,7 +172,6 @@ def _open_http(settings: CameraSettings) -> Camera:
             convert,
             size=settings.size,
             limits_s=HTTP_LIMITS_S,
-            may_be_file=True,
         )
         source.open()
         return source
@@ -201,7 +200,6 @@ class LibavInput:
         container_format: str | None = None,
         limits_s: tuple[float, float | None] = FILE_LIMITS_S,
         connect: Callable[[], RtspRelay] | None = None,
-        may_be_file: bool = False,
     ):
         """Prepare to open the container.
 
@@ -213,12 +211,11 @@ class LibavInput:
             size: (width, height) to which frames are scaled; None leaves them unchanged.
             container_format: libav's name for the format; None detects it.
             limits_s: Seconds for connecting and again for probing, and for each read; None: no limit.
-            may_be_file: See MediaInput.
             connect: Connects to an RTSP camera; its address for libav replaces `url`.
         """
         self.display_name = display_name
         self.has_end = self.is_playlist = False
-        self.may_be_file = may_be_file
+        self.may_be_file = url.startswith("http")
         self.intra_only = False
         self.frame_duration_s = 1 / DEFAULT_FPS
         self._url, self._options, self._size = url, options, size

@@ -159,7 +159,7 @@ class LiveCamera:
             if pace is not None and (early_s := pace.wait_s(packet.time_s)) > 0:
                 self._closing.wait(early_s)
             with self._changed:
-                self._silence.note_arrival()
+                self._silence.note_arrival(packet.time_s)
             self._use(packet)
 
     def _use(self, packet: Any) -> None:
