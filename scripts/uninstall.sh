@@ -25,7 +25,8 @@ HAVE_SYSTEMD=''
 
 instances=''
 if [ -n "$HAVE_SYSTEMD" ]; then
-  instances=$({ systemctl list-units --all --no-legend --plain 'appliance@*'; systemctl list-unit-files --no-legend 'appliance@?*'; } |
+  # Without a match, the second command fails.
+  instances=$({ systemctl list-units --all --no-legend --plain 'appliance@*'; systemctl list-unit-files --no-legend 'appliance@?*' || true; } |
     awk '$1 != "appliance@.service" {print $1}' | sort -u | tr '\n' ' ')
 fi
 if [ -n "$instances" ]; then

@@ -1,15 +1,22 @@
 """Measure the cost of the outbox and the speed of delivering a backlog, on this machine and its disk.
 
-    scripts/bench-outbox [--events N] [--folder DIR]
+    scripts/bench-outbox [--events N] [--folder DIR] [--flips N]
 
 The benchmark prints the events per second and the bytes written to disk per event (as counted by the kernel for this
 process in /proc/self/io), for events written one at a time and in batches. It then prints how fast N events that were
 offered while the broker was down are delivered to mosquitto after it starts. Use a folder on the disk that you want to
 measure; a RAM disk writes nothing.
+
+With --flips, it instead changes one random bit of a full outbox, N times with a fixed seed, and prints how often the
+outbox could not be opened, how often an event stayed in it, and how many events could not be delivered.
 """
 
 import argparse
+import json
+import logging
 import os
+import random
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -32,6 +39,8 @@ from appliance.settings.schema import MqttSettings
 ROOT = Path(__file__).resolve().parents[2]
 
 TOPICS = Topics("appliance", "pi-1a2b3c4d")
+FULL_EVENTS = 300
+FLIP_SEED = 20_261_129
 MODEL = ModelIdentity("flowers", "1.2.0", "0" * 64)
 
 
@@ -67,6 +76,47 @@ def bench_writing(folder: Path, count: int, batch: int) -> None:
     print(
         f"written and deleted, batches of {batch:>5}: {count / took_s:>9,.0f} events/s  {size:>8,.0f} bytes/event",
         flush=True,
+    )
+
+
+def bench_flips(folder: Path, flips: int) -> None:
+    """Change one bit of a full outbox, deliver what is in it, and start over with another bit."""
+    logging.disable(logging.CRITICAL)
+    outbox = Outbox(folder / "full.db", 1_000_000, 604_800)
+    for first in range(0, FULL_EVENTS, 20):
+        outbox.append([make_event(number) for number in range(first, first + 20)])
+    outbox.append([make_event(FULL_EVENTS)])  # a start, so that an event is open
+    outbox.close()
+    full, choose = (folder / "full.db").read_bytes(), random.Random(FLIP_SEED)
+    failed = stuck = lost = set_aside = 0
+    for number in range(flips):
+        content, bit = bytearray(full), choose.randrange(len(full) * 8)
+        content[bit // 8] ^= 1 << (bit % 8)
+        place = folder / f"flip-{number}"
+        place.mkdir()
+        (place / "outbox.db").write_bytes(content)
+        try:
+            outbox = Outbox(place / "outbox.db", 1_000_000, 604_800)
+            outbox.open_events()
+            failed += outbox.error is not None
+        except Exception:  # what would end the daemon
+            failed += 1
+            continue
+        delivered = 0
+        for _ in range(FULL_EVENTS):
+            if not (batch := outbox.take_batch(200)):
+                break
+            delivered += sum(isinstance(json.loads(event.payload), dict) for event in batch)
+            outbox.acknowledge(event.id for event in batch)
+        outbox.commit()
+        stuck += outbox.waiting > 0
+        lost += FULL_EVENTS + 1 - delivered
+        set_aside += outbox.set_aside
+        outbox.close()
+        shutil.rmtree(place)
+    print(
+        f"{flips} flipped bits in an outbox of {FULL_EVENTS + 1} events: {failed} failed starts, {stuck} stuck;"
+        f" {lost} of {flips * (FULL_EVENTS + 1):,} events could not be read ({set_aside} rows set aside)"
     )
 
 
@@ -128,8 +178,12 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=None, help="where to write (default: the folder for temporary files)"
     )
+    parser.add_argument("--flips", type=int, default=0, help="flip this many bits instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        if arguments.flips:
+            bench_flips(Path(folder), arguments.flips)
+            return
         for batch, count in ((1, 500), (2, 1000), (20, 4000), (1000, 20_000)):
             bench_writing(Path(folder), count, batch)
         bench_delivery(Path(folder), arguments.events)

@@ -123,8 +123,8 @@ def test_interrupted_installer_returns_to_the_old_release(machine, signal, statu
         f"p.send_signal(signal.SIG{signal})\n"
         "sys.exit(p.wait())\n"
     )
-    machine.write("/tmp/interrupt.py", code)
-    assert machine.run("python3 /tmp/interrupt.py", check=False).returncode == status
+    machine.write("/srv/interrupt.py", code)
+    assert machine.run("python3 /srv/interrupt.py", check=False).returncode == status
     said = machine.run("cat /tmp/said").stdout
     assert "interrupted before" in said and f"{old} runs again" in said
     assert current(machine) == old and machine.read(UNIT) == unit and releases(machine) == [old]
