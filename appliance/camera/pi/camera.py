@@ -16,6 +16,7 @@ import logging
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from appliance.camera.device_holder import find_device_holder
-from appliance.camera.pi.controls import ControlSpec, check_controls
+from appliance.camera.pi.controls import ControlSpec, check_controls, find_longest_silence_s
 from appliance.camera.pi.modes import choose_full_view_mode, choose_stream_size
 from appliance.camera.source import READ_LIMIT_S, Camera
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError, CameraStalledError, SettingsError
@@ -97,9 +98,9 @@ class PiCamera:
         controls = _check_controls(device, settings.controls)
         fps = _choose_rate(device, settings.fps)
         self._silence_s = SILENCE_S
-        if {"FrameRate", "FrameDurationLimits"} & controls.keys():
-            self._silence_s = READ_LIMIT_S  # a slow rate may be intended
-        elif fps:
+        if {"FrameRate", "FrameDurationLimits", "ExposureTime"} & controls.keys():
+            self._silence_s = max(READ_LIMIT_S, find_longest_silence_s(controls))  # a slow rate may be intended
+        if fps and not {"FrameRate", "FrameDurationLimits"} & controls.keys():
             controls["FrameRate"] = fps
         if controls:
             device.set_controls(controls)
@@ -110,6 +111,7 @@ class PiCamera:
             self.description += f", requested {settings.size[0]}×{settings.size[1]}"
         self._device = device
         self._wait_s = READ_LIMIT_S
+        self._last_s = time.monotonic()  # of the last frame, or of the start
         self._read_frames = 0
         self._dropped = 0
 
@@ -121,7 +123,7 @@ class PiCamera:
             self._dropped = max(self._dropped, device.frames - self._read_frames)
         return self._dropped
 
-    def read(self) -> np.ndarray:
+    def read(self) -> np.ndarray | None:
         """Return the next frame that the camera completes; see Camera.read()."""
         from picamera2 import MappedArray
 
@@ -131,10 +133,13 @@ class PiCamera:
             request = self._device.capture_request(wait=self._wait_s)
         except TimeoutError:
             self._device.cancel_all_and_flush()
+            if time.monotonic() - self._last_s < self._silence_s:
+                return None
             raise CameraStalledError(
                 "the Pi camera is open but delivers no frames; check its cable and power supply"
             ) from None
-        self._wait_s = self._silence_s
+        self._wait_s = min(self._silence_s, READ_LIMIT_S)
+        self._last_s = time.monotonic()
         self._read_frames += 1
         try:
             with MappedArray(request, "main", write=False) as mapped:

@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.errors import SettingsError
 
+_TOLERATED_FRAMES = 3  # a camera that misses two frames is not silent yet
 _NUMBERS = {"Byte": 1, "Integer32": 1, "Integer64": 1, "Float": 1, "Point": 2, "Size": 2, "Rectangle": 4}
 
 
@@ -105,3 +106,17 @@ def _is_integer(value: Any) -> bool:
 
 def _is_range(low: Any, high: Any) -> bool:
     return isinstance(low, (int, float)) and isinstance(high, (int, float)) and low < high
+
+
+def find_longest_silence_s(controls: Mapping[str, Any]) -> float:
+    """Return the seconds without a frame that controls explain: three times the longest time of one frame.
+
+    Args:
+        controls: Valid controls; FrameRate (frames/s), FrameDurationLimits and ExposureTime (µs) determine the time.
+    """
+    durations_s = [0.0]
+    if rate := controls.get("FrameRate"):
+        durations_s.append(1 / rate)
+    durations_s += [limit_us / 1e6 for limit_us in controls.get("FrameDurationLimits", ())]
+    durations_s.append(controls.get("ExposureTime", 0) / 1e6)
+    return float(_TOLERATED_FRAMES * max(durations_s))

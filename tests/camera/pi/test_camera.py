@@ -144,6 +144,18 @@ camera.close()
     assert program.rest() == ["(252, 448, 3)"]
 
 
+def test_slow_rate_is_awaited_in_short_calls(run):
+    program = run("""
+import appliance.camera.pi.camera as module
+module.READ_LIMIT_S = 0.2
+camera = open_pi(settings(fps=5, controls={"FrameRate": 1.0}), (224, 224))
+reads = [camera.read() is not None for _ in range(15)]
+print(reads.count(True) >= 2, reads.count(False) >= 4)
+camera.close()
+""")
+    assert program.rest() == ["True True"]
+
+
 def test_reading_after_silence_does_not_wedge_the_camera(run):
     # picamera2 keeps each job that timed out; three of them without a flush would hold all three buffers.
     program = run("""

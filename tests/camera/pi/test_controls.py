@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.camera.pi.controls import ControlSpec, check_controls
+from appliance.camera.pi.controls import ControlSpec, check_controls, find_longest_silence_s
 from appliance.errors import SettingsError
 
 MODULE_3 = {
@@ -52,3 +52,18 @@ def test_valid_controls_are_converted(control, taken):
 def test_invalid_controls_are_explained(control, sentence):
     with pytest.raises(SettingsError, match=sentence):
         check_controls(control, MODULE_3)
+
+
+@pytest.mark.parametrize(
+    ("controls", "longest_s"),
+    [
+        ({}, 0),
+        ({"FrameRate": 0.1}, 30),
+        ({"FrameDurationLimits": (100_000, 10_000_000)}, 30),
+        ({"ExposureTime": 6_000_000, "AwbMode": 1}, 18),
+        ({"FrameRate": 30.0}, 0.1),
+        ({"FrameRate": 0}, 0),
+    ],
+)
+def test_slow_rates_explain_a_longer_silence(controls, longest_s):
+    assert find_longest_silence_s(controls) == pytest.approx(longest_s)
