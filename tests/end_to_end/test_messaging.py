@@ -30,10 +30,9 @@ def _sooner(delay_s, act):
 class Device:
     """Publisher, reports and commands, connected as in the service; records the commands."""
 
-    def __init__(self, broker, folder):
-        settings = Settings(
-            DeviceSettings("pi-1"), mqtt=MqttSettings(host=broker.host, port=broker.port, labels_per_s=100)
-        )
+    def __init__(self, broker, folder, **mqtt):
+        mqtt = {"host": broker.host, "port": broker.port, "labels_per_s": 100} | mqtt
+        settings = Settings(DeviceSettings("pi-1"), mqtt=MqttSettings(**mqtt))
         self.done = []
         self.outbox = Outbox(folder / "outbox.db", 1000, 3600)
         wanted = [*T.commands.values(), T.homeassistant_status]
@@ -97,6 +96,48 @@ def test_subscriber_sees_a_label_start_and_end(broker, device):
         later.wait_for(T.label("tulip"), b"OFF")
         assert all(message.retained for message in later.messages)
         assert {T.event, T.labels}.isdisjoint(message.topic for message in later.messages)
+
+
+def test_picture_precedes_its_event_and_the_labels_topic(broker, tmp_path):
+    device = Device(broker, tmp_path, snapshots=True, discovery=False).connected()
+    device.reports.use_model(FLOWERS, ["rose"], [True])
+    with broker.observer("appliance/#") as client:
+        client.wait_for(T.label("rose"), b"OFF")
+        wait_until(lambda: device.publisher._delivery.is_idle, "nothing waits")
+        for number in range(1, 6):
+            start, end = started("rose", id=f"id-{number}"), ended("rose", id=f"id-{number}")
+            before = len(client.messages)
+            device.reports.report_frame(
+                frame(number, number), seen("rose"), 9.0, [start], {start.id: EventProgress(0.9)}, lambda: b"\xff\xd8"
+            )
+            client.wait_for(T.label("rose"), b"ON", count=number)
+            topics = [message.topic for message in client.messages[before:]]
+            wanted = [T.snapshot, T.event, T.label("rose")]
+            assert [topic for topic in topics if topic in wanted] == wanted
+            assert json.loads(client.last(T.event))["snapshot"] is True
+            properties = dict(client.on(T.snapshot)[-1].user_properties)
+            assert (properties["event"], properties["label"]) == (start.id, "rose")
+            assert properties["time"].startswith("2026-01-01T12:00:0")
+            device.reports.report_frame(frame(number, number + 0.5), [], 9.0, [end], {}, bytes)
+            client.wait_for(T.label("rose"), b"OFF", count=number + 1)
+    device.stop()
+
+
+def test_picture_is_not_sent_again_after_a_reconnect(broker, tmp_path):
+    device = Device(broker, tmp_path, snapshots=True).connected()
+    device.reports.use_model(FLOWERS, ["rose"], [True])
+    device.reports.report_frame(frame(1), seen("rose"), 9.0, [started("rose")], {}, lambda: b"\xff\xd8")
+    with broker.observer("appliance/#") as client:
+        client.wait_for(T.snapshot)
+    broker.kill()
+    wait_until(lambda: not device.publisher.connected, "the loss is noticed")
+    broker.start()
+    with broker.observer("appliance/#") as client:
+        client.wait_for(T.label("rose"), b"ON")
+        client.wait_for(T.availability, b"online")
+        wait_until(lambda: device.publisher._delivery.is_idle, "nothing waits")
+        assert client.on(T.snapshot) == []
+    device.stop()
 
 
 def test_a_swap_leaves_nothing_of_the_old_labels_on_the_broker(broker, device):

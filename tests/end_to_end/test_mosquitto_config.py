@@ -193,6 +193,16 @@ def test_the_viewer_only_reads(client):
     wait_until(lambda: ("appliance/kitchen/labels", b"x") in viewer.heard, "the viewer hears devices")
 
 
+def test_message_of_more_than_1_mb_reaches_no_device(client, shipped):
+    kitchen, home = client(device="kitchen", subscribe="#"), client("homeassistant", "homeassistant-pw")
+    home.client.publish("appliance/kitchen/threshold/set", bytes(1_000_001), 1)
+    wait_until(lambda: "oversize packet" in shipped.said().lower(), "the broker refuses the message")
+    other = client("homeassistant", "homeassistant-pw")
+    assert other.may_publish("appliance/kitchen/threshold/set")
+    wait_until(lambda: kitchen.heard, "the next command")
+    assert [len(payload) for _, payload in kitchen.heard] == [1]
+
+
 def test_the_appliance_itself_with_a_certificate(shipped, client, tmp_path):
     viewer = client("viewer", "viewer-pw", subscribe="appliance/garden/#")
     files = {"ca_file": "ca.crt", "cert_file": "garden.crt", "key_file": "garden.key"}

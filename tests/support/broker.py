@@ -233,6 +233,7 @@ class Received:
     qos: int
     retained: bool
     correlation: bytes | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
 
 
 class Observer:
@@ -326,7 +327,8 @@ class Observer:
 
     def _note(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         correlation = getattr(message.properties, "CorrelationData", None)
-        received = Received(message.topic, message.payload, message.qos, bool(message.retain), correlation)
+        users = tuple(map(tuple, getattr(message.properties, "UserProperty", ())))
+        received = Received(message.topic, message.payload, message.qos, bool(message.retain), correlation, users)
         with self._lock:
             self._messages.append(received)
             self._by_topic.setdefault(message.topic, []).append(received)
