@@ -366,6 +366,28 @@ def test_a_picture_comes_on_command(device):
     assert device.sink.last(T.snapshot) == b"\xff\xd8 jpeg"
 
 
+def test_picture_names_its_events_which_state_that_it_was_taken(tmp_path):
+    device = Device(tmp_path, snapshots=True)
+    device.model()
+    device.frame(1, 1.5, ["rose"], [started("rose", "a"), started("tulip", "b"), ended("Crème", "c")])
+    [(topic, properties, ids)] = [shown for shown in device.sink.shown if shown[0] == T.snapshot]
+    assert ids == ("a", "b")
+    assert properties == {"event": "b", "label": "tulip", "time": "2026-01-01T12:00:01.500Z"}
+    assert [event.get("snapshot") for event in device.sink.on(T.event)] == [True, True, None]
+    order = [topic for topic, _ in device.sink.messages]
+    assert order.index(T.snapshot) < order.index(T.event) < len(order) - order[::-1].index(T.label("rose"))
+
+
+def test_event_states_that_its_picture_could_not_be_taken(tmp_path):
+    def fail():
+        raise PictureError("the frame cannot be encoded")
+
+    device = Device(tmp_path, snapshots=True)
+    device.model()
+    device.frame(1, 0, ["rose"], [started("rose")], jpeg=fail)
+    assert [event["snapshot"] for event in device.sink.on(T.event)] == [False]
+
+
 def test_snapshot_that_fails_is_answered(device):
     unanswered = device.reports.request_snapshot()
     device.timers.advance(11)
