@@ -15,9 +15,10 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from support.tiny_models import RUNTIMES
 
-# MODELS.md: kernels differ by up to 0.089 in the score of the first label; if that score is at most 0.30, they may
-# disagree about which label is first.
-TOLERANCE = 0.1
+# The greatest difference from the reference in the score of its first label, over 12 models and 24 pictures, as
+# appliance/docs/models.md states it. Measured: LiteRT 0.000001 on x86-64; tflite-runtime 0.133.
+TOLERANCES = {"litert": 0.04, "tflite-runtime": 0.14}
+# The first label of tflite-runtime may be another one where the score is lower than this; measured: up to 0.309.
 UNSURE = 0.35
 
 MODELS = [
@@ -34,26 +35,17 @@ MODELS = [
     "tfls_mobilenet_v2_1.0_224_quant.tflite",
     "mlkit_object_labeler.tflite",
 ]
-PICTURES = [
-    "bird.bmp",
-    "burger.jpg",
-    "cat_720p.jpg",
-    "face.jpg",
-    "mlkit_daisy.jpeg",
-    "owl.jpg",
-    "sparrow.png",
-    "sunflower.bmp",
-]
-
-
-@pytest.fixture(scope="module")
-def pictures(data: Path) -> dict[str, np.ndarray]:
-    return {name: read_picture(data / "images" / name) for name in PICTURES}
+PICTURES = 24
 
 
 @pytest.fixture(scope="module")
 def reference(data: Path) -> dict:
     return json.loads((data / "reference_outputs.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def pictures(data: Path, reference: dict) -> dict[str, np.ndarray]:
+    return {name: read_picture(data / "images" / name) for name in reference[MODELS[0]]}
 
 
 def bundle_of(data: Path, model: str, folder: Path) -> Bundle:
@@ -65,8 +57,10 @@ def bundle_of(data: Path, model: str, folder: Path) -> Bundle:
     return read_bundle(folder / "model.tflite")
 
 
-def test_every_model_of_the_reference_is_used(reference):
+def test_every_model_and_picture_of_the_reference_is_used(reference, pictures):
     assert sorted(reference) == sorted(MODELS)
+    assert len(pictures) == PICTURES
+    assert all(set(answers) == set(pictures) for answers in reference.values())
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -78,8 +72,9 @@ def test_labels_agree_with_the_reference(data, reference, pictures, tmp_path, mo
         assert scores.min() >= 0 and scores.max() <= 1
         index, label, score = reference[model][name]["xnnpack"][0]
         assert labeler.labels[index] == label
-        assert scores[index] == pytest.approx(score, abs=TOLERANCE), name
-        assert scores.argmax() == index or score <= UNSURE or score - scores.max() < TOLERANCE, name
+        assert scores[index] == pytest.approx(score, abs=TOLERANCES[runtime]), name
+        is_close = scores.max() - scores[index] <= TOLERANCES[runtime] and score <= UNSURE
+        assert scores.argmax() == index or is_close, name
 
 
 @pytest.mark.parametrize(
