@@ -22,9 +22,8 @@ import requests
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, SourceTimeoutError
 from appliance.system.urls import is_loopback, redact
 from appliance.transport.connection_errors import TRANSPORT_ERRORS, describe_connection_error, is_file_error, is_timeout
-from appliance.transport.login import Login
 from appliance.transport.responses import HttpResponse, Validators, make_status_error, read_content_length
-from appliance.transport.session import HttpSession
+from appliance.transport.session import HttpSession, SessionState
 from appliance.transport.sockets import Deadline, OpenSockets
 from appliance.transport.trust import SYSTEM_TRUST, Trust
 
@@ -112,7 +111,7 @@ class Http:
         *,
         trust: Trust = SYSTEM_TRUST,
         allow_http: Callable[[str], bool] = is_loopback,
-        login: Login | None = None,
+        state: SessionState | None = None,
     ):
         """Prepare a session; cookies and open connections are kept for later requests.
 
@@ -121,7 +120,8 @@ class Http:
             trust: Whose certificates are trusted.
             allow_http: Returns whether plain http is allowed to a host; redirects never lead from https to http, except
                 on this machine.
-            login: The user name and the password for the host of each request, but not for one that it redirects to.
+            state: Cookies, and the login for the host of each request (not for one that it redirects to); it may be
+                that of an earlier client. None begins a session without a login.
 
         Raises:
             SettingsError: The file of authorities cannot be used.
@@ -132,7 +132,7 @@ class Http:
         self._closed = False
         self._address = ""  # of the request in progress, after redirects
         self._sockets = OpenSockets()
-        self._session = HttpSession(self._sockets, trust, login, limits.connect_s, limits.silence_s)
+        self._session = HttpSession(self._sockets, trust, state or SessionState(), limits.connect_s, limits.silence_s)
 
     def get(
         self,

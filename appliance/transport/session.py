@@ -20,27 +20,39 @@ _MAX_DRAINED_BYTES = 64 * 1024  # of a response that is not used, so that its co
 _MAX_COOKIES = 100
 
 
+class SessionState:
+    """What a server remembers a client by: its cookies, and the challenge that the login answers.
+
+    A client that is created again with the same state continues the session instead of opening another one.
+    """
+
+    def __init__(self, login: Login | None = None):
+        self.login = login
+        self.cookies = requests.cookies.RequestsCookieJar()
+
+
 class HttpSession:
     """The state that requests share: connections, cookies, and the server's challenge for the login."""
 
-    def __init__(self, sockets: OpenSockets, trust: Trust, login: Login | None, connect_s: float, silence_s: float):
+    def __init__(self, sockets: OpenSockets, trust: Trust, state: SessionState, connect_s: float, silence_s: float):
         """Prepare the session.
 
         Args:
             sockets: Registers every connection.
             trust: Whose certificates are trusted.
-            login: The user name and the password, if there are any.
+            state: Cookies and login.
             connect_s: The time limit for connecting.
             silence_s: The time limit between two bytes.
 
         Raises:
             SettingsError: The file of authorities cannot be used.
         """
-        # Its debug lines contain queries, in which cameras and servers may expect a password.
-        logging.getLogger("urllib3").setLevel(logging.WARNING)
-        self._trust, self._login = trust, login
+        # Its lines contain queries, in which cameras and servers may expect a password.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        self._trust, self._login = trust, state.login
         self._connect_s, self._silence_s = connect_s, silence_s
         self._session = requests.Session()
+        self._session.cookies = state.cookies
         self._session.trust_env = False  # True would send the passwords in .netrc; _send reads the proxies
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(sockets, trust))

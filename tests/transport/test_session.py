@@ -7,6 +7,7 @@ import pytest
 from appliance.errors import SourceError, SourceSettingsError, SourceTimeoutError
 from appliance.transport.http import Http, HttpLimits
 from appliance.transport.login import Login
+from appliance.transport.session import SessionState
 from support.streams import basic, web_camera
 
 
@@ -45,7 +46,7 @@ def test_login_is_sent_only_after_a_challenge_and_kept(web):
         handler.end_headers()
 
     web.pages["/"] = page
-    http = Http(login=Login("a", "b"))
+    http = Http(state=SessionState(Login("a", "b")))
     for _ in range(3):
         assert http.get(web.url + "/").status == 200
     assert sent == [None, basic("a", "b"), basic("a", "b"), basic("a", "b")]

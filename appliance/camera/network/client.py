@@ -24,6 +24,7 @@ from appliance.system.foreign_text import clean_text
 from appliance.transport.connection_errors import iterate_causes
 from appliance.transport.http import Http, HttpLimits, ResponseStream
 from appliance.transport.login import Login, describe_schemes
+from appliance.transport.session import SessionState
 from appliance.transport.trust import (
     Trust,
     describe_certificate_error,
@@ -79,7 +80,7 @@ class CameraClient:
             HttpLimits(connect_s=CONNECT_LIMIT_S, silence_s=LONGEST_SILENCE_S),
             trust=self._trust,
             allow_http=lambda host: True,  # most cameras offer nothing else, and the settings name the camera
-            login=Login(*self._login_pair) if self._login_pair else None,
+            state=_find_session(self._url, self._login_pair),
         )
 
     def request(self, limit_s: float) -> OpenResponse:
@@ -164,6 +165,20 @@ class CameraClient:
                 )
         text = clean_text(str(error), 300)
         return CameraAbsentError(text if ";" in text else f"{text}; check the camera and the network")
+
+
+# The session of the camera that was opened last. It outlives the connection, because many cameras limit the number of
+# sessions, and a camera is opened again after each outage.
+_kept: dict[tuple[str, tuple[str, str] | None], SessionState] = {}
+
+
+def _find_session(url: str, login_pair: tuple[str, str] | None) -> SessionState:
+    """Return the session with a camera; forget that of another one."""
+    key = (url, login_pair)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = SessionState(Login(*login_pair) if login_pair else None)
+    return _kept[key]
 
 
 _SET_LOGIN = "set camera.username and camera.password_file"

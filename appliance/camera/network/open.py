@@ -8,6 +8,7 @@ import time
 
 from appliance.camera.network.camera import NetworkPictureCamera
 from appliance.camera.network.client import CameraClient, OpenResponse, RefusedRequestError
+from appliance.camera.network.picture_scanner import has_picture_start
 from appliance.camera.network.sources import FIRST_SNAPSHOT_LIMIT_S, MjpegSource, PictureSource, SnapshotSource
 from appliance.camera.source import Camera
 from appliance.camera.stream.address import resolve_host
@@ -85,7 +86,8 @@ def _choose_source(client: CameraClient, response: OpenResponse, begin: bytes) -
     """
     kind = response.content_type
     is_picture = detect_picture_format(begin[:16]) is not None
-    is_multipart = begin.lstrip().startswith(b"--") and b"content-type" in begin.lower()
+    is_boundary = begin.lstrip().startswith(b"--")
+    is_multipart = is_boundary and (b"content-type" in begin.lower() or has_picture_start(begin))
     if kind.startswith("multipart/") or is_multipart or (is_picture and kind.startswith("video/")):
         return MjpegSource(client, response, begin)
     if is_picture:

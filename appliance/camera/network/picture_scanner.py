@@ -179,6 +179,11 @@ class PictureScanner:
         self._in_picture, self._in_scan, self._position = False, False, 0
 
 
+def has_picture_start(content: bytes) -> bool:
+    """Return whether a JPEG or PNG begins anywhere in the bytes."""
+    return _START.search(content) is not None
+
+
 def _is_between_scans(marker: int) -> bool:
     """Return whether a marker may follow compressed data: tables, another scan, a number of lines, comments."""
     return marker in (0xC4, 0xCC, 0xDB, 0xDC, 0xDD, _SOS, 0xFE) or 0xE0 <= marker <= 0xEF

@@ -35,6 +35,26 @@ def test_expired_nonce_is_renewed_without_losing_a_frame(web, password_file):
     assert guard.challenges == 3
 
 
+def test_reopened_camera_continues_its_session(web, password_file):
+    guard = DigestGuard("viewer", PASSWORD)
+    cookies = []
+
+    def page(handler):
+        cookies.append(handler.headers.get("Cookie"))
+        handler.send_response(200)
+        if cookies[-1] is None:
+            handler.send_header("Set-Cookie", f"session={len(cookies)}")
+        handler.end_headers()
+        handler.wfile.write(JPEG)
+
+    web.pages["/shot"] = guard.protect(page)
+    for _ in range(5):
+        camera = open_source(web.url + "/shot", username="viewer", password_file=password_file)
+        assert camera.read() is not None
+        camera.close()
+    assert guard.challenges == 1 and cookies == [None] + ["session=1"] * 4
+
+
 def test_user_without_a_password_sends_an_empty_one(web):
     sent = []
 

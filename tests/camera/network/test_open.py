@@ -42,6 +42,7 @@ FORMS = {
     "no boundary parameter": ("multipart/x-mixed-replace", b"--shot\r\nContent-Type: image/jpeg\r\n\r\n%b\r\n"),
     "another multipart": ("multipart/mixed; boundary=shot", b"--shot\r\nContent-Type: image/jpeg\r\n\r\n%b\r\n"),
     "no type at all": ("", b"--shot\r\nContent-Type: image/jpeg\r\n\r\n%b\r\n"),
+    "no type and no part type": ("", b"--shot\r\n\r\n%b\r\n"),
     "pictures without parts": ("video/x-motion-jpeg", b"%b"),
 }
 
