@@ -22,6 +22,7 @@ no final period. An error is raised where the fact is known and caught where som
     ├── MessagingError               MQTT cannot be used
     │   ├── OutboxError                  the file with the undelivered events cannot be used
     │   └── CommandError                 a command over MQTT is invalid or could not be carried out
+    ├── HistoryError                 the history of events cannot be read now
     ├── StoreError                   the folder of installed models cannot be used
     ├── UpdateError                  a newer model could not be fetched or installed
     │   ├── SourceError                  a source cannot be used for now; a later attempt may succeed
@@ -133,6 +134,13 @@ class OutboxError(MessagingError):
 
 class CommandError(MessagingError):
     """A command over MQTT is invalid or could not be carried out; the text gives a valid one."""
+
+
+# History
+
+
+class HistoryError(ApplianceError):
+    """The history of events cannot be read now."""
 
 
 # Updates

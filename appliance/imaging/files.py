@@ -87,6 +87,17 @@ def resize_to_square(pixels: np.ndarray, side_px: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.BOX))
 
 
+def resize_to_fit(pixels: np.ndarray, side_px: int) -> np.ndarray:
+    """Reduce (height, width, 3) uint8 so that its longest side has at most `side_px` pixels; never enlarge it."""
+    height, width = pixels.shape[:2]
+    scale = side_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    # Reducing by a whole factor first costs a fifth of the time; the result differs by less than JPEG does.
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
 def detect_picture_format(head: bytes) -> str | None:
     """Return the picture format of a file's first bytes (16 are enough), or None.
 

@@ -236,6 +236,22 @@ class UpdateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """The last events with their pictures, kept on the device."""
+
+    enabled: bool | None = option(
+        None,
+        "Keep the last events (accounts that can read the folder can see the pictures); default: when the page is on.",
+    )
+    pictures: bool = option(True, "Keep the picture that started each event.")
+    max_events: int = option(10_000, "The maximum number of events; the oldest are removed.", check_range(1, 10_000_000))
+    max_bytes: int = option(
+        500_000_000, "The maximum size of the pictures in bytes; the oldest are removed.", check_range(0, 10**13)
+    )
+    max_age_days: float = option(14.0, "Events older than this many days are removed.", check_range(0.01, 36_500))
+
+
+@dataclass(frozen=True, slots=True)
 class CollectSettings:
     """The frames to keep for the next training run."""
 
@@ -264,7 +280,8 @@ class CollectSettings:
     )
     max_per_hour: int = option(
         60,
-        "The maximum number of frames per hour; all except those kept by on_start are spread over the hour.",
+        "The maximum number of frames per hour, spread over the hour; on_start may keep as many in addition, at any "
+        "time.",
         check_range(1, 3600),
     )
 

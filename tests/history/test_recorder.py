@@ -1,0 +1,195 @@
+"""The recorder: events with pictures, limits, kills, and disks that fail."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.bundle.identity import ModelIdentity
+from appliance.history.database import HistoryDatabase
+from appliance.history.history import History
+from appliance.history.recorder import DATABASE_NAME, HistoryRecorder, StartedEvent, remove_history
+from appliance.history.records import EventQuery
+from appliance.imaging.files import read_picture
+from appliance.labeling.tracker import Event
+from appliance.settings.schema import HistorySettings
+
+MODEL = ModelIdentity("flowers", "1.0", "ab" * 32)
+DAY_S = 86_400.0
+NOW_S = 1_800_000_000.0
+
+
+def started(number, label="rose", started_s=NOW_S, picture=None):
+    event = Event(f"boot-{number}", "started", label, 0.9, 0.9, started_s)
+    pixels = np.full((480, 1280, 3), number % 256, np.uint8)
+    return StartedEvent(event, MODEL, [(label, 0.9), ("tulip", 0.05)], picture or (lambda: pixels))
+
+
+def ended(number, label="rose", ended_s=NOW_S + 5, reason=None):
+    return Event(f"boot-{number}", "ended", label, 0.6, 0.95, NOW_S, ended_s, reason, 5.0)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Return a function that starts a recorder on one folder; every recorder is stopped at the end."""
+    recorders = []
+
+    def start(now_s=NOW_S, **settings):
+        recorder = HistoryRecorder(tmp_path / "history", HistorySettings(**settings), lambda: now_s)
+        recorder.start()
+        recorders.append(recorder)
+        return recorder
+
+    yield start
+    for recorder in recorders:
+        recorder.stop(10)
+
+
+def read(tmp_path, **query):
+    return History(tmp_path / "history").select(EventQuery(**query))
+
+
+def test_event_is_recorded_with_its_picture_and_end(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.record_ended(ended(1))
+    recorder.stop(10)
+    (event,) = read(tmp_path)
+    assert (event.label, event.score, event.peak_score, event.duration_s) == ("rose", 0.9, 0.95, 5.0)
+    assert event.scores == [("rose", 0.9), ("tulip", 0.05)] and event.model == {"name": "flowers", "version": "1.0"}
+    jpeg = History(tmp_path / "history").read_picture("boot-1")
+    (tmp_path / "seen.jpg").write_bytes(jpeg)
+    assert read_picture(tmp_path / "seen.jpg").shape == (240, 640, 3)
+
+
+def test_event_is_open_until_it_ends(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.stop(10)
+    (event,) = read(tmp_path)
+    assert event.ended_s is None and event.as_dict()["ended"] is None
+
+
+def test_event_of_a_killed_process_is_ended_at_the_next_start(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.stop(10)  # as after a kill: the event has not ended
+    database = HistoryDatabase(tmp_path / "history" / DATABASE_NAME)
+    database.note_alive(NOW_S + 60)
+    database.close()
+    make(NOW_S + 120).stop(10)
+    (event,) = read(tmp_path)
+    assert (event.reason, event.ended_s) == ("restart", NOW_S + 60)
+
+
+def test_oldest_events_are_removed_beyond_the_limits(make, tmp_path):
+    recorder = make(max_events=10)
+    for number in range(25):
+        recorder.record_started(started(number, started_s=NOW_S + number))
+        recorder.record_ended(ended(number))
+        recorder.delete_pictures() if number == 3 else None  # also waits for the queue
+    recorder.stop(10)
+    assert [event.id for event in read(tmp_path)] == [f"boot-{number}" for number in range(24, 14, -1)]
+    files = {file.stem for file in (tmp_path / "history/pictures").rglob("*.jpg")}
+    assert files == {f"boot-{number}" for number in range(15, 25)}
+
+
+def test_bytes_of_pictures_are_limited(make, tmp_path):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (480, 640, 3), np.uint8)
+    recorder = make(max_bytes=500_000)
+    for number in range(12):
+        recorder.record_started(started(number, started_s=NOW_S + number, picture=lambda: pixels))
+        recorder.record_ended(ended(number))
+    recorder.stop(10)
+    events = read(tmp_path)
+    assert 0 < sum(event.picture_bytes for event in events) <= 500_000
+    assert events[0].id == "boot-11" and all(event.picture_bytes for event in events)
+
+
+def test_old_events_are_removed_at_the_start(make, tmp_path):
+    recorder = make(max_age_days=2)
+    recorder.record_started(started(1, started_s=NOW_S - DAY_S))
+    recorder.record_ended(ended(1))
+    recorder.stop(10)
+    make(NOW_S + 2 * DAY_S, max_age_days=2).stop(10)
+    assert read(tmp_path) == []
+
+
+def test_pictures_can_be_left_out(make, tmp_path):
+    recorder = make(pictures=False)
+    recorder.record_started(started(1))
+    recorder.stop(10)
+    assert read(tmp_path)[0].picture_bytes == 0 and not (tmp_path / "history/pictures").exists()
+
+
+def test_pictures_are_deleted_and_events_stay(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    assert recorder.delete_pictures()
+    (event,) = read(tmp_path)
+    assert event.picture_bytes == 0 and History(tmp_path / "history").read_picture("boot-1") is None
+
+
+def test_failing_disk_is_reported_once_and_blocks_nothing(tmp_path, caplog):
+    (tmp_path / "history").write_text("a file in the folder's place")
+    recorder = HistoryRecorder(tmp_path / "history", HistorySettings())
+    recorder.start()
+    for number in range(500):
+        recorder.record_started(started(number))
+        recorder.record_ended(ended(number))
+    recorder.stop(10)
+    assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
+    assert "history" in recorder.error
+
+
+def test_damaged_file_is_kept_aside(make, tmp_path, caplog):
+    folder = tmp_path / "history"
+    folder.mkdir()
+    (folder / DATABASE_NAME).write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.stop(10)
+    assert len(read(tmp_path)) == 1 and (folder / f"{DATABASE_NAME}.damaged").exists()
+    assert "damaged" in caplog.text
+
+
+def test_leftover_of_a_kill_is_swept(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.stop(10)
+    leftover = tmp_path / "history/pictures/bo/.boot-9.jpg.x7"
+    leftover.write_bytes(b"half")
+    make().stop(10)
+    assert not leftover.exists() and History(tmp_path / "history").read_picture("boot-1")
+
+
+def test_removed_history_leaves_nothing(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.stop(10)
+    remove_history(tmp_path / "history")
+    assert list((tmp_path / "history").iterdir()) == []
+    remove_history(tmp_path / "history")
+
+
+def test_row_that_is_not_json_is_left_out(make, tmp_path):
+    recorder = make()
+    for number in (1, 2):
+        recorder.record_started(started(number, started_s=NOW_S + number))
+    recorder.stop(10)
+    with sqlite3.connect(tmp_path / "history" / DATABASE_NAME) as connection:
+        connection.execute("UPDATE events SET scores = '[[' WHERE id = 'boot-1'")
+    connection.close()
+    assert [event.id for event in read(tmp_path)] == ["boot-2"]
+
+
+def test_database_refuses_a_file_of_a_later_version(tmp_path):
+    path = Path(tmp_path / "x.sqlite3")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    database = HistoryDatabase(path)
+    database.close()
+    assert Path(f"{path}.damaged").exists()
