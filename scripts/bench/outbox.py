@@ -99,7 +99,7 @@ def bench_flips(folder: Path, flips: int) -> None:
             outbox = Outbox(place / "outbox.db", 1_000_000, 604_800)
             outbox.open_events()
             failed += outbox.error is not None
-        except Exception:  # what would end the daemon
+        except Exception:  # noqa: BLE001 - whatever would end the daemon
             failed += 1
             continue
         delivered = 0

@@ -8,6 +8,7 @@ after it are delivered. Text is read as bytes, because sqlite3 raises an error f
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from appliance.messaging.payloads import encode
@@ -63,9 +64,7 @@ def parse_event_row(row: Sequence[Any], address: Address | None = None) -> Outbo
     """
     id, topic, payload, time_s, born_s = row
     try:
-        topic = _decode(topic, "its topic")
-        if not topic or len(topic) > _MAX_TOPIC_BYTES or not {"+", "#", "\0"}.isdisjoint(topic):
-            raise UnreadableRowError("its topic is invalid")
+        topic = _decode_topic(topic)
         payload = _decode(payload, "its payload")
         values = _parse_object(payload)
         if not _is_time(time_s):
@@ -96,6 +95,14 @@ def parse_open_row(row: Sequence[Any]) -> tuple[str, str]:
 def is_boot_number(number: object) -> bool:
     """Return whether a value of the file can be the number of a boot."""
     return isinstance(number, int) and 0 <= number <= MAX_ID
+
+
+@lru_cache(maxsize=16)
+def _decode_topic(value: object) -> str:
+    topic = _decode(value, "its topic")
+    if not topic or len(topic) > _MAX_TOPIC_BYTES or not {"+", "#", "\0"}.isdisjoint(topic):
+        raise UnreadableRowError("its topic is invalid")
+    return topic
 
 
 def _decode(value: object, name: str) -> str:
