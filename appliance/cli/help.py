@@ -24,6 +24,7 @@ EXAMPLE = "examples: appliance help\n          appliance help mqtt\n          ap
 TOPICS = (
     "getting-started",
     "raspberry-pi",
+    "commands",
     "cameras",
     "mqtt",
     "home-assistant",
