@@ -71,11 +71,9 @@ class HistoryDatabase:
             event.reason, json.dumps(dict(event.model)), json.dumps([list(item) for item in event.scores]),
             event.picture_bytes,
         )  # fmt: skip
+        statement = f"INSERT OR REPLACE INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constant
         with self._connection:
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                values,  # noqa: S608 - the columns are a constant
-            )
+            self._connection.execute(statement, values)
 
     def end(
         self, event_id: str, peak_score: float, ended_s: float, duration_s: float | None, reason: str | None
@@ -102,7 +100,7 @@ class HistoryDatabase:
 
     def find(self, event_id: str) -> EventRecord | None:
         """Return an event; None if there is none with this id."""
-        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM events WHERE id = ?", (event_id,)).fetchall()  # noqa: S608 - the columns are a constant
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM events WHERE id = ?", (event_id,)).fetchall()  # noqa: S608 - constant
         return _parse(rows[0]) if rows else None
 
     def select(self, query: EventQuery) -> list[EventRecord]:
@@ -119,7 +117,7 @@ class HistoryDatabase:
             conditions.append("(started_s, id) < (?, ?)")
             values += [query.before_s, query.before_id]
         rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY started_s DESC, id DESC LIMIT ?",  # noqa: S608 - the columns are a constant
+            f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY started_s DESC, id DESC LIMIT ?",  # noqa: S608 - constant
             (*values, query.limit),
         )
         return [event for row in rows if (event := _parse(row))]
@@ -174,7 +172,10 @@ def _parse(row: tuple[Any, ...]) -> EventRecord | None:
         names = {str(key): str(value) for key, value in json.loads(str(model)).items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    return EventRecord(*row[:8], names, pairs, row[10])
+    event_id, label, score, peak_score, started_s, ended_s, duration_s, reason = row[:8]
+    return EventRecord(
+        event_id, label, score, peak_score, started_s, ended_s, duration_s, reason, names, pairs, row[10]
+    )  # fmt: skip
 
 
 def _open_writer(path: Path) -> sqlite3.Connection:
@@ -207,7 +208,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             (result,) = cursor.fetchone()
         if result != "ok":
             raise sqlite3.DatabaseError(str(result))
-        connection.execute(f"SELECT {_COLUMNS} FROM events LIMIT 1").fetchall()  # noqa: S608 - the columns are a constant
+        connection.execute(f"SELECT {_COLUMNS} FROM events LIMIT 1").fetchall()  # noqa: S608 - constant
     except BaseException:
         connection.close()
         raise
