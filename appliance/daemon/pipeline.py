@@ -220,7 +220,7 @@ class Pipeline:
         """Report the failure; the frame says nothing about the labels, so it neither starts nor ends events."""
         is_expected = isinstance(error, ApplianceError)
         text = str(error) if is_expected else f"{type(error).__name__}: {error}"
-        # The reason is published, and a path on this device helps nobody elsewhere.
+        # The reason is published, and a path on this device is of no use elsewhere.
         reason = clean_text(text.replace(str(engine.labeler.bundle.source), "the model"), _MAX_REASON)
         self._error = reason
         self._failures.record_failure(reason, None if is_expected else error)
