@@ -18,9 +18,8 @@ from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.errors import ControlError, StoreError
 from appliance.messaging.command_messages import Handler
-from appliance.messaging.device_payloads import UpdatePayload
 from appliance.messaging.reports import Reports
-from appliance.updates.steps import UpdateState
+from appliance.updates.steps import UpdateState, UpdateStep
 from appliance.updates.updater import Updater
 
 log = logging.getLogger("appliance.daemon")
@@ -80,6 +79,7 @@ class DeviceCommands:
         active: ActiveModel,
         switches: DeviceSwitches,
         reports: Reports,
+        report_step: Callable[[UpdateStep], None],
         updater: Updater | None,
         restart: Callable[[], None],
         queries: DeviceQueries,
@@ -90,7 +90,8 @@ class DeviceCommands:
             switch: Changes the model and the threshold.
             active: The active model and the store.
             switches: Turn labeling, snapshots and the collection of frames on and off.
-            reports: Publishes the effect of commands.
+            reports: Publishes snapshots.
+            report_step: Reports a step of an update.
             updater: Finds newer models; None if no update source is configured.
             restart: Stops the daemon in an orderly way so that it is started again.
             queries: Answer commands that only read.
@@ -99,6 +100,7 @@ class DeviceCommands:
         self._active = active
         self._switches = switches
         self._reports = reports
+        self._report_step = report_step
         self._updater = updater
         self.table: Mapping[str, DeviceCommand] = {
             "threshold": DeviceCommand(switch.set_threshold),
@@ -196,8 +198,7 @@ class DeviceCommands:
             self._active.load_previous, lambda: self._active.roll_back(OWNER_ROLLBACK), leaving=leaving
         )
         left = leaving.identity
-        log.info("update: rolled_back %s (%s)", left.version, OWNER_ROLLBACK)
-        self._reports.report_update(UpdatePayload(UpdateState.ROLLED_BACK, left.version, left.sha256, OWNER_ROLLBACK))
+        self._report_step(UpdateStep(UpdateState.ROLLED_BACK, left.version, left.sha256, OWNER_ROLLBACK))
         self._notify_updater()
         return identity.as_dict()
 

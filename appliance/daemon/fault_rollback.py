@@ -9,9 +9,7 @@ from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.update_host import UpdateHost
 from appliance.errors import ApplianceError
 from appliance.labeling.labeler import Labeler
-from appliance.messaging.device_payloads import UpdatePayload
-from appliance.messaging.reports import Reports
-from appliance.updates.steps import UpdateState
+from appliance.updates.steps import UpdateState, UpdateStep
 
 log = logging.getLogger("appliance.daemon")
 
@@ -19,18 +17,16 @@ log = logging.getLogger("appliance.daemon")
 class FaultRollback:
     """Rolls a faulty model back on a separate thread, refuses it, and publishes that."""
 
-    def __init__(self, active: ActiveModel, host: UpdateHost, reports: Reports, notify_updater: Callable[[], None]):
+    def __init__(self, active: ActiveModel, host: UpdateHost, notify_updater: Callable[[], None]):
         """Keep references to the parts.
 
         Args:
             active: The active model and the store.
-            host: Swaps models.
-            reports: Publishes T/update.
+            host: Swaps models, and publishes T/update.
             notify_updater: Tells the updater that the active model changed.
         """
         self._active = active
         self._host = host
-        self._reports = reports
         self._notify_updater = notify_updater
 
     def start(self, labeler: Labeler, reason: str) -> threading.Thread:
@@ -56,7 +52,7 @@ class FaultRollback:
             log.error("the model %s fails (%s), and stays, because the previous one is the same", name, reason)
             return
         log.warning("the model %s was rolled back: %s", name, reason)
-        self._reports.report_update(UpdatePayload(UpdateState.ROLLED_BACK, identity.version, identity.sha256, reason))
+        self._host.report_step(UpdateStep(UpdateState.ROLLED_BACK, identity.version, identity.sha256, reason))
         self._notify_updater()
 
     def _may_leave(self, labeler: Labeler, name: str, reason: str) -> bool:

@@ -7,22 +7,19 @@ step on T/update and the update status on T/model. Every change of the model goe
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from appliance.bundle.bundle import Bundle
 from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.engine import Engine
+from appliance.daemon.model_status import describe_model
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.pipeline import Pipeline
 from appliance.daemon.results import ResultListener
 from appliance.errors import ModelError, StoreError
 from appliance.labeling.labeler import Labeler
-from appliance.messaging.device_payloads import ModelPayload, UpdatePayload
+from appliance.messaging.device_payloads import UpdatePayload
 from appliance.messaging.reports import Reports
 from appliance.updates.steps import UpdateStatus, UpdateStep
-
-if TYPE_CHECKING:
-    from appliance.bundle.identity import ModelIdentity
 
 log = logging.getLogger("appliance.updates")
 
@@ -33,7 +30,9 @@ _ADOPTION_LIMIT_S = 15.0
 class UpdateHost(ResultListener):
     """Give the updater access to the daemon, and publish the status of models and updates."""
 
-    def __init__(self, active: ActiveModel, pipeline: Pipeline, switch: ModelSwitch, reports: Reports):
+    def __init__(
+        self, active: ActiveModel, pipeline: Pipeline, switch: ModelSwitch, reports: Reports, *, has_source: bool = True
+    ):
         """Keep references to the parts.
 
         Args:
@@ -41,14 +40,16 @@ class UpdateHost(ResultListener):
             pipeline: Checks whether a candidate fits the settings, and whether labeling is stuck.
             switch: Swaps models.
             reports: Publishes T/update and T/model.
+            has_source: Whether an update source is configured, so that a version can be offered.
         """
         self._active = active
         self._pipeline = pipeline
         self._switch = switch
         self._reports = reports
         self._lock = threading.Lock()
+        self._has_source = has_source
         self._status = UpdateStatus()
-        self._identity: ModelIdentity | None = None
+        self._bundle: Bundle | None = None
         self._adopted = threading.Condition()
         self._labeler_in_use: Labeler | None = None
         self._preload_options: tuple[object, ...] = ()
@@ -61,7 +62,7 @@ class UpdateHost(ResultListener):
             self._labeler_in_use = engine.labeler
             self._adopted.notify_all()
         with self._lock:
-            self._identity = engine.labeler.identity
+            self._bundle = engine.labeler.bundle
             self._publish_status()
 
     # Called on the updater's thread.
@@ -139,14 +140,16 @@ class UpdateHost(ResultListener):
         return self._pipeline.heartbeat.overdue()
 
     def report_step(self, step: UpdateStep) -> None:
-        """Log a step of an update and publish it on T/update."""
+        """Log a step of an update, and publish it on T/update and T/model."""
         words = (step.state, step.version, f"({step.reason})" if step.reason else None)
         log.info("update: %s", " ".join(filter(None, words)))
         self._reports.report_update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
+        self.report_status(lambda status: status.follow(step))
 
-    def report_status(self, status: UpdateStatus) -> None:
-        """Publish the update status on T/model if it changed."""
+    def report_status(self, change: Callable[[UpdateStatus], UpdateStatus]) -> None:
+        """Publish the update status on T/model if it changes."""
         with self._lock:
+            status = change(self._status)
             if status != self._status:
                 self._status = status
                 self._publish_status()
@@ -159,12 +162,8 @@ class UpdateHost(ResultListener):
         )
 
     def _publish_status(self) -> None:
-        identity, status = self._identity, self._status
-        if identity is None:
-            return  # published when the first model labels
-        self._reports.report_model(
-            ModelPayload(identity.version, status.latest_version, identity.name, status.in_progress, status.percentage)
-        )
+        if self._bundle:  # otherwise published when the first model labels
+            self._reports.report_model(describe_model(self._bundle, self._status, has_source=self._has_source))
 
     def _wait_for_adoption(self, labeler: Labeler) -> None:
         with self._adopted:

@@ -139,6 +139,7 @@ class ModelPayload:
         title: The model's name.
         in_progress: Whether an update is in progress.
         update_percentage: The progress of the update, 0–100; None if unknown.
+        release_summary: The state of the update, then after ": " the reason; empty if there is nothing to report.
     """
 
     installed_version: str
@@ -146,6 +147,7 @@ class ModelPayload:
     title: str
     in_progress: bool = False
     update_percentage: float | None = None
+    release_summary: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -155,6 +157,7 @@ class ModelPayload:
             "title": self.title,
             "in_progress": self.in_progress,
             "update_percentage": self.update_percentage,
+            "release_summary": self.release_summary,
         }
 
     @classmethod
@@ -166,6 +169,7 @@ class ModelPayload:
             title=data["title"],
             in_progress=data["in_progress"],
             update_percentage=data["update_percentage"],
+            release_summary=data.get("release_summary", ""),
         )
 
 

@@ -170,7 +170,7 @@ class Candidate:
             percentage = min(100, received_bytes * 100 // total_bytes) // _PROGRESS_STEP * _PROGRESS_STEP
         if percentage != self._percentage:
             self._percentage = percentage
-            self._host.report_status(UpdateStatus(self.version, True, percentage))
+            self._host.report_status(lambda _: UpdateStatus(self.version, True, percentage, UpdateState.DOWNLOADING))
 
     def _check(self, bundle: Bundle, key: str) -> None:
         """Check everything that can be checked without running the bundle."""
@@ -223,7 +223,6 @@ class Candidate:
     def _begin_step(self, state: UpdateState) -> None:
         self._raise_if_stopping()
         self._journal.write(self.entry(state))
-        self._host.report_status(UpdateStatus(self.version, True))
         self.report(state)
 
     def _begin_dangerous_step(self, step: UpdateState, old_p95_ms: float | None = None) -> None:

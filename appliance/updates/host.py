@@ -68,6 +68,6 @@ class Host(Protocol):
         """Report a step of an update."""
         ...
 
-    def report_status(self, status: UpdateStatus) -> None:
-        """Report the update status."""
+    def report_status(self, change: Callable[[UpdateStatus], UpdateStatus]) -> None:
+        """Report the update status, given as a change of the current one; a step changes it too."""
         ...

@@ -81,12 +81,14 @@ class Decision:
         requested: Whether the owner asked for the offer, now or before a restart.
         relink: Whether the active model is now offered with a different variant or experiment, which the store must
             record.
+        is_rejected: Whether the offer is skipped because it was refused or rolled back before.
     """
 
     action: OfferAction
     reason: str | None = None
     requested: bool = False
     relink: bool = False
+    is_rejected: bool = False
 
     @property
     def ends_update(self) -> bool:
@@ -169,7 +171,7 @@ def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolic
     if situation.resumed:
         return Decision(OfferAction.TAKE, requested=True)
     if situation.rejection:
-        return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}")
+        return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}", is_rejected=True)
     if known and known.hash == offer.hash and known.unsuited_reason:
         return Decision(
             OfferAction.SKIP, f"{version} does not fit the settings of this device: {known.unsuited_reason}"

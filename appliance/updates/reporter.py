@@ -1,12 +1,13 @@
 """Report what the updater does: each new fact once, on T/update, on T/model and in the log."""
 
 import logging
+from collections.abc import Callable
 
 from appliance.updates.host import Host
 from appliance.updates.journal import JournalEntry
 from appliance.updates.policy import Decision, OfferAction
 from appliance.updates.sources.source import Offer, display_version
-from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
+from appliance.updates.steps import PASSED_OVER, UpdateState, UpdateStep
 
 log = logging.getLogger("appliance.updates")
 
@@ -20,8 +21,14 @@ class UpdateReporter:
         failure: Why the last check failed; None if it succeeded.
     """
 
-    def __init__(self, host: Host):
-        """Start with nothing reported."""
+    def __init__(self, host: Host, is_on_probation: Callable[[], bool]):
+        """Start with nothing reported.
+
+        Args:
+            host: Publishes the reports.
+            is_on_probation: Returns whether the active model is on probation.
+        """
+        self._is_on_probation = is_on_probation
         self.latest: str | None = None
         self.passed_over: str | None = None
         self.failure: str | None = None
@@ -31,12 +38,19 @@ class UpdateReporter:
     def report_latest(self, version: str | None) -> None:
         """Report the newer version that is offered, or None, and that no installation is in progress."""
         self.latest = version
-        self._host.report_status(UpdateStatus(version))
+        self._show_offer(version, UpdateState.AVAILABLE if version else None)
+
+    def record_installation(self) -> None:
+        """Record that no newer version waits any more, because it was installed or refused; a step reported that."""
+        self.latest = None
 
     def report_decision(self, decision: Decision, offer: Offer | None) -> None:
         """Report a decision: in the log if the offer is not installed, on T/update if it is or may be."""
         if decision.action is OfferAction.DENY:
-            return  # the answer to the request is enough
+            # Home Assistant shows no answer to its command, so the reason must be in the status too.
+            if offer:
+                self._show_offer(display_version(offer), PASSED_OVER, decision.reason)
+            return
         if offer and decision.action in (OfferAction.ANNOUNCE, OfferAction.TAKE):
             version = display_version(offer)
             if self._announced_hash != offer.hash:
@@ -48,7 +62,12 @@ class UpdateReporter:
         if decision.reason and decision.reason != self.passed_over:
             log.info("no newer model: %s", decision.reason)
         self.passed_over = decision.reason
-        self.report_latest(None)
+        if offer and decision.action is OfferAction.SKIP:
+            self.latest = None
+            state = UpdateState.REFUSED if decision.is_rejected else PASSED_OVER
+            self._show_offer(display_version(offer), state, decision.reason)
+        else:
+            self.report_latest(None)
 
     def report_failure(self, reason: str, entry: JournalEntry | None, after_s: float | None) -> None:
         """Report a failure that will be retried: once, until its reason changes.
@@ -58,7 +77,7 @@ class UpdateReporter:
             entry: The candidate whose installation failed, which is reported each time; None if there was none.
             after_s: The seconds until the next attempt; None if only on demand.
         """
-        self.report_latest(self.latest)
+        self._show_offer(self.latest, UpdateState.FAILED, reason)
         if reason == self.failure and not entry:
             return
         self.failure = reason
@@ -79,3 +98,8 @@ class UpdateReporter:
     def clear_failure(self) -> None:
         """Record that the last attempt succeeded."""
         self.failure = None
+
+    def _show_offer(self, version: str | None, state: str | None, reason: str | None = None) -> None:
+        """Show on T/model what is offered and does not run; a probation stays in progress until its outcome."""
+        if not self._is_on_probation():
+            self._host.report_status(lambda status: status.show_offer(version, state, reason))

@@ -104,7 +104,7 @@ class Updater:
         self._schedule = Schedule(0 if settings.source == "none" else settings.interval_s, tools.clock, tools.random)
         self._policy = UpdatePolicy(settings.max_bytes, settings.allow_downgrade, settings.install == "ask")
         self._journal = Journal(state)
-        self._reporter = UpdateReporter(host)
+        self._reporter = UpdateReporter(host, lambda: self._monitor.is_active)
         self._resolution = Resolution(self._journal, store, host)
         self._monitor = ProbationMonitor(settings, fps, store, self._journal, self._resolution, host, tools.clock)
         context = CandidateContext(
@@ -138,6 +138,12 @@ class Updater:
     def set_fps(self, fps: float) -> None:
         """Use a different frame rate after the settings were reloaded."""
         self._monitor.set_fps(fps)
+
+    def set_interval(self, interval_s: float) -> None:
+        """Check the source at another interval from now on; 0 checks only on demand."""
+        if self._settings.source != "none":
+            self._schedule.set_interval(interval_s)
+            self._requests.wake()
 
     def notify_store_changed(self) -> None:
         """Read the store again, because another command changed the active model."""
@@ -270,7 +276,7 @@ class Updater:
             if request and not request.version:
                 request.answer(decision, offer)  # a check does not wait for the download
             refusal = self._installer.install(offer, decision.requested, source)
-            self._reporter.report_latest(None)
+            self._reporter.record_installation()
         if request:
             request.answer(decision, offer, refusal)
 

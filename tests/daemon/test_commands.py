@@ -30,6 +30,7 @@ def make_commands(folder, updater=None, **replacements):
         "active": SimpleNamespace(is_overridden=False, delivery_blocked_reason=None),
         "switches": DeviceSwitches(LiveSettings(Settings()), OverrideFile(folder), ReportLog(), None),
         "reports": ReportLog(),
+        "report_step": lambda step: None,
         "restart": lambda: None,
         "queries": DeviceQueries(lambda: {"version": "x"}, lambda: {"frame": None}, dict),
     }

@@ -84,8 +84,8 @@ def test_swap_is_refused_while_the_settings_name_the_model(make_device):
 def test_status_is_published_once_per_change(make_device):
     device = make_device()
     published = len(device.reports.models)
-    device.host.report_status(UpdateStatus("3.0", in_progress=True, percentage=40))
-    device.host.report_status(UpdateStatus("3.0", in_progress=True, percentage=40))
+    for _ in range(2):
+        device.host.report_status(lambda _: UpdateStatus("3.0", in_progress=True, percentage=40))
     assert len(device.reports.models) == published + 1
     payload = device.reports.models[-1]
     assert (payload.title, payload.latest_version, payload.update_percentage) == ("two", "3.0", 40)
@@ -97,3 +97,4 @@ def test_step_is_published_and_logged(make_device, caplog):
     device.host.report_step(UpdateStep(UpdateState.FAILED, "3.0", "ab" * 32, "no network"))
     assert (device.reports.updates[-1].state, device.reports.updates[-1].reason) == ("failed", "no network")
     assert "update: failed 3.0 (no network)" in caplog.text
+    assert device.reports.models[-1].release_summary == "failed: no network"

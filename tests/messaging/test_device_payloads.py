@@ -34,7 +34,8 @@ def test_stats_of_the_collection_come_last():
 
 def test_model_has_exactly_home_assistants_keys():
     payload = ModelPayload("1.0", "1.1", "flowers", True, 40).as_dict()
-    assert list(payload) == ["installed_version", "latest_version", "title", "in_progress", "update_percentage"]
+    keys = ["installed_version", "latest_version", "title", "in_progress", "update_percentage", "release_summary"]
+    assert list(payload) == keys and None not in (payload["release_summary"], payload["title"])
     assert ModelPayload.from_dict(payload).as_dict() == payload
     assert ModelPayload("1.0", None, "flowers").as_dict()["latest_version"] == "1.0"
 

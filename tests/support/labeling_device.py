@@ -76,6 +76,7 @@ class LabelingDevice:
             self.active,
             DeviceSwitches(LiveSettings(Settings()), self.overrides, self.reports, None),
             self.reports,
+            self.host.report_step,
             None,
             lambda: None,
             DeviceQueries(dict, dict, dict),

@@ -67,6 +67,7 @@ class Rig:
         )
         self._probe = probe
         self.steps: list[UpdateStep] = []
+        self.status = UpdateStatus()
         self.statuses: list[UpdateStatus] = []
         self.stuck_by: str | None = None
         self.blocked_by: str | None = None
@@ -178,9 +179,11 @@ class Rig:
 
     def report_step(self, step: UpdateStep) -> None:
         self.steps.append(step)
+        self.report_status(lambda status: status.follow(step))
 
-    def report_status(self, status: UpdateStatus) -> None:
-        self.statuses.append(status)
+    def report_status(self, change: Callable[[UpdateStatus], UpdateStatus]) -> None:
+        self.status = change(self.status)
+        self.statuses.append(self.status)
 
     def _load(self) -> Labeler:
         return self.store.load_current(Labeler).loaded
