@@ -14,6 +14,8 @@ from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.parts import build_parts
 from appliance.daemon.pipeline import LABELING_LIMIT_S
 from appliance.daemon.watchdog import LabelingWatch, Watchdog, exit_at_once
+from appliance.messaging.open_event_check import check_open_event
+from appliance.messaging.outbox.waiting_note import WaitingNote
 from appliance.settings.schema import Settings
 from appliance.system.memory import read_memory_limit_mb
 from appliance.system.systemd import Notifier
@@ -63,6 +65,8 @@ class Service:
         self.parts = parts = build_parts(
             settings, state, runtime, self._notifier, lambda: self.request_stop(restart=True), state_error
         )
+        self._waiting_note = WaitingNote(state)
+        self._waiting_note.compare(parts.outbox.path, parts.outbox.waiting)
         self._publisher_thread = WatchedThread("publisher", parts.publisher.run, parts.publisher.heartbeat)
         self._labeling_thread = WatchedThread("labeling", parts.pipeline.run, parts.pipeline.heartbeat)
         self._capture_thread = WatchedThread("capture", parts.capture.run, parts.capture.heartbeat)
@@ -96,10 +100,11 @@ class Service:
         runtime = f"{model.runtime} ({model.kernels})"
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, runtime, name)
         parts.pipeline.use(parts.engine)
-        parts.reports.end_unfinished(parts.outbox.open_events())
+        parts.reports.end_unfinished(parts.outbox.open_events(check_open_event))
         parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)
         for thread in self._threads:
             thread.start()
+        parts.former_topics.start()
         parts.active.mark_ready()
         self._notifier.notify_ready(f"labeling with {name}")
 
@@ -120,6 +125,7 @@ class Service:
                 self._reload = False
                 self.parts.reloader.reload()
             self._watchdog.check()
+            self._waiting_note.update(self.parts.outbox.waiting)
             self.parts.stats.poll(self.parts.status.collect_stats)
 
     def stop(self, failed: bool = False) -> None:
@@ -131,6 +137,7 @@ class Service:
         parts = self.parts
         self._notifier.notify_stopping()
         parts.control.stop()
+        parts.former_topics.stop()
         parts.updater.stop()
         parts.capture.stop()
         parts.pipeline.stop()
@@ -140,6 +147,7 @@ class Service:
         parts.publisher.stop(_STOP_LIMIT_S)
         _join(self._publisher_thread)
         parts.outbox.close()
+        self._waiting_note.finish(parts.outbox.waiting)
         parts.collector.stop(_COLLECT_STOP_LIMIT_S)
         if not failed:
             parts.active.mark_stopped()
