@@ -1,17 +1,20 @@
 """A folder that a camera fills: each picture once, complete ones only, as they arrive."""
 
+import io
 import logging
 import os
 import shutil
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from appliance.camera import folder as folder_module
 from appliance.camera.folder import FollowedFolder
 from appliance.errors import CameraAbsentError
-from support.streams import BLUE, GREEN, RED, has_color, jpeg, open_source, plain, reading_error
+from appliance.imaging.files import read_picture
+from support.streams import BLUE, GREEN, RED, has_color, jpeg, noise, open_source, plain, reading_error
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +75,20 @@ def test_picture_is_delivered_only_when_it_is_complete(tmp_path):
     (tmp_path / "a.jpg").write_bytes(content)
     assert next_color(camera) == "green"
     assert camera.read() is None
+
+
+def test_file_written_out_of_order_is_delivered_only_when_it_rests(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "SETTLE_S", 0.4)
+    content = jpeg(noise())
+    camera = open_source(tmp_path, loop=False)
+    middle = len(content) // 2
+    for end in range(middle, middle + 10):  # it could be decoded all the time, with a gray half
+        (tmp_path / "a.jpg").write_bytes(content[:end] + bytes(len(content) - end - 2) + content[-2:])
+        assert camera.read() is None
+    (tmp_path / "a.jpg").write_bytes(content)
+    while (pixels := camera.read()) is None:
+        pass
+    assert np.array_equal(pixels, read_picture(io.BytesIO(content), "whole"))
 
 
 def test_damaged_and_special_files_are_named_once_and_do_not_block(tmp_path, caplog, monkeypatch):

@@ -9,7 +9,7 @@ from support.streams import jpeg, noise, png
 
 JPEG, PNG = jpeg(noise(1, 64, 48)), png(noise(2, 64, 48))
 HEAD = b"Content-Type: image/jpeg\r\n"
-SOUND = b"--x\r\nContent-Type: audio/basic\r\n\r\n\xff\xd8\xff\xe0\x00\x03abc" + bytes(500) + b"\r\n"
+SOUND = b"--x\r\nContent-Type: audio/basic\r\n\r\n\xff\xd8\xff\xdb\x00\x02\xff\xda\x00\x02abc" + bytes(500) + b"\r\n"
 
 
 def scan(data, boundary=b"x", size=777):
