@@ -132,6 +132,9 @@ def _describe_settings(settings: Settings, daemon: RunningDaemon | None, is_file
     if daemon is None or not daemon.differences:
         return valid
     keys = list_keys(daemon.differences)
+    if not is_file_given and daemon.report.get("settings") != (str(settings.path) if settings.path else None):
+        used = daemon.report.get("settings") or "the defaults"
+        return f"{valid}; the running service uses {used} instead, with other values of {keys}"
     if is_file_given:
         return f"{valid}; the running service has other values of {keys}"
     return f"{valid}; not yet in effect: {keys}; apply it with: sudo systemctl restart appliance"

@@ -204,6 +204,16 @@ def test_settings_that_the_daemon_has_not_loaded_yet_are_named(in_force):
     assert results["camera"].message.startswith("a test camera"), "without --config, the service is meant"
 
 
+def test_other_file_of_the_daemon_is_named(in_force):
+    path = find_control_socket()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = hash_settings(replace(in_force, mqtt=MqttSettings(host="old")))
+    with ControlServer(path, lambda _: DAEMON | {"setting_hashes": old, "settings": "/srv/other.toml"}):
+        results = {result.part: result for result in check_device(in_force)}
+    assert "the running service uses /srv/other.toml instead" in results["settings"].message
+    assert "restart" not in results["settings"].message
+
+
 @pytest.mark.parametrize(
     "report",
     [{"camera": None}, {"camera": {"state": 3}}, {"model": []}, {"broker": "x"}, {"labels": 7}],
