@@ -102,7 +102,7 @@ class ProcessDeaths:
         if not text.strip():
             return None
         lines = [clean_text(line, _MAX_LINE) for line in text.splitlines() if line.strip()]
-        log.error("the last process crashed in native code; its stack follows")
+        log.error("a crash or the watchdog ended the last process; its stack follows")
         for line in lines[:_MAX_LINES]:
             log.error("crash: %s", line)
         in_model = any(interpreter.__file__ in line and line.endswith("in invoke") for line in _current_stack(text))

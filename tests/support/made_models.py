@@ -156,7 +156,7 @@ def needs_memory(floats: int) -> bytes:
     return model.pack()
 
 
-def _loop(hold: bool) -> bytes:
+def _loop(hold: bool, only_bright: bool = False) -> bytes:
     """Return a model with a WHILE over its means: subgraph 1 is the condition, subgraph 2 the body."""
     model = _Model()
     main, condition = model.graph(), model.graph()
@@ -168,7 +168,11 @@ def _loop(hold: bool) -> bytes:
     _softmax(main, picture, looped)
 
     carried, same = condition.tensor((1, 3)), condition.tensor((1, 3), schema.TensorType.BOOL)
-    condition.operator("EQUAL", [carried, carried], [same], schema.EqualOptionsT())
+    if only_bright:
+        bright = condition.constant([[128.0] * 3], np.float32)
+        condition.operator("GREATER", [carried, bright], [same], schema.GreaterOptionsT())
+    else:
+        condition.operator("EQUAL", [carried, carried], [same], schema.EqualOptionsT())
     condition_result = condition.tensor((), schema.TensorType.BOOL)
     condition.operator("REDUCE_ALL", [same, condition.constant([0, 1])], [condition_result], schema.ReducerOptionsT())
     condition.set_ends([carried], [condition_result])
@@ -186,6 +190,11 @@ def _loop(hold: bool) -> bytes:
 def never_ends() -> bytes:
     """Return a model with a loop whose condition is always true."""
     return _loop(hold=True)
+
+
+def never_ends_on_bright() -> bytes:
+    """Return a model with a loop that ends only if the mean of a color is at most 128."""
+    return _loop(hold=True, only_bright=True)
 
 
 def crashes() -> bytes:
