@@ -104,7 +104,7 @@ class Commands(Generic[M]):
         self._pace.submit(
             name,
             lambda: self._run(message, name, value),
-            lambda: self._reject(message, name, CommandError(f"a newer {name} command replaced it")),
+            lambda: self._reject(message, name, CommandError(f"a newer {name} command replaced it"), logging.DEBUG),
         )
 
     def _run(self, message: M, name: str, value: Any) -> None:
@@ -122,7 +122,7 @@ class Commands(Generic[M]):
         else:
             future.add_done_callback(lambda done: self._finish(message, name, _get_error(done)))
 
-    def _reject(self, message: M, name: str, error: CommandError) -> None:
+    def _reject(self, message: M, name: str, error: CommandError, level: int = logging.WARNING) -> None:
         """Answer a command that does not run; in a flood, only count it."""
         with self._lock:
             in_flood, answered = self._is_flood(), self._failed.take()
@@ -130,7 +130,7 @@ class Commands(Generic[M]):
                 self._ignored_in_flood += 1
         if answered:
             if not in_flood:
-                log.warning("command %s was rejected: %s", name, error)
+                log.log(level, "command %s was rejected: %s", name, error)
             self._answer(message, {"ok": False, "error": str(error)})
         elif not in_flood:
             log.warning(

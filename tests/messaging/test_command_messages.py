@@ -187,7 +187,7 @@ def test_flood_runs_the_last_of_each_command_and_is_logged_once(caplog):
     ran = dict(device.done)
     assert ran == {"threshold": 19_999 / 20_000, "running": True}
     assert len(device.done) < 60 and len(device.answers) < 140
-    assert len(caplog.records) < 40
+    assert len(caplog.records) < 10
     assert len([record for record in caplog.records if "too many commands" in record.getMessage()]) == 1
     device.timers.advance(60)
     device.get(T.running_set, b"OFF")
