@@ -36,6 +36,7 @@ COMMANDS = {
     "train": "train a model on your own labels",
     "evaluate": "measure the quality of a model, and set its threshold",
     "publish": "publish models for devices to download",
+    "clear-topics": "clear everything that this device has retained on the broker",
     "help": "show the manual, topic by topic",
 }
 """The purpose of each subcommand, which is defined in the module `appliance.cli.NAME`."""
@@ -150,7 +151,7 @@ def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     requested = next((word for word in argv if word in COMMANDS), None)
     for name, purpose in COMMANDS.items():
         if name == requested:
-            module = importlib.import_module(f"appliance.cli.{name}")
+            module = importlib.import_module(f"appliance.cli.{_module_name(name)}")
             description = (module.__doc__ or purpose).splitlines()[0]
             subparser = subparsers.add_parser(name, help=purpose, description=description, epilog=module.EXAMPLE)
             _add_verbose(subparser, argparse.SUPPRESS)
@@ -161,6 +162,11 @@ def _make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         else:
             subparsers.add_parser(name, help=purpose)
     return parser
+
+
+def _module_name(command: str) -> str:
+    """Return the name of a subcommand's module."""
+    return command.replace("-", "_")
 
 
 def _find_action_parsers(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:

@@ -41,6 +41,7 @@ from appliance.messaging.former_topics import FormerTopicsCleaner
 from appliance.messaging.home_assistant.published import FILE_NAME as PUBLISHED_NAME
 from appliance.messaging.home_assistant.published import PublishedTopicsFile
 from appliance.messaging.identity import IdentityFile, make_address
+from appliance.messaging.leftovers import LeftoverCleaner
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
@@ -74,6 +75,7 @@ class Parts:
     live: LiveSettings
     outbox: Outbox
     former_topics: FormerTopicsCleaner
+    leftovers: LeftoverCleaner
     overrides: OverrideFile
     active: ActiveModel
     publisher: MqttPublisher
@@ -129,6 +131,7 @@ def build_parts(
     router = MessageRouter()
     publisher = _make_publisher(settings, topics, outbox, router, device)
     reports = Reports(publisher, topics, settings, boot, state)
+    leftovers = _make_leftover_cleaner(settings, topics, reports)
     overrides = OverrideFile(state)
     collector = _make_collector(live, state)
     switches = DeviceSwitches(live, overrides, reports, collector)
@@ -173,8 +176,8 @@ def build_parts(
     router.register(topics.commands.values(), mqtt_commands.handle)
     router.register([topics.homeassistant_status], lambda message: reports.handle_homeassistant_status(message.payload))
     return Parts(
-        device, live, outbox, former_topics, overrides, active, publisher, reports, collector, switches, results,
-        pipeline, capture, switch, update_host, updater, stats, status, commands,
+        device, live, outbox, former_topics, leftovers, overrides, active, publisher, reports, collector, switches,
+        results, pipeline, capture, switch, update_host, updater, stats, status, commands,
         control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
         reloader=SettingsReloader(
             live, switch, active, capture, opener, updater,
@@ -202,6 +205,11 @@ def _make_former_topics_cleaner(settings: Settings, topics: Topics, state: Path)
     return FormerTopicsCleaner(
         settings.mqtt, _read_mqtt_password(settings) if former else None, client_id, file, former
     )
+
+
+def _make_leftover_cleaner(settings: Settings, topics: Topics, reports: Reports) -> LeftoverCleaner:
+    client_id = f"{settings.mqtt.client_id or f'appliance-{topics.device}'}-leftovers"
+    return LeftoverCleaner(settings.mqtt, _read_mqtt_password(settings), client_id, topics, reports.clear_leftovers)
 
 
 def _make_publisher(

@@ -105,6 +105,7 @@ class Service:
         for thread in self._threads:
             thread.start()
         parts.former_topics.start()
+        parts.leftovers.start()
         parts.active.mark_ready()
         self._notifier.notify_ready(f"labeling with {name}")
 
@@ -138,6 +139,7 @@ class Service:
         self._notifier.notify_stopping()
         parts.control.stop()
         parts.former_topics.stop()
+        parts.leftovers.stop()
         parts.updater.stop()
         parts.capture.stop()
         parts.pipeline.stop()

@@ -145,15 +145,8 @@ def clear_topics(
     Raises:
         MessagingError: The broker cannot be reached or refuses the connection.
     """
-    broker = f"{settings.host}:{broker_port(settings)}"
     filters = [f"{former.names.root}/#", former.names.discovery]
-
-    def connect() -> Connection:
-        try:
-            return open_connection(settings, password, client_id, None, limit_s)
-        except Exception as error:
-            raise MessagingError(errors.describe_connect_error(error, broker, settings)) from error
-
+    connect = _make_connector(settings, password, client_id, limit_s)
     # The broker answers a subscription that the account may not read with silence. It shows at least the availability
     # if the account may read, and then what it shows counts more than what it acknowledges.
     found = _list_retained(connect, filters, limit_s)
@@ -166,6 +159,37 @@ def clear_topics(
     elif settings.protocol != "5" and result.reason is None:
         result.left, result.reason = topics, "with MQTT 3.1.1, the broker does not report whether it cleared them"
     return result
+
+
+def list_retained(
+    settings: MqttSettings, password: str | None, client_id: str, filters: Sequence[str], limit_s: float = _LIMIT_S
+) -> set[str]:
+    """Return the retained topics that match the filters, as far as this account may read them.
+
+    Args:
+        settings: The mqtt section.
+        password: The account's password.
+        client_id: The MQTT client id.
+        filters: Topic filters.
+        limit_s: The time limit.
+
+    Raises:
+        MessagingError: The broker cannot be reached or refuses the connection.
+    """
+    return _list_retained(_make_connector(settings, password, client_id, limit_s), filters, limit_s)
+
+
+def _make_connector(
+    settings: MqttSettings, password: str | None, client_id: str, limit_s: float
+) -> Callable[[], Connection]:
+    def connect() -> Connection:
+        try:
+            return open_connection(settings, password, client_id, None, limit_s)
+        except Exception as error:
+            broker = f"{settings.host}:{broker_port(settings)}"
+            raise MessagingError(errors.describe_connect_error(error, broker, settings)) from error
+
+    return connect
 
 
 def _list_retained(connect: Callable[[], Connection], filters: Sequence[str], limit_s: float) -> set[str]:

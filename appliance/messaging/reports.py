@@ -25,6 +25,7 @@ from appliance.messaging.home_assistant.description import describe_device
 from appliance.messaging.label_counts import LabelCounts
 from appliance.messaging.label_topics import LabelTopics, select_watched
 from appliance.messaging.last_frame import LastFrame
+from appliance.messaging.leftovers import select_leftovers
 from appliance.messaging.payloads import (
     Availability,
     EventPayload,
@@ -254,6 +255,19 @@ class Reports:
         """Report whether the camera delivers frames; a frame that is labeled reports it by itself."""
         with self._lock:
             self._state.retain_camera(Availability.ONLINE if online else Availability.OFFLINE)
+
+    def clear_leftovers(self, found: Collection[str]) -> bool:
+        """Clear those of the retained topics that the device no longer owns; return False if it has no labels yet."""
+        with self._lock:
+            if self._model is None:
+                return False
+            leftovers = select_leftovers(self._topics, found, {*self._topics.retained, *self._labels.list_topics()})
+            self._announcement.remove_labels(leftovers)
+            for topic in leftovers:
+                self._sink.retain(topic, None)
+        if leftovers:
+            log.info("cleared %d retained topics that this device no longer publishes", len(leftovers))
+        return True
 
     def report_stats(self, payload: StatsPayload) -> None:
         """Report the statistics of the device."""

@@ -174,6 +174,14 @@ class Topics:
         }
 
     @property
+    def retained(self) -> tuple[str, ...]:
+        """The retained topics that do not depend on the labels, without the announcement."""
+        return (
+            self.availability, self.camera, self.state, self.snapshot, self.stats, self.model, self.threshold,
+            self.running, self.snapshots, self.collect,
+        )  # fmt: skip
+
+    @property
     def responses(self) -> str:
         """The prefix of every topic to which responses may be sent."""
         return f"{self.root}/response/"

@@ -90,11 +90,13 @@ class Announcement:
             self._announcer.announce_change()
         return sorted(former)
 
-    def remove_labels(self, slugs: Collection[str]) -> None:
-        """Remove the entities of labels that the device no longer has, of which only retained topics were left."""
+    def remove_labels(self, topics: Collection[str]) -> None:
+        """Remove the entities of labels that the device no longer has, of which only these topics were left."""
+        prefix = self._topics.label("")
+        slugs = {topic.removeprefix(prefix) for topic in topics if topic.startswith(prefix)}
         watched = set(self._watched.slugs.values())
         removed: dict[str, str] = {}
-        for slug in set(slugs) - watched:
+        for slug in slugs - watched:
             removed |= list_label_components(slug)
         if not removed or not self._announcer:
             return
