@@ -57,13 +57,13 @@ class Resolution:
             log.warning("earlier rejections cannot be cleared yet: %s", error)
 
     def rollback(self, entry: JournalEntry) -> None:
-        """Activate the model that preceded the one whose probation failed.
+        """Activate the model that preceded the one that failed, on probation or after it.
 
         Raises:
             StoreError, ModelError, OSError: The rollback failed.
         """
         self._journal.write(entry)
-        if _is_about(entry, self._model_on_probation()):
+        if _is_about(entry, self._store.read_state().current):
             self._host.rollback(entry.reason or "it failed its probation")
         else:  # an earlier attempt rolled the store back; activate its current model
             self._host.reload_current(lambda: None)

@@ -4,9 +4,15 @@ import json
 
 import pytest
 
+from appliance.bundle.bundle import read_bundle
 from appliance.errors import UpdateError
+from appliance.updates.journal import Journal, JournalEntry
+from appliance.updates.resolution import Resolution
+from appliance.updates.steps import UpdateState
+from appliance.updates.store.store import Store
 from support import made_models
 from support.broker import wait_until
+from support.bundles import bundle_folder
 from support.rig import publish, publish_second, start_probation
 
 
@@ -116,3 +122,36 @@ def test_model_replaced_by_the_owner_in_recovery_is_reported(rig, server, tmp_pa
     rig.start()
     assert "another model" in rig.until("rolled_back").reason
     wait_until(lambda: json.loads(journal.read_text())["entry"] is None, "nothing is left to do")
+
+
+class StoreHost:
+    """A host that rolls back the store and records what is reported."""
+
+    def __init__(self, store):
+        self._store, self.steps, self.reloads = store, [], 0
+
+    def rollback(self, reason):
+        self._store.rollback(reason)
+
+    def reload_current(self, change):
+        change()
+        self.reloads += 1
+
+    def report_step(self, step):
+        self.steps.append(step)
+
+
+@pytest.mark.parametrize("on_probation", [True, False])
+def test_rollback_is_reported_only_when_another_model_runs(tmp_path, on_probation):
+    (tmp_path / "state").mkdir()
+    store = Store(tmp_path / "state", bundle_folder(tmp_path / "bundled"))
+    model = store.install(read_bundle(bundle_folder(tmp_path / "two", version="2.0")), "a test", probation=on_probation)
+    host = StoreHost(store)
+    journal = Journal(tmp_path / "state")
+    entry = JournalEntry(UpdateState.ROLLED_BACK, model.key, model.version, model.sha256, reason="it fails")
+    for _ in range(2):  # the second time, as after a kill between the rollback and its report
+        Resolution(journal, store, host).rollback(entry)
+        assert store.read_state().current is None
+    assert [step.state for step in host.steps] == ["rolled_back"] * 2
+    assert host.reloads == 1
+    assert store.rejection(model.key).reason == "it fails"

@@ -92,3 +92,24 @@ def test_resume_makes_a_check_due(clock):
     schedule.record_failure(None, under_way=False)
     schedule.resume()
     assert schedule.is_due
+
+
+def test_new_interval_begins_at_once(clock):
+    schedule = make_schedule(clock)
+    schedule.set_interval(60.0)
+    assert schedule.wait_s == pytest.approx(60)
+    schedule.set_interval(60.0)
+    clock.now_s += 60
+    assert schedule.is_due
+    schedule.record_success()
+    assert schedule.wait_s == pytest.approx(60)
+    schedule.set_interval(0.0)
+    assert schedule.wait_s is None
+    schedule.set_interval(3600.0)
+    assert schedule.wait_s == pytest.approx(3600)
+
+
+def test_failures_of_a_new_interval_are_retried_within_it(clock):
+    schedule = make_schedule(clock)
+    schedule.set_interval(5.0)
+    assert schedule.record_failure(None, under_way=False) <= 5.0
