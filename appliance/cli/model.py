@@ -96,12 +96,18 @@ def _open_store(*, for_change: bool = False) -> "Store":
     return Store(ensure_state_dir() if for_change else find_state_dir(), BUNDLED)
 
 
-def _ask_daemon(command: "ControlCommand", limit_s: float) -> dict[str, Any]:
+def _ask_daemon(command: "ControlCommand", limit_s: float, *keys: str) -> dict[str, Any]:
+    """Return the daemon's answer, which has the given keys unless the daemon is of another version."""
     from appliance.control.client import ask
     from appliance.control.protocol import make_request
     from appliance.system.paths import find_control_socket
 
-    return ask(find_control_socket(), make_request(command), limit_s)
+    answer = ask(find_control_socket(), make_request(command), limit_s)
+    if not set(keys) <= set(answer):
+        raise ControlError(
+            "the daemon's answer cannot be understood; check that the command and the daemon have the same version"
+        )
+    return answer
 
 
 def _show(_: argparse.Namespace) -> _Output:
@@ -205,7 +211,7 @@ def _roll_back(_: argparse.Namespace) -> _Output:
     from appliance.daemon.active_model import OWNER_ROLLBACK
 
     try:
-        active = _ask_daemon(ControlCommand.MODEL_ROLLBACK, _SWAP_LIMIT_S)
+        active = _ask_daemon(ControlCommand.MODEL_ROLLBACK, _SWAP_LIMIT_S, "name", "version")
     except DaemonAbsentError:
         store = _open_store(for_change=True)
         store.rollback(OWNER_ROLLBACK)
@@ -218,10 +224,12 @@ def _roll_back(_: argparse.Namespace) -> _Output:
 def _check(arguments: argparse.Namespace) -> _Output:
     from appliance.control.protocol import ControlCommand
 
+    if arguments.config and _has_other_update_source(arguments.config):
+        return _check_without_daemon(arguments.config, "the running daemon has another update source")
     try:
-        answer = _ask_daemon(ControlCommand.MODEL_CHECK, _CHECK_LIMIT_S)
+        answer = _ask_daemon(ControlCommand.MODEL_CHECK, _CHECK_LIMIT_S, "offered", "taken", "current", "reason")
     except DaemonAbsentError:
-        return _check_without_daemon(arguments.config)
+        return _check_without_daemon(arguments.config, "no daemon is running that could install it")
     offered = answer["offered"]
     if answer["taken"]:
         line = (
@@ -240,8 +248,22 @@ def _check(arguments: argparse.Namespace) -> _Output:
     return _Output(answer, [line])
 
 
-def _check_without_daemon(config: Path | None) -> _Output:
-    """Check the update source from this process, which changes nothing."""
+def _has_other_update_source(config: Path) -> bool:
+    """Return whether a daemon runs whose update section differs from that of a settings file."""
+    from appliance.diagnostics.running_daemon import ask_running_daemon
+    from appliance.settings.load import load_settings
+
+    daemon = ask_running_daemon(load_settings(config))
+    return daemon is not None and daemon.differs_in("update.")
+
+
+def _check_without_daemon(config: Path | None, reason: str) -> _Output:
+    """Check the update source from this process, which changes nothing.
+
+    Args:
+        config: The settings file.
+        reason: Why the daemon does not install what is offered.
+    """
     from appliance.settings.load import load_settings
     from appliance.system.device_id import resolve_device_id
     from appliance.system.paths import find_state_dir
@@ -256,7 +278,7 @@ def _check_without_daemon(config: Path | None) -> _Output:
     value = {"offered": offered, "current": is_installed, "taken": False, "reason": None, "daemon": "absent"}
     if offer is None:
         return _Output(value, [f"{origin} offers nothing"])
-    remark = ", which is already installed" if is_installed else "; no daemon is running that could install it"
+    remark = ", which is already installed" if is_installed else f"; {reason}"
     return _Output(value, [f"{origin} offers {offered}{remark}"])
 
 
@@ -273,7 +295,7 @@ def _notify_daemon(value: dict[str, Any], done: str) -> _Output:
     from appliance.control.protocol import ControlCommand
 
     try:
-        active = _ask_daemon(ControlCommand.MODELS_CHANGED, _SWAP_LIMIT_S)
+        active = _ask_daemon(ControlCommand.MODELS_CHANGED, _SWAP_LIMIT_S, "name", "version", "sha256")
     except DaemonAbsentError:
         return _Output(
             value | {"daemon": "absent"}, [f"{done}; no daemon is running, so it takes effect at the next start"]

@@ -7,6 +7,8 @@ import pytest
 from appliance.cli import main
 from appliance.control.server import ControlServer
 from appliance.errors import ModelError
+from appliance.settings.fingerprint import hash_settings
+from appliance.settings.schema import Settings
 from appliance.system.paths import find_control_socket
 from support.bundles import bundle_folder
 
@@ -51,6 +53,20 @@ def test_check_explains_the_daemons_answer(answer, texts, capsys):
         assert main(["model", "check"]) == 0
     out = capsys.readouterr().out
     assert all(text in out for text in texts), out
+
+
+@pytest.mark.parametrize("action", ["check", "rollback", "install"])
+def test_answer_of_another_version_is_one_sentence(action, bundle, capsys):
+    with serve({"name": "x"}):
+        assert main(["model", action, *([bundle] if action == "install" else [])]) == 1
+    assert "the same version" in capsys.readouterr().err
+
+
+def test_check_of_a_file_with_another_source_is_not_answered_by_the_daemon(tmp_path, capsys):
+    (tmp_path / "other.toml").write_text('[update]\nsource = "url"\nurl = "http://127.0.0.1:1/manifest.json"\n')
+    with serve({"setting_hashes": hash_settings(Settings())}):
+        assert main(["model", "check", "--config", str(tmp_path / "other.toml")]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_install_without_a_daemon_takes_effect_at_the_next_start(bundle, capsys):
