@@ -15,7 +15,9 @@ from appliance.messaging.payloads import Availability
 _KEY = "second writer"
 _WRITER = "writer"
 _REPEAT_S = 60.0  # a second daemon learns of this one within this time, and the other way round
+_CORRECT_S = 5.0  # `offline` of another client is corrected within this time
 _FORGET_S = 4 * _REPEAT_S
+_NEVER_S = float("inf")
 
 
 class AvailabilityTopic:
@@ -32,12 +34,13 @@ class AvailabilityTopic:
         self._writer = secrets.token_hex(8)
         self._echoes = 0  # how often `online` may still return
         self._is_offline = False  # whether this daemon has published `offline`, because it stops
-        self._repeat_at_s = float("-inf")
+        self._repeated_s = float("-inf")
+        self._due_s = _NEVER_S
         self._seen_s: float | None = None
 
     def handle_connect(self) -> Outgoing:
         """Return the message for a new connection."""
-        self._echoes = 0
+        self._echoes, self._due_s = 0, _NEVER_S
         return self.build(Availability.ONLINE)
 
     def build(self, value: Availability) -> Outgoing:
@@ -46,27 +49,26 @@ class AvailabilityTopic:
         self._echoes += value == Availability.ONLINE
         return Outgoing(self.topic, value.encode(), 1, retain=True, user_properties=((_WRITER, self._writer),))
 
-    def handle_message(self, message: Received, now_s: float) -> Outgoing | None:
-        """Check a message on the topic.
-
-        Returns:
-            The message that puts the topic right, if another client wrote it.
-        """
+    def handle_message(self, message: Received, now_s: float) -> None:
+        """Check a message on the topic: another client may have written it."""
         if message.retained or self._is_offline or self._is_own(message):
-            return None
+            return
+        pause_s = _CORRECT_S
         if message.payload == Availability.ONLINE.encode():
+            pause_s = _REPEAT_S
             self._seen_s = now_s
             self._report(_KEY, errors.describe_second_writer(self.topic))
-        if now_s < self._repeat_at_s and message.payload == Availability.ONLINE.encode():
-            return None
-        self._repeat_at_s = now_s + _REPEAT_S
-        return self.build(Availability.ONLINE)
+        self._due_s = min(self._due_s, self._repeated_s + pause_s)
 
-    def poll(self, now_s: float) -> None:
-        """Resolve the condition when no other daemon has written for a while."""
+    def poll(self, now_s: float) -> Outgoing | None:
+        """Return the message that puts the topic right, if it is due; resolve the condition after a while."""
         if self._seen_s is not None and now_s - self._seen_s >= _FORGET_S:
             self._seen_s = None
             self._report(_KEY, None)
+        if now_s < self._due_s or self._is_offline:
+            return None
+        self._repeated_s, self._due_s = now_s, _NEVER_S
+        return self.build(Availability.ONLINE)
 
     def _is_own(self, message: Received) -> bool:
         writer = dict(message.user_properties).get(_WRITER)

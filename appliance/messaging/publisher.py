@@ -237,7 +237,8 @@ class MqttPublisher:
         while link.connection and link.connection.events:
             self._handle(link.connection, link.connection.events.popleft(), now_s)
         link.poll(now_s)
-        self._availability.poll(now_s)
+        if correction := self._availability.poll(now_s):
+            self._delivery.retain(correction)
         if link.connected and link.connection:
             self._delivery.fill(link.connection, now_s)
             if self._arrivals.silent_s(now_s) >= self._timeouts.silent_s:
@@ -313,8 +314,7 @@ class MqttPublisher:
 
     def _receive(self, message: Received, now_s: float) -> None:
         if message.topic == self._topics.availability:
-            if correction := self._availability.handle_message(message, now_s):
-                self._delivery.retain(correction)
+            self._availability.handle_message(message, now_s)
             return
         try:
             self._on_message(message)

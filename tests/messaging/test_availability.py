@@ -21,8 +21,10 @@ class Rig:
         self.condition = description
 
     def get(self, payload, now_s=0.0, retained=False, writer=None):
+        """Return the answer to a message."""
         properties = (("writer", writer),) if writer else ()
-        return self.availability.handle_message(Received(TOPIC, payload, retained, user_properties=properties), now_s)
+        self.availability.handle_message(Received(TOPIC, payload, retained, user_properties=properties), now_s)
+        return self.availability.poll(now_s)
 
 
 def test_own_messages_are_ignored_with_and_without_properties():
@@ -52,8 +54,10 @@ def test_offline_of_another_client_is_corrected():
     rig.availability.handle_connect()
     assert rig.get(b"offline").payload == b"online"
     assert rig.condition is None
+    assert [rig.get(b"offline", 0.001 * number) for number in range(1000)] == [None] * 1000
+    assert rig.availability.poll(5.0).payload == b"online"
     rig.availability.build(Availability.OFFLINE)
-    assert rig.get(b"offline") is None
+    assert rig.get(b"offline", 20.0) is None
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

@@ -370,7 +370,7 @@ def test_picture_names_its_events_which_state_that_it_was_taken(tmp_path):
     device = Device(tmp_path, snapshots=True)
     device.model()
     device.frame(1, 1.5, ["rose"], [started("rose", "a"), started("tulip", "b"), ended("Crème", "c")])
-    [(topic, properties, ids)] = [shown for shown in device.sink.shown if shown[0] == T.snapshot]
+    [(_, properties, ids)] = [shown for shown in device.sink.shown if shown[0] == T.snapshot]
     assert ids == ("a", "b")
     assert properties == {"event": "b", "label": "tulip", "time": "2026-01-01T12:00:01.500Z"}
     assert [event.get("snapshot") for event in device.sink.on(T.event)] == [True, True, None]
