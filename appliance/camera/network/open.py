@@ -8,9 +8,10 @@ import time
 
 from appliance.camera.network.camera import NetworkPictureCamera
 from appliance.camera.network.client import CameraClient, OpenResponse, RefusedRequestError
+from appliance.camera.network.opening import OpeningCamera
 from appliance.camera.network.picture_scanner import has_picture_start
 from appliance.camera.network.sources import FIRST_SNAPSHOT_LIMIT_S, MjpegSource, PictureSource, SnapshotSource
-from appliance.camera.source import Camera
+from appliance.camera.source import READ_LIMIT_S, Camera
 from appliance.camera.stream.address import resolve_host
 from appliance.camera.stream.picture_decoder import PictureDecoder
 from appliance.errors import CameraAbsentError, CameraBusyError, CameraError
@@ -32,10 +33,19 @@ def open_network(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera
         wanted_px: (width, height) that is sufficient; see open_camera.
 
     Raises:
-        CameraAbsentError, CameraBusyError, CameraStalledError: It cannot be opened now.
+        CameraAbsentError, CameraBusyError, CameraStalledError: It cannot be opened now. If the first response takes
+            longer than READ_LIMIT_S, the errors are raised by read() instead.
         SettingsError: The password file or the file of authorities cannot be used.
     """
     client = CameraClient(settings)
+    opening = OpeningCamera(
+        lambda: _open_response(client, settings, wanted_px), client.abort, client.address.display_url
+    )
+    return opening.wait(READ_LIMIT_S) or opening
+
+
+def _open_response(client: CameraClient, settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
+    """Request the address and open what it returns."""
     resolve_host(client.address)
     try:
         response = _request(client)

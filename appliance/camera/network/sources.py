@@ -12,7 +12,7 @@ from appliance.camera.network.picture_scanner import MAX_PICTURE_BYTES, PictureS
 from appliance.errors import CameraAbsentError, CameraError
 from appliance.imaging.files import detect_picture_format
 
-FIRST_SNAPSHOT_LIMIT_S = 15.0
+FIRST_SNAPSHOT_LIMIT_S = 20.0  # a camera may take one picture every 10 s
 SHORTEST_SNAPSHOT_LIMIT_S = 2.0
 LONGEST_SNAPSHOT_LIMIT_S = 60.0
 _MAX_EXCESS_BYTES = 64 * 1024  # after a picture in a response without a length
