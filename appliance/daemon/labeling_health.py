@@ -78,10 +78,14 @@ class LabelingHealth(ResultListener):
 
     def on_engine_changed(self, engine: Engine) -> None:
         """Start over with another model; a change of the threshold changes nothing."""
-        if engine.labeler is not self._labeler:
-            self._labeler = engine.labeler
-            with self._lock:
-                self._start_over()
+        if engine.labeler is self._labeler:
+            return
+        self._labeler = engine.labeler
+        with self._lock:
+            was_failing = self._is_failing
+            self._start_over()
+        if was_failing:
+            self._on_change()
 
     def on_frame(self, result: FrameResult) -> None:
         """Count a labeled frame."""

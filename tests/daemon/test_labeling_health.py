@@ -99,6 +99,7 @@ def test_next_model_starts_over_and_can_be_reported_too(patient):
     patient.label(30, every_failing=1)
     patient.use("two")
     assert (patient.state, patient.health.report.errors) == ("ok", 30)
+    assert patient.changes == ["failing", "ok"]
     patient.label(19, every_failing=1)
     assert len(patient.faults) == 1
     patient.label(1, every_failing=1)

@@ -42,6 +42,7 @@ def test_model_that_fails_on_half_of_the_frames_is_rolled_back(broker, tmp_path,
         assert (step["state"], step["sha256"]) == ("rolled_back", model.sha256)
         assert "in a minute" in step["reason"] and str(tmp_path) not in step["reason"]
         assert len(daemon.log) < 3000
+        wait_until(lambda: b'"labeling":"ok"' in seen.last("appliance/t/stats"), "labeling works again")
         assert json.loads(seen.last("appliance/t/stats"))["labeling_errors"] > 50
         assert "flowers" in daemon.run("model", "list").stdout
         assert Store(tmp_path / "d" / "state", BUNDLED).rejection(model.key)
