@@ -471,3 +471,31 @@ def test_frozen_picture_of_a_live_camera_is_a_state_with_one_warning(caplog):
     played.capture.run()
     assert seen == [90.0, None]
     assert caplog.text.count("the picture has not changed") == 1
+
+
+def test_limit_of_the_newest_frames_age_follows_the_rate_of_a_live_camera():
+    seen = []
+
+    def script(clock):
+        def look():
+            seen.append(played.capture.frame_limit_s)
+
+        return [
+            PlayedCamera(clock, *frames(4, 10.0), look, CameraStalledError("x"), live=live) for live in (True, False)
+        ]
+
+    played = Played(script)
+    played.capture.run()
+    assert seen == [30.0, None]
+
+
+def test_slow_camera_without_a_frame_yet_is_read_again():
+    def script(clock):
+        camera = PlayedCamera(clock, 1.0, CameraStalledError("x"))
+        nothing, read = [None, None], camera.read
+        camera.read = lambda: nothing.pop() if nothing else read()
+        return [camera]
+
+    played = Played(script)
+    played.capture.run()
+    assert played.slot.get(0).number == 1
