@@ -1,4 +1,4 @@
-"""A camera that is still being opened: waiting for a slow server blocks nobody for long, and can be ended.
+"""A camera that is still being opened: the wait for a slow server is divided into short calls, and can be ended.
 
 Opening an http(s) address needs the first response, for which a slow camera may take many seconds.
 """
