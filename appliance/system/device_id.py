@@ -11,9 +11,9 @@ import logging
 import uuid
 from pathlib import Path
 
-from appliance.errors import describe_os_error
+from appliance.errors import StatePathError, describe_os_error
 from appliance.system.atomic_files import write_durably
-from appliance.system.paths import ensure_state_dir
+from appliance.system.paths import ensure_state_dir, find_state_dir
 from appliance.system.regular_files import read_regular_file
 
 log = logging.getLogger("appliance")
@@ -40,14 +40,14 @@ def resolve_device_id(configured: str | None, state: Path | None = None, root: P
         root: The root of the file system.
 
     Raises:
-        StatePathError: The state folder cannot be created or written to; only without `state`.
+        StatePathError: This account may not read the state folder; only without `state`.
     """
     if configured:
         return configured
     for name in (*SERIAL_FILES, *MACHINE_ID_FILES):
         if number := _read_number(root / name):
             return _derive_id(number)
-    file = (state or ensure_state_dir()) / FILE_NAME
+    file = (state or _find_state_dir()) / FILE_NAME
     number = _read_number(file)
     if not number:
         number = uuid.uuid4().hex
@@ -72,6 +72,13 @@ def boot_id(root: Path = Path("/")) -> str:
     If the kernel provides no id, each process gets a different one.
     """
     return _read_number(root / BOOT_ID_FILE) or _PROCESS_ID
+
+
+def _find_state_dir() -> Path:
+    try:
+        return ensure_state_dir()
+    except StatePathError:  # a read-only card, from which the number can still be read
+        return find_state_dir()
 
 
 def _derive_id(number: str) -> str:

@@ -42,6 +42,7 @@ def folder(tmp_path):
     return tmp_path / "d"
 
 
+@pytest.mark.slow
 def test_former_topics_are_cleared_and_waiting_events_are_delivered(broker, folder):
     with broker.observer() as seen:
         run_as(

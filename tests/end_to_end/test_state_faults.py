@@ -42,7 +42,13 @@ def daemon_settings(broker, more=MORE):
     return settings(broker, "scene", more=more)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# The faults of the content are alike for the whole program; each file's own tests try them all.
+_QUICK = ("folder", "fifo", "wrong types")
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=() if fault in _QUICK else pytest.mark.slow) for fault in FAULTS]
+)
 def test_anything_in_place_of_the_state_files_stops_no_start(broker, tmp_path, fault):
     state = tmp_path / "d/state"
     (state / "models").mkdir(parents=True)
