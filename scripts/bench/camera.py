@@ -14,9 +14,12 @@ import gc
 import multiprocessing
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -30,9 +33,16 @@ from support.rtsp import rtsp_camera  # noqa: E402 - found through the path abov
 WARM_UP_CYCLES = 50
 
 
+def make_scene(width: int, height: int) -> Callable[[int], np.ndarray]:
+    """Return a function of the frame's number that returns a picture of a textured scene that moves slowly."""
+    coarse = np.random.default_rng(1).integers(40, 220, (height // 16 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    scene = np.ascontiguousarray(coarse.repeat(16, 0).repeat(16, 1)[:height])
+    return lambda number: scene[:, number % width : number % width + width]
+
+
 def serve(pipe: Connection, size: tuple[int, int], fps: int, key_every: int) -> None:
     """Run an RTSP camera; send its address, and cut its connections for each message until None arrives."""
-    with rtsp_camera(size=size, fps=fps, key_every=key_every) as server:
+    with rtsp_camera(size=size, fps=fps, key_every=key_every, picture=make_scene(*size)) as server:
         pipe.send(server.url)
         while pipe.recv() is not None:
             server.drop()

@@ -199,6 +199,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
             return {"tune": "zerolatency", "x265-params": values}
         return {
             "tune": "zerolatency",
+            "preset": "ultrafast",
             "g": keys,
             "x264-params": f"repeat-headers=1:keyint={keys}:min-keyint={keys}:scenecut=0",
         }

@@ -30,18 +30,11 @@ class VideoDecoder:
         size_px: (width, height); None until it is known.
     """
 
-    def __init__(self, context: "av.VideoCodecContext", size: tuple[int, int] | None):
-        """Take over the decoder of a stream that was just opened.
-
-        Args:
-            context: libav's decoder.
-            size: (width, height) to which frames are scaled; None leaves them unchanged.
-        """
+    def __init__(self, context: "av.VideoCodecContext"):
+        """Take over the decoder of a stream that was just opened."""
         context.thread_type = "NONE"
         context.thread_count = 1
         self._context: av.VideoCodecContext | None = context
-        self._size = size
-        self._reformatter: VideoReformatter | None = VideoReformatter()
         self.name = context.name
         self.intra_only = bool(context.codec.intra_only)
         self.damaged = 0
@@ -92,18 +85,9 @@ class VideoDecoder:
             context.flush_buffers()
         return frames
 
-    def convert_to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        """Return the frame's pixels, upright: (height, width, 3) uint8 RGB, owned by the caller."""
-        reformatter = self._reformatter or VideoReformatter()
-        width, height = self._size or (frame.width, frame.height)
-        rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        pixels = np.rot90(rgb.to_ndarray(), getattr(frame, "rotation", 0) // 90 % 4)
-        # A frame that needed no conversion still belongs to the decoder or the device.
-        return np.array(pixels) if rgb is frame else np.ascontiguousarray(pixels)
-
     def close(self) -> None:
         """Release the decoder."""
-        self._context = self._reformatter = None
+        self._context = None
 
     def _is_sound(self, frame: av.VideoFrame) -> bool:
         time_s = timestamp_s(frame)
@@ -142,6 +126,32 @@ class VideoDecoder:
         self.damaged_in_row += 1
         if self._has_decoded or self.intra_only:  # a stream that was joined in the middle begins with incomplete frames
             self.damaged += 1
+
+
+class RgbConverter:
+    """Converts decoded frames, also after their decoder was closed."""
+
+    def __init__(self, size: tuple[int, int] | None):
+        """Prepare the conversion.
+
+        Args:
+            size: (width, height) to which frames are scaled; None leaves them unchanged.
+        """
+        self._size = size
+        self._reformatter: VideoReformatter | None = None
+
+    def convert(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return the frame's pixels, upright: (height, width, 3) uint8 RGB, owned by the caller."""
+        reformatter = self._reformatter = self._reformatter or VideoReformatter()
+        width, height = self._size or (frame.width, frame.height)
+        rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        pixels = np.rot90(rgb.to_ndarray(), getattr(frame, "rotation", 0) // 90 % 4)
+        # A frame that needed no conversion still belongs to the decoder or the device.
+        return np.array(pixels) if rgb is frame else np.ascontiguousarray(pixels)
+
+    def close(self) -> None:
+        """Release what libav allocated for conversions."""
+        self._reformatter = None
 
 
 def _is_slice_omitted(message: str) -> bool:

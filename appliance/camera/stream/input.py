@@ -27,7 +27,7 @@ from appliance.camera.network.client import camera_trust
 from appliance.camera.silence import FIRST_LIMIT_S
 from appliance.camera.source import READ_LIMIT_S, Camera
 from appliance.camera.stream.address import parse_address, read_login, resolve_host
-from appliance.camera.stream.decoding import VideoDecoder
+from appliance.camera.stream.decoding import RgbConverter, VideoDecoder
 from appliance.camera.stream.errors import (
     UnsupportedOptionsError,
     convert_address_error,
@@ -51,6 +51,7 @@ HTTP_LIMITS_S = (8.0, 20.0)  # a segment of a playlist lasts up to 10 s
 # The relay notices a camera that does not answer, and live.py a silent one; both end libav's calls.
 RTSP_LIMITS_S = (FIRST_LIMIT_S, None)
 DEFAULT_FPS = 25
+NO_TIMESTAMPS = 0x80  # libav's flag AVFMT_NOTIMESTAMPS
 
 # A live stream is probed briefly, because its frame rate need not be measured.
 LIVE_OPTIONS = {"fpsprobesize": "0", "analyzeduration": "3000000"}
@@ -138,7 +139,8 @@ def _open_rtsp(settings: CameraSettings) -> Camera:
         return convert_address_error(error, address, opening)
 
     def connect() -> RtspRelay:
-        return RtspRelay(address, settings.source, Login(*login) if login else None, camera_trust(settings))
+        client = Login(*login) if login else None
+        return RtspRelay(address, settings.source, client, camera_trust(settings), fps=settings.fps)
 
     resolve_host(address)
     options = dict(RTSP_OPTIONS)
@@ -179,7 +181,7 @@ def _open_http(settings: CameraSettings) -> Camera:
     source = reopen()
     if source.has_end:
         return RecordedCamera(source, reopen, settings.fps, settings.loop)
-    return LiveCamera(source, settings.fps)
+    return LiveCamera(source, settings.fps, loop=settings.loop)
 
 
 class LibavInput:
@@ -218,7 +220,8 @@ class LibavInput:
         self.may_be_file = url.startswith("http")
         self.intra_only = False
         self.frame_duration_s = 1 / DEFAULT_FPS
-        self._url, self._options, self._size = url, options, size
+        self._url, self._options = url, options
+        self._converter = RgbConverter(size)
         self._format, self._limits_s = container_format, limits_s
         self._convert_error, self._connect = convert_error, connect
         self._relay: RtspRelay | None = None
@@ -227,7 +230,7 @@ class LibavInput:
         self._packets: PacketReader | None = None
         self._decoder: VideoDecoder | None = None
         self._rate = ""
-        self._damaged_before_close = 0
+        self._damaged_before = 0
 
     @property
     def description(self) -> str:
@@ -241,7 +244,7 @@ class LibavInput:
     @property
     def damaged(self) -> int:
         """Number of damaged frames, with those that depend on them."""
-        return self._decoder.damaged if self._decoder else self._damaged_before_close
+        return self._damaged_before + (self._decoder.damaged if self._decoder else 0)
 
     @property
     def damaged_in_row(self) -> int:
@@ -281,12 +284,13 @@ class LibavInput:
         self._packets = PacketReader(
             lambda: container.demux(video), video.codec_context.name, extradata, is_live=is_live
         )
-        self._decoder = VideoDecoder(video.codec_context, self._size)
+        self._decoder = VideoDecoder(video.codec_context)
         self.intra_only = self._decoder.intra_only
         fps = float(video.average_rate or 0)
         self.frame_duration_s = 1 / fps if 0.001 < fps < 1000 else 1 / DEFAULT_FPS
-        # The rate of a network stream is libav's guess, because it is not measured.
-        self._rate = f" at {fps:g} frames/s" if fps and (self.has_end or self._format) else ""
+        # For network streams, and files without timestamps, libav guesses the rate.
+        is_known = (self.has_end and not container.format.flags & NO_TIMESTAMPS) or self._format is not None
+        self._rate = f" at {fps:g} frames/s" if fps and is_known else ""
 
     def _call(self, call: Callable[[], T], opening: bool = False) -> T:
         """Call into libav and convert its errors; raise them outside of the handler, so they are not chained."""
@@ -333,9 +337,7 @@ class LibavInput:
 
     def convert_to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """Return the frame's pixels, upright; see MediaInput.convert_to_rgb()."""
-        if self._decoder is None:
-            raise CameraAbsentError(f"{self.display_name} was closed")
-        return self._decoder.convert_to_rgb(frame)
+        return self._converter.convert(frame)
 
     def abort(self) -> None:
         """Make a call in progress and all later ones fail soon; see MediaInput.abort()."""
@@ -354,8 +356,9 @@ class LibavInput:
         if packets is not None:
             packets.close()
         if decoder is not None:
-            self._damaged_before_close = decoder.damaged
+            self._damaged_before += decoder.damaged
             decoder.close()
+        self._converter.close()
         if container is not None:
             container.close()
         if self._relay is not None:

@@ -15,7 +15,7 @@ from appliance.camera.silence import FIRST_LIMIT_S, SHORTEST_LIMIT_S, SilenceLim
 from appliance.camera.source import READ_LIMIT_S
 from appliance.camera.stream.playback import InputEndError, MediaInput
 from appliance.camera.stream.timing import KeyFrameSchedule, Pace
-from appliance.errors import CameraAbsentError, CameraError, CameraStalledError
+from appliance.errors import CameraAbsentError, CameraEndedError, CameraError, CameraStalledError
 
 POLL_S = 0.01  # between two polls of a device that has no frame yet
 # While packets arrive: until a key frame follows the beginning or a damaged frame.
@@ -28,18 +28,20 @@ class LiveCamera:
 
     live = True
 
-    def __init__(self, source: MediaInput, fps: float, *, first_limit_s: float = FIRST_LIMIT_S):
+    def __init__(self, source: MediaInput, fps: float, *, loop: bool = True, first_limit_s: float = FIRST_LIMIT_S):
         """Start to open and drain the input; wait a moment for the first frame, to report faults at once.
 
         Args:
             source: The input; the thread opens it unless it is open.
             fps: Wanted frames per second (`camera.fps`).
+            loop: Whether to start again at the end, if the source turns out to be a file.
             first_limit_s: Seconds until a source that has sent nothing is silent.
 
         Raises:
             CameraError: The input cannot be opened, or failed before the first frame.
         """
         self.dropped = 0
+        self._loop = loop
         self._source = source
         self._silence = SilenceLimit(fps, first_s=first_limit_s)
         self._schedule = KeyFrameSchedule(fps)
@@ -135,8 +137,10 @@ class LiveCamera:
     def _drain(self) -> None:
         """Run the thread; close the input only if close() gave up waiting, because a reader may hold packets."""
         try:
-            self._source.open()
-            self._drain_packets()
+            while not self._closing.is_set():
+                self._source.open()
+                self._drain_packets()
+                self._restart()
         except CameraError as error:
             self._fail(error)
         except InputEndError:
@@ -147,12 +151,31 @@ class LiveCamera:
         if self._closing.is_set():
             self._source.close()
 
+    def _restart(self) -> None:
+        """Close a file that has ended, to play it again.
+
+        Raises:
+            CameraEndedError: It is not to be repeated.
+        """
+        if not self._loop:
+            raise CameraEndedError(
+                f"playback of {self._source.display_name} ended; set camera.loop = true to repeat it"
+            )
+        with self._decoding:
+            self._source.close()
+
     def _drain_packets(self) -> None:
+        """Use packets until the camera is closed, or a file has ended."""
         is_playlist = self._source.is_playlist
         self._silence.shortest_s = PLAYLIST_SILENCE_S if is_playlist else SHORTEST_LIMIT_S
         pace = Pace(is_playlist) if self._source.may_be_file else None
         while not self._closing.is_set():
-            packet = self._source.read_packet()
+            try:
+                packet = self._source.read_packet()
+            except (InputEndError, CameraError):
+                if pace is not None and pace.is_file:
+                    return
+                raise
             if packet is None:
                 time.sleep(POLL_S)
                 continue

@@ -32,7 +32,9 @@ from appliance.transport.trust import (
 CONNECT_LIMIT_S = 4.0
 REPLY_LIMIT_S = 8.0  # for the reply to a request, and for sending one
 MAX_REDIRECTS = 3
-_CHUNK_BYTES = 64 * 1024
+# Waking up for each packet would cost more than passing it on. The delay is small beside that of the wanted rate.
+COLLECT_PERIODS, LONGEST_COLLECT_S = 0.05, 0.2
+_CHUNK_BYTES = 256 * 1024
 _POLL_S = 0.5
 _CHECK_NETWORK = "check the camera and the network"
 
@@ -55,7 +57,7 @@ class RtspRelay:
         failure: Why the connection failed, as far as this module knows; None otherwise.
     """
 
-    def __init__(self, address: CameraAddress, source: str, login: Login | None, trust: Trust):
+    def __init__(self, address: CameraAddress, source: str, login: Login | None, trust: Trust, *, fps: float = 5.0):
         """Connect to the camera, and listen for libav.
 
         Args:
@@ -63,6 +65,7 @@ class RtspRelay:
             source: The same as in the settings, without credentials.
             login: User name and password; None without a user name.
             trust: Whose certificates are trusted, for rtsps.
+            fps: Wanted frames per second.
 
         Raises:
             CameraAbsentError, CameraStalledError: The camera cannot be reached.
@@ -72,6 +75,7 @@ class RtspRelay:
         self._has_login = login is not None
         self._login, self._trust = login, trust
         self._host = address.host
+        self._collect_s = min(COLLECT_PERIODS / fps, LONGEST_COLLECT_S)
         self._target = source
         self._camera = self._connect(address.scheme, address.host, address.port)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
@@ -183,6 +187,8 @@ class RtspRelay:
                     self._send(part) if isinstance(part, bytes) else self._pass_request(part)
             if (has_data or self._camera in ready) and not self._pass_replies(libav):
                 return
+            if self._has_played:
+                self._is_closing.wait(self._collect_s)  # so that many small packets are passed on at once
             self._check_replies()
 
     def _pass_replies(self, libav: socket.socket) -> bool:

@@ -8,7 +8,8 @@ USUAL_KEY_INTERVAL_S = 2.0
 _REMEMBERED_INTERVALS = 4
 _TOLERANCE_S = 0.01  # timestamps are rounded
 # No live stream is further ahead of the clock than a server's buffer; what is further is a file.
-LIVE_LEAD_S = 10.0
+LIVE_LEAD_S = 2.0
+SHORT_FILE_S = 0.5
 LONGEST_LEAD_S = 60.0  # a larger one is a jump of the timestamps
 
 
@@ -48,14 +49,27 @@ class Pace:
             is_playlist: Whether the source sends whole segments (HLS), so that even a live one is ahead of the clock.
         """
         self._free_lead_s = 0.0 if is_playlist else LIVE_LEAD_S
+        self._is_playlist = is_playlist
         self._offset_s: float | None = None  # between the stream's timeline and the clock
         self._is_ahead = is_playlist
+        self._first: tuple[float, float] | None = None  # the clock and the stream's timeline at the first packet
+        self._last_s: float | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source turned out to be a file: it came faster than in real time."""
+        if self._is_playlist or self._first is None or self._last_s is None:
+            return False
+        began_s, first_s = self._first
+        return self._is_ahead or self._last_s - first_s > 2 * (time.monotonic() - began_s) + SHORT_FILE_S
 
     def wait_s(self, time_s: float | None) -> float:
         """Return how long to hold back the packet with this presentation time; zero for a live stream."""
         if time_s is None:
             return 0.0
         now_s = time.monotonic()
+        self._last_s = time_s
+        self._first = self._first or (now_s, time_s)
         if self._offset_s is None:
             self._offset_s = now_s - time_s
         lead_s = time_s + self._offset_s - now_s
