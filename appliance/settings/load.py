@@ -15,9 +15,10 @@ from typing import Any, get_type_hints
 from appliance import __version__
 from appliance.errors import SettingsError
 from appliance.settings.checks import check_path_length
+from appliance.settings.contradictions import find_contradiction
 from appliance.settings.convert import convert_value
 from appliance.settings.origin import SettingOrigin
-from appliance.settings.schema import Settings, find_contradiction
+from appliance.settings.schema import Settings
 from appliance.settings.toml_file import MAX_BYTES, read_toml_file
 from appliance.settings.variables import apply_variables
 from appliance.system.foreign_text import clean_text

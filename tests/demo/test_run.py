@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from appliance.demo.run import DEVICE, _format_event, _format_update, make_settings, run_demo
-from appliance.settings.schema import find_contradiction
+from appliance.settings.contradictions import find_contradiction
 
 EVENT = {
     "id": "a", "type": "started", "label": "roses", "score": 0.91, "peak_score": 0.97,

@@ -15,7 +15,12 @@ from appliance.settings import checks
         (checks.check_camera_source, ["https://host"], ["rtsp://me:pw@host"], "camera.password_file"),
         (checks.check_camera_source, ["scene"], ["http:///x"], "host name"),
         (checks.check_camera_source, ["rtsp://[::1]/1"], ["rtsp://[::1/1"], "not a valid address"),
-        (checks.check_region, [(0, 0, 1, 1), (0.1, 0.2, 0.9, 0.8), "square"], [(0, 0, 0, 1), (0.5, 0, 0.6, 1)], "inside"),
+        (
+            checks.check_region,
+            [(0, 0, 1, 1), (0.1, 0.2, 0.9, 0.8), "square"],
+            [(0, 0, 0, 1), (0.5, 0, 0.6, 1)],
+            "inside",
+        ),
         (checks.check_size, [(16, 8192)], [(15, 100), (100, 8193)], "16 to 8192"),
         (checks.check_max_results, [-1, 1], [0, -2], "-1 for all"),
         (checks.check_thresholds, [{}, {"a": 1.0}], [{"a": 0.5, "b": 1.1}], "see b"),
