@@ -1,8 +1,12 @@
 """Test the file that records what is on the broker."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from appliance.messaging.home_assistant.published import PublishedTopics, PublishedTopicsFile
+from appliance.messaging.topics import Topics
 
 BY_THE_PREVIOUS_RELEASE = """{
  "topics": [
@@ -53,3 +57,23 @@ def test_damaged_file_is_logged_and_empty(path, caplog, content):
 def test_unwritable_file_is_only_logged(path, caplog):
     PublishedTopicsFile(path.parent / "missing" / path.name).write(PublishedTopics())
     assert "cannot be written" in caplog.text
+
+
+def test_written_topics_survive_a_power_cut(path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    PublishedTopicsFile(path).write(PublishedTopics(frozenset({"T/label/rose"})))
+    assert any(path.name in name for name in synced)
+    assert str(path.parent) in synced
+
+
+def test_topics_of_former_names_are_not_cleared_as_own_ones():
+    names = Topics("appliance", "new")
+    own, former = names.label("rose"), "appliance/old/label/rose"
+    assert PublishedTopics(frozenset({own, former}), {"a": "sensor"}).keep_own(names) == PublishedTopics(
+        frozenset({own})
+    )
+    both = PublishedTopics(frozenset({own, names.discovery, former}), {"a": "sensor"})
+    assert both.keep_own(names) == PublishedTopics(frozenset({own, names.discovery}), {"a": "sensor"})
