@@ -5,8 +5,7 @@ import pytest
 from appliance.errors import HistoryError
 from appliance.history.database import HistoryDatabase
 from appliance.history.history import History
-from appliance.history.pictures import PictureFolder
-from appliance.history.recorder import DATABASE_NAME, PICTURES_NAME
+from appliance.history.recorder import DATABASE_NAME
 from appliance.history.records import EventQuery, EventRecord
 
 
@@ -88,21 +87,6 @@ def test_file_that_is_no_history_is_reported(tmp_path):
     (tmp_path / DATABASE_NAME).write_text("not a database at all, but long enough to be read as one" * 20)
     with pytest.raises(HistoryError, match="cannot be read now"):
         History(tmp_path).select(EventQuery())
-
-
-@pytest.mark.parametrize("event_id", ["../../etc/passwd", "..", "", "a/b", "a\0b", "x" * 200, "-x", ".hidden"])
-def test_id_that_is_a_path_has_no_picture(tmp_path, event_id):
-    assert History(tmp_path).read_picture(event_id) is None
-    with pytest.raises(ValueError, match="no event id"):
-        PictureFolder(tmp_path).write(event_id, b"x")
-
-
-def test_link_in_the_pictures_folder_is_not_followed(tmp_path):
-    (tmp_path / "secret").write_text("secret")
-    folder = tmp_path / PICTURES_NAME / "ab"
-    folder.mkdir(parents=True)
-    (folder / "ab-1.jpg").symlink_to(tmp_path / "secret")
-    assert History(tmp_path).read_picture("ab-1") is None
 
 
 def test_event_as_json_has_times_in_utc():

@@ -1,8 +1,5 @@
 """The recorder: events with pictures, limits, kills, and disks that fail."""
 
-import sqlite3
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -172,24 +169,3 @@ def test_removed_history_leaves_nothing(make, tmp_path):
     remove_history(tmp_path / "history")
     assert list((tmp_path / "history").iterdir()) == []
     remove_history(tmp_path / "history")
-
-
-def test_row_that_is_not_json_is_left_out(make, tmp_path):
-    recorder = make()
-    for number in (1, 2):
-        recorder.record_started(started(number, started_s=NOW_S + number))
-    recorder.stop(10)
-    with sqlite3.connect(tmp_path / "history" / DATABASE_NAME) as connection:
-        connection.execute("UPDATE events SET scores = '[[' WHERE id = 'boot-1'")
-    connection.close()
-    assert [event.id for event in read(tmp_path)] == ["boot-2"]
-
-
-def test_database_refuses_a_file_of_a_later_version(tmp_path):
-    path = Path(tmp_path / "x.sqlite3")
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    database = HistoryDatabase(path)
-    database.close()
-    assert Path(f"{path}.damaged").exists()
