@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,8 @@ def bench_unsteady(seconds: float, fps: float) -> None:
         for name in ("good", "unsteady"):
             settings = CameraSettings(source=f"{server.url}/{name}", fps=fps)
             slot = CountingSlot()
-            capture = Capture(
-                lambda settings=settings: open_camera(settings, (224, 224)), fps, slot, lambda status: None
-            )
+            opener = partial(open_camera, settings, (224, 224))
+            capture = Capture(opener, fps, slot, lambda status: None)
             thread = threading.Thread(target=capture.run, daemon=True)
             thread.start()
             captures[name] = (capture, slot, thread)
