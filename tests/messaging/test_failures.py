@@ -106,3 +106,23 @@ def test_picture_that_ends_a_stable_connection_is_found(tmp_path):
         pi.publisher.offer(event(1, snapshot=True))
         wait_until(lambda: seqs(broker) == [1] and pi.outbox.waiting == 0, "events are delivered")
         assert json.loads(broker.on(TOPICS.event)[0].payload)["snapshot"] is False
+
+
+@pytest.mark.parametrize("packet", [b"\xf0\x00", b"\x30\x05\x00\x09ab", b"\x40\x03\x00\x01\xfe"])
+def test_invalid_packet_of_the_broker_is_blamed_on_no_message(tmp_path, caplog, packet):
+    sent = []
+
+    def send_once(client):
+        if len(sent) < 5:
+            sent.append(packet)
+            client.sendall(packet)
+
+    with (
+        ScriptedBroker(on_subscribed=send_once) as broker,
+        device(tmp_path, broker, timeouts=HASTY, subscriptions=[TOPICS.restart]) as pi,
+    ):
+        pi.publisher.offer(event(1))
+        wait_until(lambda: 1 in seqs(broker) and pi.publisher.connected and pi.outbox.waiting == 0, "delivered")
+        wait_until(lambda: pi.publisher.error is None, "resolved")
+    assert len(logged(caplog, "the broker sent an invalid packet")) in (1, 2)  # begin and end
+    assert logged(caplog, "set aside") == logged(caplog, "does not accept") == []

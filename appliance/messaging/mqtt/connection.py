@@ -20,6 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from appliance.messaging.mqtt.message import (
     FIRST_ERROR_CODE,
+    INVALID_PACKET_CODE,
     Connected,
     ConnectionEvent,
     ConnectRefused,
@@ -44,6 +45,7 @@ MAXIMUM_PACKET_BYTES = 1_000_000
 
 _RECEIVE_MAXIMUM = 20  # messages that the broker may send before one is acknowledged (MQTT 5)
 _READ_BYTES = 65_536
+_PROTOCOL_ERROR = 0x82
 _PUBLISH, _QOS_2 = 0x30, 0x04  # OASIS MQTT 5.0, 2.1.2 and 3.3.1
 _LONGEST_TOPIC_CHARACTERS = 200
 
@@ -94,8 +96,8 @@ class Connection:
         self.events: deque[ConnectionEvent] = deque()
         self.error_text = ""
         client.on_connect = self._note_connect
-        client.on_disconnect = lambda _client, _data, _flags, reason, _properties: self.events.append(
-            Disconnected(_to_reason(reason))
+        client.on_disconnect = lambda _client, _data, flags, reason, _properties: self.events.append(
+            Disconnected(_to_disconnect_reason(reason, by_broker=flags.is_disconnect_packet_from_server))
         )
         client.on_publish = lambda _client, _data, packet_id, reason, _properties: self.events.append(
             Published(packet_id, _to_reason(reason))
@@ -263,6 +265,12 @@ def open_connection(
 def broker_port(settings: MqttSettings) -> int:
     """Return the broker's port: mqtt.port if it is set, otherwise 8883 with TLS and 1883 without."""
     return settings.port or (8883 if is_tls_wanted(settings) else 1883)
+
+
+def _to_disconnect_reason(code: ReasonCode, *, by_broker: bool) -> Reason:
+    if not by_broker and code.value == _PROTOCOL_ERROR:
+        return Reason(INVALID_PACKET_CODE, "the broker sent an invalid packet")
+    return _to_reason(code)
 
 
 def _to_reason(code: ReasonCode) -> Reason:

@@ -6,6 +6,9 @@ from typing import Protocol
 FIRST_ERROR_CODE = 0x80
 """This reason code and all higher ones are errors (OASIS MQTT 5.0, 2.4)."""
 
+INVALID_PACKET_CODE = 0x1FF
+"""Not a code of MQTT: the device ended the connection because it could not read a packet of the broker."""
+
 _OVERHEAD_BYTES = 64  # upper bound for the header of a PUBLISH packet
 _PROPERTY_BYTES = 5  # a user property in addition to its texts
 

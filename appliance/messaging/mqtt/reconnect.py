@@ -20,7 +20,7 @@ from typing import Generic, Protocol, TypeVar
 
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.conditions import ConditionLog
-from appliance.messaging.mqtt.message import Reason
+from appliance.messaging.mqtt.message import INVALID_PACKET_CODE, Reason
 from appliance.settings.schema import MqttSettings
 from appliance.system.backoff import BackOff
 
@@ -177,6 +177,8 @@ class BrokerLink(Generic[C]):
         flapping = self._short_lives >= _FLAPPING
         if reason.code == errors.SESSION_TAKEN_OVER:
             self.schedule_retry(errors.describe_takeover(to.broker, to.client_id, to.device), unstable=True)
+        elif reason.code == INVALID_PACKET_CODE:
+            self.schedule_retry(errors.describe_lost(reason, to.broker), unstable=True)
         elif self._unstable or flapping:
             description = None if self._unstable else errors.describe_flapping(to.broker, to.client_id, to.device)
             self.schedule_retry(description, unstable=True)
