@@ -151,7 +151,18 @@ def build_parts(
     health = LabelingHealth(fault_rollback.start, stats.request_soon)
     status = Status(
         StatusSources(
-            device, active, capture, pipeline, publisher, outbox, meter, health, collector, former_topics, state_error
+            device,
+            active,
+            capture,
+            pipeline,
+            publisher,
+            outbox,
+            meter,
+            health,
+            collector,
+            former_topics,
+            state_error,
+            state,
         )
     )
 

@@ -16,7 +16,7 @@ from appliance.messaging.device_payloads import StatsPayload
 from appliance.messaging.former_topics import FormerTopicsCleaner
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
-from appliance.system.metrics import measure_rss_mb, read_cpu_temp_c
+from appliance.system.metrics import measure_free_disk_mb, measure_rss_mb, read_cpu_temp_c, read_ip_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class StatusSources:
         device: The device id.
         collector: The collector; its statistics are reported while it is on.
         state_error: Why the state folder cannot be written; None if it can.
+        state: The state folder, the free space of whose disk is reported.
     """
 
     device: str
@@ -40,6 +41,7 @@ class StatusSources:
     collector: Collector
     former_topics: FormerTopicsCleaner
     state_error: str | None = None
+    state: Path = Path("/")
 
 
 class Status:
@@ -77,6 +79,8 @@ class Status:
             kernels=sources.active.current.kernels,
             collect=sources.collector.stats() if sources.collector.enabled else None,
             storage_error=sources.state_error or sources.outbox.error,
+            disk_free_mb=measure_free_disk_mb(sources.state),
+            ip_address=read_ip_address(),
         )
 
     def describe(self, settings: Path | None) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class StatsPayload:
         kernels: The kernels of the runtime that compute the scores; None if unknown.
         collect: The statistics of the frame collection; absent on the wire when None.
         storage_error: Why the state folder or the outbox cannot be written; absent on the wire when None.
+        disk_free_mb: The free space on the disk of the state folder in MB; absent on the wire when None.
+        ip_address: The address on the network of the default route; absent on the wire when None.
     """
 
     fps: float
@@ -75,6 +77,8 @@ class StatsPayload:
     kernels: str | None = None
     collect: Mapping[str, Any] | None = None
     storage_error: str | None = None
+    disk_free_mb: float | None = None
+    ip_address: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -98,6 +102,8 @@ class StatsPayload:
             "kernels": self.kernels,
             **({} if self.collect is None else {"collect": self.collect}),
             **({} if self.storage_error is None else {"storage_error": self.storage_error}),
+            **({} if self.disk_free_mb is None else {"disk_free_mb": self.disk_free_mb}),
+            **({} if self.ip_address is None else {"ip_address": self.ip_address}),
         }
 
     @classmethod
@@ -126,6 +132,8 @@ class StatsPayload:
             kernels=data.get("kernels"),
             collect=data.get("collect"),
             storage_error=data.get("storage_error"),
+            disk_free_mb=data.get("disk_free_mb"),
+            ip_address=data.get("ip_address"),
         )
 
 
