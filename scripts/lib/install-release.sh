@@ -52,19 +52,25 @@ make_environment() {
   rm "$1/venv.log"
 }
 
+# Beside apt's picamera2, apt's numpy is used, except by scikit-learn, for which Bookworm's is too old; picamera2 also runs
+# with the newer one of the lock, which has the same major version.
+leave_out() {
+  case " $EXTRA_NAMES " in *" workshop "*) return ;; esac
+  [ -z "$PICAMERA2" ] || echo --without numpy
+}
 extra_options() { printf -- '--extra %s ' $EXTRA_NAMES; }
 
 # shellcheck disable=SC2046,SC2086 # the options are words without special characters
 get_wheels() {
   mkdir -p "$CACHE"
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$CACHE" --prune ${PICAMERA2:+--without numpy} ${EXTRA_NAMES:+$(extra_options)} ||
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$CACHE" --prune $(leave_out) ${EXTRA_NAMES:+$(extra_options)} ||
     die "the packages could not be downloaded; nothing was installed, and the previous release keeps running"
 }
 
 # shellcheck disable=SC2046,SC2086 # the options are words without special characters
 install_wheels() {
   local wheels=${WHEELS:-$CACHE} requirements=$1/requirements.txt log=$1/pip.log
-  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" ${PICAMERA2:+--without numpy} ${EXTRA_NAMES:+$(extra_options)} ||
+  "$1/venv/bin/python" scripts/lib/fetch_wheels.py "$LOCK" "$wheels" --list "$requirements" $(leave_out) ${EXTRA_NAMES:+$(extra_options)} ||
     die "the wheels in $wheels are not those of this clone for Python $PYTHON_VERSION; create them again with scripts/wheels${EXTRA_NAMES:+ and --with for each of: $EXTRA_NAMES}"
   "$1/venv/bin/python" -m pip install -q --disable-pip-version-check --no-index --find-links "$wheels" --ignore-installed --no-deps \
     --require-hashes -r "$requirements" >"$log" 2>&1 || {
