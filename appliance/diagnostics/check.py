@@ -45,6 +45,7 @@ from appliance.updates.sources.source import display_version
 MIN_FREE_BYTES = 100_000_000
 # If the daemon's newest frame is older than this, or than the source's own limit, the camera does not work.
 _MAX_FRAME_AGE_S = 10.0
+_FOLDER_LIMIT_S = 5.0  # for a first picture in a folder that a camera fills
 _FRAME_LIMIT_S = 90.0  # for a first frame; longer than any camera's own limit
 _TEST_FRAME_PX = (640, 480)
 
@@ -238,10 +239,11 @@ def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
     try:
         camera = open_camera(settings.camera, _TEST_FRAME_PX)
         try:
-            until_s = time.monotonic() + _FRAME_LIMIT_S
+            limit_s = _FRAME_LIMIT_S if camera.live else _FOLDER_LIMIT_S
+            until_s = time.monotonic() + limit_s
             while (pixels := camera.read()) is None:  # a slow source
                 if time.monotonic() >= until_s:
-                    raise _FailedCheckError(f"{camera.description}: no frame arrived within {_FRAME_LIMIT_S:g} s")
+                    raise _FailedCheckError(f"{camera.description}: no frame arrived within {limit_s:g} s")
         finally:
             camera.close()
     except ApplianceError:

@@ -38,10 +38,10 @@ def run_checks(tmp_path, monkeypatch):
     """Return a function that checks a device without a broker, and returns the results by part."""
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
 
-    def run(source: str = "scene", model: str = "", update: UpdateSettings | None = None):
+    def run(source: str = "scene", model: str = "", update: UpdateSettings | None = None, loop: bool = True):
         settings = Settings(
             device=DeviceSettings(id="t"),
-            camera=CameraSettings(source=source),
+            camera=CameraSettings(source=source, loop=loop),
             labeler=LabelerSettings(model=model),
             mqtt=MqttSettings(host="127.0.0.1", port=1),
             update=update or UpdateSettings(),
@@ -91,6 +91,12 @@ def test_missing_model_names_the_setting(run_checks, tmp_path):
     result = run_checks(model=str(tmp_path / "missing.zip"))["model"]
     assert not result.is_ok
     assert result.message.startswith(f"labeler.model: {tmp_path}/missing.zip")
+
+
+def test_folder_that_waits_for_its_first_picture_is_reported_soon(run_checks, tmp_path, monkeypatch):
+    monkeypatch.setattr("appliance.diagnostics.check._FOLDER_LIMIT_S", 0.1)
+    result = run_checks(source=str(tmp_path), loop=False)["camera"]
+    assert not result.is_ok and "no frame arrived within 0.1 s" in result.message
 
 
 def test_json_keys_stay(run_checks):
