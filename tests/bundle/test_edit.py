@@ -60,10 +60,10 @@ def test_thresholds_are_written_into_a_zip(tmp_path, prefix):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
-def test_zip_keeps_its_owner_in_another_users_folder(tmp_path):
-    file = tmp_path / "colors.zip"
+def test_zip_keeps_its_owner_in_another_users_folder(open_folder):
+    file = open_folder / "colors.zip"
     write_entries(file, tiny_entries())
-    os.chown(tmp_path, 1001, 1001)
+    os.chown(open_folder, 1001, 1001)
     os.chown(file, 1002, 1003)
     write_thresholds(file, 0.62, {})
     assert (file.stat().st_uid, file.stat().st_gid) == (1002, 1003)
