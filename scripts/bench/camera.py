@@ -5,8 +5,8 @@
 
 `reopen` opens an RTSP camera on this machine N times, has its connection cut each time, and closes it, with Python's
 garbage collector turned off. It prints resident memory, threads and descriptors at the beginning and at the end.
-`rates` reads an H.264 stream (1280 × 720, 2 Mbit/s, 25 frames/s, a key frame every 2 s) at 5 and at 0.2 frames/s, one after the
-other, and prints the CPU time of each per second and their ratio. The camera runs in a process of its own.
+`rates` reads an H.264 stream (1280 × 720, 2 Mbit/s, 25 frames/s, a key frame every 2 s) at 5 and at 0.2 frames/s, one
+after the other, and prints the CPU time of each per second and their ratio. The camera runs in a process of its own.
 """
 
 import argparse
@@ -122,7 +122,8 @@ def bench_rates(seconds: float) -> None:
             costs[fps] = (time.process_time() - began_cpu_s) / took_s
             camera.close()
             print(
-                f"{fps:>4} frames/s: {frames} frames in {took_s:.0f} s ({camera.damaged} damaged), {1000 * costs[fps]:.1f} ms of CPU per second"
+                f"{fps:>4} frames/s: {frames} frames in {took_s:.0f} s ({camera.damaged} damaged),"
+                f" {1000 * costs[fps]:.1f} ms of CPU per second"
             )
     print(f"0.2 / 5 frames/s: {costs[0.2] / costs[5.0]:.3f}")
 

@@ -41,6 +41,7 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         fps: float = 20,
         key_every: int = 10,
         codec: str = "libx264",
+        bit_rate: int = 1_000_000,
         media: str = "video",
         loses: Callable[[int], bool] = lambda number: False,
         picture: Callable[[int], np.ndarray] | None = None,
@@ -48,6 +49,7 @@ class RtspCamera(socketserver.ThreadingTCPServer):
         context: ssl.SSLContext | None = None,
     ):
         super().__init__(("127.0.0.1", 0), _RtspHandler)
+        self.bit_rate = bit_rate
         self.tcp, self.password, self.login = tcp, password, login
         self.size, self.fps, self.key_every, self.codec, self.media = size, fps, key_every, codec, media
         self.loses, self.picture, self.redirect, self.context = loses, picture, redirect, context
@@ -177,6 +179,7 @@ class _RtspHandler(socketserver.StreamRequestHandler):
                 server.codec, rate=Fraction(server.fps).limit_denominator(1000), options=self._encoder_options()
             )
             stream.width, stream.height, stream.pix_fmt = *server.size, "yuv420p"
+            stream.bit_rate = server.bit_rate
             number, due_s = 0, time.monotonic()
             with contextlib.suppress(OSError):
                 while not (self.over.wait(max(0.0, due_s - time.monotonic())) or server.over.is_set()):
