@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 import appliance.bundled
 from appliance.bundle.bundle import read_bundle
@@ -20,6 +19,7 @@ from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.tracker import Tracker
 from appliance.settings.schema import CameraSettings, EventSettings, LabelerSettings
+from appliance.workshop.training import tflite_schema as schema
 
 FOLDER = Path(appliance.bundled.__file__).parent
 FPS = 5.0

@@ -6,7 +6,8 @@ have an input of 8×8 px, uint8, and three scores.
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from appliance.workshop.training import tflite_schema as schema
 
 SIDE_PX = 8
 LABELS = ("red", "green", "blue")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from appliance.workshop.training import tflite_schema as schema
 
 COLORS = ("red", "green", "blue")
 # The runtimes that work here: tflite-runtime needs numpy 1.

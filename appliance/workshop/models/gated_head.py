@@ -1,8 +1,8 @@
 """Append the bundled model's head to a graph: pooled features → logits → scores (see evidence_gate), all float32."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
+from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.tflite_graph import Graph, Op
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from appliance.errors import BaseModelError
+from appliance.workshop.training import tflite_schema as schema
 
 _ALIGNMENT_BYTES = 16
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from appliance.errors import BaseModelError
+from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.tflite_file import pack_model, parse_model
 
 Op = schema.BuiltinOperator

@@ -17,8 +17,8 @@ gate.py contains the formulas; the limits and softnesses are included in the wei
 from collections.abc import Sequence
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
+from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
 from appliance.workshop.training.head import ClassifierHead

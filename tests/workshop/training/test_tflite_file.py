@@ -3,10 +3,10 @@
 import flatbuffers
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from appliance.errors import BaseModelError
 from appliance.labeling.interpreter import LoadedModel
+from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.tflite_file import pack_model, parse_model
 from support.tiny_models import metadata, tiny_model
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from appliance.errors import BaseModelError
 from appliance.labeling.interpreter import LoadedModel
+from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.tflite_graph import Graph, Op, TensorFormat
 from appliance.workshop.training.tflite_head import write_model

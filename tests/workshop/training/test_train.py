@@ -97,7 +97,9 @@ def test_best_base_on_validation_is_chosen(tmp_path, pictures, capsys):
 
 
 def make_candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
-    return TrainedCandidate("base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), (), InputSpec())
+    return TrainedCandidate(
+        "base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), (), InputSpec()
+    )
 
 
 def test_latency_counts_only_within_the_tolerance():
