@@ -23,7 +23,7 @@ from appliance.daemon.labeling_health import LabelingHealth
 from appliance.daemon.latest_result import LatestResult
 from appliance.daemon.listeners import CollectorListener, EventLogListener, ProbationListener, ReportsListener
 from appliance.daemon.live_settings import LiveSettings
-from appliance.daemon.message_router import MessageRouter
+from appliance.daemon.messaging_parts import MessagingParts, build_messaging
 from appliance.daemon.meter import Meter
 from appliance.daemon.model_switch import ModelSwitch
 from appliance.daemon.overrides import OverrideFile
@@ -37,19 +37,12 @@ from appliance.errors import LabelOptionError, SettingsError
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.probe import ProbeResult, probe
 from appliance.messaging.command_messages import Commands
-from appliance.messaging.former_topics import FormerTopicsCleaner
-from appliance.messaging.home_assistant.published import FILE_NAME as PUBLISHED_NAME
-from appliance.messaging.home_assistant.published import PublishedTopicsFile
-from appliance.messaging.identity import IdentityFile, make_address
-from appliance.messaging.leftovers import LeftoverCleaner
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
-from appliance.messaging.topics import Topics
 from appliance.settings.credentials import apply_credentials
 from appliance.settings.fingerprint import hash_settings
 from appliance.settings.schema import Settings
-from appliance.settings.secrets import read_secret
 from appliance.system.device_id import resolve_device_id
 from appliance.system.paths import SOCKET_NAME
 from appliance.system.systemd import Notifier
@@ -67,19 +60,15 @@ class Parts:
 
     Attributes:
         device: The device id.
-        engine: The engine for the first frame.
         collector: Collects frames while it is turned on.
+        engine: The engine for the first frame.
     """
 
     device: str
     live: LiveSettings
-    outbox: Outbox
-    former_topics: FormerTopicsCleaner
-    leftovers: LeftoverCleaner
+    messaging: MessagingParts
     overrides: OverrideFile
     active: ActiveModel
-    publisher: MqttPublisher
-    reports: Reports
     collector: Collector
     switches: DeviceSwitches
     results: ResultDispatcher
@@ -89,29 +78,35 @@ class Parts:
     update_host: UpdateHost
     updater: Updater
     stats: StatsTimer
+    health: LabelingHealth
+    latest: LatestResult
     status: Status
-    commands: DeviceCommands
-    control: ControlServer
     reloader: SettingsReloader
     engine: Engine
 
+    @property
+    def outbox(self) -> Outbox:
+        """The events that wait for the broker."""
+        return self.messaging.outbox
 
-def build_parts(
-    settings: Settings,
-    state: Path,
-    runtime: Path,
-    notifier: Notifier,
-    restart: Callable[[], None],
-    state_error: str | None = None,
-) -> Parts:
+    @property
+    def publisher(self) -> MqttPublisher:
+        """Publishes everything."""
+        return self.messaging.publisher
+
+    @property
+    def reports(self) -> Reports:
+        """Turns results into messages."""
+        return self.messaging.reports
+
+
+def build_parts(settings: Settings, state: Path, notifier: Notifier, state_error: str | None = None) -> Parts:
     """Build and connect the parts.
 
     Args:
         settings: Valid settings.
         state: The state folder: models, the outbox, the overrides.
-        runtime: The folder for the control socket.
         notifier: Reports to systemd.
-        restart: Stops the daemon in an orderly way so that it is started again.
         state_error: Why the state folder cannot be written; None if it can.
 
     Raises:
@@ -123,17 +118,12 @@ def build_parts(
     settings = live.settings
     boot = secrets.token_hex(6)
     device = resolve_device_id(settings.device.id, state)
-    topics = Topics(settings.mqtt.base_topic, device, settings.mqtt.discovery_prefix)
     # Open the outbox first: if another daemon uses the same state folder, the store must not record a start.
-    outbox = _open_outbox(settings, topics, state)
-    former_topics = _make_former_topics_cleaner(settings, topics, state)
+    messaging = build_messaging(settings, state, boot, device)
+    reports = messaging.reports
     active = ActiveModel(state, settings.labeler, live.view)
-    router = MessageRouter()
-    publisher = _make_publisher(settings, topics, outbox, router, device)
-    reports = Reports(publisher, topics, settings, boot, state)
-    leftovers = _make_leftover_cleaner(settings, topics, reports)
     overrides = OverrideFile(state)
-    collector = _make_collector(live, state)
+    collector = Collector(settings.collect, settings.collect.dir or state / FOLDER_NAME, live.view)
     switches = DeviceSwitches(live, overrides, reports, collector)
 
     meter, slot, results, stats = Meter(), FrameSlot(), ResultDispatcher(), StatsTimer(reports.report_stats)
@@ -141,114 +131,81 @@ def build_parts(
     ids = _make_event_ids(boot)
     pipeline = Pipeline(slot, settings.labeler, settings.events, results, ids, meter, remote_threshold)
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
-    has_source = settings.update.source != "none"
-    update_host = UpdateHost(active, pipeline, switch, reports, has_source=has_source)
+    update_host = UpdateHost(active, pipeline, switch, reports, has_source=settings.update.source != "none")
     updater = _make_updater(live, device, state, active, update_host)
     opener = CameraOpener(live, active, switches)
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
     fault_rollback = FaultRollback(active, update_host, updater.notify_store_changed)
     health = LabelingHealth(fault_rollback.start, stats.request_soon)
-    status = Status(
-        StatusSources(
-            device,
-            active,
-            capture,
-            pipeline,
-            publisher,
-            outbox,
-            meter,
-            health,
-            collector,
-            former_topics,
-            state_error,
-            state,
-        )
-    )
+    pictures = PictureParts(reports, collector, switches, state / FOLDER_NAME)
+    parts = Parts(
+        device, live, messaging, overrides, active, collector, switches, results, pipeline, capture, switch,
+        update_host, updater, stats,
+        health=health,
+        latest=LatestResult(),
+        status=Status(
+            StatusSources(
+                device, active, capture, pipeline, messaging.publisher, messaging.outbox, meter, health, collector,
+                messaging.former_topics, state_error,
+            )
+        ),
+        reloader=SettingsReloader(live, switch, active, capture, opener, updater, pictures, notifier),
+        engine=_prepare_first_engine(switch, settings),
+    )  # fmt: skip
+    _register_listeners(parts)
+    return parts
 
-    latest = LatestResult()
-    results.register(latest)
-    results.register(EventLogListener())
-    results.register(ReportsListener(reports, live))
-    results.register(CollectorListener(collector))
-    results.register(update_host)
-    results.register(ProbationListener(updater, active))
-    results.register(health)
 
+@dataclass(frozen=True, slots=True)
+class CommandParts:
+    """The parts through which commands reach the daemon."""
+
+    commands: DeviceCommands
+    control: ControlServer
+
+
+def connect_commands(parts: Parts, runtime: Path, restart: Callable[[], None]) -> CommandParts:
+    """Connect the commands of MQTT and of the control socket to the parts.
+
+    Args:
+        parts: The parts that the commands affect.
+        runtime: The folder for the control socket.
+        restart: Stops the daemon in an orderly way so that it is started again.
+    """
+    live, messaging, latest = parts.live, parts.messaging, parts.latest
+    has_source = live.settings.update.source != "none"
     commands = DeviceCommands(
-        switch, active, switches, reports, update_host.report_step, updater if has_source else None, restart,
+        parts.switch, parts.active, parts.switches, messaging.reports, parts.update_host.report_step,
+        parts.updater if has_source else None, restart,
         DeviceQueries(
-            describe=lambda: describe_daemon(status, live.settings),
-            observe=lambda: describe_daemon(status, live.settings) | latest.describe(),
+            describe=lambda: describe_daemon(parts.status, live.settings),
+            observe=lambda: describe_daemon(parts.status, live.settings) | latest.describe(),
             encode_frame=lambda: latest.encode_frame(live.view),
         ),
     )  # fmt: skip
-    mqtt_commands = Commands(topics, commands.mqtt_handlers(topics.commands), publisher.answer)
-    router.register(topics.commands.values(), mqtt_commands.handle)
-    router.register([topics.homeassistant_status], lambda message: reports.handle_homeassistant_status(message.payload))
-    return Parts(
-        device, live, outbox, former_topics, leftovers, overrides, active, publisher, reports, collector, switches,
-        results, pipeline, capture, switch, update_host, updater, stats, status, commands,
-        control=ControlServer(runtime / SOCKET_NAME, commands.answer_socket),
-        reloader=SettingsReloader(
-            live, switch, active, capture, opener, updater,
-            PictureParts(reports, collector, switches, state / FOLDER_NAME), notifier,
-        ),
-        engine=_prepare_first_engine(switch, settings),
-    )  # fmt: skip
+    topics = messaging.topics
+    mqtt_commands = Commands(topics, commands.mqtt_handlers(topics.commands), messaging.publisher.answer)
+    messaging.router.register(topics.commands.values(), mqtt_commands.handle)
+    return CommandParts(commands, ControlServer(runtime / SOCKET_NAME, commands.answer_socket))
+
+
+def _register_listeners(parts: Parts) -> None:
+    for listener in (
+        parts.latest,
+        EventLogListener(),
+        ReportsListener(parts.messaging.reports, parts.live),
+        CollectorListener(parts.collector),
+        parts.update_host,
+        ProbationListener(parts.updater, parts.active),
+        parts.health,
+    ):
+        parts.results.register(listener)
 
 
 def describe_daemon(status: Status, settings: Settings) -> dict[str, Any]:
     """Return the state of the daemon, and hashes of the settings in force, for commands that compare theirs."""
     return status.describe(settings.path) | {"setting_hashes": hash_settings(settings)}
-
-
-def _open_outbox(settings: Settings, topics: Topics, state: Path) -> Outbox:
-    mqtt = settings.mqtt
-    return Outbox(state / "outbox.sqlite3", mqtt.outbox_max_events, mqtt.outbox_max_age_s, address=make_address(topics))
-
-
-def _make_former_topics_cleaner(settings: Settings, topics: Topics, state: Path) -> FormerTopicsCleaner:
-    """Record the names of the topics; return the cleaner of former ones. Call it before the reports are built."""
-    file = IdentityFile(state)
-    former = file.update(topics, PublishedTopicsFile(state / PUBLISHED_NAME).read().topics)
-    client_id = f"{settings.mqtt.client_id or f'appliance-{topics.device}'}-former"
-    return FormerTopicsCleaner(
-        settings.mqtt, _read_mqtt_password(settings) if former else None, client_id, file, former
-    )
-
-
-def _make_leftover_cleaner(settings: Settings, topics: Topics, reports: Reports) -> LeftoverCleaner:
-    client_id = f"{settings.mqtt.client_id or f'appliance-{topics.device}'}-leftovers"
-    return LeftoverCleaner(settings.mqtt, _read_mqtt_password(settings), client_id, topics, reports.clear_leftovers)
-
-
-def _make_publisher(
-    settings: Settings, topics: Topics, outbox: Outbox, router: MessageRouter, device: str
-) -> MqttPublisher:
-    return MqttPublisher(
-        settings.mqtt,
-        _read_mqtt_password(settings),
-        topics,
-        outbox,
-        [*topics.commands.values(), topics.homeassistant_status],
-        router.route,
-        settings.mqtt.client_id or f"appliance-{device}",
-    )
-
-
-def _read_mqtt_password(settings: Settings) -> str | None:
-    if settings.mqtt.password_file is None:
-        return None
-    password, warning = read_secret(settings.mqtt.password_file, "mqtt.password_file")
-    if warning:
-        log.warning("%s", warning)
-    return password
-
-
-def _make_collector(live: LiveSettings, state: Path) -> Collector:
-    collect = live.settings.collect
-    return Collector(collect, collect.dir or state / FOLDER_NAME, live.view)
 
 
 def _make_event_ids(boot: str) -> Callable[[], str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.bundle.identity import ModelIdentity
-from appliance.daemon.parts import build_parts
+from appliance.daemon.parts import build_parts, connect_commands
 from appliance.daemon.pipeline import LABELING_LIMIT_S
 from appliance.daemon.watchdog import LabelingWatch, Watchdog, exit_at_once
 from appliance.messaging.open_event_check import check_open_event
@@ -62,9 +62,8 @@ class Service:
         self._notifier = notifier or Notifier({})
         self._wake = threading.Event()
         self._restart = self._stop = self._reload = False
-        self.parts = parts = build_parts(
-            settings, state, runtime, self._notifier, lambda: self.request_stop(restart=True), state_error
-        )
+        self.parts = parts = build_parts(settings, state, self._notifier, state_error)
+        self._control = connect_commands(parts, runtime, lambda: self.request_stop(restart=True)).control
         self._waiting_note = WaitingNote(state)
         self._waiting_note.compare(parts.outbox.path, parts.outbox.waiting)
         self._publisher_thread = WatchedThread("publisher", parts.publisher.run, parts.publisher.heartbeat)
@@ -94,7 +93,7 @@ class Service:
         """
         parts = self.parts
         set_switch_interval()
-        parts.control.start()
+        self._control.start()
         model = parts.active.current
         name = _display_name(model.identity)
         runtime = f"{model.runtime} ({model.kernels})"
@@ -104,8 +103,8 @@ class Service:
         parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)
         for thread in self._threads:
             thread.start()
-        parts.former_topics.start()
-        parts.leftovers.start()
+        parts.messaging.former_topics.start()
+        parts.messaging.leftovers.start()
         parts.active.mark_ready()
         self._notifier.notify_ready(f"labeling with {name}")
 
@@ -137,9 +136,9 @@ class Service:
         """
         parts = self.parts
         self._notifier.notify_stopping()
-        parts.control.stop()
-        parts.former_topics.stop()
-        parts.leftovers.stop()
+        self._control.stop()
+        parts.messaging.former_topics.stop()
+        parts.messaging.leftovers.stop()
         parts.updater.stop()
         parts.capture.stop()
         parts.pipeline.stop()
