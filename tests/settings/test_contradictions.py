@@ -1,5 +1,6 @@
 """Settings that conflict with each other are reported with both."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
