@@ -9,6 +9,12 @@ from appliance.bundle.bundle import read_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.model_status import describe_model
+from appliance.messaging.home_assistant.label_entities import build_end_trigger, build_start_trigger
+from appliance.messaging.home_assistant.label_states import (
+    build_label_template,
+    format_label_state,
+    list_label_states,
+)
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
@@ -193,6 +199,35 @@ def test_automation_sees_the_picture_of_its_event(home, device):
     attributes = home.state(EVENT)["attributes"]
     assert (attributes["label"], attributes["event_type"], attributes["peak_score"]) == ("rose", "ended", 0.95)
     assert attributes["model"] == "flowers 1.0.0" and attributes["started"] and attributes["ended"]
+
+
+def test_label_template_agrees_with_the_options(home):
+    def render(template, **state):
+        return home[0].render(template, value_json=state)
+
+    for label in (
+        "cat", "unknown", "Unavailable", "none", "None", " cat ", " ", "", "x" * 255, "x" * 256, "猫" * 300, "1e5",
+        "null", 'a "quoted" {{ label }} %} \\ é', "true",
+    ):  # fmt: skip
+        assert render(build_label_template(), label=label) == format_label_state(label)
+        assert render(build_label_template(list_label_states([label])), label=label) == format_label_state(label)
+    for template in (build_label_template(), build_label_template(["cat", "none"])):
+        assert render(template, label=None) == "none"
+        assert render(template, label=None, known=False) == "None"  # which the MQTT integration reads as unknown
+        assert render(template, label="dog") in ("dog", "None")
+
+
+def test_trigger_template_fires_for_its_label_and_kind_unless_late(home):
+    for label in ("cat", " a b ", 'a "b"', "é"):
+        for build, kind in ((build_start_trigger, "started"), (build_end_trigger, "ended")):
+            [trigger] = build(T, label, "slug").values()
+
+            def fires(trigger=trigger, **event):
+                return home[0].render(trigger["value_template"], value_json=event) == trigger["payload"]
+
+            assert fires(type=kind, label=label)
+            assert not fires(type="other", label=label) and not fires(type=kind, label="other")
+            assert not fires(type=kind, label=label, late=True)
 
 
 def test_outcomes_of_updates_are_visible(home, device):

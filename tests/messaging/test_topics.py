@@ -25,6 +25,9 @@ def test_the_topics_are_those_of_the_contract():
         "camera": T.camera,
         "snapshots": T.snapshots,
         "collect": T.collect,
+        "today/cat": T.today("cat"),
+        "last_seen/cat": T.last_seen("cat"),
+        "picture/cat": T.picture("cat"),
     }
     assert topics == {name: f"appliance/pi-1/{name}" for name in topics}
     assert sorted(T.commands.values()) == sorted(
@@ -32,6 +35,8 @@ def test_the_topics_are_those_of_the_contract():
         for name in [
             "threshold/set",
             "running/set",
+            "snapshots/set",
+            "collect/set",
             "model/check",
             "model/rollback",
             "model/install",

@@ -107,6 +107,13 @@ class HomeAssistant:
         assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
+    def render(self, template: str, **variables: Any) -> str:
+        """Return what Home Assistant renders, as text without white space at both ends."""
+        body = {"template": template, "variables": variables}
+        answer = self._session.post(f"{self._url}/api/template", json=body, timeout=30)
+        assert answer.ok, answer.text
+        return answer.text.strip()
+
     def picture(self, entity_id: str) -> bytes:
         """Return the picture of an image or camera entity."""
         path = self.state(entity_id)["attributes"]["entity_picture"]

@@ -1,5 +1,7 @@
 """Measurements of the process and the machine."""
 
+from ipaddress import ip_address
+
 from appliance.system import metrics
 
 
@@ -18,3 +20,13 @@ def test_machine_without_a_thermometer_has_no_temperature(tmp_path, monkeypatch)
     assert metrics.read_cpu_temp_c() is None
     (tmp_path / "none").write_text("hot")
     assert metrics.read_cpu_temp_c() is None
+
+
+def test_free_disk_space_is_measured_or_unknown(tmp_path):
+    assert metrics.measure_free_disk_mb(tmp_path) > 0
+    assert metrics.measure_free_disk_mb(tmp_path / "missing") is None
+
+
+def test_address_is_an_address_or_unknown():
+    address = metrics.read_ip_address()
+    assert address is None or ip_address(address)

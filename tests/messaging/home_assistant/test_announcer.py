@@ -12,10 +12,11 @@ def make_announcer():
 
 def test_changes_in_a_row_are_announced_once():
     made, timers, times = make_announcer()
-    made.announce_soon()
-    made.announce_soon()
+    made.announce_change()
+    assert len(times) == 1  # at once, so that it precedes the states
+    made.announce_change()
     timers.advance(1)
-    made.announce_soon()
+    made.announce_change()
     assert len(times) == 1
     timers.advance(10)
     assert len(times) == 2
@@ -38,8 +39,7 @@ def test_home_assistants_start_is_answered_after_a_delay():
 def test_a_change_does_not_wait_for_home_assistants_turn():
     made, timers, times = make_announcer()
     made.handle_homeassistant_start()
-    made.announce_soon()
-    timers.advance(0.9)
+    made.announce_change()
     assert len(times) == 1
     timers.advance(60)
     assert len(times) == 1
@@ -47,8 +47,9 @@ def test_a_change_does_not_wait_for_home_assistants_turn():
 
 def test_after_the_stop_nothing_is_announced():
     made, timers, times = make_announcer()
-    made.announce_soon()
+    made.announce_change()
+    made.announce_change()
     made.stop()
-    made.announce_soon()
+    made.announce_change()
     timers.advance(60)
-    assert times == []
+    assert len(times) == 1
