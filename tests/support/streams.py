@@ -187,11 +187,13 @@ def web_camera() -> Iterator[WebCamera]:
             thread.join()
 
 
-def video_bytes(pictures: Sequence[np.ndarray], codec: str, form: str, fps: int = 30) -> bytes:
+def video_bytes(
+    pictures: Sequence[np.ndarray], codec: str, form: str, fps: int = 30, options: dict[str, str] | None = None
+) -> bytes:
     """Encode a video in memory."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as out:
-        stream = out.add_stream(codec, rate=fps)
+        stream = out.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for picture in pictures:

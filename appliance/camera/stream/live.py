@@ -173,9 +173,10 @@ class LiveCamera:
             try:
                 packet = self._source.read_packet()
             except (InputEndError, CameraError):
-                if pace is not None and pace.is_file:
-                    return
-                raise
+                if pace is None or not pace.is_file:
+                    raise
+                self._closing.wait(pace.rest_s)
+                return
             if packet is None:
                 time.sleep(POLL_S)
                 continue

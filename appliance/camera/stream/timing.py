@@ -60,8 +60,15 @@ class Pace:
         """Whether the source turned out to be a file: it came faster than in real time."""
         if self._is_playlist or self._first is None or self._last_s is None:
             return False
-        began_s, first_s = self._first
-        return self._is_ahead or self._last_s - first_s > 2 * (time.monotonic() - began_s) + SHORT_FILE_S
+        took_s = time.monotonic() - self._first[0]
+        return self._is_ahead or self._last_s - self._first[1] > 2 * took_s + SHORT_FILE_S
+
+    @property
+    def rest_s(self) -> float:
+        """How long a file that has ended would still last in real time; at least a moment."""
+        if self._first is None or self._last_s is None:
+            return SHORT_FILE_S
+        return max(SHORT_FILE_S, self._last_s - self._first[1] - (time.monotonic() - self._first[0]))
 
     def wait_s(self, time_s: float | None) -> float:
         """Return how long to hold back the packet with this presentation time; zero for a live stream."""

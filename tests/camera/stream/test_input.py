@@ -9,6 +9,7 @@ import pytest
 
 from appliance.errors import CameraAbsentError, CameraEndedError, CameraStalledError
 from appliance.imaging.files import read_picture
+from support.playlists import serve_live_playlist
 from support.rtsp import rtsp_camera
 from support.streams import (
     BLUE,
@@ -364,6 +365,56 @@ def test_video_at_an_address_is_a_recording(web):
     camera = open_source(web.url + "/a.avi", fps=50)
     assert not camera.live
     assert [has_color(camera.read(), RED) for _ in range(3)] == [True, False, True]
+    camera.close()
+
+
+def test_live_playlist_with_long_segments_plays_evenly(web):
+    serve_live_playlist(web, "/live.m3u8", segment_s=4)
+    camera = open_source(web.url + "/live.m3u8", fps=10)
+    assert camera.live
+    times = [time.monotonic() for _ in range(60) if camera.read() is not None]
+    camera.close()
+    assert len(times) == 60 and max(np.diff(times)) < 1.5
+
+
+def give_without_length(body):
+    """Return a page that sends the body until the connection is closed."""
+
+    def page(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp2t")
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return page
+
+
+def test_file_of_unknown_size_is_played_at_its_speed_and_repeated(web):
+    body = video_bytes([level(20 + 5 * number) for number in range(40)], "libx264", "mpegts", fps=20)
+    web.pages["/a.ts"] = give_without_length(body)
+    camera = open_source(web.url + "/a.ts", fps=20)
+    began = time.monotonic()
+    while len(web.requests) < 7:  # one to see what it is, one for each round
+        camera.read()
+    assert time.monotonic() - began > 2
+    camera.close()
+
+
+def test_file_of_unknown_size_ends_without_loop(web):
+    body = video_bytes([level(20 + 5 * number) for number in range(40)], "libx264", "mpegts", fps=20)
+    web.pages["/a.ts"] = give_without_length(body)
+    camera = open_source(web.url + "/a.ts", fps=20, loop=False)
+    with pytest.raises(CameraEndedError, match="playback of .*/a.ts ended"):
+        while True:
+            camera.read()
+    camera.close()
+
+
+def test_file_without_duration_is_a_recording_if_its_size_is_known(web):
+    body = video_bytes([level(20 + 5 * number) for number in range(40)], "libx264", "h264", fps=20)
+    web.pages["/a.h264"] = lambda handler: handler.give(body, "application/octet-stream")
+    camera = open_source(web.url + "/a.h264")
+    assert not camera.live and "frames/s" not in camera.description  # libav would guess 25
     camera.close()
 
 

@@ -1,0 +1,62 @@
+"""Only sound frames are given out: after damage, nothing until the next key frame."""
+
+import pytest
+
+from appliance.camera.stream.playback import RecordedCamera
+from appliance.errors import CameraEndedError
+from support.lossy_video import is_sound, paired, write_lossy_video
+from support.paths import SHARED
+from support.rtsp import rtsp_camera
+from support.streams import eventually, open_source, write_video
+
+TWO_SLICES = SHARED / "faults/camera/h264-two-slices-sps-between.mp4"
+
+
+def play(path, monkeypatch):
+    """Return all frames of a recording, without waiting for their time, and the camera."""
+    monkeypatch.setattr("appliance.camera.stream.playback.LONGEST_WAIT_S", 0.0)
+    camera = open_source(path, fps=240, loop=False)
+    assert isinstance(camera, RecordedCamera)
+    frames = []
+    with pytest.raises(CameraEndedError):
+        while True:
+            frames.append(camera.read())
+    camera.close()
+    return frames, camera
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
+def test_lost_transport_packets_leave_only_sound_frames(tmp_path, monkeypatch, codec):
+    write_lossy_video(tmp_path / "a.ts", codec)
+    frames, camera = play(tmp_path / "a.ts", monkeypatch)
+    wrong = sum(not is_sound(frame) for frame in frames)
+    assert len(frames) >= 50 and wrong <= 0.02 * len(frames)
+    assert camera.damaged >= 20
+
+
+def test_sound_video_is_given_completely(tmp_path, monkeypatch):
+    write_video(tmp_path / "a.mp4", [paired(number) for number in range(60)], fps=60, options={"bf": "2"})
+    frames, camera = play(tmp_path / "a.mp4", monkeypatch)
+    assert len(frames) == 60 and all(map(is_sound, frames)) and camera.damaged == 0
+
+
+@pytest.mark.skipif(not TWO_SLICES.is_file(), reason="no shared faults (APPLIANCE_TEST_DATA)")
+def test_key_frame_with_parameter_sets_between_its_slices_is_whole(monkeypatch):
+    frames, camera = play(TWO_SLICES, monkeypatch)
+    assert len(frames) == 12 and camera.damaged == 0
+    for frame in frames:
+        red, green, blue = frame[: frame.shape[0] // 2].mean(axis=(0, 1))
+        assert green < red + 30 and blue > 100  # the missing half was plain green
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("tcp", [True, False], ids=["tcp", "udp"])
+def test_lost_rtp_packets_leave_only_sound_frames(codec, tcp):
+    lost = {number for number in range(30, 4000) if number % 47 == 0}
+    faults = {"loses": lost.__contains__, "picture": paired, "fps": 50, "key_every": 25}
+    with rtsp_camera(tcp=tcp, codec=codec, **faults) as server:
+        camera = open_source(server.url, fps=100)
+        frames = [frame for frame in (camera.read() for _ in range(60)) if frame is not None]
+        assert eventually(lambda: camera.damaged > 0)
+        camera.close()
+    assert len(frames) >= 50 and all(map(is_sound, frames))
