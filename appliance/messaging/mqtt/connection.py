@@ -60,17 +60,18 @@ class BoundedClient(mqtt.Client):
     on_oversized: Callable[[str, int], None]
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        packet = self._in_packet
-        if packet["have_remaining"]:
+        # paho reads the header byte by byte, and then asks for the whole rest of the packet.
+        if bufsize > 1:
+            packet = self._in_packet
             is_message = packet["command"] & 0xF0 == _PUBLISH
-            if packet["remaining_length"] > MAXIMUM_PACKET_BYTES:
-                topic = self._read_topic() if is_message and not packet["packet"] else ""
-                self.on_oversized(topic, packet["remaining_length"])
+            if bufsize > MAXIMUM_PACKET_BYTES:
+                self.on_oversized(self._read_topic() if is_message else "", packet["remaining_length"])
                 raise OSError("the packet is too large")
             if is_message and packet["command"] & _QOS_2:
                 # paho would keep such messages in memory; no subscription of this program allows them.
                 raise OSError("a message with QoS 2 was not subscribed to")
-        return bytes(super()._sock_recv(min(bufsize, _READ_BYTES)))
+            bufsize = min(bufsize, _READ_BYTES)
+        return bytes(super()._sock_recv(bufsize))
 
     def _read_topic(self) -> str:
         """Return the topic at the begin of the packet, as far as it has arrived."""
