@@ -74,11 +74,18 @@ def convert_address_error(error: Exception, address: CameraAddress, opening: boo
         return known_error
     if not opening:
         return CameraAbsentError(f"{display_url} interrupted the stream; check the camera and the network")
-    if name in NOT_VIDEO or getattr(error, "errno", None) == errno.EIO:
+    if name in NOT_VIDEO:
         return CameraAbsentError(
-            f"{display_url} answers, but not with a stream, a video or a picture; check the path in camera.source"
+            f"{display_url} sends data, but no stream, video or picture that can be decoded; check the path in"
+            " camera.source"
         )
-    return CameraAbsentError(f"{display_url} could not be opened: {_general_description(error)}")
+    if getattr(error, "errno", None) == errno.EIO:  # libav's error for every connection that ends early
+        return CameraAbsentError(
+            f"{display_url} ended the connection before a stream began; check the path in camera.source"
+        )
+    return CameraAbsentError(
+        f"{display_url} could not be opened ({_general_description(error)}); check the path in camera.source"
+    )
 
 
 def _convert_http_error(error: Exception, address: CameraAddress) -> CameraError | None:
@@ -100,8 +107,9 @@ def _convert_http_error(error: Exception, address: CameraAddress) -> CameraError
         return CameraAbsentError(
             f"{display_url} reports an internal error (5xx); restart the camera, or read the camera's log"
         )
-    if name.startswith("HTTP"):
-        return CameraAbsentError(f"{display_url} rejects the request: {_general_description(error)}")
+    if name.startswith("HTTP"):  # libav does not keep the exact status of the others
+        status = "400" if name == "HTTPBadRequestError" else "4xx"
+        return CameraAbsentError(f"{display_url} rejects the request ({status}); check the path in camera.source")
     return None
 
 

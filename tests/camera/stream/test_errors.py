@@ -74,12 +74,14 @@ def test_device_error_for_options_lets_others_be_tried():
         (libav_error(av.error.HTTPForbiddenError), True, "absent", "rejects the user name or the password"),
         (libav_error(av.error.HTTPNotFoundError), True, "absent", "does not exist (404)"),
         (libav_error(av.error.HTTPServerError), True, "absent", "internal error (5xx)"),
-        (libav_error(av.error.HTTPBadRequestError), True, "absent", "rejects the request: description"),
+        (libav_error(av.error.HTTPBadRequestError), True, "absent", "rejects the request (400); check the path"),
         (ConnectionRefusedError(), True, "absent", "nothing listens on port 554 of camera"),
         (OSError(errno.EHOSTUNREACH, "x"), True, "absent", "camera cannot be reached"),
         (OSError(errno.EPIPE, "x"), False, "absent", "interrupted the stream"),
-        (OSError(errno.EIO, "x"), True, "absent", "answers, but not with a stream"),
-        (libav_error(av.error.ProtocolNotFoundError), True, "absent", "could not be opened: description"),
+        (libav_error(av.error.HTTPOtherClientError), True, "absent", "rejects the request (4xx); check the path"),
+        (OSError(errno.EIO, "x"), True, "absent", "ended the connection before a stream began; check the path"),
+        (libav_error(av.error.InvalidDataError), True, "absent", "sends data, but no stream"),
+        (libav_error(av.error.ProtocolNotFoundError), True, "absent", "could not be opened (description)"),
     ],
 )
 def test_address_error_has_state_and_fact(error, opening, state, fact):
