@@ -24,7 +24,7 @@ from appliance.messaging.mqtt.message import Connected, Outgoing, Reason, Wire
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.outbox.stored_rows import OutboxEvent
 from appliance.messaging.payloads import LATE_AFTER_S, encode, mark_late
-from appliance.messaging.pictures import Picture, PictureQueue
+from appliance.messaging.pictures import PictureMessage, PictureQueue
 from appliance.messaging.retained_values import RetainedValues
 from appliance.messaging.suspects import Key
 
@@ -76,7 +76,7 @@ class Delivery:
         """Send a transient message once, if that is possible now."""
         self._transient.append(message)
 
-    def show(self, picture: Picture, now_s: float) -> None:
+    def show(self, picture: PictureMessage, now_s: float) -> None:
         """Send a picture once: before its events if nothing else waits, else after everything else."""
         self._pictures.add(picture, now_s)
 
@@ -293,7 +293,7 @@ class Delivery:
             return False
         return self._publish_picture(wire, picture, now_s)
 
-    def _publish_picture(self, wire: Wire, picture: Picture, now_s: float) -> bool:
+    def _publish_picture(self, wire: Wire, picture: PictureMessage, now_s: float) -> bool:
         sent = self._publish(wire, picture.message, now_s, large=True)
         self._pictures.note_sent(picture, shown=sent)
         return sent

@@ -16,7 +16,7 @@ _MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureMessage:
     """A picture to send.
 
     Attributes:
@@ -32,7 +32,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    picture: Picture
+    picture: PictureMessage
     since_s: float
 
 
@@ -43,7 +43,7 @@ class PictureQueue:
         self._waiting: dict[str, list[_Waiting]] = {}  # by topic, oldest first
         self._shown: dict[str, None] = {}
 
-    def add(self, picture: Picture, now_s: float) -> None:
+    def add(self, picture: PictureMessage, now_s: float) -> None:
         """Add a picture."""
         of_topic = self._waiting.setdefault(picture.message.topic, [])
         of_topic.append(_Waiting(picture, now_s))
@@ -53,7 +53,7 @@ class PictureQueue:
         """Forget the pictures that wait for a topic, because it has another value now."""
         self._waiting.pop(topic, None)
 
-    def find(self, event_id: str, now_s: float) -> Picture | None:
+    def find(self, event_id: str, now_s: float) -> PictureMessage | None:
         """Return the picture of an event, unless it is no longer fresh."""
         for of_topic in self._waiting.values():
             for waiting in of_topic:
@@ -61,12 +61,12 @@ class PictureQueue:
                     return waiting.picture if now_s - waiting.since_s <= FRESH_S else None
         return None
 
-    def iterate_newest(self) -> Iterator[Picture]:
+    def iterate_newest(self) -> Iterator[PictureMessage]:
         """Yield the newest picture of each topic."""
         for of_topic in list(self._waiting.values()):
             yield of_topic[-1].picture
 
-    def note_sent(self, picture: Picture, *, shown: bool = True) -> None:
+    def note_sent(self, picture: PictureMessage, *, shown: bool = True) -> None:
         """Forget a picture that was sent (or, unless `shown`, cannot be sent), and older ones of its topic."""
         if shown:
             self._shown |= dict.fromkeys(picture.events)

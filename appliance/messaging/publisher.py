@@ -41,7 +41,7 @@ from appliance.messaging.mqtt.message import (
 from appliance.messaging.mqtt.reconnect import AwaitedPacket, BrokerAddress, BrokerLink, ConnectionTimeouts
 from appliance.messaging.outbox.outbox import Outbox
 from appliance.messaging.payloads import Availability, encode
-from appliance.messaging.pictures import Picture
+from appliance.messaging.pictures import PictureMessage
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import MqttSettings
 from appliance.system.threads import Heartbeat
@@ -160,7 +160,7 @@ class MqttPublisher:
             requested: Whether a person waits for it, so that it is sent even if that takes long.
         """
         message = Outgoing(topic, jpeg, 0, retain=True, user_properties=tuple(user_properties))
-        picture = Picture(message, frozenset(event_ids), requested)
+        picture = PictureMessage(message, frozenset(event_ids), requested)
         self._follow(lambda: self._delivery.show(picture, time.monotonic()))
 
     def send(self, topic: str, payload: str | bytes, qos: int = 0) -> None:

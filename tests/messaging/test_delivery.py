@@ -8,7 +8,7 @@ from appliance.messaging.delivery import WINDOW, Delivery
 from appliance.messaging.mqtt import errors
 from appliance.messaging.mqtt.message import Connected, Outgoing, Reason
 from appliance.messaging.outbox.outbox import Outbox
-from appliance.messaging.pictures import Picture
+from appliance.messaging.pictures import PictureMessage
 from support.broker import wait_until
 from support.publisher import TOPICS, device, event, scripted
 
@@ -63,7 +63,7 @@ class Rig:
 
     def show(self, *ids, size_bytes=1000, topic="T/snapshot", requested=False):
         message = Outgoing(topic, bytes(size_bytes), 0, retain=True)
-        self.delivery.show(Picture(message, frozenset(ids), requested), self.now_s)
+        self.delivery.show(PictureMessage(message, frozenset(ids), requested), self.now_s)
 
     def offer_start(self, id):
         self.outbox.append([{"topic": "T/event", "payload": {"id": id, "snapshot": True}}])

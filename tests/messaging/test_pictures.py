@@ -1,11 +1,11 @@
 """Test which picture is sent, and when it no longer precedes its event."""
 
 from appliance.messaging.mqtt.message import Outgoing
-from appliance.messaging.pictures import FRESH_S, Picture, PictureQueue
+from appliance.messaging.pictures import FRESH_S, PictureMessage, PictureQueue
 
 
 def picture(*ids, topic="T/snapshot"):
-    return Picture(Outgoing(topic, b"jpeg", 0, retain=True), frozenset(ids))
+    return PictureMessage(Outgoing(topic, b"jpeg", 0, retain=True), frozenset(ids))
 
 
 def test_picture_is_found_for_its_events_while_it_is_fresh():

@@ -30,9 +30,7 @@ QUOTA_EXCEEDED = 0x97
 RETAIN_NOT_SUPPORTED = 0x9A
 QOS_NOT_SUPPORTED = 0x9B
 
-NO_FAULT_OF_A_MESSAGE = frozenset(
-    {0x89, 0x8B, 0x8D, SESSION_TAKEN_OVER, 0x9C, 0x9D, 0x9F, 0xA0, INVALID_PACKET_CODE}
-)
+NO_FAULT_OF_A_MESSAGE = frozenset({0x89, 0x8B, 0x8D, SESSION_TAKEN_OVER, 0x9C, 0x9D, 0x9F, 0xA0, INVALID_PACKET_CODE})
 """Reasons for a disconnect that have nothing to do with a message: the broker is busy, shuts down or moves, the client
 was silent or replaced, connections are limited, or the broker sent an invalid packet."""
 
