@@ -45,6 +45,14 @@ if [ -e "$UNIT" ]; then
 else
   already "there is no $UNIT"
 fi
+if [ -n "$PURGE" ] && [ -x "$CURRENT/bin/appliance" ]; then
+  for settings in "$ETC"/*.toml; do
+    [ -e "$settings" ] || continue
+    # Without a connection to the broker, the messages stay there, and the command states that.
+    step "clear the retained messages of $settings on the broker" \
+      sh -c '"$@" || true' sh "$CURRENT/bin/appliance" clear-topics --config "$settings"
+  done
+fi
 if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$CURRENT/bin/appliance" ]; then
   step "remove the command appliance" rm -f "$COMMAND"
 fi
