@@ -1,5 +1,6 @@
 """Commands in processes of their own, whose standard output is of another encoding, closed, full, or a terminal."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.streams import SafeStream, write_controls
 from support.evaluations import make_bundle, make_png
 from support.paths import CHILD_ENVIRONMENT
 from support.terminal import run_on_terminal
@@ -95,6 +97,16 @@ def test_names_with_escape_codes_are_cleaned(tmp_path, where):
     for text in (done.stdout.decode(), done.stderr.decode()):
         assert text.replace("\n", "").isprintable(), text
     assert b"Traceback" not in done.stderr and len(done.stdout + done.stderr) > 20
+
+
+def test_whatever_is_printed_is_cleaned_once_more():
+    """For text that no module cleaned before; only the program's own controls pass."""
+    content = io.BytesIO()
+    stream = SafeStream(content, encoding="utf-8")
+    print("a\x1b[31mred\x9b2J\ud800\u202e", file=stream, flush=True)
+    write_controls(stream, "\r\033[K")
+    assert content.getvalue().decode() == "ared\N{REPLACEMENT CHARACTER}\n\r\033[K"
+    stream.detach()
 
 
 def test_name_that_is_not_utf8_is_written(words, tmp_path):
