@@ -72,15 +72,13 @@ class Certificates:
         names = self.folder / f"{name}.ext"
         names.write_text(f"subjectAltName={','.join(hosts)}\n")
         signed_by = ["-CA", str(self.ca_file), "-CAkey", str(self._ca_key), "-CAcreateserial"]
-        # `openssl x509` cannot backdate; a negative number of days gives an end date in the past, which is enough.
         _openssl(
             "x509",
             "-req",
             "-in",
             str(request),
             *signed_by,
-            "-days",
-            str(days),
+            *_validity(days),
             "-extfile",
             str(names),
             "-out",
@@ -336,6 +334,19 @@ class Observer:
 
 def _new_key(file: Path) -> list[str]:
     return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(file)]
+
+
+def _validity(days: int) -> list[str]:
+    """Return the options of `openssl x509` for a certificate that is valid for `days`, or expired if they are negative.
+
+    Before 3.4, openssl cannot backdate, and takes a negative number of days; since 3.5, it refuses one.
+    """
+    if (
+        days >= 0
+        or "-not_after" not in subprocess.run(["openssl", "x509", "-help"], capture_output=True, text=True).stderr
+    ):
+        return ["-days", str(days)]
+    return ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
 
 
 def _openssl(*arguments: str) -> None:
