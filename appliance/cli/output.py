@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from appliance.cli.streams import write_bytes, write_controls
-from appliance.system.foreign_text import clean_text
+from appliance.system.foreign_text import clean_output, clean_text
 from appliance.system.text_width import cut_to_width, measure_width, read_columns
 
 _MAX_MESSAGE = 8192
@@ -31,8 +31,8 @@ def print_json(value: Any) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on standard output."""
-    print("\n".join(lines))
+    """Print lines on standard output; a line break inside of one, from the name of a file, becomes a space."""
+    print("\n".join(clean_output(line).replace("\n", " ") for line in lines))
 
 
 def print_message(text: str) -> None:

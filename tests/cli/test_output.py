@@ -67,6 +67,12 @@ def test_counter_clears_the_line_when_done(terminal):
 HOSTILE = "rose\n\x1b[2J\x9b31m\u202e\ud800"
 
 
+def test_line_stays_one_line_without_controls(capsys):
+    print_lines(["  indented", f"  {HOSTILE}.png"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["  indented", "  rose \N{REPLACEMENT CHARACTER}.png"]
+
+
 def test_json_is_utf8_and_controls_no_terminal(capsysbinary):
     print_json({HOSTILE: [HOSTILE, "Löwenzahn"]})
     out = capsysbinary.readouterr().out
