@@ -63,7 +63,8 @@ def guarded(right, body):
     return page
 
 
-def test_password_reaches_the_camera_and_nothing_else(web, password_file, caplog, capfd):
+def test_password_reaches_the_camera_and_nothing_else(web, password_file, caplog, capfd, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.camera.MIN_FAILURE_S", 0.3)
     caplog.set_level(logging.DEBUG)
     web.pages["/shot.jpg"] = guarded(basic("vie wer", PASSWORD), jpeg(plain(RED)))
     secret = {"username": "vie wer", "password_file": password_file}

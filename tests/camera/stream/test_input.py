@@ -291,7 +291,8 @@ def test_truncated_frames_of_a_stream_are_omitted(web):
     camera.close()
 
 
-def test_stream_that_turns_damaged_is_stalled(web):
+def test_stream_that_turns_damaged_is_stalled(web, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.camera.MIN_FAILURE_S", 0.3)
     picture = jpeg(noise())
     worn = threading.Event()
     web.pages["/live"] = multipart(lambda: picture[: len(picture) // 2] if worn.is_set() else picture, web.over)
@@ -332,7 +333,8 @@ def test_snapshot_is_fetched_for_each_read_and_not_before(web, kind):
     camera.close()
 
 
-def test_snapshot_that_disappears_is_absent(web):
+def test_snapshot_that_disappears_is_absent(web, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.camera.MIN_FAILURE_S", 0.3)
     web.pages["/shot.jpg"] = lambda handler: handler.give(jpeg(plain(RED)), "image/jpeg")
     camera = open_source(web.url + "/shot.jpg")
     camera.read()
@@ -341,7 +343,9 @@ def test_snapshot_that_disappears_is_absent(web):
     camera.close()
 
 
-def test_hanging_snapshot_is_stalled_within_the_limit(web):
+def test_hanging_snapshot_is_stalled_within_the_limit(web, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.camera.MIN_FAILURE_S", 0.3)
+    monkeypatch.setattr("appliance.camera.network.sources.SHORTEST_SNAPSHOT_LIMIT_S", 0.5)
     first = [True]
 
     def page(handler):
