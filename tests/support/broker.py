@@ -341,10 +341,8 @@ def _validity(days: int) -> list[str]:
 
     Before 3.4, openssl cannot backdate, and takes a negative number of days; since 3.5, it refuses one.
     """
-    if (
-        days >= 0
-        or "-not_after" not in subprocess.run(["openssl", "x509", "-help"], capture_output=True, text=True).stderr
-    ):
+    shown = subprocess.run(["openssl", "x509", "-help"], capture_output=True, text=True)
+    if days >= 0 or "-not_after" not in shown.stdout + shown.stderr:  # which of the two depends on the version
         return ["-days", str(days)]
     return ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
 

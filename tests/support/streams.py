@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.server
 import io
+import logging
 import socketserver
 import ssl
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.logging
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +43,11 @@ def opening_error(source: Path | str, **settings: Any) -> CameraError:
     with pytest.raises(CameraError) as caught:
         open_source(source, **settings).close()
     return caught.value
+
+
+def camera_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return the log records of the camera, without those of the libraries that make the test's pictures."""
+    return [record for record in caplog.records if record.name == "appliance.camera"]
 
 
 def reading_error(camera: Camera, limit_s: float = 12.0) -> CameraError:
@@ -92,7 +99,8 @@ def jpeg(pixels: np.ndarray) -> bytes:
     encoder.height, encoder.width = pixels.shape[:2]
     encoder.pix_fmt = "yuvj420p"
     encoder.time_base = Fraction(1, 25)
-    return bytes(encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))[0])
+    with av.logging.Capture():  # PyAV 19 logs a warning about yuvj420p, which is what cameras send
+        return bytes(encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))[0])
 
 
 def png(pixels: np.ndarray, kind: str = "png") -> bytes:
