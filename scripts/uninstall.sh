@@ -23,6 +23,11 @@ take_lock
 HAVE_SYSTEMD=''
 [ ! -d /run/systemd/system ] || HAVE_SYSTEMD=yes
 
+# clear_topics SETTINGS: clear what the device retained on the broker; the broker may be absent, which stops nothing.
+clear_topics() {
+  "$CURRENT/bin/appliance" clear-topics --config "$1" 2>&1 | sed 's/^/   /' || true
+}
+
 instances=''
 if [ -n "$HAVE_SYSTEMD" ]; then
   # Without a match, the second command fails.
@@ -51,6 +56,11 @@ if [ -n "$PURGE" ] && [ -x "$CURRENT/bin/appliance" ]; then
     # Without a connection to the broker, the messages stay there, and the command states that.
     step "clear the retained messages of $settings on the broker" \
       sh -c '"$@" || true' sh "$CURRENT/bin/appliance" clear-topics --config "$settings"
+  done
+fi
+if [ -n "$PURGE" ] && [ -x "$CURRENT/bin/appliance" ]; then
+  for settings in "$ETC"/*.toml; do
+    [ ! -e "$settings" ] || step "clear the topics of $settings on its broker" clear_topics "$settings"
   done
 fi
 if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$CURRENT/bin/appliance" ]; then

@@ -206,6 +206,15 @@ def test_unsuitable_system_is_refused_with_a_remedy(new_machine):
     machine.run("rm /usr/bin/python3; mv /usr/bin/python3.real /usr/bin/python3")
 
 
+def test_purge_clears_the_topics_of_the_device(machine):
+    labeling_version(machine)
+    assert "online" in machine.topic("appliance/t/availability")
+    said = machine.run("scripts/uninstall.sh --purge").stdout
+    assert re.search(r"cleared \d+ topics on the broker", said), said
+    left = machine.run("mosquitto_sub -t 'appliance/#' -t 'homeassistant/#' -W 2 -v", check=False).stdout
+    assert left.strip() in ("", "Timed out")
+
+
 def test_dry_run_needs_no_python(new_machine):
     machine = new_machine()
     put_clone(machine)
