@@ -14,7 +14,7 @@ from appliance.camera import folder as folder_module
 from appliance.camera.folder import FollowedFolder
 from appliance.errors import CameraAbsentError
 from appliance.imaging.files import read_picture
-from support.streams import BLUE, GREEN, RED, has_color, jpeg, noise, open_source, plain, reading_error
+from support.streams import BLUE, GREEN, RED, camera_lines, has_color, jpeg, noise, open_source, plain, reading_error
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_damaged_and_special_files_are_named_once_and_do_not_block(tmp_path, cap
     (tmp_path / "good.jpg").write_bytes(jpeg(plain(RED)))
     assert next_color(camera) == "red"
     assert [caplog.text.count(name) for name in ("pipe.jpg is not a regular file", "bad.jpg")] == [1, 1]
-    assert len(caplog.records) == 2
+    assert len(camera_lines(caplog)) == 2
 
 
 def test_many_damaged_files_write_few_lines(tmp_path, caplog, monkeypatch):
@@ -114,7 +114,7 @@ def test_many_damaged_files_write_few_lines(tmp_path, caplog, monkeypatch):
         (tmp_path / f"{number:03}.jpg").write_bytes(b"no")
     camera = open_source(tmp_path, loop=False)
     camera.read()
-    assert 4 <= len(caplog.records) <= 12 and "256 pictures" in caplog.text
+    assert 4 <= len(camera_lines(caplog)) <= 12 and "256 pictures" in caplog.text
 
 
 def test_deleted_folder_is_absent_and_continues_when_it_returns(tmp_path):

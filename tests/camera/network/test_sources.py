@@ -70,7 +70,8 @@ def test_wrong_length_does_not_cost_the_picture(web, announced):
     camera.close()
 
 
-def test_snapshot_that_becomes_a_page_is_named(web):
+def test_snapshot_that_becomes_a_page_is_named(web, monkeypatch):
+    monkeypatch.setattr("appliance.camera.network.camera.MIN_FAILURE_S", 0.3)
     web.pages["/shot"] = lambda handler: handler.give(JPEG, "image/jpeg")
     camera = open_source(web.url + "/shot")
     assert camera.read() is not None
