@@ -2,8 +2,8 @@
 
     scripts/bench-health [--minutes N]
 
-The real pipeline labels an hour of frames at 10 frames/s with the real runtime and a simulated clock. The model cannot label bright pictures;
-every second picture is bright. There is no model to go back to, so it goes on failing for the whole hour.
+The real pipeline labels an hour of frames at 10 frames/s, with the real runtime and a simulated clock. The model cannot
+label bright pictures, and every second picture is bright. There is no model to go back to, so it goes on failing.
 """
 
 import argparse
