@@ -38,6 +38,7 @@ source = "{folder}/video.mp4"
 loop = true
 fps = 5
 [mqtt]
+host = "127.0.0.1"
 port = {broker}
 [update]
 source = "repository"
