@@ -54,9 +54,12 @@ class TableObject:
 
     table = ""
 
-    def __init__(self) -> None:
-        for field in _read_fields(self.table):
-            setattr(self, field.attribute, field.default)
+    def __init__(self, *values: Any, **named: Any) -> None:
+        """Set the fields to these values, in the order of the schema or by name, and all others to their defaults."""
+        fields = _read_fields(self.table)
+        given = dict(zip((field.attribute for field in fields), values, strict=False)) | named
+        for field in fields:
+            setattr(self, field.attribute, given.get(field.attribute, field.default))
 
     @classmethod
     def InitFromObj(cls, accessor: Any) -> Any:  # noqa: N802 - the name in LiteRT's classes

@@ -61,6 +61,12 @@ def test_new_objects_have_the_same_attributes_and_defaults(name):
     assert set(expected) - set(made) <= {"externalBuffer"}, "fields that tflite-runtime does not know either"
 
 
+def test_fields_can_be_given_in_order_and_by_name():
+    for classes in (schema, OBJECTS):
+        buffer = classes.BufferT([1, 2], size=3)
+        assert (buffer.data, buffer.offset, buffer.size) == ([1, 2], 0, 3)
+
+
 def test_texts_numbers_and_tables_are_written():
     tensor = OBJECTS.TensorT()
     tensor.name, tensor.shape, tensor.quantization = "a", [1, 2], OBJECTS.QuantizationParametersT()
