@@ -144,6 +144,16 @@ camera.close()
     assert program.rest() == ["(252, 448, 3)"]
 
 
+def test_auto_is_the_pi_camera_if_there_is_one(run):
+    program = run("""
+from appliance.camera.open import open_camera
+camera = open_camera(settings(source="auto", fps=30), (224, 224))
+print(camera.description.partition(",")[0], camera.read() is not None)
+camera.close()
+""")
+    assert program.rest() == ["Virtual Video Device True"]
+
+
 def test_slow_rate_is_awaited_in_short_calls(run):
     program = run("""
 import appliance.camera.pi.camera as module
