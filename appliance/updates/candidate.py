@@ -190,7 +190,7 @@ class Candidate:
         try:
             result = self._context.probe(bundle.source)
         except BundleError as error:
-            raise CandidateRejectedError(str(error)) from error
+            raise CandidateRejectedError(_remove_folder(error, bundle.source)) from error
         if result.identity.sha256 != bundle.identity.sha256:
             raise SourceError("the files changed while they were being tested; they will be downloaded again")
 
@@ -259,5 +259,9 @@ def _read(path: Path) -> Bundle:
     try:
         return read_bundle(path)
     except BundleError as error:
-        # The paths on this device mean nothing to a reader of T/update.
-        raise CandidateRejectedError(str(error).replace(f"{path.parent}/", "")) from error
+        raise CandidateRejectedError(_remove_folder(error, path)) from error
+
+
+def _remove_folder(error: BundleError, path: Path) -> str:
+    """Return the error without the bundle's folder, which means nothing to a reader of T/update."""
+    return str(error).replace(f"{path.parent}/", "")

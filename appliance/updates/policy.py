@@ -82,6 +82,7 @@ class Decision:
         relink: Whether the active model is now offered with a different variant or experiment, which the store must
             record.
         is_rejected: Whether the offer is skipped because it was refused or rolled back before.
+        may_run: Whether the offer is skipped because of a version that runs, and may be the same bundle.
     """
 
     action: OfferAction
@@ -89,6 +90,7 @@ class Decision:
     requested: bool = False
     relink: bool = False
     is_rejected: bool = False
+    may_run: bool = False
 
     @property
     def ends_update(self) -> bool:
@@ -114,7 +116,7 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
         reason = _find_request_obstacle(offer, situation, policy)
         return Decision(OfferAction.DENY, reason) if reason else Decision(OfferAction.TAKE, requested=True)
     if reason := find_known_conflict(offer, situation, policy):
-        return Decision(OfferAction.SKIP, reason)
+        return Decision(OfferAction.SKIP, reason, may_run=_may_run(offer, situation))
     if situation.on_probation:
         return Decision(OfferAction.WAIT, f"{display_version(offer)} waits until the probation ends")
     return _decide_installation(offer, situation, policy)
@@ -163,6 +165,12 @@ def find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy
     """Return why the offer's version, as far as known, may not replace the running one; None if it may."""
     known = situation.known if situation.known and situation.known.hash == offer.hash else offer
     return find_version_conflict(offer, known.version, known.name, situation.running, policy)
+
+
+def _may_run(offer: Offer, situation: Situation) -> bool:
+    """Return whether the offer may be the running bundle, which was not delivered by a source."""
+    is_from_source = situation.current is not None and situation.current.offer is not None
+    return not is_from_source and offer.version is not None and offer.version == situation.running.version
 
 
 def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolicy) -> Decision:

@@ -64,8 +64,7 @@ class UpdateReporter:
         self.passed_over = decision.reason
         if offer and decision.action is OfferAction.SKIP:
             self.latest = None
-            state = UpdateState.REFUSED if decision.is_rejected else PASSED_OVER
-            self._show_offer(display_version(offer), state, decision.reason)
+            self._show_skipped(decision, display_version(offer))
         else:
             self.report_latest(None)
 
@@ -98,6 +97,14 @@ class UpdateReporter:
     def clear_failure(self) -> None:
         """Record that the last attempt succeeded."""
         self.failure = None
+
+    def _show_skipped(self, decision: Decision, version: str) -> None:
+        if decision.may_run:
+            self._show_offer(None, None)
+        elif decision.is_rejected and decision.reason:
+            self._show_offer(version, UpdateState.REFUSED, decision.reason.removeprefix(f"{version} was refused: "))
+        else:
+            self._show_offer(version, PASSED_OVER, decision.reason)
 
     def _show_offer(self, version: str | None, state: str | None, reason: str | None = None) -> None:
         """Show on T/model what is offered and does not run; a probation stays in progress until its outcome."""

@@ -21,10 +21,16 @@ from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import DeviceSettings, MqttSettings, Settings
 from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
+from appliance.updates.store.store import Store
+from support import made_models
 from support.broker import Broker, wait_until
+from support.bundles import bundle_folder
+from support.daemon import Daemon, settings
 from support.home_assistant import HomeAssistant, missing
 from support.messaging import FLOWERS, STATS, ended, frame, seen, started
+from support.model_server import ModelServer
 from support.paths import ROOT
+from support.rig import publish
 
 pytestmark = pytest.mark.slow
 
@@ -252,6 +258,41 @@ def test_outcomes_of_updates_are_visible(home, device):
         assert attributes["in_progress"] is progress, state
         assert attributes["release_summary"] == (f"{state}: {reason}" if reason else state)
         assert home.state(STATE)["attributes"]["reason"] == (reason or "")
+
+
+def test_updates_of_a_running_daemon(home, tmp_path):
+    """The whole program with an update source: installed, refused, older, and refused again after a restart."""
+    home, broker = home
+    model, state = "update.camera_t_model", "sensor.camera_t_update_state"
+    first = bundle_folder(tmp_path / "first", version="1.0", model=made_models.good(1), confidenceThreshold=0.0)
+    (tmp_path / "daemon" / "state").mkdir(parents=True)
+    Store(tmp_path / "daemon" / "state", BUNDLED).install(read_bundle(first), "a test")
+    with ModelServer() as server:
+        publish(server, tmp_path / "1.0", version="1.0", model=made_models.good(1), confidenceThreshold=0.0)
+        url = server.url("/manifest.json")
+        more = f'[update]\nsource = "url"\nurl = "{url}"\ninterval_s = 1\nprobation_s = 2\n'
+        with Daemon(tmp_path / "daemon", settings(broker, "scene", fps=20, more=more)) as daemon:
+            home.wait_for(state, "idle")  # the same version is no update
+            assert home.value(model) == "off"
+            publish(server, tmp_path / "2.0", version="2.0", model=made_models.good(2), confidenceThreshold=0.0)
+            home.wait_for(state, "probation")
+            assert home.state(model)["attributes"]["in_progress"] is True
+            home.wait_for(state, "committed")
+            assert home.state(model)["attributes"]["installed_version"] == "2.0"
+            publish(server, tmp_path / "3.0", version="3.0", model=b"no model" * 100)
+            home.wait_for(state, "refused")
+            daemon.stop()
+            home.wait_for(model, "unavailable")
+            daemon.start()
+            home.wait_for(state, "refused")
+            home.call("update.install", model)
+            daemon.wait_for_log("command install: 'latest'")
+            home.wait_for(state, "refused")
+            assert (home.value(model), home.state(model)["attributes"]["latest_version"]) == ("on", "3.0")
+            publish(server, tmp_path / "1.5", version="1.5", model=made_models.good(3), confidenceThreshold=0.0)
+            home.wait_for(state, "passed_over")
+            assert home.state(model)["attributes"]["latest_version"] == "1.5 (older)"
+    assert home.complaints("camera_t_") == []
 
 
 def test_leftovers_of_a_lost_state_folder_disappear(home, tmp_path):

@@ -135,3 +135,13 @@ def test_equal_version_conflicts_even_with_allow_downgrade():
     policy = replace(POLICY, allow_downgrade=True)
     assert "already running" in find_conflict(NEW, "1.0", "colours", RUNNING, policy)
     assert find_conflict(NEW, "0.9", "colours", RUNNING, policy) is None
+
+
+@pytest.mark.parametrize(
+    ("offered", "current", "expected"),
+    [("1.0", None, True), ("1.0", CURRENT, False), ("0.9", None, False)],
+)
+def test_offer_of_the_running_version_may_be_the_running_bundle(offered, current, expected):
+    """Unless a source delivered the running one under another hash."""
+    decision = decide(Offer("other", version=offered), know(current=current), POLICY)
+    assert (decision.action, decision.may_run) == (OfferAction.SKIP, expected)

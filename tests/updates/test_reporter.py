@@ -64,7 +64,13 @@ def test_denied_request_is_only_visible_in_the_status(reporter, host, caplog):
 
 def test_refused_version_stays_visible(reporter, host):
     reporter.report_decision(Decision(OfferAction.SKIP, "2.0 was refused: it crashes", is_rejected=True), OFFER)
-    assert host.status == UpdateStatus("2.0", state="refused", reason="2.0 was refused: it crashes")
+    assert host.status == UpdateStatus("2.0", state="refused", reason="it crashes")
+
+
+def test_offer_that_may_run_is_no_update(reporter, host):
+    decision = Decision(OfferAction.SKIP, "version 2.0 is already running", may_run=True)
+    reporter.report_decision(decision, OFFER)
+    assert host.status == UpdateStatus()
 
 
 def test_rolled_back_version_keeps_its_state_when_offered_again(reporter, host):
