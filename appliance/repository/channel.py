@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import ChannelError
+from appliance.system.foreign_text import clean_text
+
+_MAX_TEXT, _MAX_SHOWN = 255, 100
 
 POSITIONS = 100_000_000
 """The number of positions: 100 percent in millionths of a percent."""
@@ -158,14 +161,16 @@ def _parse_entry(values: Any) -> ChannelEntry:
     if not isinstance(values, dict):
         raise ChannelError("an entry is not a JSON object")
     groups = values.get("groups", [])
-    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+    if not isinstance(groups, list) or not all(
+        isinstance(group, str) and group == clean_text(group, _MAX_TEXT) for group in groups
+    ):
         raise ChannelError("an entry's groups are not a list of names")
     if "groups" in values and not groups:
         raise ChannelError("an entry has an empty list of groups; list some, or omit the key")
     percent = values.get("percent")
     if percent is not None:
         if isinstance(percent, bool) or not isinstance(percent, int | float) or not math.isfinite(percent):
-            raise ChannelError(f"an entry's percent is not a number: {percent!r}")
+            raise ChannelError(f"an entry's percent is not a number: {clean_text(repr(percent), _MAX_SHOWN)}")
         if not 0 <= percent <= 100:
             raise ChannelError(f"an entry's percent must be from 0 to 100, not {percent:g}")
     return ChannelEntry(
@@ -187,5 +192,7 @@ def _require_text(values: dict[str, Any], key: str) -> str:
 def _get_text(values: dict[str, Any], key: str) -> str | None:
     value = values.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise ChannelError(f"its {key} is not a string: {value!r}")
+        raise ChannelError(f"its {key} is not a string: {clean_text(repr(value), _MAX_SHOWN)}")
+    if value is not None and value != clean_text(value, _MAX_TEXT):
+        raise ChannelError(f"its {key} has more than {_MAX_TEXT} characters, or control characters")
     return value

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, describe_os_error
 from appliance.settings.schema import FirebaseSettings
 from appliance.system.backoff import BackOff
+from appliance.system.foreign_text import clean_text
 from appliance.system.state_file import StateFile
 from appliance.updates.firebase.identity import Identity, decode_identity, encode_identity, generate_fid
 
@@ -39,6 +40,7 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 1800.0
 REFUSED_WAIT_S = 86_400.0
 IDENTITY_FILE = "installation.json"
+_MAX_DETAIL = 300
 
 _FID = re.compile(r"[cdef][\w-]{21}", re.ASCII)
 _LIFETIME = re.compile(r"([0-9]{1,9})(\.[0-9]+)?s")
@@ -294,5 +296,5 @@ def error_detail(error: HttpStatusError) -> str:
         message = json.loads(error.body)["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    text = " ".join(message.split())[:300].rstrip(".") if isinstance(message, str) else ""
+    text = clean_text(" ".join(message.split()), _MAX_DETAIL).rstrip(".") if isinstance(message, str) else ""
     return f": {text}" if text else ""
