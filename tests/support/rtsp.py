@@ -143,8 +143,8 @@ class _RtspHandler(socketserver.StreamRequestHandler):
     def _describe_media(self) -> bytes:
         if self.server.media == "audio":
             return b"m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=control:track\r\n"
-        name = b"H265" if self.server.codec == "libx265" else b"H264"
-        parameters = b"" if name == b"H265" else b"a=fmtp:96 packetization-mode=1\r\n"
+        name = {"libx265": b"H265", "libvpx": b"VP8"}.get(self.server.codec, b"H264")
+        parameters = b"a=fmtp:96 packetization-mode=1\r\n" if name == b"H264" else b""
         return b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 " + name + b"/90000\r\n" + parameters + b"a=control:track\r\n"
 
     def _allowed(self, method: str, sent: str) -> bool:
@@ -197,6 +197,8 @@ class _RtspHandler(socketserver.StreamRequestHandler):
 
     def _encoder_options(self) -> dict[str, str]:
         keys = str(self.server.key_every)
+        if self.server.codec == "libvpx":
+            return {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "g": keys, "keyint_min": keys}
         if self.server.codec == "libx265":
             values = f"keyint={keys}:min-keyint={keys}:bframes=0:repeat-headers=1:log-level=none"
             return {"tune": "zerolatency", "x265-params": values}

@@ -1,5 +1,6 @@
 """Only sound frames are given out: after damage, nothing until the next key frame."""
 
+import av
 import pytest
 
 from appliance.camera.stream.playback import RecordedCamera
@@ -34,6 +35,23 @@ def test_lost_transport_packets_leave_only_sound_frames(tmp_path, monkeypatch, c
     assert camera.damaged >= 20
 
 
+def test_damage_within_a_frame_leaves_only_sound_frames(tmp_path, monkeypatch):
+    write_video(
+        tmp_path / "a.mp4",
+        [paired(number) for number in range(60)],
+        fps=60,
+        options={"g": "20", "bf": "0", "sc_threshold": "0"},
+    )
+    content = bytearray((tmp_path / "a.mp4").read_bytes())
+    with av.open(str(tmp_path / "a.mp4")) as whole:
+        packets = [(packet.pos, packet.size) for packet in whole.demux() if packet.size]
+    position, size = packets[25]
+    content[position + size // 4 : position + size] = b"\x5a" * (size - size // 4)
+    (tmp_path / "b.mp4").write_bytes(content)
+    frames, camera = play(tmp_path / "b.mp4", monkeypatch)
+    assert len(frames) == 45 and all(map(is_sound, frames)) and camera.damaged == 15
+
+
 def test_sound_video_is_given_completely(tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", [paired(number) for number in range(60)], fps=60, options={"bf": "2"})
     frames, camera = play(tmp_path / "a.mp4", monkeypatch)
@@ -49,7 +67,7 @@ def test_key_frame_with_parameter_sets_between_its_slices_is_whole(monkeypatch):
         assert green < red + 30 and blue > 100  # the missing half was plain green
 
 
-@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx"])
 @pytest.mark.parametrize("tcp", [True, False], ids=["tcp", "udp"])
 def test_lost_rtp_packets_leave_only_sound_frames(codec, tcp):
     lost = {number for number in range(30, 4000) if number % 47 == 0}
