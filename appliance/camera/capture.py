@@ -10,6 +10,7 @@ camera has a deadline for the watchdog; stop() and set_running() interrupt every
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -36,6 +37,8 @@ LONGEST_PAUSE_S = 60.0
 # Below 1, so that a pause ends before the limit announced to the watchdog.
 PAUSE_JITTER = (0.75, 0.95)
 STEADY_S = 3.0  # after frames for this long, the next attempt follows immediately
+SHORT_OUTAGE_S = 10.0
+REPEAT_S = 600.0  # short outages with the same reason are logged at most this often, with their number
 MAX_LINES = 16  # log lines about one outage, in case a camera's error text differs at each attempt
 
 
@@ -129,6 +132,7 @@ class Capture:
         self._retry_immediately = False
         self._outage_since_s: float | None = None
         self._logged: set[str] = set()  # lines logged during this outage
+        self._recent: dict[str, tuple[float, int]] = {}  # when lines were logged, and how often they were omitted since
 
     @property
     def dropped(self) -> int:
@@ -186,6 +190,7 @@ class Capture:
         self._retry_immediately = False
         self._outage_since_s = None
         self._logged.clear()
+        self._recent.clear()
         self._set_status(replace(self.status, state=state, reason=None))
 
     def _capture_until_change(self, revision: int) -> None:
@@ -301,16 +306,27 @@ class Capture:
             log.info("camera: streaming (%s)", description)
         else:
             again = "again " if self.status.description else ""
-            log.info("camera: streaming %safter %.0f s (%s)", again, now_s - self._outage_since_s, description)
+            level = logging.INFO if self._logged else logging.DEBUG
+            log.log(level, "camera: streaming %safter %.0f s (%s)", again, now_s - self._outage_since_s, description)
             status = replace(status, restarts=status.restarts + bool(again))
         self._outage_since_s = None
         self._logged.clear()
         self._set_status(status)
 
     def _log_once(self, line: str) -> None:
-        if line not in self._logged and len(self._logged) < MAX_LINES:
-            self._logged.add(line)
-            log.warning("%s", line)
+        if line in self._logged or len(self._logged) >= MAX_LINES:
+            return
+        now_s = self._clock.monotonic_s()
+        logged_s, count = self._recent.get(line, (-math.inf, 0))
+        is_short = self._outage_since_s is None or now_s - self._outage_since_s < SHORT_OUTAGE_S
+        if is_short and now_s - logged_s < REPEAT_S:
+            self._recent[line] = logged_s, count + 1
+            return
+        if len(self._recent) >= MAX_LINES:
+            self._recent.clear()
+        self._recent[line] = now_s, 0
+        self._logged.add(line)
+        log.warning("%s%s", line, f" (and {count} times since the last such message)" if count else "")
 
     def _set_status(self, status: CameraStatus) -> None:
         if status != self.status:

@@ -254,6 +254,15 @@ def test_varying_error_texts_do_not_fill_the_log(caplog):
     assert len(caplog.messages) <= 20
 
 
+def test_stream_that_is_cut_again_and_again_is_logged_every_ten_minutes(caplog):
+    caplog.set_level(logging.INFO)
+    played = Played(lambda clock: [PlayedCamera(clock, *frames(40, 0.2), CameraAbsentError("cut")) for _ in range(160)])
+    played.capture.run()
+    cuts = [line for line in caplog.messages if "absent: cut" in line]
+    assert len(cuts) == 3 and "times since the last such message" in cuts[1]
+    assert len(caplog.messages) <= 10
+
+
 def test_each_error_of_an_outage_is_logged_once(caplog):
     first, second = CameraAbsentError("picamera2 is missing"), CameraAbsentError("no camera is found")
     played = Played(lambda clock: [first, first, second, second, first])

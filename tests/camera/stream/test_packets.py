@@ -47,6 +47,12 @@ def test_packet_after_a_lost_frame_is_marked(recording):
     assert any(packet.is_damaged for packet in read[20:24]) and not any(packet.is_damaged for packet in read[:20])
 
 
+def test_mark_of_a_transport_stream_covers_the_following_packet(recording):
+    video, packets = recording
+    packets[5].is_corrupt = True
+    assert [packet.is_damaged for packet in read_all(reader_of(video, packets))[4:8]] == [False, True, True, False]
+
+
 def test_closed_reader_has_no_packets(recording):
     reader = reader_of(*recording)
     reader.read()
