@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.camera.source import PICTURE_SUFFIXES
+from appliance.camera.source import PICTURE_SUFFIXES, describe_missing_path
 from appliance.errors import CameraAbsentError, PictureError, describe_os_error
 from appliance.imaging.files import read_picture
 
@@ -126,6 +126,8 @@ class FollowedFolder:
                         self._report(entry.name, f"{self._path / entry.name} is not a regular file")
         except OSError as error:
             _interrupted[self._path] = self._delivered
+            if isinstance(error, FileNotFoundError):
+                raise CameraAbsentError(describe_missing_path(self._path)) from error
             raise CameraAbsentError(
                 f"the folder {self._path} cannot be read: {describe_os_error(error)}; check camera.source"
             ) from error

@@ -8,7 +8,7 @@ is closed and opened again (by appliance/camera/capture.py, with back-off). Modu
 import re
 from pathlib import Path
 
-from appliance.camera.source import PICTURE_SUFFIXES, Camera
+from appliance.camera.source import PICTURE_SUFFIXES, Camera, describe_missing_path
 from appliance.errors import CameraAbsentError, SettingsError, describe_os_error
 from appliance.settings.schema import CameraSettings
 
@@ -76,6 +76,8 @@ def _open_path(settings: CameraSettings, wanted_px: tuple[int, int]) -> Camera:
         if path.is_dir() and not settings.loop:
             return FollowedFolder(path)
         return PictureCamera(path, settings.loop)
+    if not exists and len(path.parts) > 1:
+        raise CameraAbsentError(describe_missing_path(path))
     if not exists:
         choices = "auto, pi, scene, a folder, a picture, a video file, /dev/video0, rtsp://… or http(s)://…"
         raise CameraAbsentError(f"camera.source {source} does not exist; it can be {choices}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.camera.source import PICTURE_SUFFIXES
+from appliance.camera.source import PICTURE_SUFFIXES, describe_missing_path
 from appliance.errors import CameraAbsentError, CameraEndedError, PictureError, describe_os_error
 from appliance.imaging.files import read_picture
 
@@ -78,7 +78,7 @@ class PictureCamera:
     def _list_pictures(self) -> list[Path]:
         if not self._is_folder:
             if not self._path.exists():
-                raise CameraAbsentError(f"camera.source {self._path} does not exist; check the path")
+                raise CameraAbsentError(describe_missing_path(self._path))
             if not self._path.is_file():
                 raise CameraAbsentError(f"camera.source {self._path} is not a regular file; correct the path")
             return [self._path]
@@ -98,7 +98,7 @@ class PictureCamera:
     def _require_folder(self) -> None:
         """Raise an error if the folder itself is gone, instead of skipping each of its pictures."""
         if self._is_folder and not self._path.is_dir():
-            raise CameraAbsentError(f"the folder {self._path} no longer exists; check camera.source")
+            raise CameraAbsentError(describe_missing_path(self._path))
 
     def _start_pass(self) -> None:
         self._log_count()

@@ -1,6 +1,7 @@
 """Protocol, states and constants shared by all frame sources."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,11 @@ READ_LIMIT_S = 5.0
 PICTURE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".heic"]
 )
+
+
+def describe_missing_path(path: Path) -> str:
+    """Return the error for a path that does not exist, the same while opening and reading, so it is logged once."""
+    return f"camera.source {path} does not exist; check the path"
 
 
 class CameraState(StrEnum):

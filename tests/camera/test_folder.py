@@ -14,7 +14,19 @@ from appliance.camera import folder as folder_module
 from appliance.camera.folder import FollowedFolder
 from appliance.errors import CameraAbsentError
 from appliance.imaging.files import read_picture
-from support.streams import BLUE, GREEN, RED, camera_lines, has_color, jpeg, noise, open_source, plain, reading_error
+from support.streams import (
+    BLUE,
+    GREEN,
+    RED,
+    camera_lines,
+    has_color,
+    jpeg,
+    noise,
+    open_source,
+    opening_error,
+    plain,
+    reading_error,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +138,7 @@ def test_deleted_folder_is_absent_and_continues_when_it_returns(tmp_path):
     shutil.move(folder, aside)
     error = reading_error(camera)
     assert isinstance(error, CameraAbsentError) and str(folder) in str(error)
+    assert str(error) == str(opening_error(folder, loop=False))  # so that the log has one line
     shutil.move(aside, folder)
     (folder / "b.jpg").write_bytes(jpeg(plain(BLUE)))
     camera = open_source(folder, loop=False)
