@@ -67,6 +67,9 @@ class UpdateStatus:
     def follow(self, step: UpdateStep) -> "UpdateStatus":
         """Return the status after a step: a refused or rolled-back version stays offered, a committed one does not."""
         version = step.version or self.latest_version
+        is_outcome = step.state in (UpdateState.COMMITTED, UpdateState.ROLLED_BACK)
+        if self.state == UpdateState.PROBATION and step.version != self.latest_version and not is_outcome:
+            return self  # a check that failed does not end the probation
         if step.state is UpdateState.COMMITTED:
             version = None
         return UpdateStatus(version, step.state in _IN_PROGRESS, None, step.state, step.reason)

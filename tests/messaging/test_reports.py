@@ -482,3 +482,18 @@ def test_values_that_stand_alone(device):
 def test_the_memory_on_disk_is_small_and_plain(device):
     device.components()
     assert T.label("rose") in json.loads((device.folder / "announced.json").read_text())["topics"]
+
+
+# Leftovers
+
+
+def test_leftovers_are_cleared_and_leave_home_assistant(tmp_path):
+    device = Device(tmp_path)
+    assert not device.reports.clear_leftovers([T.label("daisy")])  # the labels are not known yet
+    device.model()
+    found = [T.label("daisy"), T.label("rose"), T.picture("daisy"), T.state, T.camera, T.threshold_set, T.today("rose")]
+    device.sink.messages.clear()
+    assert device.reports.clear_leftovers(found)
+    cleared = [topic for topic, payload in device.sink.messages if payload is None]
+    assert cleared == [T.label("daisy"), T.picture("daisy")]
+    assert device.components()["label_daisy"] == {"platform": "binary_sensor"}

@@ -85,8 +85,7 @@ def test_probation_stays_in_progress_during_checks(reporter, host):
     for action in (OfferAction.RUNS, OfferAction.NOTHING, OfferAction.WAIT):
         reporter.report_decision(Decision(action, "a reason"), OFFER)
     reporter.report_failure("no route", None, 15.0)
-    host.report_status(lambda status: status)
-    assert host.statuses[0].in_progress and host.statuses[0].state == "probation"
+    assert host.status == UpdateStatus("2.0", True, state="probation")
     host.on_probation = False
     host.report_step(UpdateStep(UpdateState.COMMITTED, "2.0", "ab"))
     reporter.report_decision(Decision(OfferAction.RUNS), OFFER)

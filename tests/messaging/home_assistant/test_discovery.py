@@ -5,7 +5,6 @@ import json
 import pytest
 
 from appliance.messaging.home_assistant.discovery import (
-    MAX_BYTES,
     DeviceDescription,
     WatchedLabels,
     build_discovery,
@@ -130,7 +129,7 @@ def test_removed_components_have_their_platform_alone():
 def test_message_has_at_most_32_kb(labels, complete):
     former = {f"label_former_{number}": "binary_sensor" for number in range(32)}
     discovery = build(labels, former, detailed=len(labels) <= 32, board=BOARD)
-    assert len(discovery.payload) <= MAX_BYTES
+    assert len(discovery.payload) <= 32_000
     sensors = [key for key in discovery.components if key.startswith("label_") and "former" not in key]
     assert len(sensors) == len(labels) - discovery.omitted
     assert (discovery.omitted == 0) or not complete
