@@ -6,6 +6,7 @@ from support.broker import wait_until
 from support.daemon import Daemon, settings
 
 AUTOML = "models/automl_mlkit_android"
+COUNTS = {"kept", "duplicates", "missed", "waiting", "dropped", "pictures", "bytes", "trouble"}
 COLLECT = "[collect]\nenabled = true\nmax_per_hour = 3600\n"
 
 
@@ -16,7 +17,7 @@ def test_collected_frames_form_a_dataset_with_predictions(broker, data, tmp_path
         folder = daemon.state / "collected"
         wait_until(lambda: len(list(folder.glob("*.jpg"))) >= 3, "three frames are kept")
         stats = json.loads(seen.wait_for("appliance/t/stats")[-1].payload)
-        assert set(stats["collect"]) == {"kept", "duplicates", "waiting", "dropped", "pictures", "bytes", "trouble"}
+        assert set(stats["collect"]) == COUNTS
         assert stats["collect"]["trouble"] is None
         assert daemon.stop() == 0
         checked = daemon.run("dataset", "check", str(folder), "--json")

@@ -168,11 +168,25 @@ def test_invalid_settings_keep_the_previous_ones(broker, start, wrong, reason):
 def test_keys_that_need_a_restart_are_logged_each_time(broker, start):
     watched = start(settings(broker, "scene"))
     for times in (1, 2):
-        watched.reload(settings(broker, "scene", more="keepalive_s = 60\nsnapshots = true\n"))
+        watched.reload(settings(broker, "scene", more='keepalive_s = 60\nbase_topic = "x"\n'))
         watched.daemon.wait_for_log(
-            "these take effect after `systemctl restart appliance`: mqtt.keepalive_s, mqtt.snapshots", times
+            "these take effect after `systemctl restart appliance`: mqtt.keepalive_s, mqtt.base_topic", times
         )
     assert "nothing changed" in watched.daemon.log
+
+
+def test_pictures_and_collecting_start_with_a_reload(broker, start):
+    watched = start(settings(broker, "scene"))
+    with broker.observer("appliance/t/#") as seen:
+        seen.wait_for("appliance/t/collect", b"OFF")
+        more = "snapshots = true\n[collect]\nenabled = true\nevery_s = 1\nmax_per_hour = 3600\n"
+        watched.reload(settings(broker, "scene", more=more))
+        seen.wait_for("appliance/t/snapshots", b"ON")
+        seen.wait_for("appliance/t/collect", b"ON")
+        wait_until(lambda: list((watched.daemon.state / "collected").glob("*.jpg")), "a frame is collected")
+        wait_until(lambda: seen.last("appliance/t/snapshot"), "a picture is published")
+        seen.publish("appliance/t/collect/set", "OFF")
+        seen.wait_for("appliance/t/collect", b"OFF")
 
 
 def test_memory_limit_ends_the_process_in_order(broker, tmp_path):
