@@ -20,7 +20,7 @@ def buffer_offsets(file):
 
 
 def scores(file):
-    model = LoadedModel(file, "made", "litert", 1)
+    model = LoadedModel(file, "made", "auto", 1)
     model.write(np.arange(144, dtype=np.uint8).reshape(1, 8, 6, 3))
     model.invoke()
     return model.read().tolist()

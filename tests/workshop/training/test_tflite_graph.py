@@ -59,7 +59,7 @@ def test_created_graph_computes_its_operators():
     weights, bias = rng.standard_normal((3, 8)).astype(np.float32), rng.standard_normal(3).astype(np.float32)
     inputs = [values, graph.add_constant(weights, "weights"), graph.add_constant(bias, "bias")]
     sums = graph.add(Op.FULLY_CONNECTED, inputs, (1, 3), "sums", schema.FullyConnectedOptionsT())
-    model = LoadedModel(append_labels(graph.pack([sums], "test"), ("a", "b", "c")), "test", "litert", 1)
+    model = LoadedModel(append_labels(graph.pack([sums], "test"), ("a", "b", "c")), "test", "auto", 1)
     pixels = rng.integers(0, 256, (1, 8), np.uint8)
     model.write(pixels)
     model.invoke()
@@ -98,7 +98,7 @@ def test_graph_cut_at_two_tensors_has_both_outputs():
 
     outputs = graph.cut(squared, doubled)
 
-    model = LoadedModel(graph.pack(outputs, "test"), "test", "litert", 1)
+    model = LoadedModel(graph.pack(outputs, "test"), "test", "auto", 1)
     assert len(model.outputs) == 2
     model.write(np.array([[1, 2, 3, 4]], np.float32))
     model.invoke()
