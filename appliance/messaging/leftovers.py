@@ -67,7 +67,7 @@ class LeftoverCleaner:
 def select_leftovers(topics: Topics, found: Iterable[str], owned: Collection[str]) -> list[str]:
     """Return the topics to clear, in order.
 
-    Retained commands and answers belong to whoever published them, so they stay.
+    Retained commands and answers belong to the clients that published them, so they stay.
 
     Args:
         topics: The device's topics.

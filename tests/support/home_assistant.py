@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from support.broker import Broker, free_port, wait_until
 from support.machine import CACHE
@@ -182,7 +183,7 @@ class HomeAssistant:
             and own not in line
         ]  # fmt: skip
 
-    def _connect(self) -> ClientConnection:
+    def _connect(self) -> Connection:
         socket = connect(f"ws://127.0.0.1:{self._port}/api/websocket", max_size=None)
         assert _receive(socket)["type"] == "auth_required"
         token = str(self._session.headers["Authorization"]).removeprefix("Bearer ")
@@ -224,7 +225,7 @@ class HomeAssistant:
 class Subscription:
     """The messages of one WebSocket subscription, read when `wait_for` is called."""
 
-    def __init__(self, socket: ClientConnection, request: dict[str, Any]):
+    def __init__(self, socket: Connection, request: dict[str, Any]):
         self._socket = socket
         self.messages: list[dict[str, Any]] = []
         _send(socket, request)
@@ -241,16 +242,16 @@ class Subscription:
         """Wait for a message that matches, and return it."""
         end_s = time.monotonic() + deadline_s
         while time.monotonic() < end_s:
-            message = _receive(self._socket, max(0.1, end_s - time.monotonic()))
+            message: dict[str, Any] = _receive(self._socket, max(0.1, end_s - time.monotonic()))
             self.messages.append(message)
             if matches(message):
                 return message
         raise AssertionError(f"no such message: {json.dumps(self.messages)[:2000]}")
 
 
-def _send(socket: ClientConnection, message: dict[str, Any]) -> None:
+def _send(socket: Connection, message: dict[str, Any]) -> None:
     socket.send(json.dumps(message))
 
 
-def _receive(socket: ClientConnection, timeout_s: float = 30) -> Any:
+def _receive(socket: Connection, timeout_s: float = 30) -> Any:
     return json.loads(socket.recv(timeout_s))
