@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +151,6 @@ class HomeAssistant:
             assert answer["success"], answer
             return answer["result"]
 
-    def listen(self, kind: str, **data: Any) -> "Subscription":
-        """Subscribe over the WebSocket API; the messages are collected until it is closed."""
-        return Subscription(self._connect(), {"id": 1, "type": kind, **data})
-
     def registry(self) -> dict[str, dict[str, Any]]:
         """Return the entries of the entity registry by unique id."""
         return {entry["unique_id"]: entry for entry in self.command("config/entity_registry/list")}
@@ -220,33 +215,6 @@ class HomeAssistant:
             )
             flow = self.post(f"/api/config/config_entries/flow/{flow['flow_id']}", step)
         assert flow["type"] == "create_entry", flow
-
-
-class Subscription:
-    """The messages of one WebSocket subscription, read when `wait_for` is called."""
-
-    def __init__(self, socket: Connection, request: dict[str, Any]):
-        self._socket = socket
-        self.messages: list[dict[str, Any]] = []
-        _send(socket, request)
-        answer = _receive(socket)
-        assert answer["success"], answer
-
-    def __enter__(self) -> "Subscription":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def wait_for(self, matches: Callable[[dict[str, Any]], bool], deadline_s: float = 30) -> dict[str, Any]:
-        """Wait for a message that matches, and return it."""
-        end_s = time.monotonic() + deadline_s
-        while time.monotonic() < end_s:
-            message: dict[str, Any] = _receive(self._socket, max(0.1, end_s - time.monotonic()))
-            self.messages.append(message)
-            if matches(message):
-                return message
-        raise AssertionError(f"no such message: {json.dumps(self.messages)[:2000]}")
 
 
 def _send(socket: Connection, message: dict[str, Any]) -> None:
