@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.machine import missing
+from support.machine import CACHE, missing
 from support.manual import ShellBlock, boot_user_machine, read_blocks, run_blocks
 from support.paths import ROOT
 
@@ -20,13 +20,14 @@ def topic_blocks(topic: str) -> list[ShellBlock]:
     return blocks
 
 
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 @pytest.mark.parametrize("topic", TOPICS)
-def test_shell_blocks_run_as_written(topic, tmp_path, capsys):
-    if reason := missing():
+def test_shell_blocks_run_as_written(topic, suite, tmp_path, capsys):
+    if reason := missing() or (None if (CACHE / f"debian-{suite}/.complete").exists() else f"there is no {suite} root"):
         pytest.skip(reason)
     blocks = [block for each in [*BEFORE.get(topic, []), topic] for block in topic_blocks(each)]
     skipped = [block for block in blocks if block.needs]
-    machine = boot_user_machine(tmp_path / "machine")
+    machine = boot_user_machine(tmp_path / "machine", suite)
     try:
         output = run_blocks(machine, [block for block in blocks if not block.needs], timeout_s=900)
     finally:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.machine import BASE, CACHE, Machine
+from support.machine import CACHE, Machine
 from support.paths import ROOT
 
 USER = "you"
@@ -53,12 +53,23 @@ def make_script(blocks: list[ShellBlock]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def wheel_folder() -> Path:
-    """Return a folder with every package of the lock file, downloaded once for each lock file.
+def wheel_folder(suite: str) -> Path:
+    """Return a folder with every package of the lock file for a Debian, downloaded once for each lock file.
 
     The machine needs it, because it has no network.
     """
     lock = ROOT / "scripts/locks/py311.txt"
+    if suite == "trixie":
+        name = subprocess.run(
+            "cat scripts/locks/py313.txt pyproject.toml scripts/lib/fetch_wheels.py | sha256sum | cut -c1-12",
+            shell=True, cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+        folder = CACHE / f"wheels-trixie-{name}"  # scripts/test-trixie uses the same
+        if not (folder / "lock").exists():
+            extras = [option for extra in ("demo", "workshop", "publish", "test") for option in ("--with", extra)]
+            command = [ROOT / "scripts/wheels", folder, "--device", "trixie", "--machine", "x86_64", *extras]
+            subprocess.run(command, check=True)
+        return folder
     folder = CACHE / f"wheels-all-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / ".complete").exists():
         command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes"]
@@ -67,13 +78,13 @@ def wheel_folder() -> Path:
     return folder
 
 
-def boot_user_machine(folder: Path) -> Machine:
+def boot_user_machine(folder: Path, suite: str = "bookworm") -> Machine:
     """Boot a fresh Debian with an ordinary user who may use sudo, and a clone of this project in the user's home.
 
     It has no network: pip finds every package in a local folder. apt has an empty local repository, because the
     packages that the manual installs are already in the root file system.
     """
-    machine = Machine(folder, (BASE,), options=(f"--bind-ro={wheel_folder()}:/wheels",))
+    machine = Machine(folder, (CACHE / f"debian-{suite}",), options=(f"--bind-ro={wheel_folder(suite)}:/wheels",))
     machine.write("/etc/pip.conf", "[global]\nno-index = true\nfind-links = /wheels\n")
     machine.write("/srv/apt/Packages", "")
     machine.write("/etc/apt/sources.list", "deb [trusted=yes] file:/srv/apt ./\n")
