@@ -3,6 +3,8 @@
 # Sourced by install.sh and uninstall.sh: defines the paths, and prints and runs each step (or only prints it, with DRY_RUN).
 # A line of output begins with "==" (already done), "->" (done now), "would" (--dry-run), or "!!" (an error).
 
+. scripts/lib/progress.sh
+
 PREFIX=/opt/appliance
 RELEASES=$PREFIX/releases
 CURRENT=$PREFIX/current
@@ -38,29 +40,6 @@ step() {
   echo "-> $description"
   CHANGED=yes
   "$@"
-}
-
-# size_mb FOLDER: print how many MB the files in a folder have.
-size_mb() { du -sm "$1" 2>/dev/null | cut -f1 || true; }
-
-# watch FOLDER COMMAND...: run the command; print its time and the growth of the folder, on a terminal while it runs.
-watch() {
-  local folder=$1 began=$SECONDS before pid='' status=0
-  shift
-  before=$(size_mb "$folder")
-  if [ -t 1 ]; then
-    # Background processes of a script ignore Ctrl-C, so this one looks whether the script is still there.
-    while sleep 1 && kill -0 $$ 2>/dev/null; do printf '\r   %s s, %s MB \033[K' $((SECONDS - began)) $(($(size_mb "$folder") - ${before:-0})); done &
-    pid=$!
-  fi
-  "$@" || status=$?
-  if [ -n "$pid" ]; then
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-    printf '\r\033[K'
-  fi
-  [ "$status" != 0 ] || note "$(($(size_mb "$folder") - ${before:-0})) MB in $((SECONDS - began)) s"
-  return "$status"
 }
 
 # is_same FILE FILE: return whether both exist and have the same contents.

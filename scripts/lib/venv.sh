@@ -55,7 +55,8 @@ add_check_tools() {
 }
 
 install_locked() { # install_locked VENV LOCK
-  "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "scripts/locks/$2.txt"
+  . "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
+  watch "$1" "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "scripts/locks/$2.txt" >&2
 }
 
 # run_python SCRIPT ARGUMENT...: run a Python file of the project with .venv and the test helpers, in the current folder.
