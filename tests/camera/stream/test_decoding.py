@@ -35,18 +35,19 @@ def test_lost_transport_packets_leave_only_sound_frames(tmp_path, monkeypatch, c
     assert camera.damaged >= 20
 
 
-def test_damage_within_a_frame_leaves_only_sound_frames(tmp_path, monkeypatch):
-    write_video(
-        tmp_path / "a.mp4",
-        [paired(number) for number in range(60)],
-        fps=60,
-        options={"g": "20", "bf": "0", "sc_threshold": "0"},
-    )
+@pytest.mark.parametrize("fault", ["overwritten", "slice missing"])
+def test_damage_within_a_frame_leaves_only_sound_frames(tmp_path, monkeypatch, fault):
+    options = {"g": "20", "bf": "0", "sc_threshold": "0", "x264-params": "slices=4"}
+    write_video(tmp_path / "a.mp4", [paired(number) for number in range(60)], fps=60, options=options)
     content = bytearray((tmp_path / "a.mp4").read_bytes())
     with av.open(str(tmp_path / "a.mp4")) as whole:
         packets = [(packet.pos, packet.size) for packet in whole.demux() if packet.size]
     position, size = packets[25]
-    content[position + size // 4 : position + size] = b"\x5a" * (size - size // 4)
+    if fault == "overwritten":
+        content[position + size // 4 : position + size] = b"\x5a" * (size - size // 4)
+    else:
+        skipped = 4 + int.from_bytes(content[position : position + 4])
+        content[position + skipped + 4] = 12  # the second unit becomes filler data (H.264, table 7-1)
     (tmp_path / "b.mp4").write_bytes(content)
     frames, camera = play(tmp_path / "b.mp4", monkeypatch)
     assert len(frames) == 45 and all(map(is_sound, frames)) and camera.damaged == 15
