@@ -62,7 +62,7 @@ class Delivery:
         self._in_flight: dict[int, SentMessage] = {}
         self._survivors: deque[tuple[float, int]] = deque()  # events sent with QoS 0: when, id
         self._limits, self._window = Connected(), WINDOW
-        self._oversized: str | None = None
+        self._oversized: set[str] = set()
         self._order = 0
         self._progress_s = 0.0
         self._caught_up = False
@@ -96,7 +96,6 @@ class Delivery:
         self._limits, self._window = limits, min(WINDOW, limits.receive_maximum or WINDOW)
         self._caught_up = False
         self._reset_events()
-        self._report("size", None)
 
     def handle_disconnect(self, reason: Reason | None, now_s: float, *, short: bool) -> bool:
         """Forget which messages were in flight; return whether the one that ended the connection is known.
@@ -330,12 +329,12 @@ class Delivery:
     def _is_oversized(self, topic: str, size_bytes: int) -> bool:
         limit_bytes = self._limits.maximum_packet_bytes
         if limit_bytes and size_bytes > limit_bytes:
-            self._oversized = topic
-            self._report("size", errors.describe_oversized(topic, size_bytes, limit_bytes))
+            self._oversized.add(topic)
+            self._report(f"size {topic}", errors.describe_oversized(topic, size_bytes, limit_bytes))
             return True
-        if topic == self._oversized:
-            self._oversized = None
-            self._report("size", None)
+        if topic in self._oversized:
+            self._oversized.discard(topic)
+            self._report(f"size {topic}", None)
         return False
 
     def _reset_events(self) -> None:

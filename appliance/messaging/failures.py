@@ -16,6 +16,8 @@ from appliance.messaging.outbox.stored_rows import OutboxEvent
 from appliance.messaging.refused_topics import RefusedTopics
 from appliance.messaging.suspects import QUIET_S, Key, Suspects, is_blameless, is_reason
 
+_LARGE_BYTES = 1024  # the size of a smaller message is hardly the reason for a disconnect
+_NONE_BYTES = float("inf")
 _PASSING_PARTS = 12  # a refusal that may pass pauses for this part of the pause of any other
 
 
@@ -98,6 +100,7 @@ class Failures:
         self.holds = EventHolds(refused_s / _PASSING_PARTS, refused_s)
         self.suspects = Suspects()
         self._tried: set[Key] = set()
+        self._fatal_bytes: float = _NONE_BYTES  # a message of this size ended connections
 
     def handle_connect(self) -> None:
         """Prepare for a new connection."""
@@ -117,6 +120,8 @@ class Failures:
         """Note that the connection survived a message on trial."""
         self._tried |= {sent.key, sent.message.topic}
         self.suspects.clear(sent.key)
+        if sent.message.size_bytes >= self._fatal_bytes:
+            self._fatal_bytes = _NONE_BYTES
 
     def resume_due(self, now_s: float) -> list[str]:
         """End the pauses that are over; return their topics."""
@@ -151,9 +156,13 @@ class Failures:
             elif isinstance(key, str):
                 self._set_topic_aside(key, 0, reason, now_s, durable=False)
             return bool(found) or isinstance(key, str)
-        # The second event of a topic that ends a connection shows that the broker refuses the topic.
-        again = trial.event and self.holds.is_aside(trial.message.topic) and not is_blameless(reason.code)
-        if not self.suspects.note_strike(trial.key, reason.code) and not again:
+        # The second event of a topic that ends a connection shows that the broker refuses the topic; and a message that
+        # is as large as one that ended connections is likely to end this one for the same reason.
+        again = (trial.event and self.holds.is_aside(trial.message.topic)) or (
+            trial.message.size_bytes >= self._fatal_bytes
+        )
+        struck = self.suspects.note_strike(trial.key, reason.code)
+        if is_blameless(reason.code) or not (struck or again):
             return False
         self._set_aside(trial, reason, now_s)
         return True
@@ -183,6 +192,8 @@ class Failures:
 
     def _set_aside(self, sent: SentMessage, reason: Reason, now_s: float) -> None:
         topic, size_bytes = sent.message.topic, sent.message.size_bytes
+        if reason.code in (errors.PACKET_TOO_LARGE, errors.UNSPECIFIED) and size_bytes >= _LARGE_BYTES:
+            self._fatal_bytes = min(self._fatal_bytes, size_bytes)
         if sent.event and reason.code != errors.NOT_AUTHORIZED and not self.holds.is_aside(topic):
             self.holds.hold(sent.event, now_s, ended_connection=True)
             why = reason.name if is_reason(reason.code) else ""

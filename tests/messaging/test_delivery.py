@@ -253,6 +253,20 @@ def test_single_message_before_a_reason_is_the_cause(rig):
     assert rig.settle() == ["T/state"]
 
 
+def test_size_that_ended_connections_is_suspected_sooner(rig):
+    rig.retain("homeassistant", bytes(9000))
+    rig.fill()
+    for expected in (False, False, False, True):
+        assert rig.lose() is expected
+        rig.fill(pass_s=0.1)
+    rig.retain("T/state", bytes(20_000))
+    rig.fill(pass_s=0.1)
+    assert not rig.lose()
+    rig.fill(pass_s=0.1)
+    assert rig.lose()
+    assert "T/state" in rig.conditions["topics"]
+
+
 def test_event_that_ends_connections_is_set_aside_alone(rig):
     rig.offer(1, 2)
     rig.fill()
@@ -380,10 +394,10 @@ def test_oversized_message_is_reported_and_skipped(rig):
     rig.retain("T/snapshot", b"x" * 2000, qos=0)
     rig.retain("T/state", qos=0)
     assert rig.fill() == ["T/state"]
-    assert "T/snapshot" in rig.conditions["size"]
+    assert "T/snapshot" in rig.conditions["size T/snapshot"]
     rig.retain("T/snapshot", b"x" * 100, qos=0)
     assert rig.fill() == ["T/snapshot"]
-    assert rig.conditions["size"] is None
+    assert rig.conditions["size T/snapshot"] is None
 
 
 def test_clogged_wire_drops_transient_messages_only(rig):

@@ -171,6 +171,8 @@ class BrokerLink(Generic[C]):
             return
         short = now_s - self._since_s < self._timeouts.stable_s
         if self.disconnect(farewell=False, reason=reason, short=short):
+            # The message that was the cause is not sent again soon, so the next connection is likely to last.
+            self._back_off.reset()
             self.schedule_retry(None, unstable=self._unstable)
             return
         self._short_lives = self._short_lives + 1 if short else 0
