@@ -39,6 +39,8 @@ def clean_text(text: str, limit: int) -> str:
         text: Any text.
         limit: The greatest number of characters to return, at least 1; a longer text ends with "…".
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text.strip()
     scanned = text[: 4 * limit + 1024]  # so that a text of many megabytes costs little
     cleaned = _remove_controls(_BREAKS.sub(" ", _ESCAPES.sub("", scanned))).strip()
     if len(cleaned) <= limit and len(scanned) == len(text):
