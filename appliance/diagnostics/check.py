@@ -136,7 +136,7 @@ def _describe_settings(settings: Settings, daemon: RunningDaemon | None, is_file
     if not is_file_given and daemon.report.get("settings") != (str(settings.path) if settings.path else None):
         used = daemon.report.get("settings") or "the defaults"
         return f"{valid}; the running service uses {used} instead, with other values of {keys}"
-    if is_file_given:
+    if is_file_given and daemon.report.get("settings") != str(settings.path):
         return f"{valid}; the running service has other values of {keys}"
     return f"{valid}; not yet in effect: {keys}; apply it with: sudo systemctl restart appliance"
 

@@ -34,8 +34,8 @@ def test_keys_of_the_answer_stay(service):
     answer = service.parts.status.describe(Path("my.toml"))
     assert json.loads(json.dumps(answer))["settings"] == "my.toml"
     assert set(answer) == {
-        "version", "device", "settings", "camera", "labels", "model", "runtime", "input", "kernels", "frames", "labeling_trouble",
-        "broker", "outbox", "collect", "state_trouble", "former_topics",
+        "version", "device", "settings", "camera", "labels", "model", "runtime", "input", "kernels", "frames",
+        "labeling_trouble", "broker", "outbox", "collect", "state_trouble", "former_topics",
     }  # fmt: skip
     assert set(answer["camera"]) == {"state", "reason", "description", "last_frame_age_s", "frame_limit_s"}
     assert set(answer["broker"]) == {"connected", "trouble"}
