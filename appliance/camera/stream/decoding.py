@@ -7,6 +7,8 @@ The decoder runs in one thread: with libav's slice threads, damage is neither co
 threads delay live frames.
 """
 
+import fractions
+
 import av
 import av.logging
 import numpy as np
@@ -45,6 +47,7 @@ class VideoDecoder:
         self._has_decoded = False
         self._has_seen_key = False
         self._waits_for_key = not self.intra_only
+        self._time_base: fractions.Fraction | None = None
         self._damage_s: float | None = None  # presentation time of the last damaged packet
         if self._is_mjpeg:
             # Otherwise libav fills a truncated JPEG with gray and reports no error.
@@ -67,11 +70,20 @@ class VideoDecoder:
         except av.error.FFmpegError:
             self._note_error(packet)
             return []
+        self._set_time_base(packet, frames)
         if any(_is_slice_omitted(text) for _, _, text in messages):
             self._start_waiting(packet.time_s)
         if not frames and packet.data is not None and self._waits_for_key and self._has_decoded:
             self._count_damage()  # a decoder may omit what depends on damage
         return [frame for frame in frames if self._is_sound(frame)]
+
+    def _set_time_base(self, packet: VideoPacket, frames: list[av.VideoFrame]) -> None:
+        """Give frames that the decoder held back until the end the unit of their time, which PyAV omits."""
+        if packet.data is not None:
+            self._time_base = packet.data.time_base
+        for frame in frames:
+            if frame.time_base is None and self._time_base is not None:
+                frame.time_base = self._time_base
 
     def decode_alone(self, packet: VideoPacket) -> list[av.VideoFrame]:
         """Return the frame of a key frame's packet at once, forgetting all packets before it."""

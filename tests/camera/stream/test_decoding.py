@@ -5,7 +5,7 @@ import pytest
 
 from appliance.camera.stream.playback import RecordedCamera
 from appliance.errors import CameraEndedError
-from support.lossy_video import is_sound, paired, write_lossy_video
+from support.lossy_video import LEVELS, is_sound, paired, write_lossy_video
 from support.paths import SHARED
 from support.rtsp import rtsp_camera
 from support.streams import eventually, open_source, write_video
@@ -57,6 +57,20 @@ def test_sound_video_is_given_completely(tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", [paired(number) for number in range(60)], fps=60, options={"bf": "2"})
     frames, camera = play(tmp_path / "a.mp4", monkeypatch)
     assert len(frames) == 60 and all(map(is_sound, frames)) and camera.damaged == 0
+
+
+@pytest.mark.parametrize("reordered", ["0", "2"])
+def test_key_frames_alone_are_sound_and_at_their_time(tmp_path, monkeypatch, reordered):
+    options = {"g": "10", "keyint_min": "10", "sc_threshold": "0", "bf": reordered}
+    write_video(tmp_path / "a.mp4", [paired(number) for number in range(200)], fps=10, options=options)
+    monkeypatch.setattr("appliance.camera.stream.playback.LONGEST_WAIT_S", 0.0)
+    camera = open_source(tmp_path / "a.mp4", fps=0.5, loop=False)
+    frames = []
+    with pytest.raises(CameraEndedError):
+        while True:
+            frames.append(camera.read())
+    assert len(frames) == 10 and all(map(is_sound, frames))  # 20 s, one per 2 s
+    assert [frames[3][0, 0, 0], frames[3][0, -1, 0]] == pytest.approx(LEVELS[60].tolist(), abs=5)
 
 
 @pytest.mark.skipif(not TWO_SLICES.is_file(), reason="no shared faults (APPLIANCE_TEST_DATA)")
