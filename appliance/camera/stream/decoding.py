@@ -7,7 +7,7 @@ The decoder runs in one thread: with libav's slice threads, damage is neither co
 threads delay live frames.
 """
 
-import fractions
+from typing import TYPE_CHECKING
 
 import av
 import av.logging
@@ -16,6 +16,9 @@ from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from appliance.camera.stream.packets import VideoPacket, timestamp_s
+
+if TYPE_CHECKING:
+    import fractions
 
 STRICT_ATTEMPTS = 5
 # libav's H.265 decoder reports the omission of a NAL unit only in its log; units of a kind below 32 are slices.
@@ -47,7 +50,7 @@ class VideoDecoder:
         self._has_decoded = False
         self._has_seen_key = False
         self._waits_for_key = not self.intra_only
-        self._time_base: fractions.Fraction | None = None
+        self._time_base: "fractions.Fraction | None" = None
         self._damage_s: float | None = None  # presentation time of the last damaged packet
         if self._is_mjpeg:
             # Otherwise libav fills a truncated JPEG with gray and reports no error.
