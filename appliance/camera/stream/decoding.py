@@ -50,7 +50,7 @@ class VideoDecoder:
         self._has_decoded = False
         self._has_seen_key = False
         self._waits_for_key = not self.intra_only
-        self._time_base: "fractions.Fraction | None" = None
+        self._time_base: fractions.Fraction | None = None
         self._damage_s: float | None = None  # presentation time of the last damaged packet
         if self._is_mjpeg:
             # Otherwise libav fills a truncated JPEG with gray and reports no error.
