@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from appliance.system.names import is_plain_name
-from appliance.system.urls import is_loopback
+from appliance.system.urls import is_loopback, is_public_address
 
 Check = Callable[[Any], str | None]
 
 # NAME_MAX and PATH_MAX of Linux.
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095
 _MAX_INTERVAL_S = 31 * 86400
+_MAX_LISTENERS = 8
+_NOT_HTTPS = "must begin with https:// (http:// only for this machine), because the network could alter the model"
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+WINDOW = re.compile(rf"(?P<start>{_TIME})-(?P<end>{_TIME})")
+"""A window of local time, such as 02:00-05:00."""
 
 
 def check_range(low: float, high: float, unit: str = "") -> Check:
@@ -108,6 +114,17 @@ def check_topic(value: str) -> str | None:
 
 def check_model_url(value: str) -> str | None:
     """Check the address of models or keys: https, or http on this machine, without credentials."""
+    if fault := check_update_url(value):
+        return fault
+    url = urlsplit(value)
+    return _NOT_HTTPS if url.scheme == "http" and not is_loopback(url.hostname or "") else None
+
+
+def check_update_url(value: str) -> str | None:
+    """Check the address of an update source: https, or http to a host that may be private, without credentials.
+
+    Whether http is allowed also depends on other settings (contradictions.py).
+    """
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
@@ -117,9 +134,15 @@ def check_model_url(value: str) -> str | None:
         return "must be an address that begins with https://"
     if url.username or url.password:
         return "must not contain credentials; models are fetched without an account, so there is no password_file here"
-    if url.scheme == "http" and not is_loopback(host):
-        return "must begin with https:// (http:// only for this machine), because the network could alter the model"
-    return None
+    return _NOT_HTTPS if url.scheme == "http" and is_public_address(host) else None
+
+
+def check_window(value: str) -> str | None:
+    """Check a window of local time."""
+    times = WINDOW.fullmatch(value)
+    if times and times["start"] != times["end"]:
+        return None
+    return 'must be two different times from 00:00 to 23:59, such as "02:00-05:00"'
 
 
 def check_plain_name(value: str) -> str | None:
@@ -143,3 +166,37 @@ def check_interval(value: float) -> str | None:
     if value == 0 or 1 <= value <= _MAX_INTERVAL_S:
         return None
     return f"must be from 1 to {_MAX_INTERVAL_S} s (31 days), or 0 to check only on command"
+
+
+def check_listen(value: tuple[str, ...]) -> str | None:
+    """Check the addresses to listen on: a literal IPv4 address or an IPv6 address in brackets, and a port."""
+    if not value:
+        return 'must name at least one address, such as "127.0.0.1:8080"'
+    if len(value) > _MAX_LISTENERS:
+        return f"must name at most {_MAX_LISTENERS} addresses"
+    for text in value:
+        host, _, port = text.rpartition(":")
+        is_bracketed = host.startswith("[") and host.endswith("]")
+        try:
+            address = ip_address(host[1:-1] if is_bracketed else host)
+        except ValueError:
+            return f'must consist of addresses with a port, such as "127.0.0.1:8080" or "[::]:8080", not {text!r}'
+        if is_bracketed != (address.version == 6):
+            return f"must have brackets around IPv6 addresses only, unlike {text!r}"
+        if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+            return f"must have a port from 1 to 65535 in {text!r}"
+    return None
+
+
+def check_public_url(value: str) -> str | None:
+    """Check the address of the page: http or https, a host, and at most a path of its own root."""
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return "is not a valid address"
+    if url.scheme not in ("http", "https") or not host:
+        return "must be an address that begins with http:// or https://"
+    if url.username or url.password or url.path not in ("", "/") or url.query or url.fragment:
+        return "must be only a scheme, a host and a port, such as https://camera.example"
+    return None

@@ -1,8 +1,10 @@
 """Find settings that conflict with each other."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from appliance.settings.schema import CameraSettings, Settings, UpdateSettings
+from appliance.system.urls import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ def find_contradiction(settings: Settings) -> Contradiction | None:
         return Contradiction(
             "collect.score_min", f"must not exceed collect.score_max, which is {settings.collect.score_max:g}"
         )
+    if (settings.web.cert_file is None) != (settings.web.key_file is None):
+        given, missing = ("cert_file", "key_file") if settings.web.cert_file else ("key_file", "cert_file")
+        return Contradiction(f"web.{given}", f"requires web.{missing}")
     return _find_update_contradiction(settings.update)
 
 
@@ -60,4 +65,18 @@ def _find_update_contradiction(update: UpdateSettings) -> Contradiction | None:
         section, _, name = f"update.{key}".rpartition(".")
         if not getattr(update.firebase if section == "update.firebase" else update, name):
             return Contradiction("update.source", f"= {update.source!r} requires update.{key}")
+    return _find_http_contradiction(update)
+
+
+def _find_http_contradiction(update: UpdateSettings) -> Contradiction | None:
+    """Return why update.url may not begin with http://; a signed repository in a private network may be served so."""
+    url = urlsplit(update.url or "")
+    if url.scheme != "http" or is_loopback(url.hostname or ""):
+        return None
+    if update.source == "url" or not update.allow_http:
+        remedy = (
+            "must begin with https:// (http:// only for this machine, or for a signed repository at a private address "
+            "with update.allow_http = true), because the network could alter the model"
+        )
+        return Contradiction("update.url", remedy)
     return None

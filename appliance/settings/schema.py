@@ -18,11 +18,12 @@ from appliance.settings.checks import (
     check_camera_source,
     check_device_id,
     check_interval,
+    check_listen,
     check_max_results,
     check_minimum,
-    check_model_url,
     check_path_length,
     check_plain_name,
+    check_public_url,
     check_range,
     check_region,
     check_sha1,
@@ -30,6 +31,8 @@ from appliance.settings.checks import (
     check_size,
     check_thresholds,
     check_topic,
+    check_update_url,
+    check_window,
 )
 
 
@@ -209,14 +212,25 @@ class UpdateSettings:
     url: str | None = option(
         None,
         "For url: a manifest.json, .zip or .tflite; for repository: the folder that contains metadata/ and targets/.",
-        check_model_url,
+        check_update_url,
     )
     root: Path | None = option(None, "For repository: the trusted root.json on this device.")
     channel: str = option("stable", "For repository: the channel to follow.", check_plain_name)
     group: str | None = option(
         None, "The group that this device belongs to, for repository and Remote Config.", check_plain_name
     )
+    ca_file: Path | None = option(
+        None, "The certificate authority that signed the update server's certificate; default: the system's."
+    )
+    allow_http: bool = option(
+        False, "For repository: allow http:// to a private address; the signatures protect the models."
+    )
     interval_s: float = option(3600.0, "Seconds between update checks; 0 checks only on command.", check_interval)
+    window: str | None = option(
+        None,
+        'The local time in which a model may be swapped in, such as "02:00-05:00"; default: at any time.',
+        check_window,
+    )
     probation_s: float = option(
         600.0,
         "The length of a new model's probation in seconds; only time with frames counts.",
@@ -233,6 +247,29 @@ class UpdateSettings:
         256 * 1024 * 1024, "The maximum size of a download in bytes.", check_range(1024, 1024 * 1024 * 1024)
     )
     firebase: FirebaseSettings = FirebaseSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The page of the device and its HTTP API; both need the extra web."""
+
+    enabled: bool = option(False, "Serve the page and the HTTP API, protected by a sign-in link (appliance web).")
+    listen: tuple[str, ...] = option(
+        ("127.0.0.1:8080",),
+        'The addresses and ports to listen on; ["0.0.0.0:8080", "[::]:8080"] for the whole network.',
+        check_listen,
+    )
+    allow_public: bool = option(
+        False, "Also answer addresses outside private networks (the internet); use it only with TLS."
+    )
+    upload: bool | None = option(
+        None, "Let the page install uploaded models; default: unless update.source is repository (signed)."
+    )
+    cert_file: Path | None = option(None, "The certificate for https://.")
+    key_file: Path | None = option(None, "The private key of that certificate.")
+    public_url: str | None = option(
+        None, "The address under which people reach the page, for Home Assistant and behind a proxy.", check_public_url
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +341,8 @@ class Settings:
     events: EventSettings = EventSettings()
     mqtt: MqttSettings = MqttSettings()
     update: UpdateSettings = UpdateSettings()
+    web: WebSettings = WebSettings()
+    history: HistorySettings = HistorySettings()
     collect: CollectSettings = CollectSettings()
     log: LogSettings = LogSettings()
     path: Path | None = None

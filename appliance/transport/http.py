@@ -279,7 +279,8 @@ class Http:
             return
         if url != asked:
             raise SourceError(f"{redact(asked)} redirects to {redact(url)}, which is not followed: it is not https")
-        raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is allowed only on this machine")
+        allowed = "on this machine" if self._allow_http is is_loopback else "to private addresses"
+        raise SourceSettingsError(f"{redact(url)} is not an https address; plain http is allowed only {allowed}")
 
 
 def _read_small(response: ResponseStream, max_bytes: int) -> bytes:

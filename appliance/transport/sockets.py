@@ -8,6 +8,8 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -26,6 +28,48 @@ class Deadline:
 
     def __init__(self) -> None:
         self.cancel: Callable[[], None] = lambda: None
+
+
+class _HeadReader:
+    """The stream of a response, while its head is read: notes whether the head ended with an empty line."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        self.has_ended = False
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Return the next line."""
+        line: bytes = self._stream.readline(limit)
+        self.has_ended = line in (b"\r\n", b"\n")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class CheckedResponse(HTTPResponse):
+    """A response whose head must be complete: http.client accepts one that the end of the connection cut short."""
+
+    def begin(self) -> None:
+        """Read the head.
+
+        Raises:
+            RemoteDisconnected: The connection ended inside the head.
+        """
+        if self.fp is None:  # it was read before
+            super().begin()
+            return
+        stream = self.fp
+        reader: Any = _HeadReader(stream)
+        self.fp = reader
+        try:
+            super().begin()
+        finally:
+            if self.fp is reader:
+                self.fp = stream
+        if not reader.has_ended and self.version != 9:  # HTTP/0.9 has no head
+            self.close()
+            raise RemoteDisconnected("the server ended the connection inside the head of its response")
 
 
 class OpenSockets:
@@ -71,11 +115,15 @@ class OpenSockets:
         sockets = self
 
         class Plain(HTTPConnection):
+            response_class = CheckedResponse
+
             def connect(self) -> None:
                 super().connect()
                 sockets.add(self.sock)
 
         class Tls(HTTPSConnection):
+            response_class = CheckedResponse
+
             def connect(self) -> None:
                 super().connect()
                 sockets.add(self.sock)

@@ -14,6 +14,7 @@ from appliance.settings.schema import (
     MqttSettings,
     Settings,
     UpdateSettings,
+    WebSettings,
 )
 
 
@@ -27,6 +28,7 @@ def test_defaults_agree_with_each_other():
         (Settings(labeler=LabelerSettings(allow=("a",), deny=("b",))), "labeler.deny", "labeler.allow"),
         (Settings(mqtt=MqttSettings(password_file=Path("p"))), "mqtt.password_file", "mqtt.username"),
         (Settings(mqtt=MqttSettings(key_file=Path("k"))), "mqtt.key_file", "mqtt.cert_file"),
+        (Settings(web=WebSettings(cert_file=Path("c"))), "web.cert_file", "web.key_file"),
         (Settings(camera=CameraSettings(password_file=Path("p"))), "camera.password_file", "camera.username"),
         (Settings(camera=CameraSettings(tls_fingerprint="0" * 64)), "camera.tls_fingerprint", "camera.source"),
         (
@@ -55,3 +57,18 @@ def test_remote_config_may_give_the_models_name():
     without = dataclasses.replace(project, app_id=None)
     update = UpdateSettings(source="url", url="https://a/m.zip", firebase=without)
     assert "update.firebase.app_id" in find_contradiction(Settings(update=update)).reason
+
+
+@pytest.mark.parametrize(
+    ("update", "is_allowed"),
+    [
+        ({"source": "repository", "url": "http://nas.lan/models", "allow_http": True}, True),
+        ({"source": "repository", "url": "http://nas.lan/models"}, False),
+        ({"source": "url", "url": "http://192.168.1.5/m.zip", "allow_http": True}, False),
+        ({"source": "url", "url": "http://127.0.0.1/m.zip"}, True),
+    ],
+)
+def test_http_is_only_for_signed_repositories(update, is_allowed):
+    contradiction = find_contradiction(Settings(update=UpdateSettings(root=Path("root.json"), **update)))
+    assert (contradiction is None) == is_allowed
+    assert is_allowed or (contradiction.key == "update.url" and "update.allow_http" in contradiction.reason)

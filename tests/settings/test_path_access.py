@@ -23,7 +23,10 @@ SETTINGS = {
     "mqtt.ca_file": "",
     "mqtt.cert_file": 'key_file = "/etc/appliance/key"',
     "mqtt.key_file": 'cert_file = "/etc/appliance/crt"',
+    "update.ca_file": "",
     "update.root": 'source = "repository"\nurl = "https://h/"',
+    "web.cert_file": 'key_file = "/etc/appliance/web.key"',
+    "web.key_file": 'cert_file = "/etc/appliance/web.crt"',
     "collect.dir": "enabled = true",
 }
 

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from appliance.errors import SourceError
+from appliance.transport.http import Http
 from appliance.transport.sockets import OpenSockets
 
 
@@ -52,3 +54,21 @@ def test_closed_socket_is_forgotten(pair):
     sockets.add(pair[1])
     sockets.close_all()
     assert pair[1].recv(1) == b""
+
+
+HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLast-Modified: Mon, 05 Jan 2026 00:00:00 GMT\r\nETag: "abc"\r\n\r\n'
+
+
+@pytest.mark.parametrize("length", [0, 5, 17, 30, 36, 60, 85, len(HEAD) - 2, len(HEAD) - 1])
+def test_head_that_is_cut_short_is_no_answer(length):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(HEAD[:length])
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(SourceError):
+            Http().head(f"http://127.0.0.1:{server.getsockname()[1]}/m")

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.errors import SourceSettingsError
+from appliance.errors import SettingsError, SourceSettingsError
 from appliance.settings.schema import UpdateSettings
+from appliance.system.urls import is_loopback
 from appliance.updates.sources.source import FIREBASE_FOLDER, Source
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def open_source(
     """
     if settings.source == "none":
         raise SourceSettingsError("no update source is configured; set update.source")
-    from appliance.transport.http import Http, HttpLimits
-
-    http = Http(limits or HttpLimits())
+    http = _make_http(settings, limits)
     if not settings.firebase.remote_config:
         return _open(settings, device, state, host, http)
     from appliance.updates.firebase.installation import Installation
@@ -51,6 +50,23 @@ def open_source(
         lambda chosen: _open(chosen, device, state, host, http, installation),
         apply_threshold,
     )
+
+
+def _make_http(settings: UpdateSettings, limits: "HttpLimits | None") -> "Http":
+    """Make the client of all sources; only a signed repository may be served over plain http in a private network."""
+    from appliance.transport.http import Http, HttpLimits
+    from appliance.transport.private_hosts import is_private_host
+    from appliance.transport.trust import Trust
+
+    is_http_allowed = settings.allow_http and settings.source == "repository"
+    try:
+        return Http(
+            limits or HttpLimits(),
+            trust=Trust(settings.ca_file, ca_key="update.ca_file"),
+            allow_http=is_private_host if is_http_allowed else is_loopback,
+        )
+    except SettingsError as error:
+        raise SourceSettingsError(str(error)) from error
 
 
 def _open(
