@@ -12,7 +12,8 @@ def test_reference_has_every_key_of_the_shipped_file():
     shipped = tomllib.loads((ROOT / "config" / "appliance.toml").read_text())
     sections = {section.name: {setting.key for setting in section.settings} for section in describe_sections()}
     assert list(sections) == [
-        "device", "camera", "labeler", "events", "mqtt", "update", "update.firebase", "collect", "log",
+        "device", "camera", "labeler", "events", "mqtt", "update", "update.firebase", "web", "history", "collect",
+        "log",
     ]  # fmt: skip
     for name, table in shipped.items():
         assert {key for key, value in table.items() if not isinstance(value, dict)} <= sections[name]
