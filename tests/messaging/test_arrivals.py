@@ -66,5 +66,5 @@ def test_huge_message_costs_one_connection_and_no_event(tmp_path, protocol):
         pi.publisher.offer(event(1))
         wait_until(lambda: pi.publisher.connected and pi.outbox.waiting == 0, "the event is delivered")
         assert broker.connections == 2
-        assert broker.subscribed[-1] == [TOPICS.running_set]
+        assert broker.subscribed[-1] == [TOPICS.running_set, TOPICS.availability]
         assert pi.messages == []
