@@ -118,7 +118,7 @@ def _find_status(error: ApplianceError) -> ExitStatus:
     return ExitStatus.WRONG_USAGE if isinstance(error, UsageError) else ExitStatus.FAILED
 
 
-class _ArgumentsError(Exception):
+class _ArgumentsError(UsageError):
     """The arguments are invalid.
 
     Attributes:
