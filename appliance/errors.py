@@ -43,9 +43,9 @@ no final period. An error is raised where the fact is known and caught where som
 """
 
 import sys
-from pathlib import Path
+import pathlib
 
-_INSTALLED = Path("/opt/appliance")
+_INSTALLED = pathlib.Path("/opt/appliance")
 
 
 class ApplianceError(Exception):
@@ -246,7 +246,7 @@ def suggest_install(extra: str) -> str:
 
     The program is not published on a package index. On an installed device, only the installer can add an extra.
     """
-    if Path(sys.prefix).is_relative_to(_INSTALLED):
+    if pathlib.Path(sys.prefix).is_relative_to(_INSTALLED):
         return f"in the folder from which it was installed, run: sudo scripts/install.sh --with {extra}"
     return f"install it from this program's source folder with: pip install '.[{extra}]'"
 
