@@ -42,8 +42,8 @@ no final period. An error is raised where the fact is known and caught where som
         └── PublishError                 a model repository cannot be published, or is incomplete
 """
 
-import sys
 import pathlib
+import sys
 
 _INSTALLED = pathlib.Path("/opt/appliance")
 
