@@ -12,16 +12,26 @@ from appliance.daemon.pipeline import Pipeline
 
 # Snapshots and collected frames are for people, who need more than the model's input size.
 SNAPSHOT_PX = (1280, 720)
+# The page and the history show pictures whose longest side is 640 pixels.
+PAGE_PX = (640, 480)
 
 
 class CameraOpener:
     """Open the camera of the current settings, with a frame size that suits the active model."""
 
-    def __init__(self, live: LiveSettings, active: ActiveModel, switches: DeviceSwitches):
-        """Keep references to the current settings, the active model, and the switches that require large frames."""
+    def __init__(self, live: LiveSettings, active: ActiveModel, switches: DeviceSwitches, has_pictures: bool = False):
+        """Keep references to the parts that decide about the size.
+
+        Args:
+            live: The current settings.
+            active: The active model.
+            switches: The switches that require large frames.
+            has_pictures: Whether the page or the history shows frames.
+        """
         self._live = live
         self._active = active
         self._switches = switches
+        self._has_pictures = has_pictures
 
     def open(self) -> Camera:
         """Open the camera.
@@ -43,6 +53,8 @@ class CameraOpener:
             wanted = wanted[::-1]
         if self._switches.wants_large_frames:
             wanted = max(wanted[0], SNAPSHOT_PX[0]), max(wanted[1], SNAPSHOT_PX[1])
+        elif self._has_pictures:
+            wanted = max(wanted[0], PAGE_PX[0]), max(wanted[1], PAGE_PX[1])
         return wanted
 
 

@@ -1,4 +1,4 @@
-"""The listeners of the labeling results: MQTT reports, the collector, and the probation of a new model."""
+"""The listeners of the labeling results: MQTT reports, the log, collector, history, and probation of a new model."""
 
 import logging
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from appliance.daemon.engine import Engine
 from appliance.daemon.frame_supply import NO_LABELS
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.results import FrameResult, ResultListener
+from appliance.history.recorder import HistoryRecorder, StartedEvent
 from appliance.imaging.files import encode_jpeg
 from appliance.labeling.preprocess import turn_upright
 from appliance.labeling.tracker import Event
@@ -16,6 +17,8 @@ from appliance.messaging.reports import Reports
 from appliance.updates.updater import Updater
 
 log = logging.getLogger("appliance.daemon")
+
+_HISTORY_SCORES = 5
 
 
 class ReportsListener(ResultListener):
@@ -96,6 +99,40 @@ class CollectorListener(ResultListener):
             result.events,
             labeler.identity,
             labeler.view,
+        )
+
+
+class HistoryListener(ResultListener):
+    """Record events in the history."""
+
+    def __init__(self, recorder: HistoryRecorder, live: LiveSettings):
+        """Keep references to the recorder, and to the settings that determine how a picture is turned upright."""
+        self._recorder = recorder
+        self._live = live
+
+    def on_frame(self, result: FrameResult) -> None:
+        """Record the events of a frame, with its best scores and its picture."""
+        for event in result.events:
+            if event.type == "started":
+                self._recorder.record_started(self._describe(event, result))
+            else:
+                self._recorder.record_ended(event)
+
+    def on_events_ended(self, events: Sequence[Event]) -> None:
+        """Record the end of events."""
+        for event in events:
+            self._recorder.record_ended(event)
+
+    def _describe(self, event: Event, result: FrameResult) -> StartedEvent:
+        labels, label_filter = result.engine.labeler.labels, result.engine.filter
+        scores = label_filter.mask(result.scores)
+        best = (-scores).argsort(kind="stable")[:_HISTORY_SCORES].tolist()
+        pixels, view = result.frame.pixels, self._live.view
+        return StartedEvent(
+            event,
+            result.engine.labeler.identity,
+            [(labels[index], float(scores[index])) for index in best if label_filter.reportable[index]],
+            lambda: turn_upright(pixels, view),
         )
 
 

@@ -21,7 +21,13 @@ from appliance.daemon.engine import Engine
 from appliance.daemon.fault_rollback import FaultRollback
 from appliance.daemon.labeling_health import LabelingHealth
 from appliance.daemon.latest_result import LatestResult
-from appliance.daemon.listeners import CollectorListener, EventLogListener, ProbationListener, ReportsListener
+from appliance.daemon.listeners import (
+    CollectorListener,
+    EventLogListener,
+    HistoryListener,
+    ProbationListener,
+    ReportsListener,
+)
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.messaging_parts import MessagingParts, build_messaging
 from appliance.daemon.meter import Meter
@@ -34,6 +40,7 @@ from appliance.daemon.stats_timer import StatsTimer
 from appliance.daemon.status import Status, StatusSources
 from appliance.daemon.update_host import UpdateHost
 from appliance.errors import LabelOptionError, SettingsError
+from appliance.history.recorder import HistoryRecorder
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.probe import ProbeResult, probe
 from appliance.messaging.command_messages import Commands
@@ -53,6 +60,9 @@ from appliance.updates.updater import Updater, UpdaterTools
 
 log = logging.getLogger("appliance.daemon")
 
+# The folder of the history in the state folder.
+HISTORY_FOLDER = "history"
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -61,6 +71,7 @@ class Parts:
     Attributes:
         device: The device id.
         collector: Collects frames while it is turned on.
+        history: Records events; None if no history is kept.
         engine: The engine for the first frame.
     """
 
@@ -80,6 +91,7 @@ class Parts:
     stats: StatsTimer
     health: LabelingHealth
     latest: LatestResult
+    history: HistoryRecorder | None
     status: Status
     reloader: SettingsReloader
     engine: Engine
@@ -133,7 +145,8 @@ def build_parts(settings: Settings, state: Path, notifier: Notifier, state_error
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
     update_host = UpdateHost(active, pipeline, switch, reports, has_source=settings.update.source != "none")
     updater = _make_updater(live, device, state, active, update_host)
-    opener = CameraOpener(live, active, switches)
+    history = make_history(settings, state)
+    opener = CameraOpener(live, active, switches, has_pictures=settings.web.enabled or keeps_pictures(settings))
     on_camera_change = CameraStatusHandler(pipeline, stats.request_soon).on_change
     capture = Capture(opener.open, settings.camera.fps, slot, on_camera_change)
     fault_rollback = FaultRollback(active, update_host, updater.notify_store_changed)
@@ -144,6 +157,7 @@ def build_parts(settings: Settings, state: Path, notifier: Notifier, state_error
         update_host, updater, stats,
         health=health,
         latest=LatestResult(),
+        history=history,
         status=Status(
             StatusSources(
                 device, active, capture, pipeline, messaging.publisher, messaging.outbox, meter, health, collector,
@@ -201,6 +215,23 @@ def _register_listeners(parts: Parts) -> None:
         parts.health,
     ):
         parts.results.register(listener)
+    if parts.history:
+        parts.results.register(HistoryListener(parts.history, parts.live))
+
+
+def keeps_history(settings: Settings) -> bool:
+    """Return whether events are kept on the device: as history.enabled says, else while the page is on."""
+    return settings.web.enabled if settings.history.enabled is None else settings.history.enabled
+
+
+def keeps_pictures(settings: Settings) -> bool:
+    """Return whether the pictures of events are kept on the device."""
+    return keeps_history(settings) and settings.history.pictures
+
+
+def make_history(settings: Settings, state: Path) -> HistoryRecorder | None:
+    """Return the recorder of events; None if no history is kept."""
+    return HistoryRecorder(state / HISTORY_FOLDER, settings.history) if keeps_history(settings) else None
 
 
 def describe_daemon(status: Status, settings: Settings) -> dict[str, Any]:

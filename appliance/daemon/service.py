@@ -100,6 +100,8 @@ class Service:
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, runtime, name)
         parts.pipeline.use(parts.engine)
         parts.reports.end_unfinished(parts.outbox.open_events(check_open_event))
+        if parts.history:
+            parts.history.start()
         parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)
         for thread in self._threads:
             thread.start()
@@ -150,6 +152,8 @@ class Service:
         parts.outbox.close()
         self._waiting_note.finish(parts.outbox.waiting)
         parts.collector.stop(_COLLECT_STOP_LIMIT_S)
+        if parts.history:
+            parts.history.stop(_COLLECT_STOP_LIMIT_S)
         if not failed:
             parts.active.mark_stopped()
         log.info("stopped")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ log = logging.getLogger("appliance.history")
 
 DATABASE_NAME, PICTURES_NAME = "history.sqlite3", "pictures"
 PICTURE_SIDE_PX = 640
-_QUEUED = 64
+_QUEUED, _QUEUED_PICTURES = 64, 32
 _SCORES = 5
 _JPEG_QUALITY = 80
 # After a failure to write, events are ignored for this long.
@@ -103,6 +103,8 @@ class HistoryRecorder:
 
     def record_started(self, started: StartedEvent) -> None:
         """Record an event that started; runs on the labeling thread and never blocks."""
+        if self._queue.qsize() >= _QUEUED_PICTURES:  # each waiting frame takes megabytes
+            started = replace(started, picture=None)
         self._offer(lambda database: self._write_started(database, started))
 
     def record_ended(self, event: Event) -> None:

@@ -38,6 +38,12 @@ def test_wanted_size_follows_settings_that_were_reloaded(tmp_path):
     assert opener.wanted_px((100, 100)) == (200, 200)
 
 
+def test_page_asks_for_frames_that_people_can_look_at(tmp_path):
+    live = LiveSettings(Settings())
+    switches = DeviceSwitches(live, OverrideFile(tmp_path), None, None)
+    assert CameraOpener(live, None, switches, has_pictures=True).wanted_px((224, 160)) == (640, 480)
+
+
 class Calls:
     """Records the calls of the handler."""
 

@@ -1,15 +1,23 @@
 """Test what the listeners pass on to the reports, the collector and the updater."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.engine import Engine
-from appliance.daemon.listeners import CollectorListener, EventLogListener, ProbationListener, ReportsListener
+from appliance.daemon.listeners import (
+    CollectorListener,
+    EventLogListener,
+    HistoryListener,
+    ProbationListener,
+    ReportsListener,
+)
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.results import FrameResult
 from appliance.imaging.files import read_picture
@@ -98,3 +106,19 @@ def test_events_are_logged_when_they_start_and_end(caplog):
         "roses started (0.93)",
         "roses ended after 12.0 s (highest score 0.97; reason: camera)",
     ]
+
+
+def make_event(kind):
+    return Event("b-1", kind, LABELS[0], 0.9, 0.95, 1000.0, None if kind == "started" else 1002.0, None, 2.0)
+
+
+def test_history_gets_the_upright_picture_and_the_best_scores():
+    recorder = Recorder()
+    listener = HistoryListener(recorder, LiveSettings(Settings(camera=CameraSettings(rotation=90))))
+    listener.on_frame(replace(make_result(), events=(make_event("ended"), make_event("started"))))
+    (ended, [event]), (started, [record]) = recorder.calls
+    assert (ended, started, event.type) == ("record_ended", "record_started", "ended")
+    assert record.picture().shape == (8, 4, 3)
+    assert record.scores[0] == ("tulips", pytest.approx(0.74)) and len(record.scores) <= 5
+    listener.on_events_ended([make_event("ended")])
+    assert [name for name, _ in recorder.calls] == ["record_ended", "record_started", "record_ended"]

@@ -7,10 +7,10 @@ import pytest
 
 from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.live_settings import LiveSettings
-from appliance.daemon.parts import make_probe
+from appliance.daemon.parts import keeps_history, keeps_pictures, make_history, make_probe
 from appliance.daemon.service import Service
 from appliance.errors import RuntimeMissingError, SettingsError
-from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
+from appliance.settings.schema import CameraSettings, HistorySettings, LabelerSettings, Settings, WebSettings
 
 SETTINGS = Settings(camera=CameraSettings(source="scene"))
 
@@ -29,3 +29,14 @@ def test_settings_with_an_unknown_label_name_the_section(tmp_path):
     (tmp_path / "state").mkdir()
     with pytest.raises(SettingsError, match=r"section \[labeler\].*rosses"):
         Service(replace(SETTINGS, labeler=LabelerSettings(allow=("rosses",))), tmp_path / "state", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("web", "enabled", "is_kept"),
+    [(False, None, False), (True, None, True), (True, False, False), (False, True, True)],
+)
+def test_history_is_kept_when_it_or_the_page_is_on(web, enabled, is_kept, tmp_path):
+    settings = Settings(web=WebSettings(enabled=web), history=HistorySettings(enabled=enabled))
+    assert keeps_history(settings) is is_kept
+    assert (make_history(settings, tmp_path) is not None) is is_kept
+    assert keeps_pictures(settings) is is_kept
