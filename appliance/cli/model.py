@@ -236,6 +236,8 @@ def _check(arguments: argparse.Namespace) -> _Output:
             f"{offered} is newer; the running daemon is installing it; see its log for each step, and for the result "
             "run: appliance model list"
         )
+    elif answer.get("waiting"):
+        line = f"{answer['reason']}; the running daemon swaps it in then"
     elif offered is None or answer.get("reason"):
         line = f"no newer model: {answer['reason']}"
     elif answer["current"]:
@@ -245,6 +247,8 @@ def _check(arguments: argparse.Namespace) -> _Output:
             f"{offered} is newer and waits to be installed (update.install is ask); send latest to the device's topic "
             "model/install, or press the button in Home Assistant"
         )
+    if taken_back := answer.get("taken_back"):
+        line = f"{taken_back} was taken back during its probation, because the source no longer offers it; {line}"
     return _Output(answer, [line])
 
 

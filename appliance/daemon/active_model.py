@@ -140,17 +140,18 @@ class ActiveModel:
             return self._load_configured()
         return self._load(self.store.load_bundle(None if bundled else self.store.read_state().previous))
 
-    def roll_back(self, reason: str, to_bundled: bool = False) -> None:
+    def roll_back(self, reason: str, to_bundled: bool = False, refuse: bool = True) -> None:
         """Make the previous model the current one in the store.
 
         Args:
             reason: The reason, for people.
             to_bundled: See `bundled` in `load_previous`.
+            refuse: Whether the model must not be installed again when it is offered.
 
         Raises:
             StoreError: There is no previous model, or the store cannot be changed.
         """
-        self.store.rollback(reason, to_bundled=to_bundled)
+        self.store.rollback(reason, refuse, to_bundled)
 
     @property
     def input_description(self) -> str:

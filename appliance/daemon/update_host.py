@@ -117,18 +117,22 @@ class UpdateHost(ResultListener):
         self._switch.switch(load)
         self._wait_for_adoption(self._active.current)
 
-    def rollback(self, reason: str) -> None:
+    def rollback(self, reason: str, refuse: bool = True) -> None:
         """Go back to the previous model, in memory and in the store, or to the bundled one if that cannot be used.
+
+        Args:
+            reason: The reason, for people.
+            refuse: Whether the model that is left must not be installed again when it is offered.
 
         Raises:
             StoreError, ModelError: Neither model can be used; nothing was changed.
         """
         leaving = self._active.current.bundle
         try:
-            self._switch_back(leaving, reason, to_bundled=False)
+            self._switch_back(leaving, reason, to_bundled=False, refuse=refuse)
         except ModelError as error:
             log.warning("falling back to the bundled model; the previous one cannot be used: %s", error)
-            self._switch_back(leaving, reason, to_bundled=True)
+            self._switch_back(leaving, reason, to_bundled=True, refuse=refuse)
         self._wait_for_adoption(self._active.current)
 
     def apply_remote_threshold(self, threshold: float | None) -> None:
@@ -154,10 +158,10 @@ class UpdateHost(ResultListener):
                 self._status = status
                 self._publish_status()
 
-    def _switch_back(self, leaving: Bundle, reason: str, to_bundled: bool) -> None:
+    def _switch_back(self, leaving: Bundle, reason: str, to_bundled: bool, refuse: bool) -> None:
         self._switch.switch(
             lambda: self._active.load_previous(to_bundled),
-            lambda: self._active.roll_back(reason, to_bundled),
+            lambda: self._active.roll_back(reason, to_bundled, refuse),
             leaving=leaving,
         )
 

@@ -12,13 +12,14 @@ The position follows Firebase's percent rule (Remote Config's server templates, 
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import ChannelError
+from appliance.repository.requirements import DeviceTraits, Requirements, find_misfit, parse_requirements
 from appliance.system.foreign_text import clean_text
+from appliance.system.json_text import parse_json
 
 _MAX_TEXT, _MAX_SHOWN = 255, 100
 
@@ -38,6 +39,7 @@ class ChannelEntry:
         variant: The variant that devices with this bundle report in their events; None for no variant.
         groups: Only devices in one of these groups take the bundle; empty for all devices, with or without a group.
         percent: The width of the slice, 0–100; None for all remaining devices.
+        requires: What a device must have to take the bundle; None for nothing.
     """
 
     bundle: str
@@ -45,6 +47,7 @@ class ChannelEntry:
     variant: str | None = None
     groups: frozenset[str] = frozenset()
     percent: float | None = None
+    requires: Requirements | None = None
 
     def is_for(self, group: str | None) -> bool:
         """Return whether devices in this group (None: in no group) may take the bundle."""
@@ -71,13 +74,32 @@ def compute_position(seed: str, device: str) -> int:
     return int(hashlib.sha256(f"{seed}.{device}".encode()).hexdigest(), 16) % POSITIONS
 
 
-def choose_entry(channel: Channel, device: str, group: str | None = None) -> ChannelEntry | None:
-    """Return the entry that this device takes, or None if no entry matches."""
+def choose_entry(
+    channel: Channel,
+    device: str,
+    group: str | None = None,
+    traits: DeviceTraits | None = None,
+    report_skipped: Callable[[ChannelEntry, str], None] | None = None,
+) -> ChannelEntry | None:
+    """Return the entry that this device takes, or None if no entry matches.
+
+    Args:
+        channel: The channel.
+        device: The device id.
+        group: The device's group; None for no group.
+        traits: What the device has; None to ignore what entries require.
+        report_skipped: Called with each entry that is for this device but requires more than it has, and the reason.
+    """
     position = compute_position(channel.seed, device)
     for entry, lower, upper in compute_slices(channel):
         # By the rule, no slice contains position 0, so the first slice takes it.
-        if entry.is_for(group) and (lower < position <= upper or position == lower == 0 < upper):
+        if not (entry.is_for(group) and (lower < position <= upper or position == lower == 0 < upper)):
+            continue
+        misfit = find_misfit(entry.requires, traits) if entry.requires and traits else None
+        if misfit is None:
             return entry
+        if report_skipped is not None:
+            report_skipped(entry, misfit)
     return None
 
 
@@ -107,15 +129,15 @@ def parse_channel(text: bytes, source: str) -> Channel:
     """Parse a channel's file.
 
     Args:
-        text: The file, JSON: `{"seed", "entries": [{"bundle", "version", "variant"?, "groups"?, "percent"?}]}`. Other
-            keys are ignored, because a later release may define them.
+        text: The file, JSON: `{"seed", "entries": [{"bundle", "version", "variant"?, "groups"?, "percent"?,
+            "requires"?}]}`. Other keys are ignored, because a later release may define them.
         source: How to refer to the file in errors.
 
     Raises:
         ChannelError: The text is not a channel file, or its slices exceed 100 percent.
     """
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise ChannelError("it is not a JSON object")
         entries = values.get("entries")
@@ -128,8 +150,9 @@ def parse_channel(text: bytes, source: str) -> Channel:
         )
         list(compute_slices(channel))
         return channel
-    except (ValueError, RecursionError) as error:
-        raise ChannelError(f"{source} is not a channel file: it is not JSON ({error})") from error
+    except ValueError as error:
+        reason = clean_text(str(error), _MAX_SHOWN)
+        raise ChannelError(f"{source} is not a channel file: it is not JSON ({reason})") from error
     except ChannelError as error:
         raise ChannelError(f"{source} is not a valid channel file: {error}") from None
 
@@ -145,6 +168,8 @@ def encode_channel(channel: Channel) -> bytes:
             item["groups"] = sorted(entry.groups)
         if entry.percent is not None:
             item["percent"] = entry.percent
+        if entry.requires is not None:
+            item["requires"] = entry.requires.as_dict()
         entries.append(item)
     values: dict[str, Any] = {"seed": channel.seed, "entries": entries}
     if channel.before is not None:
@@ -167,19 +192,24 @@ def _parse_entry(values: Any) -> ChannelEntry:
         raise ChannelError("an entry's groups are not a list of names")
     if "groups" in values and not groups:
         raise ChannelError("an entry has an empty list of groups; list some, or omit the key")
-    percent = values.get("percent")
-    if percent is not None:
-        if isinstance(percent, bool) or not isinstance(percent, int | float) or not math.isfinite(percent):
-            raise ChannelError(f"an entry's percent is not a number: {clean_text(repr(percent), _MAX_SHOWN)}")
-        if not 0 <= percent <= 100:
-            raise ChannelError(f"an entry's percent must be from 0 to 100, not {percent:g}")
     return ChannelEntry(
         bundle=_require_text(values, "bundle"),
         version=_require_text(values, "version"),
         variant=_get_text(values, "variant"),
         groups=frozenset(groups),
-        percent=percent,
+        percent=_parse_percent(values.get("percent")),
+        requires=parse_requirements(values.get("requires")),
     )
+
+
+def _parse_percent(percent: Any) -> float | None:
+    if percent is None:
+        return None
+    if isinstance(percent, bool) or not isinstance(percent, int | float):
+        raise ChannelError(f"an entry's percent is not a number: {clean_text(repr(percent), _MAX_SHOWN)}")
+    if not 0 <= percent <= 100:  # compared first: a large integer cannot be converted to a float
+        raise ChannelError(f"an entry's percent must be from 0 to 100, not {clean_text(str(percent), 20)}")
+    return percent
 
 
 def _require_text(values: dict[str, Any], key: str) -> str:

@@ -161,6 +161,12 @@ class TrustedRepository:
         content = read_regular_file(self._folder / "targets.json")
         return sorted(Metadata[Targets].from_bytes(content).signed.targets)
 
+    def has_target_with_hash(self, sha256: str) -> bool:
+        """Return whether the repository itself signs a target with this content; requires a successful `refresh`."""
+        content = read_regular_file(self._folder / "targets.json")
+        targets = Metadata[Targets].from_bytes(content).signed.targets.values()
+        return any(target.hashes.get("sha256") == sha256 for target in targets)
+
     def read_target(self, target: RepositoryTarget, max_bytes: int) -> bytes:
         """Return the content of a small target, which is stored in the folder and not fetched again.
 
@@ -211,7 +217,7 @@ class TrustedRepository:
     def _check_clock(self, timestamp: bytes | None) -> None:
         """Raise SourceError if this device's clock is before the time at which the trusted timestamp was signed."""
         signed_at, clock = _parse_signing_time(timestamp), datetime.now(UTC)
-        if signed_at is not None and clock < signed_at - CLOCK_TOLERANCE:
+        if signed_at is not None and clock + CLOCK_TOLERANCE < signed_at:  # signed_at may be in the year 1
             raise SourceError(
                 f"this device's clock is wrong: it shows {clock:%Y-%m-%d}, before the time at which {self._url} was "
                 f"signed ({signed_at:%Y-%m-%d %H:%M} UTC); updates wait until the clock is correct (see timedatectl)"

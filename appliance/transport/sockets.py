@@ -56,10 +56,7 @@ class CheckedResponse(HTTPResponse):
         Raises:
             RemoteDisconnected: The connection ended inside the head.
         """
-        if self.fp is None:  # it was read before
-            super().begin()
-            return
-        stream = self.fp
+        stream: Any = self.fp
         reader: Any = _HeadReader(stream)
         self.fp = reader
         try:

@@ -7,14 +7,22 @@ installation is retried; or the process is killed, after which `run` starts over
 """
 
 import shutil
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
-from appliance.errors import BundleError, DiskFullError, LabelOptionError, SourceError, UpdateError
+from appliance.errors import (
+    BundleError,
+    DiskFullError,
+    LabelOptionError,
+    SourceChangedError,
+    SourceError,
+    UpdateError,
+)
 from appliance.labeling.probe import ProbeResult
 from appliance.system.device_id import boot_id
 from appliance.transport.disk_space import is_disk_full, require_free_space
@@ -30,6 +38,8 @@ from appliance.updates.store.store import Store
 
 MAX_TRIES = 2
 _PROGRESS_STEP = 5
+# After this time, the source is asked again before the swap.
+_RECHECK_AFTER_S = 60.0
 _STOPPING = "the program is stopping"
 
 Probe = Callable[[Path], ProbeResult]
@@ -41,6 +51,10 @@ class CandidateRejectedError(UpdateError):
 
 class NotApplicableError(UpdateError):
     """The candidate is not faulty, but the settings or the active model rule it out."""
+
+
+class WindowClosedError(UpdateError):
+    """The candidate is stored and tested, and is swapped in when update.window opens."""
 
 
 class ShutdownError(UpdateError):
@@ -60,6 +74,11 @@ class CandidateContext:
         downloads: The folder for downloads.
         p95_ms: Returns the 95th percentile of the active model's time per frame; None if unknown.
         is_stopping: Returns whether the program is stopping.
+        take_back: Rolls back a model on probation, because the source offers another one; returns whether it did.
+        window_obstacle: Returns why no model may be swapped in now; None if one may be.
+        reported: The steps that were reported for an offer whose installation then failed, and that are not published
+            again: the hash of the offer, and the state.
+        clock: Returns monotonic time in seconds.
     """
 
     store: Store
@@ -70,6 +89,10 @@ class CandidateContext:
     downloads: Path
     p95_ms: Callable[[], float | None]
     is_stopping: Callable[[], bool]
+    take_back: Callable[[str], bool] = lambda reason: False
+    window_obstacle: Callable[[], str | None] = lambda: None
+    reported: set[tuple[str, UpdateState]] = field(default_factory=set)
+    clock: Callable[[], float] = time.monotonic
 
     def clear_downloads(self, keep: Path | None = None) -> None:
         """Remove the downloads of this offer and of earlier offers."""
@@ -100,6 +123,7 @@ class Candidate:
         has_failed_before = before is not None and before.hash == offer.hash and before.boot == boot_id()
         self._tries = before.tries if before and has_failed_before else 0
         self._percentage: int | None = None
+        self._reported: list[tuple[str, UpdateState]] = []
 
     @property
     def version(self) -> str:
@@ -117,16 +141,18 @@ class Candidate:
             NotApplicableError: The settings or the active model rule it out.
             SourceError, ProbeError, StoreError, ModelError, OSError: A step failed and may be retried.
             ShutdownError: The program is stopping.
+            WindowClosedError: It may not be swapped in now.
         """
+        start_s = self._context.clock()
         path = self._find_staged() or self._fetch()
         self._begin_step(UpdateState.VERIFYING)
         bundle = _read(path)
         self._version, self._sha256 = bundle.identity.version, bundle.identity.sha256
         self.known = KnownCandidate(self.offer.hash, bundle.version, bundle.identity.name)
-        key, current = bundle_key(bundle), self._store.read_state().current
-        if current and current.key == key:
-            link_offer(self._store, self.offer, current)
-            self._context.clear_downloads()
+        key = bundle_key(bundle)
+        if self._is_current(key):
+            return None
+        if self._context.take_back(f"the source offers {self.version} instead") and self._is_current(key):
             return None
         self._check(bundle, key)
         self._begin_dangerous_step(UpdateState.PROBING)
@@ -136,8 +162,34 @@ class Candidate:
             bundle, self._source.origin, offer.hash, offer.variant, offer.experiment, overrides_bundled=True
         )
         self._context.clear_downloads()
+        if obstacle := self._context.window_obstacle():
+            self.known = replace(self.known, is_tested=True)
+            raise WindowClosedError(obstacle)
+        if self._context.clock() - start_s > _RECHECK_AFTER_S:
+            self._require_offer()
         self._swap(model)
         return model
+
+    def _is_current(self, key: str) -> bool:
+        """Return whether the bundle is the active model; if so, record that it is offered under this hash.
+
+        A hash that does not identify the bytes is not recorded: other bytes may come under the same hash later.
+        """
+        current = self._store.read_state().current
+        if current is None or current.key != key:
+            return False
+        if self.offer.is_bound:
+            link_offer(self._store, self.offer, current)
+        elif self.known:
+            self.known = replace(self.known, same_key=key)
+        self._context.clear_downloads()
+        return True
+
+    def _require_offer(self) -> None:
+        """Raise SourceChangedError if the source has withdrawn the offer during a long download."""
+        now = self._source.check(requested=False)
+        if now is None or now.hash != self.offer.hash:
+            raise SourceChangedError(f"{self._source.origin} has withdrawn {self.version} in the meantime")
 
     # The steps
 
@@ -213,8 +265,20 @@ class Candidate:
     # The journal and the reports
 
     def report(self, state: UpdateState, reason: str | None = None) -> None:
-        """Report a step, with what is known about the candidate."""
-        self._host.report_step(UpdateStep(state, self.version, self._sha256, reason))
+        """Report a step, with what is known about the candidate; a retry publishes no step again."""
+        step = UpdateStep(state, self.version, self._sha256, reason)
+        if (self.offer.hash, state) in self._context.reported:
+            self._host.report_status(lambda status: status.follow(step))
+        else:
+            self._reported.append((self.offer.hash, state))
+            self._host.report_step(step)
+
+    def note_failure(self) -> None:
+        """Remember the reported steps, so that a retry does not publish them again."""
+        self._context.reported.difference_update(
+            [each for each in self._context.reported if each[0] != self.offer.hash]
+        )
+        self._context.reported.update(self._reported)
 
     def entry(self, step: UpdateState, reason: str | None = None) -> JournalEntry:
         """Return a journal entry about the candidate."""

@@ -48,8 +48,12 @@ class Host(Protocol):
         """
         ...
 
-    def rollback(self, reason: str) -> None:
+    def rollback(self, reason: str, refuse: bool = True) -> None:
         """Load the previous model, then roll the store back and activate that model.
+
+        Args:
+            reason: The reason, for people.
+            refuse: Whether the model that is left must not be installed again when it is offered.
 
         Raises:
             StoreError, ModelError: The rollback failed; nothing was changed.

@@ -9,9 +9,11 @@ from appliance.updates.candidate import (
     CandidateRejectedError,
     NotApplicableError,
     ShutdownError,
+    WindowClosedError,
 )
 from appliance.updates.known_candidate import KnownCandidate
 from appliance.updates.probation_monitor import ProbationMonitor
+from appliance.updates.reasons import make_reason
 from appliance.updates.resolution import Resolution
 from appliance.updates.sources.source import Offer, Source
 from appliance.updates.steps import UpdateState
@@ -47,29 +49,42 @@ class Installer:
         Raises:
             SourceError, ProbeError, StoreError, ModelError, OSError: The installation failed and may be retried.
             ShutdownError: The program is stopping.
+            WindowClosedError: The model is stored and tested, and waits for update.window.
         """
         candidate = Candidate(offer, requested, source, self.context)
         journal = self.context.journal
         try:
             model = candidate.run()
         except CandidateRejectedError as error:
-            self.resolution.reject(candidate.entry(UpdateState.REFUSED, str(error)))
+            reason = make_reason(str(error))
+            self.resolution.reject(candidate.entry(UpdateState.REFUSED, reason))
             self.context.clear_downloads()
-            return f"{candidate.version} was refused: {error}"
+            return f"{candidate.version} was refused: {reason}"
         except NotApplicableError as error:
             self.known = candidate.known
-            candidate.report(UpdateState.FAILED, str(error))
+            candidate.report(UpdateState.FAILED, make_reason(str(error)))
+            candidate.note_failure()
             journal.write(None)
             self.context.clear_downloads()
             return f"{candidate.version} cannot be installed: {error}"
+        except WindowClosedError:
+            self.known = candidate.known
+            journal.write(candidate.entry(UpdateState.WAITING))
+            raise
         except ShutdownError:
             raise
         except Exception:
             # The next attempt starts over, but does not download complete files again.
+            candidate.note_failure()
             with contextlib.suppress(OSError):
                 journal.write(candidate.entry(UpdateState.AVAILABLE))
             raise
+        self.context.reported.clear()
         if model is None:
+            self.known = candidate.known
+            if self.monitor.is_active:
+                self.monitor.note_unchanged()
+                return None
             candidate.report(UpdateState.COMMITTED, "the same model is already installed")
             journal.write(None)
         else:

@@ -43,6 +43,7 @@ class JournalEntry:
         tries: How often the current dangerous step was begun.
         boot: The kernel boot in which the step was begun; empty after an orderly stop.
         old_p95_ms: The 95th percentile of the previous model's time per frame, the reference for the probation.
+        withdrawn: Whether a rollback does not refuse the model, because the source no longer offers it.
     """
 
     step: UpdateState
@@ -54,6 +55,7 @@ class JournalEntry:
     tries: int = 0
     boot: str = ""
     old_p95_ms: float | None = None
+    withdrawn: bool = False
 
 
 class Journal:
@@ -104,6 +106,7 @@ _KEYS = {
     "requested": "asked",
     "tries": "tries",
     "boot": "boot",
+    "withdrawn": "withdrawn",
     "old_p95_ms": "old_p95_ms",
 }
 
@@ -117,12 +120,18 @@ _TYPES: "Mapping[str, type | tuple[type, ...]]" = {
     "requested": bool,
     "tries": int,
     "boot": str,
+    "withdrawn": bool,
     "old_p95_ms": (int, float, NoneType),
 }
 
 
 def _encode(entry: JournalEntry | None) -> dict[str, Any]:
-    return {"format": FORMAT, "entry": entry and {key: getattr(entry, field) for field, key in _KEYS.items()}}
+    if entry is None:
+        return {"format": FORMAT, "entry": None}
+    values = {key: getattr(entry, field) for field, key in _KEYS.items()}
+    if not entry.withdrawn:
+        del values[_KEYS["withdrawn"]]  # earlier releases do not know it
+    return {"format": FORMAT, "entry": values}
 
 
 def _decode(content: Any) -> JournalEntry | None:

@@ -17,12 +17,17 @@ class KnownCandidate:
         name: The name in the bundle.
         unsuited_reason: Why the candidate, which is staged in the store, does not fit the settings of this device; None
             if it does, or if the next attempt is to find out.
+        same_key: The key of the bundle, if it is the active model although the offer's hash does not identify it; None
+            otherwise.
+        is_tested: Whether the candidate, which is staged in the store, passed its test and waits for update.window.
     """
 
     hash: str
     version: str | None
     name: str | None
     unsuited_reason: str | None = None
+    same_key: str | None = None
+    is_tested: bool = False
 
 
 def find_unsuited_reason(known: KnownCandidate, store: Store, host: Host) -> str | None:

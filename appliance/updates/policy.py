@@ -8,6 +8,7 @@ from appliance.updates.known_candidate import KnownCandidate
 from appliance.updates.sources.source import Offer, display_version
 from appliance.updates.store.state import InstalledModel, Rejection
 from appliance.updates.store.transitions import display_name
+from appliance.updates.withdrawal import may_be_same
 
 LATEST = "latest"
 
@@ -19,6 +20,7 @@ class OfferAction(StrEnum):
     NOTHING = "nothing"  # nothing is offered
     SKIP = "skip"  # do not install it
     WAIT = "wait"  # decide again after the probation
+    HOLD = "hold"  # it is tested, and is swapped in when update.window opens
     DENY = "deny"  # the requested installation is not possible; nothing else changes
     ANNOUNCE = "announce"  # report it, and wait for the owner
     TAKE = "take"  # install it
@@ -60,6 +62,8 @@ class Situation:
         on_probation: Whether the active model is on probation.
         requested: The version that the owner asks to install, or LATEST; None if there is no such request.
         resumed: Whether the owner asked for this offer earlier, and its installation was interrupted.
+        window_obstacle: Why the offer, which is tested and stored, may not be swapped in now; None if it may be, or is
+            not tested yet.
     """
 
     running: RunningModel
@@ -69,6 +73,7 @@ class Situation:
     on_probation: bool = False
     requested: str | None = None
     resumed: bool = False
+    window_obstacle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,11 @@ def decide(offer: Offer | None, situation: Situation, policy: UpdatePolicy) -> D
     if current and current.offer == offer.hash:
         has_other_branch = (current.variant, current.experiment) != (offer.variant, offer.experiment)
         return Decision(OfferAction.RUNS, relink=has_other_branch)
+    if _is_known_same(offer, situation):
+        return Decision(OfferAction.RUNS)
     if situation.requested:
         reason = _find_request_obstacle(offer, situation, policy)
         return Decision(OfferAction.DENY, reason) if reason else Decision(OfferAction.TAKE, requested=True)
-    if reason := find_known_conflict(offer, situation, policy):
-        return Decision(OfferAction.SKIP, reason, may_run=_may_run(offer, situation))
-    if situation.on_probation:
-        return Decision(OfferAction.WAIT, f"{display_version(offer)} waits until the probation ends")
     return _decide_installation(offer, situation, policy)
 
 
@@ -156,9 +159,24 @@ def _find_request_obstacle(offer: Offer, situation: Situation, policy: UpdatePol
         return f"the source offers {version}, not {wanted}"
     if conflict := find_known_conflict(offer, situation, policy):
         return f"{version} cannot be installed: {conflict}"
-    if situation.on_probation:
+    if _is_blocked_by_probation(offer, situation):
         return f"{display_name(situation.current)} is on probation; wait until it ends, or roll the model back first"
     return None
+
+
+def _is_blocked_by_probation(offer: Offer, situation: Situation) -> bool:
+    """Return whether an offer must wait for the probation; one that may be the model on probation need not.
+
+    The updater takes a model back that its source no longer offers, so the others are models that no source delivered.
+    """
+    current = situation.current
+    return situation.on_probation and (current is None or current.offer is None or not may_be_same(offer, current))
+
+
+def _is_known_same(offer: Offer, situation: Situation) -> bool:
+    """Return whether the offer, whose hash does not identify its bytes, was downloaded and is the active model."""
+    known, current = situation.known, situation.current
+    return bool(known and current and known.hash == offer.hash and known.same_key == current.key)
 
 
 def find_known_conflict(offer: Offer, situation: Situation, policy: UpdatePolicy) -> str | None:
@@ -174,12 +192,18 @@ def _may_run(offer: Offer, situation: Situation) -> bool:
 
 
 def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolicy) -> Decision:
-    """Decide about an offer that may replace the active model now and that the owner has not requested."""
+    """Decide about an offer that is not known to run and that the owner has not requested."""
     version, known = display_version(offer), situation.known
+    if reason := find_known_conflict(offer, situation, policy):
+        return Decision(OfferAction.SKIP, reason, may_run=_may_run(offer, situation))
+    if _is_blocked_by_probation(offer, situation):
+        return Decision(OfferAction.WAIT, f"{version} waits until the probation ends")
+    if situation.rejection and not situation.resumed:
+        return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}", is_rejected=True)
+    if situation.window_obstacle and (situation.resumed or not policy.ask):
+        return Decision(OfferAction.HOLD, f"{version} {situation.window_obstacle}")
     if situation.resumed:
         return Decision(OfferAction.TAKE, requested=True)
-    if situation.rejection:
-        return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}", is_rejected=True)
     if known and known.hash == offer.hash and known.unsuited_reason:
         return Decision(
             OfferAction.SKIP, f"{version} does not fit the settings of this device: {known.unsuited_reason}"

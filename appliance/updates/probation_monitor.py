@@ -6,6 +6,7 @@ probation.py has the arithmetic; resolution.py applies the outcome.
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from appliance.errors import ApplianceError
 from appliance.settings.schema import UpdateSettings
@@ -61,6 +62,7 @@ class ProbationMonitor:
         self._times_ms: deque[float] = deque(maxlen=_MAX_TIMES)
         self._watched: tuple[InstalledModel, Probation] | None = None
         self._old_p95_ms: float | None = None
+        self._restored_p95_ms: float | None = None
         self._poll_s = POLL_EVERY_S
 
     @property
@@ -93,13 +95,13 @@ class ProbationMonitor:
     def p95_ms(self) -> float | None:
         """Return the 95th percentile of the active model's recent times per frame; None if there are too few."""
         times_ms = sorted(self._times_ms.copy())
-        return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else None
+        return times_ms[int(len(times_ms) * 0.95)] if len(times_ms) >= MIN_FRAMES else self._restored_p95_ms
 
     def begin(self, model: InstalledModel) -> None:
         """Start the probation of the store's current model; the journal has the previous model's time per frame."""
         entry = self._journal.entry
         old_p95_ms = entry.old_p95_ms if entry and entry.hash in (model.key, model.offer) else None
-        self._old_p95_ms = old_p95_ms
+        self._old_p95_ms, self._restored_p95_ms = old_p95_ms, None
         terms = self._terms()
         self._clear_frames()
         self._watched = model, Probation(terms)
@@ -113,6 +115,33 @@ class ProbationMonitor:
             terms.duration_s,
             terms.limit_ms,
         )
+        self._host.report_step(UpdateStep(UpdateState.PROBATION, model.version, model.sha256))
+
+    def take_back(self, reason: str) -> bool:
+        """Roll the model on probation back without refusing it, because the source no longer offers it.
+
+        Returns:
+            Whether a model was rolled back; False if none is on probation any more.
+
+        Raises:
+            StoreError, ModelError, OSError: The rollback failed; `poll` tries again.
+        """
+        self.poll()  # its probation may be over
+        if self._watched is None:
+            return False
+        model, _ = self._watched
+        entry = replace(with_outcome(self._entry(model), UpdateState.ROLLED_BACK, reason), withdrawn=True)
+        self._clear_frames()
+        self._resolution.rollback(entry)
+        self._watched, self._restored_p95_ms = None, self._old_p95_ms
+        return True
+
+    def note_unchanged(self) -> None:
+        """Record that what is offered is the model on probation, after an attempt to install the offer."""
+        if self._watched is None:
+            return
+        model, _ = self._watched
+        self._journal.write(_probation_entry(model, self._old_p95_ms))
         self._host.report_step(UpdateStep(UpdateState.PROBATION, model.version, model.sha256))
 
     def resume(self) -> float | None:

@@ -34,6 +34,8 @@ class UpdateReporter:
         self.failure: str | None = None
         self._host = host
         self._announced_hash: str | None = None
+        self._wait: tuple[str | None, str | None] | None = None
+        self._failed_hash: str | None = None
 
     def report_latest(self, version: str | None) -> None:
         """Report the newer version that is offered, or None, and that no installation is in progress."""
@@ -59,6 +61,10 @@ class UpdateReporter:
             if decision.action is OfferAction.ANNOUNCE:
                 self.report_latest(version)
             return
+        if decision.action is OfferAction.HOLD:
+            if offer:
+                self.report_wait(display_version(offer), offer.sha256, decision.reason)
+            return
         if decision.reason and decision.reason != self.passed_over:
             log.info("no newer model: %s", decision.reason)
         self.passed_over = decision.reason
@@ -68,18 +74,30 @@ class UpdateReporter:
         else:
             self.report_latest(None)
 
+    def report_wait(self, version: str | None, sha256: str | None, reason: str | None) -> None:
+        """Report that a tested model waits for update.window: once, until the reason changes."""
+        self.latest, self.passed_over = version, None
+        if (version, reason) != self._wait:
+            self._wait = version, reason
+            self._host.report_step(UpdateStep(UpdateState.WAITING, version, sha256, reason))
+
+    def forget_announcement(self) -> None:
+        """Report an offer again when it returns, because its model was taken back."""
+        self._announced_hash = self._wait = None
+
     def report_failure(self, reason: str, entry: JournalEntry | None, after_s: float | None) -> None:
         """Report a failure that will be retried: once, until its reason changes.
 
         Args:
             reason: The failure.
-            entry: The candidate whose installation failed, which is reported each time; None if there was none.
+            entry: The candidate whose installation failed; None if there was none.
             after_s: The seconds until the next attempt; None if only on demand.
         """
         self._show_offer(self.latest, UpdateState.FAILED, reason)
-        if reason == self.failure and not entry:
+        failed_hash = entry.hash if entry else None
+        if (reason, failed_hash) == (self.failure, self._failed_hash):
             return
-        self.failure = reason
+        self.failure, self._failed_hash = reason, failed_hash
         log.warning(
             "no update: %s; %s",
             reason,
@@ -96,7 +114,7 @@ class UpdateReporter:
 
     def clear_failure(self) -> None:
         """Record that the last attempt succeeded."""
-        self.failure = None
+        self.failure = self._failed_hash = None
 
     def _show_skipped(self, decision: Decision, version: str) -> None:
         if decision.may_run:

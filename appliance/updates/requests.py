@@ -15,18 +15,21 @@ class UpdateRequest:
     Attributes:
         version: The version to install, or `latest`; None to only check what is offered.
         future: Receives the answer.
+        taken_back: The version that was on probation and was taken back during the request; None if there was none.
     """
 
     def __init__(self, version: str | None):
         """Create a request that has not been answered."""
         self.version = version
+        self.taken_back: str | None = None
         self.future: Future[dict[str, Any]] = Future()
 
     def answer(self, decision: Decision, offer: Offer | None, refusal: str | None = None) -> None:
         """Answer with the decision; only the first answer counts.
 
         The answer has the offered version, whether it is being installed or was installed, whether it was already
-        active, and why it is not installed.
+        active, and why it is not installed; also the version that was taken back, and whether the offer waits for
+        update.window, if so.
 
         Args:
             decision: The decision about the offer.
@@ -49,6 +52,8 @@ class UpdateRequest:
                     "taken": is_taken,
                     "current": decision.action is OfferAction.RUNS,
                     "reason": decision.reason,
+                    **({"taken_back": self.taken_back} if self.taken_back else {}),
+                    **({"waiting": True} if decision.action is OfferAction.HOLD else {}),
                 }
             )
 

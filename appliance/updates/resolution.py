@@ -64,7 +64,11 @@ class Resolution:
         """
         self._journal.write(entry)
         if _is_about(entry, self._store.read_state().current):
-            self._host.rollback(entry.reason or "it failed its probation")
+            reason = entry.reason or "it failed its probation"
+            if entry.withdrawn:
+                self._host.rollback(reason, refuse=False)
+            else:
+                self._host.rollback(reason)
         else:  # an earlier attempt rolled the store back; activate its current model
             self._host.reload_current(lambda: None)
         log.warning("the model %s was rolled back: %s", entry.version, entry.reason)

@@ -17,6 +17,7 @@ class UpdateState(StrEnum):
     ROLLED_BACK = "rolled_back"
     REFUSED = "refused"
     FAILED = "failed"
+    WAITING = "waiting"
     WARMING = "warming"
     SWAPPING = "swapping"
 

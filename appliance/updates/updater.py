@@ -13,9 +13,11 @@ import logging
 import random as random_numbers
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,13 @@ from appliance.errors import (
 )
 from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
-from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, link_offer
+from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, WindowClosedError, link_offer
 from appliance.updates.host import Host
 from appliance.updates.installer import Installer
 from appliance.updates.journal import Journal
 from appliance.updates.policy import OfferAction, UpdatePolicy, decide
 from appliance.updates.probation_monitor import ProbationMonitor
+from appliance.updates.reasons import make_reason
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.requests import RequestQueue, UpdateRequest
 from appliance.updates.resolution import Resolution
@@ -43,11 +46,14 @@ from appliance.updates.situation import read_situation
 from appliance.updates.sources.source import Offer, Source
 from appliance.updates.store.state import InstalledModel, RevertedModel
 from appliance.updates.store.store import Store
+from appliance.updates.window import parse_window
+from appliance.updates.withdrawal import find_withdrawal
 
 log = logging.getLogger("appliance.updates")
 
 _STOPPING = "the program is stopping"
 _RECOVER_AGAIN_S = 5.0
+_WINDOW_POLL_S = 30.0
 # How many times an offer that changes during its download is checked again at once.
 _MAX_CHANGES = 3
 
@@ -60,11 +66,13 @@ class UpdaterTools:
         probe: Runs a bundle in a separate process.
         clock: Returns monotonic time in seconds, so that a wrong wall clock cannot delay updates.
         random: Returns a number from 0 to 1, which spreads the checks of many devices.
+        local_time: Returns the local time, for update.window.
     """
 
     probe: Probe = probe
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random_numbers.random
+    local_time: Callable[[], datetime] = lambda: datetime.now().astimezone()
 
 
 class Updater:
@@ -109,11 +117,15 @@ class Updater:
         self._monitor = ProbationMonitor(settings, fps, store, self._journal, self._resolution, host, tools.clock)
         context = CandidateContext(
             store, self._journal, host, tools.probe, self._policy, state / "downloads",
-            self._monitor.p95_ms, self._stopping.is_set,
+            self._monitor.p95_ms, self._stopping.is_set, self._take_back, self._window_obstacle, clock=tools.clock,
         )  # fmt: skip
         self._installer = Installer(context, self._resolution, self._monitor)
         self._source: Source | None = None
         self._requests = RequestQueue()
+        self._window = parse_window(settings.window)
+        self._local_time = tools.local_time
+        self._is_waiting = False
+        self._logged_fault: tuple[type[Exception], str, int | None] | None = None
         self._has_checked = False
 
     # Called by other threads
@@ -197,16 +209,24 @@ class Updater:
         try:
             if self._monitor.poll():
                 self._schedule.resume()
+            self._schedule.watch_probation(self._monitor.is_active)
+            if self._is_waiting and not self._window_obstacle():
+                self._schedule.check_now()
             if request or self._schedule.is_due:
                 self._check_source(request)
         except ShutdownError:
             pass  # `run` ends
         except Exception as error:
-            log.error("an update failed", exc_info=error)
+            self._log_fault(error)
             self._record_failure(error, request, None)
 
     def _next_wait_s(self) -> float | None:
-        waits_s = (self._monitor.resume(), self._schedule.wait_s, self._monitor.poll_again_s)
+        waits_s = (
+            self._monitor.resume(),
+            self._schedule.wait_s,
+            self._monitor.poll_again_s,
+            _WINDOW_POLL_S if self._is_waiting else None,  # the wall clock may be set in the meantime
+        )
         return min((each for each in waits_s if each is not None), default=None)
 
     def _wait_for_delivery(self, request: UpdateRequest | None) -> bool:
@@ -241,6 +261,9 @@ class Updater:
             for _ in range(_MAX_CHANGES):
                 try:
                     source = self._get_source()
+                    if request is None and self._schedule.is_brief and source.is_unchanged():
+                        self._schedule.record_brief_success()
+                        return
                     offer = source.check(requested=request is not None)
                     self._handle_offer(source, offer, request)
                     break
@@ -252,6 +275,8 @@ class Updater:
             if request:
                 request.fail(error)
             raise
+        except WindowClosedError as error:
+            self._record_wait(offer, request, error)
         except (ApplianceError, OSError) as error:
             self._record_failure(error, request, offer)
         else:
@@ -260,11 +285,15 @@ class Updater:
 
     def _handle_offer(self, source: Source, offer: Offer | None, request: UpdateRequest | None) -> None:
         """Decide about an offer, report the decision, carry it out, and answer the request, if any."""
+        taken_back = self._take_back_withdrawn(source, offer)
+        if request and taken_back:
+            request.taken_back = taken_back
         situation = read_situation(
             offer, request.version if request else None, self._installer.known, self._monitor.is_active,
-            self._policy, self._store, self._journal, self._host,
+            self._policy, self._store, self._journal, self._host, self._window_obstacle(),
         )  # fmt: skip
         decision = decide(offer, situation, self._policy)
+        self._is_waiting = decision.action is OfferAction.HOLD
         self._resolution.forget_other_rejections(offer, runs=decision.action is OfferAction.RUNS)
         if offer and situation.current and decision.relink:
             self._relink(offer, situation.current)
@@ -279,6 +308,45 @@ class Updater:
             self._reporter.record_installation()
         if request:
             request.answer(decision, offer, refusal)
+
+    def _take_back_withdrawn(self, source: Source, offer: Offer | None) -> str | None:
+        """Roll back the model on probation if the source no longer offers it; return its version if it was."""
+        current = self._store.read_state().current if self._monitor.is_active else None
+        if current is None:
+            return None
+        is_gone = offer is None and current.offer is not None and source.has_withdrawn(current.offer)
+        reason = find_withdrawal(offer, current, is_gone)
+        return current.version if reason and self._take_back(reason) else None
+
+    def _take_back(self, reason: str) -> bool:
+        """Roll back the model on probation without refusing it; return whether there was one."""
+        current = self._store.read_state().current
+        if current is None or current.offer is None or not self._monitor.take_back(reason):
+            return False
+        self._reporter.forget_announcement()
+        return True
+
+    def _window_obstacle(self) -> str | None:
+        return self._window.find_obstacle(self._local_time()) if self._window else None
+
+    def _record_wait(self, offer: Offer | None, request: UpdateRequest | None, error: WindowClosedError) -> None:
+        """Report that a tested model waits for update.window, and answer the request."""
+        self._is_waiting = True
+        entry = self._journal.entry
+        version = entry.version if entry else None
+        self._reporter.report_wait(version, entry.sha256 if entry else None, f"{version} {error}")
+        self._schedule.record_success()
+        self._reporter.clear_failure()
+        if request:
+            request.fail(UpdateError(f"{version} {error}"))
+
+    def _log_fault(self, error: Exception) -> None:
+        """Log a fault of the program with its traceback, once until another one occurs."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        fault = type(error), place.filename, place.lineno
+        if fault != self._logged_fault:
+            self._logged_fault = fault
+            log.error("an update failed", exc_info=error)
 
     def _relink(self, offer: Offer, model: InstalledModel) -> None:
         """Record the active model's new variant and experiment, unless another command has replaced the model."""
@@ -298,7 +366,8 @@ class Updater:
         if isinstance(error, ApplianceError):
             reason = str(error)
         elif isinstance(error, OSError):
-            reason = f"{error.filename or self._state}: {describe_os_error(error)}"
+            name = Path(error.filename).name if isinstance(error.filename, str) else "the state folder"
+            reason = f"{name}: {describe_os_error(error)}"
         else:
             reason = f"an unexpected error in the program ({type(error).__name__}); the log has the traceback"
         if request and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
@@ -308,7 +377,7 @@ class Updater:
         if entry and (offer is None or entry.hash != offer.hash):
             entry = None
         after_s = self._schedule.record_failure(getattr(error, "retry_after_s", None), entry is not None)
-        self._reporter.report_failure(reason, entry, after_s)
+        self._reporter.report_failure(make_reason(reason), entry, after_s)
         if request:
             request.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
 

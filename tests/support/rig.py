@@ -170,8 +170,8 @@ class Rig:
         change()
         self.labeler = self._load()
 
-    def rollback(self, reason: str) -> None:
-        self.store.rollback(reason)
+    def rollback(self, reason: str, refuse: bool = True) -> None:
+        self.store.rollback(reason, refuse)
         self.labeler = self._load()
 
     def stuck_reason(self) -> str | None:

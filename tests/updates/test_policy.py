@@ -65,6 +65,23 @@ CASES = {
         "on probation",
     ),
     "on probation, resumed": (NEW, know(on_probation=True, resumed=True), POLICY, OfferAction.WAIT, "waits"),
+    "on probation, perhaps the same": (
+        replace(NEW, version=None, is_bound=False),
+        know(on_probation=True),
+        POLICY,
+        OfferAction.TAKE,
+        None,
+    ),
+    # The window
+    "window closed": (NEW, know(window_obstacle="waits for update.window"), POLICY, OfferAction.HOLD, "2.0 waits"),
+    "window closed, ask": (NEW, know(window_obstacle="waits for update.window"), ASK, OfferAction.ANNOUNCE, None),
+    "window closed, rejected": (
+        NEW,
+        know(window_obstacle="waits", rejection=REJECTION),
+        POLICY,
+        OfferAction.SKIP,
+        "was refused",
+    ),
     # Rejections and settings
     "rejected": (NEW, know(rejection=REJECTION), POLICY, OfferAction.SKIP, "2.0 was refused: it crashed"),
     "rejected, ask": (NEW, know(rejection=REJECTION), ASK, OfferAction.SKIP, "was refused"),

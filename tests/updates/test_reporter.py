@@ -102,10 +102,12 @@ def test_failure_is_reported_until_its_reason_changes(reporter, host, caplog):
     assert host.steps[-1] == UpdateStep(UpdateState.FAILED, None, None, "404") and "on demand" in caplog.text
 
 
-def test_failed_installation_is_reported_each_time(reporter, host):
-    for _ in range(2):
-        reporter.report_failure("no route", ENTRY, 15.0)
-    assert host.steps == [UpdateStep(UpdateState.FAILED, "2.0", "ab", "no route")] * 2
+def test_failed_installation_is_reported_once_for_each_reason(reporter, host):
+    for reason in ("no route", "no route", "the disk is full", "the disk is full"):
+        reporter.report_failure(reason, ENTRY, 15.0)
+    assert [step.reason for step in host.steps] == ["no route", "the disk is full"]
+    reporter.report_failure("the disk is full", None, 15.0)  # of the source itself, not of a candidate
+    assert len(host.steps) == 3
 
 
 def test_unfinished_update_is_logged_once(reporter, host, caplog):

@@ -153,20 +153,6 @@ def test_new_variant_is_not_linked_to_a_model_installed_later(rig, server, tmp_p
     assert (current.version, current.offer, current.variant) == ("9.0", None, None)
 
 
-def test_other_models_wait_for_the_probation(rig, server, tmp_path):
-    rig.restart(probation_s=60.0, interval_s=1.0)
-    rig.outcome = (5.0,)
-    start_probation(rig, server, tmp_path)
-    publish(server, tmp_path / "three", version="3.0", model=made_models.good(3))
-    assert "waits until the probation ends" in rig.check()["reason"]
-    with pytest.raises(UpdateError, match="on probation"):
-        rig.install("3.0")
-    rig.store.rollback("its owner went back")
-    rig.updater.notify_store_changed()
-    rig.until("swapped", 2)
-    assert rig.runs == "colours 3.0"
-
-
 @pytest.mark.parametrize(
     ("path", "fault", "reason"),
     [

@@ -114,6 +114,14 @@ class FirebaseMlSource:
             )
         return Offer(hash=self._hash(published), name=self._name, size_bytes=published.size_bytes, private=published)
 
+    def is_unchanged(self) -> bool:
+        """Return False, because a check is already conditional (see Source.is_unchanged)."""
+        return False
+
+    def has_withdrawn(self, offer_hash: str) -> bool:
+        """Return False, because something is always offered (see Source.has_withdrawn)."""
+        return False
+
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """Download the model and write a bundle with its labels (see Source.fetch)."""
         bundle = folder / self._name

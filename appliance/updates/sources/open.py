@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def open_source(
-    settings: UpdateSettings, device: str, state: Path, host: "Host | None" = None, limits: "HttpLimits | None" = None
+    settings: UpdateSettings,
+    device: str,
+    state: Path,
+    host: "Host | None" = None,
+    limits: "HttpLimits | None" = None,
+    frame_size: tuple[int, int] | None = None,
 ) -> Source:
     """Open the configured source.
 
@@ -27,6 +32,7 @@ def open_source(
         state: The state folder; a source keeps trusted metadata or an installation id in its own subfolder.
         host: The program that labels, for its labels and its threshold; None if it does not run.
         limits: The limits of each request; None for the defaults.
+        frame_size: The size of the camera's frames, (height, width) in pixels; None if it adapts to the model.
 
     Raises:
         SourceSettingsError: No source is configured, or a setting that the source requires is missing.
@@ -35,7 +41,7 @@ def open_source(
         raise SourceSettingsError("no update source is configured; set update.source")
     http = _make_http(settings, limits)
     if not settings.firebase.remote_config:
-        return _open(settings, device, state, host, http)
+        return _open(settings, device, state, host, http, frame_size=frame_size)
     from appliance.updates.firebase.installation import Installation
     from appliance.updates.firebase.remote_config import RemoteConfig
     from appliance.updates.sources.remote_config import ConfiguredSource
@@ -47,7 +53,7 @@ def open_source(
         settings,
         config,
         http,
-        lambda chosen: _open(chosen, device, state, host, http, installation),
+        lambda chosen: _open(chosen, device, state, host, http, installation, frame_size),
         apply_threshold,
     )
 
@@ -76,6 +82,7 @@ def _open(
     host: "Host | None",
     http: "Http",
     installation: "Installation | None" = None,
+    frame_size: tuple[int, int] | None = None,
 ) -> Source:
     if settings.source == "url":
         from appliance.updates.sources.url import UrlSource
@@ -83,8 +90,9 @@ def _open(
         return UrlSource(settings, http)
     if settings.source == "repository":
         from appliance.updates.sources.repository import RepositorySource
+        from appliance.updates.sources.traits import read_traits
 
-        return RepositorySource(settings, device, state / "repository", http)
+        return RepositorySource(settings, device, state / "repository", http, read_traits(frame_size))
     from appliance.updates.firebase.installation import Installation
     from appliance.updates.sources.firebase_ml import FirebaseMlSource
 

@@ -11,13 +11,16 @@ from appliance.updates.sources.open import open_source
 from appliance.updates.sources.source import FIREBASE_FOLDER, Offer
 
 
-def peek(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Offer | None]:
+def peek(
+    settings: UpdateSettings, device: str, state: Path, frame_size: tuple[int, int] | None = None
+) -> tuple[str, Offer | None]:
     """Return the display name of the source, and its current offer.
 
     Args:
         settings: The update section.
         device: The device id.
         state: The state folder, which is only read.
+        frame_size: The size of the camera's frames (see open_source).
 
     Raises:
         SourceError, SourceSettingsError: The check failed.
@@ -25,7 +28,7 @@ def peek(settings: UpdateSettings, device: str, state: Path) -> tuple[str, Offer
     with tempfile.TemporaryDirectory(prefix="appliance-check-") as folder:
         with contextlib.suppress(OSError):  # without the copy, Firebase would count each check as a new installation
             _copy_files(state / FIREBASE_FOLDER, Path(folder, FIREBASE_FOLDER))
-        source = open_source(settings, device, Path(folder))
+        source = open_source(settings, device, Path(folder), frame_size=frame_size)
         try:
             offer = source.check(requested=True)
             return source.origin, offer  # read after the check, because Remote Config may have chosen the source

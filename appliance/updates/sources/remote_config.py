@@ -54,6 +54,14 @@ class ConfiguredSource:
             return offer
         return replace(offer, experiment=config.experiment, variant=config.variant)
 
+    def is_unchanged(self) -> bool:
+        """Return what the chosen source returns (see Source.is_unchanged)."""
+        return self._source is not None and self._source.is_unchanged()
+
+    def has_withdrawn(self, offer_hash: str) -> bool:
+        """Return what the chosen source returns (see Source.has_withdrawn)."""
+        return self._source is not None and self._source.has_withdrawn(offer_hash)
+
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """Download the offer (see Source.fetch)."""
         if self._source is None:

@@ -33,6 +33,8 @@ class Offer:
         experiment: The A/B experiment, for the events; None if there is none.
         pinned: Whether the operator chose exactly this model, so that it is installed even if it is not newer.
             Otherwise the versions decide, if both models have one.
+        is_bound: Whether the hash identifies the bytes; False if it identifies only what the server states about them
+            (an ETag, a date), so that the same hash may come with other bytes.
         private: What the source itself needs for the download.
     """
 
@@ -44,6 +46,7 @@ class Offer:
     variant: str | None = None
     experiment: str | None = None
     pinned: bool = False
+    is_bound: bool = True
     private: Any = field(default=None, repr=False, compare=False)
 
 
@@ -73,6 +76,22 @@ class Source(Protocol):
         Raises:
             SourceError: The check failed; retry after a back-off of at least `retry_after_s`.
             SourceSettingsError: The check will fail until the settings or the source are changed.
+        """
+        ...
+
+    def is_unchanged(self) -> bool:
+        """Return whether one small request shows that the offer is still the last one; False if it is not certain.
+
+        Raises:
+            SourceError, SourceSettingsError: As in `check`.
+        """
+        ...
+
+    def has_withdrawn(self, offer_hash: str) -> bool:
+        """Return whether the last check, which offered nothing, shows that an earlier offer is withdrawn.
+
+        Args:
+            offer_hash: The hash of the earlier offer.
         """
         ...
 

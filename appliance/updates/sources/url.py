@@ -117,6 +117,14 @@ class UrlSource:
             private=found,
         )
 
+    def is_unchanged(self) -> bool:
+        """Return False, because a check is already conditional (see Source.is_unchanged)."""
+        return False
+
+    def has_withdrawn(self, offer_hash: str) -> bool:
+        """Return False, because something is always offered (see Source.has_withdrawn)."""
+        return False
+
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """Download the file, or the manifest's files (see Source.fetch)."""
         if isinstance(offer.private, _ManifestSet):
