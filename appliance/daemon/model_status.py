@@ -28,9 +28,15 @@ def describe_model(bundle: Bundle, status: UpdateStatus, *, has_source: bool) ->
     installed, latest = display_bundle_version(bundle), None
     if has_source and status.latest_version:
         latest = _display_offer(status, bundle, installed)
-    reason = f": {status.reason}" if status.reason else ""
-    summary = clean_text(f"{status.state}{reason}", _MAX_SUMMARY) if status.state else ""
-    return ModelPayload(installed, latest, bundle.identity.name, status.in_progress, status.percentage, summary)
+    return ModelPayload(
+        installed, latest, bundle.identity.name, status.in_progress, status.percentage, _summarize(bundle, status)
+    )
+
+
+def _summarize(bundle: Bundle, status: UpdateStatus) -> str:
+    """Return the state of the update and its reason; without a reason, the input of the running model."""
+    text = status.reason or f"input {bundle.input.describe()}"
+    return clean_text(f"{status.state}: {text}" if status.state else text, _MAX_SUMMARY)
 
 
 def display_bundle_version(bundle: Bundle) -> str:

@@ -147,7 +147,8 @@ class ModelPayload:
         title: The model's name.
         in_progress: Whether an update is in progress.
         update_percentage: The progress of the update, 0–100; None if unknown.
-        release_summary: The state of the update, then after ": " the reason; empty if there is nothing to report.
+        release_summary: The state of the update, then after ": " the reason; without a state or a reason, the input of
+            the running model, as the manifest, its metadata, or an assumption states it.
     """
 
     installed_version: str

@@ -28,9 +28,11 @@ def test_every_state_is_one_that_home_assistant_knows():
     assert UPDATE_IDLE not in UPDATE_STATES
 
 
-def test_nothing_happened_is_an_empty_summary():
+def test_nothing_happened_states_the_input_of_the_model():
     payload = describe(UpdateStatus())
-    assert (payload["installed_version"], payload["latest_version"], payload["release_summary"]) == ("1.0", "1.0", "")
+    assert (payload["installed_version"], payload["latest_version"]) == ("1.0", "1.0")
+    assert payload["release_summary"] == "input 0..255 (from the model's quantization)"
+    assert payload["release_summary"].split(":")[0] not in UPDATE_STATES
 
 
 @pytest.mark.parametrize("state", [UpdateState.REFUSED, UpdateState.ROLLED_BACK, UpdateState.FAILED])
@@ -72,7 +74,8 @@ def test_probation_is_in_progress_until_its_outcome():
         assert describe(status)["in_progress"], state
     assert describe(status)["latest_version"] == "1.0"
     status = status.follow(UpdateStep(UpdateState.COMMITTED, "1.0", "ab"))
-    assert describe(status) | {"in_progress": False, "release_summary": "committed"} == describe(status)
+    assert describe(status) | {"in_progress": False} == describe(status)
+    assert describe(status)["release_summary"] == "committed: input 0..255 (from the model's quantization)"
 
 
 def test_long_reason_is_bounded():
