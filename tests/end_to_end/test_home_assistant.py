@@ -256,8 +256,9 @@ def test_outcomes_of_updates_are_visible(home, device):
         home.wait_for(MODEL, value)
         attributes = home.state(MODEL)["attributes"]
         assert attributes["in_progress"] is progress, state
-        assert attributes["release_summary"] == (f"{state}: {reason}" if reason else state)
-        assert home.state(STATE)["attributes"]["reason"] == (reason or "")
+        text = reason or "input 0..255 (from the model's quantization)"
+        assert attributes["release_summary"] == f"{state}: {text}"
+        assert home.state(STATE)["attributes"]["reason"] == text
 
 
 def test_updates_of_a_running_daemon(home, tmp_path):
