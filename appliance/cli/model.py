@@ -276,7 +276,7 @@ def _check_without_daemon(config: Path | None, reason: str) -> _Output:
 
     settings = load_settings(config)
     current = _open_store().read_state().current
-    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir())
+    origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir(), settings.camera)
     is_installed = bool(offer and current and current.offer == offer.hash)
     offered = display_version(offer) if offer else None
     value = {"offered": offered, "current": is_installed, "taken": False, "reason": None, "daemon": "absent"}

@@ -303,7 +303,7 @@ def _check_update_source(settings: Settings, daemon_runs: bool) -> str:
     elif daemon_runs:
         message = _read_update_status(settings.update.source)
     else:
-        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir())
+        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir(), settings.camera)
         message = f"{origin} offers {display_version(offer) if offer else 'nothing'}"
     notice = shutdown_notice(settings.update, datetime.now().astimezone().date())
     return f"{message}; {notice}" if notice else message

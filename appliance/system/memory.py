@@ -57,13 +57,19 @@ def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path 
         if match[2] == "M":
             return number
         if 0 < number <= 100:
-            return number / 100 * _read_total_mb(meminfo)
+            return number / 100 * read_total_memory_mb(meminfo)
     raise SettingsError(
         f"{VARIABLE} must be a percentage of the machine's memory such as 60%, or megabytes such as 250M, not {text!r}"
     )
 
 
-def _read_total_mb(meminfo: Path) -> float:
+def read_total_memory_mb(meminfo: Path = _MEMINFO) -> float:
+    """Return the memory of the machine in MB (1e6 bytes).
+
+    Raises:
+        SettingsError: The file does not contain it.
+        OSError: The file cannot be read.
+    """
     match = re.search(r"^MemTotal:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
     if match is None:
         raise SettingsError(f"{meminfo} has no MemTotal; set {VARIABLE} in megabytes, such as 250M")

@@ -118,12 +118,12 @@ def test_encoded_channel_is_parsed_and_unknown_keys_ignored():
         ({"seed": "x", "entries": [3]}, "entry is not a JSON object"),
         ({"seed": "x", "entries": [{"version": "1"}]}, "bundle is missing"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": 1}]}, "version is not a string"),
-        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": "5"}]}, "percent is not a number"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": "5"}]}, "is not a number"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1\nMAINPID=1"}]}, "control characters"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "variant": "x" * 300}]}, "more than 255"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": ["\x1b[2J"]}]}, "list of names"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": ["x" * 9000]}]}, "version is not a string"),
-        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": True}]}, "percent is not a number"),
+        ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": True}]}, "is not a number"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": -1}]}, "from 0 to 100"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": 101}]}, "from 0 to 100"),
         ({"seed": "x", "entries": [{"bundle": "b", "version": "1", "groups": "canary"}]}, "not a list of names"),
@@ -158,5 +158,24 @@ def test_invalid_channel_is_rejected(values, reason):
 
 
 def test_percent_that_is_no_number_is_rejected():
-    with pytest.raises(ChannelError, match="percent is not a number"):
+    with pytest.raises(ChannelError, match="is not a number"):
         parse_channel(b'{"seed": "x", "entries": [{"bundle": "b", "version": "1", "percent": NaN}]}', "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"seed": "\\ud800", "entries": []}',
+        b'{"seed": "a", "entries": [{"bundle": "b", "version": "1", "groups": ["\\udfff"]}]}',
+        b'{"seed": "a", "entries": [{"bundle": "b", "version": "1", "percent": 1' + b"0" * 400 + b"}]}",
+        b'{"seed": "a", "entries": [{"bundle": "b", "version": "1", "percent": -1' + b"0" * 5000 + b"}]}",
+        b'{"seed": "a", "entries": [{"bundle": "b", "version": "' + b"1" * 5000 + b'"}]}',
+        b'{"seed": "a", "entries": [{"bundle": "b", "version": 1' + b"0" * 400 + b"}]}",
+        b"[" * 100_000,
+    ],
+)
+def test_contents_that_break_programs_are_one_sentence(text):
+    with pytest.raises(ChannelError) as caught:
+        parse_channel(text, "x")
+    assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+    str(caught.value).encode()

@@ -20,6 +20,7 @@ from appliance.repository.channel import Channel, ChannelEntry, channel_path, en
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.http import Http, HttpLimits
 from appliance.updates.sources.repository import RepositorySource
+from appliance.updates.sources.traits import read_traits
 from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.publisher import SitePublisher
 from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, SignedSite
@@ -116,7 +117,7 @@ class Device:
         folder.mkdir(parents=True, exist_ok=True)
 
     def source(self) -> RepositorySource:
-        return RepositorySource(self.settings, self.name, self.folder / "repository", Http(QUICK))
+        return RepositorySource(self.settings, self.name, self.folder / "repository", Http(QUICK), read_traits())
 
     def check(self):
         """Return what is offered; for the source, each call is like a new process."""

@@ -1,5 +1,6 @@
 """Test the signed repository from a device: what it installs, what a check costs, and every attack that TUF defines."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from tuf.api.metadata import Metadata
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
+from appliance.repository.requirements import Requirements
 from support.model_server import Body, Endless, ModelServer, Status, Truncate
 from support.paths import CHILD_ENVIRONMENT
+from support.publisher import logged
 from support.signed_site import Device, Operator, bundle_zip, forge, named
 
 ROOT_PATH, STAMP = "/metadata/2.root.json", "/metadata/timestamp.json"
@@ -445,3 +448,23 @@ def test_the_trusted_files_hold_what_was_seen_last(device, operator):
     device.check()
     kept = json.loads((device.folder / "repository" / "timestamp.json").read_bytes())
     assert kept["signed"]["version"] == 3
+
+
+# What a channel may require of a device
+
+
+def test_entry_that_does_not_fit_is_skipped_and_reported(device, operator, caplog):
+    operator.put("2.0", requires=Requirements(memory_mb=10_000_000, board="Raspberry Pi"))
+    assert device.check() is None
+    [line] = logged(caplog, "is skipped")
+    assert "2.0" in line and "requires 10000000 MB of memory" in line
+    operator.put("3.0", requires=Requirements(memory_mb=1))
+    assert device.version() == "3.0"
+
+
+@pytest.mark.parametrize("signed_at", ["0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00", 10**400, [], "year 1"])
+def test_strange_time_of_signing_stops_no_device(device, operator, signed_at):
+    stamp = operator.file("timestamp")
+    forge(stamp, operator.stolen("timestamp"), version=9, unrecognized_fields={"signed_at": signed_at})
+    with contextlib.suppress(SourceError):
+        assert device.version() == "1.0"
