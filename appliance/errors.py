@@ -143,6 +143,25 @@ class HistoryError(ApplianceError):
     """The history of events cannot be read now."""
 
 
+# The page
+
+
+class WebError(ApplianceError):
+    """The page or its HTTP API cannot be served, or a request cannot be carried out."""
+
+
+class WebAccessError(WebError):
+    """A sign-in code, a session or a token cannot be made, revoked or used."""
+
+
+class RequestError(WebError):
+    """A request is refused; `status` is the HTTP status of the answer."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
 # Updates
 
 

@@ -127,6 +127,11 @@ class ModelSwitch:
         else:
             log.info("Remote Config sets the threshold %g", threshold)
 
+    @property
+    def has_set_threshold(self) -> bool:
+        """Whether a command set the threshold in force (T/threshold/set, or the page)."""
+        return self._overrides.values.threshold is not None
+
     def apply_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, reload_model: bool) -> None:
         """Apply new settings from the next frame on.
 

@@ -54,6 +54,11 @@ class UpdateHost(ResultListener):
         self._labeler_in_use: Labeler | None = None
         self._preload_options: tuple[object, ...] = ()
 
+    @property
+    def status(self) -> UpdateStatus:
+        """The update status, as T/model reports it."""
+        return self._status
+
     # Called on the labeling thread.
 
     def on_engine_changed(self, engine: Engine) -> None:

@@ -71,6 +71,14 @@ class ProbationMonitor:
         return self._watched is not None
 
     @property
+    def left_s(self) -> float | None:
+        """The seconds with frames until the probation ends; None if no model is on probation."""
+        if (watched := self._watched) is None:
+            return None
+        probation = watched[1]
+        return max(0.0, probation.terms.duration_s - probation.elapsed_s)
+
+    @property
     def poll_again_s(self) -> float | None:
         """The seconds until the next `poll`; None if no model is on probation."""
         return self._poll_s if self._watched else None

@@ -1,0 +1,1 @@
+"""The daemon's side of the page: what web.device.PageDevice asks for."""

@@ -1,0 +1,1 @@
+"""Who may use the page: one-time sign-in codes, sessions, tokens, and the limit on failed attempts."""

@@ -1,0 +1,115 @@
+"""The sockets that accept connections: public addresses and excess connections are dropped before anything is read.
+
+asyncio calls `accept` of the listening socket, so the limits also cover connections that never finish a TLS handshake.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from appliance.errors import WebError, describe_os_error
+from appliance.system.urls import is_private_address
+
+MAX_CONNECTIONS = 64
+_BACKLOG = 128
+
+
+class ConnectionBudget:
+    """Counts open connections. Belongs to the thread of the event loop.
+
+    Attributes:
+        refused: How many connections were dropped.
+    """
+
+    def __init__(self, limit: int = MAX_CONNECTIONS, make_room: Callable[[], bool] = lambda: False):
+        """Start without connections.
+
+        Args:
+            limit: The greatest number of connections.
+            make_room: Closes an idle connection; returns whether there was one.
+        """
+        self._limit, self.make_room = limit, make_room
+        self._open = 0
+        self.refused = 0
+
+    @property
+    def open(self) -> int:
+        """The number of open connections."""
+        return self._open
+
+    def take(self) -> bool:
+        """Count a new connection; return False if there are too many."""
+        if self._open >= self._limit and not self.make_room():
+            self.refused += 1
+            return False
+        self._open += 1
+        return True
+
+    def release(self) -> None:
+        """Count a closed connection."""
+        self._open -= 1
+
+
+class _CountedSocket(socket.socket):
+    """An accepted connection that is counted until it is closed."""
+
+    budget: ConnectionBudget | None = None
+
+    def close(self) -> None:
+        """Close the connection and release its place."""
+        budget, self.budget = self.budget, None
+        super().close()
+        if budget:
+            budget.release()
+
+
+class Listener(socket.socket):
+    """A listening socket that accepts only permitted connections."""
+
+    budget = ConnectionBudget()
+    allow_public = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Return the next permitted connection.
+
+        Raises:
+            BlockingIOError: There is none.
+        """
+        while True:
+            connection, peer = super().accept()
+            if (self.allow_public or is_private_address(str(peer[0]))) and self.budget.take():
+                counted = _CountedSocket(fileno=connection.detach())
+                counted.budget = self.budget
+                return counted, peer
+            connection.close()
+
+
+def open_listener(address: str, budget: ConnectionBudget, allow_public: bool) -> Listener:
+    """Open a listening socket.
+
+    Args:
+        address: An entry of web.listen.
+        budget: Counts the connections.
+        allow_public: Whether addresses outside private networks may connect.
+
+    Raises:
+        WebError: The address cannot be listened on.
+    """
+    host, _, port = address.rpartition(":")
+    is_ipv6 = host.startswith("[")
+    listener = Listener(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_ipv6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host.strip("[]"), int(port)))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise WebError(
+            f"the page cannot listen on {address}: {describe_os_error(error)}; correct web.listen, or stop the program "
+            "that uses this port"
+        ) from error
+    listener.setblocking(False)
+    listener.budget, listener.allow_public = budget, allow_public
+    return listener

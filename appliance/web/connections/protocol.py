@@ -1,0 +1,96 @@
+"""HTTP/1.1 connections with deadlines, which uvicorn's protocol lacks.
+
+A request's header must arrive within 10 s, its body must make progress every 10 s, and every write must be taken by
+the client within 10 s. A connection that misses a deadline is aborted, so that slow clients cannot hold places.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_LIMIT_S = WRITE_LIMIT_S = BODY_LIMIT_S = 10.0
+SWEEP_EVERY_S = 1.0
+# A client that takes fewer bytes than this in 10 s is too slow.
+_PROGRESS_BYTES = 16_384
+
+
+class DeadlineProtocol(H11Protocol):
+    """One connection. `check_deadlines` is called about once a second."""
+
+    clock: Callable[[], float] = time.monotonic
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Start the deadline of the first request."""
+        super().connection_made(transport)
+        self._received_s = self._idle_since_s = self._drained_s = self.clock()
+        self._unsent = 0
+        self._header_since_s: float | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Handle received bytes."""
+        self._received_s = self.clock()
+        if self._header_since_s is None and self._awaits_header:
+            self._header_since_s = self._received_s
+        super().data_received(data)
+        if not self._awaits_header:
+            self._header_since_s = None
+
+    def on_response_complete(self) -> None:
+        """Start the deadline of the next request."""
+        self._idle_since_s = self.clock()
+        self._header_since_s = None
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """Take into account that the client took most of what was written."""
+        self._drained_s = self.clock()
+        super().resume_writing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is in progress."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def idle_since_s(self) -> float:
+        """When the last request ended, or the connection was made; monotonic seconds."""
+        return self._idle_since_s
+
+    def check_deadlines(self) -> None:
+        """Abort the connection if it missed a deadline."""
+        now_s, unsent = self.clock(), self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent <= self._unsent - _PROGRESS_BYTES:
+            self._drained_s, self._unsent = now_s, unsent
+        self._unsent = max(self._unsent, unsent)
+        header_since_s = self._idle_since_s if self._header_since_s is None else self._header_since_s
+        if (
+            now_s - self._drained_s > WRITE_LIMIT_S
+            or (self._awaits_header and now_s - header_since_s > HEADER_LIMIT_S)
+            or (self._awaits_body and now_s - self._received_s > BODY_LIMIT_S)
+        ):
+            self.transport.abort()
+
+    @property
+    def _awaits_header(self) -> bool:
+        return self.conn.their_state is h11.IDLE and self.is_idle
+
+    @property
+    def _awaits_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY and self.flow is not None and not self.flow.read_paused
+
+
+def close_longest_idle(connections: Iterable[Any]) -> bool:
+    """Abort the connection that has been idle longest, to make room for a new one; return whether there was one."""
+    idle = [
+        each
+        for each in connections
+        if isinstance(each, DeadlineProtocol) and each.is_idle and not each.transport.is_closing()
+    ]
+    if not idle:
+        return False
+    min(idle, key=lambda each: each.idle_since_s).transport.abort()
+    return True

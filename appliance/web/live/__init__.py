@@ -1,0 +1,1 @@
+"""What viewers see live: the stream of changes, and the pictures."""
