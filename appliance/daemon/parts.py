@@ -56,6 +56,7 @@ from appliance.system.systemd import Notifier
 from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.open import open_source
 from appliance.updates.sources.source import FIREBASE_FOLDER
+from appliance.updates.sources.traits import compute_frame_size
 from appliance.updates.updater import Updater, UpdaterTools
 
 log = logging.getLogger("appliance.daemon")
@@ -269,7 +270,7 @@ def _make_updater(live: LiveSettings, device: str, state: Path, active: ActiveMo
     settings = live.settings
 
     def open_update_source() -> Any:
-        return open_source(settings.update, device, state, host)
+        return open_source(settings.update, device, state, host, frame_size=compute_frame_size(settings.camera))
 
     if text := shutdown_notice(settings.update, datetime.now().astimezone().date()):
         log.warning("%s", text)
