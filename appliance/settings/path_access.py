@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.errors import SettingsError
 from appliance.settings.schema import Settings
-from appliance.system.systemd import is_managed
+from appliance.system.systemd import is_system_service
 
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - only compared
@@ -19,12 +19,12 @@ _READ_FOLDER = "/etc/appliance or /var/lib/appliance"
 
 
 def check_paths(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
-    """Check the paths in the settings of a service that systemd manages; in a terminal, every path may be right.
+    """Check the paths in the settings of a service of the system; anywhere else, every path may be right.
 
     Raises:
         SettingsError: The unit hides or protects a path; the text names the protection and a folder that works.
     """
-    if not is_managed(environ):
+    if not is_system_service(environ):
         return
     for key, path, is_written in list_paths(settings):
         if fault := _describe_fault(path, is_written):

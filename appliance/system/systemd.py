@@ -58,3 +58,8 @@ class Notifier:
 def is_managed(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether systemd started this process and will restart it."""
     return "NOTIFY_SOCKET" in environ
+
+
+def is_system_service(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the system's own manager started this process, not a user's manager or a container's."""
+    return environ.get("NOTIFY_SOCKET", "").startswith("/run/systemd/")

@@ -86,6 +86,12 @@ def test_readable_and_unused_paths_are_accepted(tmp_path):
     assert list(list_paths(load_settings(file, {}))) == []
 
 
+def test_only_a_service_of_the_system_has_the_protections(tmp_path):
+    settings = load(tmp_path, "labeler.model", "/tmp/model-that-is-not-there.zip")
+    for socket in ("/run/user/1000/systemd/notify", f"{tmp_path}/notify"):
+        check_paths(settings, {"NOTIFY_SOCKET": socket})
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_name_too_long_is_an_error_of_the_settings(tmp_path, name):
     for path in ("/" + "n" * 300, "/" + "/".join(["n" * 200] * 30)):
