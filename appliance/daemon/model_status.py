@@ -9,6 +9,7 @@ import re
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer, is_version
+from appliance.daemon.active_model import OWNER_ROLLBACK
 from appliance.messaging.device_payloads import ModelPayload
 from appliance.system.foreign_text import clean_text
 from appliance.updates.steps import UpdateState, UpdateStatus
@@ -29,13 +30,17 @@ def describe_model(bundle: Bundle, status: UpdateStatus, *, has_source: bool) ->
     if has_source and status.latest_version:
         latest = _display_offer(status, bundle, installed)
     return ModelPayload(
-        installed, latest, bundle.identity.name, status.in_progress, status.percentage, _summarize(bundle, status)
-    )
+        installed, latest, bundle.identity.name, status.in_progress, status.percentage,
+        _summarize(bundle, status, has_source),
+    )  # fmt: skip
 
 
-def _summarize(bundle: Bundle, status: UpdateStatus) -> str:
+def _summarize(bundle: Bundle, status: UpdateStatus, has_source: bool) -> str:
     """Return the state of the update and its reason; without a reason, the input of the running model."""
-    text = status.reason or f"input {bundle.input.describe()}"
+    text = f"input {bundle.input.describe()}"
+    if status.reason == OWNER_ROLLBACK and not has_source:
+        return clean_text(text, _MAX_SUMMARY)  # no update ended: the owner returned to a model that is installed
+    text = status.reason or text
     return clean_text(f"{status.state}: {text}" if status.state else text, _MAX_SUMMARY)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
+from appliance.daemon.active_model import BUNDLED, OWNER_ROLLBACK
 from appliance.daemon.model_status import describe_model
 from appliance.messaging.device_payloads import UPDATE_IDLE, UPDATE_STATES
 from appliance.updates.steps import PASSED_OVER, UpdateState, UpdateStatus, UpdateStep
@@ -87,3 +87,10 @@ def test_nothing_is_offered_without_a_source():
     payload = describe(status, has_source=False)
     assert payload["latest_version"] == payload["installed_version"]
     assert payload["release_summary"] == "rolled_back: by the owner"
+
+
+def test_rollback_by_the_owner_without_a_source_restores_the_first_value():
+    first = describe(UpdateStatus(), has_source=False)
+    status = UpdateStatus().follow(UpdateStep(UpdateState.ROLLED_BACK, "2.0", "ab", OWNER_ROLLBACK))
+    assert describe(status, has_source=False) == first
+    assert describe(status, has_source=True)["release_summary"].startswith("rolled_back: ")
