@@ -53,6 +53,8 @@ log = logging.getLogger("appliance.updates")
 
 _STOPPING = "the program is stopping"
 _RECOVER_AGAIN_S = 5.0
+# Every so many checks, the source asks unconditionally.
+_FORGET_EVERY = 24
 _WINDOW_POLL_S = 30.0
 # How many times an offer that changes during its download is checked again at once.
 _MAX_CHANGES = 3
@@ -125,6 +127,7 @@ class Updater:
         self._window = parse_window(settings.window)
         self._local_time = tools.local_time
         self._is_waiting = False
+        self._checks = 0
         self._logged_fault: tuple[type[Exception], str, int | None] | None = None
         self._has_checked = False
 
@@ -146,6 +149,11 @@ class Updater:
         """Record a frame that was labeled, or that could not be labeled; called by the labeling thread."""
         if self._monitor.record_frame(inference_ms, error):
             self._requests.wake()
+
+    @property
+    def probation_left_s(self) -> float | None:
+        """The seconds with frames until the probation ends; None if no model is on probation."""
+        return self._monitor.left_s
 
     def set_fps(self, fps: float) -> None:
         """Use a different frame rate after the settings were reloaded."""
@@ -264,6 +272,9 @@ class Updater:
                     if request is None and self._schedule.is_brief and source.is_unchanged():
                         self._schedule.record_brief_success()
                         return
+                    if request or self._checks % _FORGET_EVERY == _FORGET_EVERY - 1:
+                        source.forget()
+                    self._checks += request is None
                     offer = source.check(requested=request is not None)
                     self._handle_offer(source, offer, request)
                     break
@@ -373,6 +384,8 @@ class Updater:
         if request and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
             request.fail(error)
             return
+        if self._source:
+            self._source.forget()
         entry = self._journal.entry
         if entry and (offer is None or entry.hash != offer.hash):
             entry = None

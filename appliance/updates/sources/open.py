@@ -87,7 +87,7 @@ def _open(
     if settings.source == "url":
         from appliance.updates.sources.url import UrlSource
 
-        return UrlSource(settings, http)
+        return UrlSource(settings, http, state)
     if settings.source == "repository":
         from appliance.updates.sources.repository import RepositorySource
         from appliance.updates.sources.traits import read_traits

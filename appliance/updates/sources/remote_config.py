@@ -54,6 +54,11 @@ class ConfiguredSource:
             return offer
         return replace(offer, experiment=config.experiment, variant=config.variant)
 
+    def forget(self) -> None:
+        """Pass it on to the chosen source (see Source.forget)."""
+        if self._source:
+            self._source.forget()
+
     def is_unchanged(self) -> bool:
         """Return what the chosen source returns (see Source.is_unchanged)."""
         return self._source is not None and self._source.is_unchanged()

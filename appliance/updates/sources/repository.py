@@ -67,6 +67,10 @@ class RepositorySource:
         self._is_checked = True
         return offer
 
+    def forget(self) -> None:
+        """Check the whole repository next time (see Source.forget)."""
+        self._timestamp = None
+
     def is_unchanged(self) -> bool:
         """Ask for the timestamp, conditionally (see Source.is_unchanged)."""
         known = self._timestamp

@@ -79,6 +79,13 @@ class Source(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Drop what the source remembers of answers, so that the next check asks unconditionally.
+
+        Called before a check that the owner asks for, before every 24th other check, and after every failure.
+        """
+        ...
+
     def is_unchanged(self) -> bool:
         """Return whether one small request shows that the offer is still the last one; False if it is not certain.
 

@@ -12,9 +12,12 @@ not good enough, use the repository source.
 import base64
 import hashlib
 import json
+import math
 import posixpath
 import re
-from collections.abc import Mapping
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -25,14 +28,18 @@ from appliance.bundle.manifest import Manifest, parse_manifest
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, extract_labels, read_facts
 from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
 from appliance.settings.schema import UpdateSettings
+from appliance.system.foreign_text import clean_text
 from appliance.system.urls import redact
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
 from appliance.transport.responses import HttpResponse, Validators
+from appliance.updates.sources.content_memory import ContentMemory, is_hash_of
 from appliance.updates.sources.source import Offer, Progress
 
 MAX_FILES = 20
 _ONE_SLOW_READ_S = 600.0
+# Contents are compared at most this often, except when the owner asks.
+_COMPARE_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,16 @@ class _FileState:
     Attributes:
         url: The address of the file.
         token: Stays the same while the file does not change.
+        validator: The part of the token that the server states.
+        is_bound: Whether the token identifies the content; if not, the same token may come with other content.
         validators: For conditional requests.
         length: The size in bytes; None if the server does not send it.
     """
 
     url: str
     token: str
+    validator: str
+    is_bound: bool
     validators: Validators
     length: int | None
 
@@ -83,29 +94,51 @@ class _ManifestSet:
 class UrlSource:
     """A source that reads one address."""
 
-    def __init__(self, settings: UpdateSettings, http: Http):
-        """Set the address from `settings.url`; nothing is requested yet."""
+    def __init__(
+        self,
+        settings: UpdateSettings,
+        http: Http,
+        state: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Set the address from `settings.url`; nothing is requested yet.
+
+        Args:
+            settings: The update section.
+            http: Sends the requests; closed with this source.
+            state: The state folder, for what is known of the server's files; None to keep it in memory only.
+            clock: Returns monotonic time in seconds.
+        """
         self._url = settings.url or ""
         self._max_bytes = settings.max_bytes
         self._http = http
         self._set: _ManifestSet | None = None
         self._state: _FileState | None = None
-        self._is_manifest: bool | None = None
-        name = unquote(urlsplit(self._url).path).lower()
-        if name.endswith(".json"):
-            self._is_manifest = True
-        elif name.endswith((".zip", ".tflite")):
-            self._is_manifest = False
+        self._is_manifest = _guess_manifest(self._url)
+        self._memory = ContentMemory(state)
+        self._clock = clock
+        self._read_again_s = -math.inf
+        self._was_forgotten = self._compares = False
         self.origin = redact(self._url)
 
     def check(self, requested: bool = False) -> Offer:
         """Return the current offer (see Source.check)."""
+        self._compares = self._was_forgotten and (requested or self._clock() >= self._read_again_s)
+        self._was_forgotten = False
+        if self._compares:
+            self._read_again_s = self._clock() + _COMPARE_EVERY_S
+        try:
+            return self._check()
+        finally:
+            self._compares = False
+
+    def _check(self) -> Offer:
         if self._is_manifest is None:
             content_type = self._http.head(self._url).headers.get("content-type", "")
             self._is_manifest = content_type.partition(";")[0].strip().lower().endswith("json")
         if not self._is_manifest:
             self._state = state = self._read_file_state(self._url, self._state)
-            return Offer(_hash(self._url, state.token), size_bytes=state.length, private=state)
+            return Offer(_hash(self._url, state.token), size_bytes=state.length, is_bound=state.is_bound, private=state)
         self._set = found = self._read_set(self._set)
         manifest = found.manifest
         return Offer(
@@ -114,8 +147,15 @@ class UrlSource:
             name=manifest.name,
             size_bytes=found.size_bytes,
             sha256=manifest.sha256.get(manifest.model_file),
+            is_bound=all(state.is_bound for state in found.states.values()),
             private=found,
         )
+
+    def forget(self) -> None:
+        """Ask for everything unconditionally, and compare contents (see Source.forget)."""
+        self._set = self._state = None
+        self._is_manifest = _guess_manifest(self._url)
+        self._was_forgotten = True
 
     def is_unchanged(self) -> bool:
         """Return False, because a check is already conditional (see Source.is_unchanged)."""
@@ -164,18 +204,20 @@ class UrlSource:
         response = self._http.head(url, known=known)
         if response.is_unchanged and before:
             return before
-        if md5 := _goog_md5(response):
-            token = f"md5:{md5}"
-        elif response.validators.etag:
-            token = f"etag:{response.validators.etag}"
-        elif response.validators.last_modified:
-            token = f"date:{response.validators.last_modified}:{response.length}"
-        else:
+        token = _find_token(response)
+        if token is None:
             token = f"sha256:{self._hash_contents(url)}"
-        return _FileState(url, token, response.validators, response.length)
+        if token.startswith(("md5:", "sha256:")):
+            return _FileState(url, token, token, True, response.validators, response.length)
+        content = self._memory.find(url, token)
+        if content and self._compares and not content.is_proven:
+            content = self._memory.record(url, token, self._hash_contents(url, content.labels), labels=content.labels)
+        if content is None:
+            return _FileState(url, token, token, False, response.validators, response.length)
+        return _FileState(url, content.token, token, content.is_bound, response.validators, response.length)
 
-    def _hash_contents(self, url: str) -> str:
-        """Return the SHA-256 of a file whose server sends no validators."""
+    def _hash_contents(self, url: str, labels: str = "") -> str:
+        """Return the SHA-256 of the content of a file and of the label file beside it."""
         digest, received_bytes = hashlib.sha256(), 0
         with self._http.stream(url, {}, _ONE_SLOW_READ_S) as response:
             if response.status != 200:
@@ -187,6 +229,9 @@ class UrlSource:
                     raise SourceError(
                         f"{redact(response.url)} sends more than update.max_bytes allows ({self._max_bytes} bytes)"
                     )
+        if labels:
+            beside = urljoin(url, quote(labels))
+            digest.update(self._http.get(beside, max_bytes=MAX_LABEL_FILE_BYTES, statuses=(403, 404)).body)
         return digest.hexdigest()
 
     # The download
@@ -194,8 +239,8 @@ class UrlSource:
     def _fetch_file(self, state: _FileState, folder: Path, progress: Progress) -> Path:
         target = folder / _make_safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
         self._fetch_one(_Part(state.url, target, state, None), self._max_bytes, progress)
-        if target.suffix.lower() == ".tflite":
-            self._fetch_labels(state.url, target)
+        labels = self._fetch_labels(state.url, target) if target.suffix.lower() == ".tflite" else ""
+        self._remember(state, target, labels)
         return target
 
     def _fetch_set(self, found: _ManifestSet, folder: Path, progress: Progress) -> Path:
@@ -214,6 +259,8 @@ class UrlSource:
                 if not isinstance(error, SourceChangedError | DiskFullError):
                     self._require_unchanged(found)
                 raise
+            if part.state:
+                self._remember(part.state, target)
             left_bytes -= target.stat().st_size
         self._require_unchanged(found)
         (bundle / "manifest.json").write_bytes(found.text)
@@ -248,19 +295,40 @@ class UrlSource:
                 )
         note.write_text(part.token, encoding="utf-8")
 
-    def _fetch_labels(self, url: str, model: Path) -> None:
-        """Fetch the label file of a .tflite file without labels from the same folder, under common names."""
+    def _remember(self, state: _FileState, target: Path, labels: str = "") -> None:
+        """Record which content was delivered under which validator.
+
+        Raises:
+            SourceChangedError: Other content was delivered under the same validator before.
+        """
+        if state.validator.startswith(("md5:", "sha256:")):
+            return
+        digest = hashlib.sha256(target.read_bytes())
+        if labels:
+            digest.update((target.parent / labels).read_bytes())
+        is_proven = is_hash_of(state.validators.etag, target)
+        known = self._memory.record(state.url, state.validator, digest.hexdigest(), is_proven, labels)
+        if known.token != state.token:
+            raise SourceChangedError(f"{redact(state.url)} was replaced under the same {state.validator.split(':')[0]}")
+
+    def _fetch_labels(self, url: str, model: Path) -> str:
+        """Fetch the label file of a .tflite file without labels from the same folder, under common names.
+
+        Returns:
+            The name of the label file; empty if there is none, or the model has its labels.
+        """
         try:
             content = model.read_bytes()
             if extract_labels(content, read_facts(content)) is not None:
-                return
+                return ""
         except MalformedError:
-            return  # reading the bundle reports it
+            return ""  # reading the bundle reports it
         for name in (f"{model.stem}.txt", "dict.txt", "labels.txt"):
             response = self._http.get(urljoin(url, quote(name)), max_bytes=MAX_LABEL_FILE_BYTES, statuses=(403, 404))
             if response.status == 200 and "html" not in response.headers.get("content-type", ""):
                 (model.parent / name).write_bytes(response.body)
-                return
+                return name
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +351,25 @@ class _Part:
 def _list_files(manifest: Manifest) -> tuple[str, ...]:
     names = [manifest.model_file, manifest.labels_file, *sorted(manifest.sha256)]
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _guess_manifest(url: str) -> bool | None:
+    """Return whether an address is that of a manifest; None if its name does not show it."""
+    name = unquote(urlsplit(url).path).lower()
+    if name.endswith(".json"):
+        return True
+    return False if name.endswith((".zip", ".tflite")) else None
+
+
+def _find_token(response: HttpResponse) -> str | None:
+    """Return what the server states about the content, as a token; None if it states nothing."""
+    if md5 := _goog_md5(response):
+        return f"md5:{md5}"
+    if response.validators.etag:
+        return f"etag:{response.validators.etag}"
+    if response.validators.last_modified:
+        return f"date:{response.validators.last_modified}:{response.length}"
+    return None
 
 
 def _ignore_progress(_received_bytes: int, _total_bytes: int | None) -> None:
@@ -315,5 +402,16 @@ def _goog_md5(response: HttpResponse) -> str | None:
 
 
 def _make_safe_name(name: str) -> str:
-    """Turn a name from an address into a safe file name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "model"
+    """Turn a name from an address into a safe file name; letters of all scripts stay, so that names do not collide."""
+    name = re.sub(r"[^\w.-]", "_", unicodedata.normalize("NFC", clean_text(name, 255))).lstrip(".")
+    return _shorten(name, 100) or "model"
+
+
+def _shorten(name: str, max_bytes: int) -> str:
+    """Return a name of at most so many bytes, with its suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    if len(name.encode()) <= max_bytes:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    kept = (stem or suffix).encode()[: max_bytes - 20].decode(errors="ignore")
+    return f"{kept}-{mark}{dot}{suffix[:10]}" if stem else f"{kept}-{mark}"

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from support import made_models
+from support.broker import wait_until
 from support.bundles import bundle_folder, zipped
 from support.model_server import (
     NoHead,
@@ -14,6 +15,12 @@ from support.model_server import (
     Truncate,
 )
 from support.rig import Rig, publish_second
+
+
+def check_in_time(rig):
+    """Let the updater make one of its regular checks now."""
+    rig.updater._schedule.check_now()
+    rig.updater.notify_store_changed()
 
 
 @pytest.mark.parametrize("form", ["zip", "tflite"])
@@ -90,8 +97,10 @@ def test_check_without_news_costs_little(rig, server, tmp_path, hashes, most):
     publish_second(server, tmp_path, hashes=hashes)
     rig.check()
     rig.until("committed")
-    before = len(server.requests)
     rig.check()
+    before = len(server.requests)
+    check_in_time(rig)
+    wait_until(lambda: len(server.requests) - before == most, "the check")
     asked = server.requests[before:]
     assert len(asked) <= most and sum(request.sent for request in asked) < 2000
     assert {request.status for request in asked} == {304}
@@ -140,3 +149,84 @@ def test_set_that_changes_is_fetched_again(rig, server, tmp_path):
     assert rig.labeler.labels == ("rot", "gruen", "blau")
     assert rig.labeler.bundle.read_model() == made_models.good(33)
     assert "failed" not in rig.states
+
+
+NGINX = '"665f0f00-1a2b"'  # derived from size and time only
+
+
+@pytest.mark.parametrize("form", ["zip", "tflite", "labels", "set"])
+@pytest.mark.parametrize("headers", [{"etag": NGINX}, {"etag": None, "modified_s": 1_700_000_000.0}])
+def test_change_of_same_size_and_time_is_seen_by_one_explicit_check(tmp_path, server, form, headers):
+    def put(salt, labels):
+        model = made_models.good(salt)
+        if form == "zip":
+            server.put("/m.zip", zipped(bundle_folder(tmp_path / f"z{salt}", version=None, model=model)), **headers)
+            return
+        server.put("/m.tflite", model, **headers)
+        server.put("/dict.txt", labels, **headers)
+        server.put("/manifest.json", b'{"modelFile": "m.tflite", "labelsFile": "dict.txt"}', **headers)
+
+    put(1, b"red\ngreen\nblue\n")
+    url = {"zip": "/m.zip", "set": "/manifest.json"}.get(form, "/m.tflite")
+    with Rig(tmp_path / "device", server.url(url)) as rig:
+        rig.check()
+        rig.until("committed")
+        assert rig.check()["current"]
+        put(1 if form == "labels" else 2, b"rot\ngrn\nblau\n" if form == "labels" else b"red\ngreen\nblue\n")
+        check_in_time(rig)  # sees nothing, because the server states nothing new
+        assert rig.check()["taken"]
+        rig.until("committed", 2)
+        assert rig.labeler.labels[0] == ("rot" if form == "labels" else "red")
+        assert rig.check()["current"]
+        rig.restart()
+        before = len(rig.steps)
+        assert rig.check()["current"] and len(rig.steps) == before
+
+
+def test_new_validator_with_the_old_body_is_not_believed_for_ever(tmp_path, server):
+    server.put("/dict.txt", b"red\ngreen\nblue\n")
+    server.put("/m.tflite", made_models.good(1), etag='"one"')
+    with Rig(tmp_path / "device", server.url("/m.tflite")) as rig:
+        rig.check()
+        rig.until("committed")
+        server.put("/m.tflite", made_models.good(1), etag='"two"')  # a cache serves the old bytes for some seconds
+        rig.check()
+        rig.until("committed", 2)
+        assert rig.check()["current"]
+        server.put("/m.tflite", made_models.good(2), etag='"two"')
+        assert rig.check()["taken"]
+        rig.until("swapped", 2)
+
+
+def test_every_24th_check_asks_unconditionally_and_so_does_one_after_a_failure(tmp_path, server):
+    publish_second(server, tmp_path)
+    with Rig(tmp_path / "device", server.url("/manifest.json"), interval_s=3600.0) as rig:
+        rig.until("committed")
+
+        def conditions():
+            return ["if-none-match" in request.headers for request in server.asked("/manifest.json")]
+
+        def check_until(is_over):
+            wait_until(lambda: check_in_time(rig) or is_over(), "the checks")
+
+        check_until(lambda: len(conditions()) >= 50)
+        assert conditions()[-48:].count(False) == 2
+        server.fault("/manifest.json", Status(503), times=1)
+        check_until(lambda: 503 in [request.status for request in server.asked("/manifest.json")])
+        check_until(lambda: server.asked("/manifest.json")[-1].status != 503)
+        failed = [request.status for request in server.asked("/manifest.json")].index(503)
+        assert conditions()[failed - 1 : failed + 2] == [True, True, False] or not conditions()[failed]
+
+
+def test_names_outside_ascii_do_not_collide(tmp_path, server):
+    from urllib.parse import quote
+
+    names = []
+    for count, name in enumerate(["кухня", "ванна"], 1):
+        server.put(quote(f"/{name}.tflite"), made_models.good(count))
+        server.put(quote(f"/{name}.txt"), b"red\ngreen\nblue\n")
+        with Rig(tmp_path / f"device-{count}", server.url(quote(f"/{name}.tflite"))) as rig:
+            rig.check()
+            rig.until("committed")
+            names.append(rig.labeler.identity.name)
+    assert names == ["кухня", "ванна"]
