@@ -121,8 +121,8 @@ function describeState() {
   if (connection === "lost") return { kind: "danger", text: "no connection" };
   if (!status) return { kind: "", text: "connecting…" };
   if (!status.running) return { kind: "", text: "off" };
-  if (status.camera.state !== "streaming" || !status.known) return { kind: "warning", text: "no frames" };
-  const rate = status.camera.fps;
+  if (status.camera.state !== "streaming" || !store.known) return { kind: "warning", text: "no frames" };
+  const rate = store.rate ?? status.camera.fps;
   return { kind: "live", text: rate ? `live ${rate < 10 ? Number(rate.toFixed(1)) : Math.round(rate)}/s` : "live" };
 }
 
@@ -152,6 +152,7 @@ store.addEventListener("status", () => {
   drawHeader();
   setTitle();
 });
+store.addEventListener("rate", drawHeader);
 store.addEventListener("connection", () => {
   drawHeader();
   drawBanner();

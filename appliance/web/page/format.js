@@ -66,17 +66,20 @@ export function formatDateTime(date) {
 /**
  * Return the time on the device's clock.
  * @param {Date} date
- * @param {string | undefined} timezone of the device
+ * @param {string | undefined} timezone of the device: a name, or an offset from UTC such as +0100
  * @returns {string} "" if both clocks show the same time
  */
 export function formatDeviceTime(date, timezone) {
   if (!timezone) return "";
+  const offset = /^([+-])(\d\d):?(\d\d)$/.exec(timezone);
+  /** @type {Intl.DateTimeFormatOptions} */
+  const parts = { day: "numeric", hour: "2-digit", minute: "2-digit" };
+  const shift_min = offset ? Number(`${offset[1]}1`) * (Number(offset[2]) * 60 + Number(offset[3])) : 0;
+  const moved = new Date(+date + shift_min * 60_000);
+  const timeZone = offset ? "UTC" : timezone;
   try {
-    /** @type {Intl.DateTimeFormatOptions} */
-    const parts = { day: "numeric", hour: "2-digit", minute: "2-digit" };
-    const there = date.toLocaleString(undefined, { ...parts, timeZone: timezone });
-    if (there === date.toLocaleString(undefined, parts)) return "";
-    return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", timeZone: timezone });
+    if (moved.toLocaleString(undefined, { ...parts, timeZone }) === date.toLocaleString(undefined, parts)) return "";
+    return moved.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", timeZone });
   } catch {
     return ""; // a zone that this browser does not know
   }

@@ -116,7 +116,7 @@ export class LabelBars extends Component {
    * @returns {Score[]}
    */
   #choose(status) {
-    if (!status.known) return [];
+    if (!store.known) return [];
     const scores = store.labels?.labels ?? status.labels ?? [];
     const labels = status.model.labels ?? [];
     const best = [...scores].sort((a, b) => b.score - a.score).slice(0, SHOWN);

@@ -41,7 +41,7 @@ export class NowView extends Component {
   #draw() {
     const status = store.status;
     if (!status) return;
-    this.#drawNow(status);
+    this.#drawNow();
     this.#drawSince();
     this.#drawButtons(status);
     rebuild(this.#model, [status.model.sha256, status.update], () =>
@@ -54,10 +54,9 @@ export class NowView extends Component {
     return store.labels ? store.labels.current : store.status?.current ?? null;
   }
 
-  /** @param {Status} status */
-  #drawNow(status) {
+  #drawNow() {
     const current = this.#current;
-    const known = status.running && status.known;
+    const known = store.known;
     const percent = known && current ? formatPercent(this.#findScore(current)) : "";
     const text = !known ? "unknown" : current?.label ?? "nothing";
     const color = known && current ? colorClass(current.label) : "label-none";
@@ -73,9 +72,8 @@ export class NowView extends Component {
   }
 
   #drawSince() {
-    const since = store.status?.current?.since ?? store.labels?.current?.since;
-    const same = store.status?.current?.label === this.#current?.label;
-    const seconds = since && this.#current && same ? (Date.now() - clockOffset_ms() - Date.parse(since)) / 1000 : NaN;
+    const since = this.#current?.since;
+    const seconds = since && store.known ? (Date.now() - clockOffset_ms() - Date.parse(since)) / 1000 : NaN;
     const text = seconds >= 0 ? `for ${formatDuration(Math.max(1, Math.floor(seconds)))}` : "\u00a0";
     rebuild(this.#since, text, () => text);
   }

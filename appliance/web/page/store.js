@@ -9,9 +9,10 @@ import { readMessages } from "./sse.js";
 
 // The device sends at least a comment every 10 s; when nothing comes for longer, the network is gone without notice.
 const SILENCE_LIMIT_MS = 25_000;
+const RATE_MS = 3000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
-/** Emits `connection`, `status`, `labels`, `event`, `stats`, and `log`; the message is the event's `detail`. */
+/** Emits `connection`, `status`, `rate`, `labels`, `event`, `stats`, and `log`; the message is the event's `detail`. */
 class Store extends EventTarget {
   /** @type {Connection} */
   connection = "connecting";
@@ -19,6 +20,9 @@ class Store extends EventTarget {
   status = null;
   /** @type {LabelsMessage | null} */
   labels = null;
+  /** Frames per second that the device labels; null until it is measured. */
+  rate = /** @type {number | null} */ (null);
+  #measured = { frame: 0, at_ms: 0 };
   /** When the last status came, as performance.now(). */
   statusAt_ms = 0;
   /** When the connection was lost, as Date.now(). */
@@ -42,7 +46,7 @@ class Store extends EventTarget {
   end() {
     this.#wanted = false;
     this.#disconnect();
-    this.status = this.labels = null;
+    this.status = this.labels = this.rate = null;
     this.connection = "connecting";
   }
 
@@ -104,7 +108,7 @@ class Store extends EventTarget {
   #receive(type, detail) {
     this.#failures = 0;
     if (type === "status") this.#setStatus(detail);
-    else if (type === "labels") this.labels = detail;
+    else if (type === "labels") this.#setLabels(detail);
     this.#setConnection("live");
     if (type !== "status") this.#emit(type, detail);
   }
@@ -114,6 +118,25 @@ class Store extends EventTarget {
     this.status = status;
     this.statusAt_ms = performance.now();
     this.#emit("status", status);
+  }
+
+  /** @param {LabelsMessage} labels */
+  #setLabels(labels) {
+    this.labels = labels;
+    const at_ms = Date.parse(labels.time);
+    const past_ms = at_ms - this.#measured.at_ms;
+    if (past_ms < RATE_MS && past_ms >= 0) return;
+    const frames = labels.frame - this.#measured.frame;
+    if (past_ms > 0 && past_ms < 4 * RATE_MS && frames > 0) {
+      this.rate = (frames * 1000) / past_ms;
+      this.#emit("rate", this.rate);
+    }
+    this.#measured = { frame: labels.frame, at_ms };
+  }
+
+  /** Whether the device knows what is in front of it. */
+  get known() {
+    return Boolean(this.status?.running && this.status.known && (this.labels?.known ?? true));
   }
 
   /** Ask for the status, after a change that the viewer made. */
