@@ -18,7 +18,9 @@ LISTING = (
 @pytest.fixture(scope="module", params=["debian-bookworm", "debian-trixie"])
 def broker_machine(request, tmp_path_factory):
     base = CACHE / request.param
-    reason = missing() or (None if (base / ".complete").exists() else f"{base} is missing: scripts/install-test-tools")
+    reason = missing() or (
+        None if (base / ".complete").exists() else f"{base} is missing: scripts/install-test-tools --all"
+    )
     if reason:
         pytest.skip(reason)
     machine = Machine(tmp_path_factory.mktemp("broker") / "machine", (base,))

@@ -43,7 +43,7 @@ def missing() -> str | None:
     if os.geteuid() != 0:
         return "Home Assistant runs in a root of its own, which needs root"
     if not (ROOT_FOLDER / ".complete").exists():
-        return "Home Assistant is not installed: scripts/install-test-tools, as root"
+        return "Home Assistant is not installed: scripts/install-test-tools --all, as root"
     return None
 
 

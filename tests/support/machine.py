@@ -1,6 +1,6 @@
 """A Debian with a real systemd, booted in a container, as a stand-in for a Raspberry Pi.
 
-The root file system is made once (scripts/install-test-tools) and kept; each machine is an overlay on it, so every test
+The root file system is made once (scripts/install-test-tools --all) and kept; each machine is an overlay on it, so every test
 starts from the same state and may break its machine. There is no network inside. It requires root, systemd-nspawn and
 the boot script in the test data; if one of them is missing, the tests are skipped with the reason.
 """
@@ -30,7 +30,7 @@ def missing() -> str | None:
     if not BOOT.exists():
         return f"there is no {BOOT} (APPLIANCE_TEST_DATA names the folder)"
     if not shutil.which("systemd-nspawn") or not (BASE / ".complete").exists():
-        return "systemd-nspawn or the machine's root is missing: scripts/install-test-tools, as root"
+        return "systemd-nspawn or the machine's root is missing: scripts/install-test-tools --all, as root"
     return None
 
 
