@@ -1,8 +1,8 @@
 """A Debian with a real systemd, booted in a container, as a stand-in for a Raspberry Pi.
 
-The root file system is made once (scripts/install-test-tools --all) and kept; each machine is an overlay on it, so every test
-starts from the same state and may break its machine. There is no network inside. It requires root, systemd-nspawn and
-the boot script in the test data; if one of them is missing, the tests are skipped with the reason.
+The root file system is made once (scripts/install-test-tools --all) and kept; each machine is an overlay on it, so
+every test starts from the same state and may break its machine. There is no network inside. It requires root,
+systemd-nspawn and the boot script in the test data; if one of them is missing, the tests are skipped with the reason.
 """
 
 import os
