@@ -19,6 +19,7 @@ from typing import IO
 
 from appliance.bundle.manifest import is_inside
 from appliance.errors import BundleError, ModelError, describe_os_error
+from appliance.system.leftover_files import make_folder_prefix
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 # A bundle has three files; an archive with more entries than this is not a bundle, or was made to exhaust the inodes.
@@ -35,7 +36,7 @@ class TemporaryFolder:
     """A private folder that is removed with this object, and at the latest when the process ends."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="appliance-bundle-"))
+        self.path = Path(tempfile.mkdtemp(prefix=make_folder_prefix("bundle")))
         self._remover = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 

@@ -2,8 +2,8 @@
 
 A .tflite file is a program for native code, and a bad file can take down the process that loads it: by a crash, an
 endless loop, or by using all memory. So a new interpreter (never a fork, because the daemon has threads) loads the
-bundle and labels a few pictures. It has limits on wall time, processor time, memory and written bytes, no core dump,
-none of the daemon's descriptors or secrets, and a low priority. If the system runs out of memory, it is killed first.
+bundle and labels a few pictures. It has limits on time (probe_timer.py), memory and written bytes, no core dump, none
+of the daemon's descriptors or secrets, and a low priority. If the system runs out of memory, it is killed first.
 
 There are three outcomes: the bundle is good; the bundle is at fault and should be rejected (BundleError); or the bundle
 could not be tested (ProbeError, RuntimeMissingError), which proves nothing about it, so it may be tested again.
@@ -26,6 +26,9 @@ from typing import IO, Any
 
 from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ApplianceError, BundleError, ProbeError, RuntimeMissingError, describe_os_error
+from appliance.labeling.probe_timer import HELD_UP_FACTOR, POLL_S, ProbeTimer
+from appliance.system.foreign_text import clean_text
+from appliance.system.leftover_files import make_folder_prefix
 
 log = logging.getLogger("appliance.labeling")
 
@@ -38,6 +41,7 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONH
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 _TIMEOUTS = {signal.SIGXCPU, signal.SIGALRM}
 _SCORE_TOLERANCE = 1e-3
+_MAX_FAULT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Limits:
     """The limits on a bundle while it is tested.
 
     Attributes:
-        time_s: Time for the whole test, including the start of the interpreter.
+        time_s: Time for the whole test, including the start of the interpreter. Time in which the process was stopped,
+            or waited for a processor or the disk, counts only up to 20 times as much.
         memory_bytes: Memory beyond what Python, numpy and OpenCV use by themselves (which differs between machines).
             Common models need 5 to 15 MB.
     """
@@ -78,6 +83,7 @@ class _ChildExit:
 
     Attributes:
         status: Its exit status, negative for a signal; None if it was killed after the time limit.
+        was_held_up: Whether it was killed although it had used little of its time.
         answer: Its standard output.
         messages: Its standard error.
     """
@@ -85,6 +91,7 @@ class _ChildExit:
     status: int | None
     answer: bytes
     messages: str
+    was_held_up: bool = False
 
 
 def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", threads: int = 1) -> ProbeResult:
@@ -111,8 +118,11 @@ def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", 
     }
     command = [sys.executable, "-P", "-m", "appliance.labeling.probe", json.dumps(request)]
     try:
-        with tempfile.TemporaryDirectory(prefix="appliance-probe-") as folder, tempfile.TemporaryFile() as output:
-            status, answer = _run(command, folder, output, limits.time_s)
+        with (
+            tempfile.TemporaryDirectory(prefix=make_folder_prefix("probe")) as folder,
+            tempfile.TemporaryFile() as output,
+        ):
+            status, answer, was_held_up = _run(command, folder, output, limits.time_s)
             output.seek(0)
             messages = output.read(MAX_WRITTEN_BYTES).decode(errors="replace")
     except OSError as error:
@@ -121,11 +131,11 @@ def probe(bundle: Path, limits: Limits = DEFAULT_LIMITS, runtime: str = "auto", 
         ) from error
     if messages.strip():
         log.debug("output of the test of %s: %s", bundle, messages.strip()[-2000:])
-    return _classify(bundle, limits, _ChildExit(status, answer, messages))
+    return _classify(bundle, limits, _ChildExit(status, answer, messages, was_held_up))
 
 
-def _run(command: list[str], folder: str, output: IO[bytes], time_s: float) -> tuple[int | None, bytes]:
-    """Run the child; return its exit status, None if it had to be killed, and its standard output."""
+def _run(command: list[str], folder: str, output: IO[bytes], time_s: float) -> tuple[int | None, bytes, bool]:
+    """Run the child; return the values of _ChildExit: its status, its standard output, and whether it was held up."""
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     package = str(Path(__file__).parents[2])
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environ.get("PYTHONPATH"))))
@@ -141,22 +151,34 @@ def _run(command: list[str], folder: str, output: IO[bytes], time_s: float) -> t
         start_new_session=True,
     )
     with child:
+        timer = ProbeTimer(child.pid, time_s)
         try:
-            answer, _ = child.communicate(timeout=time_s)
-            return child.returncode, answer
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                return None, b""
+            while timer.used_s < time_s and not timer.is_held_up:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    answer, _ = child.communicate(timeout=min(POLL_S, time_s))
+                    return child.returncode, answer, False
+                timer.update()
+        except BaseException:
+            _kill(child)
             raise
+        _kill(child)
+        return None, b"", timer.is_held_up
+
+
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _classify(bundle: Path, limits: Limits, exit_: _ChildExit) -> ProbeResult:
     """Return the result for a good bundle, or raise the error that the child's exit indicates."""
     too_much_memory = f"{bundle} needs more memory than {limits.memory_bytes // MIB} MB"
     status = exit_.status
+    if exit_.was_held_up:
+        raise ProbeError(
+            f"{bundle} could not be tested: this device was too busy, or was suspended; it will be tested again"
+        )
     if status is None or -status in _TIMEOUTS:
         raise BundleError(f"{bundle} took longer than {limits.time_s:g} s to load and run")
     if -status in _CRASHES:
@@ -209,6 +231,9 @@ def _test_bundle(request: dict[str, Any]) -> dict[str, Any]:
         return {"missing": str(error)}
     except (ApplianceError, OSError) as error:
         return {"failed": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever a bundle causes here, it would cause in the daemon
+        fault = clean_text(f"{type(error).__name__}: {error}", _MAX_FAULT)
+        return {"refused": f"{request['bundle']} cannot be loaded and run ({fault})"}
 
 
 def _label_pictures(labeler: Any, display_name: str) -> float:
@@ -241,7 +266,7 @@ def _label_pictures(labeler: Any, display_name: str) -> float:
 
 def _limit_time(time_s: float, threads: int) -> None:
     """Set the limits that apply from the start, and even if the parent is killed."""
-    signal.alarm(int(time_s) + 5)  # ends the process without the parent, also in native code
+    signal.alarm(int(time_s * HELD_UP_FACTOR) + 5)  # ends the process without the parent, also in native code
     cpu_s = int(time_s * threads) + 1
     _set_limit(resource.RLIMIT_CPU, cpu_s)
     _set_limit(resource.RLIMIT_CORE, 0)

@@ -37,6 +37,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
 from appliance.system.atomic_files import sync_folder
+from appliance.system.foreign_text import clean_text
 from appliance.system.json_text import parse_json
 from appliance.system.regular_files import read_regular_file
 
@@ -53,6 +54,7 @@ _LIMITS = UpdaterConfig(
 MAX_METADATA_BYTES: int = _LIMITS.targets_max_length
 SIGNED_AT = "signed_at"
 """The field of the timestamp's metadata with the time of signing (RFC 3339, UTC); it is signed with the rest."""
+_MAX_FAULT = 300
 # The clocks of an operator and a device may differ by this much before an error is reported.
 CLOCK_TOLERANCE = timedelta(hours=1)
 
@@ -207,7 +209,7 @@ class TrustedRepository:
         prefix = next(iter(info.hashes.values()))
         hashed_path = f"{folder}/{prefix}.{name}" if folder else f"{prefix}.{name}"
         url = f"{self._url}/targets/{quote(hashed_path)}"
-        return RepositoryTarget(path, url, info.length, sha256, info.custom or {})
+        return RepositoryTarget(path, url, info.length, sha256, info.custom if isinstance(info.custom, dict) else {})
 
     def _read_timestamp(self) -> bytes | None:
         with contextlib.suppress(OSError):
@@ -216,7 +218,7 @@ class TrustedRepository:
 
     def _check_clock(self, timestamp: bytes | None) -> None:
         """Raise SourceError if this device's clock is before the time at which the trusted timestamp was signed."""
-        signed_at, clock = _parse_signing_time(timestamp), datetime.now(UTC)
+        signed_at, clock = parse_signing_time(timestamp), datetime.now(UTC)
         if signed_at is not None and clock + CLOCK_TOLERANCE < signed_at:  # signed_at may be in the year 1
             raise SourceError(
                 f"this device's clock is wrong: it shows {clock:%Y-%m-%d}, before the time at which {self._url} was "
@@ -242,7 +244,7 @@ class TrustedRepository:
                 f"{datetime.now(UTC):%Y-%m-%d}); labeling continues without updates until the operator signs the "
                 "repository again (appliance publish refresh)"
             )
-        return SourceError(f"{self._url}/metadata/{last_file} {_describe_fault(error)}")
+        return SourceError(f"{self._url}/metadata/{last_file} {clean_text(_describe_fault(error), _MAX_FAULT)}")
 
     def _sync(self) -> None:
         """Sync the trusted metadata; if it were lost in a power cut, an attacker could replay an older state."""
@@ -266,9 +268,12 @@ class _Fetcher(FetcherInterface):
         """Yield the content; a generator, because ngclient would wrap a SourceError raised by the call itself."""
         self.last_file = url.rpartition("/")[2]
         try:
-            yield self._get(url, MAX_METADATA_BYTES)
+            content = self._get(url, MAX_METADATA_BYTES)
         except HttpStatusError as error:
             raise DownloadHTTPError(str(error), error.status) from error
+        with contextlib.suppress(ValueError):
+            parse_json(content)
+            yield content  # otherwise nothing, which ngclient rejects as metadata that is damaged
 
 
 def _describe_fault(error: Exception) -> str:
@@ -285,7 +290,7 @@ def _describe_fault(error: Exception) -> str:
             return f"is rejected: {error}"
 
 
-def _parse_signing_time(timestamp: bytes | None) -> datetime | None:
+def parse_signing_time(timestamp: bytes | None) -> datetime | None:
     """Return the time at which trusted timestamp metadata was signed, or None if the metadata lacks it."""
     try:
         signed_at = parse_json(timestamp or b"")["signed"][SIGNED_AT]

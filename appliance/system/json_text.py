@@ -12,6 +12,9 @@ MAX_DEPTH = 64
 """The deepest nesting; what the program writes has at most 5 levels."""
 
 
+_MAX_DIGITS = 20  # of 64 bits, with a sign
+
+
 def parse_json(content: bytes | str) -> Any:
     """Parse one JSON value.
 
@@ -19,8 +22,8 @@ def parse_json(content: bytes | str) -> Any:
         content: UTF-8, or text.
 
     Raises:
-        ValueError: The content is not JSON, or contains a lone surrogate, a number that is not finite, or more than
-            MAX_DEPTH levels.
+        ValueError: The content is not JSON, or contains a lone surrogate, a number that is not finite or has more
+            than 64 bits, or more than MAX_DEPTH levels.
     """
     text = content.decode("utf-8") if isinstance(content, bytes) else content
     if not isinstance(content, bytes) and not text.isascii():
@@ -42,11 +45,17 @@ def _parse_float(text: str) -> float:
     return number
 
 
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(text)
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-_DECODER = json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int, parse_constant=_refuse_constant)
 
 
 def _check_value(value: Any) -> None:

@@ -5,7 +5,6 @@ Pure functions and values; http.py makes the requests.
 
 import contextlib
 import email.utils
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 from appliance.errors import HttpStatusError, SourceError
 from appliance.system.foreign_text import clean_text
+from appliance.system.json_text import parse_json
 from appliance.system.urls import redact
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -115,8 +115,8 @@ class HttpResponse:
             SourceError: The body is not JSON.
         """
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return parse_json(self.body)
+        except ValueError:
             is_page = self.body[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))
             guess = " but a web page" if is_page else ""
             raise SourceError(f"the response from {redact(self.url)} is not JSON{guess}") from None
@@ -143,7 +143,7 @@ def parse_retry_after_s(headers: Mapping[str, str], now_s: float | None = None) 
     text = headers.get("retry-after", "").strip()
     if text.isdecimal() and len(text) < 10:
         return min(float(text), MAX_RETRY_AFTER_S)
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         until_s = email.utils.parsedate_to_datetime(text).timestamp()
         return min(max(0.0, until_s - (time.time() if now_s is None else now_s)), MAX_RETRY_AFTER_S)
     return None

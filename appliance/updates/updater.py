@@ -31,6 +31,7 @@ from appliance.errors import (
 )
 from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
+from appliance.system.leftover_files import remove_leftovers
 from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, WindowClosedError, link_offer
 from appliance.updates.host import Host
 from appliance.updates.installer import Installer
@@ -91,7 +92,7 @@ class Updater:
         reverted: RevertedModel | None = None,
         tools: UpdaterTools | None = None,
     ):
-        """Read the journal; nothing else happens before `run`.
+        """Read the journal, and remove what killed processes left; nothing else happens before `run`.
 
         Args:
             settings: The update section. With the source `none` nothing is checked, but a current probation continues.
@@ -104,6 +105,7 @@ class Updater:
             tools: What tests replace; None for the defaults.
         """
         tools = tools or UpdaterTools()
+        remove_leftovers(state)  # here, because no other thread writes there yet
         self._settings = settings
         self._store = store
         self._state = state

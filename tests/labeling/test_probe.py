@@ -238,3 +238,27 @@ def test_flipped_bits_of_a_model_never_harm_this_process(tmp_path):
         else:
             continue
         assert str(folder) in message
+
+
+def test_probe_that_is_suspended_passes_later(tmp_path):
+    """As on a device whose processes are suspended for longer than the limit."""
+    child, thread, outcome = start_probe(bundle_folder(tmp_path / "b"), Limits(time_s=8))
+    os.kill(child, signal.SIGSTOP)
+    thread.join(10)
+    assert thread.is_alive()
+    os.kill(child, signal.SIGCONT)
+    thread.join(60)
+    assert outcome[0].invoke_ms > 0
+
+
+def test_python_exception_of_the_child_is_a_refusal(tmp_path, monkeypatch):
+    package = tmp_path / "packages"
+    package.mkdir()
+    (package / "sitecustomize.py").write_text(
+        "import appliance.labeling.labeler as m\n"
+        "def fail(*a, **k): raise KeyError('x\\nforged line')\n"
+        "m.Labeler.score = fail\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    message = rejection(bundle_folder(tmp_path / "b"))
+    assert "KeyError" in message and "\n" not in message

@@ -7,7 +7,6 @@ this account only, and is replaced only if the server no longer knows it, or if 
 Protocol: Firebase Installations, REST v1, as in the open-source client SDKs (firebase-js-sdk, packages/installations).
 """
 
-import json
 import logging
 import os
 import random as random_numbers
@@ -23,6 +22,7 @@ from appliance.errors import HttpStatusError, SourceError, SourceSettingsError, 
 from appliance.settings.schema import FirebaseSettings
 from appliance.system.backoff import BackOff
 from appliance.system.foreign_text import clean_text
+from appliance.system.json_text import parse_json
 from appliance.system.state_file import StateFile
 from appliance.updates.firebase.identity import Identity, decode_identity, encode_identity, generate_fid
 
@@ -293,8 +293,8 @@ class Installation:
 def error_detail(error: HttpStatusError) -> str:
     """Return Google's message (`{"error": {"message": …}}`) as ": message", to follow the status; empty if missing."""
     try:
-        message = json.loads(error.body)["error"]["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        message = parse_json(error.body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
         return ""
     text = clean_text(" ".join(message.split()), _MAX_DETAIL).rstrip(".") if isinstance(message, str) else ""
     return f": {text}" if text else ""

@@ -17,6 +17,7 @@ from appliance.repository import channel as channels
 from appliance.repository.client import RepositoryTarget, TrustedRepository
 from appliance.repository.requirements import DeviceTraits
 from appliance.settings.schema import UpdateSettings
+from appliance.system.foreign_text import clean_text
 from appliance.system.urls import redact
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("appliance.updates")
 
 MAX_ROOT_BYTES = 128 * 1024
+_MAX_TEXT = 64
 MAX_TIMESTAMP_BYTES = 16 * 1024
 
 
@@ -176,4 +178,4 @@ def _read_root(path: Path) -> bytes:
 
 def _get_text(target: RepositoryTarget, key: str) -> str | None:
     value = target.custom.get(key)
-    return value if isinstance(value, str) and value else None
+    return clean_text(value, _MAX_TEXT) or None if isinstance(value, str) else None

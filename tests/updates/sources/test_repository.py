@@ -468,3 +468,17 @@ def test_strange_time_of_signing_stops_no_device(device, operator, signed_at):
     forge(stamp, operator.stolen("timestamp"), version=9, unrecognized_fields={"signed_at": signed_at})
     with contextlib.suppress(SourceError):
         assert device.version() == "1.0"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"x": "\ud800"}, {"x": 10**400}, {"x": float("inf")}, {"x": json.loads("[" * 100 + "]" * 100)}],
+    ids=["surrogate", "large number", "infinite", "deep"],
+)
+@pytest.mark.parametrize("role", ["timestamp", "targets"])
+def test_contents_that_cannot_be_written_again_are_refused(device, operator, role, changes):
+    """They are signed with the operator's keys; the reason is one sentence."""
+    forge(operator.file(role), operator.stolen(role), **changes)
+    with pytest.raises(SourceError) as raised:
+        device.check()
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
