@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.errors import describe_os_error
 from appliance.labeling import interpreter
 from appliance.system.foreign_text import clean_text
 from appliance.system.regular_files import read_regular_file
@@ -113,7 +114,8 @@ class ProcessDeaths:
         try:
             descriptor = os.open(self._crash_path, _CRASH_FLAGS, 0o640)
         except OSError as error:
-            log.warning("%s cannot be written (%s); a crash does not count against the model", self._crash_path, error)
+            reason = describe_os_error(error)
+            log.warning("%s cannot be written (%s); a crash does not count against the model", self._crash_path, reason)
             return
         faulthandler.enable(descriptor)  # stays open for the life of the process
 

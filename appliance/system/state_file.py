@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,10 @@ from appliance.system.regular_files import read_regular_file
 T = TypeVar("T")
 _LOG = logging.getLogger("appliance")
 _MAX_REASON = 200
+# As in "'NoneType' object is not subscriptable" and "list indices must be integers or slices, not str".
+_PYTHON_TYPE = re.compile(
+    r"'\w+' object|\b(indices|argument|positional|unpack|iterable)\b|unhashable|not supported between"
+)
 
 
 class StateFile(Generic[T]):
@@ -65,7 +70,7 @@ class StateFile(Generic[T]):
         except KeyError as error:
             reason = f"{error} is missing"
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
-            reason = str(error)
+            reason = _describe_content(error)
         reason = clean_text(reason, _MAX_REASON)
         self._log.warning("%s cannot be used (%s); %s", self.path, reason, self._if_unreadable)
         return self._default
@@ -90,3 +95,13 @@ class StateFile(Generic[T]):
             self.write(value)
         except OSError as error:
             self._log.warning("%s cannot be written (%s); %s", self.path, describe_os_error(error), consequence)
+
+
+def _describe_content(error: Exception) -> str:
+    """Return what is wrong with the content, in words that do not depend on Python."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON: {error}"
+    is_pythons_own = isinstance(error, AttributeError) or _PYTHON_TYPE.search(str(error))
+    return "its content has another form than the one that this program writes" if is_pythons_own else str(error)

@@ -41,6 +41,14 @@ def test_unusable_file_is_the_default_with_a_warning(tmp_path, caplog, content):
     assert caplog.text.count("counting starts over") == 1
 
 
+@pytest.mark.parametrize("content", [b"null", b"7", b'{"count": null}', b'"text"', b"[]", b"\xff\xfe{", b""])
+def test_warning_about_content_contains_no_words_of_python(tmp_path, caplog, content):
+    (tmp_path / "s.json").write_bytes(content)
+    assert state_file(tmp_path / "s.json").read() == 7
+    for word in ("object", "NoneType", "argument", "indices", "codec"):
+        assert word not in caplog.text
+
+
 def test_missing_key_is_named_in_the_warning(tmp_path, caplog):
     (tmp_path / "s.json").write_text("{}")
     state_file(tmp_path / "s.json").read()
