@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS, _make_parser
-from appliance.cli.help import TOPICS
 from appliance.messaging.topics import Topics
 from appliance.settings.load import load_settings
 from appliance.settings.reference import describe_sections, settings_reference
+from appliance.system.manual import TOPICS
 from support.paths import ROOT
 
 DOCS = ROOT / "appliance" / "docs"

@@ -13,45 +13,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_lines, print_message
 from appliance.errors import UsageError
+from appliance.system.manual import installed_topics, read_topic_text
 
 EXAMPLE = "examples: appliance help\n          appliance help mqtt\n          appliance help --search threshold"
-
-TOPICS = (
-    "getting-started",
-    "raspberry-pi",
-    "commands",
-    "cameras",
-    "mqtt",
-    "home-assistant",
-    "broker",
-    "models",
-    "collect",
-    "datasets",
-    "train",
-    "evaluate",
-    "none-of-the-above",
-    "publish",
-    "update-sources",
-    "firebase",
-    "remote-config",
-    "automl-migration",
-    "settings",
-    "troubleshooting",
-    "security",
-    "small-devices",
-    "performance",
-    "glossary",
-    "contributing",
-    "changelog",
-)
-"""Every topic of the manual, in reading order; an installed program does not include the changelog."""
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _TOPIC_LINK = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md(?:#[^)]*)?\)")
@@ -85,11 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitStatus.DONE
 
 
-def installed_topics() -> list[str]:
-    """Return the topics whose files are installed, in reading order."""
-    return [topic for topic in TOPICS if (DOCS / f"{topic}.md").is_file()]
-
-
 def read_topic(topic: str) -> str:
     """Return the Markdown text of one topic.
 
@@ -97,8 +60,8 @@ def read_topic(topic: str) -> str:
         UsageError: There is no such topic; the message suggests similar ones.
     """
     topics = installed_topics()
-    if topic in topics:
-        return (DOCS / f"{topic}.md").read_text(encoding="utf-8")
+    if (text := read_topic_text(topic)) is not None:
+        return text
     from appliance.cli import COMMANDS
 
     if topic in COMMANDS:

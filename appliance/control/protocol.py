@@ -1,12 +1,16 @@
 """The requests and answers on the control socket; wire.py writes each as one line of JSON.
 
-A request is `{"command": …}`. An answer is `{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
+A request is `{"command": …}`, with `"argument"` if the command has one.
+An answer is `{"ok": true, "answer": {…}}` or `{"ok": false, "error": "one sentence"}`.
 scripts/lib/labels_frames.py implements this protocol without the package, and a test compares the two.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 COMMAND_KEY = "command"
+ARGUMENT_KEY = "argument"
 OK_KEY = "ok"
 ANSWER_KEY = "answer"
 ERROR_KEY = "error"
@@ -22,8 +26,9 @@ class ControlCommand(StrEnum):
     MODEL_CHECK = "model-check"
     OBSERVE = "observe"
     FRAME = "frame"
+    WEB = "web"
 
 
-def make_request(command: ControlCommand) -> dict[str, str]:
-    """Return the request that asks for `command`."""
-    return {COMMAND_KEY: command.value}
+def make_request(command: ControlCommand, argument: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the request that asks for `command`, with its argument if it has one."""
+    return {COMMAND_KEY: command.value} | ({} if argument is None else {ARGUMENT_KEY: argument})

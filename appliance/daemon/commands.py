@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import __version__
-from appliance.control.protocol import COMMAND_KEY, ControlCommand
+from appliance.control.protocol import ARGUMENT_KEY, COMMAND_KEY, ControlCommand
 from appliance.daemon.active_model import OWNER_ROLLBACK, ActiveModel
 from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.model_switch import ModelSwitch
@@ -36,6 +36,7 @@ SOCKET_COMMANDS: Mapping[str, str] = {
     ControlCommand.UPDATE_STATUS: "update-status",
     ControlCommand.OBSERVE: "observe",
     ControlCommand.FRAME: "frame",
+    ControlCommand.WEB: "web",
 }
 
 
@@ -102,7 +103,7 @@ class DeviceCommands:
         self._reports = reports
         self._report_step = report_step
         self._updater = updater
-        self.table: Mapping[str, DeviceCommand] = {
+        self.table: dict[str, DeviceCommand] = {
             "threshold": DeviceCommand(switch.set_threshold),
             "running": DeviceCommand(switches.set_running),
             "snapshots": DeviceCommand(switches.set_snapshots),
@@ -118,6 +119,10 @@ class DeviceCommands:
             "frame": DeviceCommand(lambda _: queries.encode_frame()),
             "update-status": DeviceCommand(lambda _: self._require_updater().status()),
         }
+
+    def register(self, name: str, command: DeviceCommand) -> None:
+        """Add a command of an optional part."""
+        self.table[name] = command
 
     def submit(self, name: str, argument: Any = None) -> Any:
         """Start a command without blocking.
@@ -182,7 +187,7 @@ class DeviceCommands:
                 f"the daemon ({__version__}) does not know the command {command!r}; "
                 "use the appliance command of the same version"
             )
-        answer: dict[str, Any] = self.execute(name)
+        answer: dict[str, Any] = self.execute(name, request.get(ARGUMENT_KEY))
         return answer
 
     def _request_snapshot(self) -> Future[None]:

@@ -23,6 +23,11 @@ class LatestResult(ResultListener):
         """Start without a result."""
         self._result: FrameResult | None = None
 
+    @property
+    def result(self) -> FrameResult | None:
+        """The newest result; None before the first frame, and while the camera is turned off."""
+        return self._result
+
     def on_frame(self, result: FrameResult) -> None:
         """Keep a result in place of the previous one."""
         self._result = result

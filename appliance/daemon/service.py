@@ -1,6 +1,7 @@
 """The daemon: build the parts, start them in order, supervise them, and stop them in reverse order.
 
-Shutdown order: no more frames → open events ended → outbox flushed → `offline` acknowledged → disconnected.
+Shutdown order: page closed → no more frames → open events ended → outbox flushed → `offline` acknowledged →
+disconnected.
 This module handles no frames and no messages; parts.py shows how the parts are connected.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.bundle.identity import ModelIdentity
+from appliance.daemon.page.build import Page
 from appliance.daemon.parts import build_parts, connect_commands
 from appliance.daemon.pipeline import LABELING_LIMIT_S
 from appliance.daemon.watchdog import LabelingWatch, Watchdog, exit_at_once
@@ -33,6 +35,7 @@ class Service:
 
     Attributes:
         parts: The connected parts.
+        page: The page and its HTTP API, while it is on.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class Service:
         self._wake = threading.Event()
         self._restart = self._stop = self._reload = False
         self.parts = parts = build_parts(settings, state, self._notifier, state_error)
-        self._control = connect_commands(parts, runtime, lambda: self.request_stop(restart=True)).control
+        connected = connect_commands(parts, runtime, lambda: self.request_stop(restart=True))
+        self._control = connected.control
+        self.page = Page(parts, connected.commands, state, state_error)
         self._waiting_note = WaitingNote(state)
         self._waiting_note.compare(parts.outbox.path, parts.outbox.waiting)
         self._publisher_thread = WatchedThread("publisher", parts.publisher.run, parts.publisher.heartbeat)
@@ -107,6 +112,7 @@ class Service:
             thread.start()
         parts.messaging.former_topics.start()
         parts.messaging.leftovers.start()
+        self.page.start()
         parts.active.mark_ready()
         self._notifier.notify_ready(f"labeling with {name}")
 
@@ -128,7 +134,8 @@ class Service:
                 self.parts.reloader.reload()
             self._watchdog.check()
             self._waiting_note.update(self.parts.outbox.waiting)
-            self.parts.stats.poll(self.parts.status.collect_stats)
+            self.parts.stats.poll(lambda: self.page.add_stats(self.parts.status.collect_stats()))
+            self.page.poll()
 
     def stop(self, failed: bool = False) -> None:
         """Stop everything in order. Each step has a time limit, so this always returns.
@@ -138,6 +145,7 @@ class Service:
         """
         parts = self.parts
         self._notifier.notify_stopping()
+        self.page.stop()
         self._control.stop()
         parts.messaging.former_topics.stop()
         parts.messaging.leftovers.stop()

@@ -62,6 +62,16 @@ def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int
         return _convert_to_rgb(image)
 
 
+def read_picture_size(source: Path | BinaryIO, name: str | None = None) -> tuple[int, int]:
+    """Return (width, height) as stored in a picture file, without decoding its pixels.
+
+    Raises:
+        PictureError: As for read_picture.
+    """
+    with _open_picture(source, name or str(source)) as image:
+        return image.size
+
+
 def make_thumbnail(content: bytes, name: str, side_px: int) -> np.ndarray:
     """Return the whole picture stretched to a small square, for comparing pictures with each other.
 

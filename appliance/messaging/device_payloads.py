@@ -53,6 +53,7 @@ class StatsPayload:
         storage_error: Why the state folder or the outbox cannot be written; absent on the wire when None.
         disk_free_mb: The free space on the disk of the state folder in MB; absent on the wire when None.
         ip_address: The address on the network of the default route; absent on the wire when None.
+        viewers: The number of open pages; absent on the wire when None, while the page is off.
     """
 
     fps: float
@@ -79,6 +80,7 @@ class StatsPayload:
     storage_error: str | None = None
     disk_free_mb: float | None = None
     ip_address: str | None = None
+    viewers: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -104,6 +106,7 @@ class StatsPayload:
             **({} if self.storage_error is None else {"storage_error": self.storage_error}),
             **({} if self.disk_free_mb is None else {"disk_free_mb": self.disk_free_mb}),
             **({} if self.ip_address is None else {"ip_address": self.ip_address}),
+            **({} if self.viewers is None else {"viewers": self.viewers}),
         }
 
     @classmethod
@@ -134,6 +137,7 @@ class StatsPayload:
             storage_error=data.get("storage_error"),
             disk_free_mb=data.get("disk_free_mb"),
             ip_address=data.get("ip_address"),
+            viewers=data.get("viewers"),
         )
 
 

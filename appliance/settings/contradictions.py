@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from appliance.settings.schema import CameraSettings, Settings, UpdateSettings
+from appliance.settings.schema import CameraSettings, MqttSettings, Settings, UpdateSettings, WebSettings
 from appliance.system.urls import is_loopback
 
 
@@ -22,18 +22,17 @@ def find_contradiction(settings: Settings) -> Contradiction | None:
         return Contradiction("labeler.deny", "cannot be combined with labeler.allow; keep one of the two")
     if mqtt.password_file and not mqtt.username:
         return Contradiction("mqtt.password_file", "requires mqtt.username")
-    if (mqtt.cert_file is None) != (mqtt.key_file is None):
-        given, missing = ("cert_file", "key_file") if mqtt.cert_file else ("key_file", "cert_file")
-        return Contradiction(f"mqtt.{given}", f"requires mqtt.{missing}")
+    secured: dict[str, MqttSettings | WebSettings] = {"mqtt": mqtt, "web": settings.web}
+    for name, section in secured.items():
+        if (section.cert_file is None) != (section.key_file is None):
+            given, missing = ("cert_file", "key_file") if section.cert_file else ("key_file", "cert_file")
+            return Contradiction(f"{name}.{given}", f"requires {name}.{missing}")
     if contradiction := _find_camera_contradiction(camera):
         return contradiction
     if 0 < settings.collect.score_max < settings.collect.score_min:
         return Contradiction(
             "collect.score_min", f"must not exceed collect.score_max, which is {settings.collect.score_max:g}"
         )
-    if (settings.web.cert_file is None) != (settings.web.key_file is None):
-        given, missing = ("cert_file", "key_file") if settings.web.cert_file else ("key_file", "cert_file")
-        return Contradiction(f"web.{given}", f"requires web.{missing}")
     return _find_update_contradiction(settings.update)
 
 

@@ -10,14 +10,9 @@ that works, and the next start finishes what was begun. No error here may stop t
 """
 
 import logging
-import random as random_numbers
 import threading
-import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +22,16 @@ from appliance.errors import (
     SourceError,
     SourceSettingsError,
     UpdateError,
-    describe_os_error,
 )
-from appliance.labeling.probe import probe
 from appliance.settings.schema import UpdateSettings
 from appliance.system.leftover_files import remove_leftovers
-from appliance.updates.candidate import CandidateContext, Probe, ShutdownError, WindowClosedError, link_offer
+from appliance.updates.candidate import CandidateContext, ShutdownError, WindowClosedError, link_offer
+from appliance.updates.failures import FaultLog, describe_failure
 from appliance.updates.host import Host
 from appliance.updates.installer import Installer
 from appliance.updates.journal import Journal
 from appliance.updates.policy import OfferAction, UpdatePolicy, decide
 from appliance.updates.probation_monitor import ProbationMonitor
-from appliance.updates.reasons import make_reason
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.requests import RequestQueue, UpdateRequest
 from appliance.updates.resolution import Resolution
@@ -47,6 +40,7 @@ from appliance.updates.situation import read_situation
 from appliance.updates.sources.source import Offer, Source
 from appliance.updates.store.state import InstalledModel, RevertedModel
 from appliance.updates.store.store import Store
+from appliance.updates.tools import UpdaterTools as UpdaterTools
 from appliance.updates.window import parse_window
 from appliance.updates.withdrawal import find_withdrawal
 
@@ -59,23 +53,6 @@ _FORGET_EVERY = 24
 _WINDOW_POLL_S = 30.0
 # How many times an offer that changes during its download is checked again at once.
 _MAX_CHANGES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class UpdaterTools:
-    """What tests replace.
-
-    Attributes:
-        probe: Runs a bundle in a separate process.
-        clock: Returns monotonic time in seconds, so that a wrong wall clock cannot delay updates.
-        random: Returns a number from 0 to 1, which spreads the checks of many devices.
-        local_time: Returns the local time, for update.window.
-    """
-
-    probe: Probe = probe
-    clock: Callable[[], float] = time.monotonic
-    random: Callable[[], float] = random_numbers.random
-    local_time: Callable[[], datetime] = lambda: datetime.now().astimezone()
 
 
 class Updater:
@@ -130,7 +107,7 @@ class Updater:
         self._local_time = tools.local_time
         self._is_waiting = False
         self._checks = 0
-        self._logged_fault: tuple[type[Exception], str, int | None] | None = None
+        self._faults = FaultLog()
         self._has_checked = False
 
     # Called by other threads
@@ -227,7 +204,7 @@ class Updater:
         except ShutdownError:
             pass  # `run` ends
         except Exception as error:
-            self._log_fault(error)
+            self._faults.report(error)
             self._record_failure(error, request, None)
 
     def _next_wait_s(self) -> float | None:
@@ -353,14 +330,6 @@ class Updater:
         if request:
             request.fail(UpdateError(f"{version} {error}"))
 
-    def _log_fault(self, error: Exception) -> None:
-        """Log a fault of the program with its traceback, once until another one occurs."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        fault = type(error), place.filename, place.lineno
-        if fault != self._logged_fault:
-            self._logged_fault = fault
-            log.error("an update failed", exc_info=error)
-
     def _relink(self, offer: Offer, model: InstalledModel) -> None:
         """Record the active model's new variant and experiment, unless another command has replaced the model."""
         self._host.reload_current(lambda: link_offer(self._store, offer, model))
@@ -376,13 +345,6 @@ class Updater:
 
     def _record_failure(self, error: Exception, request: UpdateRequest | None, offer: Offer | None) -> None:
         """Schedule another attempt and report the failure; if only a request cannot be met, only fail the request."""
-        if isinstance(error, ApplianceError):
-            reason = str(error)
-        elif isinstance(error, OSError):
-            name = Path(error.filename).name if isinstance(error.filename, str) else "the state folder"
-            reason = f"{name}: {describe_os_error(error)}"
-        else:
-            reason = f"an unexpected error in the program ({type(error).__name__}); the log has the traceback"
         if request and isinstance(error, UpdateError) and not isinstance(error, SourceError | SourceSettingsError):
             request.fail(error)
             return
@@ -392,9 +354,9 @@ class Updater:
         if entry and (offer is None or entry.hash != offer.hash):
             entry = None
         after_s = self._schedule.record_failure(getattr(error, "retry_after_s", None), entry is not None)
-        self._reporter.report_failure(make_reason(reason), entry, after_s)
+        self._reporter.report_failure(describe_failure(error), entry, after_s)
         if request:
-            request.fail(error if isinstance(error, ApplianceError) else UpdateError(reason))
+            request.fail(error if isinstance(error, ApplianceError) else UpdateError(describe_failure(error)))
 
     # After a start
 

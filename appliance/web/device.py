@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
-from appliance.bundle.input_spec import InputSpec
+from appliance.bundle.input_spec import DeclaredInput
 from appliance.history.history import History
 
 
@@ -26,7 +26,7 @@ class LiveFrame:
 
 
 Notify = Callable[[str, Mapping[str, Any] | None], None]
-"""Receives ("frame", None), ("event", record), ("stats", point) or ("log", line); called on any thread, must not block."""
+"""Receives ("frame", None), ("event", record), ("stats", point) or ("log", line); any thread calls it; never blocks."""
 
 
 class PageDevice(Protocol):
@@ -88,7 +88,7 @@ class PageDevice(Protocol):
         """Return the HTML of the model's evaluation report; None if it has none."""
         ...
 
-    def install_model(self, path: Path, options: InputSpec, origin: str) -> dict[str, Any]:
+    def install_model(self, path: Path, options: DeclaredInput, origin: str) -> dict[str, Any]:
         """Check, probe and install a bundle, and swap it in; takes seconds.
 
         Raises:

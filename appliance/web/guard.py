@@ -107,12 +107,12 @@ class Guard:
         scope["principal"] = principal
         if principal is None and not _is_public(method, path):
             raise RequestError(401, SIGN_IN_FIRST)
-        if principal is None or principal.is_session:
-            self._check_origin(method, path, headers, f"{scope['scheme']}://{host}".lower())
-        elif method not in _SAFE_METHODS and b"origin" in headers:
+        if principal is None or principal.is_session or (method not in _SAFE_METHODS and b"origin" in headers):
             self._check_origin(method, path, headers, f"{scope['scheme']}://{host}".lower())
         if principal and principal.scope is not Scope.ADMIN and _needs_admin(method, path):
-            raise RequestError(403, "this token may only read; make one with: appliance web --new-token NAME --scope admin")
+            raise RequestError(
+                403, "this token may only read; make one with: appliance web --new-token NAME --scope admin"
+            )
         return self._check_size(method, path, headers)
 
     def _authenticate(self, headers: dict[bytes, bytes], scope: Scopes) -> Principal | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import COMMANDS, main
-from appliance.cli.help import DOCS, TOPICS, installed_topics, summary
+from appliance.cli.help import summary
+from appliance.system.manual import DOCS, TOPICS, installed_topics
 
 
 class Terminal(io.StringIO):
@@ -103,7 +104,7 @@ def test_topic_without_a_file_is_left_out(tmp_path, monkeypatch):
     """A wheel, for example, has no changelog."""
     for topic in TOPICS[:2]:
         (tmp_path / f"{topic}.md").write_text((DOCS / f"{topic}.md").read_text())
-    monkeypatch.setattr("appliance.cli.help.DOCS", tmp_path)
+    monkeypatch.setattr("appliance.system.manual.DOCS", tmp_path)
     assert installed_topics() == list(TOPICS[:2])
     assert main(["help", "changelog"]) == 2
 

@@ -159,7 +159,9 @@ class AccessStore:
             if any(token.name == name for token in self._access.tokens):
                 raise WebAccessError(f"there is a token {name} already; revoke it first: appliance web --revoke {name}")
             if len(self._access.tokens) >= MAX_TOKENS:
-                raise WebAccessError(f"there are {MAX_TOKENS} tokens already; revoke one first (appliance web --tokens)")
+                raise WebAccessError(
+                    f"there are {MAX_TOKENS} tokens already; revoke one first (appliance web --tokens)"
+                )
             token = Token(name, scope, _hash(secret), self._clock())
             self._write_for_sure(replace(self._access, tokens=(*self._access.tokens, token)))
         return secret
@@ -232,7 +234,5 @@ def _decode(data: Any) -> _Access:
             Token(str(item["name"]), Scope(item["scope"]), str(item["hash"]), float(item["created_s"]))
             for item in data["tokens"]
         ),
-        tuple(
-            Session(str(item["hash"]), Scope(item["scope"]), float(item["seen_s"])) for item in data["sessions"]
-        ),
+        tuple(Session(str(item["hash"]), Scope(item["scope"]), float(item["seen_s"])) for item in data["sessions"]),
     )

@@ -3,12 +3,11 @@
 import { request } from "./api.js";
 import { colorClass } from "./colors.js";
 import { Component, h, replace } from "./dom.js";
-import { formatTime } from "./format.js";
+import { formatHour, formatTime } from "./format.js";
 import { store } from "./store.js";
 
 /** @typedef {{part: number, label: string, count: number}} Count */
 
-const PARTS = 96;
 const PART_MS = 900_000;
 const HEIGHT = 72;
 const LEGEND = 6;
@@ -48,24 +47,28 @@ export class DayStrip extends Component {
     try {
       /** @type {Count[]} */
       const counts = await request("GET", `/api/events/strip?${query}`, { signal: this.signal });
-      if (day === this.#day && label === this.#label) this.#draw(counts.filter((count) => !label || count.label === label));
+      const parts = Math.round((+end - +day) / PART_MS); // not 96 on the days when clocks change
+      if (day === this.#day && label === this.#label) this.#draw(parts, counts.filter((count) => !label || count.label === label));
     } catch { /* the list reports it */ }
   }
 
-  /** @param {Count[]} counts */
-  #draw(counts) {
+  /**
+   * @param {number} length the number of quarters of an hour
+   * @param {Count[]} counts
+   */
+  #draw(length, counts) {
     /** @type {Map<number, Count[]>} */
     const parts = new Map();
     for (const count of counts) parts.set(count.part, [...(parts.get(count.part) ?? []), count]);
     const sums = [...parts.values()].map((part) => part.reduce((sum, count) => sum + count.count, 0));
     const most = Math.max(4, ...sums);
-    const svg = make("svg", { viewBox: `0 0 ${PARTS} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    const svg = make("svg", { viewBox: `0 0 ${length} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
     const total = sums.reduce((sum, count) => sum + count, 0);
     svg.setAttribute("aria-label", `${total} ${total === 1 ? "event" : "events"} in a day, by quarters of an hour`);
-    svg.append(make("line", { x1: 0, x2: PARTS, y1: HEIGHT, y2: HEIGHT, class: "base", "vector-effect": "non-scaling-stroke" }));
+    svg.append(make("line", { x1: 0, x2: length, y1: HEIGHT, y2: HEIGHT, class: "base", "vector-effect": "non-scaling-stroke" }));
     for (const [part, of] of parts) svg.append(this.#drawPart(part, of, most));
     replace(this, svg, h("div", { class: "hours", "aria-hidden": "true" },
-      [0, 6, 12, 18, 24].map((hour) => h("span", null, `${hour}:00`))), buildLegend(counts));
+      [0, 6, 12, 18, 24].map((hour) => h("span", null, formatHour(hour)))), buildLegend(counts));
   }
 
   /**

@@ -41,6 +41,11 @@ export function formatTime(date) {
   return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 }
 
+/** @param {number} hour 0–24 */
+export function formatHour(hour) {
+  return new Date(2000, 0, 1, hour).toLocaleTimeString(undefined, { hour: "numeric" });
+}
+
 /** @param {Date} date */
 export function formatExactTime(date) {
   return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });

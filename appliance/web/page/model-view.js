@@ -38,7 +38,7 @@ export class ModelView extends Component {
     const status = store.status;
     if (!status) return;
     const { model, threshold } = status;
-    rebuild(this.#about, [model, threshold, status.device.timezone], () => [
+    rebuild(this.#about, [model, threshold.default], () => [
       h("h2", null, nameModel(model)), buildFacts(status), this.#more, buildLabels(model.labels ?? [])]);
     rebuild(this.#update, [status.update, model.sha256, this.#putAside, this.#previous], () => this.#buildUpdate(status));
     rebuild(this.#upload, [status.upload, model.sha256], () => [h("h2", null, "Another model"), status.upload
@@ -109,7 +109,7 @@ function buildFacts({ model, threshold }) {
     ["Since", model.since && formatDateTime(new Date(model.since))],
     ["Input", describeInput(model.input)],
     ["Threshold", `${formatFraction(threshold.default)} unless it is set on this page or over MQTT`],
-    ["SHA-256", model.sha256],
+    ["SHA-256", `${model.sha256.slice(0, 12)}…`],
   ];
   return h("dl", { class: "facts" }, facts.flatMap(([name, value]) => value ? [h("dt", null, name), h("dd", null, value)] : []));
 }

@@ -52,7 +52,7 @@ export class WrongLabel extends Component {
     };
     return h("form", { class: "stack", onsubmit: submit },
       h("p", { class: "soft" }, "The picture is filed for teaching under the label that you choose."),
-      h("div", { class: "row" }, h("label", { class: "field" }, h("span", null, "It is"), choice), other, button),
+      h("div", { class: "row ends" }, h("label", { class: "field" }, h("span", null, "It is"), choice), other, button),
       problem);
   }
 }

@@ -1,0 +1,225 @@
+"""The device as the page sees it (web.device.PageDevice)."""
+
+import dataclasses
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__
+from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.bundle.input_spec import DeclaredInput, override
+from appliance.daemon.commands import DeviceCommands
+from appliance.daemon.page.check import check_by_command, check_by_status
+from appliance.daemon.page.install import install_uploaded
+from appliance.daemon.page.sources import PageSources
+from appliance.daemon.page.status import describe_best, describe_current, describe_running_model, describe_status
+from appliance.errors import ModelError, RequestError, StoreError, describe_os_error
+from appliance.history.history import History
+from appliance.labeling.labeler import Labeler
+from appliance.labeling.preprocess import turn_upright
+from appliance.settings.in_force import describe_settings
+from appliance.system.atomic_files import write_atomically
+from appliance.system.timestamps import to_rfc3339
+from appliance.transport.disk_space import require_free_space
+from appliance.web.device import LiveFrame
+
+log = logging.getLogger("appliance.web")
+
+_MAX_TEXT_FILE = 2_000_000
+_MAX_NAME_BYTES = 200
+DATASET_FOLDER = "dataset"
+
+
+class DaemonDevice:
+    """Answers the page's questions from the parts of the daemon. Safe to use from any thread."""
+
+    def __init__(self, sources: PageSources, commands: DeviceCommands, state: Path):
+        """Keep references.
+
+        Args:
+            sources: The parts.
+            commands: The command table, which MQTT and the control socket use too.
+            state: The state folder.
+        """
+        self._sources, self._commands, self._state = sources, commands, state
+        self._install_lock = threading.Lock()
+
+    @property
+    def device_id(self) -> str:
+        """The device id."""
+        return self._sources.parts.device
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return self._sources.parts.live.settings.device.name or f"Camera {self.device_id}"
+
+    @property
+    def upload_blocked_reason(self) -> str | None:
+        """Why no model can be uploaded; None if one can be."""
+        settings = self._sources.parts.live.settings
+        allowed = settings.update.source != "repository" if settings.web.upload is None else settings.web.upload
+        if not allowed:
+            why = "web.upload is false"
+            if settings.web.upload is None:
+                why = "models come signed from update.source = repository; set web.upload = true to allow others"
+            return f"models cannot be uploaded: {why}"
+        return self._sources.parts.active.delivery_blocked_reason
+
+    @property
+    def history(self) -> History | None:
+        """The history of events; None if none is kept."""
+        recorder = self._sources.parts.history
+        return History(recorder.folder) if recorder else None
+
+    def use_notify(self, notify: Callable[[str, Mapping[str, Any] | None], None]) -> None:
+        """Pass what changes on to the page."""
+        self._sources.listener.notify = notify
+        self._sources.stats.on_point = lambda point: notify("stats", point)
+        self._sources.log.on_line = lambda line: notify("log", line)
+
+    def describe_status(self) -> dict[str, Any]:
+        """Return the object of GET /api/status, without `viewers`."""
+        status = describe_status(self._sources, __version__, self.name)
+        return status | {"upload": self.upload_blocked_reason is None}
+
+    def describe_labels(self) -> dict[str, Any] | None:
+        """Return the newest labels for the stream; None before the first frame."""
+        result = self._sources.parts.latest.result
+        if result is None:
+            return None
+        return {
+            "time": to_rfc3339(result.frame.time),
+            "frame": result.frame.number,
+            "labels": describe_best(self._sources, 5),
+            **describe_current(self._sources.listener),
+            "inference_ms": round(result.engine.labeler.inference_ms, 2),
+        }
+
+    def latest_frame(self) -> LiveFrame | None:
+        """Return the newest frame; None if there is none or the camera is off."""
+        result, view = self._sources.parts.latest.result, self._sources.parts.live.view
+        if result is None or not self._sources.parts.switches.running:
+            return None
+        pixels = result.frame.pixels
+        return LiveFrame(result.frame.number, lambda: turn_upright(pixels, view))
+
+    def execute(self, command: str, argument: Any = None) -> Any:
+        """Run a command of the daemon's table and wait for its answer.
+
+        Raises:
+            ApplianceError: It cannot be carried out.
+        """
+        return self._commands.execute(command, argument)
+
+    def active_bundle(self) -> Bundle:
+        """Return the bundle of the active model."""
+        return self._sources.parts.active.current.bundle
+
+    def open_labeler(self, bundle: Bundle) -> Labeler:
+        """Return a new labeler for whole pictures, with the runtime of the settings; takes a second."""
+        return Labeler(bundle, runtime=self._sources.parts.live.settings.labeler.runtime)
+
+    def describe_model(self) -> dict[str, Any]:
+        """Return the object of GET /api/model, with the text of the card as Markdown."""
+        sources = self._sources
+        card = sources.find_card()
+        keys = ("roles", "name", "version", "sha256", "origin", "delivered")
+        models = [
+            {key: getattr(model, key) for key in keys} | {"roles": list(model.roles)}
+            for model in sources.parts.active.store.list()
+        ]
+        text = None if card is None else card.read_bytes()[:_MAX_TEXT_FILE].decode(errors="replace")
+        has_report = sources.find_report() is not None
+        return describe_running_model(sources) | {
+            "card": text,
+            "report": "/api/model/report" if has_report else None,
+            "history": models,
+            "threshold": self.active_bundle().confidence_threshold,
+            "notes": list(self.active_bundle().notes),
+        }
+
+    def read_report(self) -> bytes | None:
+        """Return the HTML of the model's evaluation report; None if it has none."""
+        path = self._sources.find_report()
+        return None if path is None else path.read_bytes()[: 10 * _MAX_TEXT_FILE]
+
+    def install_model(self, path: Path, options: DeclaredInput, origin: str) -> dict[str, Any]:
+        """Check, probe and install a bundle, and swap it in; takes seconds.
+
+        Raises:
+            ApplianceError: The bundle cannot be used; the active model is unchanged.
+        """
+        if reason := self.upload_blocked_reason:
+            raise StoreError(reason)
+        if not self._install_lock.acquire(blocking=False):
+            raise StoreError("another model is being installed; try again in a moment")
+        try:
+            bundle = read_bundle(path)
+            bundle = replace(bundle, input=override(bundle.input, options))
+            answer = install_uploaded(
+                bundle, origin, self._sources.parts.active.store, lambda: self._commands.execute("reload-model")
+            )
+        except ModelError as error:
+            # The sentence names the file that the person gave, not the copy on this device.
+            raise type(error)(str(error).replace(str(path), origin)) from error
+        finally:
+            self._install_lock.release()
+        return answer
+
+    def check(self) -> list[dict[str, Any]]:
+        """Return the lines of `appliance check`; takes seconds."""
+        path = self._sources.parts.live.settings.path
+        if path is None:
+            return check_by_status(self.describe_status())
+        return check_by_command(lambda *arguments: _run_appliance(*arguments, "--config", str(path)))
+
+    def stats(self) -> list[dict[str, Any]]:
+        """Return the statistics of the last 24 hours, oldest first, one point a minute."""
+        return self._sources.stats.points()
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the last lines of the log, oldest first."""
+        return self._sources.log.lines()
+
+    def describe_settings(self) -> list[dict[str, Any]]:
+        """Return the settings in force."""
+        return [dataclasses.asdict(item) for item in describe_settings(self._sources.parts.live.settings)]
+
+    def mark_wrong(self, event_id: str, label: str) -> None:
+        """File the picture of an event for teaching under another label: DATASET/LABEL/ID.jpg in the state folder.
+
+        Raises:
+            ApplianceError: It cannot be filed.
+        """
+        if label not in self.active_bundle().labels:
+            raise RequestError(400, "the model has no such label; choose one of its labels")
+        if label.startswith(".") or "/" in label or "\0" in label or len(label.encode()) > _MAX_NAME_BYTES:
+            raise RequestError(400, "this label cannot be the name of a folder; rename it in the model")
+        history = self.history
+        picture = history.read_picture(event_id) if history else None
+        if picture is None:
+            raise RequestError(404, "there is no picture of this event any more")
+        folder = self._state / DATASET_FOLDER / label
+        try:
+            require_free_space(self._state, len(picture))
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            write_atomically(folder / f"{event_id}.jpg", picture)
+        except OSError as error:
+            raise RequestError(507, f"the picture cannot be filed: {describe_os_error(error)}") from error
+
+    def delete_pictures(self) -> bool:
+        """Delete all pictures of the history; return whether that happened in time."""
+        recorder = self._sources.parts.history
+        return recorder.delete_pictures() if recorder else True
+
+
+def _run_appliance(*arguments: str) -> str:
+    """Run another command of this program; return its standard output."""
+    command = [sys.executable, "-m", "appliance", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False).stdout

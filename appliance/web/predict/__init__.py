@@ -1,0 +1,1 @@
+"""Label pictures of clients, on labelers of their own."""

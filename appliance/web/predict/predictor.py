@@ -1,0 +1,125 @@
+"""Label pictures of clients with a labeler of its own, so that live labeling does not wait for them.
+
+One picture is labeled at a time, on one thread of low priority. The labeler follows the active model: it is loaded
+again for the next picture after a swap.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from appliance.bundle.bundle import Bundle
+from appliance.bundle.input_spec import list_common_ranges, override
+from appliance.bundle.key import bundle_key
+from appliance.errors import RequestError
+from appliance.web.live.pictures import lower_priority
+from appliance.web.predict.pictures import decode_picture
+
+MAX_PICTURES = 16
+_MAX_WAITING = 16
+_SHOWN_LABELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The scores of one picture, (labels,) float32, and the bundle of the model."""
+
+    scores: np.ndarray
+    bundle: Bundle
+
+
+class Predictor:
+    """Labels pictures. Safe to use from any thread, but never on the event loop: every method waits."""
+
+    def __init__(self, active_bundle: Callable[[], Bundle], open_labeler: Callable[[Bundle], Any]):
+        """Prepare; the labeler is loaded with the first picture.
+
+        Args:
+            active_bundle: Returns the bundle of the active model.
+            open_labeler: Returns a labeler for whole pictures.
+        """
+        self._active_bundle, self._open_labeler = active_bundle, open_labeler
+        self._worker = ThreadPoolExecutor(1, "web-predict", initializer=lower_priority)
+        self._waiting = threading.BoundedSemaphore(_MAX_WAITING)
+        self._labeler: Any = None
+        self._key: str | None = None
+
+    def predict(self, pictures: Sequence[bytes]) -> list[Prediction]:
+        """Decode and label pictures.
+
+        Raises:
+            PictureError: One of them is no picture; the text names its number.
+            ModelError: The model cannot be run.
+            RequestError: Too many clients wait.
+        """
+
+        def work() -> list[Prediction]:
+            labeler = self._use_active()
+            least_px = max(labeler.input_px)
+            return [
+                Prediction(labeler.score(decode_picture(data, f"instance {number}", least_px)), labeler.bundle)
+                for number, data in enumerate(pictures)
+            ]
+
+        answer: list[Prediction] = self._run(work)
+        return answer
+
+    def try_picture(self, pixels: np.ndarray) -> dict[str, Any]:
+        """Label one picture; with an assumed input range, also under each common range.
+
+        Args:
+            pixels: (height, width, 3) uint8 RGB.
+        """
+
+        def work() -> dict[str, Any]:
+            labeler = self._use_active()
+            bundle = labeler.bundle
+            answer: dict[str, Any] = {
+                "labels": _list_best(bundle, labeler.score(pixels)),
+                "inference_ms": round(labeler.inference_ms, 2),
+                "threshold": bundle.confidence_threshold,
+                "input": bundle.input.describe(),
+            }
+            if bundle.input.is_assumed:
+                answer["ranges"] = {
+                    name: _list_best(
+                        bundle,
+                        self._open_labeler(replace(bundle, input=override(bundle.input, declared))).score(pixels),
+                    )
+                    for name, declared in list_common_ranges().items()
+                }
+            return answer
+
+        found: dict[str, Any] = self._run(work)
+        return found
+
+    def close(self) -> None:
+        """Stop the thread after the current picture."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, work: Callable[[], Any]) -> Any:
+        if not self._waiting.acquire(blocking=False):
+            raise RequestError(503, "too many predictions wait; try again in a moment")
+        try:
+            future: Future[Any] = self._worker.submit(work)
+            return future.result()
+        except RuntimeError as error:  # the worker was shut down
+            raise RequestError(503, "the device is restarting; try again in a minute") from error
+        finally:
+            self._waiting.release()
+
+    def _use_active(self) -> Any:
+        bundle = self._active_bundle()
+        key = f"{bundle_key(bundle)} {bundle.input}"
+        if self._labeler is None or key != self._key:
+            self._labeler, self._key = self._open_labeler(bundle), key
+        return self._labeler
+
+
+def _list_best(bundle: Bundle, scores: np.ndarray) -> list[dict[str, Any]]:
+    best = (-scores).argsort(kind="stable")[:_SHOWN_LABELS].tolist()
+    return [{"label": bundle.labels[index], "score": round(float(scores[index]), 6), "index": index} for index in best]

@@ -1,0 +1,116 @@
+"""Online prediction: what the clients of TensorFlow Serving and of Vertex AI send, and what they expect.
+
+TensorFlow Serving: https://www.tensorflow.org/tfx/serving/api_rest#predict_api, with {"b64": …} for binary data.
+Vertex AI: projects.locations.endpoints.predict, with AutoML's {"content": …}, parameters and predictions.
+"""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.errors import RequestError
+from appliance.web.predict.predictor import MAX_PICTURES, Prediction
+from appliance.web.routes.context import Context, WebContext
+from appliance.web.routes.errors import RESPONSES
+
+router = APIRouter(prefix="/v1", tags=["predict"], responses=RESPONSES)
+
+_SEGMENT = Path(max_length=200)
+
+
+class Instance(BaseModel):
+    """One picture in base64: {"b64": …}, {"content": …}, or {"image_bytes": {"b64": …}}."""
+
+    b64: str | None = None
+    content: str | None = None
+    image_bytes: "Instance | None" = None
+
+
+class Parameters(BaseModel):
+    """Which labels to return, as in AutoML: those with a score of at least the threshold, and at most so many."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    threshold: float = Field(0.0, ge=0, le=1, alias="confidenceThreshold", allow_inf_nan=False)
+    # Vertex AI's client sends every number as a float.
+    most: float = Field(0, ge=0, le=1e6, alias="maxPredictions", allow_inf_nan=False)
+
+
+class PredictRequest(BaseModel):
+    """Up to 16 pictures."""
+
+    instances: list[Instance | str] = Field(min_length=1, max_length=MAX_PICTURES)
+    parameters: Parameters | None = None
+
+
+@router.post("/models/{name}:predict")
+def predict_as_serving(request: PredictRequest, context: Context, name: Annotated[str, _SEGMENT]) -> dict[str, Any]:
+    """Label pictures as TensorFlow Serving does; NAME is the model's name or `default`."""
+    running = context.device.active_bundle().identity.name
+    if name not in ("default", running):
+        raise RequestError(404, f"this device runs the model {running}; use that name, or default")
+    return _predict(request, context)
+
+
+@router.post("/projects/{project}/locations/{location}/endpoints/{endpoint}:predict")
+def predict_as_vertex(
+    request: PredictRequest,
+    context: Context,
+    project: Annotated[str, _SEGMENT],
+    location: Annotated[str, _SEGMENT],
+    endpoint: Annotated[str, _SEGMENT],
+) -> dict[str, Any]:
+    """Label pictures as an endpoint of Vertex AI does; project, location and endpoint are not checked."""
+    return _predict(request, context)
+
+
+def _predict(request: PredictRequest, context: WebContext) -> dict[str, Any]:
+    pictures = [_decode(instance, number) for number, instance in enumerate(request.instances)]
+    parameters = request.parameters or Parameters.model_validate({})
+    predictions = context.predictor.predict(pictures)
+    identity = predictions[0].bundle.identity
+    return {
+        "predictions": [_format(prediction, parameters) for prediction in predictions],
+        "deployedModelId": identity.sha256[:12],
+        "model": f"models/{identity.name}",
+        "modelDisplayName": identity.name,
+        "modelVersionId": identity.version,
+    }
+
+
+def _decode(instance: Instance | str, number: int) -> bytes:
+    """Return the bytes of a picture.
+
+    Raises:
+        RequestError: The instance has none, or they are not base64.
+    """
+    if isinstance(instance, Instance) and instance.image_bytes is not None:
+        instance = instance.image_bytes
+    text = instance if isinstance(instance, str) else (instance.b64 or instance.content)
+    if not text:
+        raise RequestError(
+            400, f'instance {number} has no picture; send {{"b64": "…"}} or {{"content": "…"}} in base64'
+        )
+    try:
+        return base64.b64decode(text.translate(_URL_SAFE), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(400, f"the picture of instance {number} is not in base64") from error
+
+
+_URL_SAFE = str.maketrans("-_", "+/", "\r\n")
+
+
+def _format(prediction: Prediction, parameters: Parameters) -> dict[str, Any]:
+    scores = prediction.scores
+    kept = np.flatnonzero(scores >= parameters.threshold)
+    best = kept[(-scores[kept]).argsort(kind="stable")]
+    if parameters.most >= 1:
+        best = best[: int(parameters.most)]
+    return {
+        "ids": [str(index) for index in best.tolist()],
+        "displayNames": [prediction.bundle.labels[index] for index in best.tolist()],
+        "confidences": [float(scores[index]) for index in best.tolist()],
+    }

@@ -1,0 +1,188 @@
+"""Serve the page on a thread of its own, with an event loop of its own."""
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import uvicorn
+
+from appliance.errors import WebError, describe_os_error
+from appliance.settings.schema import WebSettings
+from appliance.web.access.store import AccessStore
+from appliance.web.app import WebApp, build_app
+from appliance.web.connections.listener import MAX_CONNECTIONS, ConnectionBudget, Listener, open_listener
+from appliance.web.connections.protocol import SWEEP_EVERY_S, DeadlineProtocol, close_longest_idle
+from appliance.web.device import PageDevice
+
+log = logging.getLogger("appliance.web")
+
+UPLOADS = "uploads"
+_THREADS = 12
+_HANDSHAKE_LIMIT_S = 10.0
+_MAX_HEADER_BYTES = 16_384
+_STOP_LIMIT_S = 2
+
+
+class WebServer:
+    """The server: call `start` and `stop`; in between, `notify` passes on what changes.
+
+    Attributes:
+        access: The sessions and tokens.
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        device: PageDevice,
+        access: AccessStore,
+        state: Path,
+        max_model_bytes: int = 256 * 1024 * 1024,
+    ):
+        """Build the application and open the sockets, so that a wrong address is an error at the start.
+
+        Args:
+            settings: The web section.
+            device: The running device.
+            access: The sessions and tokens.
+            state: The state folder.
+            max_model_bytes: The greatest size of an uploaded model.
+
+        Raises:
+            WebError: An address cannot be listened on, or the certificate cannot be used.
+        """
+        self.access = access
+        self._settings = settings
+        self._app: WebApp = build_app(device, access, state / UPLOADS, settings.public_url, max_model_bytes)
+        self._budget = ConnectionBudget()
+        self._tls = _load_certificate(settings)
+        self._listeners: list[Listener] = []
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._ready = threading.Event()
+
+    @property
+    def viewers(self) -> int:
+        """The number of open pages."""
+        return self._app.feed.viewers
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports on which the server listens."""
+        return [int(listener.getsockname()[1]) for listener in self._listeners]
+
+    def notify(self, kind: str, data: Mapping[str, Any] | None) -> None:
+        """Pass on what changes to the viewers; callable from any thread."""
+        self._app.feed.notify(kind, data)
+
+    def start(self) -> None:
+        """Open the sockets and begin to answer.
+
+        Raises:
+            WebError: An address cannot be listened on.
+        """
+        try:
+            for address in self._settings.listen:
+                self._listeners.append(open_listener(address, self._budget, self._settings.allow_public))
+        except WebError:
+            self._close_listeners()
+            raise
+        self._thread.start()
+        self._ready.wait(_HANDSHAKE_LIMIT_S)
+        scheme = "https" if self._tls else "http"
+        log.info("the page is served at %s", ", ".join(f"{scheme}://{each}" for each in self._settings.listen))
+
+    def stop(self, limit_s: float = 5.0) -> None:
+        """End every stream and stop; return after `limit_s` at the latest."""
+        if self._server:
+            self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(limit_s)
+        self._close_listeners()
+        self._app.pictures.close()
+        self._app.predictor.close()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_make_loop) as runner:
+                runner.run(self._serve())
+        except Exception:
+            log.exception("the page stopped; labeling continues; restart the service to serve it again")
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        config = uvicorn.Config(
+            self._app.guard, http=DeadlineProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
+            proxy_headers=False, server_header=False, timeout_keep_alive=10, limit_concurrency=2 * MAX_CONNECTIONS,
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES, timeout_graceful_shutdown=_STOP_LIMIT_S,
+        )  # fmt: skip
+        config.load()
+        config.ssl = self._tls
+        server = self._server = uvicorn.Server(config)
+        self._budget.make_room = lambda: close_longest_idle(server.server_state.connections)
+        feed = asyncio.create_task(self._app.feed.run())
+        sweep = asyncio.create_task(self._sweep(server))
+        self._ready.set()
+        try:
+            await server.serve(sockets=list(self._listeners))
+        finally:
+            sweep.cancel()
+            feed.cancel()
+
+    async def _sweep(self, server: uvicorn.Server) -> None:
+        """Check the deadlines of all connections, and end the streams when the server stops."""
+        while True:
+            for connection in list(server.server_state.connections):
+                if isinstance(connection, DeadlineProtocol):
+                    connection.check_deadlines()
+            if server.should_exit:
+                self._app.feed.close()
+            await asyncio.sleep(SWEEP_EVERY_S / 4)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose servers bound the time of a TLS handshake, which uvicorn does not pass on."""
+
+    async def create_server(self, *arguments: Any, **options: Any) -> Any:
+        """Create a server."""
+        if options.get("ssl"):
+            options.setdefault("ssl_handshake_timeout", _HANDSHAKE_LIMIT_S)
+        return await super().create_server(*arguments, **options)
+
+
+_make_loop: Callable[[], asyncio.AbstractEventLoop] = _Loop
+
+
+def _load_certificate(settings: WebSettings) -> ssl.SSLContext | None:
+    """Return the TLS context; None without a certificate.
+
+    Raises:
+        WebError: The certificate or its key cannot be used.
+    """
+    if settings.cert_file is None or settings.key_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    except ssl.SSLError as error:
+        raise WebError(
+            f"{settings.cert_file} and {settings.key_file} are no certificate with its key: {error.reason or error}; "
+            "correct web.cert_file and web.key_file"
+        ) from error
+    except OSError as error:
+        raise WebError(
+            f"the certificate cannot be read: {describe_os_error(error)}; correct web.cert_file and web.key_file"
+        ) from error
+    return context
