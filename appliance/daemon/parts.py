@@ -57,7 +57,8 @@ from appliance.updates.firebase.shutdown import shutdown_notice
 from appliance.updates.sources.open import open_source
 from appliance.updates.sources.source import FIREBASE_FOLDER
 from appliance.updates.sources.traits import compute_frame_size
-from appliance.updates.updater import Updater, UpdaterTools
+from appliance.updates.tools import UpdaterTools
+from appliance.updates.updater import Updater
 
 log = logging.getLogger("appliance.daemon")
 

@@ -164,7 +164,7 @@ class Candidate:
         self._context.clear_downloads()
         if obstacle := self._context.window_obstacle():
             self.known = replace(self.known, is_tested=True)
-            raise WindowClosedError(obstacle)
+            raise WindowClosedError(f"{self.version} {obstacle}")
         if self._context.clock() - start_s > _RECHECK_AFTER_S:
             self._require_offer()
         self._swap(model)

@@ -202,10 +202,9 @@ def _decide_installation(offer: Offer, situation: Situation, policy: UpdatePolic
         return Decision(OfferAction.SKIP, f"{version} was refused: {situation.rejection.reason}", is_rejected=True)
     if situation.window_obstacle and (situation.resumed or not policy.ask):
         return Decision(OfferAction.HOLD, f"{version} {situation.window_obstacle}")
-    if situation.resumed:
-        return Decision(OfferAction.TAKE, requested=True)
-    if known and known.hash == offer.hash and known.unsuited_reason:
+    if not situation.resumed and known and known.hash == offer.hash and known.unsuited_reason:
         return Decision(
             OfferAction.SKIP, f"{version} does not fit the settings of this device: {known.unsuited_reason}"
         )
-    return Decision(OfferAction.ANNOUNCE) if policy.ask else Decision(OfferAction.TAKE)
+    asks = policy.ask and not situation.resumed
+    return Decision(OfferAction.ANNOUNCE if asks else OfferAction.TAKE, requested=situation.resumed)

@@ -61,9 +61,7 @@ class UpdateReporter:
             if decision.action is OfferAction.ANNOUNCE:
                 self.report_latest(version)
             return
-        if decision.action is OfferAction.HOLD:
-            if offer:
-                self.report_wait(display_version(offer), offer.sha256, decision.reason)
+        if decision.action is OfferAction.HOLD:  # `report_wait` reported it
             return
         if decision.reason and decision.reason != self.passed_over:
             log.info("no newer model: %s", decision.reason)
@@ -74,8 +72,14 @@ class UpdateReporter:
         else:
             self.report_latest(None)
 
-    def report_wait(self, version: str | None, sha256: str | None, reason: str | None) -> None:
-        """Report that a tested model waits for update.window: once, until the reason changes."""
+    def report_wait(self, entry: JournalEntry | None, reason: str) -> None:
+        """Report that a tested model waits for update.window: once, until the reason changes.
+
+        Args:
+            entry: The candidate; None if the journal does not have it.
+            reason: What it waits for, and until when.
+        """
+        version, sha256 = (entry.version, entry.sha256) if entry else (None, None)
         self.latest, self.passed_over = version, None
         if (version, reason) != self._wait:
             self._wait = version, reason

@@ -29,7 +29,6 @@ def read_situation(
     store: Store,
     journal: Journal,
     host: Host,
-    window_obstacle: str | None = None,
 ) -> Situation:
     """Return what the device knows about an offer.
 
@@ -44,7 +43,6 @@ def read_situation(
         store: The models of this device.
         journal: Records the update in progress.
         host: The program that labels.
-        window_obstacle: Why no model may be swapped in now; None if one may be.
 
     Raises:
         StoreError: The store cannot be read.
@@ -64,10 +62,26 @@ def read_situation(
         rejection=store.rejection(offer.hash),
         resumed=bool(entry and entry.hash == offer.hash and entry.requested),
     )
-    staged = store.read_state().staged
-    if known and known.is_tested and known.hash == offer.hash and staged and staged.offer == offer.hash:
-        situation = replace(situation, window_obstacle=window_obstacle)
     is_decided = requested or on_probation or situation.resumed or situation.rejection
     if known and known.hash == offer.hash and not (is_decided or find_known_conflict(offer, situation, policy)):
         return replace(situation, known=replace(known, unsuited_reason=find_unsuited_reason(known, store, host)))
     return situation
+
+
+def add_window(situation: Situation, offer: Offer | None, store: Store, obstacle: str | None) -> Situation:
+    """Return the situation with the obstacle of update.window, if the offer is tested and stored.
+
+    Args:
+        situation: The situation without it.
+        offer: The current offer; None if nothing is offered.
+        store: The models of this device.
+        obstacle: Why no model may be swapped in now; None if one may be.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    known = situation.known
+    if offer is None or obstacle is None or known is None or not known.is_tested or known.hash != offer.hash:
+        return situation
+    staged = store.read_state().staged
+    return replace(situation, window_obstacle=obstacle) if staged and staged.offer == offer.hash else situation

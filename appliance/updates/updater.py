@@ -36,13 +36,13 @@ from appliance.updates.reporter import UpdateReporter
 from appliance.updates.requests import RequestQueue, UpdateRequest
 from appliance.updates.resolution import Resolution
 from appliance.updates.schedule import Schedule
-from appliance.updates.situation import read_situation
+from appliance.updates.situation import add_window, read_situation
 from appliance.updates.sources.source import Offer, Source
 from appliance.updates.store.state import InstalledModel, RevertedModel
 from appliance.updates.store.store import Store
-from appliance.updates.tools import UpdaterTools as UpdaterTools
+from appliance.updates.take_back import TakeBack
+from appliance.updates.tools import UpdaterTools
 from appliance.updates.window import parse_window
-from appliance.updates.withdrawal import find_withdrawal
 
 log = logging.getLogger("appliance.updates")
 
@@ -96,9 +96,10 @@ class Updater:
         self._reporter = UpdateReporter(host, lambda: self._monitor.is_active)
         self._resolution = Resolution(self._journal, store, host)
         self._monitor = ProbationMonitor(settings, fps, store, self._journal, self._resolution, host, tools.clock)
+        self._take_back = TakeBack(store, self._monitor, self._reporter)
         context = CandidateContext(
             store, self._journal, host, tools.probe, self._policy, state / "downloads",
-            self._monitor.p95_ms, self._stopping.is_set, self._take_back, self._window_obstacle, clock=tools.clock,
+            self._monitor.p95_ms, self._stopping.is_set, self._take_back.run, self._window_obstacle, clock=tools.clock,
         )  # fmt: skip
         self._installer = Installer(context, self._resolution, self._monitor)
         self._source: Source | None = None
@@ -203,7 +204,7 @@ class Updater:
                 self._check_source(request)
         except ShutdownError:
             pass  # `run` ends
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - no error here may stop the labeling
             self._faults.report(error)
             self._record_failure(error, request, None)
 
@@ -266,7 +267,7 @@ class Updater:
                 request.fail(error)
             raise
         except WindowClosedError as error:
-            self._record_wait(offer, request, error)
+            self._record_wait(request, error)
         except (ApplianceError, OSError) as error:
             self._record_failure(error, request, offer)
         else:
@@ -275,13 +276,14 @@ class Updater:
 
     def _handle_offer(self, source: Source, offer: Offer | None, request: UpdateRequest | None) -> None:
         """Decide about an offer, report the decision, carry it out, and answer the request, if any."""
-        taken_back = self._take_back_withdrawn(source, offer)
+        taken_back = self._take_back.run_if_withdrawn(source, offer)
         if request and taken_back:
             request.taken_back = taken_back
         situation = read_situation(
             offer, request.version if request else None, self._installer.known, self._monitor.is_active,
-            self._policy, self._store, self._journal, self._host, self._window_obstacle(),
+            self._policy, self._store, self._journal, self._host,
         )  # fmt: skip
+        situation = add_window(situation, offer, self._store, self._window_obstacle())
         decision = decide(offer, situation, self._policy)
         self._is_waiting = decision.action is OfferAction.HOLD
         self._resolution.forget_other_rejections(offer, runs=decision.action is OfferAction.RUNS)
@@ -299,36 +301,17 @@ class Updater:
         if request:
             request.answer(decision, offer, refusal)
 
-    def _take_back_withdrawn(self, source: Source, offer: Offer | None) -> str | None:
-        """Roll back the model on probation if the source no longer offers it; return its version if it was."""
-        current = self._store.read_state().current if self._monitor.is_active else None
-        if current is None:
-            return None
-        is_gone = offer is None and current.offer is not None and source.has_withdrawn(current.offer)
-        reason = find_withdrawal(offer, current, is_gone)
-        return current.version if reason and self._take_back(reason) else None
-
-    def _take_back(self, reason: str) -> bool:
-        """Roll back the model on probation without refusing it; return whether there was one."""
-        current = self._store.read_state().current
-        if current is None or current.offer is None or not self._monitor.take_back(reason):
-            return False
-        self._reporter.forget_announcement()
-        return True
-
     def _window_obstacle(self) -> str | None:
         return self._window.find_obstacle(self._local_time()) if self._window else None
 
-    def _record_wait(self, offer: Offer | None, request: UpdateRequest | None, error: WindowClosedError) -> None:
+    def _record_wait(self, request: UpdateRequest | None, error: WindowClosedError) -> None:
         """Report that a tested model waits for update.window, and answer the request."""
         self._is_waiting = True
-        entry = self._journal.entry
-        version = entry.version if entry else None
-        self._reporter.report_wait(version, entry.sha256 if entry else None, f"{version} {error}")
+        self._reporter.report_wait(self._journal.entry, str(error))
         self._schedule.record_success()
         self._reporter.clear_failure()
         if request:
-            request.fail(UpdateError(f"{version} {error}"))
+            request.fail(error)
 
     def _relink(self, offer: Offer, model: InstalledModel) -> None:
         """Record the active model's new variant and experiment, unless another command has replaced the model."""
