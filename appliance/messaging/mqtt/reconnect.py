@@ -175,6 +175,8 @@ class BrokerLink(Generic[C]):
             self._back_off.reset()
             self.schedule_retry(None, unstable=self._unstable)
             return
+        if not self._short_lives:
+            self._back_off.reset()  # it grew while no broker answered
         self._short_lives = self._short_lives + 1 if short else 0
         flapping = self._short_lives >= _FLAPPING
         if reason.code == errors.SESSION_TAKEN_OVER:

@@ -158,6 +158,19 @@ def test_short_connections_in_a_row_are_flapping():
     assert "keeps closing the connection" in rig.conditions.summary
 
 
+def test_first_short_connection_after_an_outage_is_replaced_soon():
+    rig = Rig(*[ConnectionRefusedError()] * 6, *[FakeConnection() for _ in range(5)])
+    for _ in range(6):
+        rig.attempt()
+    waits_s = []
+    for _ in range(5):
+        rig.connect()
+        rig.link.handle_disconnect(LOST, FAR_S + 1)
+        waits_s.append(rig.link.connect_at_s - time.monotonic())
+    assert waits_s[0] <= 1.3  # an outage says nothing about the connections after it
+    assert waits_s[4] > 8  # but connections that end early do
+
+
 def test_explained_end_reports_nothing_of_its_own():
     rig = Rig(FakeConnection())
     rig.explained = True
