@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "run the daemon in the foreground",
     "demo": "run the whole appliance with drawn scenes and an embedded broker",
     "check": "check settings, camera, model, broker, update source, disk and clock",
+    "web": "print a sign-in link to the page, and manage who may use it",
     "watch": "show what the device sees, in the terminal",
     "snapshot": "save the newest frame as the model sees it",
     "label": "label pictures",
