@@ -57,6 +57,12 @@ class Browser:
 
     def open(self, page: Path, width_px: int = 1280, height_px: int = 900) -> None:
         """Open a file on a screen of this size; a narrow one is a phone."""
+        self.visit(page.resolve().as_uri(), width_px, height_px)
+
+    def visit(self, url: str, width_px: int = 1280, height_px: int = 900, dark: bool = False) -> None:
+        """Open an address on a screen of this size, in light or dark colors."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send_command("Emulation.setEmulatedMedia", features=[scheme])
         self.send_command(
             "Emulation.setDeviceMetricsOverride",
             width=width_px,
@@ -64,7 +70,11 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width_px < 600,
         )
-        self._request("POST", f"{self._session}/url", {"url": page.resolve().as_uri()})
+        self._request("POST", f"{self._session}/url", {"url": url})
+
+    def read(self, selector: str) -> str:
+        """Return the text of the first element; "" if there is none."""
+        return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return its value."""
