@@ -7,16 +7,18 @@ model is signed and published in a local repository, as an operator would do it,
 
 import contextlib
 import json
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from appliance.daemon.service import Service
 from appliance.demo.broker import LocalBroker
 from appliance.demo.repository import LocalRepository
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, UsageError, suggest_install
 from appliance.settings.schema import (
     CameraSettings,
     DeviceSettings,
@@ -24,6 +26,7 @@ from appliance.settings.schema import (
     MqttSettings,
     Settings,
     UpdateSettings,
+    WebSettings,
 )
 
 DEVICE = "demo"
@@ -31,15 +34,18 @@ DEVICE = "demo"
 _PUSH_AFTER_S = 10.0
 _PUSH_AFTER_FRACTION = 1 / 3
 _PROBATION_S = 5.0
+_WEB_PORT = 8080
 
 
-def make_settings(port: int, repository: LocalRepository | None = None) -> Settings:
+def make_settings(port: int, repository: LocalRepository | None = None, web_port: int | None = None) -> Settings:
     """Return the demo's settings: drawn scenes at 10 fps, the bundled model, short events, updates on command.
 
     Args:
         port: The broker's port on 127.0.0.1.
         repository: The update source; None for none.
+        web_port: The port of the page on 127.0.0.1; None for no page.
     """
+    web = WebSettings() if web_port is None else WebSettings(True, (f"127.0.0.1:{web_port}",), upload=True)
     if repository:
         update = UpdateSettings(
             source="repository", url=repository.url, root=repository.root, interval_s=0, probation_s=_PROBATION_S
@@ -48,6 +54,7 @@ def make_settings(port: int, repository: LocalRepository | None = None) -> Setti
         update = UpdateSettings(interval_s=0, probation_s=_PROBATION_S)
     return Settings(
         update=update,
+        web=web,
         device=DeviceSettings(id=DEVICE, name="Demo camera"),
         camera=CameraSettings(source="scene", fps=10),
         events=EventSettings(end_after_s=0.5, cooldown_s=1.0),
@@ -113,8 +120,12 @@ def _open_repository(folder: Path, print_line: Callable[[str], None]) -> Iterato
 def _run_service(
     folder: Path, port: int, repository: LocalRepository | None, seconds: float, print_line: Callable[[str], None]
 ) -> None:
-    service = Service(make_settings(port, repository), folder, folder)
+    service = Service(make_settings(port, repository, _find_web_port()), folder, folder)
     service.start()
+    if link := service.page.make_link():
+        print_line(f"The page, with live picture: {link}")
+    else:
+        print_line(f"No page is served; {suggest_install('web')}")
     push: threading.Timer | None = None
     if repository:
         after_s = min(_PUSH_AFTER_S, seconds * _PUSH_AFTER_FRACTION) if seconds else _PUSH_AFTER_S
@@ -128,6 +139,17 @@ def _run_service(
         if push:
             push.cancel()
         service.stop()
+
+
+def _find_web_port() -> int | None:
+    """Return a free port for the page, 8080 if possible; None if the libraries of the page are not installed."""
+    if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "markdown_it")):
+        return None
+    for wanted in (_WEB_PORT, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", wanted)) as server:
+            port: int = server.getsockname()[1]
+            return port
+    return None
 
 
 def _push_newer(service: Service, repository: LocalRepository, print_line: Callable[[str], None]) -> None:

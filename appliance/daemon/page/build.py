@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.daemon.commands import DeviceCommand, DeviceCommands
-from appliance.daemon.page.access_commands import AccessCommands
+from appliance.daemon.page.access_commands import AccessCommands, list_urls
 from appliance.errors import SettingsError, WebError, suggest_install
 from appliance.messaging.device_payloads import StatsPayload
 
@@ -66,6 +66,12 @@ class Page:
         """The ports on which the page is served."""
         server = self._running.server if self._running else None
         return server.ports if server else []
+
+    def make_link(self) -> str | None:
+        """Return an address of the page with a one-time sign-in code; None if no page is served."""
+        if self._running is None or self._running.server is None:
+            return None
+        return f"{list_urls(self._parts.live.settings.web)[0]}/#{self._commands.access.make_code()}"
 
     def start(self) -> None:
         """Begin to serve; an address in use is logged and tried again."""

@@ -16,7 +16,8 @@ def describe_device(settings: Settings, device: str) -> DeviceDescription:
         settings: All settings.
         device: The device id.
     """
-    return DeviceDescription(settings.device.name or f"Camera {device}", read_board(), None, _read_support_url())
+    page_url = settings.web.public_url if settings.web.enabled else None
+    return DeviceDescription(settings.device.name or f"Camera {device}", read_board(), page_url, _read_support_url())
 
 
 def _read_support_url() -> str | None:
