@@ -145,7 +145,7 @@ def build_parts(settings: Settings, state: Path, notifier: Notifier, state_error
     ids = _make_event_ids(boot)
     pipeline = Pipeline(slot, settings.labeler, settings.events, results, ids, meter, remote_threshold)
     switch = ModelSwitch(active, pipeline, overrides, reports.allow)
-    update_host = UpdateHost(active, pipeline, switch, reports, has_source=settings.update.source != "none")
+    update_host = UpdateHost(active, pipeline, switch, reports, has_source=settings.update.source != "none", boot=boot)
     updater = _make_updater(live, device, state, active, update_host)
     history = make_history(settings, state)
     opener = CameraOpener(live, active, switches, has_pictures=settings.web.enabled or keeps_pictures(settings))

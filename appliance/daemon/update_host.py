@@ -5,8 +5,10 @@ step on T/update and the update status on T/model. Every change of the model goe
 """
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable
+from itertools import count
 
 from appliance.bundle.bundle import Bundle
 from appliance.daemon.active_model import ActiveModel
@@ -19,6 +21,7 @@ from appliance.errors import ModelError, StoreError
 from appliance.labeling.labeler import Labeler
 from appliance.messaging.device_payloads import UpdatePayload
 from appliance.messaging.reports import Reports
+from appliance.system.timestamps import now_rfc3339
 from appliance.updates.steps import UpdateStatus, UpdateStep
 
 log = logging.getLogger("appliance.updates")
@@ -31,7 +34,14 @@ class UpdateHost(ResultListener):
     """Give the updater access to the daemon, and publish the status of models and updates."""
 
     def __init__(
-        self, active: ActiveModel, pipeline: Pipeline, switch: ModelSwitch, reports: Reports, *, has_source: bool = True
+        self,
+        active: ActiveModel,
+        pipeline: Pipeline,
+        switch: ModelSwitch,
+        reports: Reports,
+        *,
+        has_source: bool = True,
+        boot: str | None = None,
     ):
         """Keep references to the parts.
 
@@ -41,6 +51,7 @@ class UpdateHost(ResultListener):
             switch: Swaps models.
             reports: Publishes T/update and T/model.
             has_source: Whether an update source is configured, so that a version can be offered.
+            boot: The id of the program start; None makes a new one.
         """
         self._active = active
         self._pipeline = pipeline
@@ -48,6 +59,8 @@ class UpdateHost(ResultListener):
         self._reports = reports
         self._lock = threading.Lock()
         self._has_source = has_source
+        self._boot = boot or secrets.token_hex(6)
+        self._seq = count(1)
         self._status = UpdateStatus()
         self._bundle: Bundle | None = None
         self._adopted = threading.Condition()
@@ -152,7 +165,13 @@ class UpdateHost(ResultListener):
         """Log a step of an update, and publish it on T/update and T/model."""
         words = (step.state, step.version, f"({step.reason})" if step.reason else None)
         log.info("update: %s", " ".join(filter(None, words)))
-        self._reports.report_update(UpdatePayload(step.state, step.version, step.sha256, step.reason))
+        seq = next(self._seq)
+        self._reports.report_update(
+            UpdatePayload(
+                step.state, step.version, step.sha256, step.reason,
+                f"{self._boot}-update-{seq}", now_rfc3339(), self._boot, seq,
+            )
+        )  # fmt: skip
         self.report_status(lambda status: status.follow(step))
 
     def report_status(self, change: Callable[[UpdateStatus], UpdateStatus]) -> None:

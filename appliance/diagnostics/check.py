@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -16,14 +15,13 @@ import numpy as np
 
 from appliance.camera.open import open_camera
 from appliance.camera.source import CameraState
-from appliance.control.client import ask
-from appliance.control.protocol import ControlCommand, make_request
 from appliance.daemon.active_model import read_bundle_in_force
 from appliance.daemon.input_notices import InputNotices
 from appliance.diagnostics.collect_check import find_collect_check
 from appliance.diagnostics.leftovers import find_leftovers
-from appliance.diagnostics.running_daemon import ASK_LIMIT_S, RunningDaemon, ask_running_daemon, list_keys
-from appliance.errors import ApplianceError, ControlAccessError, ControlError, UpdateError
+from appliance.diagnostics.running_daemon import RunningDaemon, ask_running_daemon, list_keys
+from appliance.diagnostics.update_check import check_update_source
+from appliance.errors import ApplianceError, ControlAccessError, ControlError
 from appliance.imaging.view import View
 from appliance.labeling.kernels import describe_slow_kernels
 from appliance.labeling.label_filter import LabelFilter
@@ -36,10 +34,7 @@ from appliance.settings.secrets import read_secret
 from appliance.system.atomic_files import is_read_only
 from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
-from appliance.system.paths import find_control_socket, find_state_dir
-from appliance.updates.firebase.shutdown import shutdown_notice
-from appliance.updates.sources.peek import peek
-from appliance.updates.sources.source import display_version
+from appliance.system.paths import find_state_dir
 
 # Enough for a large model update and a day of events; with less, updates may fail.
 MIN_FREE_BYTES = 100_000_000
@@ -121,7 +116,7 @@ def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator
     if leftovers := find_leftovers(daemon.report if daemon else None, settings):
         yield CheckResult("former topics", CheckState.OK, leftovers)  # they hinder nothing
     asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
-    yield _run_check("update source", lambda: _check_update_source(settings, asks_daemon))
+    yield _run_check("update source", lambda: check_update_source(settings, asks_daemon))
     yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))
     if check_collecting := find_collect_check(daemon.report if daemon else None, settings):
         yield _run_daemon_check("collecting", check_collecting)
@@ -295,29 +290,6 @@ def _check_broker(settings: Settings, daemon_error: str | None = None) -> str:
     took_s = measure_round_trip(settings.mqtt, password, topics, f"appliance-{device}-check")
     remark = f"; {warning}" if warning else ""
     return f"{settings.mqtt.host}: round trip in {took_s * 1000:.0f} ms{remark}"
-
-
-def _check_update_source(settings: Settings, daemon_runs: bool) -> str:
-    if settings.update.source == "none":
-        message = "none; install a model with: appliance model install BUNDLE"
-    elif daemon_runs:
-        message = _read_update_status(settings.update.source)
-    else:
-        origin, offer = peek(settings.update, resolve_device_id(settings.device.id), find_state_dir(), settings.camera)
-        message = f"{origin} offers {display_version(offer) if offer else 'nothing'}"
-    notice = shutdown_notice(settings.update, datetime.now().astimezone().date())
-    return f"{message}; {notice}" if notice else message
-
-
-def _read_update_status(source: str) -> str:
-    status = ask(find_control_socket(), make_request(ControlCommand.UPDATE_STATUS), ASK_LIMIT_S)
-    if status["trouble"]:
-        raise UpdateError(status["trouble"])
-    if not status["asked"]:
-        return f"{source}: not yet checked by the daemon"
-    if status["latest"]:
-        return f"{status['origin']}: {status['latest']} is offered"
-    return f"{status['origin']}: nothing newer{': ' + status['passed_over'] if status['passed_over'] else ''}"
 
 
 def _check_disk(daemon: dict[str, Any] | None) -> str:

@@ -12,15 +12,15 @@ HELD_UP_FACTOR = 20.0
 
 # Between two polls, more than this is time in which this process was suspended too.
 _LONGEST_GAP_S = 2 * POLL_S
-_BUSY_FACTOR = 10
+_BUSY_FACTOR = 1.5
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class ProbeTimer:
     """The time that counts against the limit of a child process.
 
-    Time counts in full while the process waits for itself (a deadlock, a sleep); as processor time, but at least a
-    tenth, while it runs or is ready to run; and not at all while it is stopped or waits for the disk, or while this
+    Time counts in full while the process waits for itself (a deadlock, a sleep); as processor time, but at least two
+    thirds, while it runs or is ready to run; and not at all while it is stopped or waits for the disk, or while this
     process was suspended as well.
 
     Attributes:

@@ -195,21 +195,32 @@ class UpdatePayload:
         version: The version of the model.
         sha256: The SHA-256 of the model file, in hex.
         reason: Why the step was taken, for steps that have a reason.
+        id: Identifies the message, so that a duplicate is recognized; None leaves it out, as for the next three.
+        time: When the step was taken, RFC 3339.
+        boot: The id of the program start.
+        seq: Counts the steps within a boot, from 1.
     """
 
     state: str
     version: str | None
     sha256: str | None
     reason: str | None = None
+    id: str | None = None
+    time: str | None = None
+    boot: str | None = None
+    seq: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {"state": self.state, "version": self.version, "sha256": self.sha256, "reason": self.reason}
+        values = {"state": self.state, "version": self.version, "sha256": self.sha256, "reason": self.reason}
+        marks = {"id": self.id, "time": self.time, "boot": self.boot, "seq": self.seq}
+        return values | {key: mark for key, mark in marks.items() if mark is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON object; `late`, which a delayed delivery adds, is ignored."""
-        return cls(data["state"], data["version"], data["sha256"], data["reason"])
+        marks = (data.get(key) for key in ("id", "time", "boot", "seq"))
+        return cls(data["state"], data["version"], data["sha256"], data["reason"], *marks)
 
 
 def _round(value: float | None, digits: int) -> float | None:

@@ -19,7 +19,7 @@ from support.model_server import (
     Status,
     Truncate,
 )
-from support.rig import STEPS, Rig, publish, publish_second, start_probation
+from support.rig import STEPS, Rig, publish, publish_second
 
 
 def test_newer_model_is_installed_step_by_step(rig, server, tmp_path):

@@ -156,7 +156,7 @@ class RemoteConfig:
         if now_s < self._wait_until_s or (now_s < self._due_s and not requested):
             return self._config
         try:
-            self._config = self._fetch(is_conditional=not requested and self.error is None)
+            self._config = self._fetch()
         except (SourceError, SourceSettingsError) as error:
             self._record_failure(error)
             return self._config
@@ -167,7 +167,7 @@ class RemoteConfig:
             log.info("Remote Config is available again")
         return self._config
 
-    def _fetch(self, is_conditional: bool) -> Config:
+    def _fetch(self) -> Config:
         before, settings = self._config, self._installation.settings
         url = (
             f"{self._installation.endpoints.remote_config}/v1/projects/{quote(settings.project_id or '')}"
@@ -186,7 +186,7 @@ class RemoteConfig:
             if self._group:
                 body["custom_signals"] = {"group": self._group}
             headers = {
-                "If-None-Match": (is_conditional and before.etag) or "*",
+                "If-None-Match": before.etag or "*",
                 "X-Goog-Firebase-Installations-Auth": identity.token,
             }
             return self._http.post(url, body, headers=self._installation.headers | headers, statuses=(304,))

@@ -115,8 +115,7 @@ class FirebaseMlSource:
         return Offer(hash=self._hash(published), name=self._name, size_bytes=published.size_bytes, private=published)
 
     def forget(self) -> None:
-        """Ask for the published model unconditionally (see Source.forget)."""
-        self._published = None
+        """Keep the ETag: the service itself makes a new one for each published model (see Source.forget)."""
 
     def is_unchanged(self) -> bool:
         """Return False, because a check is already conditional (see Source.is_unchanged)."""

@@ -470,15 +470,15 @@ def test_strange_time_of_signing_stops_no_device(device, operator, signed_at):
         assert device.version() == "1.0"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"x": "\ud800"}, {"x": 10**400}, {"x": float("inf")}, {"x": json.loads("[" * 100 + "]" * 100)}],
-    ids=["surrogate", "large number", "infinite", "deep"],
-)
-@pytest.mark.parametrize("role", ["timestamp", "targets"])
-def test_contents_that_cannot_be_written_again_are_refused(device, operator, role, changes):
+@pytest.mark.parametrize("value", [10**400, json.loads("[" * 100 + "]" * 100)], ids=["large number", "deep"])
+def test_contents_that_cannot_be_written_again_are_refused(device, operator, value):
     """They are signed with the operator's keys; the reason is one sentence."""
-    forge(operator.file(role), operator.stolen(role), **changes)
+    fields = json.loads(operator.file("timestamp").read_text())["signed"]
+    forge(
+        operator.file("timestamp"),
+        operator.stolen("timestamp"),
+        unrecognized_fields={"signed_at": fields["signed_at"], "x": value},
+    )
     with pytest.raises(SourceError) as raised:
         device.check()
     assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
