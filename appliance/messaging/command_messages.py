@@ -115,12 +115,12 @@ class Commands(Generic[M]):
         try:
             future = self._handlers[name](value)
         except Exception as error:  # noqa: BLE001 - a command must not end the thread that owns the connection
-            self._finish(message, name, error)
+            self._finish(message, name, error, in_flood=in_flood)
             return
         if future is None:
-            self._finish(message, name, None)
+            self._finish(message, name, None, in_flood=in_flood)
         else:
-            future.add_done_callback(lambda done: self._finish(message, name, _get_error(done)))
+            future.add_done_callback(lambda done: self._finish(message, name, _get_error(done), in_flood=in_flood))
 
     def _reject(self, message: M, name: str, error: CommandError, level: int = logging.WARNING) -> None:
         """Answer a command that does not run; in a flood, only count it."""
@@ -154,12 +154,12 @@ class Commands(Generic[M]):
                 "ignored a retained command on %s; clear it, and publish commands without the retain flag", topic
             )
 
-    def _finish(self, message: M, name: str, error: BaseException | None) -> None:
+    def _finish(self, message: M, name: str, error: BaseException | None, *, in_flood: bool) -> None:
         response: dict[str, Any]
         if error is None:
             response = {"ok": True}
         elif isinstance(error, ApplianceError):
-            log.warning("command %s was rejected: %s", name, error)
+            log.log(logging.DEBUG if in_flood else logging.WARNING, "command %s was rejected: %s", name, error)
             response = {"ok": False, "error": str(error)}
         else:
             log.error("command %s failed", name, exc_info=error)

@@ -204,6 +204,14 @@ def test_flood_of_bad_payloads_is_logged_once(caplog):
     assert len(caplog.records) < 30 and len(device.answers) < 100
 
 
+def test_flood_of_commands_that_fail_is_logged_once(caplog):
+    device = Device(ApplianceError("no update source is configured"))
+    for _ in range(20_000):
+        device.get(T.model_check)
+        device.timers.advance(10 / 20_000)
+    assert len(caplog.records) < 10
+
+
 def test_replaced_command_is_answered():
     device = Device()
     for number in range(7):
