@@ -2,8 +2,8 @@
 
 A failed camera is never repaired. After any error, including an unexpected one, the camera is closed and opened again:
 immediately if it delivered frames for a while, after a short pause if it delivered any, and after increasing pauses as
-long as it delivers none. So an absent, busy or silent camera is a
-state of the program and never ends it. Each state is logged once when it begins, not at every attempt.
+long as it delivers none. So an absent, busy or silent camera is a state of the program and never ends it. Each state is
+logged once when it begins, not at every attempt.
 
 Invariants: at most one camera is open, and only this thread uses it; frames are not copied here; every call into a
 camera has a deadline for the watchdog; stop() and set_running() interrupt every pause.

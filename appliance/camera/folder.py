@@ -25,8 +25,9 @@ SETTLE_S = 0.5  # a file is complete when it did not change for this long
 GIVE_UP_S = 30.0  # a file that cannot be decoded is skipped when it did not change for this long
 WAIT_S = 1.0  # longest wait in one read
 
-# What each folder had delivered when it disappeared, so that its pictures are not delivered again when it returns.
-_interrupted: dict[Path, dict[str, "_Identity"]] = {}
+# What was delivered of the folder that was followed last, so that its pictures are not delivered again after an outage,
+# a reload, or a pause.
+_remembered: dict[Path, dict[str, "_Identity"]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ class FollowedFolder:
             CameraAbsentError: The folder cannot be read.
         """
         self._path = path
-        self._delivered = _interrupted.pop(path, {})
+        self._delivered = _remembered.pop(path, {})
         self._candidates: dict[str, _Candidate] = {}
         self._ready: deque[str] = deque()
         self._reported: set[str] = set()
+        self._skipped = 0
         self._looked_s = float("-inf")
         self._look(is_first=True)
         count = len(self._ready)
@@ -86,7 +88,9 @@ class FollowedFolder:
                 time.sleep(min(POLL_S / 5, until_s - now_s))
 
     def close(self) -> None:
-        """Do nothing: no file is open between two reads; see Camera.close()."""
+        """Remember what was delivered; no file is open between two reads. See Camera.close()."""
+        _remembered.clear()
+        _remembered[self._path] = self._delivered
 
     def _look(self, is_first: bool = False) -> None:
         """Find the files that are complete and were not delivered."""
@@ -110,7 +114,7 @@ class FollowedFolder:
         self._ready.extend(arrived)
 
     def _list_files(self) -> dict[str, _Identity]:
-        present = {}
+        present, special = {}, set[str]()
         try:
             with os.scandir(self._path) as entries:
                 for entry in entries:
@@ -123,14 +127,16 @@ class FollowedFolder:
                     if stat.S_ISREG(status.st_mode):
                         present[entry.name] = _Identity(status.st_mtime_ns, status.st_size)
                     elif not stat.S_ISDIR(status.st_mode):
+                        special.add(entry.name)
                         self._report(entry.name, f"{self._path / entry.name} is not a regular file")
         except OSError as error:
-            _interrupted[self._path] = self._delivered
+            self.close()
             if isinstance(error, FileNotFoundError):
                 raise CameraAbsentError(describe_missing_path(self._path)) from error
             raise CameraAbsentError(
                 f"the folder {self._path} cannot be read: {describe_os_error(error)}; check camera.source"
             ) from error
+        self._reported &= present.keys() | special
         return present
 
     def _deliver(self, name: str) -> np.ndarray | None:
@@ -158,7 +164,8 @@ class FollowedFolder:
         if name in self._reported:
             return
         self._reported.add(name)
-        count = len(self._reported)
+        self._skipped += 1
+        count = self._skipped
         if count <= 3:
             log.warning("camera: skipping a picture: %s", reason)
         elif count & (count - 1) == 0:  # at 4, 8, 16, …

@@ -2,8 +2,8 @@
 
 Pictures are delivered unchanged, one per frame, in file-name order; the capture thread determines the rate. A folder is
 listed again at the start of each pass, so pictures can be added and removed in the meantime. (A folder that does not
-repeat is followed instead, see folder.py.) The last decoded picture
-is kept, so a single picture is decoded again only if its file changes.
+repeat is followed instead, see folder.py.) The last decoded picture is kept, so a single picture is decoded again only
+if its file changes.
 """
 
 import logging

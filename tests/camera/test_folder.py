@@ -146,6 +146,27 @@ def test_deleted_folder_is_absent_and_continues_when_it_returns(tmp_path):
     assert next_color(open_source(folder, loop=False)) == "red"  # a new start delivers all
 
 
+def test_pictures_are_not_delivered_again_after_a_pause(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg(plain(RED)))
+    camera = open_source(tmp_path, loop=False)
+    assert next_color(camera) == "red"
+    camera.close()
+    (tmp_path / "b.jpg").write_bytes(jpeg(plain(BLUE)))
+    camera = open_source(tmp_path, loop=False)
+    assert next_color(camera) == "blue"
+    assert camera.read() is None
+
+
+def test_removed_files_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "GIVE_UP_S", 0.0)
+    camera = open_source(tmp_path, loop=False)
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no picture")
+        camera.read()
+        assert camera._reported == {f"{number}.jpg"}
+        (tmp_path / f"{number}.jpg").unlink()
+
+
 def test_arrivals_in_bursts_are_all_delivered_in_order(tmp_path):
     camera = open_source(tmp_path, loop=False)
 

@@ -32,6 +32,7 @@ from appliance.transport.trust import (
 CONNECT_LIMIT_S = 4.0
 REPLY_LIMIT_S = 8.0  # for the reply to a request, and for sending one
 MAX_REDIRECTS = 3
+MAX_UNANSWERED = 16  # requests; some cameras never answer those that keep the session open
 # Waking up for each packet would cost more than passing it on. The delay is small beside that of the wanted rate.
 COLLECT_PERIODS, LONGEST_COLLECT_S = 0.05, 0.2
 _CHUNK_BYTES = 256 * 1024
@@ -236,6 +237,8 @@ class RtspRelay:
             message.set("Authorization", header)
         request.sent_s = time.monotonic()
         self._sent[str(self._number)] = request
+        if len(self._sent) > MAX_UNANSWERED:
+            del self._sent[next(iter(self._sent))]
         self._send(message.encode())
 
     def _send(self, data: bytes) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from appliance.camera.source import CameraState
 from appliance.camera.stream.address import parse_address
-from appliance.camera.stream.rtsp_relay import RtspRelay
+from appliance.camera.stream.rtsp_relay import MAX_UNANSWERED, RtspRelay
 from appliance.settings.schema import CameraSettings
 from appliance.transport.login import Login
 from appliance.transport.trust import Trust, format_fingerprint
 from support.broker import Certificates
 from support.rtsp import rtsp_camera
-from support.streams import RED, has_color, open_source, opening_error
+from support.streams import RED, eventually, has_color, open_source, opening_error
 
 LONG_PASSWORD = "p@ss:/#wd %41 " + "ä" * 150  # far more than 127 characters, once percent-encoded
 
@@ -115,6 +115,19 @@ def test_relay_passes_nothing_on_for_another_local_program(login):
             assert other.recv(100) == b""
         relay.close()
         assert server.requests == []
+
+
+def test_requests_that_the_camera_never_answers_are_forgotten():
+    with rtsp_camera() as server:
+        server.mute.set()
+        relay = RtspRelay(parse_address(CameraSettings(source=server.url)), server.url, None, Trust())
+        port = int(relay.url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as libav:
+            for number in range(200):
+                libav.sendall(f"OPTIONS {relay.url} RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode())
+            assert eventually(lambda: relay._number == 200)
+            assert len(relay._sent) <= MAX_UNANSWERED
+        relay.close()
 
 
 def test_closing_interrupts_a_camera_that_is_opening():
