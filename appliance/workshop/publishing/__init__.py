@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from appliance.workshop.publishing.firebase_ml import FirebasePush, push_to_firebase
     from appliance.workshop.publishing.inspection import SiteFinding, SiteStatus, check_site, read_site_status
     from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-    from appliance.workshop.publishing.publisher import ChannelResult, PushResult, RollbackResult, SitePublisher
+    from appliance.workshop.publishing.publisher import SitePublisher
+    from appliance.workshop.publishing.results import (
+        ChannelResult,
+        PruneResult,
+        PushResult,
+        RollbackResult,
+        WithdrawResult,
+    )
 
 __all__ = [
     "ROLES",
@@ -21,12 +28,14 @@ __all__ = [
     "ChannelResult",
     "FirebasePush",
     "KeyFolder",
+    "PruneResult",
     "PushResult",
     "RollbackResult",
     "RolloutChange",
     "SiteFinding",
     "SitePublisher",
     "SiteStatus",
+    "WithdrawResult",
     "check_site",
     "describe_entries",
     "push_to_firebase",
@@ -36,15 +45,17 @@ __all__ = [
 _MODULES = {
     "ROLES": "keys",
     "ROOT": "keys",
-    "ChannelResult": "publisher",
+    "ChannelResult": "results",
     "FirebasePush": "firebase_ml",
     "KeyFolder": "keys",
-    "PushResult": "publisher",
-    "RollbackResult": "publisher",
+    "PruneResult": "results",
+    "PushResult": "results",
+    "RollbackResult": "results",
     "RolloutChange": "channels",
     "SiteFinding": "inspection",
     "SitePublisher": "publisher",
     "SiteStatus": "inspection",
+    "WithdrawResult": "results",
     "check_site": "inspection",
     "describe_entries": "channels",
     "push_to_firebase": "firebase_ml",

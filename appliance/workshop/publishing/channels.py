@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from appliance.errors import PublishError
 from appliance.repository.channel import POSITIONS, Channel, ChannelEntry, compute_slices
+from appliance.repository.requirements import describe_requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ def add_entry(channel: Channel, entry: ChannelEntry) -> Channel:
         ChannelError: The slices for the entry's groups add up to more than 100 percent.
     """
     entries = list(channel.entries)
-    if entry.percent is None:
+    if entry.percent is None and entry.requires is not None:
+        entries = [entry, *(each for each in entries if (each.groups, each.requires) != (entry.groups, entry.requires))]
+    elif entry.percent is None:
         entries = [entry, *(each for each in entries if each.groups != entry.groups)] if entry.groups else [entry]
     else:
         _add_slice(entries, entry)
@@ -99,9 +102,9 @@ def compare_channels(before: Channel, after: Channel) -> list[RolloutChange]:
 
 def describe_entries(entries: Sequence[ChannelEntry]) -> str:
     """Return a channel's entries as text for people."""
-    if len(entries) == 1 and entries[0].percent is None and not entries[0].groups:
+    if len(entries) == 1 and entries[0].percent is None and not entries[0].groups and not entries[0].requires:
         return f"{entries[0].version} for everyone" + (f" (variant {entries[0].variant})" if entries[0].variant else "")
-    return "; ".join(map(_describe_entry, entries)) or "empty"
+    return "; ".join(map(_describe_entry, entries)) or "empty (devices keep what they have)"
 
 
 def _add_slice(entries: list[ChannelEntry], entry: ChannelEntry) -> None:
@@ -129,7 +132,9 @@ def _describe_entry(entry: ChannelEntry) -> str:
         audience = f"{entry.percent:g} % of {audience}"
     elif not entry.groups:
         audience = "everyone else"
-    return f"{entry.version} for {audience}" + (f" (variant {entry.variant})" if entry.variant else "")
+    notes = [f"variant {entry.variant}"] if entry.variant else []
+    notes += [f"requires {describe_requirements(entry.requires)}"] if entry.requires else []
+    return f"{entry.version} for {audience}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _compute_changed_percent(before: Channel, after: Channel, group: str | None) -> float:

@@ -5,12 +5,16 @@ up only among bundles with the names that this channel contains or used to conta
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
+from appliance.bundle.identity import ModelIdentity
 from appliance.errors import ChannelError, PublishError, describe_os_error
-from appliance.repository.channel import Channel, channel_path, parse_channel
-from appliance.workshop.publishing.signed_site import SignedSite, SiteTarget
+from appliance.repository.channel import Channel, channel_path, encode_channel, parse_channel
+from appliance.system.foreign_text import clean_text
+from appliance.workshop.publishing.signed_site import SignedSite
+from appliance.workshop.publishing.site_values import SiteTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,83 @@ def read_previous(site: SignedSite, name: str, channel: Channel) -> PreviousChan
     return PreviousChannel(content, parse_channel(content, str(file)))
 
 
+def find_earlier(site: SignedSite, name: str, channel: Channel) -> PreviousChannel:
+    """Return the newest earlier contents of a channel that the site can still offer.
+
+    Entries whose bundle was withdrawn are left out; contents of which nothing remains are skipped. Before the first
+    contents, the channel was empty.
+
+    Raises:
+        PublishError, ChannelError: There are no earlier contents, or they cannot be read.
+    """
+    if channel.before is None and channel.entries:
+        empty = Channel(channel.seed)
+        return PreviousChannel(encode_channel(empty), empty)
+    known = {target.path for target in site.list_targets()}
+    earlier = read_previous(site, name, channel)
+    while True:
+        entries = tuple(entry for entry in earlier.channel.entries if entry.bundle in known)
+        if len(entries) == len(earlier.channel.entries):
+            return earlier
+        if entries and entries != channel.entries:
+            changed = replace(earlier.channel, entries=entries)
+            return PreviousChannel(encode_channel(changed), changed)
+        if earlier.channel.before is None:
+            empty = Channel(channel.seed)
+            return PreviousChannel(encode_channel(empty), empty)
+        earlier = read_previous(site, name, earlier.channel)
+
+
+def is_published(site: SignedSite, path: str, content: bytes, identity: ModelIdentity) -> bool:
+    """Return whether a site contains a bundle already.
+
+    Raises:
+        PublishError: Its name and version stand, or stood, for other bytes.
+    """
+    target = site.find_target(path)
+    known = target.sha256 if target else site.find_removed_hash(path)
+    if known is not None and known != hashlib.sha256(content).hexdigest():
+        raise PublishError(
+            f"{identity.name} {identity.version} is already published with other contents, "
+            "which devices may have; give this bundle a different version (--version)"
+        )
+    return target is not None
+
+
+def find_published(site: SignedSite, text: str) -> SiteTarget:
+    """Return the bundle that a text names: its path, its file, its name and version, or its version alone.
+
+    Raises:
+        PublishError: No bundle, or more than one, matches.
+    """
+    bundles = [target for target in site.list_targets() if target.path.startswith("bundles/")]
+    wanted = text.strip().removesuffix("/")
+    forms: list[Callable[[SiteTarget], tuple[str, ...]]] = [
+        lambda target: (target.path, target.path.removeprefix("bundles/"), describe_bundle(target)),
+        lambda target: (PurePosixPath(target.path).stem, target.sha256, str(target.custom.get("model_sha256"))),
+        lambda target: (str(target.custom.get("version")), _get_name(target)),
+    ]
+    for form in forms:
+        matching = [target for target in bundles if wanted in form(target)]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise PublishError(f"{text} could be {' or '.join(map(describe_bundle, matching))}; give name and version")
+    has = ", ".join(map(describe_bundle, bundles)) or "none"
+    raise PublishError(f"the site has no bundle {clean_text(text, 100)!r}; its bundles are {has}")
+
+
+def list_history(site: SignedSite, name: str, channel: Channel) -> Iterator[PreviousChannel]:
+    """Yield the earlier contents of a channel, the newest first, as far back as its files exist."""
+    while True:
+        try:
+            earlier = read_previous(site, name, channel)
+        except (PublishError, ChannelError):
+            return
+        yield earlier
+        channel = earlier.channel
+
+
 def find_bundle(site: SignedSite, name: str, channel: Channel, version: str) -> SiteTarget:
     """Return the bundle with a version on a channel.
 
@@ -93,7 +174,7 @@ def find_bundle(site: SignedSite, name: str, channel: Channel, version: str) -> 
 
 def describe_bundle(target: SiteTarget) -> str:
     """Return a bundle's name and version for people."""
-    return f"{_get_name(target)} {target.custom.get('version')}"
+    return clean_text(f"{_get_name(target)} {target.custom.get('version')}", 400)
 
 
 def _get_name(target: SiteTarget) -> str:
@@ -102,9 +183,5 @@ def _get_name(target: SiteTarget) -> str:
 
 def _iterate_bundles(site: SignedSite, name: str, channel: Channel) -> Iterator[str]:
     """Yield the paths of a channel's current and earlier bundles, as far back as its files exist."""
-    while True:
-        yield from (entry.bundle for entry in channel.entries)
-        try:
-            channel = read_previous(site, name, channel).channel
-        except (PublishError, ChannelError):
-            return
+    for each in (channel, *(earlier.channel for earlier in list_history(site, name, channel))):
+        yield from (entry.bundle for entry in each.entries)

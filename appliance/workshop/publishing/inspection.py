@@ -29,7 +29,8 @@ from appliance.workshop.publishing.channels import describe_entries
 from appliance.workshop.publishing.contents import list_channels, read_channel
 from appliance.workshop.publishing.hosting import find_hosting_faults
 from appliance.workshop.publishing.keys import KeyFolder
-from appliance.workshop.publishing.signed_site import RoleState, SignedSite
+from appliance.workshop.publishing.signed_site import SignedSite
+from appliance.workshop.publishing.site_values import RoleState
 
 EXPIRES_SOON = timedelta(days=14)
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024

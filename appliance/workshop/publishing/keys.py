@@ -6,6 +6,7 @@ The root key is in a separate folder, which should be kept offline, because it i
 keys.
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,8 @@ except ImportError as error:
 __all__ = ["ROLES", "ROOT", "CryptoSigner", "KeyFolder", "Passphrase"]
 
 ROOT = "root"
+RETIRED = "retired"
+"""The subfolder for keys that were replaced."""
 ROLES = ("targets", "snapshot", "timestamp")
 """The roles whose keys are needed for every push."""
 
@@ -106,6 +109,30 @@ class KeyFolder:
         ) as error:  # securesystemslib raises several exceptions, all of which mean that the key is wrong
             raise PublishError(f"{file} is not the key in its name: {error}") from error
 
+    def load_retired(self, role: str, public: Key) -> CryptoSigner | None:
+        """Load a key that was replaced; None if it was deleted or cannot be used, because it is not necessary."""
+        file = self._get_file(role, public.keyid)
+        with contextlib.suppress(PublishError, OSError, ValueError):
+            key = self._decode((file.parent / RETIRED / file.name).read_bytes(), file)
+            return CryptoSigner(key, cast("SSlibKey", public))
+        return None
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether the keys, if there are any, never signed a site: an init that was interrupted created them."""
+        return not self.device_root.exists()
+
+    def has_any(self) -> bool:
+        """Return whether the folders contain keys."""
+        return any(self.folder.glob("*.pem")) or any(self.root_folder.glob("*.pem"))
+
+    def set_aside(self) -> None:
+        """Move all keys into `retired`, and remove what an interrupted write left."""
+        for role in (ROOT, *ROLES):
+            self.retire(role, set())
+            for file in self._get_folder(role).glob(f".{role}-*.pem.*"):
+                file.unlink(missing_ok=True)
+
     def has(self, role: str, public: Key) -> bool:
         """Return whether the key's file exists."""
         return self._get_file(role, public.keyid).is_file()
@@ -115,7 +142,7 @@ class KeyFolder:
         moved = []
         for file in sorted(self._get_folder(role).glob(f"{role}-*.pem")):
             if file not in {self._get_file(role, keyid) for keyid in keep}:
-                retired = file.parent / "retired"
+                retired = file.parent / RETIRED
                 retired.mkdir(mode=0o700, exist_ok=True)
                 moved.append(file.replace(retired / file.name))
         return moved

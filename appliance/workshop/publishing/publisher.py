@@ -6,72 +6,51 @@ Each operation is one call that changes a folder on disk; uploading the folder i
 """
 
 import contextlib
-import hashlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from appliance.bundle.identity import ModelIdentity
 from appliance.errors import PublishError
 from appliance.repository.channel import Channel, ChannelEntry, channel_path, encode_channel
+from appliance.repository.requirements import Requirements
 from appliance.system.names import is_plain_name
-from appliance.workshop.publishing.channels import RolloutChange, add_entry, compare_channels, pick_entry
+from appliance.workshop.publishing.channels import add_entry, compare_channels, pick_entry
 from appliance.workshop.publishing.contents import (
     describe_bundle,
     find_bundle,
+    find_earlier,
+    find_published,
+    is_published,
     list_channels,
     read_channel,
-    read_previous,
 )
-from appliance.workshop.publishing.hosting import require_keys_outside, write_hosting
+from appliance.workshop.publishing.hosting import (
+    has_hosting,
+    require_keys_outside,
+    require_no_keys_inside,
+    write_hosting,
+)
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.packing import PackedBundle, pack_bundle
+from appliance.workshop.publishing.metadata_files import MetadataFiles
+from appliance.workshop.publishing.packing import pack_bundle
+from appliance.workshop.publishing.pruning import delete_unused_files, find_unused_bundles
+from appliance.workshop.publishing.results import (
+    ChannelResult,
+    PruneResult,
+    PushResult,
+    RollbackResult,
+    WithdrawResult,
+)
 from appliance.workshop.publishing.signed_site import DEFAULT_LIFETIME, ROOT_LIFETIME, SignedSite
+from appliance.workshop.publishing.signing_checks import SigningChecks
+from appliance.workshop.publishing.signing_clock import require_plausible_clock
 from appliance.workshop.publishing.site_files import WriteFile, convert_write_errors, write_public
+from appliance.workshop.publishing.withdrawal import replace_bundle
 
 # `refresh` also renews the root, if its key is available and the root expires within this time or before the rest.
 _ROOT_RENEWAL = timedelta(days=90)
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelResult:
-    """The new state of a channel.
-
-    Attributes:
-        channel: Its name.
-        entries: Its entries.
-        changes: The percentages of devices whose bundle changes.
-    """
-
-    channel: str
-    entries: tuple[ChannelEntry, ...]
-    changes: tuple[RolloutChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PushResult(ChannelResult):
-    """The result of a push.
-
-    Attributes:
-        identity: The model.
-        size_bytes: The size of its zip.
-        was_published: Whether the site already had this bundle.
-        invoke_ms: The inference time on this machine.
-    """
-
-    identity: ModelIdentity
-    size_bytes: int
-    was_published: bool
-    invoke_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackResult(ChannelResult):
-    """The result of a rollback; `bundles` contains the name and version of each bundle now on the channel."""
-
-    bundles: tuple[str, ...]
 
 
 class SitePublisher:
@@ -84,6 +63,8 @@ class SitePublisher:
         now: datetime | None = None,
         lifetime: timedelta = DEFAULT_LIFETIME,
         write: WriteFile = write_public,
+        served: str | None = None,
+        trust_clock: bool = False,
     ) -> None:
         """Check that the keys are outside the site; read nothing yet.
 
@@ -93,6 +74,9 @@ class SitePublisher:
             now: The time of the signatures, timezone-aware; None for the current time.
             lifetime: How long signatures are valid; those of the root are always valid for a year.
             write: Writes a file into the site.
+            served: The address or folder from which devices get the site, which is kept in its own file; "none" to
+                forget it; None for what the file contains.
+            trust_clock: Whether the clock is right, whatever the last signatures and the server suggest.
 
         Raises:
             PublishError: The keys would be inside the site.
@@ -100,7 +84,8 @@ class SitePublisher:
         require_keys_outside(site, keys.folder)
         require_keys_outside(site, keys.root_folder)
         self.site, self.keys, self.lifetime = site, keys, lifetime
-        self._now, self._write = now, write
+        self._now, self._write, self._trust_clock = now, write, trust_clock
+        self._checks = SigningChecks(keys, served, trust_clock)
 
     @property
     def now(self) -> datetime:
@@ -108,18 +93,30 @@ class SitePublisher:
         return self._now or datetime.now(UTC)
 
     def init(self) -> None:
-        """Create the keys, the root, and an empty repository.
+        """Create the keys, the root, and an empty repository; finish this if it was interrupted before.
 
         Raises:
-            PublishError: A repository or keys already exist, or a folder cannot be written.
+            PublishError: A repository or keys already exist, the clock is wrong, or a folder cannot be written.
         """
+        metadata = MetadataFiles(self.site)
+        if not self._trust_clock:
+            require_plausible_clock(self.now, None)
         with convert_write_errors(self.site):
-            if any(self.keys.folder.glob("*.pem")) or any(self.keys.root_folder.glob("*.pem")):
-                raise PublishError(
-                    f"{self.keys.folder} already contains keys; use another folder, because each site has its own keys"
-                )
-            with SignedSite.create(self.site, self.keys, self.now, self.lifetime, self._write):
+            require_no_keys_inside(self.site)
+            if metadata.timestamp.exists() and not has_hosting(self.site):
+                with self._open():  # everything else was written
+                    write_hosting(self.site, self._write)
+                return
+            if self.keys.has_any() and not metadata.list_versions(ROOT):
+                if not self.keys.is_unused:
+                    raise PublishError(
+                        f"{self.keys.folder} already contains keys; use another folder, because each site has its own "
+                        "keys"
+                    )
+                self.keys.set_aside()
+            with SignedSite.create(self.site, self.keys, self.now, self.lifetime, self._write) as site:
                 write_hosting(self.site, self._write)
+                self._checks.remember(site)
 
     def push(
         self,
@@ -130,6 +127,7 @@ class SitePublisher:
         percent: float | None = None,
         variant: str | None = None,
         group: str | None = None,
+        requires: Requirements | None = None,
     ) -> PushResult:
         """Test a bundle and put it on a channel.
 
@@ -140,6 +138,7 @@ class SitePublisher:
             percent: The share of the devices that get the bundle; None for all.
             variant: The variant that these devices report in their events.
             group: The group of devices that get the bundle; None for all.
+            requires: What a device must have to get the bundle; None for nothing.
 
         Raises:
             PublishError, ChannelError: The bundle cannot be put on the channel.
@@ -153,9 +152,9 @@ class SitePublisher:
                 )
         with self._open() as site:
             packed = pack_bundle(bundle, version)
-            was_published = self._is_published(site, packed)
+            was_published = is_published(site, packed.path, packed.content, packed.identity)
             groups = frozenset([group] if group else [])
-            entry = ChannelEntry(packed.path, packed.identity.version, variant, groups, percent)
+            entry = ChannelEntry(packed.path, packed.identity.version, variant, groups, percent, requires)
             before = read_channel(site, channel)
             after = add_entry(before or _create_channel(), entry)
             if not was_published:
@@ -204,6 +203,9 @@ class SitePublisher:
     def rollback(self, channel: str = "stable", *, version: str | None = None) -> RollbackResult:
         """Restore the previous contents of a channel, or give everyone a version, with new signatures.
 
+        After the first push, the channel becomes empty, so that devices keep what they have. Bundles that were
+        withdrawn are left out.
+
         A version is looked up among bundles with the names that the channel contains or used to contain, because
         another line of models may have the same version.
 
@@ -217,7 +219,7 @@ class SitePublisher:
                 after = add_entry(before, ChannelEntry(target.path, version))
                 result = self._publish_channel(site, channel, before, after)
                 return RollbackResult(result.channel, result.entries, result.changes, (describe_bundle(target),))
-            previous = read_previous(site, channel, before)
+            previous = find_earlier(site, channel, before)
             site.put(channel_path(channel), previous.content)
             site.publish(self.keys, self.now, self.lifetime)
             entries = previous.channel.entries
@@ -252,25 +254,85 @@ class SitePublisher:
         for role in roles:
             if role not in (ROOT, *ROLES):
                 raise PublishError(f"unknown role {role!r}; the roles are {', '.join((ROOT, *ROLES))}")
-        with convert_write_errors(self.site), SignedSite(self.site, self._write) as site:
+        with self._open(needs_keys=False) as site:
             return site.rotate(roles, self.keys, self.now, self.lifetime)
 
+    def pause(self, channel: str) -> ChannelResult:
+        """Empty a channel: devices keep what they have until something is pushed, or the channel is rolled back.
+
+        Raises:
+            PublishError, ChannelError: The channel does not exist, or is paused already.
+        """
+        with self._open() as site:
+            before = self._require_channel(site, channel)
+            if not before.entries:
+                raise PublishError(f"channel {channel} is already paused; continue it with `publish rollback`")
+            return self._publish_channel(site, channel, before, replace(before, entries=()))
+
+    def withdraw(self, bundle: str) -> WithdrawResult:
+        """Take a bundle out of every channel, and stop signing it; its file stays until it is pruned.
+
+        Args:
+            bundle: Its path in the site, its name and version, or its version.
+
+        Raises:
+            PublishError, ChannelError: No bundle or several match, or a channel cannot be read.
+        """
+        with self._open() as site:
+            target = find_published(site, bundle)
+            results = []
+            for name in list_channels(site):
+                before = self._require_channel(site, name)
+                if any(entry.bundle == target.path for entry in before.entries):
+                    after = replace_bundle(site, name, before, target.path)
+                    self._put_channel(site, name, before, after)
+                    results.append(ChannelResult(name, after.entries, tuple(compare_channels(before, after))))
+            site.remove(target.path)
+            site.publish(self.keys, self.now, self.lifetime)
+            return WithdrawResult(describe_bundle(target), tuple(results))
+
+    def prune(self, keep: int = 5, hours: float = 24.0) -> PruneResult:
+        """Stop signing bundles that no channel needs, and delete files that nothing has named for some time.
+
+        Args:
+            keep: The number of earlier contents of each channel whose bundles stay.
+            hours: How long no signature may have named a file before it is deleted.
+        """
+        with self._open() as site:
+            removed = find_unused_bundles(site, keep)
+            for path in removed:
+                site.remove(path)
+            if removed:
+                site.publish(self.keys, self.now, self.lifetime)
+            unused, freed_bytes = delete_unused_files(site, hours)
+            deleted, waiting = (
+                tuple(str(file.relative_to(self.site)) for file in files) for files in (unused.ready, unused.waiting)
+            )
+            return PruneResult(tuple(removed), deleted, waiting, freed_bytes)
+
     @contextlib.contextmanager
-    def _open(self) -> Iterator[SignedSite]:
-        """Open the site; report a missing key before anything is changed."""
+    def _open(self, needs_keys: bool = True) -> Iterator[SignedSite]:
+        """Open the site; report what must be corrected, such as a missing key, before anything is changed."""
         with convert_write_errors(self.site), SignedSite(self.site, self._write) as site:
-            site.require_keys(self.keys)
+            if needs_keys:
+                site.require_keys(self.keys)
+            self._checks.check(site, self.now)
             yield site
+            self._checks.remember(site)
 
     def _publish_channel(self, site: SignedSite, name: str, before: Channel | None, after: Channel) -> ChannelResult:
         """Write and sign a channel; keep the file of an unchanged one, so that a rollback always changes something."""
+        self._put_channel(site, name, before, after)
+        site.publish(self.keys, self.now, self.lifetime)
+        return ChannelResult(name, after.entries, tuple(compare_channels(before or Channel(after.seed), after)))
+
+    @staticmethod
+    def _put_channel(site: SignedSite, name: str, before: Channel | None, after: Channel) -> None:
         target = site.find_target(channel_path(name))
         if before is None or target is None:
             site.put(channel_path(name), encode_channel(after))
         elif after.entries != before.entries:
             site.put(channel_path(name), encode_channel(replace(after, before=target.sha256)))
-        site.publish(self.keys, self.now, self.lifetime)
-        return ChannelResult(name, after.entries, tuple(compare_channels(before or Channel(after.seed), after)))
 
     def _require_channel(self, site: SignedSite, name: str) -> Channel:
         channel = read_channel(site, name)
@@ -279,18 +341,6 @@ class SitePublisher:
                 f"the site has no channel {name!r}; its channels are {', '.join(list_channels(site)) or 'none yet'}"
             )
         return channel
-
-    @staticmethod
-    def _is_published(site: SignedSite, packed: PackedBundle) -> bool:
-        target = site.find_target(packed.path)
-        if target is None:
-            return False
-        if target.sha256 != hashlib.sha256(packed.content).hexdigest():
-            raise PublishError(
-                f"{packed.identity.name} {packed.identity.version} is already published with other contents, "
-                "which devices may have; give this bundle a different version (--version)"
-            )
-        return True
 
 
 def _create_channel() -> Channel:

@@ -1,4 +1,4 @@
-"""Read, change, and write a site's signed metadata, for the operator. Only this module of the workshop imports tuf.
+"""Change and write a site's signed metadata, for the operator.
 
 Files are written in the only order in which a device always finds a complete repository, either the old or the new one,
 even between two writes or after an interruption: the targets, then the metadata that refers to them by version, then
@@ -10,57 +10,35 @@ different bytes, so caches may keep it forever.
 import copy
 import hashlib
 import os
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
-from tuf.api.serialization.json import JSONSerializer
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from appliance.errors import PublishError
 from appliance.repository.client import SIGNED_AT
 from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.publishing.keys import ROLES, ROOT, CryptoSigner, KeyFolder
+from appliance.workshop.publishing.metadata_files import (
+    TYPES,
+    MetadataFiles,
+    describe_file,
+    encode_metadata,
+    find_signing_time,
+    parse_metadata,
+)
+from appliance.workshop.publishing.seen_versions import SeenVersion
 from appliance.workshop.publishing.site_files import WriteFile, lock_folder, write_public
+from appliance.workshop.publishing.site_values import RoleState, SiteTarget
 
 ROOT_LIFETIME = timedelta(days=365)
 DEFAULT_LIFETIME = timedelta(days=90)
 
-_TYPES: dict[str, type[Any]] = {ROOT: Root, "targets": Targets, "snapshot": Snapshot, "timestamp": Timestamp}
+# The field of the targets with the hashes of the targets that were removed.
+_REMOVED = "removed"
 _Kind = TypeVar("_Kind", Root, Targets, Snapshot, Timestamp)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteTarget:
-    """A target of the site: its path, size, and hash, and the operator's values (name, version)."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-    custom: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RoleState:
-    """The metadata of one role.
-
-    Attributes:
-        role: root, targets, snapshot, or timestamp.
-        version: The version of its metadata.
-        expires: When its metadata expires.
-        keys: The ids of its keys.
-        have_keys: Whether the private keys are available; None if no key folder was given.
-    """
-
-    role: str
-    version: int
-    expires: datetime
-    keys: tuple[str, ...]
-    have_keys: bool | None
 
 
 class SignedSite:
@@ -80,7 +58,7 @@ class SignedSite:
         """
         self._attach(folder, write)
         try:
-            self._roles = self._read_roles()
+            self._roles = self._files.read_roles()
         except BaseException:
             self.close()
             raise
@@ -113,9 +91,30 @@ class SignedSite:
         """Release the lock on the site."""
         os.close(self._lock)
 
+    @property
+    def files(self) -> MetadataFiles:
+        """The files of its metadata."""
+        return self._files
+
+    @property
+    def signed_at(self) -> datetime | None:
+        """When it was signed; None if it does not contain that."""
+        return find_signing_time(self._files.timestamp.read_bytes())
+
     def read_first_root(self) -> bytes:
         """Return the oldest root metadata."""
-        return self._get_file(ROOT, min(self._list_versions(ROOT))).read_bytes()
+        return self._files.get_file(ROOT, self._files.list_versions(ROOT)[0]).read_bytes()
+
+    def read_versions(self) -> dict[str, SeenVersion]:
+        """Return the version and the hash of the newest metadata of each role."""
+        versions = {role: self._roles[role].signed.version for role in (ROOT, *ROLES)}
+        return {
+            role: SeenVersion.of(
+                version,
+                (self._files.timestamp if role == "timestamp" else self._files.get_file(role, version)).read_bytes(),
+            )
+            for role, version in versions.items()
+        }
 
     def list_roles(self, keys: KeyFolder | None = None) -> list[RoleState]:
         """Return the state of each role."""
@@ -156,6 +155,17 @@ class SignedSite:
         extra = {"custom": custom} if custom else None
         self._get_signed(Targets).targets[path] = TargetFile(len(content), {"sha256": sha256}, path, extra)
 
+    def remove(self, path: str) -> None:
+        """Remove a target from the targets, and remember its hash; its file stays until it is pruned."""
+        targets = self._get_signed(Targets)
+        removed = targets.targets.pop(path)
+        targets.unrecognized_fields[_REMOVED] = self._get_removed() | {path: removed.hashes["sha256"]}
+
+    def find_removed_hash(self, path: str) -> str | None:
+        """Return the SHA-256 of a target that was removed, so that its name never stands for other bytes."""
+        sha256 = self._get_removed().get(path)
+        return sha256 if isinstance(sha256, str) else None
+
     def require_keys(self, keys: KeyFolder) -> None:
         """Raise PublishError if a key for `publish` is missing, before anything is changed."""
         for role in ROLES:
@@ -167,7 +177,8 @@ class SignedSite:
         Raises:
             PublishError: A key is missing; no metadata was written.
         """
-        self._publish({role: self._load_signers(keys, role) for role in ROLES}, now, lifetime)
+        signers = {role: [*self._load_signers(keys, role), *self._load_retired(keys, role)] for role in ROLES}
+        self._publish(signers, now, lifetime)
 
     def renew_root(self, keys: KeyFolder, now: datetime) -> None:
         """Sign a new version of the root with its existing keys."""
@@ -190,7 +201,10 @@ class SignedSite:
         """
         roles = list(roles)
         old_root = self._load_signers(keys, ROOT)
-        old = {role: self._load_signers(keys, role, skip_missing=role in roles) for role in ROLES}
+        old = {
+            role: [*self._load_signers(keys, role, skip_missing=role in roles), *self._load_retired(keys, role)]
+            for role in ROLES
+        }
         new = {role: keys.create(role) for role in roles}
         root = self._create_next_root(now)
         for role, signer in new.items():
@@ -207,15 +221,13 @@ class SignedSite:
         folder.mkdir(parents=True, exist_ok=True)
         self._attach(folder, write)
         try:
-            if any(self._metadata.glob("*.json")):
-                raise PublishError(
-                    f"{folder} already contains a repository, and devices with its root would not accept a new "
-                    "one; if there are no devices yet, delete the folder and the keys, and try again"
-                )
-            root = Root(expires=now + ROOT_LIFETIME, consistent_snapshot=True)
-            for role in (ROOT, *ROLES):
-                root.add_key(keys.create(role).public_key, role)
-            self._roles = {ROOT: Metadata(root)} | {role: Metadata(_TYPES[role](expires=now)) for role in ROLES}
+            root = self._find_interrupted_root(keys)
+            if root is None:
+                root = Root(consistent_snapshot=True)
+                for role in (ROOT, *ROLES):
+                    root.add_key(keys.create(role).public_key, role)
+            root.expires = now.replace(microsecond=0) + ROOT_LIFETIME
+            self._roles = {ROOT: Metadata(root)} | {role: Metadata(TYPES[role](expires=now)) for role in ROLES}
             self._sign(self._roles[ROOT], self._load_signers(keys, ROOT))
             for role in ROLES:
                 self._roles[role].signed.version = 0
@@ -226,8 +238,30 @@ class SignedSite:
             self.close()
             raise
 
+    def _find_interrupted_root(self, keys: KeyFolder) -> Root | None:
+        """Return the root of a creation that was interrupted, whose keys are used; None if nothing was written.
+
+        Raises:
+            PublishError: The folder already contains a repository, or the keys are elsewhere.
+        """
+        if not any(self._files.folder.glob("*.json")):
+            return None
+        first = self._files.get_file(ROOT, 1)
+        if self._files.timestamp.exists() or self._files.list_versions(ROOT) != [1]:
+            raise PublishError(
+                f"{self.folder} already contains a repository, and devices with its root would not accept a new "
+                "one; if there are no devices yet, delete the folder and the keys, and try again"
+            )
+        root: Root = parse_metadata(first.read_bytes(), ROOT, str(first)).signed
+        if not all(keys.has(role, root.keys[keyid]) for role in (ROOT, *ROLES) for keyid in root.roles[role].keyids):
+            raise PublishError(
+                f"{first} is from an init that was interrupted, and its keys are not in {keys.folder}; pass their "
+                f"folder with --keys, or delete {self._files.folder}, and try again"
+            )
+        return root
+
     def _attach(self, folder: Path, write: WriteFile) -> None:
-        self.folder, self._write, self._metadata = folder, write, folder / "metadata"
+        self.folder, self._write, self._files = folder, write, MetadataFiles(folder)
         self._lock = lock_folder(folder)
 
     def _publish(self, signers: dict[str, list[CryptoSigner]], now: datetime, lifetime: timedelta) -> None:
@@ -238,20 +272,20 @@ class SignedSite:
             signed.version = versions.get(role, signed.version + 1)
             signed.expires = now + lifetime
         targets = self._sign(self._roles["targets"], signers["targets"])
-        self._get_signed(Snapshot).meta = {"targets.json": _describe_file(self._get_signed(Targets), targets)}
+        self._get_signed(Snapshot).meta = {"targets.json": describe_file(self._get_signed(Targets), targets)}
         snapshot = self._sign(self._roles["snapshot"], signers["snapshot"])
         timestamp = self._get_signed(Timestamp)
-        timestamp.snapshot_meta = _describe_file(self._get_signed(Snapshot), snapshot)
+        timestamp.snapshot_meta = describe_file(self._get_signed(Snapshot), snapshot)
         timestamp.unrecognized_fields[SIGNED_AT] = to_rfc3339(now.timestamp(), "seconds")
         last = self._sign(self._roles["timestamp"], signers["timestamp"])
-        self._write(self._get_file("targets", versions["targets"]), targets)
-        self._write(self._get_file("snapshot", versions["snapshot"]), snapshot)
-        self._write(self._metadata / "timestamp.json", last)
+        self._write(self._files.get_file("targets", versions["targets"]), targets)
+        self._write(self._files.get_file("snapshot", versions["snapshot"]), snapshot)
+        self._write(self._files.timestamp, last)
 
     def _write_root(self, keys: KeyFolder) -> None:
         root = self._roles[ROOT]
-        content = _encode(root)
-        self._write(self._get_file(ROOT, root.signed.version), content)
+        content = encode_metadata(root)
+        self._write(self._files.get_file(ROOT, root.signed.version), content)
         keys.keep_device_root(content)
 
     def _create_next_root(self, now: datetime) -> Metadata[Root]:
@@ -266,72 +300,32 @@ class SignedSite:
         public_keys = [root.keys[keyid] for keyid in root.roles[role].keyids]
         return [keys.load_signer(role, key) for key in public_keys if not skip_missing or keys.has(role, key)]
 
+    def _load_retired(self, keys: KeyFolder, role: str) -> list[CryptoSigner]:
+        """Return the available keys of earlier roots: devices that do not have the newest root yet trust only these."""
+        current = self._get_signed(Root).roles[role].keyids
+        earlier = {
+            keyid: root.signed.keys[keyid]
+            for root in self._files.read_roots()
+            for keyid in root.signed.roles[role].keyids
+            if keyid not in current
+        }
+        found = (keys.load_retired(role, key) for key in earlier.values())
+        return [signer for signer in found if signer is not None]
+
+    def _get_removed(self) -> dict[str, Any]:
+        removed = self._get_signed(Targets).unrecognized_fields.get(_REMOVED)
+        return dict(removed) if isinstance(removed, dict) else {}
+
     def _sign(self, metadata: Metadata[Any], signers: Iterable[CryptoSigner]) -> bytes:
         metadata.signatures.clear()
         for signer in signers:
             metadata.sign(signer, append=True)
-        return _encode(metadata)
+        return encode_metadata(metadata)
 
     def _get_signed(self, kind: type[_Kind]) -> _Kind:
         return cast("_Kind", self._roles[kind.type].signed)
 
-    def _read_roles(self) -> dict[str, Metadata[Any]]:
-        """Read the metadata of all roles and verify versions, hashes, and signatures."""
-        versions = self._list_versions(ROOT)
-        if not versions:
-            raise PublishError(f"{self.folder} contains no repository yet; create one with `publish init`")
-        root = self._load(ROOT, self._get_file(ROOT, max(versions)))
-        timestamp = self._load("timestamp", self._metadata / "timestamp.json")
-        snapshot = self._load_described("snapshot", timestamp.signed.snapshot_meta)
-        targets = self._load_described("targets", snapshot.signed.meta["targets.json"])
-        roles = {ROOT: root, "timestamp": timestamp, "snapshot": snapshot, "targets": targets}
-        for role, metadata in roles.items():
-            try:
-                root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-            except RepositoryError as error:
-                raise PublishError(
-                    f"{self._metadata}: the {role} metadata is not signed with its keys: {error}"
-                ) from error
-        return roles
-
-    def _load_described(self, role: str, description: MetaFile) -> Metadata[Any]:
-        """Load the metadata that other metadata describes by its version and hash."""
-        file = self._get_file(role, description.version)
-        metadata = self._load(role, file)
-        sha256 = (description.hashes or {}).get("sha256")
-        if description.hashes and hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-            raise PublishError(f"{file} is not the file that was signed; restore the site from a complete copy")
-        return metadata
-
-    def _load(self, role: str, file: Path) -> Metadata[Any]:
-        try:
-            metadata: Metadata[Any] = Metadata.from_bytes(file.read_bytes())
-        except FileNotFoundError:
-            raise PublishError(f"{file} is missing; restore the site from a complete copy") from None
-        except (OSError, RepositoryError) as error:
-            raise PublishError(f"{file} cannot be read: {error}") from error
-        if not isinstance(metadata.signed, _TYPES[role]):
-            raise PublishError(f"{file} is not {role} metadata")
-        return metadata
-
-    def _get_file(self, role: str, version: int) -> Path:
-        return self._metadata / f"{version}.{role}.json"
-
-    def _list_versions(self, role: str) -> list[int]:
-        matches = (
-            re.fullmatch(rf"([1-9][0-9]{{0,8}})\.{role}\.json", file.name) for file in self._metadata.glob("*.json")
-        )
-        return [int(match[1]) for match in matches if match]
-
     def _find_next_version(self, role: str) -> int:
         """Return a version above that of every file, because caches may contain a file of an interrupted publish."""
         current: int = self._roles[role].signed.version
-        return max([current, *self._list_versions(role)]) + 1
-
-
-def _describe_file(signed: Signed, content: bytes) -> MetaFile:
-    return MetaFile(signed.version, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
-
-
-def _encode(metadata: Metadata[Any]) -> bytes:
-    return metadata.to_bytes(JSONSerializer(compact=True))
+        return max([current, *self._files.list_versions(role)]) + 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,3 +47,13 @@ def lock_folder(folder: Path) -> int:
         os.close(descriptor)
         raise PublishError(f"another `publish` is changing {folder}; try again when it has finished") from error
     return descriptor
+
+
+def hash_file(file: Path) -> str:
+    """Return the SHA-256 of a file, in hex.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
