@@ -81,17 +81,14 @@ class Browser:
         return self._request("POST", f"{self._session}/execute/sync", {"script": script, "args": list(arguments)})
 
     def press(self, selector: str, keys: str) -> None:
-        """Press keys in the element, as a user does on the keyboard."""
-        element = self._request("POST", f"{self._session}/element", {"using": "css selector", "value": selector})[
-            ELEMENT
-        ]
+        """Press keys in the element, as a user does on the keyboard; wait for it first."""
+        element = self._find(selector)
         self._request("POST", f"{self._session}/element/{element}/value", {"text": keys})
 
     def click(self, selector: str) -> None:
-        """Click the element."""
-        element = self._request("POST", f"{self._session}/element", {"using": "css selector", "value": selector})[
-            ELEMENT
-        ]
+        """Click the element; wait for it first, and scroll to it."""
+        element = self._find(selector)
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
         self._request("POST", f"{self._session}/element/{element}/click", {})
 
     def send_command(self, command: str, **parameters: Any) -> Any:
@@ -128,6 +125,12 @@ class Browser:
             self._driver.terminate()
             self._driver.wait(10)
             self._driver.stdout.close()
+
+    def _find(self, selector: str) -> str:
+        """Return the id of the first element."""
+        self.wait(f"document.querySelector({json.dumps(selector)})")
+        found = self._request("POST", f"{self._session}/element", {"using": "css selector", "value": selector})
+        return found[ELEMENT]
 
     def _read_log(self, kind: str) -> list[dict[str, Any]]:
         return self._request("POST", f"{self._session}/se/log", {"type": kind})

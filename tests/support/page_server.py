@@ -206,7 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if method == "GET" and (parts.path == "/" or parts.path.startswith("/page/")):
             file = PAGE / ("index.html" if parts.path == "/" else parts.path.removeprefix("/page/"))
-            self._send(200 if file.is_file() else 404, file.read_bytes() if file.is_file() else b"", _TYPES[file.suffix])
+            self._send(
+                200 if file.is_file() else 404, file.read_bytes() if file.is_file() else b"", _TYPES[file.suffix]
+            )
             return
         is_json = self.headers.get("Content-Type") == "application/json"
         value = json.loads(body) if body and is_json else body
@@ -223,7 +225,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, type_: str) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": type_, "Content-Length": len(body), "Content-Security-Policy": _POLICY}.items():
+        for name, value in {
+            "Content-Type": type_,
+            "Content-Length": len(body),
+            "Content-Security-Policy": _POLICY,
+        }.items():
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body)
@@ -248,7 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"name": owner.status["device"]["name"]}
         if method == "POST" and path == "/api/session":
             owner.signed_in = owner.signed_in or value["code"] == CODE
-            return (204, None) if owner.signed_in else (401, {"error": "this code is wrong or was used; get a new link"})
+            return (
+                (204, None) if owner.signed_in else (401, {"error": "this code is wrong or was used; get a new link"})
+            )
         if not owner.signed_in:
             return 401, {"error": "sign in first"}
         return self._answer_signed_in(method, path, query, value)
@@ -298,7 +306,9 @@ class _Handler(BaseHTTPRequestHandler):
                     bars[part, event["label"]] = bars.get((part, event["label"]), 0) + 1
             return 200, [{"part": part, "label": label, "count": count} for (part, label), count in bars.items()]
         if path != "/api/events":
-            found = next((event for event in events if event["id"] == path.split("/")[-1].removesuffix(".jpg")), None)
+            found = next(
+                (event for event in events if event["id"] == path.rsplit("/", 1)[-1].removesuffix(".jpg")), None
+            )
             if not found:
                 return 404, {"error": "this event was removed"}
             return 200, owner.read_frame() if path.endswith(".jpg") else found
@@ -337,14 +347,12 @@ def make_stats() -> list[dict[str, Any]]:
 
 def make_log() -> list[dict[str, Any]]:
     now = to_text(datetime.now(UTC))
-    return [
-        {"time": now, "level": "INFO" if n % 9 else "WARNING", "text": f"line {n} of the log"} for n in range(60)
-    ]
+    return [{"time": now, "level": "INFO" if n % 9 else "WARNING", "text": f"line {n} of the log"} for n in range(60)]
 
 
 def make_settings() -> list[dict[str, Any]]:
     return [
-        {"key": "camera.fps", "value": "5.0", "default": "5.0", "source": "default", "description": "Frames per second."},
+        {"key": "camera.fps", "value": 5.0, "default": 5.0, "source": "default", "description": "Frames a second."},
         {"key": "mqtt.host", "value": "localhost", "default": "localhost", "source": "appliance.toml:12",
          "description": "The broker's host name."},
     ]  # fmt: skip
