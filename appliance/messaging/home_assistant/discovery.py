@@ -6,7 +6,7 @@ message is sent again when the labels change; a component is removed only by an 
 platform; if two messages follow each other quickly, new components in the second are ignored, so messages are spaced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ from appliance.system.board import Board
 
 MAX_WATCHED_LABELS = 32
 """A model with more labels than this gets no entity per label, unless the settings list the labels to report."""
+
+MIN_REMOVED = 64
+"""So many components that were removed last stay in the message, as those of the model before have to."""
 
 MAX_BYTES = 32_000
 """The maximum size of the message; some brokers and bridges refuse larger ones."""
@@ -75,8 +78,8 @@ def build_discovery(
 ) -> Discovery:
     """Build the message for `topics.discovery`, with at most MAX_BYTES.
 
-    A message that would be larger is abbreviated, then loses the optional entities of all labels group by group, and in
-    the end the entities of the last labels.
+    A message that would be larger is abbreviated, then loses the optional entities of all labels group by group, then
+    the components that were removed long ago, and in the end the entities of the last labels.
 
     Args:
         topics: The device's topics.
@@ -95,7 +98,8 @@ def build_discovery(
             return discovery
     kept = len(slugs)
     while not (discovery := builder.build(slugs[:kept], 0)):
-        kept = kept * 3 // 4
+        if not builder.forget_removed():
+            kept = kept * 3 // 4
     return Discovery(discovery.payload, discovery.components, len(slugs) - kept)
 
 
@@ -104,6 +108,15 @@ class _Builder:
 
     def __init__(self, topics: Topics, device: DeviceDescription, removed: Mapping[str, str], short: bool):
         self._topics, self._device, self._removed, self._short = topics, device, removed, short
+        self._kept: Collection[str] = ()  # the components of the last message
+
+    def forget_removed(self) -> bool:
+        """Omit half of the removed components, those of earlier messages first; return False if few are left."""
+        keys = [key for key in self._removed if key not in self._kept]
+        if len(keys) < MIN_REMOVED:
+            return False
+        self._removed = {key: self._removed[key] for key in keys[: len(keys) // 2]}
+        return True
 
     def build(self, slugs: list[tuple[str, str]], group_count: int) -> Discovery | None:
         """Return the message with the first groups of optional entities; None if it is too large."""
@@ -117,6 +130,7 @@ class _Builder:
             for label, slug in slugs:
                 entities |= group(self._topics, label, slug)
         components = {key: self._complete(key, entity) for key, entity in entities.items()}
+        self._kept = components.keys()
         removed = {key: {"platform": each} for key, each in self._removed.items() if key not in components}
         payload = encode(self._wrap(components | removed))
         if slugs and len(payload) > MAX_BYTES:

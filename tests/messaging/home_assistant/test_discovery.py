@@ -136,6 +136,17 @@ def test_message_has_at_most_32_kb(labels, complete):
     assert set(former) <= set(discovery.components)
 
 
+def test_former_labels_do_not_displace_those_of_the_model():
+    removed, before = {}, []
+    for number in range(10):
+        labels = [f"model {number} label number {index} with a name" for index in range(32)]
+        discovery = build(labels, removed)
+        assert discovery.omitted == 0 and len(discovery.payload) <= 32_000
+        message = json.loads(discovery.payload)["components"]
+        assert {f"label_{slug}" for slug in make_slugs(before)} <= message.keys()  # the last ones are removed
+        removed, before = discovery.components, labels
+
+
 def test_large_message_is_abbreviated():
     message = announced([f"a label of ordinary length {number}" for number in range(32)])
     sensor = message["components"]["label_a_label_of_ordinary_length_7"]
