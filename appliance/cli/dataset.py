@@ -1,4 +1,4 @@
-"""Check a dataset of pictures, or write it in another format: folder, zip or CSV index.
+"""Check a dataset of pictures, or write it in another format: folder, zip, CSV or JSONL index.
 
 `check` exits with status 1 if something must be corrected before training. `pack` copies, and never changes its input.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from appliance.cli.arguments import add_gs_argument, add_json_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.errors import ApplianceError, UsageError, suggest_install
 from appliance.system.text_width import read_columns
 from appliance.workshop.datasets.split_names import PACK_FORMATS, PACK_SPLITS
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pack = actions.add_parser(
         "pack",
-        help="write a dataset as a folder, a zip or a CSV index",
+        help="write a dataset as a folder, a zip, a CSV index or a JSONL index",
         epilog="example: appliance dataset pack flowers.zip --out flowers --form csv --split make --seed 1",
     )
     for action in (check, pack):
@@ -38,7 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "dataset",
             type=Path,
             metavar="DATASET",
-            help="a folder with one folder per label, a .zip of it, or a .csv index",
+            help="a folder with one folder per label, a .zip of it, or an index (.csv, .jsonl, .json)",
+        )
+        action.add_argument(
+            "--rename",
+            action="append",
+            default=[],
+            metavar="OLD=NEW",
+            help="give a label another name, such as 'hot dog=hot_dog'; repeatable",
         )
         add_gs_argument(action)
         add_json_argument(action)
@@ -56,14 +64,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PACK_SPLITS,
         help="keep the existing splits (default), make missing ones (80, 10 and 10 %%), write none, or only one split",
     )
+    pack.add_argument("--convert", action="store_true", help="write every picture as an upright JPEG without EXIF data")
+    pack.add_argument(
+        "--prefix",
+        default="",
+        metavar="gs://BUCKET/FOLDER",
+        help="what precedes the paths in a CSV or JSONL index (default: nothing, relative paths)",
+    )
     pack.add_argument("--seed", type=int, default=0, metavar="N", help="the seed for making splits (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the action; return the exit status."""
-    from appliance.workshop.datasets.open import open_dataset, parse_gs_folders
+    try:
+        from appliance.workshop.datasets.label_names import parse_renames, rename_labels
+        from appliance.workshop.datasets.open import open_dataset, parse_gs_folders
+    except ImportError as error:
+        raise ApplianceError(f"datasets require more libraries ({error}); {suggest_install('workshop')}") from error
 
-    dataset = open_dataset(arguments.dataset, parse_gs_folders(arguments.gs))
+    renames = parse_renames(arguments.rename)
+    if arguments.action == "pack" and arguments.prefix and arguments.form not in ("csv", "jsonl"):
+        raise UsageError("--prefix is for --form csv and --form jsonl")
+    dataset = rename_labels(open_dataset(arguments.dataset, parse_gs_folders(arguments.gs)), renames)
     return _check(arguments, dataset) if arguments.action == "check" else _pack(arguments, dataset)
 
 
@@ -82,11 +104,17 @@ def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
 
 def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     """Pack the dataset; return 1 if a picture had to be left out."""
-    from appliance.workshop.datasets.pack import pack_dataset
+    from appliance.workshop.datasets.pack import PackOptions, pack_dataset
 
     with ProgressLine() as line:
         result = pack_dataset(
-            dataset, arguments.out, arguments.form, arguments.split, arguments.seed, line.make_counter("packing")
+            dataset,
+            arguments.out,
+            arguments.form,
+            arguments.split,
+            arguments.seed,
+            line.make_counter("packing"),
+            PackOptions(arguments.convert, arguments.prefix),
         )
     for reason in result.left_out:
         print_message(f"left out: {reason}")

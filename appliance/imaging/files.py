@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from appliance.errors import PictureError
+from appliance.errors import PictureError, suggest_install
 
 # This allows pictures from 100-megapixel cameras; a larger one was more likely made to exhaust the memory.
 MAX_PX = 128_000_000
@@ -35,6 +35,11 @@ _MAGIC = (
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
 )
+# The brands in the first box of a file in the ISO base media format (ISO/IEC 23008-12 and the AVIF specification).
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_GENERIC_BRANDS = {b"mif1", b"msf1", b"miaf"}
+_HEAD_BYTES = 64
 _BMP_HEADERS_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
@@ -109,10 +114,7 @@ def resize_to_fit(pixels: np.ndarray, side_px: int) -> np.ndarray:
 
 
 def detect_picture_format(head: bytes) -> str | None:
-    """Return the picture format of a file's first bytes (16 are enough), or None.
-
-    JPEG, PNG, GIF, BMP and ICO are recognized reliably enough to be decoded; the others are for error messages.
-    """
+    """Return the picture format of a file's first bytes (64 are enough), or None."""
     for start, name in _MAGIC:
         if head.startswith(start):
             return name
@@ -122,8 +124,28 @@ def detect_picture_format(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
-        return {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}.get(head[8:12])
+        return _detect_media_format(head)
     return None
+
+
+def _detect_media_format(head: bytes) -> str | None:
+    """Return HEIC or AVIF by the main brand of the first box, or by the compatible brands if that is a generic one."""
+    brand = head[8:12]
+    if brand in _GENERIC_BRANDS:
+        end = min(int.from_bytes(head[:4], "big"), len(head) - 3)
+        others = {head[at : at + 4] for at in range(16, end, 4)}
+        return "AVIF" if others & _AVIF_BRANDS else "HEIC"
+    return "HEIC" if brand in _HEIC_BRANDS else "AVIF" if brand in _AVIF_BRANDS else None
+
+
+def has_metadata(jpeg: bytes) -> bool:
+    """Return whether a JPEG contains EXIF or XMP data (segment APP1), such as a rotation or a place."""
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] not in (0xD9, 0xDA):
+        if jpeg[at + 1] == 0xE1:
+            return True
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return False
 
 
 @contextmanager
@@ -133,15 +155,31 @@ def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels; this module instead raises an error above its own limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with _open_regular(source) as file, Image.open(file) as image:
-                if image.width * image.height > MAX_PX:
-                    size = f"{image.width} x {image.height} pixels"
-                    raise PictureError(f"{name} has {size}, more than the limit of {MAX_PX // 1_000_000} million")
-                yield image
+            with _open_regular(source) as file:
+                _prepare_decoder(file, name)
+                with Image.open(file) as image:
+                    if image.width * image.height > MAX_PX:
+                        size = f"{image.width} x {image.height} pixels"
+                        raise PictureError(f"{name} has {size}, more than the limit of {MAX_PX // 1_000_000} million")
+                    yield image
     except PictureError:
         raise
     except Exception as error:
         raise PictureError(_describe_error(error, name)) from error
+
+
+def _prepare_decoder(file: BinaryIO, name: str) -> None:
+    """Make Pillow able to read HEIC if the file is in this format, which needs a library that a device lacks."""
+    start = file.tell()
+    head = file.read(_HEAD_BYTES)
+    file.seek(start)
+    if detect_picture_format(head) != "HEIC":
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PictureError(f"{name} is HEIC, which requires pillow-heif; {suggest_install('workshop')}") from error
+    pillow_heif.register_heif_opener()
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from appliance.system.lazy import load_member
 if TYPE_CHECKING:
     from appliance.workshop.datasets.check import DatasetFinding, DatasetReport, check_dataset
     from appliance.workshop.datasets.dataset import Dataset, DevicePrediction, Example
-    from appliance.workshop.datasets.open import open_dataset, require_trainable
+    from appliance.workshop.datasets.obstacles import require_trainable
+    from appliance.workshop.datasets.open import open_dataset
     from appliance.workshop.datasets.pack import PackResult, pack_dataset
     from appliance.workshop.datasets.problems import Problem, ProblemKind
     from appliance.workshop.datasets.split_assignment import assign_splits
@@ -46,7 +47,7 @@ _MODULES = {
     "check_dataset": "check",
     "open_dataset": "open",
     "pack_dataset": "pack",
-    "require_trainable": "open",
+    "require_trainable": "obstacles",
 }
 
 

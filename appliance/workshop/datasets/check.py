@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Dataset, DevicePrediction, Example
 from appliance.workshop.datasets.duplicates import (
@@ -17,6 +17,7 @@ from appliance.workshop.datasets.duplicates import (
     group_near_duplicates,
     scan_pictures,
 )
+from appliance.workshop.datasets.obstacles import Obstacle, count_groups, find_obstacles, select_mixed
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_names import SPLITS
 
@@ -37,9 +38,9 @@ _PROBLEM_FINDINGS: dict[ProblemKind, tuple[FindingLevel, str, str]] = {
     ProblemKind.WRONG_FORMAT: (FindingLevel.ERROR,
                                "picture is in an unsupported format, or its format does not match its name",
                                "pictures are in an unsupported format, or their formats do not match their names"),
-    ProblemKind.WRONG_NAME: (FindingLevel.ERROR, "label has an invalid name", "labels have invalid names"),
     ProblemKind.REFUSED: (FindingLevel.ERROR, "entry is refused", "entries are refused"),
     ProblemKind.WRONG_ROW: (FindingLevel.ERROR, "row of the index is invalid", "rows of the index are invalid"),
+    ProblemKind.UNUSED: (FindingLevel.NOTE, "thing is not used", "things are not used"),
     ProblemKind.SKIPPED: (FindingLevel.NOTE, "file was skipped", "files were skipped"),
 }  # fmt: skip
 
@@ -82,12 +83,19 @@ class DatasetReport:
         counts: One per label, in the order of the labels.
         formats: Format → number of pictures.
         findings: Errors first.
+        obstacles: The findings that prevent training.
     """
 
     dataset: Dataset
     counts: tuple[LabelCount, ...]
     formats: dict[str, int]
     findings: tuple[DatasetFinding, ...]
+    obstacles: tuple[Obstacle, ...] = ()
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether `appliance train` accepts the dataset."""
+        return not self.obstacles
 
     @property
     def errors(self) -> int:
@@ -113,6 +121,7 @@ class DatasetReport:
             "formats": self.formats,
             "errors": self.errors,
             "warnings": self.warnings,
+            "trainable": self.is_trainable,
             "findings": [
                 {"level": finding.level, "kind": finding.kind, "says": finding.message, "items": list(finding.items)}
                 for finding in self.findings
@@ -129,13 +138,20 @@ def check_dataset(dataset: Dataset, progress: Callable[[int, int], None] = lambd
     """
     examples = [*dataset.examples, *dataset.unlabeled]
     scans = scan_pictures(examples, progress)
-    findings = [*_list_problems(dataset, scans), *_check_counts(dataset), *_check_copies(examples, scans)]
+    obstacles = tuple(find_obstacles(dataset, scans))
+    findings = [
+        *(DatasetFinding(FindingLevel.ERROR, each.kind, each.message, each.items) for each in obstacles),
+        *_list_problems(dataset, scans),
+        *_check_counts(dataset),
+        *_check_copies(examples, scans),
+    ]
     levels = list(FindingLevel)
     return DatasetReport(
         dataset,
         tuple(_count_pictures(label, dataset.examples) for label in dataset.labels),
         dict(Counter(scan.format for scan in scans if scan.format).most_common()),
         tuple(sorted(findings, key=lambda finding: levels.index(finding.level))),
+        obstacles,
     )
 
 
@@ -157,21 +173,17 @@ def _list_problems(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[D
     if damaged := [scan.error for scan in scans if scan.error]:
         messages.setdefault(ProblemKind.UNREADABLE, []).extend(damaged)
     for kind, items in messages.items():
+        if kind not in _PROBLEM_FINDINGS:  # an obstacle
+            continue
         level, one, many = _PROBLEM_FINDINGS[kind]
         yield DatasetFinding(level, kind, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items))
 
 
 def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
     counts = Counter(example.label for example in dataset.examples)
-    if too_few := [label for label in dataset.labels if counts[label] < MIN_PICTURES]:
-        message = f"{_count_labels(too_few)} fewer than {MIN_PICTURES} pictures, too few for training"
-        yield DatasetFinding(FindingLevel.ERROR, "too_few", message, _list_counts(too_few, counts))
     if few := [label for label in dataset.labels if MIN_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         message = f"{_count_labels(few)} fewer than the recommended {RECOMMENDED_PICTURES} pictures"
         yield DatasetFinding(FindingLevel.WARNING, "few", message, _list_counts(few, counts))
-    if len(dataset.labels) == 1:
-        message = "there is only one label; a model needs at least two"
-        yield DatasetFinding(FindingLevel.WARNING, "one_label", message, (dataset.labels[0],))
     if dataset.unlabeled:
         count = len(dataset.unlabeled)
         message = (
@@ -199,13 +211,11 @@ def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> 
     only_near = [indexes for indexes in alike if len({scans[index].sha256 for index in indexes}) > 1]
     undecodable = [indexes for indexes in same if scans[indexes[0]].thumbnail is None]
     kinds = [
-        (FindingLevel.ERROR, "two_labels", "the same picture under two labels",
-         _select_mixed(examples, same, "label")),
         (FindingLevel.WARNING, "near_two_labels", "pictures that look the same under two labels",
-         _select_mixed(examples, only_near, "label")),
+         select_mixed(examples, only_near, "label")),
         (FindingLevel.WARNING, "across_splits",
          "pictures that are the same or look the same in two splits, which makes the figures too good",
-         _select_mixed(examples, [*alike, *undecodable], "split")),
+         select_mixed(examples, [*alike, *undecodable], "split")),
         (FindingLevel.WARNING, "duplicates", "the same file more than once", same),
         (FindingLevel.WARNING, "near_duplicates",
          "pictures that look the same (resized, recompressed, mirrored, or taken a moment later)", only_near),
@@ -213,15 +223,4 @@ def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> 
     for level, kind, message, groups in kinds:
         if groups:
             names = tuple(tuple(examples[index].name for index in indexes) for indexes in groups)
-            count = f"{len(groups)} {'group' if len(groups) == 1 else 'groups'}"
-            yield DatasetFinding(level, kind, f"{message}: {count}", names)
-
-
-def _select_mixed(
-    examples: Sequence[Example], groups: Sequence[list[int]], attribute: Literal["label", "split"]
-) -> list[list[int]]:
-    """Return the groups whose pictures have different labels or splits."""
-    return [
-        indexes for indexes in groups
-        if len({getattr(examples[index], attribute) for index in indexes} - {None}) > 1
-    ]  # fmt: skip
+            yield DatasetFinding(level, kind, f"{message}: {count_groups(groups)}", names)

@@ -11,7 +11,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -84,12 +84,12 @@ class FolderContainer:
         while folders:
             parent = folders.pop()
             for name, entry in self._list_entries(parent, problems):
+                kind = ProblemKind.LOST_LABEL if entry.is_dir() else ProblemKind.REFUSED
                 if not is_printable(name):
-                    problems.append(_unprintable_name(name))
+                    problems.append(_unprintable_name(name, kind))
                 elif entry.is_symlink():
-                    problems.append(
-                        Problem(ProblemKind.REFUSED, name, f"{name} is a link; replace it with the file itself")
-                    )
+                    what = "folder" if entry.is_dir() else "file"
+                    problems.append(Problem(kind, name, f"{name} is a link; replace it with the {what} itself"))
                 elif entry.is_dir():
                     folders.append(name)
                 elif entry.is_file():
@@ -114,7 +114,7 @@ class FolderContainer:
             reason = describe_os_error(error)
             if not parent:
                 raise DatasetError(f"{self.folder} cannot be read: {reason}") from error
-            problems.append(Problem(ProblemKind.UNREADABLE, parent, f"the folder {parent} cannot be read: {reason}"))
+            problems.append(Problem(ProblemKind.LOST_LABEL, parent, f"the folder {parent} cannot be read: {reason}"))
             return []
         prefix = f"{parent}/" if parent else ""
         return [(prefix + entry.name, entry) for entry in listing if not is_system_file(entry.name)]
@@ -147,6 +147,7 @@ class ZipContainer:
             sizes = f"{packed_bytes / 1e6:.1f} MB would unpack to {unpacked_bytes / 1e9:.1f} GB"
             raise DatasetError(f"{self.path} is refused as a zip bomb: {sizes}, which is impossible for pictures")
         names: dict[str, None] = {}
+        refused: dict[str, str] = {}
         problems = []
         for entry in entries:
             name = entry.filename
@@ -154,7 +155,9 @@ class ZipContainer:
                 continue
             if not is_printable(name):
                 problems.append(_unprintable_name(name))
+                refused[name] = "has a name that cannot be printed; rename it"
             elif reason := _refusal_reason(entry):
+                refused[name] = reason
                 problems.append(Problem(ProblemKind.REFUSED, name, f"{name!r} {reason}"))
             elif name in names:
                 problems.append(
@@ -162,7 +165,7 @@ class ZipContainer:
                 )
             else:
                 names[name] = None
-        return sorted(names), problems
+        return sorted(names), [*problems, *_find_lost_folders(names, refused)]
 
     def read(self, key: str, limit_bytes: int) -> bytes:
         """Return an entry's first bytes (see FileContainer); zipfile never returns more than the declared size."""
@@ -256,8 +259,22 @@ def _read_directory_bytes(path: Path) -> int:
         return directory_bytes
 
 
-def _unprintable_name(name: str) -> Problem:
-    return Problem(ProblemKind.REFUSED, repr(name), f"{name!r} has a name that cannot be printed; rename it")
+def _unprintable_name(name: str, kind: ProblemKind = ProblemKind.REFUSED) -> Problem:
+    return Problem(kind, repr(name), f"{name!r} has a name that cannot be printed; rename it")
+
+
+def _find_lost_folders(names: Collection[str], refused: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a problem for each folder of which every entry is refused: name of the entry → reason."""
+    known = {name.rpartition("/")[0] for name in names}
+    lost: dict[str, str] = {}
+    for name, reason in refused.items():
+        folder = name.rpartition("/")[0]
+        if folder and folder not in known and ".." not in folder.split("/"):
+            lost.setdefault(folder, reason)
+    for folder, reason in lost.items():
+        shown = folder if is_printable(folder) else repr(folder)
+        message = f"all pictures in {shown} are refused: the first one {reason}"
+        yield Problem(ProblemKind.LOST_LABEL, shown, message)
 
 
 def _refusal_reason(entry: zipfile.ZipInfo) -> str | None:

@@ -6,7 +6,6 @@ at almost no cost. The limits are those of AutoML Vision Edge, whose datasets th
 a–z, 0–9, and _, and at least 10 pictures per label, preferably 100.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,6 @@ from appliance.workshop.datasets.split_names import Split
 MAX_PICTURE_BYTES = 30_000_000
 MIN_PICTURES = 10
 RECOMMENDED_PICTURES = 100
-
-_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +89,3 @@ class Dataset:
     examples: Sequence[Example]
     unlabeled: Sequence[Example] = ()
     problems: Sequence[Problem] = ()
-
-
-def label_name_error(label: str) -> str | None:
-    """Return a message that describes the problem with a label's name and suggests another; None if it is valid."""
-    if _LABEL.fullmatch(label):
-        return None
-    better = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:32] or "label"
-    return (
-        f"the label {label!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r}"
-    )

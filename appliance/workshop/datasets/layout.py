@@ -1,24 +1,44 @@
-"""Interpret the folders of a dataset: one folder per label, optionally inside TRAIN, VALIDATION, and TEST.
+"""Interpret the folders of a dataset: one folder per label, optionally inside or around folders for the splits.
 
-AutoML's structured form is LABEL/picture. Three common variations are read as intended: a zip of the folder that
-contains the label folders; label folders inside two or more of train, validation, test, and unassigned (this is how
-`appliance dataset pack` stores splits); and pictures next to the label folders, which are unlabeled. A single TRAIN,
-VALIDATION, or TEST is also a split if it is written in capitals and all its pictures are in subfolders.
+AutoML's structured form is LABEL/picture. Common variations are read as intended:
+
+- folders around the whole dataset, however many, also beside loose pictures, which are unlabeled
+- SPLIT/LABEL/picture with the usual names of splits (train, training_set, seg_train, dev, eval, test1, …), also with a
+  folder of the same name inside (seg_train/seg_train/LABEL), or with one for pictures (train/images/LABEL)
+- LABEL/SPLIT/picture
+- SPLIT/LABEL.number.jpg, as Edge Impulse and Kaggle name pictures
+
+A single TRAIN, VALIDATION, or TEST is a split if it is written in capitals and all its pictures are in subfolders. What
+has several meanings is a problem: two labels with the same subfolders, and labels that are named like splits.
 """
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from appliance.workshop.datasets.problems import Problem, ProblemKind
 from appliance.workshop.datasets.split_names import SPLITS, Split
 
 UNASSIGNED = "unassigned"
+_LISTED = 5
 
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "validate": "validation",
-    "test": "test", "testing": "test",
+    "dev": "validation", "development": "validation", "eval": "validation", "evaluation": "validation",
+    "test": "test", "testing": "test", "holdout": "test",
 }  # fmt: skip
+# Pictures without labels, on which a model of somebody else was tried.
+_UNLABELED_WORDS = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "inference"}
+# Words beside the name of a split in the name of a folder.
+_NOISE_WORDS = {
+    "set", "seg", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "pics", "split", "folder",
+    "my", "the",
+}  # fmt: skip
+_PICTURE_FOLDERS = {"images", "image", "imgs", "img", "pictures", "photos", "pics", "data", "jpg", "jpeg", "png"}
+_LABEL_IN_NAME = re.compile(r"([^.]+)\..+\.[A-Za-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,48 +49,204 @@ class PathMeaning:
     split: Split | None
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The meaning of each path, in the order of the paths, and what is ambiguous or not used."""
+
+    meanings: list[PathMeaning]
+    problems: list[Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The folders of a picture that are not yet interpreted, and its file name."""
+
+    folders: tuple[str, ...]
+    name: str
+
+    @property
+    def top(self) -> str:
+        """The outermost folder."""
+        return self.folders[0] if self.folders else ""
+
+
 def parse_split(word: str) -> Split | None:
     """Return the split that a word (TRAIN, val, …) names; None for any other word."""
     return _SPLIT_WORDS.get(word.strip().lower())
 
 
+def parse_split_folder(name: str) -> str | None:
+    """Return the split that the name of a folder contains, "unassigned" for other pictures, or None for other names."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    words = [word for word in words if word not in _NOISE_WORDS]
+    if len(words) != 1:
+        return None
+    word = words[0] if words[0] in _SPLIT_WORDS else re.sub(r"(set|data|images|imgs)$", "", words[0])
+    if word == UNASSIGNED or word in _UNLABELED_WORDS:
+        return UNASSIGNED
+    return _SPLIT_WORDS.get(word)
+
+
 def classify_paths(names: Sequence[str], unusable: Sequence[str] = ()) -> list[PathMeaning]:
-    """Return the label and split of each path, in the same order.
+    """Return the label and split of each path (see read_layout)."""
+    return read_layout(names, unusable).meanings
+
+
+def read_layout(names: Sequence[str], unusable: Sequence[str] = ()) -> Layout:
+    """Return the label and split of each path, in the same order, and the problems of the layout.
 
     Args:
         names: Paths relative to the dataset's folder, with slashes.
         unusable: Paths of unusable pictures. Their labels and splits are appended to the result, but they do not affect
             the interpretation of the folders.
     """
-    folders = [PurePosixPath(name).parent.parts for name in names]
-    unusable_folders = [PurePosixPath(name).parent.parts for name in unusable]
-    tops = {parts[0] if parts else "" for parts in folders}
-    if (
-        not _has_split_folders(folders)
-        and len(tops) == 1
-        and "" not in tops
-        and any(len(parts) > 1 for parts in folders)
-    ):
-        # One folder contains the whole dataset.
-        folders = [parts[1:] for parts in folders]
-        unusable_folders = [parts[1:] if parts[:1] == (*tops,) else () for parts in unusable_folders]
-    has_splits = _has_split_folders(folders)
-    folders += unusable_folders
-    if has_splits:
-        return [
-            PathMeaning(parts[1] if len(parts) > 1 else None, parse_split(parts[0]) if parts else None)
-            for parts in folders
+    paths, others = _parse_paths(names), _parse_paths(unusable)
+    while (wrapper := _find_wrapper(paths)) is not None:
+        paths = [_remove_top(path, wrapper) for path in paths]
+        others = [_remove_top(path, wrapper) for path in others]
+    if _has_split_folders(paths):
+        return _read_split_folders(paths, others)
+    if _has_splits_in_labels(paths):
+        meanings = [
+            PathMeaning(path.top or None, _as_split(path.folders[1]) if len(path.folders) > 1 else None)
+            for path in [*paths, *others]
         ]
-    return [PathMeaning(parts[0] if parts else None, None) for parts in folders]
+        return Layout(meanings, [])
+    problems = [*_find_split_labels(paths), *_find_subfolders(paths)]
+    return Layout([PathMeaning(path.top or None, None) for path in [*paths, *others]], problems)
 
 
-def _has_split_folders(folders: Sequence[tuple[str, ...]]) -> bool:
+def _parse_paths(names: Sequence[str]) -> list[_Path]:
+    paths = map(PurePosixPath, names)
+    return [_Path(path.parent.parts, path.name) for path in paths]
+
+
+def _remove_top(path: _Path, top: str) -> _Path:
+    return _Path(path.folders[1:] if path.top == top else (), path.name)
+
+
+def _find_wrapper(paths: Sequence[_Path]) -> str | None:
+    """Return the folder that contains the whole dataset, or None."""
+    nested = [path.folders for path in paths if path.folders]
+    tops = {folders[0] for folders in nested}
+    if len(tops) != 1 or _has_split_folders(paths):
+        return None
+    below = {folders[1] for folders in nested if len(folders) > 1}
+    has_direct = any(len(folders) == 1 for folders in nested)
+    # Beside loose pictures, a folder with pictures and a single subfolder is rather a label.
+    if not below or (has_direct and len(nested) < len(paths) and len(below) < 2):
+        return None
+    return tops.pop()
+
+
+def _has_split_folders(paths: Sequence[_Path]) -> bool:
     """Return whether the top folders are splits rather than labels."""
-    nested = [parts for parts in folders if parts]
-    words = {parts[0] for parts in nested}
+    nested = [path for path in paths if path.folders]
+    words = {path.top for path in nested}
     if len({word.lower() for word in words}) == 1:
         # A label may be named train, but a label named TRAIN that contains only subfolders is very unlikely.
-        return words <= {split.upper() for split in SPLITS} and all(len(parts) > 1 for parts in nested)
-    return all(parse_split(word) or word.lower() == UNASSIGNED for word in words) and any(
-        len(parts) > 1 for parts in nested
-    )
+        return words <= {split.upper() for split in SPLITS} and all(len(path.folders) > 1 for path in nested)
+    if not words or not all(parse_split_folder(word) for word in words):
+        return False
+    return any(len(path.folders) > 1 for path in nested) or bool(_find_labels_in_names(nested))
+
+
+def _has_splits_in_labels(paths: Sequence[_Path]) -> bool:
+    """Return whether all subfolders of the labels are splits."""
+    inner = {path.folders[1] for path in paths if len(path.folders) > 1}
+    return bool(inner) and all(parse_split_folder(word) for word in inner)
+
+
+def _as_split(word: str) -> Split | None:
+    found = parse_split_folder(word)
+    return next((split for split in SPLITS if split == found), None)
+
+
+def _read_split_folders(paths: Sequence[_Path], others: Sequence[_Path]) -> Layout:
+    inside = [_Path(path.folders[1:], path.name) for path in paths]
+    other_inside = [_Path(path.folders[1:], path.name) for path in others]
+    for top in sorted({path.top for path in paths} - {""}):
+        members = [index for index, path in enumerate(paths) if path.top == top]
+        while (wrapper := _find_inner_wrapper([inside[index] for index in members], top)) is not None:
+            for index in members:
+                inside[index] = _remove_top(inside[index], wrapper)
+            other_inside = [
+                _remove_top(path, wrapper) if whole.top == top and path.top == wrapper else path
+                for path, whole in zip(other_inside, others, strict=True)
+            ]
+    labeled_tops = {path.top for path, rest in zip(paths, inside, strict=True) if rest.folders}
+    flat = [path for path in paths if path.folders and not labeled_tops]
+    in_names = _find_labels_in_names(flat)
+    meanings = []
+    for path, rest in zip([*paths, *others], [*inside, *other_inside], strict=True):
+        label = rest.top or (_label_in_name(path) if path.top in in_names else None)
+        meanings.append(PathMeaning(label if path.folders else None, _as_split(path.top) if path.folders else None))
+    return Layout(meanings, list(_find_subfolders(inside)))
+
+
+def _find_inner_wrapper(paths: Sequence[_Path], top: str) -> str | None:
+    """Return a folder between the folder of a split and those of its labels, such as seg_train/seg_train; or None."""
+    words = {path.top for path in paths}
+    if len(words) != 1:
+        return None
+    (word,) = words
+    is_repeated = word.lower() == top.lower() or parse_split_folder(word) == parse_split_folder(top)
+    is_for_pictures = word.lower() in _PICTURE_FOLDERS and all(len(path.folders) > 1 for path in paths)
+    return word if word and (is_repeated or is_for_pictures) else None
+
+
+def _find_labels_in_names(paths: Sequence[_Path]) -> set[str]:
+    """Return the top folders whose pictures are all named LABEL.number.jpg; empty if the names are no labels."""
+    tops = {path.top for path in paths}
+    named = {top for top in tops if all(_label_in_name(path) for path in paths if path.top == top)}
+    labels = Counter(_label_in_name(path) for path in paths if path.top in named)
+    return named if 2 <= len(labels) <= sum(labels.values()) // 2 else set()
+
+
+def _label_in_name(path: _Path) -> str | None:
+    match = _LABEL_IN_NAME.fullmatch(path.name)
+    return match[1] if match else None
+
+
+def _find_split_labels(paths: Sequence[_Path]) -> Iterator[Problem]:
+    """Yield a problem if labels are named like splits."""
+    labels = sorted({path.top for path in paths} - {""})
+    named = [label for label in labels if parse_split_folder(label)]
+    if len({parse_split_folder(label) for label in named} - {UNASSIGNED}) > 1:
+        message = (
+            f"the folders {', '.join(named)} are named like splits, but contain no folders for labels; put the "
+            "pictures into SPLIT/LABEL/, or list them in a .csv index"
+        )
+        yield Problem(ProblemKind.MISREAD, named[0], message)
+
+
+def _find_subfolders(paths: Sequence[_Path]) -> Iterator[Problem]:
+    """Yield a problem for labels with the same subfolders, and for subfolders that have no meaning."""
+    subfolders: dict[str, set[str]] = {}
+    for path in paths:
+        if len(path.folders) > 1:
+            subfolders.setdefault(path.top, set()).add(path.folders[1])
+    owners: dict[str, list[str]] = {}
+    for label, names in sorted(subfolders.items()):
+        for name in sorted(names):
+            owners.setdefault(name, []).append(label)
+    shared = {name: labels for name, labels in owners.items() if len(labels) > 1}
+    if shared:
+        name, labels = next(iter(shared.items()))
+        same = _list_names(list(shared))
+        message = (
+            f"the labels {', '.join(labels[:_LISTED])} contain the same folders ({same}); if these are the labels, move "
+            "them to the top or into TRAIN, VALIDATION, and TEST, else move the pictures of each label into its folder"
+        )
+        yield Problem(ProblemKind.MISREAD, name, message)
+    for label, names in sorted(subfolders.items()):
+        if not names & set(shared):
+            message = (
+                f"the folders in {label} ({_list_names(sorted(names))}) mean nothing; all their pictures are {label}"
+            )
+            yield Problem(ProblemKind.UNUSED, label, message)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

@@ -1,16 +1,16 @@
-"""Open a dataset in any form that AutoML Vision Edge accepts: a structured folder or zip, or a CSV index.
+"""Open a dataset: a structured folder or zip, or an index (CSV, Vertex AI, Label Studio, Edge Impulse).
 
 Opening reads only the name, size, and first bytes of each file. A file that cannot be used becomes a Problem and does
 not prevent the others from being used.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import DatasetError, PictureError, UsageError
+from appliance.errors import DatasetError, PictureError, UsageError, describe_os_error
+from appliance.workshop.datasets.archives import describe_archive
 from appliance.workshop.datasets.containers import (
     FileContainer,
     FileList,
@@ -18,10 +18,13 @@ from appliance.workshop.datasets.containers import (
     ZipContainer,
     find_sidecars,
 )
-from appliance.workshop.datasets.csv_index import read_rows
-from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, DevicePrediction, Example, label_name_error
-from appliance.workshop.datasets.formats import check_picture_file
-from appliance.workshop.datasets.layout import classify_paths
+from appliance.workshop.datasets.dataset import Dataset, DevicePrediction, Example
+from appliance.workshop.datasets.formats import SUPPORTED, check_picture_file
+from appliance.workshop.datasets.index import INDEX_SUFFIXES, read_index
+from appliance.workshop.datasets.inner_index import apply_records, is_inner_index, read_inner_indexes
+from appliance.workshop.datasets.json_index import EDGE_IMPULSE_NAME
+from appliance.workshop.datasets.label_names import describe_wrong_name, propose_names
+from appliance.workshop.datasets.layout import read_layout
 from appliance.workshop.datasets.problems import Problem, ProblemKind
 
 _MAX_SIDECAR_BYTES = 64 * 1024
@@ -36,39 +39,38 @@ class _Content:
     problems: list[Problem]
 
 
+_FORMS = "a folder, a .zip, or an index (.csv, .tsv, .jsonl, .json)"
+
+
 def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = None) -> Dataset:
-    """Open a dataset: a folder, a .zip, or a .csv index.
+    """Open a dataset: a folder, a .zip, or an index.
 
     This reads the name, size, and first bytes of every file; pictures are decoded later, on use.
 
     Args:
         argument: The DATASET argument of the command line.
-        gs_folders: For a CSV with gs:// URLs: gs://bucket → the folder of its local copy (see parse_gs_folders).
+        gs_folders: For an index with gs:// URLs: gs://bucket → the folder of its local copy (see parse_gs_folders).
 
     Returns:
         The dataset. Labels with an invalid name are included, and listed among the problems.
 
     Raises:
-        DatasetError: The dataset is missing, is in none of the three formats, cannot be read, is refused as a whole, or
-            has no usable picture.
+        DatasetError: The dataset is missing, is in none of the formats, cannot be read, is refused as a whole, or has
+            no usable picture.
     """
     source = Path(argument)
-    if not source.exists():
-        raise DatasetError(f"{source} does not exist; a dataset is a folder, a .zip, or a .csv index")
-    if source.is_dir():
-        content = _read_structured(FolderContainer(source))
-    elif source.suffix.lower() == ".csv":
-        content = _read_indexed(source, gs_folders or {})
-    elif source.suffix.lower() == ".zip":
-        content = _read_structured(ZipContainer(source))
-    else:
-        raise DatasetError(f"{source} is not a dataset; a dataset is a folder, a .zip, or a .csv index")
+    content = _read_content(source, gs_folders or {})
     if not content.examples:
-        reason = f": {content.problems[0].message}" if content.problems else ""
-        raise DatasetError(f"{source} has no usable picture (JPEG, PNG, GIF, BMP, ICO){reason}")
+        minor = (ProblemKind.UNUSED, ProblemKind.SKIPPED)
+        ranked = sorted(content.problems, key=lambda problem: problem.kind in minor)
+        reason = f": {ranked[0].message}" if ranked else ""
+        raise DatasetError(f"{source} has no usable picture ({SUPPORTED}){reason}")
     found = {example.label for example in content.examples} | content.unusable_labels
     labels = tuple(sorted(label for label in found if label is not None))
-    invalid = [Problem(ProblemKind.WRONG_NAME, label, error) for label in labels if (error := label_name_error(label))]
+    proposed = propose_names(labels)
+    invalid = [
+        Problem(ProblemKind.WRONG_NAME, label, describe_wrong_name(label, name)) for label, name in proposed.items()
+    ]
     return Dataset(
         source,
         labels,
@@ -76,6 +78,26 @@ def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = N
         tuple(example for example in content.examples if example.label is None),
         (*content.problems, *invalid),
     )
+
+
+def _read_content(source: Path, gs_folders: Mapping[str, Path]) -> _Content:
+    try:
+        is_there = source.exists()
+    except OSError as error:
+        raise DatasetError(f"{source} cannot be read: {describe_os_error(error)}") from error
+    except ValueError as error:
+        raise DatasetError(f"{str(source)!r} is not a path: {error}") from error
+    if not is_there:
+        raise DatasetError(f"{source} does not exist; a dataset is {_FORMS}")
+    if source.is_dir():
+        return _read_structured(FolderContainer(source))
+    if source.suffix.lower() in INDEX_SUFFIXES or source.name == EDGE_IMPULSE_NAME:
+        return _read_indexed(source, gs_folders)
+    if archive := describe_archive(source):
+        raise DatasetError(f"{source} is {archive}")
+    if source.suffix.lower() == ".zip":
+        return _read_structured(ZipContainer(source))
+    raise DatasetError(f"{source} is not a dataset; a dataset is {_FORMS}")
 
 
 def parse_gs_folders(options: Iterable[str]) -> dict[str, Path]:
@@ -95,34 +117,15 @@ def parse_gs_folders(options: Iterable[str]) -> dict[str, Path]:
     return folders
 
 
-def require_trainable(dataset: Dataset) -> None:
-    """Raise an error if no model should be trained on a dataset.
-
-    Raises:
-        DatasetError: The dataset has fewer than two labels, a label with an invalid name, or fewer than MIN_PICTURES
-            pictures of a label.
-    """
-    counts = Counter(example.label for example in dataset.examples)
-    for label in dataset.labels:
-        if error := label_name_error(label):
-            raise DatasetError(f"{dataset.source}: {error}")
-    if len(dataset.labels) < 2:
-        labels = f"only the label {dataset.labels[0]}" if dataset.labels else "no label"
-        raise DatasetError(f"{dataset.source} has {labels}; put the pictures into one folder per label, at least two")
-    if few := [f"{label} ({counts[label]})" for label in dataset.labels if counts[label] < MIN_PICTURES]:
-        raise DatasetError(
-            f"{dataset.source} has fewer than {MIN_PICTURES} pictures of {', '.join(few)}; "
-            "add more, or leave out the label"
-        )
-
-
 def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
     names, problems = container.list_files()
     sidecars = dict(find_sidecars(names))
     sidecar_names = set(sidecars.values())
+    stated, index_problems = read_inner_indexes(container, names)
+    problems = [*problems, *index_problems]
     usable, unusable = [], []
     for name in names:
-        if name in sidecar_names:
+        if name in sidecar_names or is_inner_index(name):
             continue
         if problem := check_picture_file(container, name, name):
             problems.append(problem)
@@ -131,27 +134,34 @@ def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
         else:
             usable.append(name)
     examples = []
-    meanings = classify_paths(usable, unusable)
-    for name, meaning in zip(usable, meanings[: len(usable)], strict=True):
+    layout = read_layout(usable, unusable) if stated is None else apply_records(stated, usable, unusable)
+    problems += layout.problems
+    for name, meaning in zip(usable, layout.meanings[: len(usable)], strict=True):
         sidecar = sidecars.get(name)
         prediction = _read_prediction(container, sidecar) if sidecar else None
         examples.append(
             Example(name, meaning.label, meaning.split, container, name, prediction, sidecar if prediction else None)
         )
-    return _Content(examples, {meaning.label for meaning in meanings[len(usable) :]}, problems)
+    return _Content(examples, {meaning.label for meaning in layout.meanings[len(usable) :]}, problems)
 
 
 def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:
-    rows, problems = read_rows(index, gs_folders)
+    found = read_index(index, gs_folders)
+    problems = list(found.problems)
     container = FileList()
     examples: list[Example] = []
-    unusable_labels: set[str | None] = set()
-    for row in rows:
+    unusable_labels = set(found.lost_labels)
+    for row in found.rows:
         if problem := check_picture_file(container, str(row.path), row.name, is_listed=True):
             problems.append(problem)
             unusable_labels.add(row.label)
         else:
             examples.append(Example(row.name, row.label, row.split, container, str(row.path)))
+    if examples and all(example.label is None for example in examples):
+        message = (
+            f"{index} gives no picture a label; name the column of the labels label, and that of the pictures path"
+        )
+        problems.append(Problem(ProblemKind.MISREAD, index.name, message))
     return _Content(examples, unusable_labels, problems)
 
 

@@ -2,37 +2,47 @@
 
     zip, folder     LABEL/picture, which AutoML accepts; with splits, TRAIN/LABEL/picture and so on
     csv             index.csv next to LABEL/picture; with splits, a first column TRAIN, VALIDATION, TEST, or UNASSIGNED
+    jsonl           index.jsonl next to LABEL/picture, which Vertex AI accepts
 
-Pictures are copied byte by byte. Unlabeled pictures are put into the top folder, together with the prediction for a
-collected frame. Pictures that cannot be decoded are left out and reported. The result is written completely or not at
-all, and the same dataset always gives the same bytes.
+Pictures are copied byte by byte, or converted to JPEG. Unlabeled pictures are put into the top folder, together with
+the prediction for a collected frame. Pictures that cannot be decoded are left out and reported. The result is written
+completely or not at all, and the same dataset always gives the same bytes.
 """
 
 import csv
 import dataclasses
 import io
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
 
 from appliance.bundle.archive import write_zip
 from appliance.errors import DatasetError, describe_os_error
+from appliance.imaging.files import detect_picture_format, encode_jpeg, has_metadata, read_picture
 from appliance.system.atomic_files import open_replacement
-from appliance.workshop.datasets.dataset import Dataset, Example, label_name_error
+from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import SUFFIXES
+from appliance.workshop.datasets.json_index import ML_USE
 from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import SPLITS, PackFormat, PackSplit
 
-INDEX_NAME = "index.csv"
+CSV_NAME, JSONL_NAME = "index.csv", "index.jsonl"
+_JPEG_QUALITY = 95
+_ML_USES = {"train": "training", "validation": "validation", "test": "test"}
 # A name in a zip may be longer than a name in a folder (255 bytes); this limit leaves room for a number and a suffix.
 _MAX_STEM_BYTES = 200
 _MAX_SIDECAR_BYTES = 1 << 16
+_REMARKS = (ProblemKind.SKIPPED, ProblemKind.UNUSED)
+_OBSTACLES = (ProblemKind.MISREAD, ProblemKind.WRONG_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +71,27 @@ class _Selection:
 
 @dataclass(frozen=True, slots=True)
 class _PlacedExample:
-    """A picture and its path in the result."""
+    """A picture, its path in the result, and whether it becomes a JPEG."""
 
     path: str
     example: Example
+    convert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PackOptions:
+    """How pictures are written.
+
+    Attributes:
+        convert: Whether every picture becomes a JPEG that is upright and without EXIF data.
+        prefix: What precedes each path in an index, such as gs://bucket/folder; empty for relative paths.
+    """
+
+    convert: bool = False
+    prefix: str = ""
+
+
+_DEFAULTS = PackOptions()
 
 
 def pack_dataset(
@@ -74,6 +101,7 @@ def pack_dataset(
     splits: PackSplit = "keep",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    options: PackOptions = _DEFAULTS,
 ) -> PackResult:
     """Write the dataset to `out`.
 
@@ -85,23 +113,31 @@ def pack_dataset(
             split writes only its pictures, without split folders, after assigning missing splits.
         seed: Selects the random assignment of missing splits.
         progress: Called with (done, total) while pictures are read.
+        options: How pictures are written.
 
     Raises:
-        DatasetError: A label has an invalid name, `out` exists or cannot be written, or no picture is left to write.
+        DatasetError: The folders have several meanings, a label has an invalid name, `out` exists or cannot be
+            written, or no picture is left to write.
     """
-    for label in sorted({example.label for example in dataset.examples if example.label is not None}):
-        if error := label_name_error(label):
-            raise DatasetError(f"{dataset.source} cannot be packed: {error}")
+    if fault := next((each for each in dataset.problems if each.kind in _OBSTACLES), None):
+        raise DatasetError(f"{dataset.source} cannot be packed: {fault.message}")
     if out.exists() and not (form != "zip" and out.is_dir() and not any(out.iterdir())):
         raise DatasetError(f"{out} already exists; choose another path or remove it")
     selection = _select(dataset, splits, seed, progress)
     if not selection.examples:
         raise DatasetError(f"{dataset.source} has no picture to pack{f' for {splits}' if splits in SPLITS else ''}")
-    placed = list(_place(selection, use_split_folders=form != "csv"))
-    write = {"zip": _write_zip, "folder": _write_folder, "csv": _write_csv}[form]
+    placed = list(_place(selection, use_split_folders=form in ("zip", "folder"), convert=options.convert))
+    index = None
+    if form in ("csv", "jsonl"):
+        index = (CSV_NAME, _make_csv(placed, options.prefix))
+        if form == "jsonl":
+            index = (JSONL_NAME, _make_jsonl(placed, options.prefix))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write(out, placed)
+        if form == "zip":
+            _write_zip(out, placed)
+        else:
+            _write_folder(out, placed, index)
     except OSError as error:
         raise DatasetError(f"{out} cannot be written: {error.filename or out}: {describe_os_error(error)}") from error
     return PackResult(out, len(selection.examples), tuple(selection.left_out))
@@ -114,7 +150,7 @@ def _select(dataset: Dataset, splits: PackSplit, seed: int, progress: Callable[[
     if splits not in ("keep", "none"):
         labeled = assign_splits(dataset, seed, scans=scans[: len(dataset.examples)]).examples
         everything = [*labeled, *dataset.unlabeled]
-    left_out = [problem.message for problem in dataset.problems if problem.kind != ProblemKind.SKIPPED]
+    left_out = [problem.message for problem in dataset.problems if problem.kind not in _REMARKS]
     left_out += [scan.error for scan in scans if scan.error]
     examples, formats = [], []
     for example, scan in zip(everything, scans, strict=True):
@@ -125,7 +161,7 @@ def _select(dataset: Dataset, splits: PackSplit, seed: int, progress: Callable[[
     return _Selection(examples, formats, left_out)
 
 
-def _place(selection: _Selection, *, use_split_folders: bool) -> Iterator[_PlacedExample]:
+def _place(selection: _Selection, *, use_split_folders: bool, convert: bool) -> Iterator[_PlacedExample]:
     """Yield each picture with its path in the result; append numbers to names that occur more than once."""
     has_splits = any(example.split for example in selection.examples if example.label is not None)
     taken: set[str] = set()
@@ -136,14 +172,14 @@ def _place(selection: _Selection, *, use_split_folders: bool) -> Iterator[_Place
         original = PurePosixPath(PurePosixPath(example.key).name)
         stem = original.stem.lstrip(".") or "picture"  # a name that begins with a dot is hidden
         stem = stem.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
-        suffix = original.suffix or SUFFIXES[picture_format]
+        suffix = ".jpg" if convert else original.suffix or SUFFIXES[picture_format]
         path, number = "/".join((*folders, stem + suffix)), 1
         # Ignore case and suffix: some file systems do not distinguish case, and a sidecar is found by the stem.
         while (key := path.rpartition(".")[0].lower()) in taken:
             number += 1
             path = "/".join((*folders, f"{stem}_{number}{suffix}"))
         taken.add(key)
-        yield _PlacedExample(path, example)
+        yield _PlacedExample(path, example, convert)
 
 
 def _write_zip(out: Path, placed: list[_PlacedExample]) -> None:
@@ -151,7 +187,7 @@ def _write_zip(out: Path, placed: list[_PlacedExample]) -> None:
         write_zip(file, _read_files(placed), mode=0o644)
 
 
-def _write_folder(out: Path, placed: list[_PlacedExample], index: bytes | None = None) -> None:
+def _write_folder(out: Path, placed: list[_PlacedExample], index: tuple[str, bytes] | None = None) -> None:
     temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         temporary.chmod(0o777 & ~_get_umask())
@@ -160,30 +196,56 @@ def _write_folder(out: Path, placed: list[_PlacedExample], index: bytes | None =
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         if index is not None:
-            (temporary / INDEX_NAME).write_bytes(index)
+            (temporary / index[0]).write_bytes(index[1])
         temporary.replace(out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _write_csv(out: Path, placed: list[_PlacedExample]) -> None:
+def _make_csv(placed: Sequence[_PlacedExample], prefix: str) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     has_splits = any(each.example.split for each in placed)
     for each in placed:
         split = [(each.example.split or UNASSIGNED).upper()] if has_splits else []
-        rows.writerow([*split, each.path, *filter(None, [each.example.label])])
-    _write_folder(out, placed, text.getvalue().encode())
+        rows.writerow([*split, _add_prefix(each.path, prefix), *filter(None, [each.example.label])])
+    return text.getvalue().encode()
+
+
+def _make_jsonl(placed: Sequence[_PlacedExample], prefix: str) -> bytes:
+    """Return Vertex AI's import file for classification with one label (see json_index)."""
+    lines = []
+    for each in placed:
+        value: dict[str, Any] = {"imageGcsUri": _add_prefix(each.path, prefix)}
+        if each.example.label is not None:
+            value["classificationAnnotation"] = {"displayName": each.example.label}
+        if each.example.split is not None:
+            value["dataItemResourceLabels"] = {ML_USE: _ML_USES[each.example.split]}
+        lines.append(json.dumps(value, ensure_ascii=False) + "\n")
+    return "".join(lines).encode()
+
+
+def _add_prefix(path: str, prefix: str) -> str:
+    """Return the path of a picture in an index; a URL is percent-encoded."""
+    return f"{prefix.rstrip('/')}/{quote(path)}" if prefix else path
 
 
 def _read_files(placed: Iterable[_PlacedExample]) -> Iterator[tuple[str, bytes]]:
     """Yield the path and the content of each picture and of its sidecar."""
     for each in placed:
-        yield each.path, each.example.read_bytes()
+        yield each.path, _read_picture_file(each)
         if each.example.sidecar:
             sidecar = each.example.container.read(each.example.sidecar, _MAX_SIDECAR_BYTES)
             yield each.path.rpartition(".")[0] + ".json", sidecar
+
+
+def _read_picture_file(placed: _PlacedExample) -> bytes:
+    """Return a picture's bytes; a JPEG without EXIF data needs no conversion."""
+    content = placed.example.read_bytes()
+    if not placed.convert or (detect_picture_format(content[:64]) == "JPEG" and not has_metadata(content)):
+        return content
+    return encode_jpeg(read_picture(io.BytesIO(content), placed.example.name), _JPEG_QUALITY)
 
 
 def _get_umask() -> int:

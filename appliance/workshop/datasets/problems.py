@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ProblemKind(StrEnum):
-    """The kinds of problems; all but SKIPPED are errors."""
+    """The kinds of problems; all but SKIPPED and UNUSED are errors, and LOST_LABEL and MISREAD prevent training."""
 
     UNREADABLE = "unreadable"
     """A file is missing or damaged, or is not a picture although it has a picture's name."""
@@ -19,6 +19,12 @@ class ProblemKind(StrEnum):
     """A link, a path that points outside, an encrypted entry, or a name that cannot be printed."""
     WRONG_ROW = "wrong_row"
     """A row of a CSV index is invalid."""
+    LOST_LABEL = "lost_label"
+    """A folder that is a label cannot be read at all, so that a model would lack the label."""
+    MISREAD = "misread"
+    """The folders or columns have several meanings, so that a model would learn something else than intended."""
+    UNUSED = "unused"
+    """A column, row, or subfolder means nothing for a dataset."""
     SKIPPED = "passed_over"
     """A file is not a picture and does not have a picture's name."""
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
-from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example, label_name_error
+from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example
+from appliance.workshop.datasets.label_names import is_label_name
 
 _LISTED = 5
 _WIDTH = 160
@@ -57,7 +58,7 @@ def _format_table(report: DatasetReport, columns: int) -> list[str]:
 
 
 def _remark_on_count(label: str, pictures: int) -> str:
-    if label_name_error(label):
+    if not is_label_name(label):
         return "invalid name"
     if pictures < MIN_PICTURES:
         return f"too few: at least {MIN_PICTURES}"

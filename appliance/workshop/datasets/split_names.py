@@ -13,6 +13,6 @@ PackSplit = Literal["keep", "make", "none", "train", "validation", "test"]
 PACK_SPLITS: tuple[PackSplit, ...] = ("keep", "make", "none", "train", "validation", "test")
 """The choices of `appliance dataset pack --split`."""
 
-PackFormat = Literal["zip", "folder", "csv"]
-PACK_FORMATS: tuple[PackFormat, ...] = ("zip", "folder", "csv")
+PackFormat = Literal["zip", "folder", "csv", "jsonl"]
+PACK_FORMATS: tuple[PackFormat, ...] = ("zip", "folder", "csv", "jsonl")
 """The choices of `appliance dataset pack --form`."""

@@ -6,6 +6,7 @@ whole, with the same shares of labels, training pictures, and validation picture
 has used some of each kind.
 """
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +17,18 @@ import numpy as np
 
 from appliance.errors import TrainingError
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
-from appliance.workshop.datasets.open import open_dataset, require_trainable
+from appliance.workshop.datasets.duplicates import PictureScan, scan_pictures
+from appliance.workshop.datasets.obstacles import require_trainable
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split
 
 BACKGROUND = "background"
 _BACKGROUND_VALIDATION_SHARE = 0.2
+# Without validation pictures, this share of the training pictures validates.
+_VALIDATION_SHARE = 0.1
+_NO_FILES = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME, ProblemKind.MISREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +99,11 @@ def build_training_set(
         TrainingError: The datasets do not match.
     """
     first = open_dataset(dataset, gs_folders)
-    require_trainable(first)
+    scans = scan_pictures(first.examples)
+    require_trainable(first, scans)
     opened = [first]
     if validation is None:
-        items = list(_label_items(assign_splits(first, seed)))
+        items = list(_label_items(_assign_all_splits(first, seed, scans)))
     else:
         second = open_dataset(validation, gs_folders)
         opened.append(second)
@@ -124,9 +132,7 @@ def build_training_set(
         unlabeled=unlabeled,
         test_counts=Counter(labels.index(item.label) for item in items if item.split == "test"),
         # Ignore invalid label names, which do not matter for background pictures.
-        problem_count=sum(
-            1 for one in opened for problem in one.problems if problem.kind not in ("passed_over", "wrong_name")
-        ),
+        problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
     )
 
 
@@ -169,6 +175,22 @@ def _label_items(dataset: Dataset) -> Iterator[_Item]:
     for example in dataset.examples:
         if example.label is not None:  # always true for `examples`, unlike `unlabeled`
             yield _Item(example, example.label, example.split)
+
+
+def _assign_all_splits(dataset: Dataset, seed: int, scans: Sequence[PictureScan]) -> Dataset:
+    """Return the dataset with a split for every picture; a tenth of TRAIN validates if nothing else does."""
+    assigned = assign_splits(dataset, seed, scans=scans)
+    if any(example.split == "validation" for example in assigned.examples):
+        return assigned
+    indexes = [index for index, example in enumerate(assigned.examples) if example.split == "train"]
+    free = tuple(dataclasses.replace(assigned.examples[index], split=None) for index in indexes)
+    shares = 1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0.0
+    part = dataclasses.replace(assigned, examples=free)
+    divided = assign_splits(part, seed, shares, [scans[index] for index in indexes])
+    examples = list(assigned.examples)
+    for index, example in zip(indexes, divided.examples, strict=True):
+        examples[index] = example
+    return dataclasses.replace(assigned, examples=tuple(examples))
 
 
 def _combine(first: Dataset, second: Dataset) -> list[_Item]:

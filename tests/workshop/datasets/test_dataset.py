@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.errors import PictureError
-from appliance.workshop.datasets.dataset import label_name_error
+from appliance.workshop.datasets.label_names import label_name_error
 from appliance.workshop.datasets.open import open_dataset
 from support.datasets import make_files, write_folder
 
@@ -20,7 +20,8 @@ def test_picture_that_changed_after_opening_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("label", "better"), [("t-shirt", "t_shirt"), ("  ", "label"), ("ü", "label"), ("x" * 40, "x" * 32)]
+    ("label", "better"),
+    [("t-shirt", "t_shirt"), ("  ", "label"), ("Müll & Co", "Mull_Co"), ("猫", "Mao"), ("x" * 40, "x" * 32)],
 )
 def test_invalid_label_name_gets_a_suggestion(label, better):
     assert f"example to {better!r}" in label_name_error(label)

@@ -1,8 +1,12 @@
 """Which files are pictures, by content and name."""
 
+import re
+
+import pillow_heif
 import pytest
 
 from appliance.workshop.datasets.containers import FolderContainer
+from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import check_picture_file
 from appliance.workshop.datasets.open import open_dataset
 from support.datasets import list_messages, make_files, make_picture, write_folder, write_zip
@@ -27,20 +31,29 @@ def write(kind, tmp_path, files):
             "PNG, although its name claims JPEG; rename it to .png",
         ),
         ("a/x.dat", make_picture(5, "PNG"), "wrong_format", "PNG, which its name does not show"),
-        ("a/new.webp", make_picture(5, "WEBP"), "wrong_format", "is WEBP; supported formats are JPEG, PNG"),
-        ("a/new.jpg", make_picture(5, "WEBP"), "wrong_format", "is WEBP"),
-        ("a/old.tif", make_picture(5, "TIFF"), "wrong_format", "is TIFF"),
-        ("a/drawing.svg", b"<svg/>", "wrong_format", "is SVG"),
+        ("a/new.jpg", make_picture(5, "WEBP"), "wrong_format", "contains WEBP, .* rename it to .webp"),
+        ("a/drawing.svg", b"<svg/>", "wrong_format", "is SVG; supported formats are JPEG, PNG"),
         ("a/notes.txt", b"hello", "passed_over", "not a picture and was skipped"),
         ("a/nested.zip", b"PK\x03\x04", "passed_over", "skipped"),
         ("a/huge.bmp", b"BM" + bytes(30_000_000), "too_large", "30.0 MB, more than 30 MB"),
-        ("a/odd\x1b[2J.jpg", make_picture(5), "refused", r"'a/odd\x1b[2J.jpg' has a name that cannot be printed"),
+        ("a/odd\x1b[2J.jpg", make_picture(5), "refused", r"'a/odd.*' has a name that cannot be printed"),
     ],
 )
 def test_unusable_file_is_a_problem(kind, name, content, problem_kind, message, tmp_path):
     dataset = open_dataset(write(kind, tmp_path, {**make_files({"a": 1}), name: content}))
     assert [example.name for example in dataset.examples] == ["a/000.jpg"]
-    assert len(dataset.problems) == 1 and message in list_messages(dataset, problem_kind)[0]
+    assert len(dataset.problems) == 1 and re.search(message, list_messages(dataset, problem_kind)[0])
+
+
+@both
+@pytest.mark.parametrize("form", ["WEBP", "TIFF", "AVIF", "HEIF"])
+def test_picture_of_a_newer_format_is_read(kind, form, tmp_path):
+    suffix = {"TIFF": "tif", "HEIF": "HEIC"}.get(form, form.lower())
+    pillow_heif.register_heif_opener()
+    content = make_picture(5, form)
+    (example,) = open_dataset(write(kind, tmp_path, {f"a/1.{suffix}": content})).examples
+    (scan,) = scan_pictures([example])
+    assert scan.error is None and scan.format == form.replace("HEIF", "HEIC")
 
 
 @both

@@ -6,7 +6,8 @@ import pytest
 
 from appliance.errors import DatasetError, UsageError
 from appliance.workshop.datasets.dataset import DevicePrediction
-from appliance.workshop.datasets.open import open_dataset, parse_gs_folders, require_trainable
+from appliance.workshop.datasets.obstacles import require_trainable
+from appliance.workshop.datasets.open import open_dataset, parse_gs_folders
 from support.datasets import list_messages, make_files, make_picture, make_split_files, write_folder, write_zip
 
 both = pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -113,7 +114,7 @@ def test_too_few_pictures_or_labels_block_training(tmp_path):
 @pytest.mark.parametrize("around", ["", "flowers/", "TRAIN/"])
 @both
 def test_label_without_usable_picture_is_listed(kind, around, tmp_path):
-    phone = {f"b/{number}.heic": b"\0\0\0\x18ftypheic" + bytes(16) for number in range(12)}
+    phone = {f"b/{number}.jxl": b"\xff\x0a" + bytes(16) for number in range(12)}
     files = {f"{around}{name}": content for name, content in (make_files({"a": 12, "c": 12}) | phone).items()}
     files |= {"beside.webp": make_picture(99, "WEBP"), f"{around}notes/read.txt": b"me"}
     dataset = open_dataset(write(kind, tmp_path, files))
@@ -151,7 +152,7 @@ def test_names_that_break_a_terminal_are_refused(kind, name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("missing.zip", None, r"does not exist; .* a folder, a \.zip, or a \.csv"),
+        ("missing.zip", None, r"does not exist; .* a folder, a \.zip, or an index \(\.csv"),
         ("list.txt", b"a,b", "is not a dataset"),
         ("text.zip", b"this is no zip", r"text\.zip is not a zip file"),
         ("empty.csv", b"\n", "no usable picture"),

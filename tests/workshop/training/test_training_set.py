@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from appliance.errors import TrainingError
+from appliance.errors import DatasetError, TrainingError
 from appliance.workshop.training.training_set import BACKGROUND, build_training_set, require_enough
 from support.training import train, write_pictures
 
@@ -56,7 +56,7 @@ def test_label_named_background_is_reported_for_its_own_dataset(tmp_path):
     write_pictures(folder / "VALIDATION", {"gray": 12})
     (folder / "VALIDATION" / "gray").rename(folder / "VALIDATION" / BACKGROUND)
     second = write_pictures(tmp_path / "second", {"red": 4, "green": 4})
-    with pytest.raises(TrainingError, match=f"{folder} has fewer than 2 background"):
+    with pytest.raises(DatasetError, match=f"{folder} has fewer than 2 training pictures of {BACKGROUND}"):
         build_training_set(folder, second, None, {}, 0)
 
 

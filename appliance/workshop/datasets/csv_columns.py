@@ -1,0 +1,167 @@
+"""Find out what the columns of a CSV index mean, from the names in its first row and from its cells."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from appliance.errors import DatasetError
+from appliance.workshop.datasets.formats import is_picture_suffix
+from appliance.workshop.datasets.layout import parse_split
+
+UNASSIGNED = "UNASSIGNED"
+
+_PATH_WORDS = (
+    "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_name", "image_file",
+    "img", "img_path", "picture", "photo", "url", "uri", "image_url", "image_uri", "gcs_file_path", "gcs_uri",
+    "imagegcsuri", "image_gcs_uri", "image_id", "id", "name",
+)  # fmt: skip
+_LABEL_WORDS = (
+    "label", "labels", "class", "classes", "category", "label_name", "class_name", "classname", "category_name",
+    "display_name", "displayname", "target", "tag", "tags", "annotation",
+)  # fmt: skip
+_SET_WORDS = ("set", "split", "ml_use", "subset", "partition", "usage", "aiplatform_googleapis_com_ml_use")
+# Columns that answer yes or no, with the splits of both.
+_FLAG_WORDS = {"is_valid": ("validation", "train"), "is_val": ("validation", "train"), "is_test": ("test", "train")}
+_YES, _NO = {"1", "1.0", "true", "yes", "t", "y"}, {"0", "0.0", "false", "no", "f", "n", ""}
+_TYPICAL = 0.8
+_SAMPLED_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The index of each column; without a header, a split in the first column is recognized row by row.
+
+    Attributes:
+        path: The picture.
+        label: The label; None for none.
+        set: The split; None for none.
+        has_header: Whether the first row names the columns.
+        flag: The splits that yes and no mean in the column `set`; None if it contains the names of splits.
+        classes: Column → label, for columns that contain 1 if the picture has this label.
+        unused: The names of the other columns.
+        is_free: Whether a row is a path with an optional split before it and labels after it.
+    """
+
+    path: int = 0
+    label: int | None = None
+    set: int | None = None
+    has_header: bool = False
+    flag: tuple[str, str] | None = None
+    classes: tuple[tuple[int, str], ...] = ()
+    unused: tuple[str, ...] = ()
+    is_free: bool = False
+
+
+def is_picture_name(cell: str) -> bool:
+    """Return whether a cell is a URL or a file name with the suffix of a picture."""
+    return "://" in cell or is_picture_suffix(PurePosixPath(cell.replace("\\", "/")).suffix)
+
+
+def is_split_word(cell: str) -> bool:
+    """Return whether a cell names a split, or none."""
+    return parse_split(cell) is not None or cell.upper() == UNASSIGNED
+
+
+def find_columns(rows: Sequence[list[str]], name: str) -> Columns:
+    """Return what the columns of an index mean.
+
+    Args:
+        rows: The cells of all rows, without empty rows and comments; at least one.
+        name: The index, for errors.
+
+    Raises:
+        DatasetError: The first row names a column twice.
+    """
+    words = [_normalize(cell) for cell in rows[0]]
+    sample = rows[1 : 1 + _SAMPLED_ROWS]
+    by_content = _find_picture_column(sample)
+    named = _find_word(words, _PATH_WORDS)
+    known = named is not None and any(
+        _find_word(words, known_words) is not None for known_words in (_LABEL_WORDS, _SET_WORDS, tuple(_FLAG_WORDS))
+    )
+    if any(is_picture_name(cell) for cell in rows[0]) or not (known or by_content is not None):
+        return _find_unnamed_columns(rows[: 1 + _SAMPLED_ROWS])
+    names = [word for word in words if word]  # spreadsheets add empty columns, and some exports leave columns unnamed
+    if repeated := sorted({word for word in names if names.count(word) > 1}):
+        raise DatasetError(f"{name} has more than one column named {repeated[0]}; rename or remove all but one")
+    path = named if named is not None and _count_pictures(sample, named) >= _TYPICAL * len(sample) else by_content
+    return _name_columns(rows[0], words, next(index for index in (path, named, 0) if index is not None), sample)
+
+
+def _normalize(cell: str) -> str:
+    return re.sub(r"[^\w]+", "_", cell.strip().lower().strip("[]<>\"'")).strip("_")
+
+
+def _find_word(words: Sequence[str], known: Sequence[str]) -> int | None:
+    """Return the column with the first of the known names that occurs."""
+    return next((words.index(word) for word in known if word in words), None)
+
+
+def _find_picture_column(rows: Sequence[list[str]]) -> int | None:
+    """Return the column in which most rows contain a picture's name; None if there is none."""
+    width = max(map(len, rows), default=0)
+    counts = [_count_pictures(rows, index) for index in range(width)]
+    best = max(range(width), key=lambda index: counts[index], default=None)
+    return best if best is not None and counts[best] >= _TYPICAL * len(rows) else None
+
+
+def _count_pictures(rows: Sequence[list[str]], index: int) -> int:
+    return sum(len(cells) > index and is_picture_name(cells[index]) for cells in rows)
+
+
+def _name_columns(first: Sequence[str], words: Sequence[str], path: int, sample: Sequence[list[str]]) -> Columns:
+    set_index = _find_word(words, _SET_WORDS)
+    flag = None
+    if set_index is None and (set_index := _find_word(words, tuple(_FLAG_WORDS))) is not None:
+        flag = _FLAG_WORDS[words[set_index]]
+    label = _find_word([word if index != path else "" for index, word in enumerate(words)], _LABEL_WORDS)
+    rest = [index for index, word in enumerate(words) if word and index not in (path, set_index, label)]
+    classes: tuple[tuple[int, str], ...] = ()
+    if label is None and len(rest) > 1 and all(_is_flag_column(sample, index) for index in rest):
+        classes, rest = tuple((index, first[index].strip()) for index in rest), []
+    elif label is None and len(rest) == 1 and _is_label_column(sample, rest[0]):
+        label, rest = rest[0], []
+    unused = tuple(first[index].strip() for index in rest)
+    return Columns(path, label, set_index, True, flag, classes, unused)
+
+
+def _is_flag_column(rows: Sequence[list[str]], index: int) -> bool:
+    return all(len(cells) <= index or cells[index].lower() in _YES | _NO for cells in rows)
+
+
+def _is_label_column(rows: Sequence[list[str]], index: int) -> bool:
+    """Return whether a column of unknown name contains labels: few different words, no numbers."""
+    cells = [row[index] for row in rows if len(row) > index and row[index]]
+    different = set(cells)
+    return 1 <= len(different) <= len(cells) // 2 and not any(re.fullmatch(r"[\d.,-]+", cell) for cell in different)
+
+
+def _find_unnamed_columns(rows: Sequence[list[str]]) -> Columns:
+    """Return the columns of an index without a header, by their content."""
+    path = _find_picture_column(rows)
+    width = max(map(len, rows))
+    splits = [
+        index
+        for index in range(width)
+        if index != path
+        and all(not cells[index] or is_split_word(cells[index]) for cells in rows if len(cells) > index)
+    ]
+    usual = path is None or path == 0 or (path == 1 and splits[:1] == [0])
+    # With two columns, words such as train and test may be labels.
+    set_index = splits[-1] if splits and width > 2 else None
+    others = [index for index in range(width) if index not in (path, set_index)]
+    if path is None or len(others) != 1 or (usual and set_index in (None, 0)):
+        return Columns(is_free=True)
+    return Columns(path, others[0], set_index)
+
+
+def parse_flag(cell: str, flag: tuple[str, str]) -> str | None:
+    """Return the split that yes or no means; None for any other word."""
+    word = cell.strip().lower()
+    return flag[0] if word in _YES else flag[1] if word in _NO else None
+
+
+def is_yes(cell: str) -> bool:
+    """Return whether the cell of a class is set."""
+    return cell.strip().lower() in _YES

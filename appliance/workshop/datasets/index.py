@@ -1,0 +1,50 @@
+"""Read an index file of any form and find its pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.workshop.datasets.csv_index import parse_csv
+from appliance.workshop.datasets.index_paths import IndexRow, RowResolver
+from appliance.workshop.datasets.index_text import IndexRecord, read_index_text
+from appliance.workshop.datasets.json_index import EDGE_IMPULSE_NAME, parse_json, parse_jsonl
+from appliance.workshop.datasets.problems import Problem
+
+INDEX_SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json"}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexContent:
+    """The rows of an index, the problems of the other rows, and the labels of refused rows."""
+
+    rows: Sequence[IndexRow]
+    problems: Sequence[Problem]
+    lost_labels: set[str | None]
+
+
+def read_index(index: Path, gs_folders: Mapping[str, Path]) -> IndexContent:
+    """Read an index and find its pictures.
+
+    Args:
+        index: The file.
+        gs_folders: gs://bucket, or gs://bucket/folder → the folder of its local copy.
+
+    Raises:
+        DatasetError: The file cannot be read or parsed, or refers to a bucket that is not in `gs_folders`.
+    """
+    records, problems = parse_index(read_index_text(index), str(index), index.name)
+    resolver = RowResolver(index, gs_folders)
+    for record in records:
+        resolver.add(record)
+    resolver.require_mapped_buckets()
+    return IndexContent(resolver.rows, [*problems, *resolver.problems], resolver.lost_labels)
+
+
+def parse_index(text: str, source: str, name: str) -> tuple[list[IndexRecord], list[Problem]]:
+    """Return what an index states, by the form that its name shows (see parse_csv, parse_jsonl, parse_json)."""
+    suffix = Path(name).suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return parse_jsonl(text, name)
+    if suffix == ".json" or name == EDGE_IMPULSE_NAME:
+        return parse_json(text, source, name)
+    return parse_csv(text, source, name)

@@ -1,0 +1,151 @@
+"""Find the files that an index lists: beside the index, or in a local copy of a bucket.
+
+Nothing outside the index's folder and these local copies is read, unless an index contains an absolute path.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from appliance.errors import DatasetError
+from appliance.workshop.datasets.index_text import IndexRecord
+from appliance.workshop.datasets.problems import Problem, ProblemKind
+from appliance.workshop.datasets.split_names import Split
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A valid row; the file need not exist."""
+
+    name: str
+    path: Path
+    label: str | None
+    split: Split | None
+
+
+class _RefusedPathError(ValueError):
+    """A row refers to a picture that must not or cannot be opened."""
+
+
+class _UnmappedBucketError(Exception):
+    """A gs:// URL names a bucket without a local copy."""
+
+
+@dataclass(slots=True)
+class RowResolver:
+    """Find the files of rows one by one and collect their problems.
+
+    Attributes:
+        index: The index file.
+        gs_folders: gs://bucket, or gs://bucket/folder → the folder of its local copy.
+        rows: The rows whose files were found, or are only missing.
+        problems: The problems of the other rows.
+        lost_labels: The labels of refused rows.
+    """
+
+    index: Path
+    gs_folders: Mapping[str, Path]
+    rows: list[IndexRow] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    lost_labels: set[str | None] = field(default_factory=set)
+    _unmapped: dict[str, int] = field(default_factory=dict)
+    _seen: dict[tuple[Path, str | None], str] = field(default_factory=dict)
+
+    def add(self, record: IndexRecord) -> None:
+        """Resolve one row into an IndexRow or a problem."""
+        prefix = f"{record.row} of {self.index.name}"
+        try:
+            path = self._resolve(record)
+        except _UnmappedBucketError:
+            bucket = "/".join(record.name.split("/")[:3])
+            self._unmapped[bucket] = self._unmapped.get(bucket, 0) + 1
+            return
+        except _RefusedPathError as error:
+            self.problems.append(Problem(ProblemKind.REFUSED, record.name, f"{prefix}: {error}"))
+            self.lost_labels.add(record.label)
+            return
+        if (path, record.label) in self._seen:
+            message = f"{prefix} repeats {self._seen[path, record.label]} and was skipped"
+            self.problems.append(Problem(ProblemKind.SKIPPED, record.name, message))
+            return
+        self._seen[path, record.label] = record.row
+        self.rows.append(IndexRow(record.name, path, record.label, record.split))
+
+    def require_mapped_buckets(self) -> None:
+        """Raise DatasetError if rows name buckets without a local copy."""
+        if self._unmapped:
+            raise DatasetError(
+                f"{self.index} lists {sum(self._unmapped.values())} pictures in {', '.join(self._unmapped)}, which has "
+                f"no local copy; copy the bucket to a folder and pass --gs {next(iter(self._unmapped))}=FOLDER"
+            )
+
+    def _resolve(self, record: IndexRecord) -> Path:
+        """Return the first of the record's paths that exists, else the first one."""
+        names: Iterable[str] = record.paths or (record.name,)
+        if any("\\" in name for name in names):
+            names = [variant for name in names for variant in (name, name.replace("\\", "/"))]
+        paths = [_resolve_path(name, self.index.parent, self.gs_folders) for name in names]
+        return next((path for path in paths if path.exists()), paths[-1])
+
+
+def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:
+    """Return the path of the picture in a row.
+
+    Raises:
+        _UnmappedBucketError: Its bucket has no local copy.
+        _RefusedPathError: It points outside the folder, is on another machine, or cannot be looked up.
+    """
+    try:
+        path = _locate(name, folder, gs_folders)
+        os.fsencode(path)  # reading the file would fail later
+        _require_no_link_loop(path)
+        return path
+    except (OSError, RuntimeError) as error:  # a file name that is too long, an unreadable folder; a loop of links
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _RefusedPathError(f"{name} cannot be looked up: {reason or 'its links form a loop'}") from error
+    except UnicodeEncodeError as error:
+        raise _RefusedPathError(
+            f"{name} cannot be looked up: file names are {error.encoding} here; use a UTF-8 locale"
+        ) from error
+
+
+def _require_no_link_loop(path: Path) -> None:
+    """Raise OSError if links form a loop; from Python 3.13 on, Path.resolve no longer does."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+
+
+def _locate(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:
+    if not name.startswith("gs://"):
+        if "://" in name:
+            raise _RefusedPathError(f"{name} is on another machine; copy it here, or use a gs:// URL and --gs")
+        path = Path(name)
+        return path if path.is_absolute() else _join_inside(folder, name, name)
+    prefix = max((key for key in gs_folders if f"{name}/".startswith(f"{key.rstrip('/')}/")), key=len, default=None)
+    if prefix is None:
+        raise _UnmappedBucketError(name)
+    encoded = name[len(prefix.rstrip("/")) + 1 :]
+    decoded = _join_inside(gs_folders[prefix], unquote(encoded), name)
+    if decoded.exists():
+        return decoded
+    # A name in a bucket may contain a percent sign, and the CSV may contain that name without encoding.
+    literal = _join_inside(gs_folders[prefix], encoded, name)
+    return literal if literal.exists() else decoded
+
+
+def _join_inside(folder: Path, relative: str, name: str) -> Path:
+    """Return the path in `folder`.
+
+    Raises:
+        _RefusedPathError: The path, or the target of a link on it, is outside.
+    """
+    path = folder / relative
+    if "\x00" in relative or Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise _RefusedPathError(f"{name} points outside {folder} and is refused")
+    return path

@@ -1,0 +1,70 @@
+"""Read the text of an index file: UTF-8 or UTF-16, of limited size."""
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import DatasetError, describe_os_error
+from appliance.workshop.datasets.split_names import Split
+
+MAX_INDEX_BYTES = 100_000_000  # AutoML's limit for a CSV
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """What an index states about one picture.
+
+    Attributes:
+        row: The row for people, such as "row 7".
+        name: The path or URL of the picture, as in the index.
+        label: None for an unlabeled picture.
+        split: None if the index assigns none.
+        paths: Paths at which the picture may be, in the order of preference; empty for `name` alone.
+    """
+
+    row: str
+    name: str
+    label: str | None
+    split: Split | None
+    paths: tuple[str, ...] = ()
+
+
+def read_index_text(index: Path) -> str:
+    """Return the content of an index file.
+
+    Raises:
+        DatasetError: The file cannot be read, is too large, or is not text.
+    """
+    try:
+        if index.stat().st_size > MAX_INDEX_BYTES:
+            raise DatasetError(f"{index} is larger than {MAX_INDEX_BYTES // 1_000_000} MB, the limit for an index")
+        content = index.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{index} cannot be read: {describe_os_error(error)}") from error
+    return decode_index(content, str(index))
+
+
+def decode_index(content: bytes, name: str) -> str:
+    """Decode the content of an index, whose encoding its first bytes show.
+
+    Raises:
+        DatasetError: The content is not text in UTF-8 or UTF-16.
+    """
+    encoding = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
+    if encoding is None:
+        # Without a mark, the zero bytes of Latin letters show UTF-16.
+        head = content[:1000]
+        odd, even = head[1::2].count(0), head[::2].count(0)
+        encoding = "utf-8"
+        if len(head) > 3 and max(odd, even) > 0.4 * len(head) / 2:
+            encoding = "utf-16-le" if odd > even else "utf-16-be"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{name} is not UTF-8 text; save it as UTF-8") from error

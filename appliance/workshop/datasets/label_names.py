@@ -1,0 +1,98 @@
+"""The names of labels: which are valid, and which valid name resembles an invalid one."""
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+from anyascii import anyascii
+
+from appliance.errors import UsageError
+from appliance.system.foreign_text import clean_text
+from appliance.workshop.datasets.dataset import Dataset
+from appliance.workshop.datasets.problems import ProblemKind
+
+_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
+_MAX_LABEL_CHARACTERS = 32
+_SHOWN_CHARACTERS = 80
+
+
+def is_label_name(label: str) -> bool:
+    """Return whether a name is 1 to 32 characters of A–Z, a–z, 0–9, and _."""
+    return _LABEL.fullmatch(label) is not None
+
+
+def label_name_error(label: str) -> str | None:
+    """Return a message that describes the problem with a label's name and suggests another; None if it is valid."""
+    return None if is_label_name(label) else describe_wrong_name(label, propose_names([label])[label])
+
+
+def describe_wrong_name(label: str, better: str) -> str:
+    """Return a message about an invalid name and the valid one to use instead."""
+    shown = clean_text(label, _SHOWN_CHARACTERS)
+    return (
+        f"the label {shown!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r} "
+        f"(appliance dataset pack --rename {shlex.quote(f'{shown}={better}')})"
+    )
+
+
+def propose_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return a valid name for each invalid one; letters of other scripts are written in Latin letters.
+
+    No two labels get the same name, also regardless of case: the second one gets a number.
+    """
+    labels = list(labels)
+    taken = {label.lower() for label in labels if is_label_name(label)}
+    proposed = {}
+    for label in labels:
+        if is_label_name(label):
+            continue
+        stem = re.sub(r"[^A-Za-z0-9]+", "_", anyascii(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_") or "label"
+        name, number = stem, 1
+        while name.lower() in taken:
+            number += 1
+            ending = f"_{number}"
+            name = stem[: _MAX_LABEL_CHARACTERS - len(ending)] + ending
+        taken.add(name.lower())
+        proposed[label] = name
+    return proposed
+
+
+def parse_renames(options: Iterable[str]) -> dict[str, str]:
+    """Parse `--rename 'OLD=NEW'` options.
+
+    Raises:
+        UsageError: An option is not of this form, its new name is invalid, or a label is renamed twice.
+    """
+    renames: dict[str, str] = {}
+    for option in options:
+        old, equals, new = option.rpartition("=")
+        if not equals or not old:
+            raise UsageError(f"--rename {option!r} is not of the form OLD=NEW")
+        if not is_label_name(new):
+            raise UsageError(f"--rename {option!r}: {new!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _")
+        if old in renames:
+            raise UsageError(f"--rename gives the label {old!r} two names")
+        renames[old] = new
+    return renames
+
+
+def rename_labels(dataset: Dataset, renames: Mapping[str, str]) -> Dataset:
+    """Return the dataset with other names of labels; two labels with the same new name become one.
+
+    Raises:
+        UsageError: The dataset does not have one of the labels.
+    """
+    if unknown := [old for old in renames if old not in dataset.labels]:
+        labels = ", ".join(clean_text(label, _SHOWN_CHARACTERS) for label in dataset.labels[:10])
+        raise UsageError(f"--rename: there is no label {unknown[0]!r}; the labels are {labels}")
+    examples = tuple(
+        dataclasses.replace(example, label=renames.get(example.label, example.label)) if example.label else example
+        for example in dataset.examples
+    )
+    problems = tuple(
+        problem for problem in dataset.problems
+        if not (problem.kind == ProblemKind.WRONG_NAME and problem.name in renames)
+    )  # fmt: skip
+    labels = tuple(sorted({renames.get(label, label) for label in dataset.labels}))
+    return dataclasses.replace(dataset, labels=labels, examples=examples, problems=problems)

@@ -1,0 +1,151 @@
+"""Decide whether a model may be trained on a dataset; `check`, `train`, and the report use the same decision.
+
+An obstacle is something that would make a model wrong in silence, or that stops training. A file that cannot be used is
+no obstacle as long as enough others of its label are left: training leaves it out and reports it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from appliance.errors import DatasetError
+from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
+from appliance.workshop.datasets.duplicates import PictureScan, group_equal_files
+from appliance.workshop.datasets.problems import ProblemKind
+
+_MIN_TRAIN_PICTURES = 2
+_LISTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A reason why no model is trained on a dataset.
+
+    Attributes:
+        kind: An identifier for programs.
+        message: The obstacle and its number, for a list.
+        items: Each occurrence: a sentence, or the names of pictures that belong together.
+        sentence: The obstacle and the remedy, without the name of the dataset.
+    """
+
+    kind: str
+    message: str
+    items: tuple[str | tuple[str, ...], ...]
+    sentence: str
+
+
+def require_trainable(dataset: Dataset, scans: Sequence[PictureScan] | None = None) -> None:
+    """Raise an error if no model should be trained on a dataset.
+
+    Args:
+        dataset: The opened dataset.
+        scans: The result of scan_pictures(dataset.examples); None if the pictures were not read.
+
+    Raises:
+        DatasetError: There is an obstacle; the message names the first one.
+    """
+    obstacles = list(find_obstacles(dataset, scans))
+    if obstacles:
+        more = len(obstacles) - 1
+        hint = f" ({more} more {'error' if more == 1 else 'errors'}: appliance dataset check)" if more else ""
+        raise DatasetError(f"{dataset.source} {obstacles[0].sentence}{hint}")
+
+
+def find_obstacles(dataset: Dataset, scans: Sequence[PictureScan] | None = None) -> Iterator[Obstacle]:
+    """Yield every obstacle to training on a dataset (see require_trainable)."""
+    yield from _find_in_problems(dataset)
+    if len(dataset.labels) < 2:
+        yield _describe_missing_labels(dataset)
+    readable = [
+        example for index, example in enumerate(dataset.examples) if scans is None or scans[index].thumbnail is not None
+    ]
+    yield from _find_small_labels(dataset, readable)
+    if scans is not None:
+        yield from _find_contradictions(dataset.examples, group_equal_files(scans[: len(dataset.examples)]))
+
+
+def select_mixed(
+    examples: Sequence[Example], groups: Sequence[list[int]], attribute: Literal["label", "split"]
+) -> list[list[int]]:
+    """Return the groups whose pictures have different labels or splits."""
+    return [
+        indexes for indexes in groups
+        if len({getattr(examples[index], attribute) for index in indexes} - {None}) > 1
+    ]  # fmt: skip
+
+
+def count_groups(groups: Sequence[list[int]]) -> str:
+    """Return the number of groups in words."""
+    return f"{len(groups)} {'group' if len(groups) == 1 else 'groups'}"
+
+
+def _find_in_problems(dataset: Dataset) -> Iterator[Obstacle]:
+    texts = {
+        ProblemKind.MISREAD: ("the folders or columns have more than one meaning", "cannot be understood"),
+        ProblemKind.LOST_LABEL: ("labels that are lost", "would lose a label"),
+        ProblemKind.WRONG_NAME: ("labels with invalid names", "has a label with an invalid name"),
+    }
+    for kind, (many, sentence) in texts.items():
+        messages = tuple(problem.message for problem in dataset.problems if problem.kind == kind)
+        if messages:
+            text = many if kind == ProblemKind.MISREAD else f"{len(messages)} {many}"
+            if kind == ProblemKind.WRONG_NAME:
+                text = "1 label has an invalid name" if len(messages) == 1 else f"{len(messages)} {many}"
+            yield Obstacle(kind, text, messages, f"{sentence}: {messages[0]}")
+
+
+def _describe_missing_labels(dataset: Dataset) -> Obstacle:
+    remedy = "put the pictures into one folder per label, at least two"
+    if dataset.labels:
+        message = "there is only one label; a model needs at least two"
+        return Obstacle("one_label", message, dataset.labels, f"has only the label {dataset.labels[0]}; {remedy}")
+    message = "no picture has a label; pictures of none of the labels are for --background"
+    return Obstacle("no_label", message, (), f"has no label; {remedy}")
+
+
+def _find_small_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterator[Obstacle]:
+    counts = Counter(example.label for example in readable)
+    if few := [label for label in dataset.labels if counts[label] < MIN_PICTURES]:
+        has = "1 label has" if len(few) == 1 else f"{len(few)} labels have"
+        listed = ", ".join(f"{label} ({counts[label]})" for label in few)
+        sentence = f"has fewer than {MIN_PICTURES} pictures of {listed}; add more, or leave out the label"
+        if lost := len(dataset.examples) - len(readable):
+            sentence = (
+                f"is too small: {lost} pictures could not be read, and fewer than {MIN_PICTURES} are left of {listed}"
+            )
+        yield Obstacle(
+            "too_few",
+            f"{has} fewer than {MIN_PICTURES} pictures, too few for training",
+            tuple(f"{label} has {counts[label]}" for label in few),
+            sentence,
+        )
+    trainable = Counter(example.label for example in readable if example.split in (None, "train"))
+    if lacking := [label for label in dataset.labels if label not in few and trainable[label] < _MIN_TRAIN_PICTURES]:
+        message = (
+            f"fewer than {_MIN_TRAIN_PICTURES} training pictures of {', '.join(lacking)}; the splits leave no more"
+        )
+        items = tuple(f"{label} has {trainable[label]} for training" for label in lacking)
+        yield Obstacle("not_in_train", message, items, f"has {message}")
+
+
+def _find_contradictions(examples: Sequence[Example], same: Sequence[list[int]]) -> Iterator[Obstacle]:
+    if mixed := select_mixed(examples, same, "label"):
+        yield _describe_groups(
+            examples, mixed, "two_labels", "the same picture under two labels", "remove it from all but one"
+        )
+    leaked = [indexes for indexes in same if {"train", "test"} <= {examples[index].split for index in indexes}]
+    if leaked:
+        yield _describe_groups(
+            examples, leaked, "train_and_test", "the same picture in TRAIN and in TEST", "remove it from one of them"
+        )
+
+
+def _describe_groups(
+    examples: Sequence[Example], groups: Sequence[list[int]], kind: str, message: str, remedy: str
+) -> Obstacle:
+    names = tuple(tuple(examples[index].name for index in indexes) for indexes in groups)
+    first = " = ".join(names[0][:_LISTED])
+    return Obstacle(
+        kind, f"{message}: {count_groups(groups)}", names, f"has {message} ({first}; {count_groups(groups)}); {remedy}"
+    )
