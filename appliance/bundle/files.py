@@ -13,6 +13,7 @@ from appliance.bundle.manifest import MAX_BYTES, Manifest, load_json, parse_mani
 from appliance.bundle.tflite_metadata import read_facts
 from appliance.errors import BundleError, describe_os_error
 from appliance.system.regular_files import read_regular_file
+from appliance.system.shipped import resolve_shipped
 
 MAX_MODEL_BYTES = MAX_UNPACKED_BYTES
 MANIFEST_NAME = "manifest.json"
@@ -62,12 +63,13 @@ def find_bundle_files(path: Path) -> BundleFiles:
     """Find the files of a bundle.
 
     Args:
-        path: A folder, a .zip or a .tflite; the contents decide, not the name.
+        path: A folder, a .zip or a .tflite; the contents decide, not the name. Or bundled:general, bundled:flowers.
 
     Raises:
         BundleError: There is no model, or more than one; the message names them.
         ModelError: A zip could not be unpacked because space is missing.
     """
+    path = resolve_shipped(path)
     try:
         if path.is_dir():
             os.scandir(path).close()

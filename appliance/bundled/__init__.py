@@ -1,1 +1,1 @@
-"""The model that ships with the program, as package data."""
+"""The models that ship with the program, as package data; appliance/system/shipped.py finds them."""

@@ -23,7 +23,10 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
     """Add --model, a bundle that replaces this device's model."""
     parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite (default: this device's model)"
+        "--model",
+        type=Path,
+        metavar="BUNDLE",
+        help="a folder, .zip or .tflite; or bundled:general, bundled:flowers (default: this device's model)",
     )
 
 

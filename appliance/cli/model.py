@@ -16,6 +16,7 @@ from appliance.cli.input_options import add_input_arguments, read_bundle_as_decl
 from appliance.cli.model_try import format_table, try_ranges
 from appliance.cli.output import print_json, print_lines, print_message
 from appliance.errors import BundleError, ControlError, DaemonAbsentError, ProbeError
+from appliance.system.shipped import is_shipped_name
 
 if TYPE_CHECKING:
     from appliance.bundle.bundle import Bundle
@@ -57,7 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name, help=purpose, description=description, epilog=f"example: appliance model {example}"
         )
         if name == "install":
-            action.add_argument("bundle", type=Path, metavar="BUNDLE", help="a folder, .zip or .tflite")
+            action.add_argument(
+                "bundle",
+                type=Path,
+                metavar="BUNDLE",
+                help="a folder, .zip or .tflite; or bundled:general, bundled:flowers",
+            )
         if name == "try":
             action.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
             add_model_argument(action)
@@ -151,7 +157,8 @@ def _install(arguments: argparse.Namespace) -> _Output:
     bundle = read_bundle_as_declared(arguments.bundle, arguments)
     _probe(bundle)
     store = _open_store(for_change=True)
-    model = store.install(bundle, str(arguments.bundle.absolute()))
+    origin = arguments.bundle if is_shipped_name(arguments.bundle) else arguments.bundle.absolute()
+    model = store.install(bundle, str(origin))
     value = {"name": model.name, "version": model.version, "sha256": model.sha256, "input": _describe_input(bundle)}
     _print_remarks(bundle, str(arguments.bundle))
     try:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import appliance
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.daemon.input_notices import InputNotices
@@ -19,13 +18,14 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
 from appliance.system.paths import find_state_dir
+from appliance.system.shipped import find_shipped
 from appliance.updates.store.state import InstalledModel, ModelChoice, RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import display_name
 
 log = logging.getLogger("appliance.daemon")
 
-BUNDLED = Path(appliance.__file__).parent / "bundled"
+BUNDLED = find_shipped("flowers")
 # The reason that is stored and published when a person asks for a rollback.
 OWNER_ROLLBACK = "the owner went back to the previous model"
 

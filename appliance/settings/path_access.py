@@ -8,33 +8,74 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 from appliance.errors import SettingsError
 from appliance.settings.schema import Settings
+from appliance.system.shipped import is_shipped_name
 from appliance.system.systemd import is_system_service
 
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - only compared
+_MOUNTS = Path("/proc/self/mountinfo")
 _READ_FOLDER = "/etc/appliance or /var/lib/appliance"
 
 
-def check_paths(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Protections:
+    """Which folders systemd hides from a service.
+
+    Attributes:
+        home: Whether home folders are closed (ProtectHome).
+        tmp: Whether the service has folders /tmp and /var/tmp of its own (PrivateTmp).
+    """
+
+    home: bool = False
+    tmp: bool = False
+
+    @classmethod
+    def from_mounts(cls, text: str) -> Self:
+        """Return the protections of the process to which a /proc/PID/mountinfo belongs (proc_pid_mountinfo(5))."""
+        mounts = [(fields[3], Path(fields[4])) for line in text.splitlines() if len(fields := line.split()) > 4]
+        return cls(
+            home=any(root.startswith("/systemd/inaccessible/") and point in _HOMES for root, point in mounts),
+            tmp=any("/systemd-private-" in root and point in _PRIVATE for root, point in mounts),
+        )
+
+    def find(self, path: Path) -> str | None:
+        """Return the name and the effect of the protection that hides a path; None if none does."""
+        absolute = path.absolute()
+        if self.home and any(absolute.is_relative_to(home) for home in _HOMES):
+            return "ProtectHome in its unit hides home folders"
+        if self.tmp and any(absolute.is_relative_to(folder) for folder in _PRIVATE):
+            return f"PrivateTmp in its unit gives it a {absolute.parts[1]} folder of its own"
+        return None
+
+
+def check_paths(settings: Settings, environ: Mapping[str, str] = os.environ, mounts: Path = _MOUNTS) -> None:
     """Check the paths in the settings of a service of the system; anywhere else, every path may be right.
 
+    Args:
+        settings: Valid settings.
+        environ: The variables of the service.
+        mounts: What the kernel lists as mounted for this process.
+
     Raises:
-        SettingsError: The unit hides or protects a path; the text names the protection and a folder that works.
+        SettingsError: The unit hides or protects a path, or the account may not read it; the text names the reason and
+            a folder that works.
     """
     if not is_system_service(environ):
         return
+    protections = Protections.from_mounts(mounts.read_text())
     for key, path, is_written in list_paths(settings):
-        if fault := _describe_fault(path, is_written):
+        if fault := _describe_fault(key, path, is_written, protections):
             raise SettingsError(f"{settings.path or 'the settings'}: {key}: {fault}")
 
 
-def find_hidden_path(settings: Settings) -> str | None:
-    """Describe a path that the installed service cannot see, for commands outside it; None if there is none."""
+def find_hidden_path(settings: Settings, protections: Protections) -> str | None:
+    """Describe a path that a service with these protections cannot see, for commands outside it; None if all are."""
     for key, path, is_written in list_paths(settings):
-        if protection := _find_protection(path):
+        if protection := protections.find(path):
             return f"{key}: the service cannot use {path} ({protection}); {_suggest_folder(is_written, path)}"
     return None
 
@@ -50,35 +91,28 @@ def list_paths(settings: Settings) -> Iterator[tuple[str, Path, bool]]:
                 is_written = (section.name, field.name) == ("collect", "dir")
                 if not is_written or settings.collect.enabled:
                     yield f"{section.name}.{field.name}", value, is_written
-    if settings.labeler.model:
+    if settings.labeler.model and not is_shipped_name(settings.labeler.model):
         yield "labeler.model", Path(settings.labeler.model), False
     if settings.camera.source.startswith(("/", "~")):
         yield "camera.source", _expand(settings.camera.source), False
 
 
-def _describe_fault(path: Path, is_written: bool) -> str | None:
+def _describe_fault(key: str, path: Path, is_written: bool, protections: Protections) -> str | None:
     """Return why the service cannot use a path, and a folder that works; None if it can, or for another reason."""
+    protection = protections.find(path)
     if is_written:
         existing = next(folder for folder in (path, *path.absolute().parents) if _exists(folder))
         if os.access(existing, os.W_OK | os.X_OK):
             return None
-        protection = _find_protection(path) or ("ProtectSystem in its unit" if _is_read_only(existing) else None)
+        protection = protection or ("ProtectSystem in its unit" if _is_read_only(existing) else None)
     elif os.access(path, os.R_OK):
         return None
-    else:
-        protection = _find_protection(path)
+    # A camera is tried again, because its permissions may be set later than the service starts.
+    elif protection is None and key != "camera.source" and _is_closed(path):
+        return f"this account may not read {path}; {_suggest_folder(is_written, path)}"
     if protection is None:
         return None
     return f"the service cannot use {path} ({protection}); {_suggest_folder(is_written, path)}"
-
-
-def _find_protection(path: Path) -> str | None:
-    absolute = path.absolute()
-    if any(absolute.is_relative_to(home) for home in _HOMES):
-        return "ProtectHome in its unit hides home folders"
-    if any(absolute.is_relative_to(folder) for folder in _PRIVATE):
-        return f"PrivateTmp in its unit gives it a {absolute.parts[1]} folder of its own"
-    return None
 
 
 def _suggest_folder(is_written: bool, path: Path) -> str:
@@ -95,6 +129,15 @@ def _expand(source: str) -> Path:
         return Path(source).expanduser()
     except RuntimeError:  # an account without a home folder
         return Path(source)
+
+
+def _is_closed(path: Path) -> bool:
+    """Return whether an existing path, or a folder above it, may not be read."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def _exists(folder: Path) -> bool:

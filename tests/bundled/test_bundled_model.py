@@ -21,7 +21,7 @@ from appliance.labeling.tracker import Tracker
 from appliance.settings.schema import CameraSettings, EventSettings, LabelerSettings
 from appliance.workshop.training import tflite_schema as schema
 
-FOLDER = Path(appliance.bundled.__file__).parent
+FOLDER = Path(appliance.bundled.__file__).parent / "flowers"
 FPS = 5.0
 # Smaller than the default, because drawing takes most of the time.
 SIZE_PX = (320, 240)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-BUNDLE = ROOT / "appliance" / "bundled"
+BUNDLE = ROOT / "appliance" / "bundled" / "flowers"
 # The files that one stage writes for the next: pictures, the teachers' features, and trained weights, about 6 GB.
 WORK = Path(os.environ.get("BUNDLED_WORK", ROOT / "build" / "bundled"))
 CHOSEN = WORK / "chosen"

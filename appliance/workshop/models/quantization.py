@@ -10,6 +10,7 @@ _INT8 = np.dtype(np.int8)
 # This share of the values is clipped.
 KEPT_SHARE = 0.9999
 _MAX_VALUES = 2_000_000
+_MAX_BIAS = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ def quantize_convolution(weights: np.ndarray, bias: np.ndarray, scale: float) ->
         bias: (outputs,) float32.
         scale: The scale of the convolution's input.
     """
-    scales = np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), 1e-8) / 127
+    # The second bound keeps the bias of a channel whose weights are almost 0 within int32.
+    least = np.maximum(1e-8, np.abs(bias) * (127 / (_MAX_BIAS * scale)))
+    scales = np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), least) / 127
     whole = np.round(weights / scales[:, None, None, None]).astype(np.int8)
     bias_scales = scales.astype(np.float32) * np.float32(scale)
     return QuantizedConvolution(whole, scales, np.round(bias / bias_scales).astype(np.int32), bias_scales)

@@ -6,7 +6,7 @@
 prepare augments the photographs and draws the rest; teach records the features of two larger models and computes soft
 targets; train trains three seeds, and two more runs that measure how the model labels unseen subjects; export writes
 their bundles and chooses one; evaluate prints every figure and needs only the appliance's normal environment; ship,
-which runs only on request, copies the chosen bundle to appliance/bundled. Seeds are fixed.
+which runs only on request, copies the chosen bundle to appliance/bundled/flowers. Seeds are fixed.
 """
 
 import argparse

@@ -108,6 +108,13 @@ class Graph:
         shape = self._graph.tensors[tensor].shape
         return tuple(int(size) for size in (shape if shape is not None else ()))
 
+    def find_tensor(self, name: str) -> int | None:
+        """Return the index of the tensor with this name; None if there is none."""
+        names = [
+            tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name for tensor in self._graph.tensors
+        ]
+        return names.index(name) if name in names else None
+
     def get_source(self, tensor: int) -> int:
         """Return the first input of the operator whose output a tensor is."""
         producer = next(operator for operator in self._graph.operators if tensor in list(operator.outputs))
@@ -177,13 +184,14 @@ class Graph:
         self._graph.inputs = [tensor]
         return tensor
 
-    def add_constant(self, values: np.ndarray, name: str, scales: np.ndarray | None = None) -> int:
+    def add_constant(self, values: np.ndarray, name: str, scales: np.ndarray | None = None, axis: int = 0) -> int:
         """Add a constant tensor.
 
         Args:
             values: float32, int32, or quantized to int8 or int32.
             name: The name of the tensor.
-            scales: The scales of quantized values, one per index of the first axis; the zero points are 0.
+            scales: The scales of quantized values, one per index of `axis`; the zero points are 0.
+            axis: The axis of the channels; a depthwise convolution has them last.
 
         Returns:
             The tensor's index.
@@ -195,7 +203,7 @@ class Graph:
         self._model.buffers.append(buffer)
         tensor = self._add_tensor(values.shape, name, TensorFormat(values.dtype), len(self._model.buffers) - 1)
         if scales is not None:
-            self._set_quantization(tensor, scales, 0)
+            self._set_quantization(tensor, scales, 0, axis)
         return tensor
 
     def add(
@@ -292,10 +300,11 @@ class Graph:
             self._set_quantization(index, np.array([stored.scale]), stored.zero_point)
         return index
 
-    def _set_quantization(self, tensor: int, scales: np.ndarray, zero_point: int) -> None:
+    def _set_quantization(self, tensor: int, scales: np.ndarray, zero_point: int, axis: int = 0) -> None:
         parameters = schema.QuantizationParametersT()
         parameters.scale = np.asarray(scales, np.float32)
         parameters.zeroPoint = np.full(len(scales), zero_point, np.int64)
+        parameters.quantizedDimension = axis
         self._graph.tensors[tensor].quantization = parameters
 
     def _get_opcode(self, code: int, version: int) -> int:
