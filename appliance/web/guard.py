@@ -36,6 +36,8 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
+# After these, what follows on the connection may not be what the client meant.
+_CLOSING = (400, 411, 413, 421, 505)
 SIGN_IN_FIRST = "sign in first; run on the device: sudo appliance web"
 TOO_MANY_FAILURES = "too many failed sign-ins from this address; wait a minute"
 
@@ -96,6 +98,8 @@ class Guard:
         """
         headers = _collect_headers(scope)
         method, path = scope["method"], scope["path"]
+        if scope["http_version"] not in ("1.0", "1.1"):
+            raise RequestError(505, "this server speaks HTTP/1.1")
         if b"transfer-encoding" in headers:
             raise RequestError(411, "send the body with a Content-Length, not in chunks")
         host = _text(headers.get(b"host"))
@@ -212,7 +216,7 @@ async def _refuse(send: Send, error: RequestError) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.status == 429:
         headers.append((b"retry-after", b"60"))
-    if error.status in (400, 411, 413):
+    if error.status in _CLOSING:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -23,6 +23,8 @@ log = logging.getLogger("appliance.web")
 
 UPLOADS = "uploads"
 _THREADS = 12
+# A new connection can take the place of an idle one only after asyncio has made that one known.
+_ACCEPTED_AT_ONCE = 4
 _HANDSHAKE_LIMIT_S = 10.0
 _MAX_HEADER_BYTES = 16_384
 _STOP_LIMIT_S = 2
@@ -121,11 +123,14 @@ class WebServer:
             self._ready.set()
 
     async def _serve(self) -> None:
+        # A malformed request is a fault of its client, and must not fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         config = uvicorn.Config(
             self._app.guard, http=DeadlineProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
             proxy_headers=False, server_header=False, timeout_keep_alive=10, limit_concurrency=2 * MAX_CONNECTIONS,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES, timeout_graceful_shutdown=_STOP_LIMIT_S,
+            backlog=_ACCEPTED_AT_ONCE,
         )  # fmt: skip
         config.load()
         config.ssl = self._tls

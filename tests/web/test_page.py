@@ -27,6 +27,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def server(browser):
+    browser.read_errors()  # those of the previous test
     started = PageServer()
     yield started
     browser.visit("about:blank")
@@ -165,7 +166,7 @@ def test_events_load_as_one_scrolls_and_new_ones_appear(browser, server):
     wait_for_text(browser, ".event", "4 s")
     assert browser.run("return document.querySelectorAll('[data-id=event-1000]').length") == 1
     browser.run("const s = document.querySelector('select'); s.value = 'daisy'; s.dispatchEvent(new Event('change'))")
-    browser.wait("[...document.querySelectorAll('.event .title')].every((title) => title.innerText === 'daisy')")
+    browser.wait("[...document.querySelectorAll('.event .title')].every((title) => title.textContent === 'daisy')")
 
 
 def test_event_opens_with_scores_and_the_keys_lead_to_the_next(browser, server):

@@ -69,6 +69,10 @@ class Listener(socket.socket):
     budget = ConnectionBudget()
     allow_public = False
 
+    def listen(self, backlog: int = _BACKLOG) -> None:
+        """Listen; asyncio's own, smaller backlog only limits how many connections it accepts at a time."""
+        super().listen(max(backlog, _BACKLOG))
+
     def accept(self) -> tuple[socket.socket, Any]:
         """Return the next permitted connection.
 
@@ -103,7 +107,7 @@ def open_listener(address: str, budget: ConnectionBudget, allow_public: bool) ->
         if is_ipv6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host.strip("[]"), int(port)))
-        listener.listen(_BACKLOG)
+        listener.listen()
     except OSError as error:
         listener.close()
         raise WebError(
