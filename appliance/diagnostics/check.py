@@ -20,6 +20,7 @@ from appliance.daemon.input_notices import InputNotices
 from appliance.diagnostics.collect_check import find_collect_check
 from appliance.diagnostics.leftovers import find_leftovers
 from appliance.diagnostics.running_daemon import RunningDaemon, ask_running_daemon, list_keys
+from appliance.diagnostics.unit import find_unseen_path
 from appliance.diagnostics.update_check import check_update_source
 from appliance.errors import ApplianceError, ControlAccessError, ControlError
 from appliance.imaging.view import View
@@ -118,12 +119,15 @@ def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator
     asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
     yield _run_check("update source", lambda: check_update_source(settings, asks_daemon))
     yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))
-    if check_collecting := find_collect_check(daemon.report if daemon else None, settings):
+    collects = daemon is not None and not (is_file_given and daemon.differs_in("collect."))
+    if check_collecting := find_collect_check(daemon.report if daemon and collects else None, settings):
         yield _run_daemon_check("collecting", check_collecting)
     yield _run_check("clock", _check_clock)
 
 
 def _describe_settings(settings: Settings, daemon: RunningDaemon | None, is_file_given: bool) -> str:
+    if unseen := find_unseen_path(settings):
+        raise _FailedCheckError(unseen)
     valid = f"{settings.path} is valid" if settings.path else "the defaults are used"
     if daemon is None or not daemon.differences:
         return valid

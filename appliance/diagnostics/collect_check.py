@@ -9,7 +9,7 @@ from typing import Any
 from appliance.collection.folder import FOLDER_NAME, KEPT_FREE_BYTES, CollectedFolder
 from appliance.errors import ApplianceError, describe_os_error
 from appliance.settings.schema import CollectSettings, Settings
-from appliance.system.paths import ensure_state_dir
+from appliance.system.paths import find_state_dir
 
 # The oldest frames are removed when the folder is about this full.
 _FULL_SHARE = 0.95
@@ -23,15 +23,13 @@ def find_collect_check(report: Mapping[str, Any] | None, settings: Settings) -> 
     """Return the check of the folder of collected frames; None if no frames are collected.
 
     Args:
-        report: The status of the running daemon; None if none is running.
+        report: The status of the running daemon; None if none is running, or if it collects elsewhere.
         settings: The settings that are checked.
     """
     if report is None:
         collect = settings.collect
         return (
-            (lambda: check_folder(collect.dir or ensure_state_dir() / FOLDER_NAME, collect))
-            if collect.enabled
-            else None
+            (lambda: check_folder(collect.dir or find_state_dir() / FOLDER_NAME, collect)) if collect.enabled else None
         )
     collected = report.get("collect")  # absent in the status of an earlier release
     return (lambda: check_reported_folder(collected)) if collected else None

@@ -38,7 +38,8 @@ def _read(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except PermissionError as error:
         raise SettingsError(
-            f"{path} cannot be read by this account; run the command with sudo, or give another file with --config"
+            f"{path} cannot be read by this account; run the command with sudo, or let all accounts read it with: "
+            f"sudo chmod a+r {path}"
         ) from error
     except OSError as error:
         reason = describe_os_error(error)
@@ -52,7 +53,7 @@ def _read(path: Path) -> bytes:
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise SettingsError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8") from error

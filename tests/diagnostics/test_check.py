@@ -11,6 +11,7 @@ from appliance.errors import ControlAccessError, UpdateError
 from appliance.settings.fingerprint import hash_settings
 from appliance.settings.schema import (
     CameraSettings,
+    CollectSettings,
     DeviceSettings,
     LabelerSettings,
     MqttSettings,
@@ -192,6 +193,15 @@ def test_broker_of_the_file_is_checked_even_if_the_services_fails(in_force):
     file = replace(in_force, mqtt=MqttSettings(host="127.0.0.1", port=1))
     result = run_with_file(file, in_force, {"broker": {"connected": False, "trouble": "the old broker is away"}})
     assert "127.0.0.1:1" in result["broker"].message
+
+
+def test_collecting_of_the_file_is_checked_instead_of_the_services(in_force, tmp_path):
+    entry = {"folder": "/shared", "max_bytes": 1, "pictures": 0, "bytes": 0, "missed": 0, "trouble": "another daemon"}
+    collecting = replace(in_force, collect=CollectSettings(enabled=True))
+    assert "collecting" not in run_with_file(in_force, collecting, {"collect": entry})
+    own = run_with_file(replace(collecting, collect=CollectSettings(enabled=True, dir=tmp_path)), collecting)
+    assert own["collecting"].is_ok and str(tmp_path) in own["collecting"].message
+    assert not run_with_file(collecting, collecting, {"collect": entry})["collecting"].is_ok
 
 
 def test_update_source_of_the_file_is_asked_directly(in_force):
