@@ -1,6 +1,7 @@
 """Install an offer: run its candidate, and handle the outcome."""
 
 import contextlib
+import logging
 from dataclasses import dataclass
 
 from appliance.updates.candidate import (
@@ -10,6 +11,7 @@ from appliance.updates.candidate import (
     NotApplicableError,
     ShutdownError,
     WindowClosedError,
+    link_offer,
 )
 from appliance.updates.known_candidate import KnownCandidate
 from appliance.updates.probation_monitor import ProbationMonitor
@@ -17,6 +19,9 @@ from appliance.updates.reasons import make_reason
 from appliance.updates.resolution import Resolution
 from appliance.updates.sources.source import Offer, Source
 from appliance.updates.steps import UpdateState
+from appliance.updates.store.state import InstalledModel
+
+log = logging.getLogger("appliance.updates")
 
 
 @dataclass(slots=True)
@@ -34,6 +39,11 @@ class Installer:
     resolution: Resolution
     monitor: ProbationMonitor
     known: KnownCandidate | None = None
+
+    def relink(self, offer: Offer, model: InstalledModel) -> None:
+        """Record the active model's new variant and experiment, unless another command has replaced the model."""
+        self.context.host.reload_current(lambda: link_offer(self.context.store, offer, model))
+        log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
 
     def install(self, offer: Offer, requested: bool, source: Source) -> str | None:
         """Install an offer up to the beginning of its probation.

@@ -25,7 +25,7 @@ from appliance.errors import (
 )
 from appliance.settings.schema import UpdateSettings
 from appliance.system.leftover_files import remove_leftovers
-from appliance.updates.candidate import CandidateContext, ShutdownError, WindowClosedError, link_offer
+from appliance.updates.candidate import CandidateContext, ShutdownError, WindowClosedError
 from appliance.updates.failures import FaultLog, describe_failure
 from appliance.updates.host import Host
 from appliance.updates.installer import Installer
@@ -38,7 +38,7 @@ from appliance.updates.resolution import Resolution
 from appliance.updates.schedule import Schedule
 from appliance.updates.situation import add_window, read_situation
 from appliance.updates.sources.source import Offer, Source
-from appliance.updates.store.state import InstalledModel, RevertedModel
+from appliance.updates.store.state import RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.take_back import TakeBack
 from appliance.updates.tools import UpdaterTools
@@ -209,12 +209,8 @@ class Updater:
             self._record_failure(error, request, None)
 
     def _next_wait_s(self) -> float | None:
-        waits_s = (
-            self._monitor.resume(),
-            self._schedule.wait_s,
-            self._monitor.poll_again_s,
-            _WINDOW_POLL_S if self._is_waiting else None,  # the wall clock may be set in the meantime
-        )
+        window_s = _WINDOW_POLL_S if self._is_waiting else None  # the wall clock may be set in the meantime
+        waits_s = (self._monitor.resume(), self._schedule.wait_s, self._monitor.poll_again_s, window_s)
         return min((each for each in waits_s if each is not None), default=None)
 
     def _wait_for_delivery(self, request: UpdateRequest | None) -> bool:
@@ -276,8 +272,7 @@ class Updater:
 
     def _handle_offer(self, source: Source, offer: Offer | None, request: UpdateRequest | None) -> None:
         """Decide about an offer, report the decision, carry it out, and answer the request, if any."""
-        taken_back = self._take_back.run_if_withdrawn(source, offer)
-        if request and taken_back:
+        if (taken_back := self._take_back.run_if_withdrawn(source, offer)) and request:
             request.taken_back = taken_back
         situation = read_situation(
             offer, request.version if request else None, self._installer.known, self._monitor.is_active,
@@ -288,7 +283,7 @@ class Updater:
         self._is_waiting = decision.action is OfferAction.HOLD
         self._resolution.forget_other_rejections(offer, runs=decision.action is OfferAction.RUNS)
         if offer and situation.current and decision.relink:
-            self._relink(offer, situation.current)
+            self._installer.relink(offer, situation.current)
         self._reporter.report_decision(decision, offer)
         if decision.ends_update and not situation.on_probation:
             self._journal.write(None)
@@ -312,11 +307,6 @@ class Updater:
         self._reporter.clear_failure()
         if request:
             request.fail(error)
-
-    def _relink(self, offer: Offer, model: InstalledModel) -> None:
-        """Record the active model's new variant and experiment, unless another command has replaced the model."""
-        self._host.reload_current(lambda: link_offer(self._store, offer, model))
-        log.info("the active model is now variant %s, experiment %s", offer.variant, offer.experiment)
 
     def _get_source(self) -> Source:
         self._has_checked = True

@@ -9,86 +9,42 @@ Nothing is signed: anyone who can write to the host, or tamper with the connecti
 not good enough, use the repository source.
 """
 
-import base64
 import hashlib
 import json
 import math
 import posixpath
-import re
 import time
-import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
-from appliance.bundle.manifest import Manifest, parse_manifest
+from appliance.bundle.manifest import parse_manifest
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, extract_labels, read_facts
 from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
 from appliance.settings.schema import UpdateSettings
-from appliance.system.foreign_text import clean_text
 from appliance.system.urls import redact
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
-from appliance.transport.responses import HttpResponse, Validators
+from appliance.transport.responses import Validators
 from appliance.updates.sources.content_memory import ContentMemory, is_hash_of
+from appliance.updates.sources.file_names import guess_manifest, make_safe_name
+from appliance.updates.sources.file_state import (
+    FilePart,
+    FileState,
+    ManifestSet,
+    extract_digest,
+    find_token,
+    list_files,
+    read_goog_md5,
+)
 from appliance.updates.sources.source import Offer, Progress
 
 MAX_FILES = 20
 _ONE_SLOW_READ_S = 600.0
 # Contents are compared at most this often, except when the owner asks.
 _COMPARE_EVERY_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class _FileState:
-    """A server's description of one file.
-
-    Attributes:
-        url: The address of the file.
-        token: Stays the same while the file does not change.
-        validator: The part of the token that the server states.
-        is_bound: Whether the token identifies the content; if not, the same token may come with other content.
-        validators: For conditional requests.
-        length: The size in bytes; None if the server does not send it.
-    """
-
-    url: str
-    token: str
-    validator: str
-    is_bound: bool
-    validators: Validators
-    length: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _ManifestSet:
-    """A manifest and its files. `states` has the files whose hashes are not in the manifest, by name."""
-
-    url: str
-    validators: Validators
-    text: bytes
-    manifest: Manifest
-    states: Mapping[str, _FileState]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Paths inside the bundle, the model first."""
-        return _list_files(self.manifest)
-
-    @property
-    def tokens(self) -> dict[str, str]:
-        """The tokens of the files whose hashes are not in the manifest."""
-        return {name: state.token for name, state in sorted(self.states.items())}
-
-    @property
-    def size_bytes(self) -> int | None:
-        """The total size of all files; None if unknown."""
-        lengths = [self.states[name].length if name in self.states else None for name in self.files]
-        known = [length for length in lengths if length is not None]
-        return sum(known) if len(known) == len(lengths) else None
 
 
 class UrlSource:
@@ -112,9 +68,9 @@ class UrlSource:
         self._url = settings.url or ""
         self._max_bytes = settings.max_bytes
         self._http = http
-        self._set: _ManifestSet | None = None
-        self._state: _FileState | None = None
-        self._is_manifest = _guess_manifest(self._url)
+        self._set: ManifestSet | None = None
+        self._state: FileState | None = None
+        self._is_manifest = guess_manifest(self._url)
         self._memory = ContentMemory(state)
         self._clock = clock
         self._read_again_s = -math.inf
@@ -154,7 +110,7 @@ class UrlSource:
     def forget(self) -> None:
         """Ask for everything unconditionally, and compare contents (see Source.forget)."""
         self._set = self._state = None
-        self._is_manifest = _guess_manifest(self._url)
+        self._is_manifest = guess_manifest(self._url)
         self._was_forgotten = True
 
     def is_unchanged(self) -> bool:
@@ -167,7 +123,7 @@ class UrlSource:
 
     def fetch(self, offer: Offer, folder: Path, progress: Progress) -> Path:
         """Download the file, or the manifest's files (see Source.fetch)."""
-        if isinstance(offer.private, _ManifestSet):
+        if isinstance(offer.private, ManifestSet):
             return self._fetch_set(offer.private, folder, progress)
         return self._fetch_file(offer.private, folder, progress)
 
@@ -177,7 +133,7 @@ class UrlSource:
 
     # The offer
 
-    def _read_set(self, before: _ManifestSet | None) -> _ManifestSet:
+    def _read_set(self, before: ManifestSet | None) -> ManifestSet:
         known = before.validators if before else None
         response = self._http.get(self._url, known=known, max_bytes=MAX_MANIFEST_BYTES)
         if response.is_unchanged and before:
@@ -189,7 +145,7 @@ class UrlSource:
                 # Not a rejection, because the response may be an error page of the host or an incomplete upload.
                 raise SourceError(f"the offer is not a bundle: {error}") from error
             url, text, validators = response.url, response.body, response.validators
-        files = _list_files(manifest)
+        files = list_files(manifest)
         if len(files) > MAX_FILES:
             raise SourceError(f"{self.origin} lists {len(files)} files, more than the limit of {MAX_FILES}")
         states = {
@@ -197,24 +153,24 @@ class UrlSource:
             for name in files
             if name not in manifest.sha256
         }
-        return _ManifestSet(url, validators, text, manifest, states)
+        return ManifestSet(url, validators, text, manifest, states)
 
-    def _read_file_state(self, url: str, before: _FileState | None) -> _FileState:
+    def _read_file_state(self, url: str, before: FileState | None) -> FileState:
         known = before.validators if before and before.url == url and before.validators else None
         response = self._http.head(url, known=known)
         if response.is_unchanged and before:
             return before
-        token = _find_token(response)
+        token = find_token(response)
         if token is None:
             token = f"sha256:{self._hash_contents(url)}"
         if token.startswith(("md5:", "sha256:")):
-            return _FileState(url, token, token, True, response.validators, response.length)
+            return FileState(url, token, token, True, response.validators, response.length)
         content = self._memory.find(url, token)
         if content and self._compares and not content.is_proven:
             content = self._memory.record(url, token, self._hash_contents(url, content.labels), labels=content.labels)
         if content is None:
-            return _FileState(url, token, token, False, response.validators, response.length)
-        return _FileState(url, content.token, token, content.is_bound, response.validators, response.length)
+            return FileState(url, token, token, False, response.validators, response.length)
+        return FileState(url, content.token, token, content.is_bound, response.validators, response.length)
 
     def _hash_contents(self, url: str, labels: str = "") -> str:
         """Return the SHA-256 of the content of a file and of the label file beside it."""
@@ -236,22 +192,22 @@ class UrlSource:
 
     # The download
 
-    def _fetch_file(self, state: _FileState, folder: Path, progress: Progress) -> Path:
-        target = folder / _make_safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
-        self._fetch_one(_Part(state.url, target, state, None), self._max_bytes, progress)
+    def _fetch_file(self, state: FileState, folder: Path, progress: Progress) -> Path:
+        target = folder / make_safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
+        self._fetch_one(FilePart(state.url, target, state, None), self._max_bytes, progress)
         labels = self._fetch_labels(state.url, target) if target.suffix.lower() == ".tflite" else ""
         self._remember(state, target, labels)
         return target
 
-    def _fetch_set(self, found: _ManifestSet, folder: Path, progress: Progress) -> Path:
+    def _fetch_set(self, found: ManifestSet, folder: Path, progress: Progress) -> Path:
         # A bundle with no name in its manifest is named after its folder, as on disk.
-        bundle = folder / _make_safe_name(posixpath.basename(posixpath.dirname(unquote(urlsplit(found.url).path))))
+        bundle = folder / make_safe_name(posixpath.basename(posixpath.dirname(unquote(urlsplit(found.url).path))))
         left_bytes = self._max_bytes
         for name in found.files:
             target = bundle / name
             target.parent.mkdir(parents=True, exist_ok=True)
             url = urljoin(found.url, quote(name))
-            part = _Part(url, target, found.states.get(name), found.manifest.sha256.get(name))
+            part = FilePart(url, target, found.states.get(name), found.manifest.sha256.get(name))
             is_model = name == found.manifest.model_file
             try:
                 self._fetch_one(part, left_bytes, progress if is_model else _ignore_progress)
@@ -266,13 +222,13 @@ class UrlSource:
         (bundle / "manifest.json").write_bytes(found.text)
         return bundle
 
-    def _require_unchanged(self, found: _ManifestSet) -> None:
+    def _require_unchanged(self, found: ManifestSet) -> None:
         """Raise if the set changed, because files that are uploaded one by one may be a mix of old and new."""
         now = self._read_set(found)
         if now.text != found.text or now.tokens != found.tokens:
             raise SourceChangedError(f"{self.origin} was replaced during the download")
 
-    def _fetch_one(self, part: "_Part", max_bytes: int, progress: Progress) -> None:
+    def _fetch_one(self, part: FilePart, max_bytes: int, progress: Progress) -> None:
         note = part.target.with_name(part.target.name + ".whole")
         if part.target.is_file() and note.is_file() and note.read_bytes() == part.token.encode():
             return  # an earlier attempt downloaded it
@@ -285,8 +241,8 @@ class UrlSource:
         )
         part.target.unlink(missing_ok=True)
         response = download(self._http, part.url, part.target, spec, progress)
-        expected_sha256 = part.sha256 or _extract_digest(part.token, "sha256")
-        for algorithm, expected in (("sha256", expected_sha256), ("md5", _goog_md5(response))):
+        expected_sha256 = part.sha256 or extract_digest(part.token, "sha256")
+        for algorithm, expected in (("sha256", expected_sha256), ("md5", read_goog_md5(response))):
             if expected and _hash_file(part.target, algorithm) != expected:
                 part.target.unlink()
                 raise SourceError(
@@ -295,7 +251,7 @@ class UrlSource:
                 )
         note.write_text(part.token, encoding="utf-8")
 
-    def _remember(self, state: _FileState, target: Path, labels: str = "") -> None:
+    def _remember(self, state: FileState, target: Path, labels: str = "") -> None:
         """Record which content was delivered under which validator.
 
         Raises:
@@ -331,47 +287,6 @@ class UrlSource:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One file to download. `sha256` comes from the manifest; if it is missing, `state` identifies the file."""
-
-    url: str
-    target: Path
-    state: _FileState | None
-    sha256: str | None
-
-    @property
-    def token(self) -> str:
-        """A token that stays the same while the file does not change."""
-        if self.sha256:
-            return f"sha256:{self.sha256}"
-        return self.state.token if self.state else ""
-
-
-def _list_files(manifest: Manifest) -> tuple[str, ...]:
-    names = [manifest.model_file, manifest.labels_file, *sorted(manifest.sha256)]
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
-def _guess_manifest(url: str) -> bool | None:
-    """Return whether an address is that of a manifest; None if its name does not show it."""
-    name = unquote(urlsplit(url).path).lower()
-    if name.endswith(".json"):
-        return True
-    return False if name.endswith((".zip", ".tflite")) else None
-
-
-def _find_token(response: HttpResponse) -> str | None:
-    """Return what the server states about the content, as a token; None if it states nothing."""
-    if md5 := _goog_md5(response):
-        return f"md5:{md5}"
-    if response.validators.etag:
-        return f"etag:{response.validators.etag}"
-    if response.validators.last_modified:
-        return f"date:{response.validators.last_modified}:{response.length}"
-    return None
-
-
 def _ignore_progress(_received_bytes: int, _total_bytes: int | None) -> None:
     """Ignore the progress of small files, because the progress of the model is enough."""
 
@@ -383,35 +298,3 @@ def _hash(*parts: str) -> str:
 def _hash_file(file: Path, algorithm: str) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, algorithm).hexdigest()
-
-
-def _extract_digest(token: str, algorithm: str) -> str | None:
-    return token.removeprefix(f"{algorithm}:") if token.startswith(f"{algorithm}:") else None
-
-
-def _goog_md5(response: HttpResponse) -> str | None:
-    """Return in hex the MD5 that Cloud Storage sends: `x-goog-hash: crc32c=…,md5=BASE64`."""
-    for part in response.headers.get("x-goog-hash", "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "md5":
-            try:
-                return base64.b64decode(value, validate=True).hex()
-            except ValueError:
-                return None
-    return None
-
-
-def _make_safe_name(name: str) -> str:
-    """Turn a name from an address into a safe file name; letters of all scripts stay, so that names do not collide."""
-    name = re.sub(r"[^\w.-]", "_", unicodedata.normalize("NFC", clean_text(name, 255))).lstrip(".")
-    return _shorten(name, 100) or "model"
-
-
-def _shorten(name: str, max_bytes: int) -> str:
-    """Return a name of at most so many bytes, with its suffix."""
-    stem, dot, suffix = name.rpartition(".")
-    if len(name.encode()) <= max_bytes:
-        return name
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    kept = (stem or suffix).encode()[: max_bytes - 20].decode(errors="ignore")
-    return f"{kept}-{mark}{dot}{suffix[:10]}" if stem else f"{kept}-{mark}"

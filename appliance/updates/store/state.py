@@ -16,6 +16,8 @@ from appliance.bundle.bundle import Bundle
 from appliance.system.json_text import parse_json
 
 FORMAT = 1
+# The only bundled model of releases up to 0.1.0.
+FIRST_BUNDLED = "flowers"
 
 Loaded = TypeVar("Loaded")
 
@@ -89,6 +91,7 @@ class StoreState:
             it was ready.
         start: The current start; if the next start finds it, the process died.
         rejections: The bundles that must not be installed again, newest last.
+        bundled: The name of the bundled model that None stands for above; None for the default one.
     """
 
     current: InstalledModel | None = None
@@ -99,6 +102,7 @@ class StoreState:
     failed_starts: int = 0
     start: Start | None = None
     rejections: tuple[Rejection, ...] = ()
+    bundled: str | None = None
 
     @property
     def models(self) -> tuple[InstalledModel, ...]:
@@ -174,6 +178,7 @@ def encode_state(state: StoreState) -> bytes:
         "deaths": state.failed_starts,
         "start": _encode(state.start, _START_KEYS),
         "refused": [_encode(rejection, _REJECTION_KEYS) for rejection in state.rejections],
+        "bundled": state.bundled,
     }
     return json.dumps(values, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -202,6 +207,8 @@ def decode_state(content: bytes) -> StoreState:
         failed_starts=_check_value(values, "deaths", int),
         start=None if values.get("start") is None else Start(**_decode(Start, values["start"], _START_KEYS)),
         rejections=tuple(Rejection(**_decode(Rejection, entry, _REJECTION_KEYS)) for entry in rejections),
+        # A file without the key is from a release in which only one model was bundled.
+        bundled=_check_value({"bundled": FIRST_BUNDLED} | values, "bundled", (str, type(None))),
     )
 
 

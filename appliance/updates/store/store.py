@@ -6,13 +6,15 @@ puts a bundle on disk, `swap` makes it current, with or without probation, `comm
 goes back. The daemon records its own life cycle: `record_start`, `load_current` and `record_choice`, `mark_ready`,
 `record_stop`.
 
-None instead of a delivered model means the bundled model, which is part of the program and is never removed.
+None instead of a delivered model means the bundled model, which is part of the program and is never removed. Of several
+bundled models it is the one that the state names, or the one with the name of the delivered model that it replaces.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
@@ -31,15 +33,19 @@ log = logging.getLogger("appliance.updates")
 class Store:
     """The models of one device. Safe to use from several threads and processes at the same time."""
 
-    def __init__(self, state: Path, bundled: Path, lock_wait_s: float = 10.0):
+    def __init__(
+        self, state: Path, bundled: Path, lock_wait_s: float = 10.0, others: Mapping[str, Path] = MappingProxyType({})
+    ):
         """Set the paths; nothing is read or written yet.
 
         Args:
             state: The state folder; the store is its subfolder `models`, which the first change creates.
-            bundled: The bundle that is part of the program.
+            bundled: The bundle that is part of the program and labels until another one is installed.
             lock_wait_s: The maximum wait for another command that is changing the store.
+            others: All bundles that are part of the program, by their names.
         """
         self.bundled = bundled
+        self._shipped = others
         self._folder = ModelFolder(state / "models", lock_wait_s)
         self._logged_error: str | None = None
 
@@ -55,7 +61,7 @@ class Store:
 
     def path(self, model: InstalledModel | None) -> Path:
         """Return the bundle's folder."""
-        return self._folder.path / model.key if model else self.bundled
+        return self._folder.path / model.key if model else self._find_bundled(self.read_state().bundled)
 
     def list(self) -> list[Listed]:
         """List every model on this device, the current one first.
@@ -64,7 +70,10 @@ class Store:
             BundleError: The bundled model cannot be read.
             StoreError: The store cannot be read.
         """
-        return list_models(self.read_state(), read_bundle(self.bundled).identity)
+        state = self.read_state()
+        used = self._find_bundled(state.bundled)
+        others = [read_bundle(path).identity for path in self._shipped.values() if path != used]
+        return list_models(state, read_bundle(used).identity, others)
 
     def rejection(self, *hashes: str | None) -> Rejection | None:
         """Return the newest rejection with one of these hashes; None if there is none."""
@@ -77,7 +86,7 @@ class Store:
             BundleError: The files are missing or damaged.
         """
         if model is None:
-            return read_bundle(self.bundled)
+            return read_bundle(self._find_bundled(self.read_state().bundled))
         bundle = self._folder.read(model.key)
         return replace(bundle, identity=replace(bundle.identity, variant=model.variant, experiment=model.experiment))
 
@@ -121,7 +130,7 @@ class Store:
                 offer=offer,
                 variant=variant,
                 experiment=experiment,
-                bundled_override_key=self._bundled_key() if overrides_bundled else None,
+                bundled_override_key=self._bundled_key(bundle.identity.name) if overrides_bundled else None,
             )
             self._apply_locked(lambda state: replace(state, staged=model))
         return model
@@ -180,7 +189,8 @@ class Store:
         def rollback(state: StoreState) -> StoreState:
             if state.current is None and state.previous is None:
                 raise StoreError("there is no model to go back to: the bundled model is in use, and none preceded it")
-            return transitions.rollback(state, reason if refuse else None, self._bundled_key(), to_bundled)
+            bundled_key = self._bundled_key(state.previous.name) if state.previous else None
+            return transitions.rollback(state, reason if refuse else None, bundled_key, to_bundled)
 
         return self.apply(rollback).current
 
@@ -225,7 +235,7 @@ class Store:
         reports = [self._folder.read_state()[1]]
 
         def start(state: StoreState) -> StoreState:
-            state, report = transitions.on_start(state, boot, self._bundled_key())
+            state, report = transitions.on_start(state, boot)
             reports.append(report)
             return state
 
@@ -235,7 +245,8 @@ class Store:
     def load_current(self, load: Callable[[Bundle], Loaded] = lambda bundle: bundle) -> ModelChoice[Loaded]:  # type: ignore[assignment,return-value] # without load, Loaded is Bundle
         """Load the model to run: the delivered one, else the previous one, else the bundled one. Write nothing.
 
-        The bundled model comes first if it has the same name as the delivered one and a higher version.
+        The bundled model comes first if it has the same name as the delivered one and a higher version. If one of
+        several bundled models has that name, it is also the one that is used if no delivered model can be loaded.
 
         Args:
             load: Turns a bundle into what the caller needs; raises BundleError if the bundle cannot run.
@@ -255,7 +266,7 @@ class Store:
         for model in order:
             is_whole = False
             try:
-                bundle = self.load_bundle(model)
+                bundle = self.load_bundle(model) if model else read_bundle(self._find_substitute(state))
                 is_whole = True
                 return ModelChoice(load(bundle), bundle, model, tuple(reasons), tuple(faulty))
             except BundleError as load_error:
@@ -282,9 +293,11 @@ class Store:
             previous = state.current if choice.installed is None and self._superseded_reason(state) else None
             if state.probation and choice.installed == state.previous:
                 previous = state.before_previous
+            takes_name = choice.installed is None and state.current and state.current.name in self._shipped
             return replace(
                 state,
                 current=choice.installed,
+                bundled=state.current.name if takes_name and state.current else state.bundled,
                 previous=previous,
                 before_previous=None,
                 probation=False,
@@ -333,7 +346,7 @@ class Store:
         if current is None:
             return None
         try:
-            bundled = read_bundle(self.bundled)
+            bundled = read_bundle(self._find_substitute(state))
         except BundleError:
             return None
         has_newer = bundled.identity.name == current.name and is_newer(bundled.version, current.version)
@@ -341,9 +354,20 @@ class Store:
             return None
         return f"the bundled {bundled.identity.name} {bundled.version} is newer than the delivered {current.version}"
 
-    def _bundled_key(self) -> str | None:
+    def _find_bundled(self, name: str | None) -> Path:
+        """Return the folder of the bundled model with this name; that of the default one if there is none."""
+        return self._shipped.get(name, self.bundled) if name else self.bundled
+
+    def _find_substitute(self, state: StoreState) -> Path:
+        """Return the folder of the bundled model that can replace the current model."""
+        name = state.current.name if state.current and state.current.name in self._shipped else state.bundled
+        return self._find_bundled(name)
+
+    def _bundled_key(self, name: str) -> str | None:
+        """Return the key of the bundled model that can replace a delivered model with this name."""
+        bundled = self._find_bundled(name if name in self._shipped else self.read_state().bundled)
         try:
             with act_as_caller():  # the program may be in a folder that only root can read
-                return bundle_key(read_bundle(self.bundled))
+                return bundle_key(read_bundle(bundled))
         except BundleError:
             return None
