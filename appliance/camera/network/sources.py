@@ -127,13 +127,13 @@ class SnapshotSource:
 
     def fetch(self) -> ScannedPicture:
         """Request a picture; see PictureSource.fetch()."""
-        began_s = time.monotonic()
         if self._first:
             (response, begin), self._first = self._first, None
-        else:
-            response, begin = self._client.request(self._limit_s()), b""
-        with contextlib.closing(response):
-            picture = self._receive(response, begin)
+            with contextlib.closing(response):
+                return self._receive(response, begin)  # its time is unknown, because it was requested elsewhere
+        began_s = time.monotonic()
+        with contextlib.closing(self._client.request(self._limit_s())) as response:
+            picture = self._receive(response, b"")
         self._took_s.append(time.monotonic() - began_s)
         return picture
 

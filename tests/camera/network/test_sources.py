@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from appliance.camera.network import sources
 from appliance.camera.network.sources import find_boundary
 from support.streams import RED, has_color, jpeg, open_source, plain, reading_error
 
@@ -78,3 +79,19 @@ def test_snapshot_that_becomes_a_page_is_named(web, monkeypatch):
     web.pages["/shot"] = lambda handler: handler.give(b"<html>please log in", "text/html")
     assert "answered with text/html instead of a picture" in str(reading_error(camera))
     camera.close()
+
+
+def test_snapshot_camera_that_is_slow_from_the_beginning_is_awaited(web, monkeypatch):
+    monkeypatch.setattr(sources, "SHORTEST_SNAPSHOT_LIMIT_S", 0.1)
+
+    def answer(page):
+        time.sleep(0.5)
+        page.give(JPEG, "image/jpeg")
+
+    web.pages["/slow.jpg"] = answer
+    camera = open_source(f"{web.url}/slow.jpg", fps=20)
+    began_s, count = time.monotonic(), 0
+    while count < 4:
+        count += camera.read() is not None
+    camera.close()
+    assert len(web.requests) <= 6 and time.monotonic() - began_s < 6
