@@ -200,8 +200,12 @@ def measure_check(_: int) -> None:
                 bench.server.put("/manifest.json", json.dumps(manifest).encode())
             bench.updater.check().result(60)
             bench.wait_for_steps("committed", 1)
-            before = len(bench.server.requests)
             answer = bench.updater.check().result(60)
+            before = len(bench.server.requests)
+            bench.updater.set_interval(1.0)  # a check on command asks unconditionally
+            wait_until(lambda before=before: len(bench.server.requests) > before, "a check in time")
+            bench.updater.set_interval(0.0)
+            time.sleep(0.5)  # the rest of its requests
             requests = bench.server.requests[before:]
             received = sum(request.sent for request in requests)
             statuses = sorted({request.status for request in requests})

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.sources.source import Offer
+from appliance.updates.store.state import InstalledModel
 from appliance.updates.take_back import TakeBack
 
 CURRENT = InstalledModel("a" * 64, "colours", "2.0", "b" * 64, "a test", "2026-01-01T00:00:00.000Z", offer="second")
