@@ -1,13 +1,27 @@
 """Publish models: sign a folder of files that any static web host can serve to the devices.
 
-The commands change the folder (SITE); you then upload it, for example with `firebase deploy --only hosting`. With
+The commands change the folder (SITE); you then upload it with `publish sync` or `firebase deploy --only hosting`. With
 --firebase-ml, a push goes to Firebase ML instead, until that service is shut down.
 """
 
 import argparse
 from typing import TYPE_CHECKING
 
-from appliance.cli.publish import check, init, promote, push, refresh, rollback, rotate, status
+from appliance.cli.publish import (
+    check,
+    init,
+    pause,
+    promote,
+    prune,
+    pull,
+    push,
+    refresh,
+    rollback,
+    rotate,
+    status,
+    sync,
+    withdraw,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +33,13 @@ _ACTIONS = {
     "push": push,
     "promote": promote,
     "rollback": rollback,
+    "pause": pause,
+    "withdraw": withdraw,
     "refresh": refresh,
     "rotate": rotate,
+    "pull": pull,
+    "sync": sync,
+    "prune": prune,
     "status": status,
     "check": check,
 }

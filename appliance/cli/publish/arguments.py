@@ -33,9 +33,22 @@ def make_site_parser(
     return parser
 
 
-def make_signing_parser() -> argparse.ArgumentParser:
-    """Return a parser with --passphrase-file and --days, which every action that signs has."""
+def make_served_parser() -> argparse.ArgumentParser:
+    """Return a parser with --served."""
     parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--served",
+        metavar="URL",
+        help="where devices get the site, an address or a folder; it is compared first (default: the last one; "
+        "none: forget it)",
+    )
+    return parser
+
+
+def make_signing_parser() -> argparse.ArgumentParser:
+    """Return a parser with --served, --passphrase-file, --days and --trust-clock, which every action that signs has."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[make_served_parser()])
+    parser.add_argument("--trust-clock", action="store_true", help="sign although the time of this machine looks wrong")
     parser.add_argument(
         "--passphrase-file", type=Path, metavar="FILE", help="a file with the passphrase of the keys (default: ask)"
     )

@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.workshop.publishing.inspection import check_site
 
     findings = []
-    for finding in check_site(arguments.site, open_keys(arguments).device_root if arguments.keys else None):
+    root = open_keys(arguments).device_root if arguments.keys else None
+    for finding in check_site(arguments.site, root, arguments.keys):
         findings.append(finding)
         if not arguments.json:
             print(f"{'ok' if finding.is_ok else 'NOT OK':<7} {finding.message}", flush=True)

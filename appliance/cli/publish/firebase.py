@@ -10,7 +10,7 @@ from appliance.cli.publish.arguments import DEFAULT_CHANNEL
 from appliance.errors import UsageError
 
 _FIREBASE_ARGUMENTS = ("tags", "name", "credentials", "bucket")
-_SITE_ARGUMENTS = ("site", "keys", "root_keys", "passphrase_file", "percent", "variant", "group", "version")
+_SITE_ARGUMENTS = ("site", "keys", "root_keys", "passphrase_file", "percent", "variant", "group", "version", "served")
 
 
 def add_firebase_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from appliance.cli.publish.arguments import (
 )
 from appliance.cli.publish.firebase import add_firebase_arguments, reject_firebase_arguments, run_firebase_push
 from appliance.cli.publish.output import channel_as_dict, print_channel
+from appliance.cli.publish.requirements import add_requirement_arguments, make_requirements
 from appliance.cli.publish.site import open_publisher
 from appliance.errors import UsageError
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--variant", metavar="NAME", help="a name that these devices include in their events, to compare models"
     )
     parser.add_argument("--group", metavar="NAME", help="only for devices of this group")
+    add_requirement_arguments(parser)
     parser.add_argument("--version", metavar="V", help="the version to publish (default: the bundle's own)")
     add_firebase_arguments(parser)
 
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         percent=check_percent(arguments),
         variant=arguments.variant,
         group=arguments.group,
+        requires=make_requirements(arguments),
     )
     identity = result.identity
     if arguments.json:

@@ -25,14 +25,30 @@ def open_publisher(arguments: argparse.Namespace, encrypt: bool = False) -> "Sit
     Raises:
         UsageError: --site is an address, or --days is out of range.
     """
-    if "://" in arguments.site:
-        raise UsageError("--site must be a folder for this action; change the site on disk and upload it afterwards")
+    require_folder(arguments)
     if not 1 <= arguments.days <= 3650:
         raise UsageError(f"--days must be from 1 to 3650, not {arguments.days}")
     from appliance.workshop.publishing.publisher import SitePublisher
 
     keys = open_keys(arguments, encrypt)
-    return SitePublisher(Path(arguments.site), keys, lifetime=timedelta(days=arguments.days))
+    return SitePublisher(
+        Path(arguments.site),
+        keys,
+        lifetime=timedelta(days=arguments.days),
+        served=arguments.served,
+        trust_clock=arguments.trust_clock,
+    )
+
+
+def require_folder(arguments: argparse.Namespace) -> Path:
+    """Return the folder of --site.
+
+    Raises:
+        UsageError: --site is an address.
+    """
+    if "://" in arguments.site:
+        raise UsageError("--site must be a folder for this action; change the site on disk and upload it afterwards")
+    return Path(arguments.site)
 
 
 def open_keys(arguments: argparse.Namespace, encrypt: bool = False) -> "KeyFolder":

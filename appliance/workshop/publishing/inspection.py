@@ -9,32 +9,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote
 
 from appliance.bundle.bundle import read_bundle
-from appliance.errors import (
-    ApplianceError,
-    BundleError,
-    HttpStatusError,
-    PublishError,
-    SourceError,
-    UpdateError,
-    describe_os_error,
-)
+from appliance.errors import ApplianceError, BundleError, PublishError, UpdateError, describe_os_error
 from appliance.repository.channel import MAX_BYTES, Channel, parse_channel
-from appliance.repository.client import Fetch, RepositoryTarget, TrustedRepository
-from appliance.transport.download import DownloadSpec, download
-from appliance.transport.http import Http
+from appliance.repository.client import RepositoryTarget, TrustedRepository
 from appliance.workshop.publishing.channels import describe_entries
 from appliance.workshop.publishing.contents import list_channels, read_channel
 from appliance.workshop.publishing.hosting import find_hosting_faults
-from appliance.workshop.publishing.keys import KeyFolder
+from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
+from appliance.workshop.publishing.metadata_files import parse_metadata
+from appliance.workshop.publishing.places import SitePlace
+from appliance.workshop.publishing.seen_versions import SeenVersion, SeenVersions, find_step_back
+from appliance.workshop.publishing.served import compare_served, require_current
 from appliance.workshop.publishing.signed_site import SignedSite
+from appliance.workshop.publishing.site_record import SiteMemory
 from appliance.workshop.publishing.site_values import RoleState
 
 EXPIRES_SOON = timedelta(days=14)
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024
-_LOCAL_URL = "file://site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,76 +65,64 @@ def read_site_status(site: Path, keys: KeyFolder | None = None, now: datetime | 
         return SiteStatus(now or datetime.now(UTC), tuple(opened.list_roles(keys)), channels)
 
 
-def check_site(site: str, root: Path | None) -> Iterator[SiteFinding]:
+def check_site(site: str, root: Path | None, keys: Path | None = None) -> Iterator[SiteFinding]:
     """Check a site as a device would, and yield each finding as soon as it is known.
+
+    A copy in a folder is also compared with what is served, if its own file contains where. The highest versions that
+    were seen are remembered in that file and in the folder of the keys.
 
     Args:
         site: A folder, or the URL of a served site.
         root: The root metadata that is installed on devices; None for the first root in the folder.
+        keys: The folder of the keys; None if it is not here.
 
     Raises:
         PublishError: There is no root with which to start.
     """
-    is_served = "://" in site
-    if is_served and root is None:
+    if "://" in site and root is None:
         raise PublishError(
             "a served site is checked against the root that devices have; pass the folder of the keys with --keys"
         )
-    folder = Path(site)
-    if not is_served:
-        yield from (SiteFinding(False, fault) for fault in find_hosting_faults(folder))
-    with tempfile.TemporaryDirectory(prefix="appliance-check-") as scratch:
-        http = Http()
-        try:
-            checker = _SiteChecker(Path(scratch), folder, http if is_served else None)
-            yield from checker.check(_read_root(root, folder), site)
-        finally:
-            http.close()
+    with tempfile.TemporaryDirectory(prefix="appliance-check-") as scratch, SitePlace(site) as place:
+        if place.folder is not None:
+            yield from (SiteFinding(False, fault) for fault in find_hosting_faults(place.folder))
+        memory = SiteMemory(place.folder, keys)
+        checker = _SiteChecker(Path(scratch), place, memory)
+        yield from checker.check(_read_root(root, Path(site)))
+        if place.folder is not None and memory.served is not None:
+            yield _check_served(place.folder, memory, memory.served)
 
 
 class _SiteChecker:
-    """Check one site, with a temporary folder.
+    """Check one site, with a temporary folder."""
 
-    Attributes:
-        folder: The site's folder, unless it is served.
-        http: The client for a served site; None for a folder.
-    """
+    def __init__(self, scratch: Path, place: SitePlace, memory: SiteMemory) -> None:
+        self._scratch, self._place, self._memory = scratch, place, memory
 
-    def __init__(self, scratch: Path, folder: Path, http: Http | None) -> None:
-        self.scratch, self.folder, self.http = scratch, folder, http
-
-    def check(self, root: bytes, url: str) -> Iterator[SiteFinding]:
+    def check(self, root: bytes) -> Iterator[SiteFinding]:
         """Yield the findings on the metadata, then on every target."""
-        url = url if self.http else _LOCAL_URL
-        repository = TrustedRepository(self.scratch / "trusted", root, url, self._make_fetch())
+        trusted = self._scratch / "trusted"
+        repository = TrustedRepository(trusted, root, self._place.url, self._place.fetch)
         try:
             repository.refresh()
         except UpdateError as error:
-            yield SiteFinding(False, self._localize(error))
+            yield SiteFinding(False, self._place.localize(error))
             return
         yield SiteFinding(True, "a device with this root trusts the metadata")
+        yield from self._check_versions(_read_trusted_versions(trusted))
         for path in repository.list_targets():
             yield self._check_target(repository, path)
 
-    def _make_fetch(self) -> Fetch:
-        http = self.http
-        if http is None:
-            return self._read_file
-        return lambda url, max_bytes: http.get(url, max_bytes=max_bytes).body
-
-    def _read_file(self, url: str, max_bytes: int) -> bytes:
-        """Return a file of the folder as a server would send it."""
-        file = self._get_file(url)
-        try:
-            with file.open("rb") as opened:
-                content = opened.read(max_bytes + 1)
-        except FileNotFoundError:
-            raise HttpStatusError(f"{file} does not exist", 404) from None
-        except OSError as error:
-            raise SourceError(f"{file} cannot be read: {describe_os_error(error)}") from error
-        if len(content) > max_bytes:
-            raise SourceError(f"{file} is larger than the limit of {max_bytes} bytes")
-        return content
+    def _check_versions(self, found: SeenVersions) -> Iterator[SiteFinding]:
+        """Compare the versions with the highest that were seen here, and remember them."""
+        step_back = find_step_back(self._memory.get_seen(self._place.name), found)
+        if step_back is not None:
+            yield SiteFinding(
+                False,
+                f"{self._place.name} went back: {step_back}, so devices that saw that one ignore or refuse this one; "
+                "restore the newest copy (publish pull), or sign it again (publish refresh)",
+            )
+        self._memory.remember(self._place.name, found)
 
     def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
         target = repository.find_target(path)
@@ -150,30 +131,42 @@ class _SiteChecker:
         try:
             if path.startswith("channels/"):
                 return _check_channel(repository, target)
-            if self.http is not None:
-                file = self.scratch / "bundle.zip"
-                download(
-                    self.http, target.url, file, DownloadSpec(_MAX_BUNDLE_BYTES, target.size_bytes, immutable=True)
-                )
-            else:
-                file = self._get_file(target.url)
+            file = self._place.fetch_file(target.url, target.size_bytes, self._scratch, _MAX_BUNDLE_BYTES)
             target.verify(file)
             if path.startswith("bundles/"):
                 read_bundle(file)
             return SiteFinding(True, f"{path}: {target.size_bytes / 1e6:.1f} MB, as signed")
         except FileNotFoundError:
-            return SiteFinding(False, f"{path} is missing: {self._get_file(target.url)} does not exist")
+            return SiteFinding(False, f"{path} is missing: {self._place.get_local_file(target.url)} does not exist")
         except BundleError as error:
             return SiteFinding(False, f"{path} is not a valid bundle: {error}")
         except (ApplianceError, OSError) as error:
-            return SiteFinding(False, f"{path}: {self._localize(error)}")
+            return SiteFinding(False, f"{path}: {self._place.localize(error)}")
 
-    def _get_file(self, url: str) -> Path:
-        return self.folder / unquote(url.removeprefix(f"{_LOCAL_URL}/"))
 
-    def _localize(self, error: Exception) -> str:
-        """Return an error's message with the folder's path instead of the local URL."""
-        return str(error) if self.http else str(error).replace(_LOCAL_URL, str(self.folder))
+def _check_served(folder: Path, memory: SiteMemory, served: str) -> SiteFinding:
+    """Compare a copy with what is served, and what is served with what was served before."""
+    try:
+        with SignedSite(folder) as site, SitePlace(served) as place:
+            comparison = compare_served(site, place)
+            seen = memory.get_seen(place.name)
+            require_current(comparison, is_known=bool(seen))
+    except PublishError as error:
+        return SiteFinding(False, str(error))
+    step_back = find_step_back(seen, comparison.found)
+    memory.remember(comparison.place, comparison.found)
+    if step_back is not None:
+        return SiteFinding(False, f"{comparison.place} went back: {step_back}; upload the newest copy again")
+    return SiteFinding(True, comparison.message)
+
+
+def _read_trusted_versions(trusted: Path) -> dict[str, SeenVersion]:
+    """Return the versions of the metadata that a device trusts, from the folder in which it keeps them."""
+    found = {}
+    for role in (ROOT, *ROLES):
+        content = (trusted / f"{role}.json").read_bytes()
+        found[role] = SeenVersion.of(parse_metadata(content, role, role).signed.version, content)
+    return found
 
 
 def _check_channel(repository: TrustedRepository, target: RepositoryTarget) -> SiteFinding:

@@ -23,12 +23,7 @@ from appliance.workshop.publishing.channels import describe_entries
 from appliance.workshop.publishing.contents import list_channels, read_channel
 from appliance.workshop.publishing.hosting import write_hosting
 from appliance.workshop.publishing.keys import ROOT, KeyFolder
-from appliance.workshop.publishing.metadata_files import (
-    TIMESTAMP_NAME,
-    MetadataFiles,
-    encode_metadata,
-    parse_metadata,
-)
+from appliance.workshop.publishing.metadata_files import TIMESTAMP_NAME, MetadataFiles, parse_metadata
 from appliance.workshop.publishing.places import SitePlace
 from appliance.workshop.publishing.served import ServedState, compare_served
 from appliance.workshop.publishing.signed_site import SignedSite
@@ -88,14 +83,16 @@ def pull_site(site: Path, keys: KeyFolder, served: str | None = None, write: Wri
             raise PublishError(f"{site} cannot be pulled from itself; pass the address that serves it with --served")
         site.mkdir(parents=True, exist_ok=True)
         before = _describe_channels(site)
+        has_own_changes = False
         if before is not None:
             with SignedSite(site, write) as opened:
                 state = compare_served(opened, place).state
+                has_own_changes = not _is_ancestor(opened, place)
             if state in (ServedState.SAME, ServedState.OLDER):
                 memory.keep_served(place.url if place.is_address else place.name)
                 return PullResult(place.name, is_changed=False)
         try:
-            result = _Pull(site, keys, place, write).run(before or {})
+            result = _Pull(site, keys, place, write).run(before or {} if has_own_changes else {})
         except SourceError as error:
             raise PublishError(f"{place.localize(error)}; this copy was not changed, try again") from error
         memory = SiteMemory(site, keys.folder)  # the folder may be new
@@ -112,9 +109,15 @@ class _Pull:
         self._site, self._keys, self._place, self._write = site, keys, place, write
         self._own = MetadataFiles(site)
         self._replaced: Path | None = None
+        self._sets_aside = False
 
     def run(self, before: Mapping[str, str]) -> PullResult:
-        """Fetch the metadata into a scratch folder, verify it, fetch the targets, and then replace the metadata."""
+        """Fetch the metadata into a scratch folder, verify it, fetch the targets, and then replace the metadata.
+
+        Args:
+            before: The contents of the channels of a copy that has changes of its own; empty if it has none.
+        """
+        self._sets_aside = bool(before)
         with tempfile.TemporaryDirectory(prefix="appliance-pull-") as scratch:
             fetched = MetadataFiles(Path(scratch))
             fetched.folder.mkdir()
@@ -140,21 +143,25 @@ class _Pull:
 
     def _fetch_roots(self, fetched: MetadataFiles) -> None:
         """Fetch all versions of the root, each verified with the one before or after it."""
-        trusted = self._read_trusted_root()
-        self._keep_root(fetched, trusted)
+        content, trusted = self._read_trusted_root()
+        fetched.get_file(ROOT, trusted.signed.version).write_bytes(content)
         newest, version = trusted, trusted.signed.version
-        while (found := self._find_root(version + 1)) is not None:
+        while (following := self._find_root(version + 1)) is not None:
             version += 1
+            content, found = following
             if found.signed.version != version or version > _MAX_ROOTS or not _is_signed_by(found, newest):
                 raise PublishError(
                     f"{self._place.name}/metadata/{version}.root.json is not signed with the keys of this site; it "
                     "belongs to another site, so correct the address with --served"
                 )
-            self._keep_root(fetched, found)
+            fetched.get_file(ROOT, version).write_bytes(content)
             newest = found
         oldest, version = trusted, trusted.signed.version - 1
-        while version >= 1 and (found := self._find_root(version)) is not None and _is_signed_by(oldest, found):
-            self._keep_root(fetched, found)
+        while version >= 1 and (earlier := self._find_root(version)) is not None:
+            content, found = earlier
+            if not _is_signed_by(oldest, found):
+                break
+            fetched.get_file(ROOT, version).write_bytes(content)
             oldest, version = found, version - 1
 
     def _fetch_metadata(self, fetched: MetadataFiles) -> None:
@@ -173,16 +180,12 @@ class _Pull:
             raise PublishError(f"{self._place.name} does not serve metadata/{name}; it is not a complete site")
         return content
 
-    def _find_root(self, version: int) -> Metadata[Root] | None:
+    def _find_root(self, version: int) -> tuple[bytes, Metadata[Root]] | None:
         name = f"metadata/{version}.root.json"
         content = self._place.find(name, MAX_METADATA_BYTES)
-        return None if content is None else parse_metadata(content, ROOT, f"{self._place.name}/{name}")
+        return None if content is None else (content, parse_metadata(content, ROOT, f"{self._place.name}/{name}"))
 
-    def _keep_root(self, fetched: MetadataFiles, root: Metadata[Root]) -> None:
-        """Write a root with exactly the bytes that its signatures were made of."""
-        fetched.get_file(ROOT, root.signed.version).write_bytes(encode_metadata(root))
-
-    def _read_trusted_root(self) -> Metadata[Root]:
+    def _read_trusted_root(self) -> tuple[bytes, Metadata[Root]]:
         """Return the oldest root of this copy, else the one next to the keys."""
         versions = self._own.list_versions(ROOT)
         file = self._own.get_file(ROOT, versions[0]) if versions else self._keys.device_root
@@ -192,7 +195,7 @@ class _Pull:
             raise PublishError(
                 f"{file} cannot be read: {describe_os_error(error)}; pass the folder of the keys with --keys"
             ) from error
-        return parse_metadata(content, ROOT, str(file))
+        return content, parse_metadata(content, ROOT, str(file))
 
     def _fetch_target(self, target: SiteTarget, scratch: Path) -> bool:
         """Fetch a target, unless this copy has its file; return whether it was fetched."""
@@ -244,7 +247,8 @@ class _Pull:
         if file.is_file():
             if file.read_bytes() == content:
                 return
-            self._set_aside(file, keep=True)
+            if self._sets_aside or file.name != TIMESTAMP_NAME:
+                self._set_aside(file, keep=True)
         self._write(file, content)
 
     def _set_aside(self, file: Path, keep: bool = False) -> None:
@@ -266,6 +270,12 @@ def _describe_channels(site: Path) -> dict[str, str] | None:
     except (PublishError, ChannelError):
         return None
     return {name: describe_entries(channel.entries) for name, channel in channels.items() if channel is not None}
+
+
+def _is_ancestor(site: SignedSite, place: SitePlace) -> bool:
+    """Return whether the newest snapshot of a copy is served, so that the copy has no changes of its own."""
+    file = site.files.get_file("snapshot", site.read_versions()["snapshot"].version)
+    return place.find(f"metadata/{file.name}", MAX_METADATA_BYTES) == file.read_bytes()
 
 
 def _is_signed_by(root: Metadata[Root], signer: Metadata[Root]) -> bool:

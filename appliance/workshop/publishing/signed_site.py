@@ -29,7 +29,7 @@ from appliance.workshop.publishing.metadata_files import (
     find_signing_time,
     parse_metadata,
 )
-from appliance.workshop.publishing.seen_versions import SeenVersion
+from appliance.workshop.publishing.seen_versions import SeenVersion, SeenVersions
 from appliance.workshop.publishing.site_files import WriteFile, lock_folder, write_public
 from appliance.workshop.publishing.site_values import RoleState, SiteTarget
 
@@ -166,6 +166,10 @@ class SignedSite:
         sha256 = self._get_removed().get(path)
         return sha256 if isinstance(sha256, str) else None
 
+    def raise_versions(self, seen: SeenVersions) -> None:
+        """Sign above the versions that devices may have seen from another copy of the site."""
+        self._floors.update({role: entry.version for role, entry in seen.items()})
+
     def require_keys(self, keys: KeyFolder) -> None:
         """Raise PublishError if a key for `publish` is missing, before anything is changed."""
         for role in ROLES:
@@ -262,14 +266,15 @@ class SignedSite:
 
     def _attach(self, folder: Path, write: WriteFile) -> None:
         self.folder, self._write, self._files = folder, write, MetadataFiles(folder)
+        self._floors: dict[str, int] = {}
         self._lock = lock_folder(folder)
 
     def _publish(self, signers: dict[str, list[CryptoSigner]], now: datetime, lifetime: timedelta) -> None:
         now = now.replace(microsecond=0)
-        versions = {role: self._find_next_version(role) for role in ("targets", "snapshot")}
+        versions = {role: self._find_next_version(role) for role in ROLES}
         for role in ROLES:
             signed = self._roles[role].signed
-            signed.version = versions.get(role, signed.version + 1)
+            signed.version = versions[role]
             signed.expires = now + lifetime
         targets = self._sign(self._roles["targets"], signers["targets"])
         self._get_signed(Snapshot).meta = {"targets.json": describe_file(self._get_signed(Targets), targets)}
@@ -328,4 +333,4 @@ class SignedSite:
     def _find_next_version(self, role: str) -> int:
         """Return a version above that of every file, because caches may contain a file of an interrupted publish."""
         current: int = self._roles[role].signed.version
-        return max([current, *self._files.list_versions(role)]) + 1
+        return max([current, self._floors.get(role, 0), *self._files.list_versions(role)]) + 1

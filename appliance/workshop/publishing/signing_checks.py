@@ -6,8 +6,8 @@ from appliance.errors import PublishError
 from appliance.workshop.publishing.hosting import require_no_keys_inside
 from appliance.workshop.publishing.keys import KeyFolder
 from appliance.workshop.publishing.places import SitePlace
-from appliance.workshop.publishing.seen_versions import find_step_back
-from appliance.workshop.publishing.served import compare_served, require_current
+from appliance.workshop.publishing.seen_versions import find_step_back, merge_seen
+from appliance.workshop.publishing.served import ServedComparison, ServedState, compare_served, require_current
 from appliance.workshop.publishing.signed_site import SignedSite
 from appliance.workshop.publishing.signing_clock import require_plausible_clock
 from appliance.workshop.publishing.site_record import KEYS_FILE_NAME, SiteMemory
@@ -45,11 +45,16 @@ class SigningChecks:
         memory = SiteMemory(site.folder, self._keys.folder)
         if not self._trust_clock:
             require_plausible_clock(now, site.signed_at)
-        server_date = self._look_at_served(site, memory)
+        comparison, server_date = self._look_at_served(site, memory)
         if not self._trust_clock:
             require_plausible_clock(now, None, server_date)
-        step_back = find_step_back(memory.get_seen(SIGNED), site.read_versions())
-        if step_back is not None:
+        seen = memory.get_seen(SIGNED)
+        step_back = find_step_back(seen, site.read_versions())
+        is_served = comparison is not None and comparison.state is ServedState.SAME
+        if comparison is not None:
+            seen = merge_seen(seen, memory.get_seen(comparison.place))
+        site.raise_versions(seen)
+        if step_back is not None and not is_served:
             raise PublishError(
                 f"{site.folder} is not the newest copy of the site: {step_back}; get the newest copy (publish pull), "
                 f"or, if it is lost, delete {self._keys.folder / KEYS_FILE_NAME}"
@@ -59,18 +64,18 @@ class SigningChecks:
         """Remember what was signed; a folder of keys that cannot be written remembers nothing."""
         SiteMemory(None, self._keys.folder).remember(SIGNED, site.read_versions())
 
-    def _look_at_served(self, site: SignedSite, memory: SiteMemory) -> str | None:
-        """Compare the site with what is served; return the date of the server."""
+    def _look_at_served(self, site: SignedSite, memory: SiteMemory) -> tuple[ServedComparison | None, str | None]:
+        """Compare the site with what is served; return the comparison, and the date of the server."""
         if self._served == NOT_SERVED:
             memory.keep_served(None)
-            return None
+            return None, None
         served = self._served or memory.served
         if served is None:
-            return None
+            return None, None
         with SitePlace(served) as place:
             comparison = compare_served(site, place)
             require_current(comparison, is_known=bool(memory.get_seen(place.name)))
             memory.keep_served(place.url if place.is_address else place.name)
             if comparison.found:
                 memory.remember(place.name, comparison.found)
-            return place.server_date
+            return comparison, place.server_date

@@ -90,10 +90,11 @@ def test_rollout_from_a_slice_to_everyone_and_back(operator, device, server, tmp
     assert {each.name for each in fleet if each.check().variant == "b"} == first
     publisher.rollback()
     assert {each.check().version for each in fleet} == {"1.0"}
+    assert publisher.rollback().entries == () and device.check() is None, "before the first push, nothing was offered"
     with pytest.raises(PublishError, match="has no earlier contents"):
         publisher.rollback()
     publisher.push(bundles["3.0"])
-    assert publisher.rollback().entries[0].version == "1.0"
+    assert {each.check().version for each in fleet} == {"3.0"}
 
 
 def test_rollback_to_a_version(operator, device, bundles):
