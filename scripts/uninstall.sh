@@ -52,14 +52,6 @@ else
 fi
 if [ -n "$PURGE" ] && [ -x "$CURRENT/bin/appliance" ]; then
   for settings in "$ETC"/*.toml; do
-    [ -e "$settings" ] || continue
-    # Without a connection to the broker, the messages stay there, and the command states that.
-    step "clear the retained messages of $settings on the broker" \
-      sh -c '"$@" || true' sh "$CURRENT/bin/appliance" clear-topics --config "$settings"
-  done
-fi
-if [ -n "$PURGE" ] && [ -x "$CURRENT/bin/appliance" ]; then
-  for settings in "$ETC"/*.toml; do
     [ ! -e "$settings" ] || step "clear the topics of $settings on its broker" clear_topics "$settings"
   done
 fi

@@ -74,11 +74,11 @@ record_previous() {
   mv -T "$UPGRADING.new" "$UPGRADING"
 }
 
-# A release counts as proven from now on: only a proven one is kept as the one to return to.
+# A release that ran counts as proven from now on: only a proven one is kept as the one to return to.
 finish_upgrade() {
   [ -z "$DRY_RUN" ] || return 0
   trap - INT TERM HUP
-  [ -e "$RELEASES/$RELEASE/.proven" ] || touch "$RELEASES/$RELEASE/.proven"
+  [ -z "$START" ] || [ -e "$RELEASES/$RELEASE/.proven" ] || touch "$RELEASES/$RELEASE/.proven"
   if [ "$EXTRA_NAMES" != "$(read_extras)" ]; then
     # shellcheck disable=SC2086 # one word for each extra
     if [ -n "$EXTRA_NAMES" ]; then printf '%s\n' $EXTRA_NAMES >"$EXTRAS.new" && mv -T "$EXTRAS.new" "$EXTRAS"; else rm -f "$EXTRAS"; fi

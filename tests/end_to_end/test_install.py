@@ -211,6 +211,7 @@ def test_purge_clears_the_topics_of_the_device(machine):
     assert "online" in machine.topic("appliance/t/availability")
     said = machine.run("scripts/uninstall.sh --purge").stdout
     assert re.search(r"cleared \d+ topics on the broker", said), said
+    assert said.count("clear the topics of") == 1, said
     left = machine.run("mosquitto_sub -t 'appliance/#' -t 'homeassistant/#' -W 2 -v", check=False).stdout
     assert left.strip() in ("", "Timed out")
 
@@ -237,6 +238,8 @@ def test_image_is_made_without_a_running_systemd(new_machine, installed_layer):
     shutil.copytree(installed_layer / "wheels", machine.root / "wheels")
     made = machine.run_unbooted(f"{INSTALL} --no-start")
     assert made.returncode == 0 and "starts with the system" in made.stdout, made.stdout
+    # A release that never ran must not count as one to return to.
+    assert machine.run_unbooted("ls /opt/appliance/releases/*/.proven").returncode != 0
     machine.edit(CONFIG, ('source = "auto"', 'source = "scene"'))
     machine.boot()
     machine.wait_for_log("camera: streaming")

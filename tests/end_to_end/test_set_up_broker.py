@@ -127,6 +127,13 @@ def test_broker_that_does_not_come_up_is_put_back(clean):
     assert clean.run(LISTING).stdout == listing and is_open(clean)
 
 
+def test_broker_that_systemd_gave_up_on_is_set_up(clean):
+    """As after a configuration with which it could not start."""
+    clean.run("for n in 1 2 3 4 5 6 7; do systemctl restart mosquitto; done", check=False)
+    assert clean.run("systemctl show -P Result mosquitto").stdout.strip() == "start-limit-hit"
+    assert "mosquitto runs with it" in clean.run(f"{SET_UP} localhost").stdout
+
+
 def test_interrupted_set_up_is_put_back(clean):
     listing = clean.run(LISTING).stdout
     # A broker that needs long to start: the signal arrives after the files were replaced.
