@@ -104,7 +104,7 @@ def _read_task(row: str, task: Mapping[str, Any]) -> IndexRecord:
             for result in annotation.get("result") or []:
                 labels += result.get("value", {}).get("choices", [])
     if "data" not in task:
-        choice = next((task[key] for key in ("choice", "label", "choices", "class") if key in task), [])
+        choice: Any = next((task[key] for key in ("choice", "label", "choices", "class") if key in task), [])
         choice = choice.get("choices", []) if isinstance(choice, dict) else choice
         labels += choice if isinstance(choice, list) else [choice]
     uploaded = task.get("file_upload")

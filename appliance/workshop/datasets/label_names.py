@@ -84,8 +84,8 @@ def rename_labels(dataset: Dataset, renames: Mapping[str, str]) -> Dataset:
         UsageError: The dataset does not have one of the labels.
     """
     if unknown := [old for old in renames if old not in dataset.labels]:
-        labels = ", ".join(clean_text(label, _SHOWN_CHARACTERS) for label in dataset.labels[:10])
-        raise UsageError(f"--rename: there is no label {unknown[0]!r}; the labels are {labels}")
+        known = ", ".join(clean_text(label, _SHOWN_CHARACTERS) for label in dataset.labels[:10])
+        raise UsageError(f"--rename: there is no label {unknown[0]!r}; the labels are {known}")
     examples = tuple(
         dataclasses.replace(example, label=renames.get(example.label, example.label)) if example.label else example
         for example in dataset.examples

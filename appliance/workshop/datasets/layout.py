@@ -235,8 +235,9 @@ def _find_subfolders(paths: Sequence[_Path]) -> Iterator[Problem]:
         name, labels = next(iter(shared.items()))
         same = _list_names(list(shared))
         message = (
-            f"the labels {', '.join(labels[:_LISTED])} contain the same folders ({same}); if these are the labels, move "
-            "them to the top or into TRAIN, VALIDATION, and TEST, else move the pictures of each label into its folder"
+            f"the labels {', '.join(labels[:_LISTED])} contain the same folders ({same}); if these are the labels, "
+            "move them to the top or into TRAIN, VALIDATION, and TEST, else move the pictures of each label into its "
+            "folder"
         )
         yield Problem(ProblemKind.MISREAD, name, message)
     for label, names in sorted(subfolders.items()):
