@@ -11,6 +11,8 @@ import { store } from "./store.js";
 
 const SHOWN = 5;
 const SEND_MS = 200;
+// A threshold is in force, and in the status, from the next frame on.
+const CONFIRM_MS = 3000;
 const SOURCES = { mqtt: "set here or over MQTT", settings: "from the settings", model: "the model's", default: "the default" };
 /** @type {Record<string, number>} */
 const STEPS = { ArrowLeft: -0.01, ArrowDown: -0.01, ArrowRight: 0.01, ArrowUp: 0.01, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 };
@@ -72,22 +74,39 @@ export class LabelBars extends Component {
 
   async #send() {
     const value = this.#pending;
-    await this.#put(value);
+    const done = await this.#put(value);
     this.#timer = undefined;
-    if (this.#pending !== value) this.#timer = setTimeout(() => this.#send(), SEND_MS);
-    else this.#pending = null;
+    if (!done) this.#pending = null;
+    else if (this.#pending !== value) this.#timer = setTimeout(() => this.#send(), SEND_MS);
+    else setTimeout(() => this.#forget(value), CONFIRM_MS);
     this.#draw();
   }
 
-  /** @param {number | null} value null for the default */
+  /**
+   * Show the device's value again, when it has not confirmed the one that was set.
+   * @param {number | null} value
+   */
+  #forget(value) {
+    if (this.#pending !== value || this.#timer !== undefined) return;
+    this.#pending = null;
+    this.#draw();
+  }
+
+  /**
+   * @param {number | null} value null for the default
+   * @returns {Promise<boolean>} whether the device took it
+   */
   async #put(value) {
-    await reportErrors(request("PUT", "/api/threshold", { json: { value } }));
+    const done = await reportErrors(request("PUT", "/api/threshold", { json: { value } }));
     await store.refresh();
+    return done !== undefined;
   }
 
   #draw() {
     const status = store.status;
     if (!status) return;
+    const confirmed = this.#pending !== null && Math.abs(status.threshold.value - this.#pending) < 0.005;
+    if (confirmed && this.#timer === undefined) this.#pending = null;
     if (this.#pending === null) this.#value = status.threshold.value;
     this.#drawRows(status);
     this.style.setProperty("--threshold", String(this.#value));

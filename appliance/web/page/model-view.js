@@ -55,7 +55,7 @@ export class ModelView extends Component {
       const more = await request("GET", "/api/model", { signal: this.signal });
       if (sha256 !== this.#shownModel) return;
       replace(this.#more, buildCard(more.card), buildHistory(more.history ?? []), buildReport(more.report));
-      this.#previous = (more.history ?? []).find((/** @type {StoredModel} */ stored) => stored.roles?.includes("previous"));
+      this.#previous = findPrevious(more.history ?? []);
       this.#draw();
     } catch (error) {
       if (!isAbort(error)) replace(this.#more, h("p", { class: "error-text", role: "alert" }, describeError(error)));
@@ -100,6 +100,15 @@ export class ModelView extends Component {
   }
 }
 customElements.define("model-view", ModelView);
+
+/**
+ * Return the model that "Go back" leads to: the previous one, else the one that came with the program.
+ * @param {StoredModel[]} models
+ */
+function findPrevious(models) {
+  const find = (/** @type {string} */ role) => models.find((model) => model.roles?.includes(role));
+  return find("previous") ?? (find("current") === find("bundled") ? undefined : find("bundled"));
+}
 
 /** @param {Status} status */
 function buildFacts({ model, threshold }) {

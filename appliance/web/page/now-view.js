@@ -102,7 +102,7 @@ export class NowView extends Component {
     const done = await reportErrors(request("POST", "/api/snapshot"));
     if (done === undefined) return;
     const name = `${store.status?.device.id ?? "camera"}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.jpg`;
-    const save = h("a", { class: "button", href: "/api/frame.jpg", download: name }, "Save it here");
+    const save = h("a", { class: "button", href: "/api/frame.jpg?width=1920", download: name }, "Save it here");
     showToast(store.status?.broker.connected ? "Picture published over MQTT" : "No broker: the picture was not published", save);
   }
 }
