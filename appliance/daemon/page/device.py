@@ -33,6 +33,8 @@ log = logging.getLogger("appliance.web")
 _MAX_TEXT_FILE = 2_000_000
 _MAX_NAME_BYTES = 200
 DATASET_FOLDER = "dataset"
+BACKGROUND = "background"
+"""The label of pictures that show none of the labels, as in training."""
 
 
 class DaemonDevice:
@@ -197,8 +199,8 @@ class DaemonDevice:
         Raises:
             ApplianceError: It cannot be filed.
         """
-        if label not in self.active_bundle().labels:
-            raise RequestError(400, "the model has no such label; choose one of its labels")
+        if label not in (*self.active_bundle().labels, BACKGROUND):
+            raise RequestError(400, f"the model has no such label; choose one of its labels, or {BACKGROUND}")
         if label.startswith(".") or "/" in label or "\0" in label or len(label.encode()) > _MAX_NAME_BYTES:
             raise RequestError(400, "this label cannot be the name of a folder; rename it in the model")
         history = self.history

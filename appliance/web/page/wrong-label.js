@@ -5,8 +5,8 @@ import { Component, h, replace } from "./dom.js";
 import { describeError } from "./messages.js";
 import { store } from "./store.js";
 
-const OTHER = "\u0000other";
-const NONE = "none";
+// The label of pictures that show none of the labels, as in training.
+const NONE = "background";
 
 /** Asks for the right label of an event. */
 export class WrongLabel extends Component {
@@ -22,23 +22,15 @@ export class WrongLabel extends Component {
   }
 
   #buildForm() {
-    const labels = (store.status?.model.labels ?? []).filter((label) => label !== this.event.label);
+    const labels = (store.status?.model.labels ?? []).filter((label) => label !== this.event.label && label !== NONE);
     const choice = h("select", { name: "label" },
       labels.map((label) => h("option", { value: label }, label)),
-      h("option", { value: NONE }, "none of these"),
-      h("option", { value: OTHER }, "another label…"));
-    const other = h("input", { type: "text", maxLength: 255, placeholder: "Label", "aria-label": "Another label", hidden: true });
+      h("option", { value: NONE }, "none of these"));
     const problem = h("p", { class: "error-text", role: "alert" });
     const button = h("button", null, "File the picture");
-    choice.onchange = () => {
-      other.hidden = choice.value !== OTHER;
-      if (!other.hidden) other.focus();
-    };
-    choice.dispatchEvent(new Event("change"));
     const submit = async (/** @type {Event} */ event) => {
       event.preventDefault();
-      const label = choice.value === OTHER ? other.value.trim() : choice.value;
-      if (!label) return void other.focus();
+      const label = choice.value;
       button.disabled = true;
       replace(problem);
       try {
@@ -52,7 +44,7 @@ export class WrongLabel extends Component {
     };
     return h("form", { class: "stack", onsubmit: submit },
       h("p", { class: "soft" }, "The picture is filed for teaching under the label that you choose."),
-      h("div", { class: "row ends" }, h("label", { class: "field" }, h("span", null, "It is"), choice), other, button),
+      h("div", { class: "row ends" }, h("label", { class: "field" }, h("span", null, "It is"), choice), button),
       problem);
   }
 }

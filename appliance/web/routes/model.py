@@ -18,7 +18,10 @@ from appliance.web.uploads import receive_bytes, receive_file
 
 router = APIRouter(prefix="/api/model", tags=["model"], responses=RESPONSES)
 
-_REPORT_CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+# The report computes its figures in scripts of its own; the sandbox keeps them from the session and the network.
+_REPORT_CSP = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
+)
 _CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BINARY = {"requestBody": {"required": True, "content": _CONTENT}}
 
@@ -39,7 +42,7 @@ def get_model(context: Context) -> dict[str, Any]:
 
 @router.get("/report", response_class=Response, responses={200: {"content": {"text/html": {}}}})
 def get_report(context: Context) -> Response:
-    """Return the evaluation report of the running model; scripts in it do not run."""
+    """Return the evaluation report of the running model, in a sandbox without access to the page and the network."""
     report = context.device.read_report()
     if report is None:
         raise RequestError(404, "this model has no evaluation report")
