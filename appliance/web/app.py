@@ -106,7 +106,11 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def answer_http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        sentences = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}
+        sentences = {
+            400: "the request is not valid: its body cannot be read as JSON",
+            404: f"there is nothing at {request.url.path}",
+            405: f"{request.method} is not possible here",
+        }
         headers = error.headers if isinstance(error, HTTPException) else None
         return _answer(status, sentences.get(status, str(getattr(error, "detail", error))), dict(headers or {}))
 

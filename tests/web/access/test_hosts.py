@@ -17,7 +17,8 @@ def test_own_names_are_accepted(header):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "evil.example", "192.168.1.6", "pi.local.evil", "pi@evil", "pi:80:80", "pi:", "a" * 300, "pi\t", "[pi]"]
+    "header",
+    ["", "evil.example", "192.168.1.6", "pi.local.evil", "pi@evil", "pi:80:80", "pi:", "a" * 300, "pi\t", "[pi]"],
 )
 def test_other_names_are_refused(header):
     assert not is_own(header)
@@ -29,7 +30,9 @@ def test_addresses_are_compared_as_addresses():
 
 
 def test_host_of_the_public_url_is_accepted():
-    assert is_own("cam.example:443", public="https://Cam.example") and not is_own("x.cam.example", public="https://cam.example")
+    assert is_own("cam.example:443", public="https://Cam.example") and not is_own(
+        "x.cam.example", public="https://cam.example"
+    )
 
 
 def test_port_must_be_possible():

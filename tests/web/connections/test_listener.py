@@ -57,9 +57,11 @@ def test_public_addresses_are_refused_unless_allowed(monkeypatch, allow_public, 
 
 def test_port_in_use_is_one_sentence():
     port = free_port()
-    with closing(open_listener(f"127.0.0.1:{port}", ConnectionBudget(), False)):
-        with pytest.raises(WebError, match=f"127.0.0.1:{port}.*web.listen"):
-            open_listener(f"127.0.0.1:{port}", ConnectionBudget(), False)
+    with (
+        closing(open_listener(f"127.0.0.1:{port}", ConnectionBudget(), False)),
+        pytest.raises(WebError, match=f"127.0.0.1:{port}.*web.listen"),
+    ):
+        open_listener(f"127.0.0.1:{port}", ConnectionBudget(), False)
 
 
 def test_ipv6_listener_does_not_take_the_ipv4_port():

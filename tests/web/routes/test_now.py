@@ -74,7 +74,8 @@ def test_stream_begins_with_the_status_and_goes_on_with_labels(admin):
     assert frames == sorted(set(frames))
 
 
-def test_events_arrive_in_the_stream(admin):
+def test_events_arrive_in_the_stream(admin, caplog):
+    caplog.set_level("INFO", "appliance")
     kinds = {kind for kind, _ in read_events(admin, 80)}
     assert kinds >= {"status", "labels", "event", "log"}
 
