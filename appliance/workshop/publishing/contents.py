@@ -85,10 +85,12 @@ def find_earlier(site: SignedSite, name: str, channel: Channel) -> PreviousChann
     known = {target.path for target in site.list_targets()}
     earlier = read_previous(site, name, channel)
     while True:
-        entries = tuple(entry for entry in earlier.channel.entries if entry.bundle in known)
-        if len(entries) == len(earlier.channel.entries):
-            return earlier
-        if entries and entries != channel.entries:
+        content = earlier.channel.entries
+        entries = tuple(entry for entry in content if entry.bundle in known)
+        # Contents of which a withdrawal left nothing, or what the channel has already, are no step back.
+        if entries != channel.entries and (entries or not content):
+            if entries == content:
+                return earlier
             changed = replace(earlier.channel, entries=entries)
             return PreviousChannel(encode_channel(changed), changed)
         if earlier.channel.before is None:

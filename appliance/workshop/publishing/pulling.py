@@ -92,7 +92,7 @@ def pull_site(site: Path, keys: KeyFolder, served: str | None = None, write: Wri
                 memory.keep_served(place.url if place.is_address else place.name)
                 return PullResult(place.name, is_changed=False)
         try:
-            result = _Pull(site, keys, place, write).run(before or {} if has_own_changes else {})
+            result = _Pull(site, keys, place, write).run(before or {}, has_own_changes)
         except SourceError as error:
             raise PublishError(f"{place.localize(error)}; this copy was not changed, try again") from error
         memory = SiteMemory(site, keys.folder)  # the folder may be new
@@ -109,15 +109,16 @@ class _Pull:
         self._site, self._keys, self._place, self._write = site, keys, place, write
         self._own = MetadataFiles(site)
         self._replaced: Path | None = None
-        self._sets_aside = False
+        self._has_own_changes = False
 
-    def run(self, before: Mapping[str, str]) -> PullResult:
+    def run(self, before: Mapping[str, str], has_own_changes: bool) -> PullResult:
         """Fetch the metadata into a scratch folder, verify it, fetch the targets, and then replace the metadata.
 
         Args:
-            before: The contents of the channels of a copy that has changes of its own; empty if it has none.
+            before: The contents of the channels of this copy.
+            has_own_changes: Whether this copy was signed since it was the served one.
         """
-        self._sets_aside = bool(before)
+        self._has_own_changes = has_own_changes
         with tempfile.TemporaryDirectory(prefix="appliance-pull-") as scratch:
             fetched = MetadataFiles(Path(scratch))
             fetched.folder.mkdir()
@@ -137,7 +138,7 @@ class _Pull:
         lost = [
             f"channel {name}: {after.get(name, 'none')} (this copy had: {content})"
             for name, content in before.items()
-            if after.get(name) != content
+            if has_own_changes and after.get(name) != content
         ]
         return PullResult(self._place.name, True, count, tuple(lost), self._replaced)
 
@@ -247,7 +248,7 @@ class _Pull:
         if file.is_file():
             if file.read_bytes() == content:
                 return
-            if self._sets_aside or file.name != TIMESTAMP_NAME:
+            if self._has_own_changes or file.name != TIMESTAMP_NAME:
                 self._set_aside(file, keep=True)
         self._write(file, content)
 
