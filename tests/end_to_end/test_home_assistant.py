@@ -274,7 +274,7 @@ def test_updates_of_a_running_daemon(home, tmp_path):
         more = f'[update]\nsource = "url"\nurl = "{url}"\ninterval_s = 1\nprobation_s = 2\n'
         with Daemon(tmp_path / "daemon", settings(broker, "scene", fps=20, more=more)) as daemon:
             home.wait_for(state, "idle")  # the same version is no update
-            assert home.value(model) == "off"
+            home.wait_for(model, "off")
             publish(server, tmp_path / "2.0", version="2.0", model=made_models.good(2), confidenceThreshold=0.0)
             home.wait_for(state, "probation")
             assert home.state(model)["attributes"]["in_progress"] is True

@@ -1,14 +1,19 @@
 """Only sound frames are given out: after damage, nothing until the next key frame."""
 
+import io
+
 import av
+import av.logging
 import pytest
 
+from appliance.camera.stream.decoding import VideoDecoder
+from appliance.camera.stream.packets import VideoPacket, timestamp_s
 from appliance.camera.stream.playback import RecordedCamera
 from appliance.errors import CameraEndedError
 from support.lossy_video import LEVELS, is_sound, paired, write_lossy_video
 from support.paths import SHARED
 from support.rtsp import rtsp_camera
-from support.streams import eventually, open_source, write_video
+from support.streams import eventually, open_source, video_bytes, write_video
 
 TWO_SLICES = SHARED / "faults/camera/h264-two-slices-sps-between.mp4"
 
@@ -57,6 +62,41 @@ def test_sound_video_is_given_completely(tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", [paired(number) for number in range(60)], fps=60, options={"bf": "2"})
     frames, camera = play(tmp_path / "a.mp4", monkeypatch)
     assert len(frames) == 60 and all(map(is_sound, frames)) and camera.damaged == 0
+
+
+class LoggingContext:
+    """A decoder that writes a message of libav to its log while it decodes one of the packets."""
+
+    def __init__(self, context, message, number):
+        self.__dict__.update(context=context, message=message, left=number)
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.context, name, value)
+
+    def decode(self, data):
+        self.__dict__["left"] -= 1
+        if self.left == 0:
+            av.logging.log(av.logging.WARNING, "hevc", self.message)
+        return self.context.decode(data)
+
+
+@pytest.mark.parametrize(("kind", "given"), [(1, 25), (21, 25), (39, 30)])
+def test_omitted_slice_of_h265_withholds_frames_until_the_next_key_frame(kind, given):
+    video = video_bytes([paired(number) for number in range(30)], "libx264", "mp4", 10, {"g": "10", "bf": "0"})
+    with av.open(io.BytesIO(video)) as whole:
+        stream = whole.streams.video[0]
+        message = f"Skipping invalid undecodable NALU: {kind}"
+        av.logging.set_level(av.logging.WARNING)  # as for every opened source
+        decoder = VideoDecoder(LoggingContext(stream.codec_context, message, 16))
+        packets = [
+            VideoPacket(packet if packet.size else None, timestamp_s(packet), packet.is_keyframe, False)
+            for packet in whole.demux(stream)
+        ]
+        frames = [frame for packet in packets for frame in decoder.decode(packet)]
+    assert len(frames) == given and decoder.damaged == 30 - given
 
 
 @pytest.mark.parametrize("reordered", ["0", "2"])
