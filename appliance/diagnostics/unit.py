@@ -29,4 +29,4 @@ def _read_protections(unit: str) -> Protections:
     except (OSError, subprocess.SubprocessError):
         return Protections()
     lines = shown.splitlines()
-    return Protections("ProtectHome=yes" in lines or "ProtectHome=tmpfs" in lines, "PrivateTmp=yes" in lines)
+    return Protections(home="ProtectHome=yes" in lines, tmp="PrivateTmp=yes" in lines)

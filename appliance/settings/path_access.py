@@ -38,7 +38,7 @@ class Protections:
         """Return the protections of the process to which a /proc/PID/mountinfo belongs (proc_pid_mountinfo(5))."""
         mounts = [(fields[3], Path(fields[4])) for line in text.splitlines() if len(fields := line.split()) > 4]
         return cls(
-            home=any(root.startswith("/systemd/inaccessible/") and point in _HOMES for root, point in mounts),
+            home=any(root.endswith("/inaccessible/dir") and point in _HOMES for root, point in mounts),
             tmp=any("/systemd-private-" in root and point in _PRIVATE for root, point in mounts),
         )
 

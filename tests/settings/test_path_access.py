@@ -91,6 +91,12 @@ def test_own_tmp_is_named_for_a_file_that_is_not_there(tmp_path, mounts):
         check_paths(load(tmp_path, "labeler.model", "/tmp/model-that-is-not-there.zip"), MANAGED, mounts)
 
 
+def test_protections_are_found_in_a_container_too():
+    """There, systemd closes folders with a file of the host."""
+    line = "366 326 0:48 /host/inaccessible/dir /root ro,nosuid,nodev,noexec shared:106 master:6 - tmpfs tmpfs rw"
+    assert Protections.from_mounts(line) == Protections(home=True)
+
+
 def test_protection_that_a_drop_in_turned_off_is_not_named(tmp_path, mounts):
     mounts.write_text("40 1 8:3 / /home rw,relatime - ext4 /dev/sda3 rw\n41 1 0:40 / /tmp rw - tmpfs tmpfs rw\n")
     for path in ("/home/nobody-here/x", "/tmp/model-that-is-not-there.zip"):
