@@ -85,7 +85,8 @@ class LoggingContext:
 
 @pytest.mark.parametrize(("kind", "given"), [(1, 25), (21, 25), (39, 30)])
 def test_omitted_slice_of_h265_withholds_frames_until_the_next_key_frame(kind, given):
-    video = video_bytes([paired(number) for number in range(30)], "libx264", "mp4", 10, {"g": "10", "bf": "0"})
+    options = {"g": "10", "bf": "0", "sc_threshold": "0"}
+    video = video_bytes([paired(number) for number in range(30)], "libx264", "mp4", 10, options)
     with av.open(io.BytesIO(video)) as whole:
         stream = whole.streams.video[0]
         message = f"Skipping invalid undecodable NALU: {kind}"
