@@ -1,6 +1,6 @@
 """Decide when a live source is silent: the limit follows the source's own rate and the wanted rate.
 
-A constant limit would declare every slower source silent for ever. Until a source has shown its rate, it gets as long
+A constant limit would always declare a slower source silent. Until a source has shown its rate, it gets as long
 as a slow one needs for a first picture.
 """
 

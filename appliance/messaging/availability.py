@@ -14,7 +14,7 @@ from appliance.messaging.payloads import Availability
 
 _KEY = "second writer"
 _WRITER = "writer"
-_REPEAT_S = 60.0  # a second daemon learns of this one within this time, and the other way round
+_REPEAT_S = 60.0  # within this time, each of two daemons notices the other
 _CORRECT_S = 5.0  # `offline` of another client is corrected within this time
 _FORGET_S = 4 * _REPEAT_S
 _NEVER_S = float("inf")

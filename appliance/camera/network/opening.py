@@ -13,7 +13,7 @@ from appliance.errors import ApplianceError, CameraAbsentError
 
 
 class OpeningCamera:
-    """Opens a camera on a thread of its own, and then passes its frames on; implements appliance.camera.Camera."""
+    """Opens a camera on a separate thread, and then passes its frames on; implements appliance.camera.Camera."""
 
     def __init__(self, open_camera: Callable[[], Camera], abort: Callable[[], None], name: str):
         """Start to open the camera.

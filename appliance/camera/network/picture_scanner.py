@@ -39,7 +39,7 @@ class ScannedPicture:
 
 
 class _InvalidPictureError(Exception):
-    """What looked like the beginning of a picture is none."""
+    """Bytes that looked like the beginning of a picture are not one."""
 
 
 class PictureScanner:

@@ -36,7 +36,7 @@ class PictureSource(Protocol):
         """Return the next picture; wait for it.
 
         Raises:
-            CameraError: There is none; an on-demand source may be asked again.
+            CameraError: No picture arrived; an on-demand source may be asked again.
         """
         ...
 

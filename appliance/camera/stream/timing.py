@@ -40,7 +40,7 @@ class KeyFrameSchedule:
 
 
 class Pace:
-    """Tells how long to hold back packets of a source that sends faster than in real time."""
+    """Determines how long to hold back packets of a source that sends faster than in real time."""
 
     def __init__(self, is_playlist: bool):
         """Start with the first packet.
