@@ -92,9 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     from appliance.workshop.datasets.check import check_dataset
     from appliance.workshop.datasets.report_text import format_report
+    from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 
     with ProgressLine() as line:
-        report = check_dataset(dataset, line.make_counter("reading pictures"))
+        cache = FeatureCache(default_cache_file())
+        report = check_dataset(dataset, line.make_counter("reading pictures"), cache)
     if arguments.json:
         print_json(report.as_dict())
     else:

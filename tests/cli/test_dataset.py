@@ -9,6 +9,11 @@ from appliance.cli import main
 from support.datasets import make_files, make_picture, write_folder
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def plain(tmp_path):
     return write_folder(tmp_path / "plain", make_files({"a": 12, "b": 15}))

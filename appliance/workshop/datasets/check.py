@@ -20,6 +20,9 @@ from appliance.workshop.datasets.duplicates import (
 from appliance.workshop.datasets.obstacles import Obstacle, count_groups, find_obstacles, select_mixed
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_names import SPLITS
+from appliance.workshop.training.feature_cache import FeatureCache
+
+_NO_CACHE = FeatureCache(None)
 
 
 class FindingLevel(StrEnum):
@@ -129,15 +132,20 @@ class DatasetReport:
         }
 
 
-def check_dataset(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> DatasetReport:
+def check_dataset(
+    dataset: Dataset,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cache: FeatureCache = _NO_CACHE,
+) -> DatasetReport:
     """Read every picture, labeled or not, and report what is wrong with the dataset.
 
     Args:
         dataset: The opened dataset.
         progress: Called with (done, total) after each picture.
+        cache: Stores the thumbnails, so that the next check is faster.
     """
     examples = [*dataset.examples, *dataset.unlabeled]
-    scans = scan_pictures(examples, progress)
+    scans = scan_pictures(examples, progress, cache)
     obstacles = tuple(find_obstacles(dataset, scans))
     findings = [
         *(DatasetFinding(FindingLevel.ERROR, each.kind, each.message, each.items) for each in obstacles),

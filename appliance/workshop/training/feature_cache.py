@@ -1,10 +1,12 @@
 """Cache the features of pictures between training runs, in one SQLite file of limited size.
 
 The file is in `$XDG_CACHE_HOME/appliance` (~/.cache/appliance). It is only a cache: if it fails, training continues
-without it. The least recently used features are removed first.
+without it. The least recently used features are removed first. Each entry ends with a checksum; if one is wrong, the
+cache begins anew.
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import sqlite3
@@ -20,6 +22,9 @@ log = logging.getLogger("appliance")
 
 MAX_BYTES = 256 * 1024 * 1024
 _BATCH = 200
+_CHECKSUM_BYTES = 8
+# The version of the entries' form, in the file's user_version.
+_FORM = 2
 _TABLE = """
 CREATE TABLE IF NOT EXISTS features (
     base TEXT NOT NULL, picture BLOB NOT NULL, stored BLOB NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (base, picture)
@@ -90,8 +95,11 @@ class FeatureStore:
                     "SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture)
                 )
                 stored = row.fetchone()
-                if stored is not None and len(stored[0]) == size * dtype.itemsize:
-                    found[picture] = np.frombuffer(stored[0], dtype)
+                if stored is None:
+                    continue
+                values = self._check(picture, stored[0])
+                if len(values) == size * dtype.itemsize:
+                    found[picture] = np.frombuffer(values, dtype)
             connection.executemany(
                 "UPDATE features SET used = ? WHERE base = ? AND picture = ?",
                 [(int(time.time()), self._base, picture) for picture in found],
@@ -101,9 +109,21 @@ class FeatureStore:
         self._try(query)
         return found
 
+    def list_pictures(self) -> frozenset[bytes]:
+        """Return the hashes of the pictures whose features are cached."""
+        hashes: set[bytes] = set()
+
+        def query(connection: sqlite3.Connection) -> None:
+            rows = connection.execute("SELECT picture FROM features WHERE base = ?", (self._base,))
+            hashes.update(bytes(picture) for (picture,) in rows)
+
+        self._try(query)
+        return frozenset(hashes)
+
     def put(self, picture: bytes, stored: np.ndarray) -> None:
         """Store the features of one picture."""
-        self._new.append((self._base, picture, stored.tobytes(), int(time.time())))
+        values = stored.tobytes()
+        self._new.append((self._base, picture, values + self._sum(picture, values), int(time.time())))
         if len(self._new) >= _BATCH:
             self._write()
 
@@ -113,6 +133,21 @@ class FeatureStore:
         self._try(lambda connection: _prune(connection, max_bytes))
         if self._connection is not None:
             self._connection.close()
+
+    def _sum(self, picture: bytes, values: bytes) -> bytes:
+        """Return the checksum of an entry, which includes its key."""
+        return hashlib.blake2b(self._base.encode() + picture + values, digest_size=_CHECKSUM_BYTES).digest()
+
+    def _check(self, picture: bytes, stored: bytes) -> bytes:
+        """Return the values of an entry.
+
+        Raises:
+            DatabaseError: The checksum is wrong.
+        """
+        values, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        if checksum != self._sum(picture, values):
+            raise sqlite3.DatabaseError("the checksum of an entry is wrong")
+        return values
 
     def _write(self) -> None:
         new, self._new = self._new, []
@@ -130,8 +165,21 @@ class FeatureStore:
             return
         try:
             work(self._connection)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             log.warning("the feature cache failed (%s); continuing without it", error)
+            self._stop()
+        except sqlite3.Error as error:
+            log.warning("the feature cache is damaged (%s); it begins anew", error)
+            # The next run creates a new one.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+                self._connection.execute("DELETE FROM features")
+                self._connection.commit()
+                return
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._connection is not None:
             self._connection.close()
             self._connection = None
 
@@ -139,10 +187,15 @@ class FeatureStore:
 def _open(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, timeout=5)
+    connection.text_factory = bytes  # a damaged entry may have become text
     try:
         # This returns freed pages to the disk; it has an effect only before the first table is created.
         connection.execute("PRAGMA auto_vacuum = FULL")
         connection.execute("PRAGMA synchronous = OFF")  # features lost in a power cut are computed again
+        (form,) = connection.execute("PRAGMA user_version").fetchone()
+        if form != _FORM:
+            connection.execute("DROP TABLE IF EXISTS features")
+            connection.execute(f"PRAGMA user_version = {_FORM}")
         connection.execute(_TABLE)
         connection.commit()
         connection.execute("SELECT count(*) FROM features").fetchone()

@@ -113,7 +113,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         bases = [open_base(path, request.input) for path in request.bases]
         progress("sorting the pictures", 0, 0)
         training_set = build_training_set(
-            request.dataset, request.validation, request.background, request.gs_folders, request.seed
+            request.dataset, request.validation, request.background, request.gs_folders, request.seed, request.cache
         )
         name = request.name or request.out.name.removesuffix(".zip")
         options = CandidateOptions(request.cache, request.seed, name, progress)

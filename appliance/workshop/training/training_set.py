@@ -23,12 +23,14 @@ from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split
+from appliance.workshop.training.feature_cache import FeatureCache
 
 BACKGROUND = "background"
 _BACKGROUND_VALIDATION_SHARE = 0.2
 # Without validation pictures, this share of the training pictures validates.
 _VALIDATION_SHARE = 0.1
 _NO_FILES = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME, ProblemKind.MISREAD)
+_NO_CACHE = FeatureCache(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def build_training_set(
     background: str | Path | None,
     gs_folders: Mapping[str, Path],
     seed: int,
+    cache: FeatureCache = _NO_CACHE,
 ) -> TrainingSet:
     """Open the datasets for a training run.
 
@@ -93,13 +96,14 @@ def build_training_set(
         background: Pictures that show none of the labels, with any labels of their own; None for no background.
         gs_folders: See open_dataset.
         seed: The seed of the splits and the order.
+        cache: Stores the thumbnails of the pictures.
 
     Raises:
         DatasetError: A dataset cannot be read or is unsuitable.
         TrainingError: The datasets do not match.
     """
     first = open_dataset(dataset, gs_folders)
-    scans = scan_pictures(first.examples)
+    scans = scan_pictures(first.examples, cache=cache)
     require_trainable(first, scans)
     opened = [first]
     if validation is None:

@@ -14,3 +14,8 @@ def mixed(tmp_path):
         files |= {f"a/{seed}-{name}": content for name, content in make_copies(500 + seed).items()}
         files |= {f"b/{seed}-{name}": content for name, content in make_copies(600 + seed).items()}
     return open_dataset(write_folder(tmp_path / "set", files))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

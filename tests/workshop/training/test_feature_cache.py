@@ -18,6 +18,27 @@ def test_damaged_cache_is_replaced(opened_base, tmp_path, caplog):
     assert extract_features(opened_base, examples, FeatureCache(file)).computed == 0
 
 
+def test_wrong_checksum_begins_the_cache_anew(opened_base, tmp_path, caplog):
+    file = tmp_path / "features.sqlite"
+    examples = open_pictures(tmp_path / "all", red=12)
+    first = extract_features(opened_base, examples, FeatureCache(file)).values
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE features SET stored = X'FF' || substr(stored, 2)")
+    again = extract_features(opened_base, examples, FeatureCache(file))
+    assert (again.values == first).all() and again.computed == 12
+    assert "is damaged" in caplog.text
+    assert extract_features(opened_base, examples, FeatureCache(file)).computed == 0
+
+
+def test_cache_of_another_form_is_not_used(opened_base, tmp_path):
+    file = tmp_path / "features.sqlite"
+    examples = open_pictures(tmp_path / "all", red=12)
+    extract_features(opened_base, examples, FeatureCache(file))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert extract_features(opened_base, examples, FeatureCache(file)).computed == 12
+
+
 def test_unusable_cache_is_reported_once(opened_base, tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder")
     features = extract_features(
@@ -37,7 +58,7 @@ def test_oldest_features_are_pruned(opened_base, tmp_path):
     extract_features(opened_base, new, FeatureCache(file, max_bytes=4000))
     with closing(sqlite3.connect(file)) as connection, connection:
         (count,) = connection.execute("SELECT count(*) FROM features").fetchone()
-    assert 20 <= count < 31  # 131 bytes each
+    assert 20 <= count < 31  # 139 bytes each
     assert extract_features(opened_base, new, FeatureCache(file)).computed == 0
 
 
