@@ -2,8 +2,11 @@
 # Installs this clone as the service appliance, or upgrades the installed service. Run it as root on 64-bit Raspberry Pi
 # OS or Debian (Bookworm or Trixie). Running it again changes nothing unless something is new.
 #   --wheels DIR   install Python packages from this folder instead of the network (create it with scripts/wheels)
-#   --with EXTRA   also install an extra, now and at each upgrade: workshop (train models here), publish, demo, or
-#                  tflite-runtime (the older runtime; Python 3.11 only). Repeat it for several; --without removes one
+#   --web, --no-web   serve the page of the device in your network, protected by a sign-in link, or do not; a new
+#                  installation asks on a terminal, an upgrade leaves it as it was
+#   --web-tls      with a certificate that this device makes for the page (https); implies --web
+#   --with EXTRA   also install an extra, now and at each upgrade: web, workshop (train models here), publish, demo,
+#                  or tflite-runtime (the older runtime; Python 3.11 only). Repeat it for several; --without removes one
 #   --root FILE    trust this root.json of an update repository (copied to /etc/appliance/root.json)
 #   --dry-run      print what would be done, and change nothing
 #   --no-start     install everything, but start and check nothing (for an image that is not running)
@@ -17,25 +20,30 @@ cd "$(dirname "$0")/.."
 . scripts/lib/install-checks.sh
 . scripts/lib/install-release.sh
 . scripts/lib/install-service.sh
+. scripts/lib/install-web.sh
 
-WHEELS='' WITH='' WITHOUT='' ROOT_FILE='' ROOT_CHANGED='' START=yes WAIT_S=60
+WHEELS='' WEB='' WEB_TLS='' WITH='' WITHOUT='' ROOT_FILE='' ROOT_CHANGED='' START=yes WAIT_S=60
 while [ $# -gt 0 ]; do
   case $1 in
     --wheels) WHEELS=$(realpath -- "${2:?--wheels needs a folder}"); shift ;;
     --with) WITH="$WITH ${2:?--with needs an extra}"; shift ;;
     --without) WITHOUT="$WITHOUT ${2:?--without needs an extra}"; shift ;;
+    --web) WEB=yes ;;
+    --no-web) WEB=no ;;
+    --web-tls) WEB=yes WEB_TLS=yes ;;
     --root) ROOT_FILE=$(realpath -- "${2:?--root needs a file}"); shift ;;
     --wait) WAIT_S=${2:?--wait needs seconds}; shift ;;
     --dry-run) DRY_RUN=yes ;;
     --no-start) START='' ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
 
 check_machine
 take_lock
+choose_web
 choose_extras
 install_packages
 choose_lock
@@ -57,9 +65,12 @@ if [ -n "$START" ]; then
   fi
   restart_instances
   finish_upgrade
+  switch_web
   show_check
 else
   finish_upgrade
+  switch_web
 fi
 prune_releases
 report_result
+show_web_link

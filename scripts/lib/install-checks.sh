@@ -91,11 +91,11 @@ choose_extras() {
   local name names=''
   for name in $WITH $WITHOUT; do
     case $name in
-      workshop | publish | demo | tflite-runtime) ;;
-      *) die "there is no extra $name; use workshop, publish, demo, or tflite-runtime" ;;
+      web | workshop | publish | demo | tflite-runtime) ;;
+      *) die "there is no extra $name; use web, workshop, publish, demo, or tflite-runtime" ;;
     esac
   done
-  for name in workshop publish demo tflite-runtime; do
+  for name in web workshop publish demo tflite-runtime; do
     case " $WITHOUT " in *" $name "*) continue ;; esac
     case " $(read_extras) $WITH " in *" $name "*) names="$names $name" ;; esac
   done
