@@ -49,7 +49,7 @@ class Operator:
 
     def __init__(self, folder: Path, now: datetime | None = None):
         self.site, self.keys = folder / "site", folder / "keys"
-        self.publisher(now=now).init()
+        self.publisher(now=now, trust_clock=now is not None).init()
         self.root = folder / "root.json"
         shutil.copy(self.keys / "root.json", self.root)  # the root with which devices were installed
 

@@ -49,11 +49,12 @@ def channel_as_dict(result: "ChannelResult") -> dict[str, Any]:
 
 def entry_as_dict(entry: "ChannelEntry") -> dict[str, Any]:
     """Return the JSON object of one entry of a channel."""
+    requires = {"requires": entry.requires.as_dict()} if entry.requires else {}
     return {
         "bundle": entry.bundle,
         "version": entry.version,
         "variant": entry.variant,
         "groups": sorted(entry.groups),
         "percent": entry.percent,
-        "requires": entry.requires.as_dict() if entry.requires else None,
+        **requires,
     }

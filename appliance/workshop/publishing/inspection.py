@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from appliance.bundle.bundle import read_bundle
-from appliance.errors import ApplianceError, BundleError, PublishError, UpdateError, describe_os_error
+from appliance.errors import ApplianceError, BundleError, PublishError, SourceError, UpdateError, describe_os_error
 from appliance.repository.channel import MAX_BYTES, Channel, parse_channel
-from appliance.repository.client import RepositoryTarget, TrustedRepository
+from appliance.repository.client import MAX_METADATA_BYTES, RepositoryTarget, TrustedRepository
 from appliance.workshop.publishing.channels import describe_entries
 from appliance.workshop.publishing.contents import list_channels, read_channel
 from appliance.workshop.publishing.hosting import find_hosting_faults
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.metadata_files import parse_metadata
+from appliance.workshop.publishing.metadata_files import TIMESTAMP_NAME, parse_metadata
 from appliance.workshop.publishing.places import SitePlace
 from appliance.workshop.publishing.seen_versions import SeenVersion, SeenVersions, find_step_back
 from appliance.workshop.publishing.served import compare_served, require_current
@@ -27,6 +27,7 @@ from appliance.workshop.publishing.site_record import SiteMemory
 from appliance.workshop.publishing.site_values import RoleState
 
 EXPIRES_SOON = timedelta(days=14)
+_MAX_ROOTS = 1000
 _MAX_BUNDLE_BYTES = 1024 * 1024 * 1024
 
 
@@ -110,6 +111,7 @@ class _SiteChecker:
             return
         yield SiteFinding(True, "a device with this root trusts the metadata")
         yield from self._check_versions(_read_trusted_versions(trusted))
+        yield from self._check_roots(trusted)
         for path in repository.list_targets():
             yield self._check_target(repository, path)
 
@@ -123,6 +125,32 @@ class _SiteChecker:
                 "restore the newest copy (publish pull), or sign it again (publish refresh)",
             )
         self._memory.remember(self._place.name, found)
+
+    def _check_roots(self, trusted: Path) -> Iterator[SiteFinding]:
+        """Check that every version of the root is there, because devices with an older one follow all of them."""
+        newest = parse_metadata((trusted / "root.json").read_bytes(), ROOT, "root.json").signed
+        known, missing = set(newest.keys), []
+        for version in range(1, min(newest.version, _MAX_ROOTS) + 1):
+            name = f"metadata/{version}.root.json"
+            try:
+                content = self._place.find(name, MAX_METADATA_BYTES)
+                if content is None:
+                    missing.append(name)
+                else:
+                    known |= set(parse_metadata(content, ROOT, name).signed.keys)
+            except (SourceError, PublishError) as error:
+                yield SiteFinding(False, self._place.localize(error))
+        for name in missing:
+            yield SiteFinding(
+                False, f"{name} is missing, so devices with an older root cannot follow; restore it, or upload it again"
+            )
+        timestamp = parse_metadata((trusted / TIMESTAMP_NAME).read_bytes(), "timestamp", TIMESTAMP_NAME)
+        if not missing and not set(timestamp.signatures) <= known:
+            yield SiteFinding(
+                False,
+                f"metadata/{newest.version + 1}.root.json is missing: {TIMESTAMP_NAME} has the signature of a key that no "
+                "root names; restore it, or upload it again",
+            )
 
     def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
         target = repository.find_target(path)

@@ -33,6 +33,7 @@ def test_version_is_given_to_every_device(operator, publish):
 
 
 def test_channel_without_a_previous_content_fails(operator, publish):
+    assert publish("rollback", "--channel", "late")[1].startswith("back to nothing\nchannel late: empty")
     status, out, err = publish("rollback", "--channel", "late")
     assert (status, out) == (1, "")
     assert "late" in err

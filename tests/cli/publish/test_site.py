@@ -108,4 +108,5 @@ def test_days_are_the_lifetime_of_signatures(tmp_path):
 
 def make_arguments(folder, **more):
     defaults = {"site": str(folder / "site"), "keys": folder / "keys", "root_keys": None, "days": 90}
+    defaults |= {"served": None, "trust_clock": False}
     return Namespace(**defaults | more)

@@ -142,7 +142,9 @@ def test_interruption_at_any_file_leaves_a_valid_site(tmp_path, bundles, started
             assert list_faults(site, operator.root) == [], writer.written
             if not done:
                 left = {
-                    name: content for name, content in read_files(site).items() if not name.endswith("timestamp.json")
+                    name: content
+                    for name, content in read_files(site).items()
+                    if not name.endswith("timestamp.json") and not name.startswith(".")  # hidden: not uploaded
                 }
                 again = SitePublisher(site, KeyFolder(keys))
                 ACTIONS[act](again, bundles) if cut == 2 else again.refresh()
