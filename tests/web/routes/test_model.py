@@ -153,7 +153,8 @@ def test_picture_is_tried(admin):
 
 
 @pytest.mark.parametrize(
-    ("data", "part"), [(b"hello", "known format"), (b"\xff\xd8\xff" + bytes(50), "picture"), (make_huge_png(), "pixels")]
+    ("data", "part"),
+    [(b"hello", "known format"), (b"\xff\xd8\xff" + bytes(50), "picture"), (make_huge_png(), "pixels")],
 )
 def test_file_that_is_no_usable_picture_is_one_sentence(admin, data, part):
     answer = admin.send("POST", "/api/model/try", data)

@@ -1,0 +1,74 @@
+"""Predictions follow the active model, one at a time."""
+
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from appliance.bundle.bundle import read_bundle
+from appliance.bundle.input_spec import ASSUMED
+from appliance.daemon.active_model import BUNDLED
+from appliance.errors import PictureError, RequestError
+from appliance.imaging.files import encode_jpeg
+from appliance.web.predict import predictor as predictor_module
+from appliance.web.predict.predictor import Predictor
+
+BUNDLE = read_bundle(BUNDLED)
+PICTURE = encode_jpeg(np.zeros((64, 64, 3), np.uint8))
+
+
+class FakeLabeler:
+    """A labeler whose scores rise."""
+
+    input_px, inference_ms = (32, 32), 1.0
+
+    def __init__(self, bundle):
+        self.bundle = bundle
+
+    def score(self, pixels):
+        return np.linspace(0, 1, len(self.bundle.labels)).astype(np.float32)
+
+
+def test_labeler_is_loaded_once_and_again_after_a_swap():
+    opened, active = [], [BUNDLE]
+
+    def open_labeler(bundle):
+        opened.append(bundle.identity.name)
+        return FakeLabeler(bundle)
+
+    with closing(Predictor(lambda: active[-1], open_labeler)) as predictor:
+        assert len(predictor.predict([PICTURE, PICTURE])) == 2
+        predictor.predict([PICTURE])
+        active.append(replace(BUNDLE, identity=replace(BUNDLE.identity, name="other")))
+        predictor.predict([PICTURE])
+    assert opened == ["flowers", "other"]
+
+
+def test_picture_that_cannot_be_read_is_named():
+    with closing(Predictor(lambda: BUNDLE, FakeLabeler)) as predictor, pytest.raises(PictureError, match="instance 1"):
+        predictor.predict([PICTURE, b"no"])
+
+
+def test_assumed_range_is_answered_under_each_range():
+    bundle = replace(BUNDLE, input=replace(BUNDLE.input, source=ASSUMED))
+    with closing(Predictor(lambda: bundle, FakeLabeler)) as predictor:
+        answer = predictor.try_picture(np.zeros((4, 4, 3), np.uint8))
+    assert set(answer["ranges"]) == {"-1..1", "0..1", "0..255"} and len(answer["labels"]) == 5
+
+
+def test_too_many_waiting_clients_are_refused(monkeypatch):
+    release = threading.Event()
+    with closing(Predictor(lambda: BUNDLE, lambda bundle: release.wait(20) and FakeLabeler(bundle))) as predictor:
+        predictor._waiting = threading.BoundedSemaphore(1)
+        first = threading.Thread(target=predictor.predict, args=([PICTURE],))
+        first.start()
+        while predictor._waiting.acquire(blocking=False):
+            predictor._waiting.release()
+        with pytest.raises(RequestError, match="try again") as raised:
+            predictor.predict([PICTURE])
+        assert raised.value.status == 503
+        release.set()
+        first.join()
+    assert predictor_module.MAX_PICTURES == 16
