@@ -148,8 +148,8 @@ class _SiteChecker:
         if not missing and not set(timestamp.signatures) <= known:
             yield SiteFinding(
                 False,
-                f"metadata/{newest.version + 1}.root.json is missing: {TIMESTAMP_NAME} has the signature of a key that no "
-                "root names; restore it, or upload it again",
+                f"metadata/{newest.version + 1}.root.json is missing: {TIMESTAMP_NAME} has the signature of a key that "
+                "no root names; restore it, or upload it again",
             )
 
     def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
