@@ -98,7 +98,7 @@ export class LivePicture extends Component {
   #draw() {
     const { status, connection } = store;
     const [width, height] = status?.camera.size ?? [4, 3];
-    this.style.setProperty("--aspect", `${width} / ${height}`);
+    this.style.setProperty("--ratio", String(width / height));
     if (status && !status.running) {
       this.#forget();
       this.#image.hidden = true;
