@@ -14,6 +14,7 @@ from appliance.bundle.identity import describe_unknown_label
 from appliance.bundle.manifest import MAX_BYTES, load_json
 from appliance.errors import BundleError, describe_os_error
 from appliance.system.atomic_files import open_replacement, write_durably
+from appliance.system.shipped import is_shipped_name
 
 
 def write_thresholds(source: Path, threshold: float | None, label_thresholds: Mapping[str, float]) -> Bundle:
@@ -30,6 +31,10 @@ def write_thresholds(source: Path, threshold: float | None, label_thresholds: Ma
     Raises:
         BundleError: The bundle is rejected, cannot contain a threshold, or cannot be written; it is unchanged.
     """
+    if is_shipped_name(source):
+        raise BundleError(
+            f"{source} is part of the program and cannot be changed; set labeler.threshold and labeler.thresholds"
+        )
     bundle = read_bundle(source)
     for label in label_thresholds:
         if label not in bundle.labels:

@@ -73,19 +73,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X,Y,W,H",
         help="label only this part, in fractions of the picture; or square",
     )
+    parser.add_argument(
+        "--fine", action="store_true", help="with bundled:general: report the 1,000 classes below its names"
+    )
     add_input_arguments(parser)
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Label every picture; return 1 if one of them could not be labeled."""
+    from appliance.bundle.archive import TemporaryFolder
     from appliance.bundle.input_spec import override
     from appliance.imaging.view import View
     from appliance.labeling.label_filter import LabelFilter
     from appliance.labeling.labeler import Labeler
 
+    if arguments.fine:
+        from appliance.workshop.models.general.fine_classes import read_fine_bundle
+
     settings = _make_labeler_settings(arguments)
     bundle = read_chosen_bundle(arguments.model, obey_runtime_setting())
+    folder = TemporaryFolder()  # removed when this function returns
+    if arguments.fine:
+        bundle = read_fine_bundle(bundle, folder.path)
     bundle = replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
     _print_remarks(bundle, arguments.verbose)
     labeler = Labeler(bundle, view=View().with_region(arguments.region))

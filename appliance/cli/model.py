@@ -95,11 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _open_store(*, for_change: bool = False) -> "Store":
-    from appliance.daemon.active_model import BUNDLED
+    from appliance.daemon.active_model import open_store
     from appliance.system.paths import ensure_state_dir, find_state_dir
-    from appliance.updates.store.store import Store
 
-    return Store(ensure_state_dir() if for_change else find_state_dir(), BUNDLED)
+    return open_store(ensure_state_dir() if for_change else find_state_dir())
 
 
 def _ask_daemon(command: "ControlCommand", limit_s: float, *keys: str) -> dict[str, Any]:

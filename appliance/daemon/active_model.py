@@ -18,7 +18,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
 from appliance.system.paths import find_state_dir
-from appliance.system.shipped import find_shipped
+from appliance.system.shipped import NAMES, find_shipped
 from appliance.updates.store.state import InstalledModel, ModelChoice, RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import display_name
@@ -26,8 +26,14 @@ from appliance.updates.store.transitions import display_name
 log = logging.getLogger("appliance.daemon")
 
 BUNDLED = find_shipped("flowers")
+_SHIPPED = {name: find_shipped(name) for name in NAMES}
 # The reason that is stored and published when a person asks for a rollback.
 OWNER_ROLLBACK = "the owner went back to the previous model"
+
+
+def open_store(state: Path) -> Store:
+    """Return the model store of a state folder, with the bundles that ship with the program."""
+    return Store(state, BUNDLED, others=_SHIPPED)
 
 
 def read_device_bundle() -> Bundle:
@@ -38,7 +44,7 @@ def read_device_bundle() -> Bundle:
         StoreError: The store cannot be read.
         BundleError: The bundled model cannot be read.
     """
-    return Store(find_state_dir(), BUNDLED).load_current().bundle
+    return open_store(find_state_dir()).load_current().bundle
 
 
 def read_bundle_in_force(configured: str) -> Bundle:
@@ -61,7 +67,7 @@ def read_bundle_in_force(configured: str) -> Bundle:
 def record_clean_exit(state: Path) -> None:
     """Record that a start ended with an error message, so that it does not count against the model."""
     try:
-        Store(state, BUNDLED).record_stop()
+        open_store(state).record_stop()
     except StoreError as error:
         log.warning("%s", error)
 
@@ -82,7 +88,7 @@ class ActiveModel:
             SettingsError: The settings name a model that cannot be used.
             ModelError: No model can be loaded.
         """
-        self.store = Store(state, BUNDLED)
+        self.store = open_store(state)
         self._settings = settings
         self._view = view
         self.reverted: RevertedModel | None = None

@@ -20,9 +20,9 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.key import bundle_key
 from appliance.bundle.version import is_newer
 from appliance.errors import BundleError, StoreError
-from appliance.system.owner import act_as_caller
 from appliance.system.timestamps import now_rfc3339
 from appliance.updates.store import transitions
+from appliance.updates.store.bundled import BundledModels
 from appliance.updates.store.folder import ModelFolder
 from appliance.updates.store.listing import list_models
 from appliance.updates.store.state import InstalledModel, Listed, Loaded, ModelChoice, Rejection, StoreState
@@ -45,7 +45,7 @@ class Store:
             others: All bundles that are part of the program, by their names.
         """
         self.bundled = bundled
-        self._shipped = others
+        self._bundled = BundledModels(bundled, others)
         self._folder = ModelFolder(state / "models", lock_wait_s)
         self._logged_error: str | None = None
 
@@ -61,7 +61,7 @@ class Store:
 
     def path(self, model: InstalledModel | None) -> Path:
         """Return the bundle's folder."""
-        return self._folder.path / model.key if model else self._find_bundled(self.read_state().bundled)
+        return self._folder.path / model.key if model else self._bundled.find(self._folder.read_state()[0].bundled)
 
     def list(self) -> list[Listed]:
         """List every model on this device, the current one first.
@@ -71,9 +71,8 @@ class Store:
             StoreError: The store cannot be read.
         """
         state = self.read_state()
-        used = self._find_bundled(state.bundled)
-        others = [read_bundle(path).identity for path in self._shipped.values() if path != used]
-        return list_models(state, read_bundle(used).identity, others)
+        used = read_bundle(self._bundled.find(state.bundled)).identity
+        return list_models(state, used, self._bundled.list_others(state.bundled))
 
     def rejection(self, *hashes: str | None) -> Rejection | None:
         """Return the newest rejection with one of these hashes; None if there is none."""
@@ -86,7 +85,7 @@ class Store:
             BundleError: The files are missing or damaged.
         """
         if model is None:
-            return read_bundle(self._find_bundled(self.read_state().bundled))
+            return read_bundle(self._bundled.find(self.read_state().bundled))
         bundle = self._folder.read(model.key)
         return replace(bundle, identity=replace(bundle.identity, variant=model.variant, experiment=model.experiment))
 
@@ -119,6 +118,7 @@ class Store:
             BundleError: The files changed while they were read.
             StoreError: The store cannot be changed.
         """
+        override_key = self._bundled.read_key(bundle.identity.name, self.read_state()) if overrides_bundled else None
         with self._folder.lock():
             model = InstalledModel(
                 key=self._folder.put(bundle),
@@ -130,7 +130,7 @@ class Store:
                 offer=offer,
                 variant=variant,
                 experiment=experiment,
-                bundled_override_key=self._bundled_key(bundle.identity.name) if overrides_bundled else None,
+                bundled_override_key=override_key,
             )
             self._apply_locked(lambda state: replace(state, staged=model))
         return model
@@ -189,8 +189,7 @@ class Store:
         def rollback(state: StoreState) -> StoreState:
             if state.current is None and state.previous is None:
                 raise StoreError("there is no model to go back to: the bundled model is in use, and none preceded it")
-            bundled_key = self._bundled_key(state.previous.name) if state.previous else None
-            return transitions.rollback(state, reason if refuse else None, bundled_key, to_bundled)
+            return transitions.rollback(state, reason if refuse else None, self._bundled_key(state), to_bundled)
 
         return self.apply(rollback).current
 
@@ -204,16 +203,8 @@ class Store:
         Raises:
             StoreError: The state cannot be written.
         """
-
-        def filter_rejections(state: StoreState) -> tuple[Rejection, ...]:
-            return tuple(
-                each
-                for each in state.rejections
-                if each.hash == keep or (keep_version and each.version == keep_version)
-            )
-
-        if filter_rejections(state := self.read_state()) != state.rejections:
-            self.apply(lambda state: replace(state, rejections=filter_rejections(state)))
+        if transitions.forget_rejections(state := self.read_state(), keep, keep_version) != state:
+            self.apply(lambda state: transitions.forget_rejections(state, keep, keep_version))
 
     # The daemon's life cycle
 
@@ -235,7 +226,7 @@ class Store:
         reports = [self._folder.read_state()[1]]
 
         def start(state: StoreState) -> StoreState:
-            state, report = transitions.on_start(state, boot)
+            state, report = transitions.on_start(state, boot, self._bundled_key(state))
             reports.append(report)
             return state
 
@@ -266,7 +257,7 @@ class Store:
         for model in order:
             is_whole = False
             try:
-                bundle = self.load_bundle(model) if model else read_bundle(self._find_substitute(state))
+                bundle = self.load_bundle(model) if model else read_bundle(self._bundled.find_substitute(state))
                 is_whole = True
                 return ModelChoice(load(bundle), bundle, model, tuple(reasons), tuple(faulty))
             except BundleError as load_error:
@@ -293,11 +284,10 @@ class Store:
             previous = state.current if choice.installed is None and self._superseded_reason(state) else None
             if state.probation and choice.installed == state.previous:
                 previous = state.before_previous
-            takes_name = choice.installed is None and state.current and state.current.name in self._shipped
             return replace(
                 state,
                 current=choice.installed,
-                bundled=state.current.name if takes_name and state.current else state.bundled,
+                bundled=state.bundled if choice.installed else self._bundled.choose_name(state),
                 previous=previous,
                 before_previous=None,
                 probation=False,
@@ -346,7 +336,7 @@ class Store:
         if current is None:
             return None
         try:
-            bundled = read_bundle(self._find_substitute(state))
+            bundled = read_bundle(self._bundled.find_substitute(state))
         except BundleError:
             return None
         has_newer = bundled.identity.name == current.name and is_newer(bundled.version, current.version)
@@ -354,20 +344,6 @@ class Store:
             return None
         return f"the bundled {bundled.identity.name} {bundled.version} is newer than the delivered {current.version}"
 
-    def _find_bundled(self, name: str | None) -> Path:
-        """Return the folder of the bundled model with this name; that of the default one if there is none."""
-        return self._shipped.get(name, self.bundled) if name else self.bundled
-
-    def _find_substitute(self, state: StoreState) -> Path:
-        """Return the folder of the bundled model that can replace the current model."""
-        name = state.current.name if state.current and state.current.name in self._shipped else state.bundled
-        return self._find_bundled(name)
-
-    def _bundled_key(self, name: str) -> str | None:
-        """Return the key of the bundled model that can replace a delivered model with this name."""
-        bundled = self._find_bundled(name if name in self._shipped else self.read_state().bundled)
-        try:
-            with act_as_caller():  # the program may be in a folder that only root can read
-                return bundle_key(read_bundle(bundled))
-        except BundleError:
-            return None
+    def _bundled_key(self, state: StoreState) -> str | None:
+        """Return the key of the bundled model that could replace the previous model after a rollback to it."""
+        return self._bundled.read_key(state.previous.name, state) if state.previous else None

@@ -79,6 +79,12 @@ def reject(state: StoreState, hashes: Iterable[str | None], version: str, reason
     return replace(state, rejections=(*kept, *added)[-MAX_REJECTIONS:])
 
 
+def forget_rejections(state: StoreState, keep: str | None, keep_version: str | None) -> StoreState:
+    """Forget the rejections, except those with the hash `keep` or the version `keep_version`."""
+    kept = (each for each in state.rejections if each.hash == keep or (keep_version and each.version == keep_version))
+    return replace(state, rejections=tuple(kept))
+
+
 def on_start(state: StoreState, boot: str, bundled_key: str | None) -> tuple[StoreState, str | None]:
     """Record a start of the daemon; roll back a model after too many failed starts.
 

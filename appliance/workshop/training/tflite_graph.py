@@ -110,10 +110,10 @@ class Graph:
 
     def find_tensor(self, name: str) -> int | None:
         """Return the index of the tensor with this name; None if there is none."""
-        names = [
-            tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name for tensor in self._graph.tensors
-        ]
-        return names.index(name) if name in names else None
+        for index, tensor in enumerate(self._graph.tensors):
+            if tensor.name in (name, name.encode()):
+                return index
+        return None
 
     def get_source(self, tensor: int) -> int:
         """Return the first input of the operator whose output a tensor is."""

@@ -1,7 +1,7 @@
 """The layers of EfficientNet-Lite0, with their batch normalization folded into the weights.
 
-The architecture is that of Google's efficientnet-lite0 (tensorflow/tpu, models/official/efficientnet/lite): EfficientNet
-without squeeze and excitation, with ReLU6, for pictures of 224 × 224 pixels and values (x − 127) / 128.
+The architecture is that of Google's efficientnet-lite0 (tensorflow/tpu, models/official/efficientnet/lite): that of
+EfficientNet without squeeze and excitation, with ReLU6, for pictures of 224 × 224 pixels and values (x − 127) / 128.
 """
 
 from collections.abc import Mapping

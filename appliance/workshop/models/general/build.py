@@ -39,9 +39,7 @@ def read_network(file: Path) -> Lite0:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise BaseModelError(
-            f"{file} cannot be read ({error.strerror}); run scripts/make-general, which gets it"
-        ) from error
+        raise BaseModelError(f"{file} cannot be read ({error.strerror}); run scripts/make-general") from error
     return build_network(read_weights(content))
 
 

@@ -48,7 +48,7 @@ def read_fine_bundle(bundle: Bundle, folder: Path) -> Bundle:
         background_label=None,
     )
     write_bundle(fine, folder, model)
-    return dataclasses.replace(read_bundle(folder), identity=bundle.identity, source=bundle.source)
+    return dataclasses.replace(read_bundle(folder), source=bundle.source)
 
 
 def _read_classes(content: bytes) -> tuple[str, ...]:

@@ -185,10 +185,8 @@ def _append_names(model: bytes, plan: LabelPlan) -> bytes:
     """Append the labels, which the metadata names, and the classes."""
     file = io.BytesIO(model)
     file.seek(0, io.SEEK_END)
-    texts = {LABEL_FILE: plan.labels, CLASSES_FILE: plan.classes}
-    write_zip(
-        file, [(name, "".join(f"{each}\n" for each in lines).encode()) for name, lines in texts.items()], mode=0o600
-    )
+    entries = [(LABEL_FILE, plan.labels), (CLASSES_FILE, plan.classes)]
+    write_zip(file, [(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in entries], mode=0o600)
     return file.getvalue()
 
 
