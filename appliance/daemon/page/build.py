@@ -6,6 +6,7 @@ While web.enabled is false, the web server and its libraries are not imported.
 import logging
 import time
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appliance.web")
 
+_LIBRARIES = ("fastapi", "uvicorn", "h11", "markdown_it")
 _TRY_AGAIN_S = 30.0
 _STOP_LIMIT_S = 5.0
 
@@ -115,13 +117,9 @@ class Page:
             self._running.server.stop(_STOP_LIMIT_S)
 
     def _build(self, commands: DeviceCommands, state_error: str | None) -> _Running:
-        try:
-            import fastapi  # noqa: F401 - only whether it is installed
-            import uvicorn  # noqa: F401
-        except ImportError as error:
-            raise SettingsError(
-                f"web.enabled is true, but {error.name} is missing; {suggest_install('web')}"
-            ) from error
+        missing = [name for name in _LIBRARIES if find_spec(name) is None]
+        if missing:
+            raise SettingsError(f"web.enabled is true, but {missing[0]} is missing; {suggest_install('web')}")
         from appliance.daemon.page.device import DaemonDevice
         from appliance.daemon.page.notifier import PageListener
         from appliance.daemon.page.sources import FrameRate, PageSources

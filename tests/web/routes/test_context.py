@@ -1,0 +1,19 @@
+"""Who makes a request, for the routes."""
+
+import pytest
+from fastapi import Request
+
+from appliance.errors import RequestError
+from appliance.web.access.principal import Principal, Scope
+from appliance.web.routes.context import get_principal
+
+
+def test_routes_know_who_asks():
+    principal = Principal("k", Scope.READ, "n")
+    assert get_principal(Request({"type": "http", "principal": principal})) is principal
+
+
+def test_route_without_a_principal_refuses():
+    with pytest.raises(RequestError) as raised:
+        get_principal(Request({"type": "http", "principal": None}))
+    assert raised.value.status == 401

@@ -1,0 +1,47 @@
+"""Every error is one sentence with a fitting status, and the API is described."""
+
+import logging
+
+import pytest
+
+from appliance.errors import BundleError, ControlError, HistoryError, PictureError, StoreError
+from appliance.web.app import _find_status
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (BundleError("x"), 422),
+        (PictureError("x"), 422),
+        (HistoryError("x"), 503),
+        (StoreError("x"), 409),
+        (ControlError("x"), 409),
+    ],
+)
+def test_error_has_a_fitting_status(error, status):
+    assert _find_status(error) == status
+
+
+def test_unexpected_error_is_logged_and_one_sentence(device, admin, monkeypatch, caplog):
+    def fail():
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(device.device.__class__, "stats", lambda self: fail())
+    with caplog.at_level(logging.ERROR, "appliance.web"):
+        answer = admin.get("/api/device/stats")
+    assert answer.status == 500 and "secret" not in answer.error and "log" in answer.error
+    assert "ZeroDivisionError" in caplog.text and caplog.text.count("Traceback") == 1
+
+
+def test_unknown_paths_and_methods_are_one_sentence(admin):
+    assert "/api/nothing" in admin.get("/api/nothing").error
+    assert admin.send("DELETE", "/api/status").status == 405
+
+
+def test_api_is_described_with_its_errors(admin):
+    description = admin.get("/api/openapi.json").json
+    assert {"/api/status", "/api/labels", "/v1/models/{name}:predict", "/metrics"} <= set(description["paths"])
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("description"), (method, path)
+            assert "401" in operation["responses"]
