@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from appliance.errors import PictureError, suggest_install
+from appliance.errors import PictureError, describe_os_error, suggest_install
 
 # This allows pictures from 100-megapixel cameras; a larger one was more likely made to exhaust the memory.
 MAX_PX = 128_000_000
@@ -208,7 +208,8 @@ def _describe_error(error: Exception, name: str) -> str:
             return f"{name} is not a picture in a known format"
         case Image.DecompressionBombError():
             return f"{name} has far more pixels than the limit of {MAX_PX // 1_000_000} million"
-    return f"{name} cannot be read as a picture: {str(error).rstrip('.') or type(error).__name__}"
+    text = describe_os_error(error) if isinstance(error, OSError) else str(error)
+    return f"{name} cannot be read as a picture: {text.rstrip('.') or type(error).__name__}"
 
 
 def _convert_to_rgb(image: Image.Image) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import subprocess
 import sys
 
@@ -161,3 +162,12 @@ def test_pipe_is_an_error_instead_of_a_wait(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(PictureError, match="not a regular file"):
         read_picture(tmp_path / "a.jpg")
+
+
+def test_socket_in_place_of_a_picture_is_described_without_a_number(tmp_path):
+    path = tmp_path / "a.jpg"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        with pytest.raises(PictureError) as raised:
+            read_picture(path)
+    assert "Errno" not in str(raised.value) and str(raised.value).count("a.jpg") == 1
