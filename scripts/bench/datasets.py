@@ -5,7 +5,7 @@
     batches  the top-1 accuracy of a head that is fitted in batches, and of one that is fitted in one piece
     train    train on generated pictures (--count, 100,000 by default): seconds, peak memory of the largest process
 
-`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); `batches` and `train` also a base.
+`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); `train` needs their base.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def write_pictures(folder: Path, count: int) -> Path:
-    """Write generated pictures: soft patches as in photographs, each with its own colors, and the color of its label."""
+    """Write generated pictures: soft patches, each with its own colors, and with the tint of its label."""
     random = np.random.default_rng(0)
     tints = random.integers(0, 90, (LABELS, 1, 1, 3))
     for label in range(LABELS):

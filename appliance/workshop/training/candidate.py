@@ -126,12 +126,12 @@ def train_candidate(
         timer.extraction_end_s,
     )
     require_enough(training_set, features.kept, len(features.unreadable), features.left_out)
-    if not np.isfinite(features.values).all():
+    if not features.rows.is_finite():
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
     targets, validates = training_set.targets[features.kept], training_set.is_validation[features.kept]
-    validation = features.values[validates], targets[validates]
-    train = features.values[~validates], targets[~validates]
+    validation = features.rows[validates], targets[validates]
+    train = features.rows.select(~validates), targets[~validates]
     head = fit_head(
         training_set.labels, train, validation, training_set.background, options.seed, timer.is_fitting_over
     )

@@ -51,6 +51,11 @@ class FeatureCache:
         self._file = file
         self._max_bytes = max_bytes
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the cache file, also for other large files; None if nothing is cached."""
+        return None if self._file is None else self._file.parent
+
     @contextlib.contextmanager
     def open_store(self, base: str) -> Iterator["FeatureStore"]:
         """Open the features of one base; stored features are kept even if Ctrl-C ends the block."""
@@ -92,7 +97,7 @@ class FeatureStore:
         def query(connection: sqlite3.Connection) -> None:
             for picture in set(pictures):
                 row = connection.execute(
-                    "SELECT stored FROM features WHERE base = ? AND picture = ?", (self._base, picture)
+                    "SELECT CAST(stored AS BLOB) FROM features WHERE base = ? AND picture = ?", (self._base, picture)
                 )
                 stored = row.fetchone()
                 if stored is None:
@@ -187,7 +192,6 @@ class FeatureStore:
 def _open(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file, timeout=5)
-    connection.text_factory = bytes  # a damaged entry may have become text
     try:
         # This returns freed pages to the disk; it has an effect only before the first table is created.
         connection.execute("PRAGMA auto_vacuum = FULL")

@@ -6,31 +6,26 @@ the training time, so each picture is processed only once: a cache stores its fe
 bytes and everything else that determines them (the base, its normalization, the runtime, the steps). After adding 50
 pictures to 1,000, only those 50 are processed.
 
-The result does not depend on the number of threads, because each picture is processed separately, on one thread of the
-runtime.
+The result does not depend on the number of workers, because each picture is processed separately, on one thread of the
+runtime. Many pictures are processed in as many processes as there are processors (joblib); few pictures in threads,
+because starting a process takes longer.
 """
 
 import hashlib
-import io
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from appliance.errors import ApplianceError
-from appliance.imaging.files import read_picture
-from appliance.imaging.view import View
-from appliance.labeling.interpreter import LoadedModel
-from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.base import Base
-from appliance.workshop.training.feature_cache import FeatureCache
+from appliance.workshop.training.feature_cache import FeatureCache, FeatureStore
+from appliance.workshop.training.feature_rows import FeatureRows, create_rows
+from appliance.workshop.training.feature_workers import compute_features
 
-MAX_THREADS = 8
 # The version of read_picture and Preprocessor. Increase it whenever they convert the same picture into a different
 # input, so that no training uses features from the old steps.
 STEPS_VERSION = 1
@@ -49,28 +44,31 @@ class Picture(Protocol):
         ...
 
 
+_LOOKED_UP_AT_ONCE = 2000
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """The features of a list of pictures.
 
     Attributes:
-        values: (kept, size) float64, dequantized.
+        rows: (kept, size) the features, converted to float64 when they are used.
         kept: (kept,) the indexes of the pictures that were read.
         unreadable: (name, reason) of the pictures that could not be read.
         left_out: The number of pictures that were not processed because the time ran out.
         computed: The number of pictures that were not in the cache.
     """
 
-    values: np.ndarray
+    rows: FeatureRows
     kept: np.ndarray
     unreadable: tuple[tuple[str, str], ...]
     left_out: int
     computed: int
 
-
-def count_threads() -> int:
-    """Return the number of processors that this process may use, at most MAX_THREADS."""
-    return min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    @property
+    def values(self) -> np.ndarray:
+        """(kept, size) float64, all at once."""
+        return self.rows[:]
 
 
 def extract_features(
@@ -93,32 +91,57 @@ def extract_features(
         BundleError: The base does not run.
     """
     digests, unreadable = _hash_pictures(pictures)
+    stored = create_rows(len(pictures), base.pooled, cache.folder)
+    has_row = np.zeros(len(pictures), bool)
+    # Of identical pictures, only the first one is processed.
+    first = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest is not None}
     with cache.open_store(_cache_key(base)) as store:
-        found = store.get([digest for digest in digests if digest is not None], base.pooled.dtype, base.pooled.size)
-        # Of identical pictures, only the first one is processed.
-        first = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest is not None}
-        missing = {index: digest for digest, index in first.items() if digest not in found}
+        _read_cached(store, base, first, stored, has_row)
+        missing = sorted(index for index in first.values() if not has_row[index])
         cached = len(pictures) - len(missing)
         progress(cached, len(pictures))
         computed = 0
-        for index, outcome in _Workers(base, pictures).run(sorted(missing), deadline_s):
+        for index, outcome in compute_features(base, _limit_time(pictures, missing, deadline_s), len(missing)):
             computed += 1
             if isinstance(outcome, str):
                 unreadable[index] = outcome
             else:
-                found[missing[index]] = outcome
-                store.put(missing[index], outcome)
+                stored[index], has_row[index] = outcome, True
+                store.put(digests[index] or b"", outcome)
             progress(cached + computed, len(pictures))
     _mark_duplicates(digests, unreadable)
-    rows = [(index, found[digest]) for index, digest in enumerate(digests) if digest is not None and digest in found]
-    empty = np.empty((0, base.pooled.size), base.pooled.dtype)
+    for index, digest in enumerate(digests):
+        if digest is not None and (source := first[digest]) != index and has_row[source]:
+            stored[index], has_row[index] = stored[source], True
+    kept = np.flatnonzero(has_row)
     return Features(
-        values=base.pooled.dequantize(np.stack([stored for _, stored in rows]) if rows else empty),
-        kept=np.array([index for index, _ in rows], np.intp),
+        rows=FeatureRows(stored, kept, base.pooled),
+        kept=kept,
         unreadable=tuple((pictures[index].name, unreadable[index]) for index in sorted(unreadable)),
-        left_out=len(pictures) - len(rows) - len(unreadable),
+        left_out=len(pictures) - len(kept) - len(unreadable),
         computed=computed,
     )
+
+
+def _read_cached(
+    store: FeatureStore, base: Base, first: dict[bytes, int], stored: np.ndarray, has_row: np.ndarray
+) -> None:
+    """Copy the cached features to their rows; `first` maps the hash of a picture to its index."""
+    digests = list(first)
+    for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+        part = digests[start : start + _LOOKED_UP_AT_ONCE]
+        for digest, values in store.get(part, base.pooled.dtype, base.pooled.size).items():
+            stored[first[digest]], has_row[first[digest]] = values, True
+
+
+def _limit_time(
+    pictures: Sequence[Picture], indexes: Sequence[int], deadline_s: float | None
+) -> Iterator[tuple[int, Picture]]:
+    """Yield the pictures to process, until the time is over."""
+    for index in indexes:
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            return
+        yield index, pictures[index]
 
 
 def _cache_key(base: Base) -> str:
@@ -147,49 +170,3 @@ def _mark_duplicates(digests: Sequence[bytes | None], unreadable: dict[int, str]
     for index, digest in enumerate(digests):
         if digest in bad and index not in unreadable:
             unreadable[index] = "is identical to another picture that cannot be read"
-
-
-class _Workers:
-    """Threads that each load the base; the runtime and the decoders release the GIL."""
-
-    def __init__(self, base: Base, pictures: Sequence[Picture]) -> None:
-        self._base = base
-        self._pictures = pictures
-        self._own = threading.local()
-
-    def run(self, indexes: Sequence[int], deadline_s: float | None) -> Iterator[tuple[int, np.ndarray | str]]:
-        """Yield (index, stored features or the reason for their absence) in the order of completion."""
-        pending = iter(indexes)
-        running: dict[Future[np.ndarray | str], int] = {}
-        threads = count_threads()
-        with ThreadPoolExecutor(threads, "features") as pool:
-            try:
-                while True:
-                    # Submit more tasks than there are threads, so that no worker waits for this thread.
-                    while len(running) < 2 * threads and not (
-                        deadline_s is not None and time.monotonic() >= deadline_s
-                    ):
-                        if (index := next(pending, None)) is None:
-                            break
-                        running[pool.submit(self._compute, index)] = index
-                    if not running:
-                        return
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        yield running.pop(future), future.result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-    def _compute(self, index: int) -> np.ndarray | str:
-        if not hasattr(self._own, "model"):
-            base = self._base
-            self._own.model = LoadedModel(base.trunk, base.display_name, "auto", 1)
-            self._own.preparer = Preprocessor(View(), base.form)
-        model: LoadedModel = self._own.model
-        picture = self._pictures[index]
-        try:
-            pixels = read_picture(io.BytesIO(picture.read_bytes()), picture.name)
-        except (OSError, ApplianceError) as error:
-            return str(error)
-        model.write(self._own.preparer.prepare(pixels))
-        model.invoke()
-        return model.read().reshape(-1)

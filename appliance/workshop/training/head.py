@@ -8,6 +8,10 @@ Let x = sqrt(max(pooled, 0)). The square root reduces the few large features; wi
   factor, so their order does not change.
 - Background pictures add a class to the softmax. The gate is fitted without them, because it must recognize the labels.
 
+Up to ONE_PIECE_ROWS training pictures are fitted in one piece by scikit-learn. More are fitted in batches: the same
+objective, whose value and gradient are summed up over batches of rows, so that memory does not grow with the pictures;
+the gate is then fitted to the first ONE_PIECE_ROWS pictures, which are a fair sample (see training_set.py).
+
 Everything is computed in float64 on one thread, with fixed signs of eigenvectors and rounded results, so that the same
 pictures and seed give the same numbers on the same machine. Only this module of the training uses scikit-learn.
 """
@@ -22,8 +26,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from appliance.workshop.training.batched_regression import BatchedRegression, Rows, sqrt_features
 from appliance.workshop.training.gate import RejectionGate, fit_gate
 
+ONE_PIECE_ROWS = 10_000
 STRENGTHS = (0.01, 0.03, 0.1, 0.3)
 _DECIMALS = 5
 
@@ -55,15 +61,9 @@ class ClassifierHead:
         return softmax if self.gate is None else softmax * self.gate.acceptance(x)[:, np.newaxis]
 
 
-def sqrt_features(pooled: np.ndarray) -> np.ndarray:
-    """Return the square root of pooled features, which is the head's input; negative features become 0."""
-    x: np.ndarray = np.sqrt(np.maximum(pooled, 0))
-    return x
-
-
 def fit_head(
     labels: Sequence[str],
-    train: tuple[np.ndarray, np.ndarray],
+    train: tuple[Rows, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     background: str | None,
     seed: int,
@@ -73,18 +73,22 @@ def fit_head(
 
     Args:
         labels: The names of the labels, including the background's; at least two.
-        train: (pooled features (pictures, size), indexes of labels (pictures,)); every label occurs.
+        train: (pooled features (pictures, size), indexes of labels (pictures,)); every label occurs among the first
+            ONE_PIECE_ROWS.
         validation: The same for validation pictures, for selecting the strength.
         background: The label whose pictures are not used to fit the gate.
         seed: The seed of the folds.
         is_over: Called between fits; if it returns True, the best fit so far is used.
     """
-    x, y = sqrt_features(train[0]), train[1]
-    is_label = np.ones(len(y), bool) if background is None else y != labels.index(background)
+    y = train[1]
+    sample = slice(0, ONE_PIECE_ROWS)
+    x = sqrt_features(train[0][sample])
+    is_label = np.ones(len(x), bool) if background is None else y[sample] != labels.index(background)
     # Each fit runs on one thread, so that its numbers are reproducible; the two fits run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as pool:
-        gate = pool.submit(fit_gate, x[is_label], y[is_label], seed)
-        fit = _fit_softmax(x, y, validation, is_over)
+        gate = pool.submit(fit_gate, x[is_label], y[sample][is_label], seed)
+        fitter = _OnePiece(x, y) if len(x) == len(y) else BatchedRegression(train[0], y, len(labels))
+        fit = _fit_softmax(fitter.fit, validation, is_over)
         return ClassifierHead(tuple(labels), fit.weights, fit.intercepts, gate.result(), fit.strength)
 
 
@@ -99,14 +103,16 @@ class _SoftmaxFit:
 
 
 def _fit_softmax(
-    x: np.ndarray, y: np.ndarray, validation: tuple[np.ndarray, np.ndarray], is_over: Callable[[], bool]
+    fit_weights: Callable[[float], tuple[np.ndarray, np.ndarray]],
+    validation: tuple[np.ndarray, np.ndarray],
+    is_over: Callable[[], bool],
 ) -> _SoftmaxFit:
     validation_x, targets = sqrt_features(validation[0]), validation[1]
-    best = _fit_strength(x, y, validation_x, targets, STRENGTHS[0])
+    best = _rate(fit_weights(STRENGTHS[0]), validation_x, targets, STRENGTHS[0])
     for strength in STRENGTHS[1:]:
         if is_over():
             break
-        fit = _fit_strength(x, y, validation_x, targets, strength)
+        fit = _rate(fit_weights(strength), validation_x, targets, strength)
         if fit.merit > best.merit:
             best = fit
     return _SoftmaxFit(
@@ -114,17 +120,30 @@ def _fit_softmax(
     )
 
 
-def _fit_strength(
-    x: np.ndarray, y: np.ndarray, validation_x: np.ndarray, targets: np.ndarray, strength: float
+class _OnePiece:
+    """Fit all rows at once."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._x, self._y = x, y
+
+    def fit(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights and intercepts for a value of C."""
+        model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the result is good enough after 300 steps
+            model.fit(self._x, self._y)
+        weights, intercepts = model.coef_, model.intercept_
+        if len(weights) == 1:
+            # For two classes, scikit-learn stores the difference of their logits.
+            weights, intercepts = np.vstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
+        return weights, intercepts
+
+
+def _rate(
+    fitted: tuple[np.ndarray, np.ndarray], validation_x: np.ndarray, targets: np.ndarray, strength: float
 ) -> _SoftmaxFit:
-    model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the result is good enough after 300 steps
-        model.fit(x, y)
-    weights, intercepts = model.coef_, model.intercept_
-    if len(weights) == 1:
-        # For two classes, scikit-learn stores the difference of their logits.
-        weights, intercepts = np.vstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
+    """Measure fitted weights and intercepts on the validation pictures."""
+    weights, intercepts = fitted
     logits = validation_x @ weights.T + intercepts
     shifted = logits - logits.max(axis=1, keepdims=True)
     likelihood = shifted[np.arange(len(targets)), targets] - np.log(np.exp(shifted).sum(axis=1))
