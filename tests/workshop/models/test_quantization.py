@@ -53,3 +53,8 @@ def test_convolution_without_weights_can_be_quantized():
     quantized = quantize_convolution(np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32), 1.0)
     assert quantized.weights.tolist() == [[[[0]]]]
     assert np.isfinite(quantized.bias_scales).all()
+
+
+def test_bias_of_a_channel_without_weights_stays_within_int32():
+    quantized = quantize_convolution(np.zeros((2, 1, 1, 4), np.float32), np.array([3.0, -3.0], np.float32), 0.01)
+    assert quantized.bias * quantized.bias_scales == pytest.approx([3, -3], rel=1e-3)
