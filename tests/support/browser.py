@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,18 @@ class Browser:
         self._request("POST", f"{self._session}/element/{element}/value", {"text": keys})
 
     def click(self, selector: str) -> None:
-        """Click the element; wait for it first, and scroll to it."""
-        element = self._find(selector)
-        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
-        self._request("POST", f"{self._session}/element/{element}/click", {})
+        """Click the element; wait for it first, and scroll to it. Try again if the page replaces it meanwhile."""
+        deadline = time.monotonic() + 10
+        while True:
+            element = self._find(selector)
+            try:
+                self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+                self._request("POST", f"{self._session}/element/{element}/click", {})
+            except urllib.error.HTTPError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def send_command(self, command: str, **parameters: Any) -> Any:
         """Send a command of the Chrome DevTools Protocol."""

@@ -5,7 +5,7 @@ import { assignColors } from "./colors.js";
 import { h, rebuild, replace } from "./dom.js";
 import { formatDuration } from "./format.js";
 import { icon } from "./icons.js";
-import { showToast } from "./messages.js";
+import { describeError, showToast } from "./messages.js";
 import { parseCode, parseRoute, link, PLACES } from "./router.js";
 import { SignIn } from "./sign-in.js";
 import { store } from "./store.js";
@@ -51,8 +51,9 @@ async function start() {
     const found = await request("GET", "/api/session");
     deviceName = nameOf(found?.device) || deviceName;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 0) return void setTimeout(start, 2000, showUnreachable());
-    return void showSignIn();
+    if (error instanceof ApiError && error.status === 401) return void showSignIn();
+    showUnreachable(describeError(error));
+    return void setTimeout(start, 2000);
   }
   signedIn = true;
   drawNavigation();
@@ -65,8 +66,9 @@ function nameOf(device) {
   return typeof device === "string" ? device : String(device?.name ?? device?.id ?? "");
 }
 
-function showUnreachable() {
-  rebuild(find("banner"), "unreachable", () => h("div", { class: "banner" }, "The device does not answer. Trying again…"));
+/** @param {string} reason */
+function showUnreachable(reason) {
+  rebuild(find("banner"), reason, () => h("div", { class: "banner" }, `${reason}. Trying again…`));
 }
 
 async function showSignIn() {
@@ -139,8 +141,9 @@ function drawBanner() {
   const lost = signedIn && store.connection === "lost";
   document.body.classList.toggle("lost", lost);
   const since_s = lost && store.lostAt_ms ? Math.round((Date.now() - store.lostAt_ms) / 10_000) * 10 : 0;
-  rebuild(find("banner"), lost && since_s, () => lost && h("div", { class: "banner" },
-    h("span", { class: "grow" }, "No connection to the device. Trying again; what you see is ",
+  const fact = store.problem || "No connection to the device";
+  rebuild(find("banner"), lost && [fact, since_s], () => lost && h("div", { class: "banner" },
+    h("span", { class: "grow" }, `${fact}. Trying again; what you see is `,
       since_s ? `${formatDuration(since_s)} old.` : "not current."),
     h("button", { type: "button", onclick: () => store.retry() }, "Try now")));
 }

@@ -117,15 +117,16 @@ export class LabelBars extends Component {
 
   /** @param {import("./types.js").Status} status */
   #drawRows(status) {
+    const known = store.known;
     const scores = this.#choose(status);
     rebuild(this.#rows, [scores.map((score) => score.label), status.thresholds, status.model.sha256],
       () => scores.map((score) => buildRow(score.label, status.thresholds?.[score.label])));
     scores.forEach((score, index) => {
       const row = /** @type {HTMLElement} */ (this.#rows.children[index]);
       const least = status.thresholds?.[score.label] ?? this.#value;
-      row.classList.toggle("below", score.score < least);
-      row.style.setProperty("--score", String(score.score));
-      setText(/** @type {Element} */ (row.lastElementChild), formatFraction(score.score));
+      row.classList.toggle("below", !known || score.score < least);
+      row.style.setProperty("--score", known ? String(score.score) : "0");
+      setText(/** @type {Element} */ (row.lastElementChild), known ? formatFraction(score.score) : "–");
     });
   }
 
@@ -135,10 +136,10 @@ export class LabelBars extends Component {
    * @returns {Score[]}
    */
   #choose(status) {
-    if (!store.known) return [];
     const scores = store.labels?.labels ?? status.labels ?? [];
     const labels = status.model.labels ?? [];
     const best = [...scores].sort((a, b) => b.score - a.score).slice(0, SHOWN);
+    if (!best.length) return labels.slice(0, SHOWN).map((label) => ({ label, score: 0 }));
     if (labels.length > SHOWN || scores.some((score) => !labels.includes(score.label))) return best;
     return labels.filter((label) => scores.some((score) => score.label === label) || scores.length < SHOWN)
       .map((label) => scores.find((score) => score.label === label) ?? { label, score: 0 });

@@ -2,7 +2,7 @@
 
 import { request, startUpper } from "./api.js";
 import { colorClass } from "./colors.js";
-import { Component, h, rebuild, replace } from "./dom.js";
+import { Component, h, rebuild, replace, setText } from "./dom.js";
 import { formatDuration, formatPercent } from "./format.js";
 import { icon } from "./icons.js";
 import { LabelBars } from "./label-bars.js";
@@ -19,7 +19,10 @@ export class NowView extends Component {
   #picture = new LivePicture();
   #now = h("div", { class: "label-now stale", "aria-live": "polite", "aria-atomic": "true" });
   #since = h("p", { class: "soft" });
-  #buttons = h("div", { class: "row now-buttons" });
+  #pause = h("button", { type: "button", id: "pause", onclick: () => this.#setRunning(!store.status?.running) });
+  #take = h("button", { type: "button", id: "take-picture", onclick: () => this.#takePicture() }, icon("picture"), "Picture");
+  #viewers = h("span", { class: "soft small" });
+  #buttons = h("div", { class: "row now-buttons" }, this.#pause, this.#take, this.#viewers);
   #model = h("p", null);
   #attention = h("div", { class: "stack attention" });
   #bars = h("div", { class: "stale" }, new LabelBars());
@@ -80,20 +83,17 @@ export class NowView extends Component {
 
   /** @param {Status} status */
   #drawButtons(status) {
-    rebuild(this.#buttons, [status.running, status.viewers], () => [
-      h("button", { type: "button", id: "pause", onclick: () => this.#setRunning(!status.running) },
-        icon(status.running ? "pause" : "play"), status.running ? "Pause" : "Turn on"),
-      status.running && h("button", { type: "button", id: "take-picture", onclick: () => this.#takePicture() },
-        icon("picture"), "Picture"),
-      status.viewers > 1 && h("span", { class: "soft small" }, `${status.viewers} viewers`),
-    ]);
+    const { running, viewers } = status;
+    rebuild(this.#pause, running, () => [icon(running ? "pause" : "play"), running ? "Pause" : "Turn on"]);
+    this.#take.disabled = !store.known;
+    setText(this.#viewers, viewers > 1 ? `${viewers} viewers` : "");
   }
 
   /** @param {boolean} value */
   async #setRunning(value) {
     await reportErrors(request("PUT", "/api/running", { json: { value } }));
     await store.refresh();
-    document.getElementById("pause")?.focus();
+    this.#pause.focus();
     if (!value && store.status?.running === false) showToast("Camera closed: it takes no pictures until you turn it on");
   }
 
@@ -118,7 +118,8 @@ function clockOffset_ms() {
 
 /** @param {Status} status */
 function buildAttention(status) {
-  const { update, labeling, problems } = status;
+  const { update, labeling } = status;
+  const problems = status.problems.filter((problem) => problem.part !== "camera"); // the picture's place has that one
   const notes = [];
   if (update.probation_left_s !== null && update.probation_left_s !== undefined) {
     const goBack = () => reportErrors(request("POST", "/api/model/rollback"));

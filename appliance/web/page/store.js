@@ -1,6 +1,6 @@
 /** The state of the device, kept current by one stream of server-sent events. */
 
-import { readError, request, session } from "./api.js";
+import { ApiError, readError, request, session } from "./api.js";
 import { readMessages } from "./sse.js";
 
 /** @typedef {import("./types.js").Status} Status */
@@ -25,6 +25,8 @@ class Store extends EventTarget {
   #measured = { frame: 0, at_ms: 0 };
   /** When the last status came, as performance.now(). */
   statusAt_ms = 0;
+  /** Why the device refuses the stream; "" if it does not answer. */
+  problem = "";
   /** When the connection was lost, as Date.now(). */
   lostAt_ms = 0;
   #wanted = false;
@@ -88,7 +90,9 @@ class Store extends EventTarget {
         if (stop !== this.#stop) return;
         this.#receive(message.event, JSON.parse(message.data));
       }
-    } catch { /* the retry reports it */ } finally {
+    } catch (error) {
+      this.problem = error instanceof ApiError && error.status ? error.message : "";
+    } finally {
       clearTimeout(watchdog);
     }
     if (stop === this.#stop && this.#wanted && this.connection !== "paused") this.#retryLater();
@@ -107,6 +111,7 @@ class Store extends EventTarget {
    */
   #receive(type, detail) {
     this.#failures = 0;
+    this.problem = "";
     if (type === "status") this.#setStatus(detail);
     else if (type === "labels") this.#setLabels(detail);
     this.#setConnection("live");
