@@ -185,6 +185,10 @@ class SourceError(UpdateError):
         self.retry_after_s = retry_after_s
 
 
+class SourceGoneError(SourceError):
+    """What a source offered was removed from it."""
+
+
 class HttpStatusError(SourceError):
     """The server answered with an error status.
 

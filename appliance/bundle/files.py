@@ -18,7 +18,7 @@ from appliance.system.shipped import resolve_shipped
 MAX_MODEL_BYTES = MAX_UNPACKED_BYTES
 MANIFEST_NAME = "manifest.json"
 TFLITE_IDENTIFIER = b"TFL3"
-_SUFFIXES = (".tflite", ".lite")
+MODEL_SUFFIXES = (".tflite", ".lite")
 _HEAD_BYTES = 512
 _SHOWN_MODELS = 8
 
@@ -125,7 +125,7 @@ def _find_in_folder(folder: Path, source: Path, unpacked: TemporaryFolder | None
     if found:
         name, manifest = found[0]
         return BundleFiles(source, folder / manifest.model_file, manifest, name, unpacked)
-    models = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and file.is_file())
+    models = sorted(file for file in folder.iterdir() if file.suffix.lower() in MODEL_SUFFIXES and file.is_file())
     if not models:
         description = describe_folder(folder)
         raise BundleError(
@@ -143,7 +143,8 @@ def _choose_model(models: list[Path], source: Path) -> tuple[Path, tuple[str, ..
         return models[0], ()
     runnable = [model for model in models if not _is_for_edge_tpu(model)]
     if len(runnable) == 1:
-        return runnable[0], (f"{runnable[0].name} is used; the other model in the folder is for the Edge TPU",)
+        others = "the other model in the folder is" if len(models) == 2 else "the other models in the folder are"
+        return runnable[0], (f"{runnable[0].name} is used; {others} for the Edge TPU",)
     names = ", ".join(model.name for model in models[:_SHOWN_MODELS]) + (", …" if len(models) > _SHOWN_MODELS else "")
     raise BundleError(
         f"{source} contains {len(models)} models ({names}), but no manifest.json that selects one; give the path of "

@@ -189,10 +189,3 @@ def _center(span: slice, length: float) -> slice:
 def _flip_code(view: View) -> int | None:
     """Return OpenCV's code: 1 for left and right, 0 for top and bottom, −1 for both; None for no flip."""
     return {(False, False): None, (True, False): 1, (False, True): 0, (True, True): -1}[view.hflip, view.vflip]
-
-
-def _build_normalization_table(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> np.ndarray:
-    """Compute (x − mean) / std of all 256 pixel values, (1, 256, 3) float32: exact, and applied in one pass."""
-    values = np.arange(256, dtype=np.float64)[:, np.newaxis]
-    table = (values - np.asarray(mean or (127.5,))) / np.asarray(std or (127.5,))
-    return np.ascontiguousarray(np.broadcast_to(table, (256, 3))[np.newaxis], np.float32)

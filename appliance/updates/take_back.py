@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from appliance.errors import SourceGoneError
 from appliance.updates.probation_monitor import ProbationMonitor
 from appliance.updates.reporter import UpdateReporter
 from appliance.updates.sources.source import Offer, Source
@@ -22,6 +23,14 @@ class TakeBack:
     store: Store
     monitor: ProbationMonitor
     reporter: UpdateReporter
+
+    def check(self, source: Source, requested: bool) -> Offer | None:
+        """Check the source, as Source.check does; if what it offered was removed, roll back the model on probation."""
+        try:
+            return source.check(requested=requested)
+        except SourceGoneError:
+            self.run("the source no longer offers it")
+            raise
 
     def run_if_withdrawn(self, source: Source, offer: Offer | None) -> str | None:
         """Roll back the model on probation if the source no longer offers it; return its version if it was."""

@@ -198,7 +198,7 @@ class Updater:
             if self._monitor.poll():
                 self._schedule.resume()
             self._schedule.watch_probation(self._monitor.is_active)
-            if self._is_waiting and not self._window_obstacle():
+            if self._is_waiting and not self._reporter.failure and not self._window_obstacle():
                 self._schedule.check_now()
             if request or self._schedule.is_due:
                 self._check_source(request)
@@ -251,7 +251,7 @@ class Updater:
                     if request or self._checks % _FORGET_EVERY == _FORGET_EVERY - 1:
                         source.forget()
                     self._checks += request is None
-                    offer = source.check(requested=request is not None)
+                    offer = self._take_back.check(source, requested=request is not None)
                     self._handle_offer(source, offer, request)
                     break
                 except SourceChangedError as error:
@@ -326,7 +326,8 @@ class Updater:
         entry = self._journal.entry
         if entry and (offer is None or entry.hash != offer.hash):
             entry = None
-        after_s = self._schedule.record_failure(getattr(error, "retry_after_s", None), entry is not None)
+        is_under_way = entry is not None or self._is_waiting
+        after_s = self._schedule.record_failure(getattr(error, "retry_after_s", None), is_under_way)
         self._reporter.report_failure(describe_failure(error), entry, after_s)
         if request:
             request.fail(error if isinstance(error, ApplianceError) else UpdateError(describe_failure(error)))

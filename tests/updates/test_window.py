@@ -7,7 +7,9 @@ import pytest
 from appliance.settings.schema import UpdateSettings
 from appliance.updates.window import parse_window
 from support import made_models
+from support.broker import wait_until
 from support.bundles import bundle_folder
+from support.model_server import Status
 from support.rig import Rig, publish, publish_second
 
 
@@ -66,6 +68,21 @@ def test_tested_model_waits_for_the_window_and_is_swapped_in_it(waiting, server)
     waiting.until("committed")
     assert waiting.runs == "colours 2.0"
     assert len(server.asked("/model.tflite", "GET")) == 1
+
+
+def test_failing_source_is_retried_with_a_delay_in_the_window(waiting, server):
+    server.fault("/manifest.json", Status(503))
+    open_window(waiting)
+    waiting.until("failed")
+    before = len(server.requests)
+    schedule, requests = waiting.updater._schedule, waiting.updater._requests
+    waiting.updater.notify_store_changed()
+    wait_until(lambda: requests._queue.empty() and schedule.wait_s, "the next attempt is scheduled")
+    assert len(server.requests) == before and schedule.wait_s > 1
+    server.mend()
+    schedule.check_now()
+    waiting.updater.notify_store_changed()
+    waiting.until("committed")
 
 
 def test_waiting_model_survives_a_restart(waiting):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.errors import SourceError, SourceGoneError
 from appliance.updates.schedule import PROBATION_CHECK_S
 from appliance.updates.sources.source import Offer
 from appliance.updates.store.state import InstalledModel
@@ -11,6 +12,7 @@ from appliance.updates.withdrawal import find_withdrawal, may_be_same
 from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder
+from support.model_server import Status
 from support.rig import Rig, publish, publish_second, start_probation
 
 CURRENT = InstalledModel("a" * 64, "colours", "2.0", "b" * 64, "a test", "2026-01-01T00:00:00.000Z", offer="second")
@@ -53,6 +55,24 @@ def test_bad_model_is_taken_back_while_the_camera_is_covered(covered, server, tm
     assert covered.store.read_state().rejections == ()
     server.mend()
     publish_second(server, tmp_path / "again")
+    assert covered.check()["taken"]
+    covered.until("swapped", 2)
+    assert covered.runs == "colours 2.0"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_removed_offer_is_taken_back_and_may_return(covered, server, status):
+    server.fault("/manifest.json", Status(503))
+    with pytest.raises(SourceError):
+        covered.check()
+    assert covered.runs == "colours 2.0"
+    server.mend()
+    server.fault("/manifest.json", Status(status))
+    with pytest.raises(SourceGoneError):
+        covered.check()
+    assert covered.runs == covered.would_run == "colours 1.0" and covered.store.read_state().rejections == ()
+    assert "rolled_back" in covered.states and covered.states[-1] == "failed"
+    server.mend()
     assert covered.check()["taken"]
     covered.until("swapped", 2)
     assert covered.runs == "colours 2.0"

@@ -13,7 +13,7 @@ def guess_manifest(url: str) -> bool | None:
     name = unquote(urlsplit(url).path).lower()
     if name.endswith(".json"):
         return True
-    return False if name.endswith((".zip", ".tflite")) else None
+    return False if name.endswith((".zip", ".tflite", ".lite")) else None
 
 
 def make_safe_name(name: str) -> str:

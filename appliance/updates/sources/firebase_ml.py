@@ -25,7 +25,14 @@ from appliance.bundle.bundle import Bundle
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.label_file import parse_labels
 from appliance.bundle.tflite_metadata import extract_labels, read_facts
-from appliance.errors import BundleError, HttpStatusError, SourceChangedError, SourceError, SourceSettingsError
+from appliance.errors import (
+    BundleError,
+    HttpStatusError,
+    SourceChangedError,
+    SourceError,
+    SourceGoneError,
+    SourceSettingsError,
+)
 from appliance.settings.schema import UpdateSettings
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
@@ -183,7 +190,7 @@ class FirebaseMlSource:
                 "and allow it for update.firebase.api_key in the Google Cloud console, then run: appliance model check"
             )
         if error.status == 404:
-            return SourceError(
+            return SourceGoneError(
                 f"there is no published model {self._name} in the Firebase project {self._project} {detail}"
             )
         if error.status == 429:

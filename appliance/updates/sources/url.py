@@ -18,11 +18,19 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from appliance.bundle.files import MODEL_SUFFIXES
 from appliance.bundle.flatbuffer import MalformedError
 from appliance.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from appliance.bundle.manifest import parse_manifest
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, extract_labels, read_facts
-from appliance.errors import BundleError, DiskFullError, SourceChangedError, SourceError
+from appliance.errors import (
+    BundleError,
+    DiskFullError,
+    HttpStatusError,
+    SourceChangedError,
+    SourceError,
+    SourceGoneError,
+)
 from appliance.settings.schema import UpdateSettings
 from appliance.system.urls import redact
 from appliance.transport.download import DownloadSpec, download
@@ -43,6 +51,7 @@ from appliance.updates.sources.source import Offer, Progress
 
 MAX_FILES = 20
 _ONE_SLOW_READ_S = 600.0
+_REMOVED = (404, 410)
 # Contents are compared at most this often, except when the owner asks.
 _COMPARE_EVERY_S = 3600.0
 
@@ -85,6 +94,10 @@ class UrlSource:
             self._read_again_s = self._clock() + _COMPARE_EVERY_S
         try:
             return self._check()
+        except HttpStatusError as error:
+            if error.status in _REMOVED:
+                raise SourceGoneError(str(error)) from error
+            raise
         finally:
             self._compares = False
 
@@ -195,7 +208,7 @@ class UrlSource:
     def _fetch_file(self, state: FileState, folder: Path, progress: Progress) -> Path:
         target = folder / make_safe_name(posixpath.basename(unquote(urlsplit(state.url).path)))
         self._fetch_one(FilePart(state.url, target, state, None), self._max_bytes, progress)
-        labels = self._fetch_labels(state.url, target) if target.suffix.lower() == ".tflite" else ""
+        labels = self._fetch_labels(state.url, target) if target.suffix.lower() in MODEL_SUFFIXES else ""
         self._remember(state, target, labels)
         return target
 

@@ -20,4 +20,5 @@ def test_long_names_do_not_collide():
 
 def test_suffix_shows_a_manifest():
     assert guess_manifest("https://a/m.JSON") is True and guess_manifest("https://a/m.zip?x=1") is False
+    assert guess_manifest("https://a/m.lite") is False
     assert guess_manifest("https://a/latest") is None

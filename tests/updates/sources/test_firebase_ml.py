@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from appliance.errors import SourceError, SourceSettingsError, UpdateError
+from appliance.errors import SourceError, SourceGoneError, SourceSettingsError, UpdateError
 from appliance.settings.schema import FirebaseSettings, UpdateSettings
 from appliance.transport.http import Http
 from appliance.updates.firebase.installation import Installation
@@ -290,6 +290,7 @@ def test_each_status_says_what_it_means_and_what_google_says(server, tmp_path, s
     with pytest.raises(SourceSettingsError if settings else SourceError, match=says) as raised:
         source.check()
     assert f"{status}: Google's own words" in str(raised.value)
+    assert isinstance(raised.value, SourceGoneError) == (status == 404)
     if status in (429, 503):
         assert raised.value.retry_after_s == 77
 

@@ -23,14 +23,14 @@ def check_in_time(rig):
     rig.updater.notify_store_changed()
 
 
-@pytest.mark.parametrize("form", ["zip", "tflite"])
+@pytest.mark.parametrize("form", ["zip", "tflite", "lite"])
 def test_zip_and_bare_tflite_are_installed(tmp_path, server, form):
     installed = bundle_folder(tmp_path / "v1", version="1.0", model=made_models.good(1))
     second = bundle_folder(tmp_path / "v2", version="2.0", model=made_models.good(2))
     if form == "zip":
         server.put("/colours.zip", zipped(second))
     else:
-        server.put("/colours.tflite", made_models.good(2))
+        server.put(f"/colours.{form}", made_models.good(2))
         server.put("/dict.txt", b"red\ngreen\nblue\n")
     with Rig(tmp_path / "device", server.url(f"/colours.{form}"), installed=installed) as rig:
         rig.check()
