@@ -5,6 +5,7 @@ device's name, `/healthz`, and signing in are answered.
 """
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -20,6 +21,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scopes, Receive, Send], Awaitable[None]]
 
+log = logging.getLogger("appliance.web")
+
+_ERROR = 500
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_SITE = ("same-origin", "none")
 _CSP = (
@@ -74,7 +78,10 @@ class Guard:
         if scope["type"] != "http":
             return
 
+        is_started = False
+
         async def send_safely(message: MutableMapping[str, Any]) -> None:
+            nonlocal is_started
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message.get("headers", ())}
                 added = [*_HEADERS, (b"cache-control", b"no-store")]
@@ -82,13 +89,19 @@ class Guard:
                     *message.get("headers", ()), *((name, value) for name, value in added if name not in given)
                 ]  # fmt: skip
             await send(message)
+            is_started = is_started or (message["type"] == "http.response.start" and message["status"] < _ERROR)
 
         try:
             limit = self._check(scope)
         except RequestError as error:
             await _refuse(send_safely, error)
             return
-        await self._app(scope, _BoundedBody(receive, limit).receive, send_safely)
+        try:
+            await self._app(scope, _BoundedBody(receive, limit).receive, send_safely)
+        except Exception as error:
+            # Before the answer began, it was logged and answered (app.py); afterwards, only the connection can end.
+            if is_started:
+                log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
 
     def _check(self, scope: Scopes) -> int:
         """Return the greatest size of the body; sets `principal` in the scope.

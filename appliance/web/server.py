@@ -123,8 +123,8 @@ class WebServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        # A malformed request is a fault of its client, and must not fill the log.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        # A malformed request is a fault of its client, and must not fill the log; the application logs its own errors.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         config = uvicorn.Config(
             self._app.guard, http=DeadlineProtocol, ws="none", lifespan="off", log_config=None, access_log=False,

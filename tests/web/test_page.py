@@ -101,7 +101,7 @@ def test_refused_threshold_shows_the_sentence_and_returns(browser, server):
 
 def test_camera_that_is_pulled_is_reported_with_its_remedy(browser, server):
     open_page(browser, server)
-    browser.wait("document.querySelector('.live-picture img').naturalWidth > 0")
+    browser.wait("document.querySelector('.live-picture img')?.naturalWidth > 0")
     reason = "the camera is not connected; check its cable"
     server.change(
         camera={"state": "absent", "reason": reason}, known=False, problems=[{"part": "camera", "message": reason}]
@@ -117,7 +117,7 @@ def test_camera_that_is_pulled_is_reported_with_its_remedy(browser, server):
 
 def test_pause_hides_the_picture_and_turn_on_brings_it_back(browser, server):
     open_page(browser, server)
-    browser.wait("document.querySelector('.live-picture img').naturalWidth > 0")
+    browser.wait("document.querySelector('.live-picture img')?.naturalWidth > 0")
     browser.click("#pause")
     wait_for_text(browser, ".live-picture .message", "Camera is off")
     browser.wait("document.querySelector('.live-picture img').hidden")
