@@ -11,7 +11,7 @@ import pytest
 from tuf.api.metadata import Metadata
 
 from appliance.bundle.bundle import read_bundle
-from appliance.errors import HttpStatusError, SourceError, SourceSettingsError
+from appliance.errors import HttpStatusError, PublishError, SourceError, SourceSettingsError
 from appliance.repository.requirements import Requirements
 from support.model_server import Body, Endless, ModelServer, Status, Truncate
 from support.paths import CHILD_ENVIRONMENT
@@ -353,7 +353,9 @@ def test_new_key_undoes_a_stolen_timestamp_key(device, operator):
     stamp = operator.file("timestamp")
     forge(stamp, operator.stolen("timestamp"), version=9999, unrecognized_fields={"signed_at": "2120-01-01T00:00:00Z"})
     refused(device, "clock is wrong")
-    operator.publisher().rotate(["timestamp"])
+    with pytest.raises(PublishError, match="2120-01-01 .* --trust-clock"):
+        operator.publisher().rotate(["timestamp"])
+    operator.publisher(trust_clock=True).rotate(["timestamp"])
     stamp = operator.file("timestamp")
     forge(stamp, operator.stolen("timestamp"), version=3, unrecognized_fields={})
     assert device.version() == "1.0"
