@@ -60,9 +60,9 @@ def main() -> None:
                 address = f"http://127.0.0.1:{device.port}/"
                 browser.visit(f"{address}#{device.access.make_code()}", *DESKTOP_PX)
                 browser.wait("document.querySelector('now-view')", LIMIT_S)
-                browser.wait("document.querySelector('.live-picture img').naturalWidth > 0", LIMIT_S)
+                browser.wait("document.querySelector('.live-picture img')?.naturalWidth > 0", LIMIT_S)
                 # A flower that has been in view for some seconds is not about to leave the picture.
-                browser.wait("/^for [34] s/.test(document.querySelector('.now-labels p').innerText)", LIMIT_S)
+                browser.wait("/^for [34] s/.test(document.querySelector('.now-labels p')?.innerText)", LIMIT_S)
                 desktop = photograph(browser, folder)
                 browser.visit("about:blank")
                 browser.visit(f"{address}#/events", *PHONE_PX, dark=True)

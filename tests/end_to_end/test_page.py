@@ -61,12 +61,12 @@ def page(address, browser):
 
 
 def test_link_signs_in_once_and_labels_follow_the_scenes(page, address, daemon):
-    page.wait("document.querySelector('.live-picture img').naturalWidth > 0", 20)
+    page.wait("document.querySelector('.live-picture img')?.naturalWidth > 0", 20)
     page.wait("document.querySelectorAll('.bars .score').length === 5")
     first = page.read(".bars")
-    page.wait(f"document.querySelector('.bars').innerText !== {first!r}", 20)
-    page.wait("/^(daisy|dandelion|roses|sunflowers|tulips)/.test(document.querySelector('.label-now').innerText)", 30)
-    page.wait("/^for \\d/.test(document.querySelector('.now-labels p').innerText)")
+    page.wait(f"document.querySelector('.bars')?.innerText !== {first!r}", 20)
+    page.wait("/^(daisy|dandelion|roses|sunflowers|tulips)/.test(document.querySelector('.label-now')?.innerText)", 30)
+    page.wait("/^for \\d/.test(document.querySelector('.now-labels p')?.innerText)")
     assert page.run("return location.href") == address
     assert page.read_errors() == []
 
