@@ -18,7 +18,7 @@ from appliance.workshop.publishing.channels import describe_entries
 from appliance.workshop.publishing.contents import list_channels, read_channel
 from appliance.workshop.publishing.hosting import find_hosting_faults
 from appliance.workshop.publishing.keys import ROLES, ROOT, KeyFolder
-from appliance.workshop.publishing.metadata_files import TIMESTAMP_NAME, parse_metadata
+from appliance.workshop.publishing.metadata_files import ROOT_VERSION, TIMESTAMP_NAME, parse_metadata
 from appliance.workshop.publishing.places import SitePlace
 from appliance.workshop.publishing.seen_versions import SeenVersion, SeenVersions, find_step_back
 from appliance.workshop.publishing.served import compare_served, require_current
@@ -128,29 +128,20 @@ class _SiteChecker:
 
     def _check_roots(self, trusted: Path) -> Iterator[SiteFinding]:
         """Check that every version of the root is there, because devices with an older one follow all of them."""
-        newest = parse_metadata((trusted / "root.json").read_bytes(), ROOT, "root.json").signed
-        known, missing = set(newest.keys), []
-        for version in range(1, min(newest.version, _MAX_ROOTS) + 1):
+        newest = parse_metadata((trusted / "root.json").read_bytes(), ROOT, "root.json").signed.version
+        timestamp = parse_metadata((trusted / TIMESTAMP_NAME).read_bytes(), "timestamp", TIMESTAMP_NAME).signed
+        expected = timestamp.unrecognized_fields.get(ROOT_VERSION)
+        last = max(newest, expected) if type(expected) is int else newest
+        for version in range(1, min(last, _MAX_ROOTS) + 1):
             name = f"metadata/{version}.root.json"
             try:
-                content = self._place.find(name, MAX_METADATA_BYTES)
-                if content is None:
-                    missing.append(name)
-                else:
-                    known |= set(parse_metadata(content, ROOT, name).signed.keys)
-            except (SourceError, PublishError) as error:
+                if self._place.find(name, MAX_METADATA_BYTES) is None:
+                    yield SiteFinding(
+                        False,
+                        f"{name} is missing, so devices with an older root cannot follow; restore it (publish pull)",
+                    )
+            except SourceError as error:
                 yield SiteFinding(False, self._place.localize(error))
-        for name in missing:
-            yield SiteFinding(
-                False, f"{name} is missing, so devices with an older root cannot follow; restore it, or upload it again"
-            )
-        timestamp = parse_metadata((trusted / TIMESTAMP_NAME).read_bytes(), "timestamp", TIMESTAMP_NAME)
-        if not missing and not set(timestamp.signatures) <= known:
-            yield SiteFinding(
-                False,
-                f"metadata/{newest.version + 1}.root.json is missing: {TIMESTAMP_NAME} has the signature of a key that "
-                "no root names; restore it, or upload it again",
-            )
 
     def _check_target(self, repository: TrustedRepository, path: str) -> SiteFinding:
         target = repository.find_target(path)

@@ -17,6 +17,8 @@ from appliance.workshop.publishing.keys import ROOT
 
 TYPES: dict[str, type[Any]] = {ROOT: Root, "targets": Targets, "snapshot": Snapshot, "timestamp": Timestamp}
 TIMESTAMP_NAME = "timestamp.json"
+ROOT_VERSION = "root_version"
+"""The field of the timestamp with the version of the newest root when it was signed."""
 
 _MAX_REASON = 200
 

@@ -22,6 +22,7 @@ from appliance.repository.client import SIGNED_AT
 from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.publishing.keys import ROLES, ROOT, CryptoSigner, KeyFolder
 from appliance.workshop.publishing.metadata_files import (
+    ROOT_VERSION,
     TYPES,
     MetadataFiles,
     describe_file,
@@ -281,6 +282,8 @@ class SignedSite:
         snapshot = self._sign(self._roles["snapshot"], signers["snapshot"])
         timestamp = self._get_signed(Timestamp)
         timestamp.snapshot_meta = describe_file(self._get_signed(Snapshot), snapshot)
+        # During a rotation, this is still the old root, because the new one is written last.
+        timestamp.unrecognized_fields[ROOT_VERSION] = self._get_signed(Root).version
         timestamp.unrecognized_fields[SIGNED_AT] = to_rfc3339(now.timestamp(), "seconds")
         last = self._sign(self._roles["timestamp"], signers["timestamp"])
         self._write(self._files.get_file("targets", versions["targets"]), targets)

@@ -20,6 +20,7 @@ SITE_FILE_NAME = ".publish.json"
 KEYS_FILE_NAME = "seen.json"
 """In the folder of the keys."""
 
+_MARKS = (SITE_FILE_NAME, "firebase.json")
 _MAX_BYTES, _MAX_PLACES, _MAX_PLACE = 256 * 1024, 50, 2048
 
 
@@ -106,7 +107,9 @@ class SiteMemory:
             Whether it was kept; False if no file can be written.
         """
         is_kept = False
-        for file in filter(None, (self._keys_file, self._site_file)):
+        # A folder that a web server serves is no operator's copy, and gets no file.
+        is_copy = self._site_file and any(self._site_file.with_name(name).exists() for name in _MARKS)
+        for file in filter(None, (self._keys_file, self._site_file if is_copy else None)):
             record = read_record(file)
             with contextlib.suppress(OSError):
                 if (changed := record.remember(place, found)) != record:

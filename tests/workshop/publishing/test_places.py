@@ -18,7 +18,10 @@ def test_folder_and_address_give_the_same(tmp_path):
                     place.fetch(f"{place.url}/metadata/b.json", 10)
                 with pytest.raises(SourceError):
                     place.find("metadata/a.json", 2)
-        assert all(request.headers.get("Cache-Control") == "no-cache" for request in server.requests)
+        assert all(
+            {name.lower(): value for name, value in request.headers.items()}.get("cache-control") == "no-cache"
+            for request in server.requests
+        )
 
 
 @pytest.mark.parametrize("address", ["https://", "https:///", "https://me:secret@example.org/x"])

@@ -44,7 +44,7 @@ def test_damaged_copy_and_an_expired_site_are_restored(tmp_path, bundles):
     with ModelServer(tmp_path / "web") as server:
         assert pull_site(operator.site, KeyFolder(operator.keys), server.url()).is_changed
         operator.publisher().refresh()
-    assert list_faults(operator.site, operator.root) == []
+        assert list_faults(operator.site, operator.root) == []
 
 
 def test_nothing_is_taken_from_a_stranger_or_an_incomplete_site(operator, tmp_path):
