@@ -38,4 +38,4 @@ def test_second_machine_is_told_to_pull_and_then_publishes(tmp_path, publish, bu
         assert status == 0 and "1.2 for everyone" in out
         shutil.copytree(tmp_path / "site", tmp_path / "web", dirs_exist_ok=True)  # an upload by hand of an old copy
         status, out, _ = publish("check", site=server.url())
-        assert status == 1 and "went back: the timestamp metadata is version 3, and version 4 was there before" in out
+        assert status == 1 and "went back: the targets metadata is version 3, and version 4 was there before" in out
