@@ -114,8 +114,10 @@ class ControlServer:
             lines = LineReader(client, MAX_REQUEST_BYTES)
             while (line := lines.read_line(time.monotonic() + self._request_timeout_s)) is not None:
                 with self._clients.mark_busy(client):
-                    client.settimeout(self._request_timeout_s)
-                    client.sendall(encode_message(self._answer(line)))
+                    answer = encode_message(self._answer(line))
+                # A client that does not read its answer is as idle as one that sends nothing.
+                client.settimeout(self._request_timeout_s)
+                client.sendall(answer)
         except ValueError:
             _send(client, _refuse(f"the request is longer than {MAX_REQUEST_BYTES} bytes"))
         except OSError:

@@ -12,6 +12,7 @@ from appliance.control.clients import MAX_CLIENTS_PER_USER
 from appliance.control.server import ControlServer
 from appliance.control.wire import MAX_REQUEST_BYTES
 from appliance.errors import ControlError, DaemonAbsentError
+from support.broker import wait_until
 from support.control import echo
 
 
@@ -116,6 +117,31 @@ def test_clients_with_half_a_request_do_not_shut_out_a_command(server, path):
     assert ask(path, {}, timeout_s=5) == {"asked": {}}
     for client in idle:
         client.close()
+
+
+def test_clients_that_read_no_answer_do_not_shut_out_a_command(path):
+    answering = threading.Semaphore(0)
+
+    def answer(request):
+        answering.release()
+        return {"filler": "x" * 1_000_000}  # more than a socket buffers
+
+    with ControlServer(path, answer):
+        deaf = [connect(path) for _ in range(MAX_CLIENTS_PER_USER)]
+        for client in deaf:
+            client.sendall(b'{"n": 1}\n')
+        assert all(answering.acquire(timeout=10) for _ in deaf)
+        wait_until(lambda: "filler" in ask_or_nothing(path), "a command is answered", 5)
+        for client in deaf:
+            client.close()
+
+
+def ask_or_nothing(path):
+    """Return the answer; nothing if the last client's answer is not being sent yet."""
+    try:
+        return ask(path, {"n": 2})
+    except ControlError:
+        return {}
 
 
 def test_refusal_and_answer_with_lone_surrogates_arrive(path):
