@@ -57,6 +57,7 @@ def page(address, browser):
     browser.visit("about:blank")
     browser.visit(address, *PHONE)
     browser.wait("document.querySelector('.state')?.textContent.startsWith('live')", 20)
+    browser.wait("document.querySelector('.threshold-note')?.innerText.startsWith('Threshold')", 20)
     return browser
 
 

@@ -119,9 +119,9 @@ class Browser:
         return [entry["message"] for entry in self._read_log("browser") if entry["level"] == "SEVERE"]
 
     def wait(self, condition: str, timeout_s: float = 10) -> None:
-        """Wait until a JavaScript expression is true."""
+        """Wait until a JavaScript expression is true; it may fail while elements are missing."""
         deadline = time.monotonic() + timeout_s
-        while not self.run(f"return Boolean({condition})"):
+        while not self.run(f"try {{ return Boolean({condition}); }} catch {{ return false; }}"):
             assert time.monotonic() < deadline, f"never true: {condition}"
             time.sleep(0.02)
 

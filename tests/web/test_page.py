@@ -38,6 +38,7 @@ def open_page(browser, server, place="", size=PHONE):
     browser.visit("about:blank")
     browser.visit(server.url + place, *size)
     browser.wait("document.querySelector('.state')?.textContent.startsWith('live')")
+    browser.wait("document.querySelector('main').firstElementChild?.localName.includes('-view')")
 
 
 def wait_for_text(browser, selector: str, text: str) -> None:
