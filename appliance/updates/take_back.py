@@ -28,9 +28,11 @@ class TakeBack:
         """Check the source, as Source.check does; if what it offered was removed, roll back the model on probation."""
         try:
             return source.check(requested=requested)
-        except SourceGoneError:
-            self.run("the source no longer offers it")
-            raise
+        except SourceGoneError as error:
+            current = self.store.read_state().current
+            if current is None or not self.run("the source no longer offers it"):
+                raise
+            raise SourceGoneError(f"{error}; {current.version} was taken back") from error
 
     def run_if_withdrawn(self, source: Source, offer: Offer | None) -> str | None:
         """Roll back the model on probation if the source no longer offers it; return its version if it was."""

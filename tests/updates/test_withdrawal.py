@@ -68,7 +68,7 @@ def test_removed_offer_is_taken_back_and_may_return(covered, server, status):
     assert covered.runs == "colours 2.0"
     server.mend()
     server.fault("/manifest.json", Status(status))
-    with pytest.raises(SourceGoneError):
+    with pytest.raises(SourceGoneError, match="2.0 was taken back"):
         covered.check()
     assert covered.runs == covered.would_run == "colours 1.0" and covered.store.read_state().rejections == ()
     assert "rolled_back" in covered.states and covered.states[-1] == "failed"
