@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a movable threshold, the mistakes"
     )
+    parser.add_argument(
+        "--scores", type=Path, metavar="FILE", help="write the score of each picture for each label as CSV"
+    )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument(
         "--against", type=Path, metavar="OLD", help="another model; exit status 1 if BUNDLE is worse than it"
@@ -88,6 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     from appliance.workshop.evaluation.compare import compare_models
     from appliance.workshop.evaluation.report_text import as_dict, format_evaluation
 
+    if arguments.report:
+        from appliance.workshop.evaluation.html_report import require_report_folder
+
+        require_report_folder(arguments.report)  # before the work of minutes
     result = _apply_thresholds(arguments, _evaluate(arguments))
     evaluation, messages = result.evaluation, result.messages
     comparison = compare_models(evaluation, arguments.seed) if evaluation.baseline else None
@@ -96,6 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         report = write_report(evaluation, comparison, arguments.report)
         messages.append(f"the report is {report}; open it in a browser")
+    if arguments.scores:
+        from appliance.workshop.evaluation.score_table import write_scores
+
+        write_scores(evaluation, arguments.scores)
+        messages.append(f"the scores are in {arguments.scores}")
     for note in evaluation.notes:
         print_message(note)
     if arguments.json:

@@ -40,10 +40,11 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
     )
+    parser.add_argument("--base", default=BASE, help="for batches and train")
     parser.add_argument("--count", type=int, default=0)
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    figures[arguments.figure](arguments.data, arguments.count)
+    figures[arguments.figure](arguments.data, arguments.count, arguments.base)
 
 
 def write_pictures(folder: Path, count: int) -> Path:
@@ -83,7 +84,7 @@ def run_command(cache: Path, *words: object) -> tuple[float, float, float]:
     return time.monotonic() - began, float(cpu_s), float(memory_mb)
 
 
-def measure_check(data: Path, count: int) -> None:
+def measure_check(data: Path, count: int, base_name: str) -> None:
     large = count or 40_000
     cpu_s = {}
     with tempfile.TemporaryDirectory() as work:
@@ -121,7 +122,7 @@ def make_copies(content: bytes) -> Iterator[bytes]:
     yield encode_jpeg(np.asarray(image.rotate(1)))
 
 
-def measure_recall(data: Path, count: int) -> None:
+def measure_recall(data: Path, count: int, base_name: str) -> None:
     pictures = [
         content
         for file in ("flowers/flowers_val.zip", "clothing/clothing_val.zip", "sign_digits/sign_digits_val.zip")
@@ -135,14 +136,14 @@ def measure_recall(data: Path, count: int) -> None:
     print(f"{len(thumbnails)} pictures, {len(every)} pairs, recall {len(found & every) / len(every):.4f}")
 
 
-def measure_batches(data: Path, count: int) -> None:
+def measure_batches(data: Path, count: int, base_name: str) -> None:
     from appliance.workshop.datasets.open import open_dataset
     from appliance.workshop.training import head
     from appliance.workshop.training.base import open_base
     from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
     from appliance.workshop.training.features import extract_features
 
-    base = open_base(data / "models" / BASE)
+    base = open_base(data / "models" / base_name)
     parts = []
     for name in ("train", "val"):
         dataset = open_dataset(data / "flowers" / f"flowers_{name}.zip")
@@ -157,11 +158,11 @@ def measure_batches(data: Path, count: int) -> None:
         print(f"{name}: {len(parts[0][1])} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
 
 
-def measure_train(data: Path, count: int) -> None:
+def measure_train(data: Path, count: int, base_name: str) -> None:
     number = count or 100_000
     with tempfile.TemporaryDirectory() as work:
         folder = write_pictures(Path(work) / "pictures", number)
-        base = data / "models" / BASE
+        base = data / "models" / base_name
         seconds, cpu_s, memory_mb = run_command(
             Path(work) / "cache", "train", folder, "--base", base, "--out", Path(work) / "model"
         )

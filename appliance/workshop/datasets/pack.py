@@ -13,9 +13,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,7 +22,6 @@ from urllib.parse import quote
 from appliance.bundle.archive import write_zip
 from appliance.errors import DatasetError, describe_os_error
 from appliance.imaging.files import detect_picture_format, encode_jpeg, has_metadata, read_picture
-from appliance.system.atomic_files import open_replacement
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import SUFFIXES
@@ -34,6 +30,7 @@ from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import SPLITS, PackFormat, PackSplit
+from appliance.workshop.datasets.work_folder import create_work_folder
 
 CSV_NAME, JSONL_NAME = "index.csv", "index.jsonl"
 _JPEG_QUALITY = 95
@@ -183,24 +180,23 @@ def _place(selection: _Selection, *, use_split_folders: bool, convert: bool) -> 
 
 
 def _write_zip(out: Path, placed: list[_PlacedExample]) -> None:
-    with open_replacement(out, 0o666 & ~_get_umask(), durable=False) as file:
-        write_zip(file, _read_files(placed), mode=0o644)
+    with create_work_folder(out) as work:
+        with (work / "new.zip").open("wb") as file:
+            write_zip(file, _read_files(placed), mode=0o644)
+        (work / "new.zip").replace(out)
 
 
 def _write_folder(out: Path, placed: list[_PlacedExample], index: tuple[str, bytes] | None = None) -> None:
-    temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        temporary.chmod(0o777 & ~_get_umask())
+    with create_work_folder(out) as work:
+        new = work / "new"
+        new.mkdir()
         for name, content in _read_files(placed):
-            path = temporary / name
+            path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         if index is not None:
-            (temporary / index[0]).write_bytes(index[1])
-        temporary.replace(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+            (new / index[0]).write_bytes(index[1])
+        new.replace(out)
 
 
 def _make_csv(placed: Sequence[_PlacedExample], prefix: str) -> bytes:
@@ -246,10 +242,3 @@ def _read_picture_file(placed: _PlacedExample) -> bytes:
     if not placed.convert or (detect_picture_format(content[:64]) == "JPEG" and not has_metadata(content)):
         return content
     return encode_jpeg(read_picture(io.BytesIO(content), placed.example.name), _JPEG_QUALITY)
-
-
-def _get_umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

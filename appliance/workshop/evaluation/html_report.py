@@ -19,6 +19,7 @@ from appliance import __version__
 from appliance.errors import PictureError, WorkshopError, describe_os_error
 from appliance.imaging.files import encode_jpeg, read_picture, resize_to_square
 from appliance.system.atomic_files import write_durably
+from appliance.system.foreign_text import clean_text
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.compare import Comparison
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
@@ -36,7 +37,33 @@ _ROUNDING = 1e-3
 _MANY_LABELS = 40
 _LOWEST_THRESHOLD = 0.01
 _MISTAKES = 18
+# How an earlier report is recognized.
+_MARK = b'<meta name="generator" content="appliance evaluate">'
+_HEAD_BYTES = 2000
 _THUMBNAIL_PX = 200
+
+
+def require_report_folder(folder: Path) -> None:
+    """Raise an error if a folder holds anything other than an earlier report.
+
+    Raises:
+        WorkshopError: The folder holds something else, is a file, or cannot be read.
+    """
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise WorkshopError(
+                f"the report cannot be written to {folder}, which is a file; give it a folder of its own"
+            )
+        others = sorted(path.name for path in folder.iterdir() if path.name != REPORT_FILE)
+        file = folder / REPORT_FILE
+        if not others and (not file.exists() or _MARK in file.read_bytes()[:_HEAD_BYTES]):
+            return
+    except OSError as error:
+        raise WorkshopError(f"the report cannot be written to {folder}: {describe_os_error(error)}") from error
+    found = clean_text(others[0] if others else REPORT_FILE, 80)
+    raise WorkshopError(f"{folder} contains something other than a report ({found}); give the report a new folder")
 
 
 def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: Path) -> Path:
@@ -51,8 +78,9 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
         The path of the file.
 
     Raises:
-        WorkshopError: The file cannot be written.
+        WorkshopError: The file cannot be written, or the folder holds something else.
     """
+    require_report_folder(folder)
     page = render_report(evaluation, comparison)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +122,7 @@ def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict
         "options": list(evaluation.options),
         "notes": values["notes"],
         "labels": list(predictions.labels),
+        "floor": _to_steps(floor if len(predictions.labels) > _MANY_LABELS else 0),
         "inModel": [label not in model.missing_labels for label in predictions.labels],
         "areas": [None if area is None else round(area, 4) for area in areas],
         "area": values["area_under_curve"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split, Subset
 
@@ -40,8 +41,10 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
         seed: The seed of the splits, if the dataset has none.
 
     Raises:
-        DatasetError: The subset is empty.
+        DatasetError: The subset is empty, or the folders have several meanings.
     """
+    if fault := next((each for each in dataset.problems if each.kind == ProblemKind.MISREAD), None):
+        raise DatasetError(f"{dataset.source} cannot be understood: {fault.message}")
     if not dataset.examples:
         raise DatasetError(f"{dataset.source} has no labeled picture; put the pictures into one folder per label")
     notes = []

@@ -6,8 +6,6 @@ is created at the beginning, so that an unwritable target is reported immediatel
 
 import contextlib
 import os
-import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from appliance.bundle.archive import write_zip
 from appliance.bundle.manifest import MAX_BYTES, load_json
 from appliance.errors import BundleError, TrainingError, describe_os_error
 from appliance.system.atomic_files import sync_tree
+from appliance.workshop.datasets.work_folder import create_work_folder
 
 MANIFEST = "manifest.json"
 
@@ -36,25 +35,19 @@ def create_bundle(out: Path) -> Iterator[Path]:
     """
     try:
         _check_target(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
+        with create_work_folder(out) as work:
+            bundle = work / "bundle"
+            bundle.mkdir()
+            yield bundle
+            bundle.chmod(0o755)
+            if out.suffix == ".zip":
+                _pack_folder(bundle, work / "bundle.zip")
+                (work / "bundle.zip").replace(out)
+            else:
+                sync_tree(bundle)
+                _replace_folder(bundle, out, work / "old")
     except OSError as error:
         raise TrainingError(f"{out} cannot be written: {describe_os_error(error)}") from error
-    try:
-        bundle = work / "bundle"
-        bundle.mkdir()
-        yield bundle
-        bundle.chmod(0o755)
-        if out.suffix == ".zip":
-            _pack_folder(bundle, work / "bundle.zip")
-            (work / "bundle.zip").replace(out)
-        else:
-            sync_tree(bundle)
-            _replace_folder(bundle, out, work / "old")
-    except OSError as error:
-        raise TrainingError(f"{out} cannot be written: {describe_os_error(error)}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _check_target(out: Path) -> None:

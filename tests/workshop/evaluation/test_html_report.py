@@ -270,3 +270,34 @@ def test_unwritable_folder_is_an_error(tmp_path, capsys):
     (tmp_path / "taken").write_text("a file")
     assert main(["evaluate", str(model), str(some), "--report", str(tmp_path / "taken")]) == 1
     assert "the report cannot be written" in capsys.readouterr().err
+
+
+def test_folder_with_something_else_is_refused_before_the_work(evaluation, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["evaluate", "no-model", "no-pictures", "--report", str(tmp_path)]) == 1
+    assert "contains something other than a report (notes.txt)" in capsys.readouterr().err
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>my page</h1>")
+    assert main(["evaluate", "no-model", "no-pictures", "--report", str(tmp_path / "site")]) == 1
+    assert (tmp_path / "site" / "index.html").read_text() == "<h1>my page</h1>"
+    write_report(evaluation, None, tmp_path / "report")
+    write_report(evaluation, None, tmp_path / "report")
+
+
+def test_most_confused_labels_are_listed(page, browser):
+    rows = browser.run(
+        "return [...document.querySelectorAll('#confused-pairs tbody tr')]"
+        ".map(row => [...row.children].map(cell => cell.textContent))"
+    )
+    assert rows[0][:3] == ["red", "green", "2"]
+
+
+def test_click_on_a_column_sorts_the_labels(page, browser):
+    def read_column():
+        return browser.run(
+            "document.querySelectorAll('#labels th button')[1].click();"
+            "return [...document.querySelectorAll('#labels tbody tr')].map(row => Number(row.children[1].textContent))"
+        )
+
+    first, second = read_column(), read_column()
+    assert first == sorted(first, reverse=True) and second == sorted(second)

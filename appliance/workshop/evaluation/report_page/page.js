@@ -120,7 +120,7 @@ const drawCalibration = () => {
 
 // ---- tables
 
-const MAX_LISTED_LABELS = 60, MAX_CONFUSION_LABELS = 40;
+const MAX_LISTED_LABELS = 200, MAX_CONFUSION_LABELS = 40, MAX_CONFUSED_PAIRS = 20;
 const labelRows = new Map();
 const listedLabels = (() => {
   const labels = [...Array(LABEL_COUNT).keys()].filter((label) => contentCounts[label] || allScores[label].length || backgroundScores[label].length);
@@ -128,6 +128,27 @@ const listedLabels = (() => {
   return labels.length <= MAX_LISTED_LABELS ? labels : labels.sort((a, b) => weight(b) - weight(a)).slice(0, MAX_LISTED_LABELS);
 })();
 const createTableHead = (names) => createHtml("thead", {}, createHtml("tr", {}, ...names.map((name) => createHtml("th", { scope: "col" }, name))));
+
+// A click on a column's name sorts by it, and a second click reverses the order; cells without a value come last.
+const makeSortable = (cell, column, body) => {
+  const button = createHtml("button", { type: "button", class: "sort" }, ...cell.childNodes);
+  cell.replaceChildren(button);
+  const readValue = (row) => {
+    const item = row.children[column], input = item.querySelector("input");
+    const text = input ? input.value || input.placeholder : item.textContent;
+    return column === 0 ? text : Number.parseFloat(text);
+  };
+  button.addEventListener("click", () => {
+    const isDescending = cell.getAttribute("aria-sort") === "ascending" || (column > 0 && !cell.hasAttribute("aria-sort"));
+    for (const other of cell.parentElement.children) other.removeAttribute("aria-sort");
+    cell.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+    const rows = [...body.children].map((row, index) => [readValue(row), index, row]);
+    const isMissing = (value) => typeof value === "number" && Number.isNaN(value);
+    rows.sort(([a, i], [b, j]) => isMissing(a) || isMissing(b) ? isMissing(a) - isMissing(b) || i - j :
+      (isDescending ? -1 : 1) * (column === 0 ? a.localeCompare(b) : a - b) || i - j);
+    body.replaceChildren(...rows.map(([, , row]) => row));
+  });
+};
 
 const drawLabels = () => {
   const names = ["Label", "Pictures", "Threshold", "Precision", "Recall", "Area"];
@@ -146,7 +167,9 @@ const drawLabels = () => {
       createHtml("th", { scope: "row", title: LABELS[label] }, LABELS[label]), createHtml("td", {}, String(contentCounts[label])), createHtml("td", {}, input),
       cells.precision, cells.recall, createHtml("td", {}, area === null ? "–" : area.toFixed(3)), ...(background ? [cells.false] : [])));
   }
-  byId("labels").replaceChildren(createTableHead(background ? [...names, "False per 1,000"] : names), body);
+  const head = createTableHead(background ? [...names, "False per 1,000"] : names);
+  byId("labels").replaceChildren(head, body);
+  [...head.querySelectorAll("th")].forEach((cell, column) => makeSortable(cell, column, body));
   const more = LABEL_COUNT - listedLabels.length;
   byId("labels-more").textContent = more ? `${more} more labels of the model have no pictures here and are not listed, but they are included in the figures above.` : "";
 };
@@ -195,6 +218,25 @@ const updateConfusion = () => {
   byId("confusion-more").textContent = labelsByContent.length > confusionLabels.length ? `Only the ${confusionLabels.length} labels with the most pictures are listed, of ${labelsByContent.length} labels.` : "";
 };
 
+const updateConfusedPairs = () => {
+  const counts = new Map();
+  for (const picture of pictures) {
+    const best = picture.target >= 0 ? findBestLabel(picture, thresholdOf) : null;
+    if (!best || best[0] === picture.target) continue;
+    const key = picture.target * LABEL_COUNT + best[0];
+    counts.set(key, (counts.get(key) || 0) + 1);
+  }
+  const pairs = [...counts].sort(([a, m], [b, n]) => n - m || a - b);
+  const createRow = ([key, count]) => {
+    const target = Math.floor(key / LABEL_COUNT), share = count / contentCounts[target];
+    return createHtml("tr", {}, createHtml("th", { scope: "row", title: LABELS[target] }, LABELS[target]),
+      createHtml("td", { title: LABELS[key % LABEL_COUNT] }, LABELS[key % LABEL_COUNT]), createHtml("td", {}, String(count)), createHtml("td", {}, formatPercent(share)));
+  };
+  byId("confused-pairs").replaceChildren(createTableHead(["Actual", "Reported", "Pictures", "Of the actual label"]), createHtml("tbody", {}, ...pairs.slice(0, MAX_CONFUSED_PAIRS).map(createRow)));
+  byId("confused-pairs-more").textContent = !pairs.length ? "No label is mistaken for another at this threshold." :
+    pairs.length > MAX_CONFUSED_PAIRS ? `${pairs.length - MAX_CONFUSED_PAIRS} more pairs have ${pairs[MAX_CONFUSED_PAIRS][1]} or fewer pictures each.` : "";
+};
+
 const drawComparison = () => {
   const comparison = data.against;
   byId("comparison").hidden = !comparison;
@@ -239,6 +281,9 @@ const drawMistakes = () => {
 const listWrongLabels = (picture) => picture.scores.filter(([label, score]) => label !== picture.target && score >= thresholdOf(label));
 const isMistake = (picture, kind) =>
   kind === "missed" ? picture.target >= 0 && picture.ownScore < thresholdOf(picture.target) : listWrongLabels(picture).length > 0;
+// Scores below the floor are not in the page; a label that the model lacks has none.
+const describeOwnScore = (picture) => picture.ownScore >= 0 ? `only ${formatScore(picture.ownScore)}` :
+  data.inModel[picture.target] ? `below ${formatThreshold(data.floor)}` : "is not a label of the model";
 const updateMistakes = () => {
   const visible = {};
   for (const { kind, card, caption, image, picture } of cards) {
@@ -246,7 +291,7 @@ const updateMistakes = () => {
     card.hidden = !isMistake(picture, kind);
     visible[kind] = (visible[kind] || 0) + !card.hidden;
     const target = picture.target >= 0 ? LABELS[picture.target] : "none of the labels";
-    const text = kind === "missed" ? `${LABELS[picture.target]} ${picture.ownScore < 0 ? "has no score" : `only ${formatScore(picture.ownScore)}`}` :
+    const text = kind === "missed" ? `${LABELS[picture.target]} ${describeOwnScore(picture)}` :
       wrong ? `${LABELS[wrong[0]]} ${formatScore(wrong[1])}${kind === "wrong" ? `, shows ${target}` : ""}` : "";
     caption.textContent = text;
     image.alt = kind === "missed" ? `a picture of ${target} that was not labeled` : `a picture of ${target}, labeled ${text}`;
@@ -278,7 +323,7 @@ const updateFigures = () => {
   const own = [...state.own].filter(([label]) => data.inModel[label]).map(([label, value]) => formatOption(label, value));
   byId("command").textContent = `appliance evaluate ${[data.bundle, data.dataset, ...data.options].map(quoteForShell).join(" ")} \\\n  --set-threshold ${+(state.common / STEPS).toFixed(4)}${own.join("")}`;
 };
-const updateAll = () => { updateFigures(); updateCurves(); updateLabels(); updateConfusion(); updateMistakes(); };
+const updateAll = () => { updateFigures(); updateCurves(); updateLabels(); updateConfusion(); updateConfusedPairs(); updateMistakes(); };
 
 document.title = `Evaluation of ${data.title}`;
 byId("title").textContent = data.title;
