@@ -29,6 +29,9 @@ from appliance.system.foreign_text import clean_text
 MAX_BYTES = 1024 * 1024
 _MAX_VERSION_CHARS = 64
 _SHOWN_CHARS = 60
+_MAX_PATH_CHARS = 500
+# Of most file systems.
+_MAX_NAME_BYTES = 255
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 # A complete string (so that commas inside it are kept), or a comma followed only by a closing bracket. The possessive
@@ -106,7 +109,8 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
     model_type = values.get("modelType", "IMAGE_LABELING")
     if model_type != "IMAGE_LABELING":
         raise BundleError(
-            f"{source} does not describe an image classifier: modelType is {model_type!r}, not IMAGE_LABELING"
+            f"{source} does not describe an image classifier: modelType is "
+            f"{_describe_value(model_type).removeprefix('the string ')}, not IMAGE_LABELING"
         )
     model_file = _get_path(values, "modelFile", source)
     if model_file is None:
@@ -125,7 +129,8 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
         version=version,
         confidence_threshold=None if threshold is None else _check_score(threshold, "confidenceThreshold", source),
         label_thresholds={
-            label: _check_score(value, f"labelThresholds of {label!r}", source) for label, value in thresholds
+            label: _check_score(value, f"labelThresholds of {clean_text(label, _SHOWN_CHARS)!r}", source)
+            for label, value in thresholds
         },
         background_label=_get_text(values, "backgroundLabel", source),
         sha256={file: _check_sha256(value, file, source) for file, value in _get_items(values, "sha256", source)},
@@ -193,9 +198,19 @@ def is_inside(path: str) -> bool:
 
 def _get_path(values: Mapping[str, Any], key: str, source: str) -> str | None:
     path = _get_text(values, key, source)
-    if path is not None and not is_inside(path):
-        raise BundleError(f"{source}: {key} {path!r} points outside of the bundle; it must be a file inside it")
+    if path is not None:
+        _check_path(path, key, source)
     return path
+
+
+def _check_path(path: str, key: str, source: str) -> None:
+    """Reject a path that points outside of the bundle, or that no file system can store."""
+    shown = clean_text(path, _SHOWN_CHARS)
+    if not is_inside(path):
+        raise BundleError(f"{source}: {key} {shown!r} points outside of the bundle; it must be a file inside it")
+    is_too_long = any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in path.split("/"))
+    if is_too_long or path.strip() != clean_text(path, _MAX_PATH_CHARS):
+        raise BundleError(f"{source}: {key} {shown!r} cannot be the name of a file; rename the file, and correct {key}")
 
 
 def _get_text(values: Mapping[str, Any], key: str, source: str) -> str | None:
@@ -227,9 +242,8 @@ def _check_score(value: Any, key: str, source: str) -> float:
 
 def _check_sha256(value: Any, file: str, source: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
-        raise BundleError(f"{source}: sha256 of {file!r} must be 64 hex digits")
-    if not is_inside(file):
-        raise BundleError(f"{source}: sha256 lists {file!r}, which points outside of the bundle")
+        raise BundleError(f"{source}: sha256 of {clean_text(file, _SHOWN_CHARS)!r} must be 64 hex digits")
+    _check_path(file, "sha256", source)
     return value.lower()
 
 
