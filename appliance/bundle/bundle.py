@@ -36,6 +36,7 @@ from appliance.system.foreign_text import clean_text
 
 MAX_NAME_CHARS = 64
 _MAX_CREATED_CHARS = 64
+_MAX_DESCRIPTION_CHARS = 400
 # ImageNet's 1,000 classes, after one that stands for none of them.
 _IMAGENET_OUTPUTS = 1001
 
@@ -54,6 +55,7 @@ class Bundle:
         background_label: The label for pictures without any of the other labels; it is never reported.
         created: When the bundle was made, as written in the manifest.
         input: How a picture becomes the model's input, and what states that.
+        description: What the model knows and does not know, as written in the manifest.
         notes: Decisions that the user should know of, such as which of several files was used; for people.
     """
 
@@ -66,6 +68,7 @@ class Bundle:
     background_label: str | None = None
     created: str | None = None
     input: InputSpec = field(default_factory=InputSpec)
+    description: str | None = None
     notes: tuple[str, ...] = ()
     _unpacked: TemporaryFolder | None = field(default=None, repr=False, compare=False)
 
@@ -105,6 +108,7 @@ class Bundle:
             label_thresholds={renamed[label]: value for label, value in self.label_thresholds.items()},
             background_label=None if background is None else renamed[background],
             created=None if self.created is None else clean_text(self.created, _MAX_CREATED_CHARS),
+            description=clean_text(self.description or "", _MAX_DESCRIPTION_CHARS) or None,
         )
 
 
@@ -173,6 +177,7 @@ def write_bundle(bundle: Bundle, folder: Path, model: bytes | None = None) -> No
         "backgroundLabel": bundle.background_label,
         "sha256": {"model.tflite": bundle.identity.sha256, "dict.txt": hashlib.sha256(labels).hexdigest()},
         "created": bundle.created,
+        "description": bundle.description,
         **bundle.input.as_manifest(),
     }
     declared = {key: value for key, value in values.items() if value is not None}
@@ -217,6 +222,7 @@ def _load(files: BundleFiles, is_stored: bool) -> Bundle:
         label_thresholds=label_thresholds,
         background_label=background_label,
         created=manifest.created,
+        description=manifest.description,
         input=_combine_input(files, facts, export),
         notes=tuple(notes),
         _unpacked=files.unpacked,

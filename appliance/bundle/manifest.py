@@ -54,6 +54,7 @@ class Manifest:
         sha256: File → SHA-256 in lower-case hex.
         created: When the bundle was made, as written.
         input: The statements about the model's input.
+        description: What the model knows and does not know, for people.
     """
 
     model_file: str
@@ -66,6 +67,7 @@ class Manifest:
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict)
     created: str | None = None
     input: DeclaredInput = dataclasses.field(default_factory=DeclaredInput)
+    description: str | None = None
 
 
 def load_json(text: bytes, source: str) -> Any:
@@ -136,6 +138,7 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
         sha256={file: _check_sha256(value, file, source) for file, value in _get_items(values, "sha256", source)},
         created=_get_text(values, "created", source),
         input=_parse_input(values, source),
+        description=_get_text(values, "description", source),
     )
 
 

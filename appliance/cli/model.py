@@ -125,6 +125,7 @@ def _show(_: argparse.Namespace) -> _Output:
         "confidence_threshold": bundle.confidence_threshold,
         "background_label": bundle.background_label,
         "input": _describe_input(bundle),
+        "description": bundle.description,
         "bundled": is_bundled,
         "folder": str(bundle.source),
     }
@@ -139,6 +140,7 @@ def _show(_: argparse.Namespace) -> _Output:
         f"  input      {bundle.input.describe()}",
         f"  sha256     {identity.sha256}",
         f"  folder     {bundle.source}",
+        *([f"  about      {bundle.description}"] if bundle.description else []),
         *(f"  note       {reason}" for reason in choice.reasons),
     ]
     return _Output(value, lines)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="BUNDLE",
-        help="the model to build on; repeatable, the best one is used",
+        help="the model to build on, such as bundled:general; repeatable, the best one is used",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="BUNDLE", help="the folder or .zip to write")
     parser.add_argument("--background", metavar="DATASET", help="pictures that show none of the labels")

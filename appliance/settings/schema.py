@@ -104,7 +104,9 @@ class LabelerSettings:
     """The model that labels the frames, and the labels that are reported."""
 
     model: str = option(
-        "", "A bundle (folder, .zip or .tflite) to use instead of the installed or bundled model.", check_path_length
+        "",
+        "A bundle (folder, .zip, .tflite, or bundled:general, bundled:flowers) to use instead of the installed model.",
+        check_path_length,
     )
     threshold: float | None = option(
         None, "The lowest score that is reported; default: the model's own threshold, else 0.5.", check_range(0, 1)

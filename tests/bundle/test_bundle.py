@@ -37,6 +37,7 @@ def test_every_manifest_key_is_read(tmp_path):
                 labelThresholds={"red": 1, "blue": 0.5},
                 backgroundLabel="green",
                 created="2026-11-22T10:00:00Z",
+                description="paints\x1b[2J, no people",
                 sha256={"model.tflite": hashlib.sha256(tiny_model()).hexdigest().upper()},
                 somethingOfGoogles=[1, 2],
             ),
@@ -45,6 +46,7 @@ def test_every_manifest_key_is_read(tmp_path):
     assert (bundle.identity.name, bundle.identity.version, bundle.version) == ("Colors", "1.2.0rc1", "1.2.0rc1")
     assert bundle.confidence_threshold == 0.25 and bundle.label_thresholds == {"red": 1.0, "blue": 0.5}
     assert bundle.background_label == "green" and bundle.created == "2026-11-22T10:00:00Z"
+    assert bundle.description and "no people" in bundle.description and "\x1b" not in bundle.description
 
 
 def test_manifest_with_trailing_commas_and_bom_is_read(tmp_path):
@@ -121,7 +123,12 @@ def test_written_bundle_reads_the_same(tmp_path):
                 write_tiny(
                     tmp_path / "full",
                     manifest=manifest_text(
-                        name="C", version="1.0", labelThresholds={"red": 0.5}, backgroundLabel="blue", created="today"
+                        name="C",
+                        version="1.0",
+                        labelThresholds={"red": 0.5},
+                        backgroundLabel="blue",
+                        created="today",
+                        description="colors",
                     ),
                 )
             ),
@@ -136,6 +143,7 @@ def test_written_bundle_reads_the_same(tmp_path):
             "label_thresholds",
             "background_label",
             "created",
+            "description",
             "version",
         ):
             assert getattr(again, field) == getattr(bundle, field)

@@ -169,3 +169,18 @@ def test_folder_without_pictures_is_an_error_of_its_own(label, picture, tmp_path
     status, value, _ = label(tmp_path / "empty", picture)
     assert status == 1
     assert "contains no pictures" in value[0]["error"] and "labels" in value[1]
+
+
+def test_fine_reports_the_classes_below_the_names(picture, capsys):
+    words = ["label", str(picture), "--model", "bundled:general", "--threshold", "0", "--json"]
+    assert main(words) == 0
+    names = list_labels(json.loads(capsys.readouterr().out)[0])
+    assert main([*words, "--fine"]) == 0
+    classes = list_labels(json.loads(capsys.readouterr().out)[0])
+    assert "cat" in names and "tabby" not in names
+    assert len(classes) == 1000 and "tabby" in classes and "cat" not in classes
+
+
+def test_fine_with_another_model_names_the_one_that_has_classes(model, picture, capsys):
+    assert main(["label", str(picture), "--model", str(model), "--fine"]) == 1
+    assert "bundled:general" in capsys.readouterr().err

@@ -108,3 +108,17 @@ def test_rollback_with_a_daemon_reports_its_model(capsys):
         assert main(["model", "rollback", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value == {"name": "other", "version": "3.0", "sha256": "ab", "daemon": "follows"}
+
+
+def test_model_that_ships_is_installed_by_its_name(capsys):
+    assert main(["model", "install", "bundled:general"]) == 0
+    assert main(["model", "list", "--json"]) == 0
+    current = json.loads(capsys.readouterr().out.split("\n", 1)[1])[0]
+    assert (current["name"], current["origin"]) == ("general", "bundled:general")
+    assert main(["model", "show"]) == 0
+    assert "It knows no people" in capsys.readouterr().out
+
+
+def test_name_that_does_not_ship_is_one_sentence(capsys):
+    assert main(["model", "install", "bundled:birds"]) == 1
+    assert "bundled:general and bundled:flowers do" in capsys.readouterr().err

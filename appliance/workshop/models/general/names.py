@@ -61,7 +61,7 @@ def make_plan(names: Mapping[str, str], classes: list[str]) -> LabelPlan:
 
 
 def _parse_spans(text: str) -> list[int]:
-    numbers = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         numbers += range(int(first), int(last or first) + 1)
