@@ -37,6 +37,7 @@ def copy_in_steps(operator, web):
         yield path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rotations", [[["timestamp"]], [["root", "targets", "snapshot", "timestamp"]], [["timestamp"]] * 2]
 )
