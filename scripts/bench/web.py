@@ -1,0 +1,215 @@
+"""Measure what the page costs: memory and processor time of the daemon, and whether labeling waits for viewers.
+
+    scripts/bench-web [--seconds N]
+
+Two daemons with drawn scenes at 5 fps run side by side, one with the page and one without. The one with the page then
+gets one viewer, 20 viewers, and 4 clients that predict without pause. Labeling intervals are those of the stream of
+labels. The last part times the first page of events with 10,000 events, and predictions against the bare labeler.
+"""
+
+import argparse
+import base64
+import contextlib
+import http.client
+import io
+import itertools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from support.broker import free_port, wait_until
+from support.daemon import Daemon, settings
+
+from appliance.bundle.bundle import read_bundle
+from appliance.daemon.active_model import BUNDLED
+from appliance.history.database import HistoryDatabase
+from appliance.history.history import History
+from appliance.history.recorder import DATABASE_NAME
+from appliance.history.records import EventQuery, EventRecord
+from appliance.imaging.files import read_picture
+from appliance.labeling.labeler import Labeler
+from appliance.web.access.principal import Scope
+from appliance.web.access.store import AccessStore
+
+FPS = 5.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Client:
+    """A program with a token."""
+
+    def __init__(self, port: int, token: str):
+        self.port, self.headers = port, {"Authorization": f"Bearer {token}"}
+
+    def open(self, path: str, method: str = "GET", body: Any = None) -> http.client.HTTPResponse:
+        """Send a request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {**self.headers, "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body else None, headers)
+        return connection.getresponse()
+
+
+def read_cpu_s(pid: int) -> float:
+    """Return the processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def read_rss_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def measure_intervals(client: Client, seconds: float) -> list[float]:
+    """Return the seconds between the labels in the stream, by the times of the frames' arrival."""
+    stream, times = client.open("/api/labels"), []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if stream.readline().startswith(b"event: labels"):
+            times.append(time.monotonic())
+    stream.close()
+    return [later - earlier for earlier, later in itertools.pairwise(times[1:])]
+
+
+@contextlib.contextmanager
+def run_many(count: int, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run work on threads until the block ends."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=work, args=(stop,), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(35)
+
+
+def watch(client: Client) -> Callable[[threading.Event], None]:
+    """Return the work of a viewer of the live picture."""
+
+    def work(stop: threading.Event) -> None:
+        stream = client.open("/api/stream.mjpg?width=640")
+        while not stop.is_set() and stream.read1(65536):
+            pass
+        stream.close()
+
+    return work
+
+
+def predict(client: Client, picture: str, done: list[float]) -> Callable[[threading.Event], None]:
+    """Return the work of a client that predicts without pause."""
+
+    def work(stop: threading.Event) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
+        body = json.dumps({"instances": [{"b64": picture}]})
+        headers = {**client.headers, "Content-Type": "application/json"}
+        while not stop.is_set():
+            connection.request("POST", "/v1/models/default:predict", body, headers)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            answer.read()
+            done.append(time.monotonic())
+        connection.close()
+
+    return work
+
+
+def describe(intervals: list[float]) -> str:
+    """Describe intervals."""
+    median = statistics.median(intervals)
+    return f"median {median * 1000:.0f} ms, longest {max(intervals) / median:.2f} × the median"
+
+
+def measure_history() -> float:
+    """Return the milliseconds for the first page of 10,000 events."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = HistoryDatabase(Path(folder) / DATABASE_NAME)
+        for number in range(10_000):
+            database.add(EventRecord(f"b-{number}", f"label {number % 9}", 0.9, 0.9, float(number), number + 1.0, 1.0,
+                                     None, {}, [("a", 0.9)] * 5, 1000))  # fmt: skip
+        database.close()
+        began_s = time.perf_counter()
+        page = [event.as_dict() for event in History(Path(folder)).select(EventQuery(limit=51))]
+        assert len(page) == 51
+        return (time.perf_counter() - began_s) * 1000
+
+
+def measure_bare_rate(jpeg: bytes, seconds: float) -> float:
+    """Return how many JPEG pictures per second the labeler alone decodes and labels."""
+    labeler = Labeler(read_bundle(BUNDLED))
+    count, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        labeler.score(read_picture(io.BytesIO(jpeg), "frame", max(labeler.input_px)))
+        count += 1
+    return count / seconds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: 20)")
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as folder:
+        state, port = Path(folder) / "on" / "state", free_port()
+        state.mkdir(parents=True)
+        token = AccessStore(state).new_token("bench", Scope.ADMIN)
+        web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{port}"]\n'
+        with (
+            Daemon(Path(folder) / "off", settings(None, "scene", fps=FPS).replace('id = "t"', 'id = "off"')) as off,
+            Daemon(Path(folder) / "on", settings(None, "scene", fps=FPS, more=web)) as on,
+        ):
+            on.wait_for_log("the page is served")
+            wait_until(lambda: off.count_lines("started"), "the other daemon labels", 30)
+            client = Client(port, token)
+            time.sleep(3)
+            rss = read_rss_mb(on.process.pid) - read_rss_mb(off.process.pid)
+            idle_off, idle_on = measure_cpu_of_both(off, on, seconds)
+            print(f"page on, nobody watches: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
+                  f"({100 * idle_off:.1f} % without the page)")  # fmt: skip
+            report_load(client, off, on, seconds)
+
+
+def measure_cpu_of_both(off: Daemon, on: Daemon, seconds: float) -> tuple[float, float]:
+    """Return the shares of a core of both daemons in the same time."""
+    before = [read_cpu_s(each.process.pid) for each in (off, on)]
+    time.sleep(seconds)
+    after = [read_cpu_s(each.process.pid) for each in (off, on)]
+    return (after[0] - before[0]) / seconds, (after[1] - before[1]) / seconds
+
+
+def report_load(client: Client, off: Daemon, on: Daemon, seconds: float) -> None:
+    """Print the figures with viewers and with predictions."""
+    print(f"labels in the stream: {describe(measure_intervals(client, seconds))}")
+    # The stream of labels, which measures the intervals, is the 20th.
+    for count in (1, 19):
+        with run_many(count, watch(client)):
+            time.sleep(1)
+            cpu_off, cpu_on = measure_cpu_of_both(off, on, seconds)
+            intervals = measure_intervals(client, seconds)
+        print(f"{count} viewers at 640 px: {100 * (cpu_on - cpu_off):+.1f} % of a core; {describe(intervals)}")
+    jpeg = client.open("/api/frame.jpg?width=640").read()
+    picture = base64.b64encode(jpeg).decode()
+    done: list[float] = []
+    with run_many(4, predict(client, picture, done)):
+        intervals = measure_intervals(client, seconds)
+    print(f"4 clients predict without pause ({len(done) / seconds:.0f}/s): {describe(intervals)}")
+    done.clear()
+    with run_many(1, predict(client, picture, done)):
+        time.sleep(seconds / 2)
+    rate, bare = len(done) / (seconds / 2), measure_bare_rate(jpeg, seconds / 2)
+    print(f"predictions of one client: {rate:.0f}/s, {rate / bare:.2f} × the labeler with the same JPEG ({bare:.0f}/s)")
+    print(f"first page of 10,000 events: {measure_history():.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
