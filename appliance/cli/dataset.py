@@ -50,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         add_gs_argument(action)
         add_json_argument(action)
+    _add_pack_arguments(pack)
+
+
+def _add_pack_arguments(pack: argparse.ArgumentParser) -> None:
     pack.add_argument(
         "--out",
         required=True,

@@ -189,8 +189,7 @@ def test_page_fits_a_phone_and_the_slider_stays_visible(browser, page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_light_and_dark(browser, page, scheme):
-    browser.send_command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.open(page)
+    browser.visit(page.resolve().as_uri(), dark=scheme == "dark")
     browser.wait("document.querySelector('#figure-precision')")
     colors = browser.run(
         "const style = getComputedStyle(document.body), soft = getComputedStyle(document.querySelector('#about'));"

@@ -1,0 +1,57 @@
+"""What the columns of an index mean."""
+
+import pytest
+
+from appliance.errors import DatasetError
+from appliance.workshop.datasets.csv_columns import Columns, find_columns
+
+PICTURES = [["1.jpg", "cat", "train"], ["2.jpg", "dog", "test"], ["3.jpg", "cat", "train"], ["4.jpg", "dog", "test"]]
+
+
+def find(*rows):
+    return find_columns([list(row) for row in rows], "index.csv")
+
+
+@pytest.mark.parametrize("word", ["class", "category", "[LABEL]", "Class Name", "tag", "target"])
+def test_labels_have_many_names(word):
+    assert find(["image", word, "split"], *PICTURES) == Columns(0, 1, 2, has_header=True)
+
+
+@pytest.mark.parametrize("word", ["ml_use", "subset", "SET", "partition"])
+def test_splits_have_many_names(word):
+    assert find(["filename", "label", word], *PICTURES).set == 2
+
+
+def test_yes_and_no_are_splits():
+    rows = [[name, label, str(split == "test")] for name, label, split in PICTURES]
+    assert find(["name", "label", "is_valid"], *rows).flag == ("validation", "train")
+
+
+def test_unknown_names_are_understood_by_their_content():
+    assert find(["Datei", "Sorte"], *(row[:2] for row in PICTURES)) == Columns(0, 1, has_header=True)
+
+
+def test_other_columns_are_listed():
+    rows = [[*row, "96", "x"] for row in PICTURES]
+    assert find(["path", "label", "set", "width", "author"], *rows).unused == ("width", "author")
+
+
+def test_number_columns_are_no_labels():
+    rows = [[row[0], "96"] for row in PICTURES]
+    assert find(["path", "width"], *rows) == Columns(0, None, None, True, unused=("width",))
+
+
+def test_a_column_for_each_class_gives_the_labels():
+    rows = [["1.jpg", "1", "0"], ["2.jpg", "0", "1"]]
+    assert find(["filename", "cat", "dog"], *rows).classes == ((1, "cat"), (2, "dog"))
+
+
+def test_order_without_names_follows_the_content():
+    assert find(*([label, name, split] for name, label, split in PICTURES)) == Columns(1, 0, 2)
+    assert find(*PICTURES) == Columns(0, 1, 2)
+    assert find(*(row[:2] for row in PICTURES)).is_free
+
+
+def test_column_with_two_meanings_is_an_error():
+    with pytest.raises(DatasetError, match="more than one column named label"):
+        find(["path", "label", "Label"], *PICTURES)
