@@ -147,8 +147,9 @@ class Collector:
             if folder != self._folder.path:
                 self._folder.close()
                 self._folder = CollectedFolder(folder, settings.max_bytes)
-                self._load_recent()
-            self._folder.limit(settings.max_bytes)
+                self._open_folder(settings.max_bytes)
+            else:
+                self._limit_folder(settings.max_bytes)
 
         self._queue.put(apply)
 
@@ -239,7 +240,7 @@ class Collector:
 
     def _run(self) -> None:
         """Run the thread until stop(); no error ends it, because collecting must never affect labeling."""
-        self._attempt(self._open_folder)
+        self._attempt(partial(self._open_folder, self._settings.max_bytes))
         while (item := self._queue.get()) is not None:
             self._attempt(partial(self._keep, item) if isinstance(item, _QueuedFrame) else item)
         self._folder.close()
@@ -254,11 +255,15 @@ class Collector:
                 log.warning("frames cannot be collected in %s: %s; labeling continues", self._folder.path, reason)
             self._error = f"frames cannot be collected in {self._folder.path}: {reason}"
 
-    def _open_folder(self) -> None:
+    def _open_folder(self, max_bytes: int) -> None:
+        self._limit_folder(max_bytes)
+        self._load_recent()
+
+    def _limit_folder(self, max_bytes: int) -> None:
+        """Remove the oldest pictures beyond the limit, unless another daemon collects in the folder."""
         if self._folder.path.is_dir():
             self._folder.claim()
-        self._load_recent()
-        self._folder.limit(self._settings.max_bytes)
+        self._folder.limit(max_bytes)
 
     def _load_recent(self) -> None:
         for pixels in self._folder.read_newest(_LOADED_AT_START):

@@ -300,6 +300,18 @@ def test_shared_folder_is_used_by_one_daemon_only(folder, logged):
     assert second.stats["trouble"] is None
 
 
+def test_folder_of_another_daemon_loses_nothing_by_a_reload(folder, tmp_path):
+    first = Run(folder, score_max=0.7)
+    first.offer(frame(1), 0.5)
+    wait_until(lambda: first.stats["kept"], "the first picture")
+    second = Run(tmp_path / "own", score_max=0.7)
+    for _ in range(2):  # a change of the folder, and of its limit
+        second.collector.use(CollectSettings(max_bytes=1), folder, UPRIGHT)
+        wait_until(lambda: second.stats["trouble"] and not second.stats["waiting"], "the second one is refused")
+    second.collector.stop(5)
+    assert first.kept == [1]
+
+
 def test_started_label_ignores_the_gap(folder):
     run = Run(folder, on_start=True, score_max=0.7, max_per_hour=3)
     for number in range(5):
