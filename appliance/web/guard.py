@@ -14,7 +14,7 @@ from appliance.web.access.hosts import is_own_host
 from appliance.web.access.principal import Principal, Scope
 from appliance.web.access.sign_in_limit import SignInLimit
 from appliance.web.access.store import AccessStore
-from appliance.web.limits import find_body_limit
+from appliance.web.limits import LARGE_BODY, MAX_LARGE, find_body_limit
 
 Scopes = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +41,7 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
 # After these, what follows on the connection may not be what the client meant.
-_CLOSING = (400, 411, 413, 421, 505)
+_CLOSING = (400, 411, 413, 421, 503, 505)
 SIGN_IN_FIRST = "sign in first; run on the device: sudo appliance web"
 TOO_MANY_FAILURES = "too many failed sign-ins from this address; wait a minute"
 
@@ -72,6 +72,7 @@ class Guard:
         self._cookie_name, self._public_url = cookie_name, public_url
         self.limit = limit or SignInLimit()
         self._max_model_bytes = max_model_bytes
+        self._large = 0
 
     async def __call__(self, scope: Scopes, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -96,12 +97,16 @@ class Guard:
         except RequestError as error:
             await _refuse(send_safely, error)
             return
+        is_large = _read_length(scope) > LARGE_BODY
+        self._large += is_large
         try:
             await self._app(scope, _BoundedBody(receive, limit).receive, send_safely)
         except Exception as error:
             # Before the answer began, it was logged and answered (app.py); afterwards, only the connection can end.
             if is_started:
                 log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        finally:
+            self._large -= is_large
 
     def _check(self, scope: Scopes) -> int:
         """Return the greatest size of the body; sets `principal` in the scope.
@@ -162,6 +167,8 @@ class Guard:
         given = headers.get(b"content-length")
         if given is not None and int(given) > limit:
             raise RequestError(413, f"the body is larger than the limit of {limit} bytes")
+        if given is not None and int(given) > LARGE_BODY and self._large >= MAX_LARGE:
+            raise RequestError(503, "other large uploads are in progress; try again in a moment")
         return limit
 
 
@@ -220,6 +227,11 @@ def _read_cookie(header: str, name: str) -> str:
         if key == name:
             return value.strip('"')
     return ""
+
+
+def _read_length(scope: Scopes) -> int:
+    given = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(given)
 
 
 async def _refuse(send: Send, error: RequestError) -> None:

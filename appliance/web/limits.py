@@ -4,6 +4,8 @@ MAX_PICTURE_BODY = 20_000_000
 MAX_PREDICT_BODY = 28_000_000
 """20 MB of pictures in base64."""
 _MAX_BODY = 65_536
+LARGE_BODY, MAX_LARGE = 1_000_000, 3
+"""At most so many bodies larger than this are received at once, because each may be held in memory."""
 
 
 def find_body_limit(method: str, path: str, max_model_bytes: int) -> int:

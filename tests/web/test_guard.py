@@ -1,8 +1,12 @@
 """Attack the page: every clause of who may do what, over real connections."""
 
+import socket
+
 import pytest
 
 from appliance.web.access.principal import Scope
+from support.broker import wait_until
+from support.web import HOST
 
 CHANGES = [
     ("PUT", "/api/threshold", {"value": 0.5}),
@@ -189,6 +193,23 @@ def test_header_that_never_ends_is_refused(device):
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "OPTIONS", "PATCH", "FOO"])
 def test_other_methods_are_refused(admin, method):
     assert admin.send(method, "/api/status").status == 405
+
+
+def test_large_bodies_are_received_a_few_at_a_time(device, admin):
+    head = b"POST /api/model/try HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15000000\r\n"
+    head += f"Authorization: {admin.headers['Authorization']}\r\n\r\n".encode()
+    waiting = [socket.create_connection((HOST, device.port)) for _ in range(3)]
+    try:
+        for each in waiting:
+            each.sendall(head)
+        wait_until(lambda: device.service.page._running.server._app.guard._large == 3, "three bodies are awaited")
+        answer = admin.raw(head)
+        assert answer.split(b" ")[1] == b"503" and b"try again" in answer
+        assert admin.get("/api/status").status == 200
+    finally:
+        for each in waiting:
+            each.close()
+    wait_until(lambda: device.service.page._running.server._app.guard._large == 0, "the bodies were given up")
 
 
 def test_absolute_address_of_another_host_is_refused(device):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -170,6 +170,29 @@ def test_events_load_as_one_scrolls_and_new_ones_appear(browser, server):
     browser.wait("[...document.querySelectorAll('.event .title')].every((title) => title.textContent === 'daisy')")
 
 
+def test_bar_of_the_strip_leads_to_its_time_and_back(browser, server):
+    early = datetime.now().astimezone().replace(hour=0, minute=5, second=0)
+    server.events = [make_event(n, "roses", (early - timedelta(minutes=7 * n)).astimezone(UTC)) for n in range(9)]
+    server.events.insert(0, make_event(99, "daisy", early.replace(hour=23, minute=50).astimezone(UTC)))
+    open_page(browser, server, "#/events")
+    browser.wait("document.querySelectorAll('.strip .hit').length === 2")
+    browser.wait("document.querySelector('.event').dataset.id === 'event-99'")
+    browser.run("[...document.querySelectorAll('.strip .hit')].at(-1).dispatchEvent(new MouseEvent('click'))")
+    browser.wait("document.querySelector('.event')?.dataset.id === 'event-0'")
+    browser.run("[...document.querySelectorAll('button')].find((button) => button.innerText === 'Newest').click()")
+    browser.wait("document.querySelector('.event')?.dataset.id === 'event-99'")
+
+
+def test_events_missed_while_offline_appear_afterwards(browser, server):
+    open_page(browser, server, "#/events")
+    browser.wait("document.querySelectorAll('.event').length >= 50")
+    server.stop()
+    wait_for_text(browser, "#banner", "No connection")
+    server.events.insert(0, make_event(2000, "roses", datetime.now(UTC)))
+    server.restart()
+    browser.wait("document.querySelector('[data-id=event-2000]')", 20)
+
+
 def test_event_opens_with_scores_and_the_keys_lead_to_the_next(browser, server):
     open_page(browser, server, "#/events")
     browser.wait("document.querySelector('.event')")
@@ -254,6 +277,7 @@ def test_keyboard_alone_reaches_every_place(browser, server):
         assert browser.run("return document.activeElement.dataset.place") == name
     browser.press(":focus", "\n")
     browser.wait("document.querySelector('device-view')")
+    browser.wait("document.activeElement.tagName === 'H1'")  # a screen reader continues in the new place
 
 
 def test_first_paint_takes_under_a_second_on_a_slow_phone(browser, server):

@@ -96,12 +96,14 @@ function drawNavigation() {
 async function showPlace() {
   const route = parseRoute(location.hash);
   if (route.place !== place) {
+    const isFirst = !place;
     place = route.place;
     const View = await VIEWS[/** @type {keyof typeof VIEWS} */ (route.place)]();
     if (place !== route.place || !signedIn) return;
     view = /** @type {View} */ (new View());
     replace(find("main"), view);
     window.scrollTo(0, 0);
+    if (!isFirst) view.querySelector("h1")?.focus({ preventScroll: true }); // a screen reader continues in the new place
     for (const anchor of find("nav").children) {
       if (anchor.getAttribute("data-place") === place) anchor.setAttribute("aria-current", "page");
       else anchor.removeAttribute("aria-current");

@@ -28,6 +28,7 @@ export class EventList extends Component {
   #before_ms = /** @type {number | null} */ (null);
   #loading = new AbortController();
   #isLoading = false;
+  #missed = false;
 
   build() {
     replace(this, this.#rows, this.#state, this.#end);
@@ -36,6 +37,7 @@ export class EventList extends Component {
       if (entries.some((entry) => entry.isIntersecting)) this.#load();
     }, { rootMargin: "600px" });
     observer.observe(this.#end);
+    this.listen(window, "scroll", () => this.#followScroll());
     this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
@@ -60,7 +62,13 @@ export class EventList extends Component {
 
   /** Load what happened while the connection was lost. */
   catchUp() {
-    if (this.#events.length && window.scrollY < 200 && this.#before_ms === null) this.#start();
+    this.#missed = this.#events.length > 0 && this.#before_ms === null;
+    this.#followScroll();
+  }
+
+  /** Load missed events once the newest are in view; the list must not jump while one reads further below. */
+  #followScroll() {
+    if (this.#missed && window.scrollY < 200 && this.offsetParent) this.#start();
   }
 
   /**
@@ -86,6 +94,7 @@ export class EventList extends Component {
     this.#loading = new AbortController();
     this.#isLoading = false;
     this.#events = [];
+    this.#missed = false;
     this.#more = true;
     replace(this.#rows);
     replace(this.#state);

@@ -13,6 +13,7 @@ export class EventsView extends Component {
   #label = h("select", { "aria-label": "Label", onchange: () => this.#filter() }, h("option", { value: "" }, "All labels"));
   #day = h("input", { type: "date", "aria-label": "Day", max: formatDateField(new Date()), onchange: () => this.#filter() });
   #allDays = h("button", { type: "button", hidden: true, onclick: () => this.#setDay("") }, "All days");
+  #newest = h("button", { type: "button", hidden: true, onclick: () => this.#filter() }, "Newest");
   #strip = new DayStrip();
   #list = new EventList();
   #overview = h("div", { class: "overview" });
@@ -25,10 +26,13 @@ export class EventsView extends Component {
     this.#detail.neighbors = (id) => this.#list.findNeighbors(id);
     replace(this.#overview,
       h("div", { class: "head" }, h("h1", { tabIndex: -1 }, "Events"),
-        h("div", { class: "filters" }, this.#label, this.#day, this.#allDays)),
+        h("div", { class: "filters" }, this.#label, this.#day, this.#allDays, this.#newest)),
       this.#strip, this.#list);
     replace(this, this.#overview, this.#detail);
-    this.listen(this.#strip, "choose", (event) => this.#list.showBefore(event.detail));
+    this.listen(this.#strip, "choose", (event) => {
+      this.#list.showBefore(event.detail);
+      this.#newest.hidden = false;
+    });
     this.listen(store, "event", (event) => this.#addLabel(event.detail.label));
     this.listen(store, "connection", () => store.connection === "live" && this.#list.catchUp());
     this.#loadLabels();
@@ -59,6 +63,7 @@ export class EventsView extends Component {
   #filter() {
     const day = this.#day.value ? new Date(`${this.#day.value}T00:00`) : null;
     this.#allDays.hidden = !day;
+    this.#newest.hidden = true;
     this.#strip.show(day ?? new Date(), this.#label.value);
     this.#list.show({ label: this.#label.value, day });
   }

@@ -29,7 +29,7 @@ export class NowView extends Component {
 
   build() {
     this.className = "now-view";
-    replace(this, h("h1", { class: "hidden-text" }, "Now"),
+    replace(this, h("h1", { class: "hidden-text", tabIndex: -1 }, "Now"),
       h("div", { class: "now-picture" }, this.#picture),
       h("div", { class: "now-labels" }, this.#now, this.#since, this.#bars),
       this.#buttons,

@@ -2,4 +2,4 @@
 
 const load = () => import("./app.js");
 if (document.hidden) load(); // a hidden page paints no frame
-else requestAnimationFrame(() => setTimeout(load));
+else requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(load)));

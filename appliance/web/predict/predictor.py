@@ -20,7 +20,8 @@ from appliance.web.live.pictures import lower_priority
 from appliance.web.predict.pictures import decode_picture
 
 MAX_PICTURES = 16
-_MAX_WAITING = 16
+# Each waiting client holds one of the threads that answer requests.
+_MAX_WAITING = 6
 _SHOWN_LABELS = 5
 
 

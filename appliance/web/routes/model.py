@@ -22,6 +22,8 @@ router = APIRouter(prefix="/api/model", tags=["model"], responses=RESPONSES)
 _REPORT_CSP = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
 )
+# Larger than the input of any model for this device.
+_TRIED_PX = 640
 _CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BINARY = {"requestBody": {"required": True, "content": _CONTENT}}
 
@@ -87,7 +89,7 @@ def roll_back(context: Context) -> dict[str, Any]:
 async def try_picture(request: Request, context: Context) -> dict[str, Any]:
     """Label one picture (the body); with an assumed input range, also under each range that a model may expect."""
     data = await receive_bytes(request, MAX_PICTURE_BODY)
-    pixels = await run_in_threadpool(decode_picture, data, "the picture")
+    pixels = await run_in_threadpool(decode_picture, data, "the picture", _TRIED_PX)
     return await run_in_threadpool(context.predictor.try_picture, pixels)
 
 
