@@ -74,6 +74,8 @@ class SigningChecks:
             return None, None
         with SitePlace(served) as place:
             comparison = compare_served(site, place)
+            if comparison.state in (ServedState.NEWER, ServedState.DIFFERENT):  # the remedy, publish pull, needs it
+                memory.keep_served(place.url if place.is_address else place.name)
             require_current(comparison, is_known=bool(memory.get_seen(place.name)))
             memory.keep_served(place.url if place.is_address else place.name)
             if comparison.found:

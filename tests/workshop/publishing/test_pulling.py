@@ -35,6 +35,14 @@ def test_nothing_changes_if_the_copy_has_everything(operator, server, bundles):
     assert read_files(operator.site) == before
 
 
+def test_refused_push_remembers_the_address_for_the_pull(operator, server, tmp_path):
+    copy = shutil.copytree(operator.site, tmp_path / "copy")
+    operator.publisher().refresh()
+    with pytest.raises(PublishError, match="publish pull"):
+        SitePublisher(copy, KeyFolder(operator.keys), served=server.url()).refresh()
+    assert pull_site(copy, KeyFolder(operator.keys)).is_changed
+
+
 def test_damaged_copy_and_an_expired_site_are_restored(tmp_path, bundles):
     operator = Operator(tmp_path, now=datetime.now(UTC) - timedelta(days=200))
     shutil.copytree(operator.site, tmp_path / "web")
