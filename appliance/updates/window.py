@@ -33,7 +33,14 @@ class Window:
         """Return the local time at which the window opens next, after `now`."""
         naive = now.replace(tzinfo=None)
         start = datetime.combine(naive.date(), self.start)
-        return (start if start > naive else start + timedelta(days=1)).astimezone()
+        if start <= naive:
+            start += timedelta(days=1)
+        opening = start
+        while not _exists(opening):  # the clocks are turned forward in it
+            opening += timedelta(minutes=1)
+        if opening > start and not self.contains(opening):
+            opening = start + timedelta(days=1)  # the whole window is skipped on that day
+        return opening.astimezone()
 
     def find_obstacle(self, now: datetime) -> str | None:
         """Return why no model may be swapped in at a local time, and until when; None if one may be."""
@@ -48,6 +55,11 @@ class Window:
         if obstacle := self.find_obstacle(now):
             return f"a new model {obstacle}"
         return f"update.window ({self}) is open"
+
+
+def _exists(local: datetime) -> bool:
+    """Return whether a local time without a zone exists; the hour that is skipped in spring does not."""
+    return local.astimezone().replace(tzinfo=None) == local
 
 
 def parse_window(text: str | None) -> Window | None:

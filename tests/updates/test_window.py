@@ -1,5 +1,6 @@
 """Test in which local time models may be swapped in."""
 
+import time
 from datetime import datetime
 
 import pytest
@@ -36,6 +37,21 @@ def test_next_window_is_named():
     assert "2030-01-10 at 02:00" in window.find_obstacle(at(1)) and "2030-01-11 at 02:00" in window.describe(at(6))
     assert "clock" in window.find_obstacle(datetime(1970, 1, 2, 3).astimezone())
     assert parse_window(None) is None and UpdateSettings().window is None
+
+
+@pytest.mark.parametrize(
+    ("window", "opens"),
+    [("02:15-02:45", "03-29 at 02:15"), ("02:15-05:00", "03-28 at 03:00"), ("04:00-05:00", "03-28 at 04:00")],
+)
+def test_next_window_skips_the_hour_that_does_not_exist(monkeypatch, window, opens):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        now = datetime(2027, 3, 28, 1, 59).astimezone()
+        assert f"opens on 2027-{opens}" in parse_window(window).find_obstacle(now)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.fixture
