@@ -25,9 +25,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-from support.broker import free_port, wait_until
-from support.daemon import Daemon, settings
-
 from appliance.bundle.bundle import read_bundle
 from appliance.daemon.active_model import BUNDLED
 from appliance.history.database import HistoryDatabase
@@ -38,6 +35,8 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
 from appliance.web.access.principal import Scope
 from appliance.web.access.store import AccessStore
+from support.broker import free_port, wait_until
+from support.daemon import Daemon, settings
 
 FPS = 5.0
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -174,7 +173,7 @@ def main() -> None:
             time.sleep(3)
             rss = read_rss_mb(on.process.pid) - read_rss_mb(off.process.pid)
             idle_off, idle_on = measure_cpu_of_both(off, on, seconds)
-            print(f"page on, nobody watches: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
+            print(f"page on, without viewers: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
                   f"({100 * idle_off:.1f} % without the page)")  # fmt: skip
             report_load(client, off, on, seconds)
 

@@ -13,10 +13,16 @@ choose_web() {
 
 # The new release must run before its settings are changed, because an older one may not know them.
 switch_web() {
+  local before
   case $WEB in
     yes)
+      before=$(cat "$ETC/appliance.toml" 2>/dev/null || true)
       [ -z "$WEB_TLS" ] || make_web_certificate
-      step "turn the page on" "$CURRENT/bin/appliance" web --enable --config "$ETC/appliance.toml" ;;
+      step "turn the page on" "$CURRENT/bin/appliance" web --enable --config "$ETC/appliance.toml"
+      # Turning it on restarts the service unless it was on already, with other certificates.
+      if [ -n "$WEB_TLS" ] && [ -z "$DRY_RUN" ] && [ -n "$START" ] && [ "$before" != "$(cat "$ETC/appliance.toml")" ]; then
+        step "restart the service with the certificate" systemctl restart "$SERVICE"
+      fi ;;
     no)
       if grep -Eqs '^\[web\]' "$ETC/appliance.toml"; then
         step "turn the page off" "$CURRENT/bin/appliance" web --disable --config "$ETC/appliance.toml"

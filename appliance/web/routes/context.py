@@ -45,7 +45,7 @@ def get_principal(request: Request) -> Principal:
     """Return who makes a request.
 
     Raises:
-        RequestError: Nobody is signed in.
+        RequestError: No valid session or token came with the request.
     """
     principal = request.scope.get("principal")
     if not isinstance(principal, Principal):

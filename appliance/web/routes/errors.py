@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 _MEANINGS = {
     400: "The request is not valid.",
-    401: "Nobody is signed in.",
+    401: "No valid session or token came with the request.",
     403: "Not allowed: the scope, or the origin of the request.",
     404: "There is no such thing.",
     405: "Not possible here.",
