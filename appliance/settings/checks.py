@@ -15,7 +15,11 @@ Check = Callable[[Any], str | None]
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095
 _MAX_INTERVAL_S = 31 * 86400
 _MAX_LISTENERS = 8
-_NOT_HTTPS = "must begin with https:// (http:// only for this machine), because the network could alter the model"
+NOT_HTTPS = (
+    "must begin with https:// (http:// only for this machine, or for a signed repository at a private address with "
+    "update.allow_http = true), because the network could alter the model"
+)
+"""Why an address for updates is refused."""
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 WINDOW = re.compile(rf"(?P<start>{_TIME})-(?P<end>{_TIME})")
 """A window of local time, such as 02:00-05:00."""
@@ -117,7 +121,7 @@ def check_model_url(value: str) -> str | None:
     if fault := check_update_url(value):
         return fault
     url = urlsplit(value)
-    return _NOT_HTTPS if url.scheme == "http" and not is_loopback(url.hostname or "") else None
+    return NOT_HTTPS if url.scheme == "http" and not is_loopback(url.hostname or "") else None
 
 
 def check_update_url(value: str) -> str | None:
@@ -134,7 +138,7 @@ def check_update_url(value: str) -> str | None:
         return "must be an address that begins with https://"
     if url.username or url.password:
         return "must not contain credentials; models are fetched without an account, so there is no password_file here"
-    return _NOT_HTTPS if url.scheme == "http" and is_public_address(host) else None
+    return NOT_HTTPS if url.scheme == "http" and is_public_address(host) else None
 
 
 def check_window(value: str) -> str | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from appliance.settings.checks import NOT_HTTPS
 from appliance.settings.schema import CameraSettings, MqttSettings, Settings, UpdateSettings, WebSettings
 from appliance.system.urls import is_loopback
 
@@ -73,9 +74,5 @@ def _find_http_contradiction(update: UpdateSettings) -> Contradiction | None:
     if url.scheme != "http" or is_loopback(url.hostname or ""):
         return None
     if update.source == "url" or not update.allow_http:
-        remedy = (
-            "must begin with https:// (http:// only for this machine, or for a signed repository at a private address "
-            "with update.allow_http = true), because the network could alter the model"
-        )
-        return Contradiction("update.url", remedy)
+        return Contradiction("update.url", NOT_HTTPS)
     return None
