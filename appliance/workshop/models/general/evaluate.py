@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from appliance.bundle.bundle import read_bundle
-from appliance.camera.source import PICTURE_SUFFIXES
 from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
@@ -121,7 +120,7 @@ def measure_as_base(base: Path, name: str) -> float:
 def _read_check_pictures() -> Iterator[np.ndarray]:
     """Yield the pictures of images/ and of the val parts, none of which determined the ranges."""
     for file in sorted((DATA / "images").iterdir()):
-        if file.suffix.lower() in PICTURE_SUFFIXES:
+        if file.suffix != ".txt":
             yield shrink(read_picture(file))
     for name in SETS:
         for photograph in read_photographs(name, "val"):

@@ -20,11 +20,13 @@ from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.tflite_graph import FLOAT32, Graph, Op, TensorFormat
 from appliance.workshop.training.tflite_metadata import LABEL_FILE, build_metadata
 
-_UINT8, _INT8 = np.dtype(np.uint8), np.dtype(np.int8)
+_UINT8 = np.dtype(np.uint8)
 # The first versions of the operators that accept int8 (QUANTIZE: uint8 to int8).
 _VERSIONS = {Op.CONV_2D: 3, Op.DEPTHWISE_CONV_2D: 3, Op.ADD: 2, Op.QUANTIZE: 2}
 _DEQUANTIZE_VERSION = 2
 _CENTER, _SCALE = 127, 1 / 128
+# The stem and the first blocks stay float32: in int8, they would cause most of the rounding error of the features.
+FLOAT_BLOCKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,27 @@ class _Writer:
     def __init__(self, graph: Graph, ranges: Sequence[ValueRange] | None) -> None:
         self.graph = graph
         self.layers: list[int] = []
-        self._is_float = ranges is None
-        self._ranges: Iterator[ValueRange] = iter(ranges or ())
+        self._is_float = True
+        self._ranges: Iterator[ValueRange] | None = None if ranges is None else iter(ranges)
+        self._span = ValueRange(0.0, 0.0)
 
     def open_picture(self) -> _Values:
         shape = (1, SIDE_PX, SIDE_PX, 3)
         stored = TensorFormat(_UINT8, _SCALE, _CENTER)
         picture = self.graph.add_input(shape, "picture", stored)
-        if self._is_float:
-            tensor = self.graph.add(Op.DEQUANTIZE, [picture], shape, "centered", schema.DequantizeOptionsT())
-            return _Values(tensor, FLOAT32, SIDE_PX, 3)
-        centered = TensorFormat(_INT8, _SCALE, _CENTER - 128)
-        tensor = self._add(Op.QUANTIZE, [picture], shape, "centered", schema.QuantizeOptionsT(), centered)
-        return _Values(tensor, centered, SIDE_PX, 3)
+        tensor = self.graph.add(Op.DEQUANTIZE, [picture], shape, "centered", schema.DequantizeOptionsT())
+        return _Values(tensor, FLOAT32, SIDE_PX, 3)
+
+    def continue_in_int8(self, values: _Values) -> _Values:
+        """Store all later layers as int8, if there are ranges for them."""
+        if self._ranges is None:
+            return values
+        self._is_float = False
+        stored = choose_int8_format(self._span)
+        shape = (1, values.side_px, values.side_px, values.channels)
+        options = schema.QuantizeOptionsT()
+        tensor = self.graph.add(Op.QUANTIZE, [values.tensor], shape, "quantized", options, 1, stored)
+        return _Values(tensor, stored, values.side_px, values.channels)
 
     def convolve(self, values: _Values, layer: FoldedConvolution) -> _Values:
         code = Op.DEPTHWISE_CONV_2D if layer.is_depthwise else Op.CONV_2D
@@ -113,7 +123,10 @@ class _Writer:
         return self._add(Op.DEQUANTIZE, [logits.tensor], (1, 1, 1, len(bias)), "logits/float", options)
 
     def _choose_format(self) -> TensorFormat:
-        return FLOAT32 if self._is_float else choose_int8_format(next(self._ranges))
+        if self._ranges is None:
+            return FLOAT32
+        self._span = next(self._ranges)
+        return FLOAT32 if self._is_float else choose_int8_format(self._span)
 
     def _add_weights(self, layer: FoldedConvolution, scale: float) -> list[int]:
         if self._is_float:
@@ -193,6 +206,8 @@ def _append_names(model: bytes, plan: LabelPlan) -> bytes:
 def _add_body(writer: _Writer, network: Lite0) -> int:
     values = writer.convolve(writer.open_picture(), network.stem)
     for index, block in enumerate(network.blocks):
+        if index == FLOAT_BLOCKS:
+            values = writer.continue_in_int8(values)
         entry = values
         for layer in block.convolutions:
             values = writer.convolve(values, layer)
