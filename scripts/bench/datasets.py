@@ -149,8 +149,9 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
         dataset = open_dataset(data / "flowers" / f"flowers_{name}.zip")
         features = extract_features(base, dataset.examples, FeatureCache(default_cache_file()))
         targets = np.array([dataset.labels.index(example.label or "") for example in dataset.examples])
-        parts.append((features.values, targets[features.kept]))
-    for name, limit in (("in one piece", 10**9), ("in batches", 0)):
+        order = np.random.default_rng(0).permutation(len(features.kept))
+        parts.append((features.values[order], targets[features.kept][order]))
+    for name, limit in (("in one piece", 10**9), ("in batches", 1000)):
         head.ONE_PIECE_ROWS = limit
         began = time.monotonic()
         fitted = head.fit_head(dataset.labels, parts[0], parts[1], None, 0)

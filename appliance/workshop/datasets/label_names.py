@@ -31,9 +31,20 @@ def describe_wrong_name(label: str, better: str) -> str:
     """Return a message about an invalid name and the valid one to use instead."""
     shown = clean_text(label, _SHOWN_CHARACTERS)
     return (
-        f"the label {shown!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r} "
-        f"(appliance dataset pack --rename {shlex.quote(f'{shown}={better}')})"
+        f"the label {shown!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r}"
     )
+
+
+def suggest_renames(dataset: Dataset) -> str | None:
+    """Return the command that gives all labels with invalid names valid ones; None if there are none."""
+    proposed = propose_names(dataset.labels)
+    if not proposed:
+        return None
+    options = [f"--rename {shlex.quote(f'{label}={name}')}" for label, name in proposed.items() if label.isprintable()]
+    source = dataset.source
+    out = source.parent / f"{source.stem if source.is_file() else source.name}-renamed"
+    words = ["appliance dataset pack", shlex.quote(str(source)), "--out", shlex.quote(str(out)), "--form folder"]
+    return " ".join([*words, *options])
 
 
 def propose_names(labels: Iterable[str]) -> dict[str, str]:

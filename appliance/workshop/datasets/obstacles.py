@@ -12,6 +12,7 @@ from typing import Literal
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.duplicates import PictureScan, group_equal_files
+from appliance.workshop.datasets.label_names import suggest_renames
 from appliance.workshop.datasets.problems import ProblemKind
 
 _MIN_TRAIN_PICTURES = 2
@@ -92,7 +93,9 @@ def _find_in_problems(dataset: Dataset) -> Iterator[Obstacle]:
             text = many if kind == ProblemKind.MISREAD else f"{len(messages)} {many}"
             if kind == ProblemKind.WRONG_NAME:
                 text = "1 label has an invalid name" if len(messages) == 1 else f"{len(messages)} {many}"
-            yield Obstacle(kind, text, messages, f"{sentence}: {messages[0]}")
+            command = suggest_renames(dataset) if kind == ProblemKind.WRONG_NAME else None
+            advice = f"; to rename all, run: {command}" if command else ""
+            yield Obstacle(kind, text, messages, f"{sentence}: {messages[0]}{advice}")
 
 
 def _describe_missing_labels(dataset: Dataset) -> Obstacle:

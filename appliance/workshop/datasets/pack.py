@@ -26,6 +26,7 @@ from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import SUFFIXES
 from appliance.workshop.datasets.json_index import ML_USE
+from appliance.workshop.datasets.label_names import suggest_renames
 from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
@@ -117,7 +118,9 @@ def pack_dataset(
             written, or no picture is left to write.
     """
     if fault := next((each for each in dataset.problems if each.kind in _OBSTACLES), None):
-        raise DatasetError(f"{dataset.source} cannot be packed: {fault.message}")
+        command = suggest_renames(dataset) if fault.kind == ProblemKind.WRONG_NAME else None
+        advice = f"; to rename all, run: {command}" if command else ""
+        raise DatasetError(f"{dataset.source} cannot be packed: {fault.message}{advice}")
     if out.exists() and not (form != "zip" and out.is_dir() and not any(out.iterdir())):
         raise DatasetError(f"{out} already exists; choose another path or remove it")
     selection = _select(dataset, splits, seed, progress)

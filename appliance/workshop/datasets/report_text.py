@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example
-from appliance.workshop.datasets.label_names import is_label_name
+from appliance.workshop.datasets.label_names import is_label_name, suggest_renames
 
 _LISTED = 5
 _WIDTH = 160
@@ -29,6 +29,8 @@ def format_report(report: DatasetReport, columns: int = DEFAULT_COLUMNS) -> list
         lines += ["formats: " + ", ".join(f"{name} {count}" for name, count in report.formats.items()), ""]
     for finding in report.findings:
         lines += _format_finding(finding)
+    if command := suggest_renames(dataset):
+        lines += ["", "to rename the labels, run:", f"  {command}", ""]
     return [*lines, _summarize(report)]
 
 

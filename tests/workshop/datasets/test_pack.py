@@ -1,18 +1,21 @@
 """`appliance dataset pack`: every form into every other, splits kept or made, and nothing half-written."""
 
 import csv
+import io
 import zipfile
 from collections import Counter
 
 import pytest
+from PIL import Image
 
 from appliance.cli import main
 from appliance.errors import DatasetError, PictureError
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.pack import pack_dataset
+from appliance.workshop.datasets.pack import PackOptions, pack_dataset
 from support.datasets import (
     make_files,
     make_picture,
+    make_pixels,
     write_folder,
     write_zip,
 )
@@ -165,3 +168,31 @@ def test_long_names_are_shortened(form, tmp_path):
     again = open_dataset(pack(write_zip(tmp_path / "set.zip", files), out, form))
     assert sorted(example.read_bytes() for example in again.examples) == sorted(files.values())
     assert all(len(example.key.rpartition("/")[2].encode()) <= 255 for example in again.examples)
+
+
+def test_converted_pictures_are_upright_jpegs_without_exif(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned to the right by the camera
+    out = io.BytesIO()
+    Image.fromarray(make_pixels(1, 80, 40)).save(out, "JPEG", exif=exif)
+    plain = make_picture(2)
+    files = {"a/turned.jpg": out.getvalue(), "a/plain.jpg": plain, "a/new.webp": make_picture(3, "WEBP")}
+    dataset = open_dataset(write_folder(tmp_path / "set", files))
+    pack_dataset(dataset, tmp_path / "out", "folder", options=PackOptions(convert=True))
+    packed = {path.name: path.read_bytes() for path in (tmp_path / "out" / "a").iterdir()}
+    assert set(packed) == {"turned.jpg", "plain.jpg", "new.jpg"} and packed["plain.jpg"] == plain
+    turned = Image.open(io.BytesIO(packed["turned.jpg"]))
+    assert turned.size == (40, 80) and not turned.getexif()
+
+
+def test_prefix_makes_addresses_that_are_read_back(tmp_path):
+    dataset = open_dataset(
+        write_folder(tmp_path / "set", {"a/my picture.jpg": make_picture(1), "b/2.jpg": make_picture(2)})
+    )
+    pack_dataset(dataset, tmp_path / "out", "jsonl", options=PackOptions(prefix="gs://mine/set"))
+    text = (tmp_path / "out" / "index.jsonl").read_text()
+    assert '"imageGcsUri": "gs://mine/set/a/my%20picture.jpg"' in text
+    back = open_dataset(tmp_path / "out" / "index.jsonl", {"gs://mine/set": tmp_path / "out"})
+    assert [(example.label, example.read_bytes()) for example in back.examples] == [
+        ("a", make_picture(1)), ("b", make_picture(2)),
+    ]  # fmt: skip
