@@ -19,6 +19,7 @@ def test_commands_are_those_that_older_programs_send():
         "model-check",
         "observe",
         "frame",
+        "web",
     }
 
 
