@@ -58,7 +58,7 @@ export class DeviceView extends Component {
     /** @type {[string, string | null][]} */
     const facts = [
       ["Name", device.name], ["Id", device.id], ["Host", device.host], ["Program", device.version],
-      ["Camera", camera.description && camera.size ? `${camera.description} (${camera.size.join(" × ")})` : camera.description],
+      ["Camera", camera.description && camera.size && !camera.description.includes("×") ? `${camera.description} (${camera.size.join(" × ")})` : camera.description],
       ["Time", formatDateTime(new Date(device.time)) + (there ? ` (${there} on the device)` : "")],
       ["Viewers now", String(viewers)],
     ];

@@ -131,7 +131,7 @@ export class LabelBars extends Component {
   }
 
   /**
-   * Choose the labels to show: all of a small model in its own order, so that the rows keep their places; else the best.
+   * Choose the labels to show: the best, but in the order of a small model, so that its rows keep their places.
    * @param {import("./types.js").Status} status
    * @returns {Score[]}
    */
@@ -140,9 +140,8 @@ export class LabelBars extends Component {
     const labels = status.model.labels ?? [];
     const best = [...scores].sort((a, b) => b.score - a.score).slice(0, SHOWN);
     if (!best.length) return labels.slice(0, SHOWN).map((label) => ({ label, score: 0 }));
-    if (labels.length > SHOWN || scores.some((score) => !labels.includes(score.label))) return best;
-    return labels.filter((label) => scores.some((score) => score.label === label) || scores.length < SHOWN)
-      .map((label) => scores.find((score) => score.label === label) ?? { label, score: 0 });
+    if (labels.length > SHOWN + 1) return best; // one label may be the background, which is never reported
+    return best.sort((a, b) => labels.indexOf(a.label) - labels.indexOf(b.label));
   }
 
   /** @param {import("./types.js").Status} status */

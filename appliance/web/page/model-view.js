@@ -125,7 +125,8 @@ function buildFacts({ model, threshold }) {
 
 /** @param {any} input a sentence, or an object of facts */
 function describeInput(input) {
-  if (!input || typeof input === "string") return input;
+  if (!input) return null;
+  if (typeof input === "string") return input.replace(/^input /, "");
   return Object.entries(input).map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(" × ") : value}`).join(", ");
 }
 
