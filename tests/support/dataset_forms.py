@@ -177,11 +177,10 @@ def write_roboflow(folder: Path) -> Path:
 
 def write_lost_label(folder: Path) -> Path:
     put_labels(folder, "{label}/{n}")
-    path = os.fsencode(folder) + b"/m\xfcll"
-    os.mkdir(path)
+    label = folder / os.fsdecode(b"m\xfcll")
+    label.mkdir()
     for n in range(200, 212):
-        with open(path + b"/%d.jpg" % n, "wb") as file:
-            file.write(picture(n))
+        (label / f"{n}.jpg").write_bytes(picture(n))
     return folder
 
 

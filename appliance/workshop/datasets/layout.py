@@ -30,7 +30,7 @@ _SPLIT_WORDS: dict[str, Split] = {
     "dev": "validation", "development": "validation", "eval": "validation", "evaluation": "validation",
     "test": "test", "testing": "test", "holdout": "test",
 }  # fmt: skip
-# Pictures without labels, on which a model of somebody else was tried.
+# Pictures without labels, on which a model was tried.
 _UNLABELED_WORDS = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "inference"}
 # Words beside the name of a split in the name of a folder.
 _NOISE_WORDS = {
