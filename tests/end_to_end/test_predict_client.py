@@ -10,6 +10,8 @@ import pytest
 
 from support.web import HOST, WebDevice
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """
 import sys
 from google.api_core.client_options import ClientOptions
