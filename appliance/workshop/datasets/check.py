@@ -192,6 +192,12 @@ def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
     if few := [label for label in dataset.labels if MIN_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         message = f"{_count_labels(few)} fewer than the recommended {RECOMMENDED_PICTURES} pictures"
         yield DatasetFinding(FindingLevel.WARNING, "few", message, _list_counts(few, counts))
+    alike: dict[str, list[str]] = {}
+    for label in dataset.labels:
+        alike.setdefault("".join(filter(str.isalnum, label.casefold())), []).append(label)
+    if groups := tuple(tuple(labels) for labels in alike.values() if len(labels) > 1):
+        message = "labels whose names differ only in case or separators, probably one label"
+        yield DatasetFinding(FindingLevel.WARNING, "similar_labels", message, groups)
     if dataset.unlabeled:
         count = len(dataset.unlabeled)
         message = (

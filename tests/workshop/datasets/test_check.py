@@ -62,6 +62,12 @@ def test_few_pictures_are_a_warning_and_too_few_an_error(good, tmp_path, capsys)
     assert printed.endswith("1 error\n")
 
 
+def test_labels_that_differ_only_in_case_are_a_warning(good, tmp_path, capsys):
+    path = write_folder(tmp_path / "set", {**good, **make_files({"Red_Roses": 12, "red_roses": 12}, 500)})
+    status, _, findings = check(path, capsys)
+    assert status == 0 and findings["similar_labels"]["items"] == [["Red_Roses", "red_roses"]]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
