@@ -41,5 +41,5 @@ def test_everything_else_makes_another_offer(field):
 @pytest.mark.parametrize("source", [FirebaseMlSource, ConfiguredSource, RepositorySource, UrlSource])
 def test_every_source_has_the_calls_of_the_protocol(source):
     wanted = {name for name in vars(Source) if not name.startswith("_")}
-    assert wanted == {"check", "fetch", "close"}
+    assert wanted == {"check", "forget", "is_unchanged", "has_withdrawn", "fetch", "close"}
     assert all(callable(getattr(source, name)) for name in wanted)
