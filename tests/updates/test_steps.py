@@ -6,7 +6,7 @@ from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
 
 PUBLISHED = [
     "available", "downloading", "verifying", "probing", "swapped", "probation", "committed", "rolled_back", "refused",
-    "failed",
+    "failed", "waiting",
 ]  # fmt: skip
 
 
