@@ -1,6 +1,5 @@
 """Run a base on many pictures, in as many processes as there are processors."""
 
-import dataclasses
 import io
 import os
 import threading
@@ -29,10 +28,9 @@ _Outcome = np.ndarray | str
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all tasks share: the base without its trunk, the trunk, and the runtime of this process."""
+    """What all tasks share: the base, and the runtime of this process."""
 
     base: Base
-    trunk: np.ndarray
     runtime: str
 
 
@@ -61,17 +59,17 @@ def compute_features(
     """
     workers = workers or count_workers()
     has_processes = workers > 1 and count >= MIN_FOR_PROCESSES
+    # Without max_nbytes, joblib would put the base into a file in /dev/shm, which a killed run leaves behind.
     pool = joblib.Parallel(
         n_jobs=workers,
         backend="loky" if has_processes else "threading",
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch=2 * workers,
+        max_nbytes=None,
     )
-    # joblib maps large arrays into the memory of all processes instead of copying them.
-    trunk = np.frombuffer(base.trunk, np.uint8)
     size = _TASK_PICTURES if has_processes else 1
-    job = _Job(dataclasses.replace(base, trunk=b""), trunk, resolve_runtime("auto"))
+    job = _Job(base, resolve_runtime("auto"))
     tasks = (joblib.delayed(_compute)(job, part) for part in _divide(pictures, size))
     for outcomes in pool(tasks):
         yield from outcomes
@@ -91,7 +89,7 @@ def _compute_one(job: _Job, picture: Any) -> _Outcome:
     base = job.base
     key = base.sha256, base.input, job.runtime
     if getattr(_own, "key", None) != key:
-        _own.model = LoadedModel(job.trunk.tobytes(), base.display_name, job.runtime, 1)
+        _own.model = LoadedModel(base.trunk, base.display_name, job.runtime, 1)
         _own.preparer = Preprocessor(View(), base.form)
         _own.key = key
     try:
