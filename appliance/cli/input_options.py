@@ -1,16 +1,20 @@
 """The options that state how a picture becomes a model's input: --input-range, --input-mean, --resize, and others."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cli.output import print_message
 from appliance.errors import UsageError
+from appliance.system.foreign_text import clean_text
 
 if TYPE_CHECKING:
     from appliance.bundle.bundle import Bundle
     from appliance.bundle.input_spec import DeclaredInput
+
+_MAX_COMMAND_CHARS = 4096
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +91,9 @@ def warn_of_assumption(bundle: "Bundle", source: str, doubt: str | None = None) 
         + "; if it labels wrongly, compare the ranges, then install it with the right one:"
     )
     for command in list_range_commands(source):
-        print_message(command)
+        print(
+            f"  {clean_text(command, _MAX_COMMAND_CHARS)}", file=sys.stderr
+        )  # without a prefix, so that it can be copied
 
 
 def _parse_range(text: str) -> tuple[float, float]:

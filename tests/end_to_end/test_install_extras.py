@@ -30,7 +30,9 @@ def test_extras_are_installed_named_and_kept(new_machine):
     machine.run(INSTALL)
     machine.write("/srv/pictures.py", PICTURES)
     machine.run("/opt/appliance/current/venv/bin/python -I /srv/pictures.py")
-    base = machine.run("echo /opt/appliance/current/venv/lib/python3*/site-packages/appliance/bundled/flowers").stdout.strip()
+    base = machine.run(
+        "echo /opt/appliance/current/venv/lib/python3*/site-packages/appliance/bundled/flowers"
+    ).stdout.strip()
     train = f"appliance train /tmp/pictures --base {base} --out /tmp/own"
     refused = machine.run(train, check=False)
     assert refused.returncode == 1 and "sudo scripts/install.sh --with workshop" in refused.stdout, refused.stdout

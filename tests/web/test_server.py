@@ -48,7 +48,7 @@ def test_certificate_that_cannot_be_used_costs_only_the_page(tmp_path, certifica
         assert device.service.page.viewers is None and "web.key_file" in device.service.page._error
 
 
-def test_fuzzed_requests_get_no_500_and_delay_no_frame(device, admin):
+def test_fuzzed_requests_get_no_500_and_delay_no_frame(device, admin, tmp_path):
     """60 s from the API's description, with a fixed seed; the slow paths are streams, and restart ends the daemon."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"http://{HOST}:{device.port}/api/openapi.json",
@@ -59,7 +59,7 @@ def test_fuzzed_requests_get_no_500_and_delay_no_frame(device, admin):
     ]  # fmt: skip
     before = device.device.latest_frame().number
     began_s = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, cwd=tmp_path)
     frames, seconds = device.device.latest_frame().number - before, time.monotonic() - began_s
     assert "Server error" not in done.stdout, done.stdout[-5000:]
     assert "Tested:" in done.stdout, done.stdout[-3000:] + done.stderr[-2000:]
