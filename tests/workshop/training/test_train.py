@@ -124,7 +124,9 @@ def test_base_with_an_assumed_range_needs_a_stated_one(pictures, tmp_path, capsy
     base = write_base(tmp_path / "float.tflite", "float32", metadata=None)
     assert train(pictures, "--base", base, "--out", tmp_path / "new") == 1
     assert "--input-range 0..255" in capsys.readouterr().err and not (tmp_path / "new").exists()
-    assert train(pictures, "--base", base, "--input-range", "0..255", "--resize", "crop", "--out", tmp_path / "new") == 0
+    assert (
+        train(pictures, "--base", base, "--input-range", "0..255", "--resize", "crop", "--out", tmp_path / "new") == 0
+    )
     bundle = read_bundle(tmp_path / "new")
     assert bundle.input.describe() == "0..255 (from the manifest), resize crop"
     assert Labeler(bundle).score(np.full((9, 30, 3), (40, 40, 200), np.uint8)).argmax() == 0
