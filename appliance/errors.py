@@ -23,9 +23,13 @@ no final period. An error is raised where the fact is known and caught where som
     │   ├── OutboxError                  the file with the undelivered events cannot be used
     │   └── CommandError                 a command over MQTT is invalid or could not be carried out
     ├── HistoryError                 the history of events cannot be read now
+    ├── WebError                     the page cannot be served
+    │   ├── WebAccessError               the file with sessions and tokens cannot be used
+    │   └── RequestError                 a request to the page is refused, with an HTTP status
     ├── StoreError                   the folder of installed models cannot be used
     ├── UpdateError                  a newer model could not be fetched or installed
     │   ├── SourceError                  a source cannot be used for now; a later attempt may succeed
+    │   │   ├── SourceGoneError              the source no longer has the model
     │   │   ├── HttpStatusError              the server answered with an error status
     │   │   ├── SourceTimeoutError           the server did not answer in time
     │   │   ├── SourceChangedError           the offered model changed while it was being fetched

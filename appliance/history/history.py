@@ -79,11 +79,22 @@ class History:
 
     @contextmanager
     def _open(self) -> Iterator[HistoryDatabase | None]:
-        if not self._database.exists():
+        try:
+            database = HistoryDatabase(self._database, is_reader=True) if self._database.exists() else None
+        except (sqlite3.Error, OSError) as error:
+            # The recorder creates the file a moment before its tables.
+            if "no such table" not in str(error):
+                raise _describe(error) from error
+            database = None
+        if database is None:
             yield None
             return
         try:
-            with closing(HistoryDatabase(self._database, is_reader=True)) as database:
+            with closing(database):
                 yield database
         except (sqlite3.Error, OSError) as error:
-            raise HistoryError(f"the history cannot be read now: {error}; try again") from error
+            raise _describe(error) from error
+
+
+def _describe(error: Exception) -> HistoryError:
+    return HistoryError(f"the history cannot be read now: {error}; try again")

@@ -112,7 +112,7 @@ def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start,
     assert watcher.until("committed")["version"] == "2.0"
     assert watcher.model() | {"title": ""} == {
         "installed_version": "2.0", "latest_version": "2.0", "title": "", "in_progress": False,
-        "update_percentage": None,
+        "update_percentage": None, "release_summary": "committed: input 0..255 (from the model's quantization)",
     }  # fmt: skip
     wait_until(lambda: watcher.events()[-1]["model"]["version"] == "2.0", "an event of version 2")
     ended = [event for event in watcher.events() if event["type"] == "ended"]

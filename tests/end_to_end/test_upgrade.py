@@ -4,6 +4,7 @@ import json
 import sqlite3
 import tarfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,4 +102,5 @@ def test_collected_frames_of_the_old_release_are_a_dataset(unpack):
 def test_installed_settings_file_still_loads():
     old = load_settings(FIXTURES / "appliance-0.1.0.toml", environ={})
     new = load_settings(ROOT / "config/appliance.toml", environ={})
-    assert old.camera == new.camera and old.labeler == new.labeler and old.mqtt == new.mqtt
+    assert replace(old.camera, source="auto") == new.camera and old.camera.source == "pi"
+    assert old.labeler == new.labeler and old.mqtt == new.mqtt

@@ -93,3 +93,8 @@ def test_event_as_json_has_times_in_utc():
     value = record(1).as_dict()
     assert (value["started"], value["ended"]) == ("1970-01-01T00:16:40.000Z", "1970-01-01T00:16:41.000Z")
     assert value["scores"] == [{"label": "rose", "score": 0.9}] and value["picture"] is False
+
+
+def test_file_without_tables_yet_is_empty(tmp_path):
+    (tmp_path / DATABASE_NAME).touch()
+    assert History(tmp_path).select(EventQuery()) == []

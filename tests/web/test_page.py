@@ -280,6 +280,7 @@ def test_keyboard_alone_reaches_every_place(browser, server):
     browser.wait("document.activeElement.tagName === 'H1'")  # a screen reader continues in the new place
 
 
+@pytest.mark.slow  # a time that means nothing while other tests run
 def test_first_paint_takes_under_a_second_on_a_slow_phone(browser, server):
     if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
         pytest.skip("other processes keep this machine too busy to measure times")

@@ -28,7 +28,7 @@ def create_rows(count: int, pooled: Pooled, folder: Path | None) -> np.ndarray:
     shape = (count, pooled.size)
     if not count:
         return np.zeros(shape, pooled.dtype)
-    usable = folder if folder is not None and os.access(folder, os.W_OK) else None
+    usable = folder if folder is not None and folder.is_dir() and os.access(folder, os.W_OK) else None
     with tempfile.TemporaryFile(prefix="features-", dir=usable) as file:
         return np.memmap(file, pooled.dtype, "w+", shape=shape)
 

@@ -44,7 +44,7 @@ def test_seeds_have_rows_with_mean_and_spread(few_photographs, capsys):
     heads, *rows = (line.split() for line in capsys.readouterr().out.splitlines() if line)
     assert heads == ["seeds", "threshold", "top-1", "precision", "recall", "images", *OTHER_SETS]
     values = [f"{MANIFEST['confidenceThreshold']:.3f}", "1.000", "1.000", "1.000", "0.000", "0.000", "0.000"]
-    assert rows[:2] == [["bundled", *values]] * 2
+    assert rows[:2] == [["flowers", *values]] * 2
     assert rows[2:] == [["mean", *values], ["spread", *["0.000"] * 7]]
 
 
