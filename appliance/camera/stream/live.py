@@ -128,7 +128,7 @@ class LiveCamera:
                 min(until_s - time.monotonic(), self._silence.remaining_s + POLL_S),
             )
             self._reader_waits = False
-            if self._failure is not None:
+            if self._failure is not None and self._newest is None:
                 # A new one each time: with its traceback, a stored error would keep this object and the decoder alive.
                 raise type(self._failure)(*self._failure.args)
             item, self._newest = self._newest, None
