@@ -17,9 +17,10 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,10 @@ def print_lost_events(events: list[dict[str, Any]]) -> None:
     )
 
 
+def _has_more(requests: Sized, count: int) -> bool:
+    return len(requests) > count
+
+
 def measure_check(_: int) -> None:
     """Print the cost of a check that finds nothing new, with and without hashes in the manifest."""
     for hashes in (True, False):
@@ -203,7 +208,7 @@ def measure_check(_: int) -> None:
             answer = bench.updater.check().result(60)
             before = len(bench.server.requests)
             bench.updater.set_interval(1.0)  # a check on command asks unconditionally
-            wait_until(lambda before=before: len(bench.server.requests) > before, "a check in time")
+            wait_until(partial(_has_more, bench.server.requests, before), "a check in time")
             bench.updater.set_interval(0.0)
             time.sleep(0.5)  # the rest of its requests
             requests = bench.server.requests[before:]
