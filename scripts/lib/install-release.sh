@@ -58,6 +58,7 @@ leave_out() {
   case " $EXTRA_NAMES " in *" workshop "*) return ;; esac
   [ -z "$PICAMERA2" ] || echo --without numpy
 }
+# shellcheck disable=SC2086 # one option for each name
 extra_options() { printf -- '--extra %s ' $EXTRA_NAMES; }
 
 # shellcheck disable=SC2046,SC2086 # the options are words without special characters

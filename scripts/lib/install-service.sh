@@ -33,6 +33,7 @@ previous_labeled() { if [ -e "$UPGRADING" ]; then sed -n 2p "$UPGRADING"; elif i
 switch_to_release() {
   local current
   current=$(current_release || true)
+  # shellcheck disable=SC2153 # install-steps.sh sets UNIT
   if [ "$current" != "$RELEASE" ] || ! is_same systemd/appliance.service "$UNIT"; then
     [ -n "$DRY_RUN" ] || record_previous
   fi

@@ -55,6 +55,7 @@ add_check_tools() {
 }
 
 install_locked() { # install_locked VENV LOCK
+  # shellcheck source=scripts/lib/progress.sh
   . "$(dirname "${BASH_SOURCE[0]}")/progress.sh"
   watch "$1" "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "scripts/locks/$2.txt" >&2
 }
