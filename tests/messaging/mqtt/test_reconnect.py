@@ -1,5 +1,6 @@
 """Test when the link connects, what it reports, and what resolves a condition, without and with a network."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -267,15 +268,15 @@ def served(answer: bytes) -> socket.socket:
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        clients = []
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            clients.append(client)
-            client.recv(1024)
-            client.sendall(answer)
+        with contextlib.ExitStack() as clients:  # an unclosed socket would be reported in some later test
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                clients.enter_context(client)
+                client.recv(1024)
+                client.sendall(answer)
 
     threading.Thread(target=serve, daemon=True).start()
     return server
