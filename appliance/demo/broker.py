@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from appliance.errors import ApplianceError, UsageError, suggest_install
@@ -67,6 +67,16 @@ class LocalBroker:
         broker = self._amqtt.broker.Broker(
             {"listeners": {"default": {"type": "tcp", "bind": address}}, "plugins": anonymous}
         )
+        writers: list[asyncio.StreamWriter] = []
+        connect = broker.stream_connected
+
+        async def note_connection(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+        ) -> None:
+            writers.append(writer)
+            await connect(reader, writer, listener_name=listener_name)
+
+        broker.stream_connected = note_connection
         await broker.start()
         client = self._amqtt.client.MQTTClient(config={"auto_reconnect": False})
         await client.connect(f"mqtt://{address}")
@@ -77,11 +87,19 @@ class LocalBroker:
         receiving.cancel()
         await client.disconnect()
         await broker.shutdown()
+        await _close_connections(writers)
 
     async def _receive(self, client: Any) -> None:
         while True:
             message = await client.deliver_message()
             self._on_message(message.topic, bytes(message.data))
+
+
+async def _close_connections(writers: Sequence[asyncio.StreamWriter]) -> None:
+    """Close the connections that the broker leaves open when it shuts down."""
+    for writer in writers:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 def _find_free_port() -> int:
