@@ -27,11 +27,11 @@ WAIT_S = 1.0  # longest wait in one read
 
 # What was delivered of the folder that was followed last, so that its pictures are not delivered again after an outage,
 # a reload, or a pause.
-_remembered: dict[Path, dict[str, "_Identity"]] = {}
+_remembered: dict[Path, dict[str, "_FileIdentity"]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class _Identity:
+class _FileIdentity:
     """One state of a file."""
 
     modified_ns: int
@@ -39,10 +39,10 @@ class _Identity:
 
 
 @dataclass(slots=True)
-class _Candidate:
+class _FileCandidate:
     """A file that has not been delivered in its present state."""
 
-    identity: _Identity
+    identity: _FileIdentity
     since_s: float  # when this state was first seen
     tried_s: float | None = None  # when decoding last failed
 
@@ -62,7 +62,7 @@ class FollowedFolder:
         """
         self._path = path
         self._delivered = _remembered.pop(path, {})
-        self._candidates: dict[str, _Candidate] = {}
+        self._candidates: dict[str, _FileCandidate] = {}
         self._ready: deque[str] = deque()
         self._reported: set[str] = set()
         self._skipped = 0
@@ -105,7 +105,7 @@ class FollowedFolder:
                 continue
             candidate = self._candidates.get(name)
             if candidate is None or candidate.identity != identity:
-                candidate = self._candidates[name] = _Candidate(identity, now_s)
+                candidate = self._candidates[name] = _FileCandidate(identity, now_s)
             is_settled = is_first or now_s - candidate.since_s >= SETTLE_S
             is_due = candidate.tried_s is None or now_s - candidate.tried_s >= 2 * SETTLE_S
             if is_settled and is_due:
@@ -113,7 +113,7 @@ class FollowedFolder:
         arrived.sort(key=lambda name: (0 if is_first else present[name].modified_ns, name))
         self._ready.extend(arrived)
 
-    def _list_files(self) -> dict[str, _Identity]:
+    def _list_files(self) -> dict[str, _FileIdentity]:
         present, special = {}, set[str]()
         try:
             with os.scandir(self._path) as entries:
@@ -125,7 +125,7 @@ class FollowedFolder:
                     except OSError:  # removed in the meantime, or a link to nothing
                         continue
                     if stat.S_ISREG(status.st_mode):
-                        present[entry.name] = _Identity(status.st_mtime_ns, status.st_size)
+                        present[entry.name] = _FileIdentity(status.st_mtime_ns, status.st_size)
                     elif not stat.S_ISDIR(status.st_mode):
                         special.add(entry.name)
                         self._report(entry.name, f"{self._path / entry.name} is not a regular file")
@@ -155,7 +155,7 @@ class FollowedFolder:
         self._finish(name, candidate)
         return pixels
 
-    def _finish(self, name: str, candidate: _Candidate) -> None:
+    def _finish(self, name: str, candidate: _FileCandidate) -> None:
         self._delivered[name] = candidate.identity
         self._candidates.pop(name, None)
 

@@ -195,7 +195,7 @@ def _make_connector(
 def _list_retained(connect: Callable[[], Connection], filters: Sequence[str], limit_s: float) -> set[str]:
     """Return the retained topics that match, as far as this account may read them."""
     found: set[str] = set()
-    with _Session(connect, limit_s) as session:
+    with _ClearingSession(connect, limit_s) as session:
         for event in session:
             match event:
                 case Connected():
@@ -211,7 +211,7 @@ def _send_empty(connect: Callable[[], Connection], topics: Sequence[str], limit_
     """Publish an empty retained message to each topic; what was not acknowledged in the end is left."""
     result = ClearedTopics()
     waiting, in_flight = list(reversed(topics)), dict[int, str]()
-    with _Session(connect, limit_s) as session:
+    with _ClearingSession(connect, limit_s) as session:
         for event in session:
             if isinstance(event, Disconnected):
                 result.reason = "the broker closes the connection"
@@ -232,7 +232,7 @@ def _send_empty(connect: Callable[[], Connection], topics: Sequence[str], limit_
     return result
 
 
-class _Session:
+class _ClearingSession:
     """A short connection, whose events can be iterated until a deadline.
 
     Attributes:
@@ -244,7 +244,7 @@ class _Session:
         self.connection = connect()
         self.until_s = time.monotonic() + limit_s
 
-    def __enter__(self) -> "_Session":
+    def __enter__(self) -> "_ClearingSession":
         return self
 
     def __exit__(self, *_: object) -> None:

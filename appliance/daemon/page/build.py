@@ -29,7 +29,7 @@ _STOP_LIMIT_S = 5.0
 
 
 @dataclass(slots=True)
-class _Running:
+class _RunningPage:
     sources: "PageSources"
     device: "DaemonDevice"
     server: "WebServer | None" = None
@@ -116,7 +116,7 @@ class Page:
         if self._running.server:
             self._running.server.stop(_STOP_LIMIT_S)
 
-    def _build(self, commands: DeviceCommands, state_error: str | None) -> _Running:
+    def _build(self, commands: DeviceCommands, state_error: str | None) -> _RunningPage:
         missing = [name for name in _LIBRARIES if find_spec(name) is None]
         if missing:
             raise SettingsError(f"web.enabled is true, but {missing[0]} is missing; {suggest_install('web')}")
@@ -134,4 +134,4 @@ class Page:
         parts.results.register(listener)
         # Not on the root logger, whose handlers a reload of the settings replaces.
         logging.getLogger("appliance").addHandler(sources.log)
-        return _Running(sources, DaemonDevice(sources, commands, self._state))
+        return _RunningPage(sources, DaemonDevice(sources, commands, self._state))
