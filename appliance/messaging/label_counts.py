@@ -16,7 +16,7 @@ _MAX_LABELS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _LabelCounts:
+class _DayCounts:
     """The content of the file.
 
     Attributes:
@@ -45,7 +45,7 @@ class LabelCounts:
             path,
             _decode,
             _encode,
-            _LabelCounts("", {}, {}),
+            _DayCounts("", {}, {}),
             mode=0o640,
             durable=False,  # after a power cut, a count that is one too low is good enough
             if_unreadable="today's counts start at 0",
@@ -90,7 +90,7 @@ class LabelCounts:
         """Return when a label was last present, Unix time; None if never."""
         return self._values.last_seen_s.get(label)
 
-    def _record(self, values: _LabelCounts, label: str, time_s: float) -> None:
+    def _record(self, values: _DayCounts, label: str, time_s: float) -> None:
         seen = {each: seen_s for each, seen_s in values.last_seen_s.items() if each != label} | {label: time_s}
         self._values = replace(values, last_seen_s=dict(list(seen.items())[-_MAX_LABELS:]))
         if not self._is_writable:
@@ -102,13 +102,13 @@ class LabelCounts:
             log.warning("%s: %s; today's counts end with a restart", self._file.path, describe_os_error(error))
 
 
-def _encode(counts: _LabelCounts) -> dict[str, Any]:
+def _encode(counts: _DayCounts) -> dict[str, Any]:
     return {"date": counts.date, "counts": counts.counts, "last_seen": counts.last_seen_s}
 
 
-def _decode(data: Any) -> _LabelCounts:
+def _decode(data: Any) -> _DayCounts:
     counts = {str(label): int(count) for label, count in data["counts"].items()}
     seen = {str(label): float(time_s) for label, time_s in data["last_seen"].items()}
     if not all(0 <= time_s < 1e11 for time_s in seen.values()):  # also false for nan
         raise ValueError("a time is out of range")
-    return _LabelCounts(str(data["date"]), counts, seen)
+    return _DayCounts(str(data["date"]), counts, seen)
