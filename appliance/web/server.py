@@ -29,6 +29,8 @@ _HANDSHAKE_LIMIT_S = 10.0
 _MAX_HEADER_BYTES = 16_384
 _STOP_LIMIT_S = 2
 
+_LAST_CALLBACKS_S = 0.05
+
 
 class WebServer:
     """The server: call `start` and `stop`; in between, `notify` passes on what changes.
@@ -144,6 +146,11 @@ class WebServer:
         finally:
             sweep.cancel()
             feed.cancel()
+            for connection in list(server.server_state.connections):
+                if isinstance(connection, DeadlineProtocol) and connection.transport is not None:
+                    connection.transport.abort()
+            # A transport closes its socket in a callback of the loop, which ends with this coroutine.
+            await asyncio.sleep(_LAST_CALLBACKS_S)
 
     async def _sweep(self, server: uvicorn.Server) -> None:
         """Check the deadlines of all connections, and end the streams when the server stops."""

@@ -92,7 +92,7 @@ def test_silent_source_is_stalled(monkeypatch):
 
 
 def test_closed_camera_is_freed_without_the_garbage_collector():
-    source = CountedInput(3, intra_only=True)
+    source = CountedInput(300, intra_only=True)  # enough that the reader sees one before the end
     reference = weakref.ref(source)
     camera = LiveCamera(source, 5)
     errors = []
