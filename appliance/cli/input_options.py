@@ -68,11 +68,20 @@ def read_bundle_as_declared(path: Path, arguments: argparse.Namespace) -> "Bundl
         UsageError: The options contradict each other.
     """
     from appliance.bundle.bundle import read_bundle
+
+    parse_declared_input(arguments)  # wrong usage is reported before the bundle is read
+    return declare_input(read_bundle(path), arguments)
+
+
+def declare_input(bundle: "Bundle", arguments: argparse.Namespace) -> "Bundle":
+    """Return a bundle with the statements of the options in place of its own.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
     from appliance.bundle.input_spec import override
 
-    declared = parse_declared_input(arguments)
-    bundle = read_bundle(path)
-    return replace(bundle, input=override(bundle.input, declared))
+    return replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
 
 
 def warn_of_assumption(bundle: "Bundle", source: str, doubt: str | None = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.cli.input_options import read_bundle_as_declared
+from appliance.cli.input_options import declare_input, read_bundle_as_declared
 from appliance.errors import ModelError, PictureError
 from appliance.system.foreign_text import clean_text
 from appliance.system.text_width import measure_width, pad_to_width, read_columns
@@ -90,14 +90,11 @@ def format_table(tried: Sequence[TriedPicture]) -> list[str]:
 
 
 def _read_bundle(arguments: argparse.Namespace) -> "Bundle":
-    from appliance.bundle.input_spec import override
-    from appliance.cli.input_options import parse_declared_input
     from appliance.daemon.active_model import read_device_bundle
 
     if arguments.model:
         return read_bundle_as_declared(arguments.model, arguments)
-    bundle = read_device_bundle()
-    return replace(bundle, input=override(bundle.input, parse_declared_input(arguments)))
+    return declare_input(read_device_bundle(), arguments)
 
 
 def _list_specs(bundle: "Bundle") -> dict[str, "InputSpec"]:
