@@ -1,11 +1,18 @@
 """Choose thresholds: for a requested precision (`evaluate`), or on the validation pictures (`train`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from appliance.bundle.bundle import Bundle
+from appliance.workshop.evaluation.intervals import (
+    MeasuredShare,
+    count_effective,
+    count_required,
+    floor_percent,
+)
 from appliance.workshop.evaluation.metrics import (
     THRESHOLD_GRID,
     Counts,
@@ -17,11 +24,11 @@ from appliance.workshop.evaluation.metrics import (
 # With fewer given labels, the precision is mostly chance.
 MIN_LABELS_GIVEN = 10
 
-# The rule for validation pictures: use the lowest threshold with this precision, or the default if there are fewer.
+# What the threshold of a new model is chosen for: this share of the reported labels is right.
 VALIDATION_PRECISION = 0.95
-MIN_VALIDATION_PICTURES = 30
+# The threshold of a model that reports no label of the validation pictures at any other.
 DEFAULT_THRESHOLD = 0.5
-_VALIDATION_STEPS = range(30, 96)
+_VALIDATION_STEPS = range(30, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,86 @@ class PrecisionTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdChoice:
-    """A threshold and its figures on the validation pictures; the precision is None if no label is given."""
+class ThresholdPoint:
+    """A threshold and its figures on pictures that the model was not fitted to.
+
+    Attributes:
+        threshold: From 0 to 1.
+        precision_share: The correct labels among the reported ones.
+        recall_share: The pictures that get their label, among those with content.
+    """
 
     threshold: float
-    precision: float | None
-    recall: float
+    precision_share: MeasuredShare
+    recall_share: MeasuredShare
+
+    @property
+    def precision(self) -> float | None:
+        """The share of correct labels among the reported ones; None if no label is reported."""
+        return self.precision_share.value
+
+    @property
+    def recall(self) -> float:
+        """The share of pictures that get their label; 0 if no picture has content."""
+        return self.recall_share.value or 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the point as it is in the curve of `train --json` and `evaluate --json`."""
+        return {
+            "threshold": self.threshold,
+            "precision": self.precision_share.as_dict(),
+            "recall": self.recall_share.as_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice:
+    """The threshold of a new model, and what it promises.
+
+    Attributes:
+        point: The threshold, and its figures.
+        target: The precision that was wanted.
+        curve: The figures at every threshold that was compared, from the lowest.
+    """
+
+    point: ThresholdPoint
+    target: float = VALIDATION_PRECISION
+    curve: tuple[ThresholdPoint, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """The threshold."""
+        return self.point.threshold
+
+    @property
+    def precision(self) -> float | None:
+        """The share of correct labels among the reported ones; None if no label is reported."""
+        return self.point.precision
+
+    @property
+    def recall(self) -> float:
+        """The share of pictures that get their label."""
+        return self.point.recall
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the wanted precision can be promised: it is below the one-sided 90 % bound of the measured one."""
+        return self.point.precision_share.bound >= self.target
+
+    @property
+    def promise(self) -> str:
+        """What can be promised of new pictures, as a sentence for people."""
+        share = self.point.precision_share
+        if not share.total:
+            return "no label of these pictures is reported at any threshold, so nothing can be promised"
+        at_least = f"at least {floor_percent(share.bound)} % of the reported labels are right (90 % sure)"
+        if self.is_reached:
+            return at_least
+        required = count_required(self.target)
+        wanted = f"{100 * self.target:g} %"
+        if share.effective < required:
+            return f"{at_least}; to promise {wanted}, at least {required} reported labels are needed, all right"
+        return f"{at_least}; {wanted} is not reached at any threshold"
 
 
 def find_thresholds_for_precision(predictions: Predictions, precision: float) -> PrecisionTarget:
@@ -104,28 +185,70 @@ def merge_thresholds(
     return common, label_thresholds
 
 
-def choose_validation_threshold(scores: np.ndarray, targets: np.ndarray, background: int | None) -> ThresholdChoice:
-    """Choose a new model's threshold on its validation pictures.
-
-    This is the lowest threshold with a precision of VALIDATION_PRECISION, or the threshold with the highest F1 if there
-    is none.
+def choose_validation_threshold(
+    scores: np.ndarray,
+    targets: np.ndarray,
+    background: int | None,
+    groups: Sequence[Hashable] | None = None,
+    target: float = VALIDATION_PRECISION,
+) -> ThresholdChoice:
+    """Choose a new model's threshold on pictures that it was not fitted to.
 
     Args:
         scores: (pictures, labels).
         targets: (pictures,) label indexes.
         background: The index of the background label, which is never given; None if there is none.
+        groups: The recording of each picture; pictures of one recording count as one sample. None if all are separate.
+        target: The precision that is wanted.
     """
     label_scores = scores.copy()
     if background is not None:
         label_scores[:, background] = 0
     has_content = targets != background if background is not None else np.ones(len(targets), bool)
     own_scores = np.where(has_content, label_scores[np.arange(len(targets)), targets], -1.0)
+    effective_share = 1.0 if groups is None or not len(targets) else count_effective(groups) / len(targets)
     content = int(has_content.sum())
-    if content < MIN_VALIDATION_PICTURES:
-        return _measure_threshold(DEFAULT_THRESHOLD, label_scores, own_scores, content)
-    choices = [_measure_threshold(step / 100, label_scores, own_scores, content) for step in _VALIDATION_STEPS]
-    precise = [each for each in choices if each.precision is not None and each.precision >= VALIDATION_PRECISION]
-    return precise[0] if precise else max(choices, key=_compute_f1)
+    points = []
+    for step in _VALIDATION_STEPS:
+        threshold = step / 100
+        given, right = int((label_scores >= threshold).sum()), int((own_scores >= threshold).sum())
+        points.append(measure_point(threshold, Counts(given, right, content), effective_share))
+    return choose_threshold(points, target)
+
+
+def choose_threshold(points: Sequence[ThresholdPoint], target: float = VALIDATION_PRECISION) -> ThresholdChoice:
+    """Choose the lowest threshold whose one-sided 90 % Wilson bound of the precision meets the target.
+
+    A threshold chosen by the measured precision itself is too low: of many thresholds, one looks precise by chance, so
+    that "95 %" on 50 pictures becomes 90 % on new ones. If no bound meets the target, the threshold with the highest
+    bound is used, and of several the lowest.
+
+    Args:
+        points: The thresholds to compare, from the lowest.
+        target: The precision that is wanted.
+    """
+    given = [each for each in points if each.precision_share.total]
+    if not given:
+        default = min(points, key=lambda each: abs(each.threshold - DEFAULT_THRESHOLD))
+        return ThresholdChoice(default, target, tuple(points))
+    reached = next((each for each in given if each.precision_share.bound >= target), None)
+    best = reached or max(given, key=lambda each: each.precision_share.bound)
+    return ThresholdChoice(best, target, tuple(points))
+
+
+def measure_point(threshold: float, counts: Counts, effective_share: float = 1.0) -> ThresholdPoint:
+    """Return a threshold with its figures and their intervals.
+
+    Args:
+        threshold: From 0 to 1.
+        counts: What is given at the threshold.
+        effective_share: See MeasuredShare.measure.
+    """
+    return ThresholdPoint(
+        threshold,
+        MeasuredShare.measure(counts.right, counts.given, effective_share),
+        MeasuredShare.measure(counts.right, counts.content, effective_share),
+    )
 
 
 def _find_best(curve: Sequence[Counts]) -> ThresholdCounts | None:
@@ -136,17 +259,3 @@ def _find_best(curve: Sequence[Counts]) -> ThresholdCounts | None:
         if counts.given >= MIN_LABELS_GIVEN
     ]
     return max(points, key=lambda point: (point.counts.precision or 0.0, point.counts.right), default=None)
-
-
-def _measure_threshold(
-    threshold: float, label_scores: np.ndarray, own_scores: np.ndarray, content: int
-) -> ThresholdChoice:
-    """Return precision and recall at one threshold; `own_scores` contains the score of each picture's own label."""
-    given, right = int((label_scores >= threshold).sum()), int((own_scores >= threshold).sum())
-    return ThresholdChoice(threshold, right / given if given else None, right / content if content else 0.0)
-
-
-def _compute_f1(choice: ThresholdChoice) -> float:
-    precision = choice.precision or 0
-    total = precision + choice.recall
-    return 2 * precision * choice.recall / total if total else 0.0

@@ -89,12 +89,25 @@ def test_best_threshold_is_known_if_none_reaches_the_precision():
 # The threshold that validation pictures choose
 
 
-def test_lowest_threshold_with_95_percent_precision_is_chosen():
-    # 40 right ones at 0.9, 10 wrong ones at 0.42: only above that are 95 % right.
-    scores = np.vstack([np.tile([0.9, 0.05], (40, 1)), np.tile([0.42, 0.3], (10, 1))])
-    choice = choose_validation_threshold(scores, np.array([0] * 40 + [1] * 10), None)
+def _score(right, wrong):
+    """Return scores and targets: right answers with each score, and wrong ones with each score."""
+    scores = np.array([[each, 0.05] for each in right + wrong])
+    return scores, np.array([0] * len(right) + [1] * len(wrong))
+
+
+def test_lowest_threshold_whose_bound_meets_95_percent_is_chosen():
+    # 100 right ones at 0.9, 10 wrong ones at 0.42: only above that are 95 % right.
+    choice = choose_validation_threshold(*_score([0.9] * 100, [0.42] * 10), None)
     assert choice.threshold == pytest.approx(0.43)
-    assert (choice.precision, choice.recall) == (1.0, 0.8)
+    assert (choice.precision, choice.recall) == (1.0, pytest.approx(100 / 110))
+    assert choice.is_reached and "at least 98 %" in choice.promise
+
+
+def test_precision_that_may_be_chance_raises_the_threshold():
+    # 57 of 60 are 95 %, but that may be luck; above the wrong ones, 55 of 55 promise it.
+    choice = choose_validation_threshold(*_score([0.5] * 2 + [0.9] * 55, [0.6] * 3), None)
+    assert choice.threshold == pytest.approx(0.61)
+    assert choice.is_reached
 
 
 def test_label_of_a_background_picture_is_wrong():
@@ -103,12 +116,41 @@ def test_label_of_a_background_picture_is_wrong():
     assert choose_validation_threshold(scores, targets, 2).threshold == pytest.approx(0.61)
 
 
-def test_best_balance_is_chosen_if_no_threshold_is_precise():
-    scores = np.vstack([np.tile([0.9, 0.1], (30, 1)), np.tile([0.9, 0.1], (5, 1)), np.tile([0.4, 0.2], (20, 1))])
-    choice = choose_validation_threshold(scores, np.array([0] * 30 + [1] * 25), None)
+def test_highest_bound_is_chosen_if_no_threshold_promises_95_percent():
+    choice = choose_validation_threshold(*_score([0.9] * 30, [0.9] * 5 + [0.4] * 20), None)
     assert choice.threshold == pytest.approx(0.41)
     assert choice.precision == pytest.approx(30 / 35)
+    assert not choice.is_reached
+    assert "at least 76 %" in choice.promise and "95 % is not reached" in choice.promise
 
 
-def test_few_pictures_give_the_default_threshold():
-    assert choose_validation_threshold(np.tile([0.9, 0.1], (29, 1)), np.zeros(29, int), None).threshold == 0.5
+def test_few_pictures_promise_what_they_can():
+    choice = choose_validation_threshold(*_score([0.9] * 12, []), None)
+    assert (choice.threshold, choice.precision, choice.recall) == (0.3, 1.0, 1.0)
+    assert "at least 87 %" in choice.promise and "at least 32 reported labels" in choice.promise
+
+
+def test_pictures_of_one_recording_promise_less():
+    scores, targets = _score([0.9] * 40, [])
+    assert choose_validation_threshold(scores, targets, None).is_reached
+    choice = choose_validation_threshold(scores, targets, None, groups=[index // 10 for index in range(40)])
+    assert not choice.is_reached
+    assert choice.point.precision_share.bound == pytest.approx(4 / (4 + 1.2816**2), abs=1e-4)
+
+
+def test_model_that_reports_nothing_promises_nothing():
+    choice = choose_validation_threshold(np.full((40, 2), 0.1), np.zeros(40, int), None)
+    assert (choice.threshold, choice.precision, choice.recall) == (0.5, None, 0.0)
+    assert "nothing can be promised" in choice.promise
+
+
+def test_curve_has_each_threshold_with_its_intervals():
+    choice = choose_validation_threshold(*_score([0.9] * 57, [0.5] * 3), None)
+    first = choice.curve[0].as_dict()
+    assert (first["threshold"], choice.curve[-1].threshold) == (0.3, 0.99)
+    assert first["precision"] == {
+        "value": 0.95,
+        "low": pytest.approx(0.863, abs=1e-3),
+        "high": pytest.approx(0.983, abs=1e-3),
+    }
+    assert choice.curve[-1].as_dict()["precision"] == {"value": None, "low": None, "high": None}

@@ -10,7 +10,7 @@ from appliance.bundle.input_spec import InputSpec
 from appliance.cli import main
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
-from appliance.workshop.evaluation.threshold import ThresholdChoice
+from appliance.workshop.evaluation.threshold import choose_validation_threshold
 from appliance.workshop.training.candidate import TrainedCandidate
 from appliance.workshop.training.train import choose_candidate
 from support.tiny_models import RUNTIMES, metadata
@@ -98,7 +98,16 @@ def test_best_base_on_validation_is_chosen(tmp_path, pictures, capsys):
 
 def make_candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
     return TrainedCandidate(
-        "base", accuracy, invoke_ms, 0.1, ThresholdChoice(0.5, 1.0, 1.0), b"", {}, (), (), InputSpec()
+        "base",
+        accuracy,
+        invoke_ms,
+        0.1,
+        choose_validation_threshold(np.full((1, 2), 0.9), np.zeros(1, int), None),
+        b"",
+        {},
+        (),
+        (),
+        InputSpec(),
     )
 
 
