@@ -166,6 +166,10 @@ class RequestError(WebError):
         self.status = status
 
 
+class TeachingError(RequestError):
+    """The dataset of the device cannot be changed as requested; `status` is the HTTP status of the answer."""
+
+
 # Updates
 
 

@@ -25,7 +25,7 @@ TIERS = [
     ["demo", "diagnostics"],
     ["daemon"],
     ["web", "workshop"],
-    ["messaging", "updates", "collection", "history"],
+    ["messaging", "updates", "collection", "history", "teaching"],
     ["labeling"],
     ["camera", "bundle", "repository"],
     ["imaging", "control", "transport"],

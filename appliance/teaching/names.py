@@ -1,0 +1,105 @@
+"""The names of labels and of pictures in the dataset of the device.
+
+A picture's name begins with what it is, so that its origin survives an export and an import:
+
+    20261129-231500-123_rec-1a2b3c4d    taken while a label was recorded; all of one recording share the last part
+    20261129-231500-123-42              collected by the daemon (appliance/collection)
+    event-9f8e7d6c5b4a-17               the picture of an event whose label was wrong
+    import-0123456789abcdef0123         imported; with _rec-… if its name had one
+"""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from appliance.errors import TeachingError
+from appliance.system.foreign_text import clean_text
+
+BACKGROUND = "background"
+"""The folder of pictures that show none of the labels, as in training."""
+MIN_PICTURES = 10
+"""A label with fewer pictures is kept out of training."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
+_MAX_LABEL = 32
+_SHOWN = 80
+# Letters that Unicode does not decompose.
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L"})
+
+_TIME = r"\d{8}-\d{6}-\d{3}"
+_RECORDING = re.compile(r"(?:^|_)rec-([0-9a-f]{8})(?=[._-]|$)")
+_OWN = re.compile(
+    rf"(?P<recorded>{_TIME}_rec-[0-9a-f]{{8}})"
+    rf"|(?P<collected>{_TIME}-\d+(-[a-z0-9_]{{1,32}})?)"
+    r"|(?P<event>event-[A-Za-z0-9][A-Za-z0-9_-]{0,79})"
+    r"|(?P<imported>import-[0-9a-f]{20}(_rec-[0-9a-f]{8})?)"
+)
+
+
+class PictureOrigin(StrEnum):
+    """How a picture came into the dataset."""
+
+    RECORDED = "recorded"
+    COLLECTED = "collected"
+    EVENT = "event"
+    IMPORTED = "imported"
+
+
+def clean_label(text: str) -> str:
+    """Return the valid name of a label for what a person wrote: "hot dog" becomes hot_dog, and Müsli Musli.
+
+    Args:
+        text: Any text.
+
+    Raises:
+        TeachingError: No letter or digit is left.
+    """
+    plain = unicodedata.normalize("NFKD", text[:1000].translate(_LETTERS))
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:_MAX_LABEL].strip("_")
+    if not name:
+        shown = clean_text(text, _SHOWN)
+        raise TeachingError(400, f"the label {shown!r} has no letter from A to Z and no digit; give it another name")
+    return name
+
+
+def is_label(name: str) -> bool:
+    """Return whether a name is 1 to 32 characters of A–Z, a–z, 0–9, and _."""
+    return _LABEL.fullmatch(name) is not None
+
+
+def find_recording(name: str) -> str | None:
+    """Return the id of the recording that a picture belongs to; None for any other picture.
+
+    Pictures of one recording show one thing from nearly the same place, so a model must not be tried on some of them
+    after it was trained on others.
+
+    Args:
+        name: The name or path of the picture, also after an export, an import, or a renaming that kept this part.
+    """
+    match = _RECORDING.search(name.rpartition("/")[2])
+    return match[1] if match else None
+
+
+def find_origin(stem: str) -> PictureOrigin | None:
+    """Return the origin that a file name without its suffix states; None if this program did not make the name."""
+    match = _OWN.fullmatch(stem)
+    return PictureOrigin(match.lastgroup or "imported") if match and match.lastgroup else None
+
+
+def make_recorded_stem(time_s: float, recording: str) -> str:
+    """Return the name of a picture of a recording, without the suffix."""
+    moment = datetime.fromtimestamp(time_s, UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}_rec-{recording}"
+
+
+def parse_time(stem: str) -> float | None:
+    """Return the time in the name of a recorded or collected picture, Unix time in seconds; None without one."""
+    if not re.match(_TIME, stem):
+        return None
+    try:
+        moment = datetime.strptime(stem[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return moment.timestamp() + int(stem[16:19]) / 1000
