@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own convention
 
 from appliance.workshop.models.network import Network, Residual, center
-from appliance.workshop.models.quantization import ValueRange, compute_range
+from appliance.workshop.training.lite0.quantization import ValueRange, compute_range
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not installed for type checks

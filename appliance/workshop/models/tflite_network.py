@@ -12,8 +12,8 @@ import numpy as np
 from appliance.workshop.models.gated_head import add_dense, add_gated_head
 from appliance.workshop.models.network import FEATURES, SIDE_PX, Convolution, Network, Residual
 from appliance.workshop.models.paths import BACKGROUND, LABELS
-from appliance.workshop.models.quantization import ValueRange, choose_int8_format, quantize_convolution
 from appliance.workshop.training import tflite_schema as schema
+from appliance.workshop.training.lite0.quantization import ValueRange, choose_int8_format, quantize_convolution
 from appliance.workshop.training.tflite_graph import Graph, Op, TensorFormat
 from appliance.workshop.training.tflite_metadata import append_labels
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from appliance.labeling.interpreter import LoadedModel
-from appliance.workshop.models.general.architecture import SIDE_PX, Lite0
-from appliance.workshop.models.general.tflite_lite0 import write_layers
 from appliance.workshop.models.photographs import read_photographs
-from appliance.workshop.models.quantization import ValueRange
+from appliance.workshop.training.lite0.architecture import SIDE_PX, Lite0
+from appliance.workshop.training.lite0.layers import write_layers
+from appliance.workshop.training.lite0.quantization import ValueRange
 
 # The pictures whose values determine the ranges, for each set; 360 in all.
 CALIBRATED_ON = {"flowers": 200, "clothing": 120, "sign_digits": 40}

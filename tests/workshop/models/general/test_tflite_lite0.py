@@ -7,8 +7,9 @@ from appliance.labeling.interpreter import LoadedModel
 from appliance.workshop.models.general.conversion import measure_ranges
 from appliance.workshop.models.general.fine_classes import CLASSES_TENSOR
 from appliance.workshop.models.general.names import read_plan
-from appliance.workshop.models.general.tflite_lite0 import write_labeler, write_layers
+from appliance.workshop.models.general.tflite_lite0 import write_labeler
 from appliance.workshop.training import tflite_schema as schema
+from appliance.workshop.training.lite0.layers import write_layers
 from appliance.workshop.training.tflite_graph import Graph
 
 

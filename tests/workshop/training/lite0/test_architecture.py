@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import BaseModelError
-from appliance.workshop.models.general.architecture import build_network
+from appliance.workshop.training.lite0.architecture import build_network
 
 
 def test_network_has_its_blocks(network):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import BaseModelError
-from appliance.workshop.models.general.weights import read_weights
+from appliance.workshop.training.lite0.weights import read_weights
 
 
 class Storage:

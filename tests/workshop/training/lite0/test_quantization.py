@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.models.quantization import (
+from appliance.workshop.training.lite0.quantization import (
     ValueRange,
     choose_int8_format,
     compute_range,

@@ -1,0 +1,27 @@
+"""The written layers compute the same as the float network."""
+
+import numpy as np
+
+from appliance.labeling.interpreter import LoadedModel
+from appliance.workshop.training.lite0.layers import Lite0Writer, add_body, write_layers
+from appliance.workshop.training.lite0.quantization import ValueRange
+from appliance.workshop.training.tflite_graph import Graph
+
+
+def run(model, picture):
+    loaded = LoadedModel(model, "layers", "auto", 1)
+    loaded.write(picture)
+    loaded.invoke()
+    return [loaded.read(index).copy() for index in range(len(loaded.outputs))]
+
+
+def test_int8_features_follow_the_float_features(network):
+    rng = np.random.default_rng(2)
+    picture = np.repeat(np.repeat(rng.integers(0, 256, (1, 7, 7, 3)), 32, 1), 32, 2).astype(np.uint8)
+    layers = run(write_layers(network), picture)
+    ranges = [ValueRange(min(0.0, float(each.min())), float(each.max())) for each in layers]
+    graph = Graph.create("int8")
+    (features,) = run(graph.pack([add_body(Lite0Writer(graph, ranges), network)], "int8"), picture)
+    pooled = layers[-2]
+    assert features.shape == pooled.shape == (1, 1, 1, 1280)
+    assert np.corrcoef(features.ravel(), pooled.ravel())[0, 1] > 0.98
