@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.bundle.archive import TemporaryFolder
+from appliance.bundle.documents import read_documents, write_documents
 from appliance.bundle.export_files import ExportFacts, read_export_file
 from appliance.bundle.files import (
     MANIFEST_NAME,
@@ -57,6 +58,7 @@ class Bundle:
         input: How a picture becomes the model's input, and what states that.
         description: What the model knows and does not know, as written in the manifest.
         notes: Decisions that the user should know of, such as which of several files was used; for people.
+        folder: The folder of the bundle, which may contain documents; None for a .tflite among other files.
     """
 
     source: Path
@@ -70,6 +72,7 @@ class Bundle:
     input: InputSpec = field(default_factory=InputSpec)
     description: str | None = None
     notes: tuple[str, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
     _unpacked: TemporaryFolder | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -150,8 +153,10 @@ def read_unlabeled_model(path: Path) -> tuple[bytes, InputSpec]:
     return model, _combine_input(files, facts, export)
 
 
-def write_bundle(bundle: Bundle, folder: Path, model: bytes | None = None) -> None:
-    """Write a bundle in AutoML's format: manifest.json, model.tflite, dict.txt.
+def write_bundle(
+    bundle: Bundle, folder: Path, model: bytes | None = None, documents: Mapping[str, bytes] | None = None
+) -> None:
+    """Write a bundle in AutoML's format: manifest.json, model.tflite, dict.txt; and its card and report, if any.
 
     The manifest contains the bundle's name and the hashes of both files, so the folder may be moved and renamed.
 
@@ -159,6 +164,7 @@ def write_bundle(bundle: Bundle, folder: Path, model: bytes | None = None) -> No
         bundle: The bundle to write.
         folder: Created if missing; files with these names are replaced.
         model: The content of the model file if the caller read it already.
+        documents: The documents if the caller read them already.
 
     Raises:
         BundleError: The bundle's model file is gone or was changed.
@@ -185,6 +191,7 @@ def write_bundle(bundle: Bundle, folder: Path, model: bytes | None = None) -> No
     (folder / "model.tflite").write_bytes(model)
     (folder / "dict.txt").write_bytes(labels)
     (folder / MANIFEST_NAME).write_text(json.dumps(declared, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_documents(read_documents(bundle.folder) if documents is None else documents, folder)
 
 
 def _load(files: BundleFiles, is_stored: bool) -> Bundle:
@@ -225,6 +232,7 @@ def _load(files: BundleFiles, is_stored: bool) -> Bundle:
         description=manifest.description,
         input=_combine_input(files, facts, export),
         notes=tuple(notes),
+        folder=files.folder if files.unpacked or files.manifest_name or files.source.is_dir() else None,
         _unpacked=files.unpacked,
     )
 

@@ -33,6 +33,6 @@ def zipped(folder: Path) -> bytes:
     """Return a zip of a bundle's folder."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for file in folder.iterdir():
-            archive.write(file, file.name)
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
     return content.getvalue()

@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance import __version__
 from appliance.bundle.bundle import Bundle, read_bundle
+from appliance.bundle.documents import has_report, read_card, read_report
 from appliance.bundle.input_spec import DeclaredInput, override
 from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.page.check import check_by_command, check_by_status
@@ -30,7 +31,6 @@ from appliance.web.device import LiveFrame
 
 log = logging.getLogger("appliance.web")
 
-_MAX_TEXT_FILE = 2_000_000
 _MAX_NAME_BYTES = 200
 DATASET_FOLDER = "dataset"
 BACKGROUND = "background"
@@ -130,17 +130,16 @@ class DaemonDevice:
     def describe_model(self) -> dict[str, Any]:
         """Return the object of GET /api/model, with the text of the card as Markdown."""
         sources = self._sources
-        card = sources.find_card()
         keys = ("roles", "name", "version", "sha256", "origin", "delivered")
         models = [
             {key: getattr(model, key) for key in keys} | {"roles": list(model.roles)}
             for model in sources.parts.active.store.list()
         ]
-        text = None if card is None else card.read_bytes()[:_MAX_TEXT_FILE].decode(errors="replace")
-        has_report = sources.find_report() is not None
+        folder = self.active_bundle().folder
+        card = read_card(folder)
         return describe_running_model(sources) | {
-            "card": text,
-            "report": "/api/model/report" if has_report else None,
+            "card": None if card is None else card.decode(errors="replace"),
+            "report": "/api/model/report" if has_report(folder) else None,
             "history": models,
             "threshold": self.active_bundle().confidence_threshold,
             "notes": list(self.active_bundle().notes),
@@ -148,8 +147,7 @@ class DaemonDevice:
 
     def read_report(self) -> bytes | None:
         """Return the HTML of the model's evaluation report; None if it has none."""
-        path = self._sources.find_report()
-        return None if path is None else path.read_bytes()[: 10 * _MAX_TEXT_FILE]
+        return read_report(self.active_bundle().folder)
 
     def install_model(self, path: Path, options: DeclaredInput, origin: str) -> dict[str, Any]:
         """Check, probe and install a bundle, and swap it in; takes seconds.

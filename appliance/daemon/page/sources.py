@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.daemon.page.notifier import PageListener
@@ -16,8 +15,6 @@ from appliance.updates.store.state import StoreState
 if TYPE_CHECKING:
     from appliance.daemon.parts import Parts
 
-CARD_NAMES = ("MODEL_CARD.md", "README.md")
-REPORT_NAMES = ("report.html", "report/index.html")
 _RATE_FRAMES = 20
 _STORE_AGE_S = 2.0
 
@@ -77,16 +74,3 @@ class PageSources:
                 state = StoreState()
             self._store = (time.monotonic(), state)
         return state
-
-    def find_card(self) -> Path | None:
-        """Return the file that describes the running model; None if its bundle has none."""
-        return self._find(CARD_NAMES)
-
-    def find_report(self) -> Path | None:
-        """Return the evaluation report of the running model; None if its bundle has none."""
-        return self._find(REPORT_NAMES)
-
-    def _find(self, names: tuple[str, ...]) -> Path | None:
-        folder = self.parts.active.current.bundle.source
-        found = (folder / name for name in names)
-        return next((path for path in found if path.is_file() and not path.is_symlink()), None)

@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+from appliance.bundle.documents import has_card, has_report
 from appliance.camera.source import CameraState
 from appliance.daemon.page.notifier import PageListener
 from appliance.daemon.page.sources import PageSources
@@ -106,8 +107,9 @@ def describe_running_model(sources: PageSources) -> dict[str, Any]:
         "sha256": identity.sha256,
         "input": sources.parts.active.input_description,
         "labels": list(bundle.labels),
-        "card": sources.find_card() is not None,
-        "report": sources.find_report() is not None,
+        "description": bundle.description,
+        "card": has_card(bundle.folder),
+        "report": has_report(bundle.folder),
         "since": current.delivered if current else None,
         "origin": origin,
     }

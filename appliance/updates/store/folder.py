@@ -1,6 +1,6 @@
 """The store's folder: bundles named by their keys, one state file, and a lock for changes.
 
-    <state>/models/<key>/          a bundle, never changed once it has its name
+    <state>/models/<key>/          a bundle; only its card and report change once it has its name
     <state>/models/state.json      the state of the store (state.py)
     <state>/models/.lock           held during a change
 
@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.bundle.bundle import Bundle, read_stored_bundle, write_bundle
+from appliance.bundle.documents import read_documents, write_documents
 from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, StoreError, describe_os_error
 from appliance.system.atomic_files import rename_durably, sync_folder, sync_tree, write_durably
@@ -135,13 +136,16 @@ class ModelFolder:
             OSError: The bundle cannot be written.
         """
         key = bundle_key(bundle)
-        if self.has(key):
-            return key
         with act_as_caller():  # it may be in a folder that only root can read
+            documents = read_documents(bundle.folder)
+        if self.has(key):
+            write_documents(documents, self.path / key)
+            return key
+        with act_as_caller():
             model = bundle.read_model()
         new = Path(tempfile.mkdtemp(dir=self.path, prefix=_NEW_PREFIX))
         try:
-            write_bundle(bundle, new, model)
+            write_bundle(bundle, new, model, documents)
             if bundle_key(read_stored_bundle(new)) != key:
                 raise BundleError(f"{bundle.source} cannot be stored: writing it would change its name or a label")
             new.chmod(0o755)

@@ -18,7 +18,8 @@ from appliance.bundle.version import is_version
 from appliance.errors import PublishError
 from appliance.labeling.probe import ProbeResult, probe
 
-_FILES = ("manifest.json", "model.tflite", "dict.txt")
+# The documents, which are optional, come last.
+_FILES = ("manifest.json", "model.tflite", "dict.txt", "MODEL_CARD.md", "report.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def pack_bundle(source: Path, version: str | None = None) -> PackedBundle:
         folder, file = Path(scratch, "bundle"), Path(scratch, "bundle.zip")
         write_bundle(bundle, folder)
         content = io.BytesIO()
-        write_zip(content, ((name, (folder / name).read_bytes()) for name in _FILES))
+        names = (name for name in _FILES if (folder / name).exists())
+        write_zip(content, ((name, (folder / name).read_bytes()) for name in names))
         file.write_bytes(content.getvalue())
         probed = probe(file)
         return PackedBundle(

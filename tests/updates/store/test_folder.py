@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.bundle.bundle import read_bundle, read_stored_bundle, write_bundle
+from appliance.bundle.documents import has_card, has_report, read_card
 from appliance.bundle.key import bundle_key
 from appliance.errors import BundleError, StoreError
 from appliance.updates.store.folder import ModelFolder
@@ -77,6 +78,16 @@ def test_file_in_the_way_is_an_error_and_stays(tmp_path):
     with pytest.raises(StoreError), ModelFolder(tmp_path / "models", lock_wait_s=0.1).lock():
         pytest.fail("it was locked")
     assert (tmp_path / "models").read_text() == "mine"
+
+
+def test_card_and_report_are_kept_with_a_stored_bundle(folder, bundle, tmp_path):
+    with folder.lock():
+        key = folder.put(bundle)
+        assert not has_card(folder.path / key)
+        (tmp_path / "made" / "MODEL_CARD.md").write_text("# Card")  # the same model again, now with a card
+        (tmp_path / "made" / "report.html").write_text("<p>report</p>")
+        assert folder.put(read_bundle(tmp_path / "made")) == key
+    assert read_card(folder.path / key) == b"# Card" and has_report(folder.path / key) and folder.has(key)
 
 
 def test_second_change_waits_no_longer_than_its_limit(folder):

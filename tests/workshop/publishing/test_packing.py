@@ -2,6 +2,8 @@
 
 import pytest
 
+from appliance.bundle.bundle import read_bundle
+from appliance.bundle.documents import read_documents
 from appliance.errors import PublishError
 from appliance.workshop.publishing.packing import pack_bundle
 from support.bundles import bundle_folder
@@ -9,6 +11,15 @@ from support.bundles import bundle_folder
 
 def test_same_bundle_gives_the_same_zip(bundles):
     assert pack_bundle(bundles["1.0"]).content == pack_bundle(bundles["1.0"]).content
+
+
+def test_card_and_report_are_published_with_the_bundle(tmp_path):
+    folder = bundle_folder(tmp_path / "mine", name="mine", version="1.0")
+    (folder / "README.md").write_text("# Card")
+    (folder / "report.html").write_text("<p>report</p>")
+    file = tmp_path / "mine.zip"
+    file.write_bytes(pack_bundle(folder).content)
+    assert read_documents(read_bundle(file).folder) == {"MODEL_CARD.md": b"# Card", "report.html": b"<p>report</p>"}
 
 
 def test_name_and_version_become_a_path_without_escapes(tmp_path):
