@@ -69,16 +69,23 @@ def scan_pictures(
     return scans
 
 
-def group_near_duplicates(scans: Sequence[PictureScan]) -> np.ndarray:
+def group_near_duplicates(scans: Sequence[PictureScan], recordings: Sequence[str] = ()) -> np.ndarray:
     """Group pictures that are near duplicates of each other, mirrored ones included.
 
     Nearness is transitive: if a ~ b and b ~ c, all three are one group.
+
+    Args:
+        scans: The pictures.
+        recordings: The recording of each picture; pictures of one recording are one group. If empty, none is known.
 
     Returns:
         (pictures,) int: the group of each picture, numbered in the order of their first pictures; a picture without
         near duplicates is the only one in its group.
     """
     groups = _DisjointSets(len(scans))
+    first_of: dict[str, int] = {}
+    for index, recording in enumerate(recordings):
+        groups.join(index, first_of.setdefault(recording, index))
     readable = [(index, scan.thumbnail) for index, scan in enumerate(scans) if scan.thumbnail is not None]
     if readable:
         indexes = [index for index, _ in readable]
