@@ -1,7 +1,8 @@
 """Check a dataset before training: read and decode every picture once, and compare it with all others.
 
-A finding is an error if it would ruin a model or stop training, and a warning if it would make the model worse or its
-figures too good. Anything else is a note. AutoML reported these problems after hours, or not at all.
+A finding is an error if training is refused because of it (see obstacles.py), and a warning if training leaves a file
+out, or if the model becomes worse or its figures too good. Anything else is a note. AutoML reported these problems
+after hours, or not at all.
 """
 
 from collections import Counter
@@ -23,6 +24,8 @@ from appliance.workshop.datasets.split_names import SPLITS
 from appliance.workshop.training.feature_cache import FeatureCache
 
 _NO_CACHE = FeatureCache(None)
+# If fewer pictures than this share have several labels, they may have them by mistake.
+_FEW_SEVERAL_SHARE = 0.02
 
 
 class FindingLevel(StrEnum):
@@ -33,16 +36,20 @@ class FindingLevel(StrEnum):
     NOTE = "note"
 
 
-# The level of each kind of problem, and its text for one and for several.
+# The level of each kind of problem, and its text for one and for several; kinds that are obstacles are not listed.
 _PROBLEM_FINDINGS: dict[ProblemKind, tuple[FindingLevel, str, str]] = {
-    ProblemKind.UNREADABLE: (FindingLevel.ERROR, "file is missing, damaged, or not a picture",
-                             "files are missing, damaged, or not pictures"),
-    ProblemKind.TOO_LARGE: (FindingLevel.ERROR, "picture is larger than 30 MB", "pictures are larger than 30 MB"),
-    ProblemKind.WRONG_FORMAT: (FindingLevel.ERROR,
-                               "picture is in an unsupported format, or its format does not match its name",
-                               "pictures are in an unsupported format, or their formats do not match their names"),
-    ProblemKind.REFUSED: (FindingLevel.ERROR, "entry is refused", "entries are refused"),
-    ProblemKind.WRONG_ROW: (FindingLevel.ERROR, "row of the index is invalid", "rows of the index are invalid"),
+    ProblemKind.UNREADABLE: (FindingLevel.WARNING,
+                             "file is missing, damaged, or not a picture, and will be left out",
+                             "files are missing, damaged, or not pictures, and will be left out"),
+    ProblemKind.TOO_LARGE: (FindingLevel.WARNING, "picture is larger than 30 MB and will be left out",
+                            "pictures are larger than 30 MB and will be left out"),
+    ProblemKind.WRONG_FORMAT: (FindingLevel.WARNING,
+                               "picture whose format is unsupported, or differs from its name, will be left out",
+                               "pictures whose format is unsupported, or differs from their name, will be left out"),
+    ProblemKind.REFUSED: (FindingLevel.WARNING, "entry is refused and will be left out",
+                          "entries are refused and will be left out"),
+    ProblemKind.WRONG_ROW: (FindingLevel.WARNING, "row of the index is invalid and will be left out",
+                            "rows of the index are invalid and will be left out"),
     ProblemKind.UNUSED: (FindingLevel.NOTE, "thing is not used", "things are not used"),
     ProblemKind.SKIPPED: (FindingLevel.NOTE, "file was skipped", "files were skipped"),
 }  # fmt: skip
@@ -125,6 +132,7 @@ class DatasetReport:
             "errors": self.errors,
             "warnings": self.warnings,
             "trainable": self.is_trainable,
+            "several_labels": sum(bool(example.others) for example in self.dataset.examples),
             "findings": [
                 {"level": finding.level, "kind": finding.kind, "says": finding.message, "items": list(finding.items)}
                 for finding in self.findings
@@ -170,7 +178,7 @@ def _prediction_as_dict(prediction: DevicePrediction) -> dict[str, Any]:
 
 
 def _count_pictures(label: str, examples: Sequence[Example]) -> LabelCount:
-    splits = Counter(example.split for example in examples if example.label == label)
+    splits = Counter(example.split for example in examples if label in example.labels)
     return LabelCount(label, splits.total(), splits["train"], splits["validation"], splits["test"], splits[None])
 
 
@@ -188,10 +196,12 @@ def _list_problems(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[D
 
 
 def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
-    counts = Counter(example.label for example in dataset.examples)
+    counts = Counter(label for example in dataset.examples for label in example.labels)
     if few := [label for label in dataset.labels if MIN_PICTURES <= counts[label] < RECOMMENDED_PICTURES]:
         message = f"{_count_labels(few)} fewer than the recommended {RECOMMENDED_PICTURES} pictures"
         yield DatasetFinding(FindingLevel.WARNING, "few", message, _list_counts(few, counts))
+    if dataset.is_multi_label:
+        yield _describe_several_labels(dataset)
     alike: dict[str, list[str]] = {}
     for label in dataset.labels:
         alike.setdefault("".join(filter(str.isalnum, label.casefold())), []).append(label)
@@ -207,11 +217,24 @@ def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:
         yield DatasetFinding(FindingLevel.NOTE, "unlabeled", message, names)
 
 
+def _describe_several_labels(dataset: Dataset) -> DatasetFinding:
+    """Return a note that pictures have several labels, or a warning if so few do that it may be a mistake."""
+    several = [example for example in dataset.examples if example.others]
+    count = f"{len(several)} of {len(dataset.examples)} pictures"
+    message = f"{count} have several labels; a model that is trained on them reports each label independently"
+    level = FindingLevel.NOTE
+    if len(several) < _FEW_SEVERAL_SHARE * len(dataset.examples):
+        level = FindingLevel.WARNING
+        message += "; if that is a mistake, leave one label to each picture"
+    items = tuple(f"{example.name}: {', '.join(example.labels)}" for example in several)
+    return DatasetFinding(level, "several_labels", message, items)
+
+
 def _count_labels(labels: Sequence[str]) -> str:
     return "1 label has" if len(labels) == 1 else f"{len(labels)} labels have"
 
 
-def _list_counts(labels: Sequence[str], counts: Counter[str | None]) -> tuple[str, ...]:
+def _list_counts(labels: Sequence[str], counts: Counter[str]) -> tuple[str, ...]:
     return tuple(f"{label} has {counts[label]}" for label in labels)
 
 
@@ -226,7 +249,7 @@ def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> 
     undecodable = [indexes for indexes in same if scans[indexes[0]].thumbnail is None]
     kinds = [
         (FindingLevel.WARNING, "near_two_labels", "pictures that look the same under two labels",
-         select_mixed(examples, only_near, "label")),
+         select_mixed(examples, only_near, "labels")),
         (FindingLevel.WARNING, "across_splits",
          "pictures that are the same or look the same in two splits, which makes the figures too good",
          select_mixed(examples, [*alike, *undecodable], "split")),

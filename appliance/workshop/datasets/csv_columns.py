@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.formats import is_picture_suffix
+from appliance.workshop.datasets.label_cells import SEVERAL_WORDS
 from appliance.workshop.datasets.layout import parse_split
 
 UNASSIGNED = "UNASSIGNED"
@@ -18,8 +19,10 @@ _PATH_WORDS = (
 )  # fmt: skip
 _LABEL_WORDS = (
     "label", "labels", "class", "classes", "category", "label_name", "class_name", "classname", "category_name",
-    "display_name", "displayname", "target", "tag", "tags", "annotation",
+    "display_name", "displayname", "target", "tag", "tags", "annotation", *SEVERAL_WORDS,
 )  # fmt: skip
+# Columns with the corners of a box: an index for the detection of objects.
+_BOX_WORDS = {"xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "bbox", "bbox_x", "bbox_y", "box"}
 _SET_WORDS = ("set", "split", "ml_use", "subset", "partition", "usage", "aiplatform_googleapis_com_ml_use")
 # Columns that answer yes or no, with the splits of both.
 _FLAG_WORDS = {"is_valid": ("validation", "train"), "is_val": ("validation", "train"), "is_test": ("test", "train")}
@@ -40,6 +43,9 @@ class Columns:
         flag: The splits that yes and no mean in the column `set`; None if it contains the names of splits.
         classes: Column → label, for columns that contain 1 if the picture has this label.
         unused: The names of the other columns.
+        more_labels: The columns label2, label3, …
+        may_hold_several: Whether the name of the column `label` is one for several labels, such as tags.
+        boxes: The names of columns that contain the corners of boxes.
         is_free: Whether a row is a path with an optional split before it and labels after it.
     """
 
@@ -51,6 +57,9 @@ class Columns:
     classes: tuple[tuple[int, str], ...] = ()
     unused: tuple[str, ...] = ()
     is_free: bool = False
+    more_labels: tuple[int, ...] = ()
+    may_hold_several: bool = False
+    boxes: tuple[str, ...] = ()
 
 
 def is_picture_name(cell: str) -> bool:
@@ -115,15 +124,23 @@ def _name_columns(first: Sequence[str], words: Sequence[str], path: int, sample:
     flag = None
     if set_index is None and (set_index := _find_word(words, tuple(_FLAG_WORDS))) is not None:
         flag = _FLAG_WORDS[words[set_index]]
-    label = _find_word([word if index != path else "" for index, word in enumerate(words)], _LABEL_WORDS)
-    rest = [index for index, word in enumerate(words) if word and index not in (path, set_index, label)]
+    others = [word if index != path else "" for index, word in enumerate(words)]
+    numbered = [index for index, word in enumerate(others) if re.sub(r"_?\d+$", "", word) in _LABEL_WORDS]
+    label = _find_word(others, _LABEL_WORDS)
+    label = numbered[0] if label is None and numbered else label
+    more = tuple(index for index in numbered if index != label and re.search(r"\d$", words[index]))
+    rest = [index for index, word in enumerate(words) if word and index not in (path, set_index, label, *more)]
     classes: tuple[tuple[int, str], ...] = ()
-    if label is None and len(rest) > 1 and all(_is_flag_column(sample, index) for index in rest):
-        classes, rest = tuple((index, first[index].strip()) for index in rest), []
+    flags = [index for index in rest if _is_flag_column(sample, index)]
+    boxes = tuple(first[index].strip() for index in rest if words[index] in _BOX_WORDS)
+    if label is None and len(flags) > 1:
+        classes = tuple((index, first[index].strip()) for index in flags)
+        rest = [index for index in rest if index not in flags]
     elif label is None and len(rest) == 1 and _is_label_column(sample, rest[0]):
         label, rest = rest[0], []
     unused = tuple(first[index].strip() for index in rest)
-    return Columns(path, label, set_index, True, flag, classes, unused)
+    several = label is not None and words[label] in SEVERAL_WORDS
+    return Columns(path, label, set_index, True, flag, classes, unused, False, more, several, boxes)
 
 
 def _is_flag_column(rows: Sequence[list[str]], index: int) -> bool:

@@ -1,11 +1,11 @@
 """Read a CSV index: one picture per row, in the format of AutoML Vision, or with named columns.
 
-    [TRAIN|VALIDATION|TEST|UNASSIGNED,]PATH-OR-URL[,LABEL]
+    [TRAIN|VALIDATION|TEST|UNASSIGNED,]PATH-OR-URL[,LABEL]…
 
 (cloud.google.com/automl/docs/reference/rest/v1/InputConfig, "AutoML Vision, Classification"). A path is relative to the
 CSV's folder; a gs:// URL, after percent-decoding, is looked up in the local copy of its bucket (--gs). A row without a
-label is an unlabeled picture; a row with two labels is for another kind of model and is refused. The first row may name
-the columns in any order (see csv_columns); the others are reported. The separator is a comma, a semicolon, or a tab.
+label is an unlabeled picture; a row may have several labels (see label_cells). The first row may name the columns in
+any order (see csv_columns); the others are reported. The separator is a comma, a semicolon, or a tab.
 """
 
 import csv
@@ -23,17 +23,13 @@ from appliance.workshop.datasets.csv_columns import (
     parse_flag,
 )
 from appliance.workshop.datasets.index_paths import IndexRow, RowResolver
-from appliance.workshop.datasets.index_text import IndexRecord, read_index_text
+from appliance.workshop.datasets.index_text import IndexRecord, make_record, read_index_text
+from appliance.workshop.datasets.label_cells import find_label_separator, require_labels, split_cell
 from appliance.workshop.datasets.layout import parse_split
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 
 _SEPARATORS = ",;\t"
 _SAMPLED_LINES = 50
-_BOX_CORNERS = 4
-
-
-class _RowError(ValueError):
-    """A row is invalid; the message completes "row 7 of index.csv …"."""
 
 
 def read_rows(index: Path, gs_folders: Mapping[str, Path]) -> tuple[list[IndexRow], list[Problem]]:
@@ -54,6 +50,7 @@ def read_rows(index: Path, gs_folders: Mapping[str, Path]) -> tuple[list[IndexRo
     for record in records:
         resolver.add(record)
     resolver.require_mapped_buckets()
+    resolver.merge_rows()
     return resolver.rows, [*problems, *resolver.problems]
 
 
@@ -80,12 +77,20 @@ def parse_csv(text: str, source: str, name: str) -> tuple[list[IndexRecord], lis
     if columns.unused:
         message = f"{name} has columns that are not used: {', '.join(columns.unused)}"
         problems.append(Problem(ProblemKind.UNUSED, name, message))
+    if columns.boxes:
+        message = (
+            f"{name} lists boxes ({', '.join(columns.boxes)}), but labels are for whole pictures; to use the classes "
+            "as labels, remove these columns"
+        )
+        problems.append(Problem(ProblemKind.MISREAD, name, message))
+    rows = rows[1 if columns.has_header else 0 :]
+    separator = _find_label_separator([cells for _, cells in rows], columns)
     records: list[IndexRecord] = []
-    for line, cells in rows[1 if columns.has_header else 0 :]:
+    for line, cells in rows:
         row = f"row {line}"
         try:
-            records.append(_parse_row(row, cells, columns))
-        except _RowError as error:
+            records.append(_parse_row(row, cells, columns, separator))
+        except ValueError as error:
             problems.append(Problem(ProblemKind.WRONG_ROW, row, f"{row} of {name} {error}"))
     return records, problems
 
@@ -115,53 +120,56 @@ def _find_separator(lines: Sequence[str]) -> str:
     return max(_SEPARATORS, key=count_rows)
 
 
-def _parse_row(row: str, cells: list[str], columns: Columns) -> IndexRecord:
+def _find_label_separator(rows: Sequence[list[str]], columns: Columns) -> str | None:
+    """Return what separates several labels in one cell; None if each cell is one label."""
+    if columns.is_free:
+        found = [labels for _, _, labels in map(_parse_free, rows)]
+        if any(len(labels) > 1 for labels in found):
+            return None
+        return find_label_separator([labels[0] for labels in found if labels], may_hold_several=False)
+    if columns.label is None or columns.more_labels:
+        return None
+    cells = [row[columns.label] for row in rows if len(row) > columns.label]
+    return find_label_separator(cells, may_hold_several=columns.may_hold_several)
+
+
+def _parse_free(cells: list[str]) -> tuple[str, str, list[str]]:
+    """Return the split, the picture, and the labels of a row without named columns."""
+    # The word is enough to tell a split from a picture: no picture is named TRAIN without a suffix.
+    has_set = cells[0] == "" or is_split_word(cells[0])
+    set_word, (name, *labels) = (cells[0], cells[1:] or [""]) if has_set else ("", cells)
+    return set_word, name, [label for label in labels if label]
+
+
+def _parse_row(row: str, cells: list[str], columns: Columns, separator: str | None) -> IndexRecord:
     """Return the content of a row.
 
     Raises:
-        _RowError: The row is invalid.
+        ValueError: The row is invalid; the message completes "row 7 of index.csv …".
     """
     if columns.is_free:
-        # The word is enough to tell a split from a picture: no picture is named TRAIN without a suffix.
-        has_set = cells[0] == "" or is_split_word(cells[0])
-        set_word, (name, *labels) = (cells[0], cells[1:] or [""]) if has_set else ("", cells)
+        set_word, name, labels = _parse_free(cells)
+        if not is_picture_name(name) and any(map(is_picture_name, labels)):
+            raise ValueError(f"has {name!r} instead of TRAIN, VALIDATION, TEST, or UNASSIGNED")
     else:
-        width = max(columns.path, columns.label or 0, columns.set or 0, *(index for index, _ in columns.classes), 0) + 1
+        classes = (index for index, _ in columns.classes)
+        width = max(columns.path, columns.label or 0, columns.set or 0, *classes, *columns.more_labels) + 1
         cells = cells + [""] * (width - len(cells))
         set_word = cells[columns.set] if columns.set is not None else ""
         name, labels = cells[columns.path], [cells[columns.label]] if columns.label is not None else []
+        labels += [cells[index] for index in columns.more_labels]
         labels += [label for index, label in columns.classes if is_yes(cells[index])]
     if columns.flag is not None:
         flagged = parse_flag(set_word, columns.flag)
         if flagged is None:
-            raise _RowError(f"has {set_word!r} instead of true or false")
+            raise ValueError(f"has {set_word!r} instead of true or false")
         set_word = flagged
     split = parse_split(set_word)
     if split is None and set_word and set_word.upper() != UNASSIGNED:
-        raise _RowError(f"has {set_word!r} instead of TRAIN, VALIDATION, TEST, or UNASSIGNED")
+        raise ValueError(f"has {set_word!r} instead of TRAIN, VALIDATION, TEST, or UNASSIGNED")
     if not name:
-        raise _RowError("contains no picture")
+        raise ValueError("contains no picture")
     if not is_printable(name):
-        raise _RowError(f"contains a picture name with characters that cannot be printed: {name!r}")
-    return IndexRecord(row, name, require_one_label(name, labels), split)
-
-
-def require_one_label(name: str, labels: Sequence[str]) -> str | None:
-    """Return the only label of a picture, or None.
-
-    Raises:
-        ValueError: There are several; the message completes "row 7 of index.csv …".
-    """
-    labels = list(dict.fromkeys(label for label in labels if label))
-    if len([label for label in labels if _is_fraction(label)]) >= _BOX_CORNERS:
-        raise _RowError(f"gives {name} the corners of a box; an index of labels has none")
-    if len(labels) > 1:
-        raise _RowError(f"gives {name} {len(labels)} labels ({', '.join(labels[:3])}); a picture has one")
-    return labels[0] if labels else None
-
-
-def _is_fraction(text: str) -> bool:
-    try:
-        return 0 <= float(text) <= 1
-    except ValueError:
-        return False
+        raise ValueError(f"contains a picture name with characters that cannot be printed: {name!r}")
+    labels = [label for cell in labels for label in split_cell(cell, separator)]
+    return make_record(row, name, require_labels(name, labels) if columns.is_free else labels, split)

@@ -43,11 +43,12 @@ class Example:
 
     Attributes:
         name: The path, zip entry, or URL, for people.
-        label: None for an unlabeled picture.
+        label: The label, or the first of several; None for an unlabeled picture.
         split: The split that the dataset assigns; None if it assigns none.
         container: Contains the picture's bytes, under `key`.
         prediction: The device's prediction, for a collected frame.
         sidecar: The key of the file that contains the prediction.
+        others: The other labels of a picture with several.
     """
 
     name: str
@@ -57,6 +58,12 @@ class Example:
     key: str = field(repr=False)
     prediction: DevicePrediction | None = None
     sidecar: str | None = field(default=None, repr=False)
+    others: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of the picture, sorted; empty for an unlabeled picture."""
+        return () if self.label is None else tuple(sorted((self.label, *self.others)))
 
     def read_bytes(self) -> bytes:
         """Return the file's content, at most MAX_PICTURE_BYTES.
@@ -89,3 +96,8 @@ class Dataset:
     examples: Sequence[Example]
     unlabeled: Sequence[Example] = ()
     problems: Sequence[Problem] = ()
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a picture has several labels, so that a model must report each label independently."""
+        return any(example.others for example in self.examples)

@@ -8,8 +8,10 @@ from appliance.workshop.datasets.csv_index import parse_csv
 from appliance.workshop.datasets.index_paths import IndexRow, RowResolver
 from appliance.workshop.datasets.index_text import IndexRecord, read_index_text
 from appliance.workshop.datasets.json_index import EDGE_IMPULSE_NAME, parse_json, parse_jsonl
-from appliance.workshop.datasets.problems import Problem
+from appliance.workshop.datasets.problems import Problem, ProblemKind
 
+# If more rows than this share are invalid, the index as a whole is misunderstood.
+_MAX_INVALID_SHARE = 0.1
 INDEX_SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".json"}
 
 
@@ -37,6 +39,11 @@ def read_index(index: Path, gs_folders: Mapping[str, Path]) -> IndexContent:
     for record in records:
         resolver.add(record)
     resolver.require_mapped_buckets()
+    resolver.merge_rows()
+    invalid = [problem for problem in problems if problem.kind == ProblemKind.WRONG_ROW]
+    if len(invalid) > _MAX_INVALID_SHARE * (len(records) + len(invalid)):
+        message = f"{len(invalid)} of {len(records) + len(invalid)} rows are invalid: {invalid[0].message}"
+        problems = [*problems, Problem(ProblemKind.MISREAD, index.name, message)]
     return IndexContent(resolver.rows, [*problems, *resolver.problems], resolver.lost_labels)
 
 

@@ -15,6 +15,9 @@ from appliance.workshop.datasets.index_text import IndexRecord
 from appliance.workshop.datasets.problems import Problem, ProblemKind
 from appliance.workshop.datasets.split_names import Split
 
+# An index has one row for each label of a picture if at least this many and this share of its pictures have several.
+_MIN_REPEATED, _REPEATED_SHARE = 3, 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
@@ -24,6 +27,7 @@ class IndexRow:
     path: Path
     label: str | None
     split: Split | None
+    others: tuple[str, ...] = ()
 
 
 class _RefusedPathError(ValueError):
@@ -52,7 +56,7 @@ class RowResolver:
     problems: list[Problem] = field(default_factory=list)
     lost_labels: set[str | None] = field(default_factory=set)
     _unmapped: dict[str, int] = field(default_factory=dict)
-    _seen: dict[tuple[Path, str | None], str] = field(default_factory=dict)
+    _seen: dict[tuple[Path, tuple[str | None, ...]], str] = field(default_factory=dict)
 
     def add(self, record: IndexRecord) -> None:
         """Resolve one row into an IndexRow or a problem."""
@@ -65,14 +69,31 @@ class RowResolver:
             return
         except _RefusedPathError as error:
             self.problems.append(Problem(ProblemKind.REFUSED, record.name, f"{prefix}: {error}"))
-            self.lost_labels.add(record.label)
+            self.lost_labels |= {record.label, *record.others}
             return
-        if (path, record.label) in self._seen:
-            message = f"{prefix} repeats {self._seen[path, record.label]} and was skipped"
+        labels = (record.label, *record.others)
+        if (path, labels) in self._seen:
+            message = f"{prefix} repeats {self._seen[path, labels]} and was skipped"
             self.problems.append(Problem(ProblemKind.SKIPPED, record.name, message))
             return
-        self._seen[path, record.label] = record.row
-        self.rows.append(IndexRow(record.name, path, record.label, record.split))
+        self._seen[path, labels] = record.row
+        self.rows.append(IndexRow(record.name, path, record.label, record.split, record.others))
+
+    def merge_rows(self) -> None:
+        """Join the rows of each picture if the index has one row for each label of a picture.
+
+        This is so if some rows have several labels, or if many pictures have several rows; a few pictures with two
+        rows are rather mistakes, which are reported later.
+        """
+        members: dict[Path, list[IndexRow]] = {}
+        for row in self.rows:
+            members.setdefault(row.path, []).append(row)
+        repeated = [rows for rows in members.values() if len({row.label for row in rows}) > 1]
+        has_several = any(row.others for row in self.rows)
+        many = max(_MIN_REPEATED, _REPEATED_SHARE * len(members))
+        if not has_several and len(repeated) < many:
+            return
+        self.rows = [row for rows in members.values() for row in _merge(rows)]
 
     def require_mapped_buckets(self) -> None:
         """Raise DatasetError if rows name buckets without a local copy."""
@@ -89,6 +110,15 @@ class RowResolver:
             names = [variant for name in names for variant in (name, name.replace("\\", "/"))]
         paths = [_resolve_path(name, self.index.parent, self.gs_folders) for name in names]
         return next((path for path in paths if path.exists()), paths[-1])
+
+
+def _merge(rows: list[IndexRow]) -> list[IndexRow]:
+    """Join rows of one picture into one with all labels; rows in different splits stay apart."""
+    if len({row.split for row in rows}) > 1:
+        return rows
+    labels = sorted({label for row in rows for label in (row.label, *row.others) if label})
+    first = rows[0]
+    return [IndexRow(first.name, first.path, labels[0] if labels else None, first.split, tuple(labels[1:]))]
 
 
 def _resolve_path(name: str, folder: Path, gs_folders: Mapping[str, Path]) -> Path:

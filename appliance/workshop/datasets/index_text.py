@@ -1,6 +1,7 @@
 """Read the text of an index file: UTF-8 or UTF-16, of limited size."""
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,10 @@ class IndexRecord:
     Attributes:
         row: The row for people, such as "row 7".
         name: The path or URL of the picture, as in the index.
-        label: None for an unlabeled picture.
+        label: The label, or the first of several; None for an unlabeled picture.
         split: None if the index assigns none.
         paths: Paths at which the picture may be, in the order of preference; empty for `name` alone.
+        others: The other labels of a picture with several.
     """
 
     row: str
@@ -33,6 +35,15 @@ class IndexRecord:
     label: str | None
     split: Split | None
     paths: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def make_record(
+    row: str, name: str, labels: Sequence[str], split: Split | None, paths: tuple[str, ...] = ()
+) -> IndexRecord:
+    """Return what an index states about a picture with any number of labels."""
+    found = sorted({label for label in labels if label})
+    return IndexRecord(row, name, found[0] if found else None, split, paths, tuple(found[1:]))
 
 
 def read_index_text(index: Path) -> str:

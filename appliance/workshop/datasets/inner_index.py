@@ -63,5 +63,6 @@ def apply_records(records: Mapping[str, IndexRecord], usable: Sequence[str], unu
         parents = [parse_split_folder(part) for part in PurePosixPath(path).parent.parts]
         by_folder = next((split for split in SPLITS if split in parents), None)
         split = record.split if record is not None and record.split else by_folder
-        meanings.append(PathMeaning(record.label if record is not None else None, split))
+        label, others = (record.label, record.others) if record is not None else (None, ())
+        meanings.append(PathMeaning(label, split, others))
     return Layout(meanings, [])

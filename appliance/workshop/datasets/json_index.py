@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from appliance.errors import DatasetError
-from appliance.workshop.datasets.csv_index import require_one_label
-from appliance.workshop.datasets.index_text import IndexRecord
+from appliance.workshop.datasets.index_text import IndexRecord, make_record
 from appliance.workshop.datasets.layout import parse_split
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 
@@ -89,7 +88,7 @@ def _read_vertex(row: str, value: Mapping[str, Any]) -> IndexRecord:
     split = parse_split(use)
     if use and split is None and use.lower() != "unassigned":
         raise ValueError(f"has {use!r} instead of training, validation, or test")
-    return IndexRecord(row, name, require_one_label(name, labels), split)
+    return make_record(row, name, labels, split)
 
 
 def _read_task(row: str, task: Mapping[str, Any]) -> IndexRecord:
@@ -98,18 +97,23 @@ def _read_task(row: str, task: Mapping[str, Any]) -> IndexRecord:
     name = _require_text(
         next(data[key] for key in ("image", "img", "picture", "photo", "url", "captioning") if key in data)
     )
-    labels: list[str] = []
+    answers: list[set[str]] = []
     for annotation in task.get("annotations") or task.get("completions") or []:
         if not annotation.get("was_cancelled"):
-            for result in annotation.get("result") or []:
-                labels += result.get("value", {}).get("choices", [])
+            results = annotation.get("result") or []
+            answers.append({choice for result in results for choice in result.get("value", {}).get("choices", [])})
+    answers = [answer for answer in answers if answer]
+    if any(answer != answers[0] for answer in answers):
+        listed = " and ".join(", ".join(sorted(map(str, answer))) for answer in answers[:2])
+        raise ValueError(f"gives {name} different labels in different annotations ({listed}); keep one annotation")
+    labels = list(answers[0]) if answers else []
     if "data" not in task:
         choice: Any = next((task[key] for key in ("choice", "label", "choices", "class") if key in task), [])
         choice = choice.get("choices", []) if isinstance(choice, dict) else choice
         labels += choice if isinstance(choice, list) else [choice]
     uploaded = task.get("file_upload")
-    label = require_one_label(name, [_require_text(label) for label in labels])
-    return IndexRecord(row, name, label, None, _locate_task(name, uploaded if isinstance(uploaded, str) else None))
+    labels = [_require_text(label) for label in labels]
+    return make_record(row, name, labels, None, _locate_task(name, uploaded if isinstance(uploaded, str) else None))
 
 
 def _locate_task(name: str, uploaded: str | None) -> tuple[str, ...]:

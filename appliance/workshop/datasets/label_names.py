@@ -9,7 +9,7 @@ from anyascii import anyascii
 
 from appliance.errors import UsageError
 from appliance.system.foreign_text import clean_text
-from appliance.workshop.datasets.dataset import Dataset
+from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.problems import ProblemKind
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
@@ -43,7 +43,8 @@ def suggest_renames(dataset: Dataset) -> str | None:
     options = [f"--rename {shlex.quote(f'{label}={name}')}" for label, name in proposed.items() if label.isprintable()]
     source = dataset.source
     out = source.parent / f"{source.stem if source.is_file() else source.name}-renamed"
-    words = ["appliance dataset pack", shlex.quote(str(source)), "--out", shlex.quote(str(out)), "--form folder"]
+    form = "csv" if dataset.is_multi_label else "folder"
+    words = ["appliance dataset pack", shlex.quote(str(source)), "--out", shlex.quote(str(out)), f"--form {form}"]
     return " ".join([*words, *options])
 
 
@@ -88,6 +89,11 @@ def parse_renames(options: Iterable[str]) -> dict[str, str]:
     return renames
 
 
+def _rename(example: Example, renames: Mapping[str, str]) -> Example:
+    labels = sorted({renames.get(label, label) for label in example.labels})
+    return dataclasses.replace(example, label=labels[0], others=tuple(labels[1:]))
+
+
 def rename_labels(dataset: Dataset, renames: Mapping[str, str]) -> Dataset:
     """Return the dataset with other names of labels; two labels with the same new name become one.
 
@@ -97,10 +103,7 @@ def rename_labels(dataset: Dataset, renames: Mapping[str, str]) -> Dataset:
     if unknown := [old for old in renames if old not in dataset.labels]:
         known = ", ".join(clean_text(label, _SHOWN_CHARACTERS) for label in dataset.labels[:10])
         raise UsageError(f"--rename: there is no label {unknown[0]!r}; the labels are {known}")
-    examples = tuple(
-        dataclasses.replace(example, label=renames.get(example.label, example.label)) if example.label else example
-        for example in dataset.examples
-    )
+    examples = tuple(_rename(example, renames) if example.label else example for example in dataset.examples)
     problems = tuple(
         problem for problem in dataset.problems
         if not (problem.kind == ProblemKind.WRONG_NAME and problem.name in renames)

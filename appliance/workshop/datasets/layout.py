@@ -43,10 +43,11 @@ _LABEL_IN_NAME = re.compile(r"([^.]+)\..+\.[A-Za-z]+")
 
 @dataclass(frozen=True, slots=True)
 class PathMeaning:
-    """The label and the split that a picture's folders specify."""
+    """The label and the split that a picture's folders specify; an index may give `others`, more labels."""
 
     label: str | None
     split: Split | None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,17 +62,19 @@ def find_obstacles(dataset: Dataset, scans: Sequence[PictureScan] | None = None)
         example for index, example in enumerate(dataset.examples) if scans is None or scans[index].thumbnail is not None
     ]
     yield from _find_small_labels(dataset, readable)
+    if dataset.is_multi_label:
+        yield from _find_constant_labels(dataset, readable)
     if scans is not None:
         yield from _find_contradictions(dataset.examples, group_equal_files(scans[: len(dataset.examples)]))
 
 
 def select_mixed(
-    examples: Sequence[Example], groups: Sequence[list[int]], attribute: Literal["label", "split"]
+    examples: Sequence[Example], groups: Sequence[list[int]], attribute: Literal["labels", "split"]
 ) -> list[list[int]]:
     """Return the groups whose pictures have different labels or splits."""
     return [
         indexes for indexes in groups
-        if len({getattr(examples[index], attribute) for index in indexes} - {None}) > 1
+        if len({getattr(examples[index], attribute) for index in indexes} - {None, ()}) > 1
     ]  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def _describe_missing_labels(dataset: Dataset) -> Obstacle:
 
 
 def _find_small_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterator[Obstacle]:
-    counts = Counter(example.label for example in readable)
+    counts = Counter(label for example in readable for label in example.labels)
     if few := [label for label in dataset.labels if counts[label] < MIN_PICTURES]:
         has = "1 label has" if len(few) == 1 else f"{len(few)} labels have"
         listed = ", ".join(f"{label} ({counts[label]})" for label in few)
@@ -123,7 +125,7 @@ def _find_small_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterato
             tuple(f"{label} has {counts[label]}" for label in few),
             sentence,
         )
-    trainable = Counter(example.label for example in readable if example.split in (None, "train"))
+    trainable = Counter(label for each in readable if each.split in (None, "train") for label in each.labels)
     if lacking := [label for label in dataset.labels if label not in few and trainable[label] < _MIN_TRAIN_PICTURES]:
         message = (
             f"fewer than {_MIN_TRAIN_PICTURES} training pictures of {', '.join(lacking)}; the splits leave no more"
@@ -132,10 +134,27 @@ def _find_small_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterato
         yield Obstacle("not_in_train", message, items, f"has {message}")
 
 
+def _find_constant_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterator[Obstacle]:
+    """Yield an obstacle for labels that are not learned because (nearly) every picture for training has them."""
+    training = [example for example in readable if example.split in (None, "train")]
+    counts = Counter(label for example in training for label in example.labels)
+    enough = [label for label in dataset.labels if counts[label] >= _MIN_TRAIN_PICTURES]
+    constant = [label for label in enough if len(training) - counts[label] < _MIN_TRAIN_PICTURES]
+    if constant:
+        message = f"{', '.join(constant)} on every picture for training, so nothing shows what lacks it"
+        remedy = "add pictures without it, or leave out the label"
+        items = tuple(f"{label} is on {counts[label]} of {len(training)}" for label in constant)
+        yield Obstacle("constant_label", message, items, f"has {message}; {remedy}")
+
+
 def _find_contradictions(examples: Sequence[Example], same: Sequence[list[int]]) -> Iterator[Obstacle]:
-    if mixed := select_mixed(examples, same, "label"):
+    if mixed := select_mixed(examples, same, "labels"):
         yield _describe_groups(
-            examples, mixed, "two_labels", "the same picture under two labels", "remove it from all but one"
+            examples,
+            mixed,
+            "two_labels",
+            "the same picture under two labels",
+            "remove it from all but one, or list it once with all its labels in a .csv index",
         )
     leaked = [indexes for indexes in same if {"train", "test"} <= {examples[index].split for index in indexes}]
     if leaked:

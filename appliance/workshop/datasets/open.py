@@ -65,7 +65,7 @@ def open_dataset(argument: str | Path, gs_folders: Mapping[str, Path] | None = N
         ranked = sorted(content.problems, key=lambda problem: problem.kind in minor)
         reason = f": {ranked[0].message}" if ranked else ""
         raise DatasetError(f"{source} has no usable picture ({SUPPORTED}){reason}")
-    found = {example.label for example in content.examples} | content.unusable_labels
+    found = {label for example in content.examples for label in example.labels} | content.unusable_labels
     labels = tuple(sorted(label for label in found if label is not None))
     proposed = propose_names(labels)
     invalid = [
@@ -140,9 +140,13 @@ def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
         sidecar = sidecars.get(name)
         prediction = _read_prediction(container, sidecar) if sidecar else None
         examples.append(
-            Example(name, meaning.label, meaning.split, container, name, prediction, sidecar if prediction else None)
-        )
-    return _Content(examples, {meaning.label for meaning in layout.meanings[len(usable) :]}, problems)
+            Example(
+                name, meaning.label, meaning.split, container, name, prediction, sidecar if prediction else None,
+                meaning.others,
+            )
+        )  # fmt: skip
+    unusable_labels = {label for each in layout.meanings[len(usable) :] for label in (each.label, *each.others)}
+    return _Content(examples, unusable_labels, problems)
 
 
 def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:
@@ -154,9 +158,9 @@ def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:
     for row in found.rows:
         if problem := check_picture_file(container, str(row.path), row.name, is_listed=True):
             problems.append(problem)
-            unusable_labels.add(row.label)
+            unusable_labels |= {row.label, *row.others}
         else:
-            examples.append(Example(row.name, row.label, row.split, container, str(row.path)))
+            examples.append(Example(row.name, row.label, row.split, container, str(row.path), others=row.others))
     if examples and all(example.label is None for example in examples):
         message = (
             f"{index} gives no picture a label; name the column of the labels label, and that of the pictures path"

@@ -4,6 +4,8 @@
     csv             index.csv next to LABEL/picture; with splits, a first column TRAIN, VALIDATION, TEST, or UNASSIGNED
     jsonl           index.jsonl next to LABEL/picture, which Vertex AI accepts
 
+If pictures have several labels, only the two indexes can list them; the pictures are then in the folder pictures.
+
 Pictures are copied byte by byte, or converted to JPEG. Unlabeled pictures are put into the top folder, together with
 the prediction for a collected frame. Pictures that cannot be decoded are left out and reported. The result is written
 completely or not at all, and the same dataset always gives the same bytes.
@@ -26,6 +28,7 @@ from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.formats import SUFFIXES
 from appliance.workshop.datasets.json_index import ML_USE
+from appliance.workshop.datasets.label_cells import is_number
 from appliance.workshop.datasets.label_names import suggest_renames
 from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
@@ -39,6 +42,9 @@ _ML_USES = {"train": "training", "validation": "validation", "test": "test"}
 # A name in a zip may be longer than a name in a folder (255 bytes); this limit leaves room for a number and a suffix.
 _MAX_STEM_BYTES = 200
 _MAX_SIDECAR_BYTES = 1 << 16
+_PICTURES = "pictures"
+# The labels in one cell, if they must be, are separated by this character, which no label contains.
+_SEPARATOR = "|"
 _REMARKS = (ProblemKind.SKIPPED, ProblemKind.UNUSED)
 _OBSTACLES = (ProblemKind.MISREAD, ProblemKind.WRONG_NAME)
 
@@ -123,6 +129,11 @@ def pack_dataset(
         raise DatasetError(f"{dataset.source} cannot be packed: {fault.message}{advice}")
     if out.exists() and not (form != "zip" and out.is_dir() and not any(out.iterdir())):
         raise DatasetError(f"{out} already exists; choose another path or remove it")
+    if dataset.is_multi_label and form in ("zip", "folder"):
+        raise DatasetError(
+            f"{dataset.source} has pictures with several labels, which folders cannot show; "
+            "use --form csv or --form jsonl"
+        )
     selection = _select(dataset, splits, seed, progress)
     if not selection.examples:
         raise DatasetError(f"{dataset.source} has no picture to pack{f' for {splits}' if splits in SPLITS else ''}")
@@ -164,9 +175,10 @@ def _select(dataset: Dataset, splits: PackSplit, seed: int, progress: Callable[[
 def _place(selection: _Selection, *, use_split_folders: bool, convert: bool) -> Iterator[_PlacedExample]:
     """Yield each picture with its path in the result; append numbers to names that occur more than once."""
     has_splits = any(example.split for example in selection.examples if example.label is not None)
+    has_several = any(example.others for example in selection.examples)
     taken: set[str] = set()
     for example, picture_format in zip(selection.examples, selection.formats, strict=True):
-        folders = [] if example.label is None else [example.label]
+        folders = [] if example.label is None else [_PICTURES if has_several else example.label]
         if folders and use_split_folders and has_splits:
             folders.insert(0, (example.split or UNASSIGNED).upper())
         original = PurePosixPath(PurePosixPath(example.key).name)
@@ -206,18 +218,28 @@ def _make_csv(placed: Sequence[_PlacedExample], prefix: str) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     has_splits = any(each.example.split for each in placed)
+    # Without names of columns, a number is mistaken for a size or a coordinate.
+    needs_header = any(each.example.others for each in placed) and any(
+        is_number(label) for each in placed for label in each.example.labels
+    )
+    if needs_header:
+        rows.writerow([*(["set"] if has_splits else []), "path", "labels"])
     for each in placed:
         split = [(each.example.split or UNASSIGNED).upper()] if has_splits else []
-        rows.writerow([*split, _add_prefix(each.path, prefix), *filter(None, [each.example.label])])
+        labels = [_SEPARATOR.join(each.example.labels)] if needs_header else each.example.labels
+        rows.writerow([*split, _add_prefix(each.path, prefix), *labels])
     return text.getvalue().encode()
 
 
 def _make_jsonl(placed: Sequence[_PlacedExample], prefix: str) -> bytes:
-    """Return Vertex AI's import file for classification with one label (see json_index)."""
+    """Return Vertex AI's import file for classification with one label or several (see json_index)."""
     lines = []
+    has_several = any(each.example.others for each in placed)
     for each in placed:
         value: dict[str, Any] = {"imageGcsUri": _add_prefix(each.path, prefix)}
-        if each.example.label is not None:
+        if has_several:
+            value["classificationAnnotations"] = [{"displayName": label} for label in each.example.labels]
+        elif each.example.label is not None:
             value["classificationAnnotation"] = {"displayName": each.example.label}
         if each.example.split is not None:
             value["dataItemResourceLabels"] = {ML_USE: _ML_USES[each.example.split]}

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ProblemKind(StrEnum):
-    """The kinds of problems; all but SKIPPED and UNUSED are errors, and LOST_LABEL and MISREAD prevent training."""
+    """The kinds of problems; WRONG_NAME, LOST_LABEL, and MISREAD prevent training, SKIPPED and UNUSED are no faults."""
 
     UNREADABLE = "unreadable"
     """A file is missing or damaged, or is not a picture although it has a picture's name."""

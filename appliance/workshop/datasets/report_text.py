@@ -1,11 +1,13 @@
 """Format the report about a dataset for people: one table, then the findings, the most severe first."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example
 from appliance.workshop.datasets.label_names import is_label_name, suggest_renames
+from appliance.workshop.datasets.split_names import SPLITS
 
 _LISTED = 5
 _WIDTH = 160
@@ -40,7 +42,7 @@ def _format_table(report: DatasetReport, columns: int) -> list[str]:
         titles |= {"train": "train", "validation": "validation", "test": "test", "unassigned": "no split"}
     title = "1 label" if len(report.counts) == 1 else f"{len(report.counts)} labels"
     counts = [(count.label, [getattr(count, name) for name in titles]) for count in report.counts]
-    totals = [sum(column) for column in zip(*(numbers for _, numbers in counts), strict=True)]
+    totals = _count_all(report.dataset.examples, list(titles))
     rows = [["label", *titles.values()]]
     rows += [
         [name, *(str(number) if number else "–" for number in numbers)] for name, numbers in [*counts, (title, totals)]
@@ -57,6 +59,14 @@ def _format_table(report: DatasetReport, columns: int) -> list[str]:
         ]
         table.append(("  ".join(cells) + f"  {remark}").rstrip())
     return [table[0], "─" * len(table[0]), *table[1:-1], "─" * len(table[0]), table[-1]]
+
+
+def _count_all(examples: Sequence[Example], columns: Sequence[str]) -> list[int]:
+    """Return the numbers of all pictures, each counted once."""
+    splits = Counter(example.split for example in examples)
+    numbers: dict[str, int] = {split: splits[split] for split in SPLITS}
+    numbers |= {"pictures": len(examples), "unassigned": splits[None]}
+    return [numbers[column] for column in columns]
 
 
 def _remark_on_count(label: str, pictures: int) -> str:

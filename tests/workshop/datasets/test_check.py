@@ -78,10 +78,12 @@ def test_labels_that_differ_only_in_case_are_a_warning(good, tmp_path, capsys):
         ("red-roses/1.jpg", make_picture(900), "wrong_name"),
     ],
 )
-def test_unusable_file_or_label_is_an_error_with_its_name(name, content, kind, good, tmp_path, capsys):
-    status, _, findings = check(write_folder(tmp_path / "set", {**good, name: content}), capsys)
-    assert status == 1
-    assert findings[kind]["level"] == "error" and len(findings[kind]["items"]) == 1
+def test_unusable_file_or_label_is_found_with_its_name(name, content, kind, good, tmp_path, capsys):
+    """Training leaves a file out, so it is a warning; it refuses a label, so that is an error."""
+    status, report, findings = check(write_folder(tmp_path / "set", {**good, name: content}), capsys)
+    is_label = kind == "wrong_name"
+    assert (status, report["trainable"]) == (1 if is_label else 0, not is_label)
+    assert findings[kind]["level"] == ("error" if is_label else "warning") and len(findings[kind]["items"]) == 1
     assert name.split("/")[0 if kind == "wrong_name" else 1] in findings[kind]["items"][0]
 
 
@@ -89,7 +91,7 @@ def test_picture_that_would_fill_the_memory_is_unreadable(good, tmp_path, capsys
     out = io.BytesIO()
     Image.new("1", (12_000, 11_000)).save(out, "PNG")
     status, _, findings = check(write_folder(tmp_path / "set", {**good, "roses/bomb.png": out.getvalue()}), capsys)
-    assert status == 1 and "more than the limit of 128 million" in findings["unreadable"]["items"][0]
+    assert status == 0 and "more than the limit of 128 million" in findings["unreadable"]["items"][0]
 
 
 def test_copies_are_warnings_and_two_labels_are_an_error(good, tmp_path, capsys):
@@ -165,14 +167,18 @@ def test_unlabeled_pictures_have_the_devices_prediction(good, tmp_path, capsys):
     assert "  seen.jpg  roses 0.41  (unsure, m 1.2)\n" in capsys.readouterr().out
 
 
-def test_refused_entries_and_invalid_rows_fail_the_check(good, tmp_path, capsys):
+def test_refused_entries_and_invalid_rows_are_warnings(good, tmp_path, capsys):
     folder = write_folder(tmp_path / "set", good)
     (folder / "roses" / "link.jpg").symlink_to("/etc/passwd")
     status, _, findings = check(folder, capsys)
-    assert status == 1 and findings["refused"]["says"] == "1 entry is refused"
-    (folder / "index.csv").write_text("roses/000.jpg,a\nroses/001.jpg,a,b\n")
+    assert status == 0 and findings["refused"]["says"] == "1 entry is refused and will be left out"
+    rows = [f"{name},{name.split('/')[0]}" for name in good]
+    (folder / "index.csv").write_text("\n".join([*rows, "roses/001.jpg,roses,3,4"]))
     status, _, findings = check(folder / "index.csv", capsys)
-    assert status == 1 and findings["wrong_row"]["says"] == "1 row of the index is invalid"
+    assert status == 0 and findings["wrong_row"]["says"] == "1 row of the index is invalid and will be left out"
+    (folder / "index.csv").write_text("\n".join([*rows, *(f"TRIAN,{row}" for row in rows)]))
+    status, _, findings = check(folder / "index.csv", capsys)
+    assert status == 1 and "rows are invalid" in findings["misread"]["items"][0]
 
 
 def test_published_flowers_have_a_copy_in_two_splits(data, tmp_path, capsys):

@@ -148,12 +148,13 @@ def test_absolute_path_is_read(folder, tmp_path):
 
 
 def test_invalid_rows_are_problems_with_their_number(folder):
-    text = "001.jpg,a\nTRAIN,,a\nTRAIN,002.jpg,a,b\nhttps://x/1.jpg,a\nmissing.jpg,a\n\x1b[2J.jpg,a\n"
+    text = "001.jpg,a\nTRAIN,,a\nTRAIN,002.jpg,a,640\nhttps://x/1.jpg,a\nmissing.jpg,a\n\x1b[2J.jpg,a\n"
     dataset = open_index(folder, text)
     assert len(dataset.examples) == 1
     assert list_messages(dataset, "wrong_row") == [
         "row 2 of index.csv contains no picture",
-        "row 3 of index.csv gives 002.jpg 2 labels (a, b); a picture has one",
+        "row 3 of index.csv gives 002.jpg numbers among its labels (640); "
+        "name the columns in a first row, such as path,labels",
         r"row 6 of index.csv contains a picture name with characters that cannot be printed: '\x1b[2J.jpg'",
     ]
     assert "https://x/1.jpg is on another machine" in list_messages(dataset, "refused")[0]

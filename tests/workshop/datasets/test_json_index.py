@@ -13,8 +13,8 @@ from appliance.workshop.datasets.json_index import parse_json, parse_jsonl
     [
         ({"imageGcsUri": "gs://b/1.jpg", "boundingBoxAnnotations": []}, "gives gs://b/1.jpg boxes"),
         (
-            {"imageGcsUri": "1.jpg", "classificationAnnotations": [{"displayName": "a"}, {"displayName": "b"}]},
-            r"2 labels \(a, b\)",
+            {"imageGcsUri": "1.jpg", "classificationAnnotations": [{"displayName": "a"}, {"displayName": 7}]},
+            "does not name a picture",
         ),
         ({"imageGcsUri": "1.jpg", "dataItemResourceLabels": {"aiplatform.googleapis.com/ml_use": "x"}}, "'x' instead"),
         ({"image": "1.jpg"}, "does not name a picture"),
