@@ -1,12 +1,14 @@
 """Splits that keep near duplicates together."""
 
 import dataclasses
+import itertools
 from collections import Counter
 
 import pytest
 
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.datasets.recordings import find_recording, name_picture
 from appliance.workshop.datasets.split_assignment import assign_splits
 from support.datasets import make_files, make_picture, make_split_files, write_folder
 
@@ -80,3 +82,40 @@ def test_damaged_picture_is_assigned_like_any_other(tmp_path):
     assert {example.split for example in assign_splits(dataset).examples} == {"train", "validation", "test"}
     (fault,) = [scan.error for scan in scan_pictures(dataset.examples) if scan.error]
     assert fault.startswith("a/cut.jpg cannot be read as a picture")
+
+
+def _record(pictures_by_label):
+    """Return the files of recorded pictures: label → the number of pictures of each of its recordings."""
+    files, seed = {}, 0
+    for label, counts in pictures_by_label.items():
+        for recording, count in enumerate(counts):
+            for number in range(count):
+                seed += 1
+                files[f"{label}/{name_picture(f'{label}{recording}', number)}.jpg"] = make_picture(seed)
+    return files
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_pictures_of_one_recording_share_a_split(tmp_path, seed):
+    files = _record({"cup": [12, 9, 7, 6, 6], "pen": [20, 20], "box": [5, 14, 8]})
+    splits = {}
+    for example in assign_splits(open_dataset(write_folder(tmp_path / "set", files)), seed).examples:
+        splits.setdefault((example.label, find_recording(example.name)), set()).add(example.split)
+    assert all(len(each) == 1 for each in splits.values())
+    by_label = {
+        label: {min(each) for (own, _), each in splits.items() if own == label} for label in ("cup", "pen", "box")
+    }
+    assert by_label == {
+        "cup": {"train", "validation", "test"},
+        "pen": {"train", "validation"},
+        "box": {"train", "validation", "test"},
+    }
+
+
+def test_sole_recording_is_divided_into_consecutive_parts(tmp_path):
+    assigned = assign_splits(open_dataset(write_folder(tmp_path / "set", _record({"cup": [30], "pen": [30]}))))
+    for label in ("cup", "pen"):
+        own = [example for example in assigned.examples if example.label == label]
+        assert Counter(example.split for example in own) == {"train": 24, "validation": 3, "test": 3}
+        changes = sum(one.split != other.split for one, other in itertools.pairwise(own))
+        assert changes <= 4
