@@ -37,6 +37,7 @@ _AFTER_FAILURE_S = 30.0
 # How often the events that are open are noted as still lasting, and old ones are removed.
 _TICK_S = 60.0
 _REMOVED_AT_ONCE = 200
+_POLL_S = 0.1
 _DAY_S = 86_400.0
 
 Write = Callable[[HistoryDatabase], None]
@@ -118,17 +119,38 @@ class HistoryRecorder:
 
     def delete_pictures(self, limit_s: float = 30.0) -> bool:
         """Remove all pictures; return whether that happened within the limit."""
-        done = threading.Event()
 
         def write(database: HistoryDatabase) -> None:
             self.pictures.remove_all()
             database.forget_pictures()
             self._bytes = 0
+
+        return self._wait_for(write, limit_s)
+
+    def delete_event(self, event_id: str, limit_s: float = 30.0) -> bool:
+        """Remove an event with its picture; return whether that happened within the limit."""
+
+        def write(database: HistoryDatabase) -> None:
+            database.remove([event_id])  # the row first, as in _enforce_limits
+            self.pictures.remove([event_id])
+            self._count, self._bytes = database.measure()
+
+        return self._wait_for(write, limit_s)
+
+    def _wait_for(self, write: Write, limit_s: float) -> bool:
+        """Write even after a recent failure; return whether it succeeded within the limit."""
+        done = threading.Event()
+
+        def write_and_report(database: HistoryDatabase) -> None:
+            write(database)
             done.set()
 
-        self._failed_s = float("-inf")
-        self._offer(write, is_needed=True)
-        return done.wait(limit_s)
+        self._failed_s, started_s = float("-inf"), time.monotonic()
+        self._offer(write_and_report, is_needed=True)
+        while not done.wait(_POLL_S):
+            if self._failed_s > started_s or time.monotonic() - started_s > limit_s:
+                return False
+        return True
 
     def _offer(self, write: Write, is_needed: bool = False) -> None:
         if self._queue.qsize() >= _QUEUED and not is_needed:

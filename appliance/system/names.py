@@ -1,8 +1,9 @@
-"""Plain names of channels, groups and projects, which become part of paths, topics and URLs."""
+"""Plain names of channels, groups, projects, and labels, which become part of paths, topics and URLs."""
 
 import re
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 
 def is_plain_name(text: str) -> bool:
@@ -12,3 +13,8 @@ def is_plain_name(text: str) -> bool:
     digit.
     """
     return _PLAIN_NAME.fullmatch(text) is not None
+
+
+def is_label_name(text: str) -> bool:
+    """Return whether a model can be trained with a label of this name: 1 to 32 of A–Z, a–z, 0–9, and _."""
+    return _LABEL_NAME.fullmatch(text) is not None

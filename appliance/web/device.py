@@ -113,11 +113,15 @@ class PageDevice(Protocol):
         ...
 
     def mark_wrong(self, event_id: str, label: str) -> None:
-        """File the picture of an event for teaching under another label.
+        """File the picture of an event for teaching under another label, which may be a new one.
 
         Raises:
             ApplianceError: It cannot be filed.
         """
+        ...
+
+    def delete_event(self, event_id: str) -> bool:
+        """Delete an event with its picture; return whether that happened in time."""
         ...
 
     def delete_pictures(self) -> bool:

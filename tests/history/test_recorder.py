@@ -136,6 +136,18 @@ def test_pictures_are_deleted_and_events_stay(make, tmp_path):
     assert event.picture_bytes == 0 and History(tmp_path / "history").read_picture("boot-1") is None
 
 
+def test_deleted_event_is_gone_with_its_picture_and_others_stay(make, tmp_path):
+    recorder = make()
+    recorder.record_started(started(1))
+    recorder.record_started(started(2))
+    assert recorder.delete_event("boot-1") and recorder.delete_event("unknown")
+    assert [event.id for event in read(tmp_path)] == ["boot-2"]
+    assert [file.stem for file in (tmp_path / "history/pictures").rglob("*.jpg")] == ["boot-2"]
+    recorder.record_ended(ended(1))  # it was open
+    recorder.stop(10)
+    assert [event.id for event in read(tmp_path)] == ["boot-2"]
+
+
 def test_failing_disk_is_reported_once_and_blocks_nothing(tmp_path, caplog):
     (tmp_path / "history").write_text("a file in the folder's place")
     recorder = HistoryRecorder(tmp_path / "history", HistorySettings())
@@ -143,6 +155,7 @@ def test_failing_disk_is_reported_once_and_blocks_nothing(tmp_path, caplog):
     for number in range(500):
         recorder.record_started(started(number))
         recorder.record_ended(ended(number))
+    assert not recorder.delete_event("boot-1")  # at once, not after the limit
     recorder.stop(10)
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
     assert "history" in recorder.error

@@ -25,6 +25,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import turn_upright
 from appliance.settings.in_force import describe_settings
 from appliance.system.atomic_files import write_atomically
+from appliance.system.names import is_label_name
 from appliance.system.timestamps import to_rfc3339
 from appliance.transport.disk_space import require_free_space
 from appliance.web.device import LiveFrame
@@ -197,10 +198,7 @@ class DaemonDevice:
         Raises:
             ApplianceError: It cannot be filed.
         """
-        if label not in (*self.active_bundle().labels, BACKGROUND):
-            raise RequestError(400, f"the model has no such label; choose one of its labels, or {BACKGROUND}")
-        if label.startswith(".") or "/" in label or "\0" in label or len(label.encode()) > _MAX_NAME_BYTES:
-            raise RequestError(400, "this label cannot be the name of a folder; rename it in the model")
+        label = self._find_label(label)
         history = self.history
         picture = history.read_picture(event_id) if history else None
         if picture is None:
@@ -213,10 +211,37 @@ class DaemonDevice:
         except OSError as error:
             raise RequestError(507, f"the picture cannot be filed: {describe_os_error(error)}") from error
 
+    def delete_event(self, event_id: str) -> bool:
+        """Delete an event with its picture; return whether that happened in time."""
+        recorder = self._sources.parts.history
+        return recorder.delete_event(event_id) if recorder else True
+
     def delete_pictures(self) -> bool:
         """Delete all pictures of the history; return whether that happened in time."""
         recorder = self._sources.parts.history
         return recorder.delete_pictures() if recorder else True
+
+    def _find_label(self, label: str) -> str:
+        """Return the label that a person means: one of the model or of the dataset, also in another case, or a new one.
+
+        Raises:
+            RequestError: It cannot be the name of a label.
+        """
+        known = [*self.active_bundle().labels, BACKGROUND, *_list_folders(self._state / DATASET_FOLDER)]
+        if label not in known:
+            label = next((name for name in known if name.lower() == label.lower()), label)
+        if label not in known and not is_label_name(label):
+            raise RequestError(400, "a new label needs 1 to 32 characters of A–Z, a–z, 0–9, and _, such as red_cup")
+        if label.startswith(".") or "/" in label or "\0" in label or len(label.encode()) > _MAX_NAME_BYTES:
+            raise RequestError(400, "this label cannot be the name of a folder; rename it in the model")
+        return label
+
+
+def _list_folders(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    except OSError:
+        return []
 
 
 def _run_appliance(*arguments: str) -> str:

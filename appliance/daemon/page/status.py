@@ -2,7 +2,6 @@
 
 import socket
 import time
-from datetime import datetime
 from typing import Any
 
 from appliance.bundle.documents import has_card, has_report
@@ -10,6 +9,7 @@ from appliance.camera.source import CameraState
 from appliance.daemon.page.notifier import PageListener
 from appliance.daemon.page.sources import PageSources
 from appliance.labeling.label_filter import DEFAULT_THRESHOLD
+from appliance.system.time_zone import describe_time_zone
 from appliance.system.timestamps import to_rfc3339
 from appliance.updates.steps import UpdateState
 
@@ -32,7 +32,7 @@ def describe_status(sources: PageSources, version: str, name: str) -> dict[str, 
             "name": name,
             "version": version,
             "host": socket.gethostname(),
-            "timezone": datetime.now().astimezone().strftime("%z"),
+            "timezone": describe_time_zone(),
             "time": to_rfc3339(time.time()),
         },
         "camera": _describe_camera(sources),

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/events", tags=["events"], responses=RESPONSES)
 _MAX_EVENTS = 200
 _MAX_STRIP_S = 32 * 86_400
 _NO_HISTORY = "no history is kept; set history.enabled = true"
+_NOT_DELETED = "it is not deleted yet, because the disk is busy or cannot be written; try again in a minute"
 _PRUNED = "there is no such event any more; the oldest ones are removed"
 EventId = Annotated[str, Path(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Time = Annotated[str | None, Query(max_length=40, description="RFC 3339, or Unix time in seconds.")]
@@ -89,7 +90,7 @@ def list_labels(context: Context) -> list[str]:
 def delete_pictures(context: Context) -> Response:
     """Delete all pictures of the history; the events remain."""
     if not context.device.delete_pictures():
-        raise RequestError(503, "the pictures are still being deleted; look again in a minute")
+        raise RequestError(503, _NOT_DELETED)
     return Response(status_code=204)
 
 
@@ -111,9 +112,19 @@ def get_event(event_id: EventId, context: Context) -> dict[str, Any]:
     return event.as_dict()
 
 
+@router.delete("/{event_id}", status_code=204)
+def delete_event(event_id: EventId, context: Context) -> Response:
+    """Delete one event with its picture."""
+    if _require_history(context).find(event_id) is None:
+        raise RequestError(404, _PRUNED)
+    if not context.device.delete_event(event_id):
+        raise RequestError(503, _NOT_DELETED)
+    return Response(status_code=204)
+
+
 @router.post("/{event_id}/wrong")
 def mark_wrong(event_id: EventId, wrong: WrongLabel, context: Context) -> Done:
-    """File the picture of an event for teaching under another label."""
+    """File the picture of an event for teaching under another label, of the model or new."""
     if _require_history(context).find(event_id) is None:
         raise RequestError(404, _PRUNED)
     context.device.mark_wrong(event_id, wrong.label)

@@ -78,11 +78,27 @@ def test_wrong_event_is_filed_for_teaching(device, admin, events):
     assert (device.state / "dataset" / "roses" / f"{event}.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
-@pytest.mark.parametrize("label", ["", "../x", "unknown", "a" * 300, "a/b", "\u0000"])
-def test_unknown_label_files_nothing(device, admin, events, label):
+@pytest.mark.parametrize("label", ["", "../x", "a cup", ".", "a" * 300, "a/b", "\u0000"])
+def test_label_that_cannot_be_files_nothing(device, admin, events, label):
     answer = admin.send("POST", f"/api/events/{events[-1]['id']}/wrong", {"label": label})
     assert answer.status in (400, 422) and answer.error
     assert not (device.state / "x").exists()
+
+
+def test_wrong_event_is_filed_under_a_new_label(device, admin, events):
+    path = f"/api/events/{events[-1]['id']}/wrong"
+    assert admin.send("POST", path, {"label": "red_cup"}).status == 200
+    assert admin.send("POST", path, {"label": "Red_Cup"}).status == 200
+    assert admin.send("POST", path, {"label": "Roses"}).status == 200
+    names = {folder.name for folder in (device.state / "dataset").iterdir()}
+    assert "red_cup" in names and not names & {"Red_Cup", "Roses"}
+
+
+def test_deleted_event_is_gone(device, admin, events):
+    path = f"/api/events/{events[-2]['id']}"
+    assert admin.send("DELETE", path).status == 204
+    assert admin.get(path).status == admin.get(f"{path}.jpg").status == admin.send("DELETE", path).status == 404
+    assert device.anonymous().send("DELETE", "/api/events/x").status == 401
 
 
 def test_symbolic_link_among_the_pictures_is_not_followed(device, admin, events):
