@@ -6,14 +6,14 @@ the assignment of splits, the folds of a cross-validation, and the intervals of 
 
 A recording is known by the names of its files, which survive moving, packing, and a CSV index:
 
-- `rec-ID-NUMBER`: the pictures of one recording (`appliance collect`, and a held button on the page Teach). ID is
-  letters, digits, and hyphens.
+- `rec-ID` at the beginning or after `_`, as in `20261130-101500-123_rec-1a2b3c4d`: a picture that was taken while a
+  label was recorded (see appliance/teaching/names.py). ID is letters and digits.
 - `YYYYMMDD-HHMMSS-mmm-NUMBER`: a frame that the device collected by itself. Frames of the same minute are one
   recording, and so are frames that follow each other within CONTINUOUS_S.
 - names with `BURST`, which phones give to a series: `IMG_20261130_101500_BURST003`,
   `00003IMG_00003_BURST20261130101500123_COVER`.
 
-All other pictures are recordings of their own. A number that a copy's name got (`_2`, ` (2)`) is ignored.
+All other pictures are recordings of their own. A number that the name of a copy got (`_2`, ` (2)`) is ignored.
 """
 
 import itertools
@@ -29,23 +29,10 @@ CONTINUOUS_S = 10.0
 _PARTS = 10
 
 _COPY = re.compile(r"(_\d+| \(\d+\))$")
-_RECORDED = re.compile(r"rec-([0-9A-Za-z]+(?:-[0-9A-Za-z]+)*)-(\d+)")
-_COLLECTED = re.compile(r"(\d{8})-(\d{6})-(\d{3})-\d+")
+_RECORDED = re.compile(r"(?:^|_)rec-([0-9A-Za-z]{1,64})(?=[._ -]|$)")
+_COLLECTED = re.compile(r"(\d{8})-(\d{6})-(\d{3})-\d+(?:-[a-z0-9_]+)?")
 _PHONE_SERIES = re.compile(r"(.+)[_-]BURST\d{1,4}(?:_COVER)?", re.IGNORECASE)
 _PHONE_SERIES_TIME = re.compile(r".*_BURST(\d{14,})(?:_COVER)?", re.IGNORECASE)
-
-
-def name_picture(recording: str, number: int) -> str:
-    """Return the stem of the name of a recorded picture.
-
-    Args:
-        recording: The ID of the recording: letters, digits, and hyphens, such as 20261130-101500.
-        number: The picture's number in the recording.
-    """
-    stem = f"rec-{recording}-{number:04d}"
-    if not _RECORDED.fullmatch(stem):
-        raise ValueError(f"{recording!r} is not the ID of a recording")
-    return stem
 
 
 def find_recording(name: str) -> str | None:
@@ -56,9 +43,9 @@ def find_recording(name: str) -> str | None:
     Args:
         name: The path, zip entry, or URL of the picture.
     """
+    if match := _RECORDED.search(PurePosixPath(name).stem):
+        return f"rec-{match[1].lower()}"
     for stem in _list_stems(name):
-        if match := _RECORDED.fullmatch(stem):
-            return f"rec-{match[1].lower()}"
         if (moment_s := _read_time_s(stem)) is not None:
             return f"minute-{int(moment_s // 60)}"
         if match := _PHONE_SERIES_TIME.fullmatch(stem):

@@ -8,7 +8,6 @@ from appliance.workshop.datasets.recordings import (
     find_recording,
     list_recordings,
     list_sole_recordings,
-    name_picture,
 )
 
 
@@ -19,8 +18,9 @@ def _list_examples(*names):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("cup/rec-20261130-101500-0001.jpg", "background/rec-20261130-101500-0029.jpg"),
-        ("a/rec-x7-0001.jpg", "TRAIN/a/rec-X7-0002_2.jpg"),
+        ("cup/20261130-101500-123_rec-1a2b3c4d.jpg", "background/20261130-101959-001_rec-1a2b3c4d.jpg"),
+        ("a/import-0123456789abcdef0123_rec-1a2b3c4d.png", "TRAIN/a/20261130-101500-123_rec-1a2b3c4d_2.jpg"),
+        ("a/rec-x7-0001.jpg", "TRAIN/a/rec-X7-0002.jpg"),
         ("collected/20261130-101501-123-55.jpg", "cup/20261130-101558-001-812.jpg"),
         ("20261130-101501-123-55.jpg", "20261130-101501-123-55 (2).jpg"),
         ("IMG_20261130_101500_BURST001.jpg", "IMG_20261130_101500_BURST014_COVER.jpg"),
@@ -35,6 +35,7 @@ def test_names_of_one_recording_state_the_same(one, other):
     ("one", "other"),
     [
         ("a/rec-1-0001.jpg", "a/rec-2-0001.jpg"),
+        ("20261130-101500-123_rec-1a2b3c4d.jpg", "20261130-101500-623_rec-1a2b3c4e.jpg"),
         ("20261130-101501-123-55.jpg", "20261130-101601-123-56.jpg"),
         ("IMG_20261130_101500_BURST001.jpg", "IMG_20261130_101700_BURST001.jpg"),
     ],
@@ -44,16 +45,18 @@ def test_names_of_two_recordings_differ(one, other):
 
 
 @pytest.mark.parametrize(
-    "name", ["3637371174_a8dfcc1b35.jpg", "IMG_0001.jpg", "rec-1.jpg", "BURST001.jpg", "record.png"]
+    "name",
+    [
+        "3637371174_a8dfcc1b35.jpg",
+        "IMG_0001.jpg",
+        "my-rec-1.jpg",
+        "20261340-101501-123-55.jpg",
+        "BURST001.jpg",
+        "record.png",
+    ],
 )
 def test_other_names_state_no_recording(name):
     assert find_recording(name) is None
-
-
-def test_written_name_is_read_back():
-    assert find_recording(f"{name_picture('20261130-101500-a', 7)}.jpg") == "rec-20261130-101500-a"
-    with pytest.raises(ValueError, match="not the ID"):
-        name_picture("a/b", 1)
 
 
 def test_frames_around_the_turn_of_a_minute_are_one_recording():

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.workshop.datasets.duplicates import scan_pictures
 from appliance.workshop.datasets.open import open_dataset
-from appliance.workshop.datasets.recordings import find_recording, name_picture
+from appliance.workshop.datasets.recordings import find_recording
 from appliance.workshop.datasets.split_assignment import assign_splits
 from support.datasets import make_files, make_picture, make_split_files, write_folder
 
@@ -91,7 +91,7 @@ def _record(pictures_by_label):
         for recording, count in enumerate(counts):
             for number in range(count):
                 seed += 1
-                files[f"{label}/{name_picture(f'{label}{recording}', number)}.jpg"] = make_picture(seed)
+                files[f"{label}/rec-{label}{recording}-{number}.jpg"] = make_picture(seed)
     return files
 
 
