@@ -91,7 +91,7 @@ def _record(pictures_by_label):
         for recording, count in enumerate(counts):
             for number in range(count):
                 seed += 1
-                files[f"{label}/rec-{label}{recording}-{number}.jpg"] = make_picture(seed)
+                files[f"{label}/rec-{label}{recording}-{number:04d}.jpg"] = make_picture(seed)
     return files
 
 
