@@ -6,13 +6,13 @@ FILE configures differently from the running daemon is checked as FILE states it
 
 import argparse
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 from appliance.cli.arguments import add_config_argument, add_json_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json
 from appliance.system.foreign_text import clean_text
+from appliance.system.text_layout import wrap_to_width
 from appliance.system.text_width import read_columns
 
 if TYPE_CHECKING:
@@ -51,6 +51,4 @@ def _format_result(result: "CheckResult", columns: int | None) -> list[str]:
     line = head + clean_text(result.message, _MAX_MESSAGE)
     if columns is None:
         return [line]
-    return textwrap.wrap(
-        line, columns, subsequent_indent=" " * len(head), break_long_words=True, break_on_hyphens=False
-    )
+    return wrap_to_width(line, columns, len(head))

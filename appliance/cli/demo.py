@@ -26,8 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 0 <= arguments.seconds < float("inf"):
         raise UsageError(f"--seconds must be 0 or more, not {arguments.seconds:g}")
-    events = run_demo(arguments.seconds, lambda line: print(line, flush=True))
-    print(f"{events} events arrived from the broker.", flush=True)
-    if events:
-        print_lines(suggest_after_demo())
+    events = run_demo(arguments.seconds, lambda line: print_lines([line]))
+    print_lines([f"{events} events arrived from the broker.", *(suggest_after_demo() if events else [])])
     return ExitStatus.DONE if events else ExitStatus.FAILED

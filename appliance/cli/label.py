@@ -15,7 +15,7 @@ from appliance.cli.arguments import add_json_argument, add_model_argument
 from appliance.cli.device_model import obey_runtime_setting, read_chosen_bundle
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input, warn_of_assumption
-from appliance.cli.output import ProgressLine, print_json, print_message
+from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ModelError, PictureError, UsageError
 from appliance.system.foreign_text import clean_text
 
@@ -188,11 +188,8 @@ def _print_result(result: _PictureResult) -> None:
     if result.error is not None:
         print_message(result.error)
         return
-    print(clean_text(str(result.picture), _MAX_NAME))
-    for item in result.labels:
-        print(f"  {item.score:.3f}  {item.label}")
-    if not result.labels:
-        print(f"  nothing  (best: {result.best})")
+    lines = [f"  {item.score:.3f}  {item.label}" for item in result.labels]
+    print_lines([clean_text(str(result.picture), _MAX_NAME), *(lines or [f"  nothing  (best: {result.best})"])])
 
 
 def _parse_region(text: str) -> 'tuple[float, float, float, float] | Literal["square"]':

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from appliance.errors import ApplianceError
+from appliance.system.text_layout import CommandLine
 
 
 def name_program() -> str:
@@ -36,18 +37,18 @@ def suggest_subscription() -> str | None:
     return f"mosquitto_sub -h {shlex.quote(mqtt.host)}{port} -v -t {topic}"
 
 
-def suggest_after_demo() -> list[str]:
+def suggest_after_demo() -> list[CommandLine]:
     """Return the lines that end the demo: label with the real camera, as this device."""
     from appliance.system.paths import is_service_installed
 
     command = "watch" if is_service_installed() else "run"
-    lines = [f"Next, with your own camera: {name_program()} {command}"]
+    lines = [CommandLine("Next, with your own camera:", f"{name_program()} {command}")]
     if subscription := suggest_subscription():
-        lines.append(f"Its events, from your broker: {subscription}")
+        lines.append(CommandLine("Its events, from your broker:", subscription))
     return lines
 
 
-def suggest_after_training(bundle: Path) -> list[str]:
+def suggest_after_training(bundle: Path) -> list[CommandLine]:
     """Return the lines that end a training: label a picture with the new bundle, then install it on this device.
 
     Args:
@@ -58,9 +59,9 @@ def suggest_after_training(bundle: Path) -> list[str]:
     program, name = name_program(), shlex.quote(str(bundle))
     sudo = "sudo " if is_service_installed() else ""
     lines = [
-        f"written to {bundle}; try it: {program} label PICTURE --model {name}",
-        f"install it on this device: {sudo}{program} model install {name}",
+        CommandLine(f"written to {bundle}; try it:", f"{program} label PICTURE --model {name}"),
+        CommandLine("install it on this device:", f"{sudo}{program} model install {name}"),
     ]
     if subscription := suggest_subscription():
-        lines.append(f"its events then arrive with: {subscription}")
+        lines.append(CommandLine("its events then arrive with:", subscription))
     return lines

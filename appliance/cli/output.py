@@ -11,6 +11,7 @@ from typing import Any, Self, TextIO
 
 from appliance.cli.streams import write_bytes, write_controls
 from appliance.system.foreign_text import clean_output, clean_text
+from appliance.system.text_layout import CommandLine, lay_out
 from appliance.system.text_width import cut_to_width, measure_width, read_columns
 
 _MAX_MESSAGE = 8192
@@ -30,14 +31,29 @@ def print_json(value: Any) -> None:
     write_bytes(sys.stdout, text.encode() + b"\n")
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on standard output; a line break inside of one, from the name of a file, becomes a space."""
-    print("\n".join(clean_output(line).replace("\n", " ") for line in lines))
+def print_lines(lines: Iterable[str | CommandLine]) -> None:
+    """Print lines on standard output; a line break inside of one, from the name of a file, becomes a space.
+
+    On a terminal, lines are broken at words and between the cells of a table, and never inside of a command.
+    """
+    columns = read_columns(sys.stdout) if sys.stdout.isatty() else None
+    for line in lines:
+        cleaned = (
+            CommandLine(_flatten(line.text), _flatten(line.command))
+            if isinstance(line, CommandLine)
+            else _flatten(line)
+        )
+        print("\n".join(lay_out(cleaned, columns) if columns else [str(cleaned)]))
+    sys.stdout.flush()
 
 
 def print_message(text: str) -> None:
     """Print a message for people on one line of standard error, prefixed with the program name."""
     print(f"appliance: {clean_text(text, _MAX_MESSAGE)}", file=sys.stderr, flush=True)
+
+
+def _flatten(text: str) -> str:
+    return clean_output(text).replace("\n", " ")
 
 
 class ProgressLine:

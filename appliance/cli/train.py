@@ -18,6 +18,7 @@ from appliance.cli.input_options import add_input_arguments, parse_declared_inpu
 from appliance.cli.next_step import suggest_after_training
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
+from appliance.system.text_layout import CommandLine
 from appliance.system.text_width import read_columns
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _as_dict(arguments: argparse.Namespace, result: "TrainingResult") -> dict[st
     }
 
 
-def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> list[str]:
+def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> list[str | CommandLine]:
     chosen, counts, choice = result.chosen, result.chosen.counts, result.chosen.choice
     table = []
     if len(result.candidates) > 1:

@@ -28,8 +28,10 @@ from appliance.settings.schema import (
     UpdateSettings,
     WebSettings,
 )
+from appliance.system.text_layout import CommandLine
 
 DEVICE = "demo"
+PrintLine = Callable[[str | CommandLine], None]
 # The newer model is pushed early enough that its probation ends before the demo does.
 _PUSH_AFTER_S = 10.0
 _PUSH_AFTER_FRACTION = 1 / 3
@@ -62,7 +64,7 @@ def make_settings(port: int, repository: LocalRepository | None = None, web_port
     )
 
 
-def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
+def run_demo(seconds: float, print_line: PrintLine) -> int:
     """Run the appliance and print each event as it arrives from the broker.
 
     Args:
@@ -91,7 +93,8 @@ def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
         print_line(
             f"Drawn scenes → labels → MQTT on 127.0.0.1:{broker.port}, with the bundled model. Press Ctrl-C to stop."
         )
-        print_line(f"To see every topic: mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'")
+        command = f"mosquitto_sub -p {broker.port} -V 311 -v -t 'appliance/{DEVICE}/#'"
+        print_line(CommandLine("To see every topic:", command))
         with (
             tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder,
             _open_repository(Path(folder) / "operator", print_line) as repository,
@@ -103,7 +106,7 @@ def run_demo(seconds: float, print_line: Callable[[str], None]) -> int:
 
 
 @contextlib.contextmanager
-def _open_repository(folder: Path, print_line: Callable[[str], None]) -> Iterator[LocalRepository | None]:
+def _open_repository(folder: Path, print_line: PrintLine) -> Iterator[LocalRepository | None]:
     """Serve a repository; yield None if the libraries for signing are not installed."""
     try:
         repository = LocalRepository(folder)
@@ -118,12 +121,12 @@ def _open_repository(folder: Path, print_line: Callable[[str], None]) -> Iterato
 
 
 def _run_service(
-    folder: Path, port: int, repository: LocalRepository | None, seconds: float, print_line: Callable[[str], None]
+    folder: Path, port: int, repository: LocalRepository | None, seconds: float, print_line: PrintLine
 ) -> None:
     service = Service(make_settings(port, repository, _find_web_port()), folder, folder)
     service.start()
     if link := service.page.make_link():
-        print_line(f"The page, with live picture: {link}")
+        print_line(CommandLine("The page, with live picture:", link))
     else:
         print_line(f"No page is served; {suggest_install('web')}")
     push: threading.Timer | None = None
@@ -152,7 +155,7 @@ def _find_web_port() -> int | None:
     return None
 
 
-def _push_newer(service: Service, repository: LocalRepository, print_line: Callable[[str], None]) -> None:
+def _push_newer(service: Service, repository: LocalRepository, print_line: PrintLine) -> None:
     """Publish a newer model as an operator would, and make the device check for it."""
     try:
         description = repository.push_newer()

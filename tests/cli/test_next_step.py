@@ -39,13 +39,13 @@ def test_program_is_named_as_the_shell_finds_it(monkeypatch):
 
 def test_installed_service_is_watched_and_changed_with_sudo(monkeypatch):
     monkeypatch.setattr("appliance.system.paths.is_service_installed", lambda: True)
-    assert suggest_after_demo()[0].endswith("appliance watch")
-    lines = suggest_after_training(Path("my model"))
+    assert str(suggest_after_demo()[0]).endswith("appliance watch")
+    lines = [str(line) for line in suggest_after_training(Path("my model"))]
     assert "--model 'my model'" in lines[0]
     assert ": sudo " in lines[1] and lines[1].endswith("model install 'my model'")
     assert "appliance/kitchen/#" in lines[2]
 
 
 def test_elsewhere_a_model_is_installed_without_sudo():
-    assert "sudo" not in suggest_after_training(Path("m"))[1]
-    assert suggest_after_demo()[0].endswith(" run")
+    assert "sudo" not in str(suggest_after_training(Path("m"))[1])
+    assert str(suggest_after_demo()[0]).endswith(" run")

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.system.text_layout import CommandLine
 from appliance.system.text_width import measure_width
 
 
@@ -105,3 +106,16 @@ def test_dumb_terminal_gets_no_progress(terminal, monkeypatch):
     with ProgressLine(terminal) as line:
         line.show("training", 1, 2)
     assert terminal.getvalue() == ""
+
+
+def test_lines_fit_a_terminal_and_commands_stay_whole(terminal, monkeypatch, capsys):
+    lines = ["23:13:16  ended    tulips       peak 0.96  model 0.2.0", CommandLine("To see every topic:", "run " * 20)]
+    print_lines(lines)
+    assert capsys.readouterr().out.splitlines() == [str(line) for line in lines], "a pipe gets each on one line"
+    monkeypatch.setattr("appliance.cli.output.read_columns", lambda _: 50)
+    monkeypatch.setattr("sys.stdout", terminal)
+    print_lines(lines)
+    printed = terminal.getvalue().splitlines()
+    assert printed[-1] == "  " + lines[1].command
+    assert all(measure_width(line) <= 50 for line in printed[:-1])
+    assert printed[:2] == ["23:13:16  ended    tulips       peak 0.96", " " * 10 + "model 0.2.0"]

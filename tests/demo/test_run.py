@@ -52,7 +52,7 @@ def test_events_arrive_from_the_broker():
     interval = sys.getswitchinterval()
     lines = []
     try:
-        events = run_demo(3, lines.append)
+        events = run_demo(3, lambda line: lines.append(str(line)))
     finally:
         sys.setswitchinterval(interval)
     assert re.search(r"127\.0\.0\.1:\d+", lines[0])

@@ -160,6 +160,7 @@ def test_a_handler_that_raises_does_not_end_the_thread(tmp_path, broker):
     publisher.stop(5)
     thread.join(5)
     assert not thread.is_alive()
+    outbox.close()
 
 
 def test_payload_without_json_form_is_dropped_alone(tmp_path, broker, caplog):
@@ -182,6 +183,7 @@ def test_stop_before_run_stores_what_was_offered(tmp_path):
     publisher.offer(event(1))
     publisher.stop(1)
     assert outbox.waiting == 1
+    outbox.close()
 
 
 @pytest.fixture(autouse=True)

@@ -57,7 +57,8 @@ def test_events_are_delivered_to_a_broker_with_limits(
         pi.publisher.retain(TOPICS.state, "{}")
         for number in range(20):
             pi.publisher.offer(event(number))
-        wait_until(lambda: pi.outbox.waiting == 0 and broker.on(TOPICS.state), "everything is delivered")
+        wait_until(lambda: len(broker.on(TOPICS.event)) >= 20 and broker.on(TOPICS.state), "everything arrives")
+        wait_until(lambda: pi.outbox.waiting == 0, "everything is acknowledged")
         assert len(broker.on(TOPICS.event)) == 20
         assert broker.connections == (2 if refuses_the_will else 1)
         assert pi.publisher.error is None

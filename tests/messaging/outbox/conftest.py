@@ -1,11 +1,29 @@
-"""A small disk for the tests of the outbox."""
+"""Outboxes that are closed, and a small disk, for the tests of the outbox."""
 
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from appliance.messaging.outbox.outbox import Outbox
+from support.outbox import WEEK_S
+
+
+@pytest.fixture
+def open_outbox() -> Iterator[Callable[..., Outbox]]:
+    """Return a function that opens an outbox of a number of events; they are closed with the test."""
+    opened: list[Outbox] = []
+
+    def open_file(path: Path, max_events: int, max_age_s: float = WEEK_S, **options: Any) -> Outbox:
+        opened.append(Outbox(path, max_events, max_age_s, **options))
+        return opened[-1]
+
+    yield open_file
+    for outbox in opened:
+        outbox.close()
 
 
 @pytest.fixture

@@ -115,8 +115,8 @@ def test_only_the_last_few_set_aside_files_are_kept(path):
     assert len(list(path.parent.glob("*set-aside*"))) == 3
 
 
-def test_second_process_gets_an_error(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_second_process_gets_an_error(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append(events(0, 1))
     other = (
         "from pathlib import Path; from appliance.messaging.outbox.outbox import Outbox;"

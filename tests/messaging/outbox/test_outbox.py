@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -23,15 +24,16 @@ from support.paths import ROOT
 class Clock:
     """A wall clock and the time since boot, both set by the test."""
 
-    def __init__(self):
+    def __init__(self, open_outbox: Callable[..., Outbox]):
         self.wall_s, self.boot_s, self.boot_id = 1_800_000_000.0, 100.0, "boot-1"
+        self._open = open_outbox
 
     def pass_s(self, seconds: float) -> None:
         self.wall_s += seconds
         self.boot_s += seconds
 
     def outbox(self, path: Path, max_events: int = 100_000, max_age_s: float = WEEK_S) -> Outbox:
-        return Outbox(
+        return self._open(
             path,
             max_events,
             max_age_s,
@@ -42,8 +44,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(open_outbox: Callable[..., Outbox]) -> Clock:
+    return Clock(open_outbox)
 
 
 @pytest.fixture
@@ -58,20 +60,20 @@ def deliver_all(outbox: Outbox) -> list[int]:
     return [int(entry.payload.split(":")[1].strip("}").split(",")[0]) for entry in batch]
 
 
-def test_events_come_back_in_order_from_the_next_process(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_events_come_back_in_order_from_the_next_process(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append(events(0, 5))
     outbox.append(events(5, 8))
     outbox.close()
-    again = Outbox(path, 100, WEEK_S)
+    again = open_outbox(path, 100)
     assert again.waiting == 8
     entry = again.take_batch(1)[0]
     assert (entry.topic, entry.payload) == (TOPIC, '{"seq":0}')
     assert seqs(again) == list(range(1, 8))
 
 
-def test_event_is_given_out_once_until_released(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_event_is_given_out_once_until_released(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append(events(0, 6))
     first = outbox.take_batch(4)
     outbox.acknowledge([first[0].id, first[2].id])
@@ -84,8 +86,8 @@ def test_event_is_given_out_once_until_released(path):
     assert outbox.waiting == 4
 
 
-def test_topics_can_be_left_out(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_topics_can_be_left_out(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append([*events(0, 3), {"topic": "other", "payload": {"seq": 3}}])
     assert seqs_of(outbox.take_batch(10, without_topics=[TOPIC])) == ["other"]
     outbox.release()
@@ -96,8 +98,8 @@ def seqs_of(batch) -> list[str]:
     return [entry.topic for entry in batch]
 
 
-def test_the_oldest_are_dropped_beyond_the_number_and_counted(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_the_oldest_are_dropped_beyond_the_number_and_counted(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append(events(0, 90))
     outbox.append(events(90, 130))
     assert (outbox.waiting, outbox.dropped) == (100, 30)
@@ -158,8 +160,8 @@ def test_events_without_an_end_are_open_after_a_restart(path):
         assert left.open_events() == []
 
 
-def test_one_transaction_for_new_and_acknowledged_events(path):
-    outbox = Outbox(path, 100, WEEK_S)
+def test_one_transaction_for_new_and_acknowledged_events(path, open_outbox):
+    outbox = open_outbox(path, 100)
     outbox.append(events(0, 10))
     batch = outbox.take_batch(10)
     wal = Path(f"{path}-wal")
@@ -328,7 +330,7 @@ def run_writer(path: Path, count: int, *wrapper: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
-def test_kill_at_any_write_keeps_what_was_reported_written(tmp_path, call):
+def test_kill_at_any_write_keeps_what_was_reported_written(tmp_path, open_outbox, call):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed (apt-get install strace)")
     for when in (3, 9, 14):
@@ -339,11 +341,11 @@ def test_kill_at_any_write_keeps_what_was_reported_written(tmp_path, call):
         if done.returncode not in (-signal.SIGKILL, 128 + signal.SIGKILL):
             pytest.skip(f"strace cannot inject here: {done.stderr.strip()[-200:]}")
         written = len(done.stdout.splitlines())
-        outbox = Outbox(path, 1000, WEEK_S)
+        outbox = open_outbox(path, 1000)
         assert seqs(outbox)[:written] == list(range(written))
 
 
-def test_disk_errors_reach_no_caller_and_lose_nothing(tmp_path):
+def test_disk_errors_reach_no_caller_and_lose_nothing(tmp_path, open_outbox):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed (apt-get install strace)")
     path = tmp_path / "outbox.db"
@@ -354,7 +356,7 @@ def test_disk_errors_reach_no_caller_and_lose_nothing(tmp_path):
         pytest.skip(f"strace cannot inject here: {done.stderr.strip()[-200:]}")
     assert len(lines) == 60, "every append returned"
     assert done.stderr.count("cannot be written (disk I/O error)") == 1
-    assert seqs(Outbox(path, 1000, WEEK_S)) == list(range(60))
+    assert seqs(open_outbox(path, 1000)) == list(range(60))
 
 
 def test_every_commit_is_synced_and_a_batch_is_one(tmp_path):
