@@ -13,8 +13,8 @@ that each picture that only one of the models labels correctly is a fair coin to
 measures, at least 6 pictures must differ, which is the smallest number that McNemar's test can accept. The new model is
 worse if any measure is worse, and better if at least one measure is better and none is worse.
 
-For each label, the share of pictures whose best label is correct is compared in the same way, but does not affect the
-result. The same seed gives the same intervals.
+For each label, the share of pictures whose best label is correct (F1, if pictures have several labels) is compared in
+the same way, but does not affect the result. The same seed gives the same intervals.
 """
 
 import math
@@ -128,7 +128,8 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
     content = new.predictions.has_content
     is_right = np.stack([new.predictions.is_right, old.predictions.is_right], axis=1)[content]
     measures = [_compare(_Measure("accuracy", _compute_share, _passes_mcnemar), is_right, random)]
-    counts = np.concatenate([_count_given(new), _count_given(old), content[:, np.newaxis]], axis=1)
+    own = new.predictions.is_own_label.sum(axis=1)[:, np.newaxis]
+    counts = np.concatenate([_count_given(new), _count_given(old), own], axis=1)
     measures.append(_compare(_Measure("F1 at the threshold", _compute_f1, _has_enough_different), counts, random))
     if new.background is not None and old.background is not None:
         false = np.stack([_count_false(new, new.background), _count_false(old, old.background)], axis=1)
@@ -138,7 +139,13 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
     labels = [
         _compare(_Measure(str(label), _compute_share, _passes_mcnemar), is_right[targets == label], random)
         for label in np.unique(targets)
+        if new.predictions.several is None
     ]
+    if new.predictions.several is not None:
+        for label in sorted({label for example in evaluation.pictures for label in example.labels}):
+            own = np.array([label in example.labels for example in evaluation.pictures], np.intp)[:, np.newaxis]
+            counts = np.concatenate([_count_label(new, label), _count_label(old, label), own], axis=1)
+            labels.append(_compare(_Measure(label, _compute_f1, _has_enough_different), counts, random))
     results = {each.result for each in measures}
     order = (ComparisonResult.WORSE, ComparisonResult.BETTER)
     result = next((each for each in order if each in results), ComparisonResult.SAME)
@@ -206,6 +213,13 @@ def _count_given(model: ModelEvaluation) -> np.ndarray:
     """Return (pictures, 2): how many labels each picture was given, and how many of them are correct."""
     is_given = apply_thresholds(model.predictions, model.thresholds)
     return np.stack([is_given.sum(axis=1), (is_given & model.predictions.is_own_label).sum(axis=1)], axis=1)
+
+
+def _count_label(model: ModelEvaluation, label: str) -> np.ndarray:
+    """Return (pictures, 2): whether each picture was given a label, and whether that is correct."""
+    index = model.predictions.labels.index(label)
+    is_given = apply_thresholds(model.predictions, model.thresholds)[:, index]
+    return np.stack([is_given, is_given & model.predictions.is_own_label[:, index]], axis=1).astype(np.intp)
 
 
 def _count_false(model: ModelEvaluation, background: Predictions) -> np.ndarray:

@@ -183,13 +183,16 @@ def _evaluate_model(
     background_labels: Set[str],
 ) -> ModelEvaluation:
     targets = [example.label for example in pictures]
-    known = {label for label in targets if label is not None}
+    known = {label for example in pictures for label in example.labels}
+    is_multi_label = any(example.others for example in pictures)
     missing = tuple(sorted(known - set(bundle.labels) - background_labels))
-    predictions = align_predictions(bundle, scores, targets, background_labels, missing)
+    several = [example.labels for example in pictures] if is_multi_label else None
+    predictions = align_predictions(bundle, scores, targets, background_labels, missing, several)
     background = None
     if background_scores is not None:
         no_targets = [None] * len(background_scores)
-        background = align_predictions(bundle, background_scores, no_targets, background_labels, missing)
+        none = [()] * len(background_scores) if is_multi_label else None
+        background = align_predictions(bundle, background_scores, no_targets, background_labels, missing, none)
     in_force = LabelFilter(bundle, LabelerSettings())
     by_label = dict(zip(reversed(bundle.labels), reversed(in_force.thresholds.tolist()), strict=True))
     thresholds = [by_label.get(label, in_force.threshold) for label in predictions.labels]
@@ -205,7 +208,7 @@ def _evaluate_model(
 
 
 def _require_shared_label(bundle: Bundle, selection: PictureSelection) -> None:
-    known = sorted({example.label for example in selection.pictures if example.label is not None})
+    known = sorted({label for example in selection.pictures for label in example.labels})
     if not set(known) & (set(bundle.labels) - {bundle.background_label}):
         theirs, ours = (", ".join(each[:5]) + (", …" if len(each) > 5 else "") for each in (known, list(bundle.labels)))
         raise DatasetError(
@@ -235,7 +238,7 @@ def _list_skipped(
 
 
 def _note_labels(models: Sequence[ModelEvaluation], pictures: Sequence[Example], dataset: Dataset) -> Iterator[str]:
-    counts = Counter(example.label for example in pictures)
+    counts = Counter(label for example in pictures for label in example.labels)
     for model in models:
         name = model.bundle.source
         if missing := model.missing_labels:

@@ -122,6 +122,7 @@ def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict
         "options": list(evaluation.options),
         "notes": values["notes"],
         "labels": list(predictions.labels),
+        "several": predictions.several is not None,
         "floor": _to_steps(floor if len(predictions.labels) > _MANY_LABELS else 0),
         "inModel": [label not in model.missing_labels for label in predictions.labels],
         "areas": [None if area is None else round(area, 4) for area in areas],
@@ -151,12 +152,18 @@ def _to_steps(score: float) -> int:
     return int(np.floor(float(np.float32(score)) * _STEPS + _ROUNDING))
 
 
-def _list_rows(predictions: Predictions, floor: float) -> list[list[int]]:
-    """Return each picture as its target, then alternating labels and scores, without scores below every threshold."""
+def _list_rows(predictions: Predictions, floor: float) -> list[list[Any]]:
+    """Return each picture as a row: its target, or list of targets; then alternating labels and scores.
+
+    Scores below every threshold are left out.
+    """
     scores = np.floor(predictions.scores.astype(np.float64) * _STEPS + _ROUNDING).astype(np.int64)
     kept = predictions.scores >= (0 if len(predictions.labels) <= _MANY_LABELS else floor)
     rows = []
-    for target, steps, is_kept in zip(predictions.targets.tolist(), scores, kept, strict=True):
+    targets: list[Any] = predictions.targets.tolist()
+    if predictions.several is not None:
+        targets = [np.flatnonzero(own).tolist() for own in predictions.several]
+    for target, steps, is_kept in zip(targets, scores, kept, strict=True):
         labels = np.flatnonzero(is_kept)
         rows.append([target, *np.stack([labels, steps[labels]], axis=1).reshape(-1).tolist()])
     return rows
@@ -179,10 +186,11 @@ def _list_mistakes(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
 
 
 def _find_missed(model: ModelEvaluation, excluded: Set[int]) -> list[int]:
-    """Return the pictures with content, except the excluded ones, sorted by the score of their own label."""
+    """Return the pictures with content, except the excluded ones, sorted by the lowest score of their own labels."""
     predictions = model.predictions
-    own_scores = predictions.scores[np.arange(len(predictions.targets)), predictions.targets]
-    own_scores = np.where(predictions.has_content, own_scores, np.inf)
+    if not len(predictions.targets):
+        return []
+    own_scores = np.where(predictions.is_own_label, predictions.scores, np.inf).min(axis=1)
     order = [int(index) for index in np.argsort(own_scores, kind="stable")]
     return [index for index in order if np.isfinite(own_scores[index]) and index not in excluded]
 

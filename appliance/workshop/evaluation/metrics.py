@@ -2,8 +2,9 @@
 
 The definitions are AutoML's (firebase.google.com/docs/ml/automl-image-labeling): at a threshold, precision is the
 share of correct labels among the given labels, and recall is the share of pictures that were given their label among
-those with content to label. A label is given if its score is at or above the threshold, compared as float32 as on the
-device. Precision is None if no label is given; recall is None if no picture has content.
+those with content to label. If pictures have several labels, each label of a picture counts like a picture. A label is
+given if its score is at or above the threshold, compared as float32 as on the device. Precision is None if no label is
+given; recall is None if no picture has content.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ class Predictions:
     Attributes:
         labels: The labels of the model except background, then the labels that occur only in the pictures.
         scores: (pictures, labels) float32, 0–1; NO_SCORE if the model lacks the label.
-        targets: (pictures,) the index of each picture's label; −1 if the picture shows none of them.
+        targets: (pictures,) the index of each picture's label, or of its first; −1 if the picture shows none of them.
         best_labels: (pictures,) the index of the label with the highest score; −1 if it is the background label.
         best_scores: (pictures,) float32, the highest score.
+        several: (pictures, labels) bool, the labels of each picture, if pictures may have several; else None.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +36,7 @@ class Predictions:
     targets: np.ndarray
     best_labels: np.ndarray
     best_scores: np.ndarray
+    several: np.ndarray | None = None
 
     @property
     def has_content(self) -> np.ndarray:
@@ -42,12 +45,17 @@ class Predictions:
 
     @property
     def is_right(self) -> np.ndarray:
-        """(pictures,) bool: the best label is the picture's own."""
+        """(pictures,) bool: the best label is the picture's own, or one of its own."""
+        if self.several is not None:
+            is_known = self.best_labels >= 0
+            return np.asarray(is_known & self.several[np.arange(len(self.targets)), self.best_labels])
         return np.asarray(self.has_content & (self.best_labels == self.targets))
 
     @property
     def is_own_label(self) -> np.ndarray:
-        """(pictures, labels) bool: the label is the picture's own."""
+        """(pictures, labels) bool: the label is the picture's own, or one of its own."""
+        if self.several is not None:
+            return self.several
         return np.asarray(self.targets[:, np.newaxis] == np.arange(len(self.labels)))
 
 
@@ -103,7 +111,7 @@ def count_labels(predictions: Predictions, thresholds: np.ndarray) -> Counts:
         thresholds: (labels,) float32.
     """
     counts = count_each_label(predictions, thresholds)
-    content = int(predictions.has_content.sum())
+    content = _count_content(predictions, None)
     return Counts(sum(each.given for each in counts), sum(each.right for each in counts), content)
 
 
@@ -173,9 +181,16 @@ def compute_confusion(predictions: Predictions, thresholds: np.ndarray) -> np.nd
 
 
 def compute_calibration(predictions: Predictions, bins: int = 10) -> Calibration:
-    """Return the calibration of the best score on pictures with content, in bins of equal width (Guo et al., 2017)."""
-    scores = predictions.best_scores[predictions.has_content].astype(np.float64)
-    is_right = predictions.is_right[predictions.has_content]
+    """Return the calibration of the best score on pictures with content, in bins of equal width (Guo et al., 2017).
+
+    If pictures have several labels, each score of each picture counts, because each label is decided independently.
+    """
+    if predictions.several is not None:
+        is_known = predictions.scores >= 0
+        scores, is_right = predictions.scores[is_known].astype(np.float64), predictions.several[is_known]
+    else:
+        scores = predictions.best_scores[predictions.has_content].astype(np.float64)
+        is_right = predictions.is_right[predictions.has_content]
     bin_indexes = np.minimum((scores * bins).astype(np.intp), bins - 1)
     filled, gaps = [], 0.0
     for index in range(bins):
@@ -206,7 +221,9 @@ def _get_columns(predictions: Predictions, label: int | None) -> tuple[np.ndarra
 
 
 def _count_content(predictions: Predictions, label: int | None) -> int:
-    return int((predictions.has_content if label is None else predictions.targets == label).sum())
+    """Return how many labels the pictures have in total, or how many pictures have the label with this index."""
+    is_own = predictions.is_own_label
+    return int(is_own.sum() if label is None else is_own[:, label].sum())
 
 
 def _count_reached(reached: np.ndarray, size: int) -> np.ndarray:

@@ -52,7 +52,7 @@ def as_dict(evaluation: Evaluation, comparison: Comparison | None = None) -> dic
             for threshold, counts in zip(_list_thresholds(), compute_curve(model.predictions), strict=True)
         ],
         "per_label": list(_list_labels(model)),
-        "confusion": _confusion_as_dict(model),
+        "confusion": _confusion_as_dict(model) if model.predictions.several is None else None,
         "calibration": _calibration_as_dict(model.predictions),
         "background": _background_as_dict(evaluation, model.background) if model.background is not None else None,
         "mistakes": [
@@ -223,6 +223,7 @@ def _mistake_as_dict(evaluation: Evaluation, index: int, label: int) -> dict[str
     return {
         "picture": evaluation.pictures[index].name,
         "shows": predictions.labels[target] if target >= 0 else None,
+        **({} if predictions.several is None else {"labels": list(evaluation.pictures[index].labels)}),
         "label": predictions.labels[label],
         "score": _round(float(predictions.scores[index, label])),
     }

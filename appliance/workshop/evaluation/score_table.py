@@ -35,7 +35,8 @@ def write_scores(evaluation: Evaluation, file: Path) -> None:
     for pictures, predictions in parts:
         for example, target, scores in zip(pictures, predictions.targets, predictions.scores, strict=True):
             best = int(np.argmax(scores))
-            label = labels[target] if target >= 0 else ""
+            label = "|".join(example.labels) if predictions.several is not None else labels[max(target, 0)]
+            label = label if target >= 0 else ""
             rows.writerow(
                 [_protect(example.name), _protect(label), _protect(labels[best]), _format(scores[best])]
                 + [_format(score) for score in scores]

@@ -78,6 +78,7 @@ def align_predictions(
     targets: Sequence[str | None],
     background_labels: Set[str],
     missing_labels: Sequence[str],
+    several: Sequence[Sequence[str]] | None = None,
 ) -> Predictions:
     """Align a model's outputs with the labels of pictures.
 
@@ -89,6 +90,7 @@ def align_predictions(
         targets: Each picture's label; None if it shows none.
         background_labels: Labels that mean that the picture has no content.
         missing_labels: Labels to add because the model does not have them.
+        several: All labels of each picture, if pictures may have several.
     """
     scores = np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0)
     labels = [*dict.fromkeys(label for label in bundle.labels if label != bundle.background_label), *missing_labels]
@@ -101,4 +103,10 @@ def align_predictions(
     target_indexes = [-1 if label is None or label in background_labels else label_indexes[label] for label in targets]
     best = scores.argmax(axis=1)
     best_scores = scores[np.arange(len(scores)), best]
-    return Predictions(tuple(labels), aligned, np.array(target_indexes, np.intp), output_labels[best], best_scores)
+    is_own = None
+    if several is not None:
+        is_own = np.zeros(aligned.shape, bool)
+        for row, own in zip(is_own, several, strict=True):
+            row[[label_indexes[label] for label in own if label in label_indexes]] = True
+    targets_array = np.array(target_indexes, np.intp)
+    return Predictions(tuple(labels), aligned, targets_array, output_labels[best], best_scores, is_own)

@@ -6,11 +6,14 @@ const STEPS = 10000;
 const data = JSON.parse(document.getElementById("data").textContent);
 const LABELS = data.labels, LABEL_COUNT = LABELS.length;
 
+// A picture has one label, `target` (−1 for none), or any number of labels, `own`.
 const parsePicture = (row) => {
   const scores = [];
   for (let index = 1; index < row.length; index += 2) scores.push([row[index], row[index + 1]]);
-  return { target: row[0], scores, ownScore: (scores.find(([label]) => label === row[0]) || [0, -1])[1] };
+  const own = Array.isArray(row[0]) ? row[0] : row[0] >= 0 ? [row[0]] : [];
+  return { target: own.length ? own[0] : -1, own: new Set(own), scores, byLabel: new Map(scores) };
 };
+const getScore = (picture, label) => picture.byLabel.has(label) ? picture.byLabel.get(label) : -1;
 const pictures = data.pictures.map(parsePicture);
 const background = data.background ? data.background.pictures.map(parsePicture) : null;
 
@@ -19,10 +22,10 @@ const createLists = () => Array.from({ length: LABEL_COUNT }, () => []);
 const allScores = createLists(), ownScores = createLists(), backgroundScores = createLists();
 const contentCounts = new Array(LABEL_COUNT).fill(0);
 for (const picture of pictures) {
-  if (picture.target >= 0) contentCounts[picture.target] += 1;
+  for (const label of picture.own) contentCounts[label] += 1;
   for (const [label, score] of picture.scores) {
     allScores[label].push(score);
-    if (label === picture.target) ownScores[label].push(score);
+    if (picture.own.has(label)) ownScores[label].push(score);
   }
 }
 for (const picture of background || []) for (const [label, score] of picture.scores) backgroundScores[label].push(score);

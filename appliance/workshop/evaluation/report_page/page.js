@@ -191,6 +191,8 @@ const confusionColumns = new Map(confusionLabels.map((label, index) => [label, i
 const picturesWithoutContent = [...pictures.filter((picture) => picture.target < 0), ...(background || [])];
 const hasOtherLabels = LABEL_COUNT > confusionLabels.length;
 const updateConfusion = () => {
+  byId("confusion-part").hidden = data.several;
+  if (data.several) return;
   const names = [...confusionLabels.map((label) => LABELS[label]), ...(hasOtherLabels ? ["another label"] : []), "no label"];
   const noLabelColumn = names.length - 1, otherLabelColumn = names.length - 2;
   const createCounts = () => new Array(names.length).fill(0);
@@ -218,13 +220,22 @@ const updateConfusion = () => {
   byId("confusion-more").textContent = labelsByContent.length > confusionLabels.length ? `Only the ${confusionLabels.length} labels with the most pictures are listed, of ${labelsByContent.length} labels.` : "";
 };
 
+// Pairs of an actual label that was not reported and a reported label that is not actual.
+const listConfusions = (picture) => {
+  if (!data.several) {
+    const best = picture.target >= 0 ? findBestLabel(picture, thresholdOf) : null;
+    return best && best[0] !== picture.target ? [[picture.target, best[0]]] : [];
+  }
+  const wrong = listWrongLabels(picture).map(([label]) => label);
+  return [...picture.own].filter((label) => getScore(picture, label) < thresholdOf(label)).flatMap((label) => wrong.map((other) => [label, other]));
+};
 const updateConfusedPairs = () => {
   const counts = new Map();
   for (const picture of pictures) {
-    const best = picture.target >= 0 ? findBestLabel(picture, thresholdOf) : null;
-    if (!best || best[0] === picture.target) continue;
-    const key = picture.target * LABEL_COUNT + best[0];
-    counts.set(key, (counts.get(key) || 0) + 1);
+    for (const [target, reported] of listConfusions(picture)) {
+      const key = target * LABEL_COUNT + reported;
+      counts.set(key, (counts.get(key) || 0) + 1);
+    }
   }
   const pairs = [...counts].sort(([a, m], [b, n]) => n - m || a - b);
   const createRow = ([key, count]) => {
@@ -278,20 +289,21 @@ const drawMistakes = () => {
     sections.push({ kind, summary, text });
   }
 };
-const listWrongLabels = (picture) => picture.scores.filter(([label, score]) => label !== picture.target && score >= thresholdOf(label));
-const isMistake = (picture, kind) =>
-  kind === "missed" ? picture.target >= 0 && picture.ownScore < thresholdOf(picture.target) : listWrongLabels(picture).length > 0;
+const listWrongLabels = (picture) => picture.scores.filter(([label, score]) => !picture.own.has(label) && score >= thresholdOf(label));
+const listMissedLabels = (picture) => [...picture.own].filter((label) => getScore(picture, label) < thresholdOf(label)).sort((a, b) => getScore(picture, a) - getScore(picture, b));
+const isMistake = (picture, kind) => (kind === "missed" ? listMissedLabels(picture) : listWrongLabels(picture)).length > 0;
 // Scores below the floor are not in the page; a label that the model lacks has none.
-const describeOwnScore = (picture) => picture.ownScore >= 0 ? `only ${formatScore(picture.ownScore)}` :
-  data.inModel[picture.target] ? `below ${formatThreshold(data.floor)}` : "is not a label of the model";
+const describeOwnScore = (picture, label) => getScore(picture, label) >= 0 ? `only ${formatScore(getScore(picture, label))}` :
+  data.inModel[label] ? `below ${formatThreshold(data.floor)}` : "is not a label of the model";
 const updateMistakes = () => {
   const visible = {};
   for (const { kind, card, caption, image, picture } of cards) {
     const wrong = kind === "missed" ? null : listWrongLabels(picture).sort((a, b) => b[1] - a[1])[0];
     card.hidden = !isMistake(picture, kind);
     visible[kind] = (visible[kind] || 0) + !card.hidden;
-    const target = picture.target >= 0 ? LABELS[picture.target] : "none of the labels";
-    const text = kind === "missed" ? `${LABELS[picture.target]} ${describeOwnScore(picture)}` :
+    const target = picture.own.size ? [...picture.own].map((label) => LABELS[label]).join(", ") : "none of the labels";
+    const [missed] = listMissedLabels(picture);
+    const text = kind === "missed" ? (missed === undefined ? "" : `${LABELS[missed]} ${describeOwnScore(picture, missed)}`) :
       wrong ? `${LABELS[wrong[0]]} ${formatScore(wrong[1])}${kind === "wrong" ? `, shows ${target}` : ""}` : "";
     caption.textContent = text;
     image.alt = kind === "missed" ? `a picture of ${target} that was not labeled` : `a picture of ${target}, labeled ${text}`;
