@@ -31,6 +31,7 @@ from appliance.bundle.identity import ModelIdentity, describe_unknown_label
 from appliance.bundle.input_spec import METADATA, DeclaredInput, InputSpec, check_normalization, combine
 from appliance.bundle.label_file import clean_labels, parse_labels, strip_numbers
 from appliance.bundle.label_search import FoundLabels, describe_misfit, find_labels, fits
+from appliance.bundle.provenance import Provenance
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES, ModelFacts, extract_labels, read_facts
 from appliance.errors import BundleError
 from appliance.system.foreign_text import clean_text
@@ -58,6 +59,7 @@ class Bundle:
         input: How a picture becomes the model's input, and what states that.
         description: What the model knows and does not know, as written in the manifest.
         notes: Decisions that the user should know of, such as which of several files was used; for people.
+        provenance: Where the model is from, as written in the manifest.
         folder: The folder of the bundle, which may contain documents; None for a .tflite among other files.
     """
 
@@ -72,6 +74,7 @@ class Bundle:
     input: InputSpec = field(default_factory=InputSpec)
     description: str | None = None
     notes: tuple[str, ...] = ()
+    provenance: Provenance | None = None
     folder: Path | None = field(default=None, compare=False)
     _unpacked: TemporaryFolder | None = field(default=None, repr=False, compare=False)
 
@@ -185,6 +188,7 @@ def write_bundle(
         "created": bundle.created,
         "description": bundle.description,
         **bundle.input.as_manifest(),
+        "training": None if bundle.provenance is None else bundle.provenance.as_dict(),
     }
     declared = {key: value for key, value in values.items() if value is not None}
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,6 +234,7 @@ def _load(files: BundleFiles, is_stored: bool) -> Bundle:
         background_label=background_label,
         created=manifest.created,
         description=manifest.description,
+        provenance=manifest.provenance,
         input=_combine_input(files, facts, export),
         notes=tuple(notes),
         folder=files.folder if files.unpacked or files.manifest_name or files.source.is_dir() else None,

@@ -22,6 +22,7 @@ from appliance.bundle.input_spec import (
     check_normalization,
     convert_range,
 )
+from appliance.bundle.provenance import Provenance, parse_provenance
 from appliance.bundle.version import is_version
 from appliance.errors import BundleError
 from appliance.system.foreign_text import clean_text
@@ -55,6 +56,7 @@ class Manifest:
         created: When the bundle was made, as written.
         input: The statements about the model's input.
         description: What the model knows and does not know, for people.
+        provenance: Where the model is from.
     """
 
     model_file: str
@@ -68,6 +70,7 @@ class Manifest:
     created: str | None = None
     input: DeclaredInput = dataclasses.field(default_factory=DeclaredInput)
     description: str | None = None
+    provenance: Provenance | None = None
 
 
 def load_json(text: bytes, source: str) -> Any:
@@ -139,6 +142,7 @@ def parse_manifest(text: bytes, source: str) -> Manifest:
         created=_get_text(values, "created", source),
         input=_parse_input(values, source),
         description=_get_text(values, "description", source),
+        provenance=parse_provenance(values.get("training")),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.bundle.provenance import Provenance, describe_provenance
 from appliance.cli.arguments import add_config_argument, add_json_argument, add_model_argument
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
@@ -126,6 +127,7 @@ def _show(_: argparse.Namespace) -> _Output:
         "background_label": bundle.background_label,
         "input": _describe_input(bundle),
         "description": bundle.description,
+        "training": None if bundle.provenance is None else bundle.provenance.as_dict(),
         "bundled": is_bundled,
         "folder": str(bundle.source),
     }
@@ -141,6 +143,7 @@ def _show(_: argparse.Namespace) -> _Output:
         f"  sha256     {identity.sha256}",
         f"  folder     {bundle.source}",
         *([f"  about      {bundle.description}"] if bundle.description else []),
+        *(f"  {name:<9}  {text}" for name, text in describe_provenance(bundle.provenance or Provenance())),
         *(f"  note       {reason}" for reason in choice.reasons),
     ]
     return _Output(value, lines)

@@ -144,6 +144,7 @@ class DaemonDevice:
             "history": models,
             "threshold": self.active_bundle().confidence_threshold,
             "notes": list(self.active_bundle().notes),
+            "training": None if (provenance := self.active_bundle().provenance) is None else provenance.as_dict(),
         }
 
     def read_report(self) -> bytes | None:
