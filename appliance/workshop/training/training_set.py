@@ -41,11 +41,13 @@ class TrainingSet:
         labels: The labels, in the order of the model's output.
         background: The label of background pictures, one of `labels`; None if there are no background pictures.
         pictures: The pictures, in an order in which the first ones are a fair sample.
-        targets: (pictures,) the index of each picture's label.
+        targets: (pictures,) the index of each picture's label; of several, the rarest one; −1 for none.
         is_validation: (pictures,) bool: whether the picture is for validation, not for fitting.
         unlabeled: The number of pictures without a label, which are left out.
         test_counts: The number of test pictures of each label, by index.
         problem_count: The number of files of the datasets that cannot be used.
+        membership: (pictures, labels) bool, the labels of each picture, if pictures have several; else None. Background
+            pictures have none of the labels then, and there is no label for them.
     """
 
     labels: tuple[str, ...]
@@ -56,23 +58,33 @@ class TrainingSet:
     unlabeled: int
     test_counts: Mapping[int, int]
     problem_count: int
+    membership: np.ndarray | None = None
 
     @property
     def is_background(self) -> np.ndarray:
         """(pictures,) bool: whether the picture is a background picture."""
+        if self.membership is not None:
+            return self.targets < 0
         if self.background is None:
             return np.zeros(len(self.targets), bool)
         mask: np.ndarray = self.targets == self.labels.index(self.background)
         return mask
 
+    def count_labels(self, indexes: np.ndarray) -> Counter[int]:
+        """Return how many of these pictures have each label, by the index of the label."""
+        if self.membership is None:
+            return Counter(self.targets[indexes].tolist())
+        return Counter(dict(enumerate(self.membership[indexes].sum(axis=0).tolist())))
+
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A picture with its label and its split."""
+    """A picture with its label, or the rarest of several, its split, and all its labels."""
 
     example: Example
     label: str
     split: Split | None
+    labels: tuple[str, ...]
 
     @property
     def group(self) -> tuple[str, bool]:
@@ -114,29 +126,36 @@ def build_training_set(
         items = _combine(first, second)
     unlabeled = sum(len(one.unlabeled) for one in opened)
     labels = first.labels
+    is_multi_label = any(one.is_multi_label for one in opened)
     if background is not None:
         others = open_dataset(background, gs_folders)
         opened.append(others)
+        own = () if is_multi_label else (BACKGROUND,)
         items += [
-            _Item(example, BACKGROUND, example.split or _draw_split(example.name, seed))
+            _Item(example, BACKGROUND, example.split or _draw_split(example.name, seed), own)
             for example in (*others.examples, *others.unlabeled)
         ]
-        labels = (*(label for label in labels if label != BACKGROUND), BACKGROUND)
+        labels = labels if is_multi_label else (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
     _require_train_and_validation(
         labels, used, str(first.source), str((first if background is None else opened[-1]).source)
     )
     used = [used[index] for index in _order_fairly([item.group for item in used], seed)]
+    indexes = {label: index for index, label in enumerate(labels)}
+    membership = None
+    if is_multi_label:
+        membership = np.array([[label in item.labels for label in labels] for item in used], bool)
     return TrainingSet(
         labels=labels,
-        background=BACKGROUND if background is not None else None,
+        background=BACKGROUND if background is not None and not is_multi_label else None,
         pictures=tuple(item.example for item in used),
-        targets=np.array([labels.index(item.label) for item in used], np.intp),
+        targets=np.array([indexes[item.label] if item.labels else -1 for item in used], np.intp),
         is_validation=np.array([item.split == "validation" for item in used], bool),
         unlabeled=unlabeled,
-        test_counts=Counter(labels.index(item.label) for item in items if item.split == "test"),
+        test_counts=Counter(indexes[label] for item in items if item.split == "test" for label in item.labels),
         # Ignore invalid label names, which do not matter for background pictures.
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
+        membership=membership,
     )
 
 
@@ -152,9 +171,9 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
     Raises:
         TrainingError: Labels lack pictures; the message lists them and gives the reason.
     """
-    targets, validates = training_set.targets[kept], training_set.is_validation[kept]
-    counts = Counter(targets.tolist()) + Counter(training_set.test_counts)
-    train_counts = Counter(targets[~validates].tolist())
+    validates = training_set.is_validation[kept]
+    counts = training_set.count_labels(kept) + Counter(training_set.test_counts)
+    train_counts = training_set.count_labels(kept[~validates])
     can_validate = bool((validates & ~training_set.is_background[kept]).any())
     is_insufficient = any(train_counts[index] < 2 for index in range(len(training_set.labels))) or not can_validate
     if left_out and is_insufficient:
@@ -176,9 +195,10 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
 
 
 def _label_items(dataset: Dataset) -> Iterator[_Item]:
+    counts = Counter(label for example in dataset.examples for label in example.labels)
     for example in dataset.examples:
-        if example.label is not None:  # always true for `examples`, unlike `unlabeled`
-            yield _Item(example, example.label, example.split)
+        rarest = min(example.labels, key=lambda label: (counts[label], label))
+        yield _Item(example, rarest, example.split, example.labels)
 
 
 def _assign_all_splits(dataset: Dataset, seed: int, scans: Sequence[PictureScan]) -> Dataset:
@@ -202,9 +222,9 @@ def _combine(first: Dataset, second: Dataset) -> list[_Item]:
     for label in second.labels:
         if label not in first.labels:
             raise TrainingError(f"{second.source} has the label {label!r}, which {first.source} lacks; remove it")
-    train = [_Item(item.example, item.label, item.split or "train") for item in _label_items(first)]
+    train = [dataclasses.replace(item, split=item.split or "train") for item in _label_items(first)]
     validation = [
-        _Item(item.example, item.label, "test" if item.split == "test" else "validation")
+        dataclasses.replace(item, split="test" if item.split == "test" else "validation")
         for item in _label_items(second)
     ]
     return train + validation
@@ -213,7 +233,7 @@ def _combine(first: Dataset, second: Dataset) -> list[_Item]:
 def _require_train_and_validation(
     labels: Sequence[str], used: Sequence[_Item], display_name: str, background_name: str
 ) -> None:
-    counts = Counter(item.label for item in used if item.split != "validation")
+    counts = Counter(label for item in used if item.split != "validation" for label in item.labels)
     if lacking := [label for label in labels if counts[label] < 2]:
         if lacking == [BACKGROUND]:
             raise TrainingError(
