@@ -73,7 +73,8 @@ def make_status() -> dict[str, Any]:
         "model": {
             "name": "flowers", "version": "0.2.0", "sha256": "5f" * 32,
             "input": {"size": [128, 128], "range": "0 to 255", "resize": "stretch", "source": "metadata"},
-            "labels": LABELS, "card": True, "report": False, "since": now, "origin": "shipped with the program",
+            "labels": LABELS, "description": "Five kinds of flowers, nothing else.", "card": True, "report": False,
+            "since": now, "origin": "shipped with the program",
         },
         "update": {
             "state": None, "version": None, "reason": None, "percentage": None, "available": None,
@@ -265,6 +266,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.owner
         if method in ("DELETE",) and path.startswith("/api/session"):
             owner.signed_in = False
+            return 204, None
+        if method == "DELETE" and path.startswith("/api/events/"):
+            owner.events = [event for event in owner.events if event["id"] != path.rsplit("/", 1)[-1]]
             return 204, None
         if path == "/api/threshold":
             default = owner.status["threshold"]["default"]

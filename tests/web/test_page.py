@@ -177,7 +177,7 @@ def test_bar_of_the_strip_leads_to_its_time_and_back(browser, server):
     open_page(browser, server, "#/events")
     browser.wait("document.querySelectorAll('.strip .hit').length === 2")
     browser.wait("document.querySelector('.event').dataset.id === 'event-99'")
-    browser.run("[...document.querySelectorAll('.strip .hit')].at(-1).dispatchEvent(new MouseEvent('click'))")
+    browser.run("document.querySelector('.strip .hit').dispatchEvent(new MouseEvent('click'))")
     browser.wait("document.querySelector('.event')?.dataset.id === 'event-0'")
     browser.run("[...document.querySelectorAll('button')].find((button) => button.innerText === 'Newest').click()")
     browser.wait("document.querySelector('.event')?.dataset.id === 'event-99'")
@@ -211,6 +211,56 @@ def test_event_opens_with_scores_and_the_keys_lead_to_the_next(browser, server):
     browser.wait("!document.querySelector('.overview').hidden")
 
 
+def test_wrong_event_can_be_filed_under_a_new_label(browser, server):
+    open_page(browser, server, "#/events/event-1")
+    browser.click("wrong-label summary")
+    browser.run(
+        "const s = document.querySelector('wrong-label select'); s.value = ''; s.dispatchEvent(new Event('change'))"
+    )
+    browser.press("wrong-label input", "red cup\n")  # the pattern refuses it
+    browser.run("document.querySelector('wrong-label input').value = ''")
+    browser.press("wrong-label input", "red_cup\n")
+    wait_for_text(browser, "wrong-label", "Filed for teaching under “red_cup”")
+    assert server.received == [("POST", "/api/events/event-1/wrong", {"label": "red_cup"})]
+
+
+def test_event_is_deleted_after_a_question(browser, server):
+    open_page(browser, server, "#/events")
+    browser.wait("document.querySelector('.event')")
+    browser.click("[data-id=event-1]")
+    browser.click(".event-detail .dangerous")
+    browser.click("dialog button[value=no]")
+    browser.wait("!document.querySelector('dialog')")
+    assert not server.received
+    browser.click(".event-detail .dangerous")
+    browser.click("dialog .dangerous")
+    browser.wait("!document.querySelector('.overview').hidden")
+    assert server.received == [("DELETE", "/api/events/event-1", b"")]
+    assert browser.run("return document.querySelectorAll('[data-id=event-1]').length") == 0
+    deleted = make_event(1, "roses", datetime.now(UTC))
+    server.send("event", deleted)  # the end of an event that was open when it was deleted
+    server.send("event", make_event(1001, "roses", datetime.now(UTC)))
+    browser.wait("document.querySelector('[data-id=event-1001]')")
+    assert browser.run("return document.querySelectorAll('[data-id=event-1]').length") == 0
+
+
+def test_bars_of_the_strip_are_named_and_follow_the_keys(browser, server):
+    noon = datetime.now().astimezone().replace(hour=0, minute=20, second=0)
+    server.events = [make_event(n, "roses", (noon - timedelta(minutes=9 * n)).astimezone(UTC)) for n in range(3)]
+    open_page(browser, server, "#/events")
+    browser.wait("document.querySelectorAll('.strip .hit').length === 2")
+    bars = browser.run("""
+        return [...document.querySelectorAll(".strip .hit")].map((bar) =>
+          [bar.getAttribute("role"), bar.tabIndex, bar.getAttribute("aria-label")]);
+    """)
+    assert [bar[:2] for bar in bars] == [["button", -1], ["button", 0]] and all("× roses" in bar[2] for bar in bars)
+    browser.press(".strip [tabindex='0']", "\ue012")  # the arrow to the left
+    assert browser.run("return document.activeElement === document.querySelector('.strip .hit')")
+    browser.press(":focus", "\n")
+    browser.wait("[...document.querySelectorAll('button')].some((button) => button.innerText === 'Newest')")
+    browser.wait("document.querySelector('.event')?.dataset.id === 'event-1'")
+
+
 def test_event_that_was_pruned_while_open_is_reported(browser, server):
     open_page(browser, server, "#/events/event-0")
     wait_for_text(browser, ".event-detail h1", "daisy")
@@ -228,7 +278,7 @@ def test_empty_history_states_when_an_event_starts(browser, server):
 def test_foreign_text_is_never_markup(browser, server):
     evil = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
     server.events = [make_event(1, evil, datetime.now(UTC))]
-    server.status["model"] |= {"name": evil, "labels": [evil]}
+    server.status["model"] |= {"name": evil, "labels": [evil], "description": evil}
     server.status["device"]["name"] = evil
     server.status["current"] = {"label": evil, "score": 0.9, "since": None}
     server.status["problems"] = [{"part": evil, "message": f"{evil}; {evil}"}]

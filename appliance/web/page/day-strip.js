@@ -1,4 +1,4 @@
-/** The strip of a day: a bar for each quarter of an hour, colored by label. */
+/** The strip of a day: a bar for each quarter of an hour, colored by label; also for the keyboard and screen readers. */
 
 import { request } from "./api.js";
 import { colorClass } from "./colors.js";
@@ -40,6 +40,11 @@ export class DayStrip extends Component {
     this.#load();
   }
 
+  /** Load the counts again, after a change. */
+  refresh() {
+    this.#load();
+  }
+
   async #load() {
     const [day, label] = [this.#day, this.#label];
     const end = new Date(day.getFullYear(), day.getMonth(), day.getDate() + 1);
@@ -62,13 +67,18 @@ export class DayStrip extends Component {
     for (const count of counts) parts.set(count.part, [...(parts.get(count.part) ?? []), count]);
     const sums = [...parts.values()].map((part) => part.reduce((sum, count) => sum + count.count, 0));
     const most = Math.max(4, ...sums);
-    const svg = make("svg", { viewBox: `0 0 ${length} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    const svg = make("svg", { viewBox: `0 0 ${length} ${HEIGHT}`, preserveAspectRatio: "none", role: "group" });
     const total = sums.reduce((sum, count) => sum + count, 0);
     svg.setAttribute("aria-label", `${total} ${total === 1 ? "event" : "events"} in a day, by quarters of an hour`);
     svg.append(make("line", { x1: 0, x2: length, y1: HEIGHT, y2: HEIGHT, class: "base", "vector-effect": "non-scaling-stroke" }));
-    for (const [part, of] of parts) svg.append(this.#drawPart(part, of, most));
+    for (const [part, of] of [...parts].sort(([a], [b]) => a - b)) svg.append(this.#drawPart(part, of, most));
+    svg.addEventListener("click", (event) => chooseNearest(svg, /** @type {MouseEvent} */ (event)));
+    const focused = this.querySelector(".hit:focus")?.getAttribute("data-part");
+    const hits = [...svg.querySelectorAll(".hit")];
+    (hits.find((hit) => hit.getAttribute("data-part") === focused) ?? hits.at(-1))?.setAttribute("tabindex", "0");
     replace(this, svg, h("div", { class: "hours", "aria-hidden": "true" },
       [0, 6, 12, 18, 24].map((hour) => h("span", null, formatHour(hour)))), buildLegend(counts));
+    if (focused) /** @type {SVGElement | null} */ (svg.querySelector(".hit[tabindex='0']"))?.focus({ preventScroll: true });
   }
 
   /**
@@ -86,16 +96,51 @@ export class DayStrip extends Component {
     }
     const start = new Date(+this.#day + part * PART_MS);
     const end = new Date(+start + PART_MS);
-    const hit = make("rect", { x: part, y: 0, width: 1, height: HEIGHT, class: "hit" });
+    const text = `${formatTime(start)} – ${formatTime(end)}: ${counts.map(({ label, count }) => `${count} × ${label}`).join(", ")}`;
+    const hit = make("rect", { x: part, y: 0, width: 1, height: HEIGHT, class: "hit", role: "button", tabindex: -1, "data-part": part, "aria-label": text });
     const title = make("title", {});
-    title.textContent = `${formatTime(start)}: ${counts.map(({ label, count }) => `${count} × ${label}`).join(", ")}`;
+    title.textContent = text;
     hit.append(title);
     hit.addEventListener("click", () => this.dispatchEvent(new CustomEvent("choose", { detail: end })));
+    hit.addEventListener("keydown", (event) => this.#followKey(/** @type {KeyboardEvent} */ (event)));
     group.append(hit);
     return group;
   }
+
+  /**
+   * Choose the bar with Enter or Space; move to its neighbors with the arrow keys, and to the ends with Home and End.
+   * @param {KeyboardEvent} event
+   */
+  #followKey(event) {
+    const hits = /** @type {SVGElement[]} */ ([...this.querySelectorAll(".hit")]);
+    const at = hits.indexOf(/** @type {SVGElement} */ (event.currentTarget));
+    /** @type {Record<string, number>} */
+    const targets = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: hits.length - 1 };
+    if (event.key === "Enter" || event.key === " ") hits[at].dispatchEvent(new MouseEvent("click"));
+    else if (hits[targets[event.key]]) {
+      hits[at].setAttribute("tabindex", "-1"); // only one of the bars is reached with Tab
+      hits[targets[event.key]].setAttribute("tabindex", "0");
+      hits[targets[event.key]].focus();
+    } else return;
+    event.preventDefault();
+  }
 }
 customElements.define("day-strip", DayStrip);
+
+/**
+ * Choose the bar that is nearest to a tap beside the bars, which are narrow on a phone.
+ * @param {Element} svg
+ * @param {MouseEvent} event
+ */
+function chooseNearest(svg, event) {
+  if (event.target instanceof Element && event.target.matches(".hit")) return;
+  const distance = (/** @type {Element} */ hit) => {
+    const { left, width } = hit.getBoundingClientRect();
+    return Math.abs(left + width / 2 - event.clientX);
+  };
+  const [nearest] = [...svg.querySelectorAll(".hit")].sort((a, b) => distance(a) - distance(b));
+  nearest?.dispatchEvent(new MouseEvent("click"));
+}
 
 /** @param {Count[]} counts */
 function buildLegend(counts) {

@@ -1,11 +1,11 @@
-/** One event: its picture with all scores, its times, and "that was wrong". */
+/** One event: its picture with all scores, its times, "that was wrong", and "delete". */
 
 import { ApiError, request } from "./api.js";
 import { colorClass } from "./colors.js";
 import { Component, h, replace } from "./dom.js";
 import { formatDateTime, formatDeviceTime, formatDuration, formatPercent } from "./format.js";
 import { icon } from "./icons.js";
-import { describeError, isAbort } from "./messages.js";
+import { confirmDeletion, describeError, isAbort, reportErrors, showToast } from "./messages.js";
 import { nameModel } from "./model-text.js";
 import { link } from "./router.js";
 import { buildScores } from "./scores.js";
@@ -18,7 +18,7 @@ const SWIPE_PX = 60;
 // The history is written a moment after an event is reported.
 const WRITTEN_MS = 1500;
 
-/** Shows an event; keys and swipes lead to its neighbors. */
+/** Shows an event; keys and swipes lead to its neighbors. Emits `deleted` with the id of an event. */
 export class EventDetail extends Component {
   shownId = "";
   /** @type {(id: string) => {newer?: string, older?: string}} */
@@ -86,8 +86,19 @@ export class EventDetail extends Component {
           h("h1", { tabIndex: -1 }, h("span", { class: `swatch ${colorClass(event.label)}` }), event.label),
           buildFacts(event),
           h("div", null, h("h2", null, "Scores in the first frame"), buildScores(event.scores)),
-          new WrongLabel(event))));
+          new WrongLabel(event),
+          h("div", { class: "row" }, h("button", { type: "button", class: "dangerous", onclick: () => this.#delete(event) }, "Delete the event")))));
     this.#drawLinks();
+  }
+
+  /** @param {EventRecord} event */
+  async #delete(event) {
+    if (!await confirmDeletion("Delete this event and its picture? A picture that was filed for teaching stays.", "Delete")) return;
+    const done = await reportErrors(request("DELETE", `/api/events/${encodeURIComponent(event.id)}`, { limit_ms: 40_000 }));
+    if (done === undefined) return;
+    showToast("The event is deleted");
+    this.dispatchEvent(new CustomEvent("deleted", { detail: event.id }));
+    if (this.shownId === event.id && !this.hidden) location.replace(link("events"));
   }
 
   /** @param {EventRecord} event */

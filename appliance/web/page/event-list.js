@@ -29,6 +29,8 @@ export class EventList extends Component {
   #loading = new AbortController();
   #isLoading = false;
   #missed = false;
+  /** @type {Set<string>} events that the viewer deleted; one that was open still reports its end */
+  #deleted = new Set();
 
   build() {
     replace(this, this.#rows, this.#state, this.#end);
@@ -83,10 +85,31 @@ export class EventList extends Component {
     return { newer: this.#events[index - 1]?.id, older: this.#events[index + 1]?.id };
   }
 
+  /**
+   * Remove an event that was deleted, and the header of its day if it was the only one.
+   * @param {string} id
+   */
+  removeEvent(id) {
+    this.#deleted.add(id);
+    this.#events = this.#events.filter((event) => event.id !== id);
+    const row = this.#findRow(id);
+    const header = row?.previousElementSibling;
+    if (header?.matches(".day") && !row?.nextElementSibling?.matches(".event")) header.remove();
+    row?.remove();
+    this.#drawState();
+  }
+
   /** @param {string} id */
   focusEvent(id) {
-    const row = [...this.#rows.children].find((child) => child.getAttribute("data-id") === id);
-    /** @type {HTMLElement | undefined} */ (row)?.focus({ preventScroll: true });
+    this.#findRow(id)?.focus({ preventScroll: true });
+  }
+
+  /**
+   * @param {string} id
+   * @returns {HTMLElement | undefined}
+   */
+  #findRow(id) {
+    return /** @type {HTMLElement[]} */ ([...this.#rows.children]).find((child) => child.getAttribute("data-id") === id);
   }
 
   #start() {
@@ -163,8 +186,8 @@ export class EventList extends Component {
     const index = this.#events.findIndex((known) => known.id === event.id);
     if (index >= 0) {
       this.#events[index] = event;
-      const row = [...this.#rows.children].find((child) => child.getAttribute("data-id") === event.id);
-      if (row) fillRow(/** @type {HTMLElement} */ (row), event);
+      const row = this.#findRow(event.id);
+      if (row) fillRow(row, event);
       return;
     }
     if (!this.#passes(event)) return;
@@ -182,7 +205,7 @@ export class EventList extends Component {
   #passes(event) {
     const { label, day } = this.#filter;
     const at = Date.parse(event.started);
-    if (this.#isLoading && !this.#events.length) return false;
+    if ((this.#isLoading && !this.#events.length) || this.#deleted.has(event.id)) return false;
     if (this.#before_ms !== null || (label && label !== event.label)) return false;
     if (this.#events.length && at < Date.parse(this.#events[0].started)) return false;
     return !day || (at >= +day && at < +endOfDay(day));

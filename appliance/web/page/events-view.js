@@ -33,6 +33,10 @@ export class EventsView extends Component {
       this.#list.showBefore(event.detail);
       this.#newest.hidden = false;
     });
+    this.listen(this.#detail, "deleted", (event) => {
+      this.#list.removeEvent(event.detail);
+      this.#strip.refresh();
+    });
     this.listen(store, "event", (event) => this.#addLabel(event.detail.label));
     this.listen(store, "connection", () => store.connection === "live" && this.#list.catchUp());
     this.#loadLabels();

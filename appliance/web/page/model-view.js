@@ -39,7 +39,7 @@ export class ModelView extends Component {
     if (!status) return;
     const { model, threshold } = status;
     rebuild(this.#about, [model, threshold.default], () => [
-      h("h2", null, nameModel(model)), buildFacts(status), this.#more, buildLabels(model.labels ?? [])]);
+      h("h2", null, nameModel(model)), model.description && h("p", null, model.description), buildFacts(status), this.#more, buildLabels(model.labels ?? [])]);
     rebuild(this.#update, [status.update, model.sha256, this.#putAside, this.#previous], () => this.#buildUpdate(status));
     rebuild(this.#upload, [status.upload, model.sha256], () => [h("h2", null, "Another model"), status.upload
       ? new ModelUpload()
