@@ -5,6 +5,7 @@ a member of the service's group.
 """
 
 import argparse
+import io
 import os
 import shutil
 import stat
@@ -99,7 +100,11 @@ def _print_qr_code(link: str) -> None:
         import segno
     except ImportError:
         return
-    segno.make(link, error="l", micro=False).terminal(out=sys.stdout, compact=True)
+    drawn = io.StringIO()
+    segno.make(link, error="l", micro=False).terminal(out=drawn, compact=True)
+    # White on black, also on a light terminal: not every phone reads a code with its colors exchanged.
+    begin, end = ("", "") if os.environ.get("TERM", "dumb") == "dumb" else ("\x1b[97;40m", "\x1b[0m")
+    print("\n".join(f"{begin}{line}{end}" for line in drawn.getvalue().splitlines()))
 
 
 def _ask(argument: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from appliance.cli import main
 from appliance.cli.exit_status import ExitStatus
 from support.paths import ROOT
+from support.qr_code import read_qr_code
 from support.web import WebDevice
 
 
@@ -40,7 +41,11 @@ def test_printed_link_signs_in(device, run):
 def test_qr_code_is_printed_on_a_terminal_only(run, monkeypatch):
     assert "█" not in run()[1]
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    assert "█" in run()[1]
+    for kind in ("dumb", "xterm-256color"):
+        monkeypatch.setenv("TERM", kind)
+        printed = run()[1]
+        assert read_qr_code(printed) == printed.partition("\n")[0] != ""
+        assert ("\x1b[97;40m" in printed) == (kind != "dumb")
 
 
 def test_token_is_printed_once_listed_and_revoked(device, run):
