@@ -80,7 +80,7 @@ def test_everyday_thing_gets_its_name(labeler, picture, expected, data):
 
 def test_base_has_its_features():
     base = open_base(Path("bundled:general"))
-    assert base.pooled.size == 1280
+    assert base.groups[0].size == 1280
     assert not base.input.is_assumed
 
 

@@ -7,15 +7,15 @@ from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
-from appliance.workshop.training.head import ClassifierHead, sqrt_features
+from appliance.workshop.training.head import ClassifierHead
+from appliance.workshop.training.head_input import HeadInput
 
 LABELS = ("a", "b", "c", "d")
 
 
-def random_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
-    """Return a head with random weights whose gate has an acceptance of about 0.5 for these features."""
-    random, size = np.random.default_rng(0), features.shape[1]
-    x = sqrt_features(features)
+def random_head(x: np.ndarray, gate: bool = True) -> ClassifierHead:
+    """Return a head with random weights whose gate has an acceptance of about 0.5 for these inputs."""
+    random, size = np.random.default_rng(0), x.shape[1]
     mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
     subspace = PrincipalSubspace(mean, components)
     space = DiscriminantSpace(
@@ -29,8 +29,14 @@ def random_head(features: np.ndarray, gate: bool = True) -> ClassifierHead:
     )
 
 
+def full_input(base: Base) -> HeadInput:
+    """Return the input of a head that uses all features of a base."""
+    random = np.random.default_rng(1)
+    return HeadInput(base.groups, random.uniform(0, 1, base.size), random.uniform(0.5, 2, base.size))
+
+
 def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
-    """Return the features of pictures, dequantized."""
+    """Return all features of pictures."""
     model = LoadedModel(base.trunk, "trunk", "auto", 1)
     preparer = Preprocessor(View(), base.form)
     stored = []
@@ -38,7 +44,7 @@ def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
         model.write(preparer.prepare(picture))
         model.invoke()
         stored.append(model.read().reshape(-1))
-    return base.pooled.dequantize(np.stack(stored))
+    return np.stack(stored)
 
 
 def _half_open(values: np.ndarray) -> LogisticCutoff:

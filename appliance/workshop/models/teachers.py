@@ -17,6 +17,7 @@ from appliance.labeling.interpreter import LoadedModel
 from appliance.workshop.models.paths import DATA, WORK
 from appliance.workshop.models.prepare import load_pictures
 from appliance.workshop.models.projection import Projection, fit_projection
+from appliance.workshop.training.stages import find_pooled
 from appliance.workshop.training.tflite_graph import Graph
 
 # Layers are recorded only for the first teacher, pooled features for both.
@@ -89,7 +90,7 @@ def cut_teacher(content: bytes, display_name: str) -> bytes:
         BaseModelError: The model has no pooled features.
     """
     graph = Graph.parse(content, display_name)
-    pooled = graph.find_pooled().index
+    pooled = find_pooled(graph, display_name).tensor
     last = middle = graph.get_source(pooled)
     while graph.get_shape(middle)[1] != MIDDLE_SIDE:
         middle = graph.get_source(middle)

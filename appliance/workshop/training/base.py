@@ -1,4 +1,4 @@
-"""Open a base for training: a published model that is cut at its pooled features.
+"""Open a base for training: a published model that is cut at its features (see stages.py).
 
 Any TFLite image classifier or embedding extractor can be a base, with or without labels, because only its features
 matter, not the classes for which it was trained. Therefore the labels of a bare .tflite are not read.
@@ -17,7 +17,8 @@ from appliance.bundle.tflite_metadata import read_facts
 from appliance.errors import BaseModelError, BundleError
 from appliance.labeling.input_form import InputForm, find_input_form
 from appliance.labeling.interpreter import LoadedModel, Tensor
-from appliance.workshop.training.tflite_graph import Graph, Pooled
+from appliance.workshop.training.stages import FeatureGroup, add_features, find_pooled
+from appliance.workshop.training.tflite_graph import Graph
 
 _NOTHING = DeclaredInput()
 
@@ -28,8 +29,8 @@ class Base:
 
     Attributes:
         display_name: The path as given by the user.
-        trunk: The cut model as a .tflite file; its output is the pooled features as the model stores them.
-        pooled: The output of the trunk.
+        trunk: The cut model as a .tflite file; its output is the features of all groups, (1, size) float32.
+        groups: The features by layer, the pooled ones first.
         form: The form of the input.
         input: How a picture becomes the input, and what states that.
         mean: The mean of the input's normalization, for the metadata of the new model.
@@ -40,13 +41,18 @@ class Base:
 
     display_name: str
     trunk: bytes
-    pooled: Pooled
+    groups: tuple[FeatureGroup, ...]
     form: InputForm
     input: InputSpec
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     sha256: str
     runtime: str
+
+    @property
+    def size(self) -> int:
+        """The number of features of all groups."""
+        return sum(group.size for group in self.groups)
 
 
 def open_base(path: Path, declared: DeclaredInput = _NOTHING) -> Base:
@@ -68,9 +74,8 @@ def open_base(path: Path, declared: DeclaredInput = _NOTHING) -> Base:
         raise BaseModelError(f"{display_name} cannot be used as a base: {error}") from error
     spec = override(spec, declared)
     graph = Graph.parse(model, display_name)
-    found = graph.find_pooled()
-    (index,) = graph.cut(found.index)
-    trunk = graph.pack([index], "features")
+    groups, features = add_features(graph, find_pooled(graph, display_name))
+    trunk = graph.pack([features], "features")
     picture, runtime = _run_once(trunk, display_name)
     try:
         form = find_input_form(picture, spec, display_name)
@@ -81,10 +86,9 @@ def open_base(path: Path, declared: DeclaredInput = _NOTHING) -> Base:
             f"{display_name} does not state the range of its float input; give --input-range 0..255, 0..1, or -1..1 "
             "(appliance model try shows what the model answers under each)"
         )
-    pooled = Pooled(index, found.shape, found.dtype, found.scale, found.zero_point)
     sha256 = hashlib.sha256(trunk).hexdigest()
     mean, std = spec.mean or facts.mean, spec.std or facts.std
-    return Base(display_name, trunk, pooled, form, spec, mean, std, sha256, runtime)
+    return Base(display_name, trunk, tuple(groups), form, spec, mean, std, sha256, runtime)
 
 
 def _run_once(trunk: bytes, display_name: str) -> tuple[Tensor, str]:

@@ -16,7 +16,7 @@ _MAX_STEPS = 300
 
 
 class Rows(Protocol):
-    """(rows, size) pooled features: an array, or features that are converted when they are used."""
+    """(rows, size) inputs of a head: an array, or features that are converted when they are used."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -27,12 +27,6 @@ class Rows(Protocol):
         ...
 
 
-def sqrt_features(pooled: np.ndarray) -> np.ndarray:
-    """Return the square root of pooled features, which is the head's input; negative features become 0."""
-    x: np.ndarray = np.sqrt(np.maximum(pooled, 0))
-    return x
-
-
 class BatchedRegression:
     """Fit several strengths one after the other; each starts from the result of the one before."""
 
@@ -40,7 +34,7 @@ class BatchedRegression:
         """Refer to the training pictures.
 
         Args:
-            rows: (pictures, size) pooled features.
+            rows: (pictures, size) inputs of the head.
             targets: (pictures,) the index of each picture's label.
             labels: The number of labels.
         """
@@ -69,7 +63,7 @@ class BatchedRegression:
         weights, intercepts = parameters[:, :-1], parameters[:, -1]
         loss, gradient = 0.0, np.zeros(self._shape)
         for part in split_rows(len(self._rows)):
-            x, y = sqrt_features(self._rows[part]), self._targets[part]
+            x, y = self._rows[part], self._targets[part]
             logits = x @ weights.T + intercepts
             logits -= logits.max(axis=1, keepdims=True)
             powers = np.exp(logits)

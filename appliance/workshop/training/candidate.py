@@ -21,6 +21,7 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.head import fit_head
+from appliance.workshop.training.head_input import fit_head_input
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
 
@@ -130,15 +131,17 @@ def train_candidate(
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
     targets, validates = training_set.targets[features.kept], training_set.is_validation[features.kept]
-    validation = features.rows[validates], targets[validates]
-    train = features.rows.select(~validates), targets[~validates]
+    head_input = fit_head_input(base.groups[:3], features.rows.select(~validates))
+    rows = features.rows.convert_with(head_input.convert)
+    validation = rows[validates], targets[validates]
+    train = rows.select(~validates), targets[~validates]
     head = fit_head(
         training_set.labels, train, validation, training_set.background, options.seed, timer.is_fitting_over
     )
     scores = head.score(validation[0])
     background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
     is_background = training_set.is_background[features.kept]
-    model = write_model(base, head, options.name)
+    model = write_model(base, head_input, head, options.name)
     samples = np.flatnonzero(validates)[:_SAMPLES]
     return TrainedCandidate(
         base=base.display_name,

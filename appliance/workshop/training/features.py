@@ -23,7 +23,7 @@ import numpy as np
 from appliance.errors import ApplianceError
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache, FeatureStore
-from appliance.workshop.training.feature_rows import FeatureRows, create_rows
+from appliance.workshop.training.feature_rows import STORED, FeatureFile, FeatureRows
 from appliance.workshop.training.feature_workers import compute_features
 
 # The version of read_picture and Preprocessor. Increase it whenever they convert the same picture into a different
@@ -91,12 +91,12 @@ def extract_features(
         BundleError: The base does not run.
     """
     digests, unreadable = _hash_pictures(pictures)
-    stored = create_rows(len(pictures), base.pooled, cache.folder)
+    file = FeatureFile(len(pictures), base.size, cache.folder)
     has_row = np.zeros(len(pictures), bool)
     # Of identical pictures, only the first one is processed.
     first = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest is not None}
     with cache.open_store(_cache_key(base)) as store:
-        _read_cached(store, base, first, stored, has_row)
+        _read_cached(store, first, file, has_row)
         missing = sorted(index for index in first.values() if not has_row[index])
         cached = len(pictures) - len(missing)
         progress(cached, len(pictures))
@@ -106,16 +106,18 @@ def extract_features(
             if isinstance(outcome, str):
                 unreadable[index] = outcome
             else:
-                stored[index], has_row[index] = outcome, True
-                store.put(digests[index] or b"", outcome)
+                file.write(index, outcome)
+                has_row[index] = True
+                store.put(digests[index] or b"", file.read(np.array([index])))
             progress(cached + computed, len(pictures))
     _mark_duplicates(digests, unreadable)
     for index, digest in enumerate(digests):
         if digest is not None and (source := first[digest]) != index and has_row[source]:
-            stored[index], has_row[index] = stored[source], True
+            file.copy(source, index)
+            has_row[index] = True
     kept = np.flatnonzero(has_row)
     return Features(
-        rows=FeatureRows(stored, kept, base.pooled),
+        rows=FeatureRows(file, kept),
         kept=kept,
         unreadable=tuple((pictures[index].name, unreadable[index]) for index in sorted(unreadable)),
         left_out=len(pictures) - len(kept) - len(unreadable),
@@ -123,15 +125,14 @@ def extract_features(
     )
 
 
-def _read_cached(
-    store: FeatureStore, base: Base, first: dict[bytes, int], stored: np.ndarray, has_row: np.ndarray
-) -> None:
+def _read_cached(store: FeatureStore, first: dict[bytes, int], file: FeatureFile, has_row: np.ndarray) -> None:
     """Copy the cached features to their rows; `first` maps the hash of a picture to its index."""
     digests = list(first)
     for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
         part = digests[start : start + _LOOKED_UP_AT_ONCE]
-        for digest, values in store.get(part, base.pooled.dtype, base.pooled.size).items():
-            stored[first[digest]], has_row[first[digest]] = values, True
+        for digest, values in store.get(part, STORED, file.size).items():
+            file.write(first[digest], values)
+            has_row[first[digest]] = True
 
 
 def _limit_time(

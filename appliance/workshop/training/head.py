@@ -1,6 +1,6 @@
-"""Fit the head of a model: softmax regression on pooled features, and a gate that rejects other subjects.
+"""Fit the head of a model: softmax regression on features, and a gate that rejects other subjects.
 
-Let x = sqrt(max(pooled, 0)). The square root reduces the few large features; without it, the gate hardly works.
+Let x be the features of a picture, standardized (see head_input.py).
 
 - The softmax chooses the label. It is fitted with several regularization strengths, and the fit with the best accuracy
   on the validation pictures is used (choosing by log loss would lose 1.5 percentage points of accuracy on flowers).
@@ -26,11 +26,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from appliance.workshop.training.batched_regression import BatchedRegression, Rows, sqrt_features
+from appliance.workshop.training.batched_regression import BatchedRegression, Rows
 from appliance.workshop.training.gate import RejectionGate, fit_gate
 
 ONE_PIECE_ROWS = 10_000
-STRENGTHS = (0.01, 0.03, 0.1, 0.3)
+STRENGTHS = (0.001, 0.003, 0.01, 0.03)
 _DECIMALS = 5
 
 
@@ -52,9 +52,8 @@ class ClassifierHead:
     gate: RejectionGate | None
     strength: float
 
-    def score(self, pooled: np.ndarray) -> np.ndarray:
-        """Map (pictures, size) pooled features to (pictures, labels), equal to the written model's within 1e-5."""
-        x = sqrt_features(pooled)
+    def score(self, x: np.ndarray) -> np.ndarray:
+        """Map (pictures, size) inputs of the head to (pictures, labels), equal to the written model's within 1e-5."""
         logits = x @ self.weights.T + self.intercepts
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         softmax: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
@@ -73,7 +72,7 @@ def fit_head(
 
     Args:
         labels: The names of the labels, including the background's; at least two.
-        train: (pooled features (pictures, size), indexes of labels (pictures,)); every label occurs among the first
+        train: (inputs of the head (pictures, size), indexes of labels (pictures,)); every label occurs among the first
             ONE_PIECE_ROWS.
         validation: The same for validation pictures, for selecting the strength.
         background: The label whose pictures are not used to fit the gate.
@@ -82,7 +81,7 @@ def fit_head(
     """
     y = train[1]
     sample = slice(0, ONE_PIECE_ROWS)
-    x = sqrt_features(train[0][sample])
+    x = train[0][sample]
     is_label = np.ones(len(x), bool) if background is None else y[sample] != labels.index(background)
     # Each fit runs on one thread, so that its numbers are reproducible; the two fits run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as pool:
@@ -107,7 +106,7 @@ def _fit_softmax(
     validation: tuple[np.ndarray, np.ndarray],
     is_over: Callable[[], bool],
 ) -> _SoftmaxFit:
-    validation_x, targets = sqrt_features(validation[0]), validation[1]
+    validation_x, targets = validation
     best = _rate(fit_weights(STRENGTHS[0]), validation_x, targets, STRENGTHS[0])
     for strength in STRENGTHS[1:]:
         if is_over():

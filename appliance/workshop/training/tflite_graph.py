@@ -18,12 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from appliance.errors import BaseModelError
 from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.tflite_file import pack_model, parse_model
 
 Op = schema.BuiltinOperator
-_POOLS = (Op.AVERAGE_POOL_2D, Op.MEAN)
 _TYPES: dict[np.dtype, int] = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.uint8): schema.TensorType.UINT8,
@@ -46,25 +44,22 @@ FLOAT32 = TensorFormat(np.dtype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
-    """The tensor of pooled features: value = (stored − zero_point) · scale; scale is 0 if it is not quantized."""
+class Waypoint:
+    """A tensor through which every path from the picture to another tensor goes.
 
-    index: int
+    Attributes:
+        tensor: Its index.
+        code: The operator that computes it, one of schema.BuiltinOperator.
+        shape: Its shape; () if the file declares none.
+        stored: The storage of its values; None if the type is not one of those that can be edited.
+        is_join: Whether its operator combines several tensors that depend on the picture, such as a residual sum.
+    """
+
+    tensor: int
+    code: int
     shape: tuple[int, ...]
-    dtype: np.dtype
-    scale: float
-    zero_point: int
-
-    @property
-    def size(self) -> int:
-        """The number of features."""
-        return self.shape[-1]
-
-    def dequantize(self, stored: np.ndarray) -> np.ndarray:
-        """Convert stored features (pictures, size) to float64."""
-        if self.scale:
-            return (stored.astype(np.float64) - self.zero_point) * np.float64(np.float32(self.scale))
-        return stored.astype(np.float64)
+    stored: TensorFormat | None
+    is_join: bool
 
 
 class Graph:
@@ -120,32 +115,36 @@ class Graph:
         producer = next(operator for operator in self._graph.operators if tensor in list(operator.outputs))
         return int(producer.inputs[0])
 
-    def find_pooled(self) -> Pooled:
-        """Find the pooled features: the last average over the whole picture that is on every path to the output.
+    def get_inputs(self, tensor: int) -> list[int]:
+        """Return the inputs of the operator whose output a tensor is, without absent ones."""
+        producer = next(operator for operator in self._graph.operators if tensor in list(operator.outputs))
+        return [int(index) for index in producer.inputs if index >= 0]
 
-        The search goes backward from the output, past the layers of a classifier. An average inside a block (squeeze
-        and excitation) is skipped, because other paths bypass it.
+    def count_operators(self, tensor: int) -> int:
+        """Return the number of operators on which a tensor depends."""
+        return len(self._find_needed([tensor]))
 
-        Raises:
-            BaseModelError: The graph has no pooled features.
-        """
+    def list_waypoints(self, target: int) -> list[Waypoint]:
+        """Return the tensors through which every path from the picture to `target` goes, in the order of the graph."""
         operators = self._graph.operators
-        for index in sorted(self._find_needed([self.output]), reverse=True):
+        needed = sorted(self._find_needed([target]))
+        last_use = {int(tensor): index for index in needed for tensor in operators[index].inputs}
+        depends = {int(self._graph.inputs[0])}
+        found, horizon = [], last_use.get(int(self._graph.inputs[0]), -1)
+        for index in needed:
             operator = operators[index]
-            output = int(operator.outputs[0])
-            tensor = self._graph.tensors[output]
-            shape = self.get_shape(output)
-            channels_only = len(shape) in (2, 4) and shape[-1] > 1 and all(size == 1 for size in shape[:-1])
-            if self._codes[operator.opcodeIndex] not in _POOLS or not channels_only or tensor.type not in _DTYPES:
+            outputs = [int(output) for output in operator.outputs]
+            sources = {int(tensor) for tensor in operator.inputs} & depends
+            if not sources:
                 continue
-            if self._is_bypassed(output):
-                continue
-            scale, zero_point = _read_quantization(tensor)
-            return Pooled(output, shape, _DTYPES[tensor.type], scale, zero_point)
-        raise BaseModelError(
-            f"{self._display_name} cannot be used as a base: it has no layer that averages its features over the "
-            "picture (AVERAGE_POOL_2D or MEAN); use an image classifier or an embedding extractor, such as a MobileNet"
-        )
+            # A tensor from before this operator that is used after it is on a path around the operator.
+            if horizon <= index and len(outputs) == 1:
+                code = self._codes[operator.opcodeIndex]
+                stored = _read_format(self._graph.tensors[outputs[0]])
+                found.append(Waypoint(outputs[0], code, self.get_shape(outputs[0]), stored, len(sources) > 1))
+            depends.update(outputs)
+            horizon = max(horizon, *(last_use.get(output, -1) for output in outputs))
+        return found
 
     def cut(self, *outputs: int) -> list[int]:
         """Make these tensors the graph's outputs and remove everything that they do not depend on.
@@ -265,30 +264,20 @@ class Graph:
         finally:
             model.buffers = kept
 
-    def _find_needed(self, outputs: Sequence[int], stop: int | None = None) -> set[int]:
-        """Return the indexes of all operators on which `outputs` depend, without those before the tensor `stop`."""
+    def _find_needed(self, outputs: Sequence[int]) -> set[int]:
+        """Return the indexes of all operators on which `outputs` depend."""
         producers = {
             int(output): index for index, operator in enumerate(self._graph.operators) for output in operator.outputs
         }
         found: set[int] = set()
         pending = list(outputs)
         while pending:
-            tensor = pending.pop()
-            index = producers.get(tensor)
-            if index is None or tensor == stop or index in found:
+            index = producers.get(pending.pop())
+            if index is None or index in found:
                 continue
             found.add(index)
             pending.extend(int(needed) for needed in self._graph.operators[index].inputs if needed >= 0)
         return found
-
-    def _is_bypassed(self, tensor: int) -> bool:
-        """Return whether the output depends on the picture through a path that does not include `tensor`."""
-        if tensor == self.output:
-            return False
-        operators = self._graph.operators
-        others = self._find_needed([self.output], stop=tensor)
-        picture = int(self._graph.inputs[0])
-        return any(picture in {int(tensor) for tensor in operators[index].inputs} for index in others)
 
     def _add_tensor(self, shape: Sequence[int], name: str, stored: TensorFormat, buffer: int = 0) -> int:
         tensor = schema.TensorT()
@@ -319,14 +308,12 @@ class Graph:
         return len(self._codes) - 1
 
 
-def _read_quantization(tensor: Any) -> tuple[float, int]:
-    parameters = tensor.quantization
-    if (
-        tensor.type == schema.TensorType.FLOAT32
-        or parameters is None
-        or parameters.scale is None
-        or not len(parameters.scale)
-    ):
-        return 0.0, 0
+def _read_format(tensor: Any) -> TensorFormat | None:
+    if tensor.type not in _DTYPES:
+        return None
+    dtype, parameters = _DTYPES[tensor.type], tensor.quantization
+    if dtype == np.float32 or parameters is None or parameters.scale is None or not len(parameters.scale):
+        return TensorFormat(dtype)
     zero_points = parameters.zeroPoint
-    return float(parameters.scale[0]), int(zero_points[0]) if zero_points is not None and len(zero_points) else 0
+    zero_point = int(zero_points[0]) if zero_points is not None and len(zero_points) else 0
+    return TensorFormat(dtype, float(parameters.scale[0]), zero_point)

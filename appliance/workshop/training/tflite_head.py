@@ -1,9 +1,10 @@
-"""Append a fitted head to a base's pooled features, as operators of the model itself.
+"""Append a fitted head to a base's features, as operators of the model itself.
 
 The result is a single .tflite, with its labels inside, that any TFLite runtime can run. Only operators are used that
 both runtimes support with their accelerated kernels, so the base runs as fast as before:
 
-    pooled → DEQUANTIZE → RESHAPE → RELU → SQRT = x
+    pooled → DEQUANTIZE → RESHAPE → RELU → SQRT                   ┐
+    layer  → DEQUANTIZE → AVERAGE_POOL_2D (quarters) → RESHAPE ┴ CONCATENATION → SUB → MUL = x
     x → FULLY_CONNECTED → SOFTMAX
     far:  x → SQUARED_DIFFERENCE (m) → FULLY_CONNECTED ┐
           x → FULLY_CONNECTED → MUL → FULLY_CONNECTED  ┴ ADD → LOGISTIC
@@ -11,7 +12,8 @@ both runtimes support with their accelerated kernels, so the base runs as fast a
                                 v → FULLY_CONNECTED → REDUCE_MAX ┴ ADD → LOGISTIC
     SOFTMAX · far · near
 
-gate.py contains the formulas; the limits and softnesses are included in the weights and intercepts.
+stages.py and head_input.py describe the first two lines, gate.py contains the formulas; the limits and softnesses are
+included in the weights and intercepts.
 """
 
 from collections.abc import Sequence
@@ -22,20 +24,23 @@ from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
 from appliance.workshop.training.head import ClassifierHead
+from appliance.workshop.training.head_input import HeadInput
+from appliance.workshop.training.stages import join_rows
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_metadata import append_labels, build_metadata
 
 
-def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
+def write_model(base: Base, head_input: HeadInput, head: ClassifierHead, name: str) -> bytes:
     """Return the base with the appended head, as a .tflite file with its labels inside.
 
     Args:
         base: The base whose features the head was fitted to.
+        head_input: The features that the head uses; the model computes no others.
         head: The head.
         name: The model's name, for its metadata.
     """
     graph = Graph.parse(base.trunk, base.display_name)
-    x = _add_sqrt_features(graph, base)
+    x = _add_head_input(graph, head_input)
     scores = _add_dense(graph, x, head.weights, head.intercepts, "logits")
     softmax = schema.SoftmaxOptionsT()
     softmax.beta = 1.0
@@ -51,23 +56,23 @@ def write_model(base: Base, head: ClassifierHead, name: str) -> bytes:
     return append_labels(graph.pack([scores], name, metadata), head.labels)
 
 
-def _add_sqrt_features(graph: Graph, base: Base) -> int:
-    pooled = base.pooled
-    x, lowest = pooled.index, -1.0
-    if pooled.dtype != np.float32:
-        # The operator supports int8 as of its version 2.
-        version = 2 if pooled.dtype == np.int8 else 1
-        x = graph.add(Op.DEQUANTIZE, [x], pooled.shape, "features", schema.DequantizeOptionsT(), version)
-        lowest = (np.iinfo(pooled.dtype).min - pooled.zero_point) * pooled.scale
-    shape = (1, pooled.size)
-    if len(pooled.shape) != 2:
-        options = schema.ReshapeOptionsT()
-        options.newShape = list(shape)
-        flat_shape = graph.add_constant(np.array(shape, np.int32), "shape")
-        x = graph.add(Op.RESHAPE, [x, flat_shape], shape, "flat", options)
-    if lowest < 0:
-        x = graph.add(Op.RELU, [x], shape, "positive")
-    return graph.add(Op.SQRT, [x], shape, "rooted")
+def _add_head_input(graph: Graph, head_input: HeadInput) -> int:
+    """Cut the trunk at the features that are used, and append what HeadInput.convert computes."""
+    tensors = graph.cut(*(group.tensor for group in head_input.groups))
+    rows = [
+        _add_root(graph, tensor) if group.is_pooled else tensor
+        for group, tensor in zip(head_input.groups, tensors, strict=True)
+    ]
+    x, shape = join_rows(graph, rows), (1, head_input.size)
+    mean = graph.add_constant(head_input.mean[np.newaxis].astype(np.float32), "means")
+    factor = graph.add_constant(head_input.factor[np.newaxis].astype(np.float32), "factors")
+    x = graph.add(Op.SUB, [x, mean], shape, "shifted", schema.SubOptionsT())
+    return graph.add(Op.MUL, [x, factor], shape, "standardized", schema.MulOptionsT())
+
+
+def _add_root(graph: Graph, row: int) -> int:
+    shape = graph.get_shape(row)
+    return graph.add(Op.SQRT, [graph.add(Op.RELU, [row], shape, "positive")], shape, "rooted")
 
 
 def _add_far(graph: Graph, x: int, space: PrincipalSubspace, cutoff: LogisticCutoff) -> int:

@@ -6,14 +6,16 @@ import pytest
 from appliance.errors import BaseModelError
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.tflite_head import write_model
-from support.heads import features_of, random_head
+from support.heads import features_of, full_input, random_head
 from support.tiny_models import tiny_model
 from support.training import write_base
 
 
 def test_trained_model_can_be_a_base(tmp_path):
     base = open_base(write_base(tmp_path / "base.tflite"))
-    (tmp_path / "new.tflite").write_bytes(write_model(base, random_head(np.ones((2, 3))), "new"))
+    (tmp_path / "new.tflite").write_bytes(
+        write_model(base, full_input(base), random_head(np.ones((2, base.size))), "new")
+    )
     again = open_base(tmp_path / "new.tflite")
     picture = np.full((20, 20, 3), (200, 90, 30), np.uint8)
     np.testing.assert_array_equal(features_of(again, [picture]), features_of(base, [picture]))

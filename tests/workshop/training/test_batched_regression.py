@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.workshop.training import feature_rows, head
-from appliance.workshop.training.batched_regression import BatchedRegression, sqrt_features
+from appliance.workshop.training.batched_regression import BatchedRegression
 from appliance.workshop.training.head import fit_head
 
 SIZE = 40
@@ -21,11 +21,11 @@ def clouds(seed: int, each: int, labels: int) -> tuple[np.ndarray, np.ndarray]:
 def test_batches_give_the_weights_of_one_piece(labels, monkeypatch):
     monkeypatch.setattr(feature_rows, "BATCH_ROWS", 64)
     x, y = clouds(1, 150, labels)
-    whole = head._OnePiece(sqrt_features(x), y)
+    whole = head._OnePiece(x, y)
     batched = BatchedRegression(x, y, labels)
     for strength in (0.01, 0.3):
         (weights, intercepts), (expected, expected_intercepts) = batched.fit(strength), whole.fit(strength)
-        scores, others = sqrt_features(x) @ weights.T + intercepts, sqrt_features(x) @ expected.T + expected_intercepts
+        scores, others = x @ weights.T + intercepts, x @ expected.T + expected_intercepts
         assert (scores.argmax(axis=1) == others.argmax(axis=1)).mean() > 0.99
         np.testing.assert_allclose(weights - weights.mean(axis=0), expected - expected.mean(axis=0), atol=0.05)
 

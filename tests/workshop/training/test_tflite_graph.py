@@ -7,16 +7,17 @@ from appliance.errors import BaseModelError
 from appliance.labeling.interpreter import LoadedModel
 from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.base import open_base
+from appliance.workshop.training.stages import find_pooled
 from appliance.workshop.training.tflite_graph import Graph, Op, TensorFormat
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.tflite_metadata import append_labels
-from support.heads import random_head
+from support.heads import full_input, random_head
 from support.tiny_models import tiny_model
 
 
 def test_written_model_has_no_leftovers_and_aligned_buffers(data):
     base = open_base(data / "models" / "mlkit_object_labeler.tflite")
-    model = write_model(base, random_head(np.ones((2, base.pooled.size))), "new")
+    model = write_model(base, full_input(base), random_head(np.ones((2, base.size))), "new")
     flat = schema.Model.GetRootAs(model, 0)
     read = schema.ModelT.InitFromObj(flat)
     graph = read.subgraphs[0]
@@ -39,7 +40,7 @@ def test_written_model_has_no_leftovers_and_aligned_buffers(data):
 
 def test_bypassed_average_is_not_the_pooled_features(tmp_path):
     graph = Graph.parse(tiny_model(ending=None), "made")
-    mean = graph.find_pooled().index
+    mean = find_pooled(graph, "made").tensor
     # As in squeeze and excitation: the picture itself bypasses the average.
     product = graph.add(Op.MUL, [0, mean], (1, 8, 6, 3), "product", schema.MulOptionsT())
     (tmp_path / "base.tflite").write_bytes(graph.pack([product], "made"))
