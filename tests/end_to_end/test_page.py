@@ -110,7 +110,7 @@ def test_event_appears_without_reload_and_its_picture_opens(page):
 
 
 def test_uploaded_bundle_swaps_the_model(page, tmp_path):
-    page.click("#nav [data-place=model]")
+    page.run("location.hash = '#/model'")
     page.wait("document.querySelector('#model-file')")
     file = tmp_path / "garden.zip"
     file.write_bytes(zipped(bundle_folder(tmp_path / "garden", name="garden", version="3.1")))
@@ -127,7 +127,7 @@ def test_uploaded_bundle_swaps_the_model(page, tmp_path):
 
 
 def test_picture_that_is_none_is_refused_with_the_sentence(page, tmp_path):
-    page.click("#nav [data-place=model]")
+    page.run("location.hash = '#/model'")
     page.wait("document.querySelector('#try-file')")
     file = tmp_path / "wrong.jpg"
     file.write_bytes(b"this is no picture")

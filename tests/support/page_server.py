@@ -16,6 +16,7 @@ from PIL import Image
 
 from appliance.camera.scene.camera import SceneCamera
 from appliance.settings.schema import CameraSettings
+from support.teach_answers import TeachAnswers
 
 PAGE = Path(__file__).parents[2] / "appliance/web/page"
 CODE = "c0de-of-a-sign-in-link"
@@ -102,6 +103,8 @@ class PageServer:
         self.answers: dict[str, Answer] = {}
         self.received: list[tuple[str, str, Any]] = []
         self.signed_in = True
+        self.scope = "admin"
+        self.teach = TeachAnswers(self.send)
         self._cameras = iter(self._draw_frames())
         self._frame = next(self._cameras)
         self._streams: list[Any] = []
@@ -153,7 +156,10 @@ class PageServer:
         """Come back online at the same port."""
         self._open(self.port)
 
-    close = stop
+    def close(self) -> None:
+        """Go offline for good."""
+        self.teach.close()
+        self.stop()
 
     def add_stream(self, stream: Any) -> None:
         with self._lock:
@@ -198,6 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self._handle("PUT")
+
+    def do_PATCH(self) -> None:
+        self._handle("PATCH")
 
     def do_DELETE(self) -> None:
         self._handle("DELETE")
@@ -276,12 +285,14 @@ class _Handler(BaseHTTPRequestHandler):
                          if value["value"] is None else {"value": value["value"], "source": "mqtt"})  # fmt: skip
         if path == "/api/running":
             owner.change(running=value["value"], known=value["value"], current=None)
+        if path.startswith(("/api/dataset", "/api/training")):
+            return owner.teach.answer(method, path, query, value)
         if method != "GET":
             return 200, {"ok": True}
         if path.startswith("/api/events"):
             return self._answer_events(path, query)
         canned = {
-            "/api/session": {"scope": "admin", "device": owner.status["device"]["name"]},
+            "/api/session": {"scope": owner.scope, "device": owner.status["device"]["name"]},
             "/api/status": owner.status,
             "/api/frame.jpg": owner.read_frame(),
             "/api/model": owner.status["model"]

@@ -11,7 +11,7 @@ from support.page_server import CODE, PageServer, make_event
 
 pytestmark = pytest.mark.browser
 
-PLACES = ("#/now", "#/events", "#/events/event-2", "#/model", "#/device", "#/device/manual/mqtt")
+PLACES = ("#/now", "#/events", "#/events/event-2", "#/teach", "#/model", "#/device", "#/device/manual/mqtt")
 NARROW = (360, 740)
 PHONE = (390, 844)
 
@@ -322,7 +322,7 @@ def test_keyboard_alone_reaches_every_place(browser, server):
     open_page(browser, server)
     browser.press("body", "\ue004")  # the tab key
     assert browser.run("return document.activeElement.className") == "skip"
-    for name in ("now", "events", "model", "device"):
+    for name in ("now", "events", "teach", "device"):
         browser.press("body" if name == "now" else ":focus", "\ue004")
         assert browser.run("return document.activeElement.dataset.place") == name
     browser.press(":focus", "\n")

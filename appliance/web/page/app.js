@@ -10,12 +10,16 @@ import { parseCode, parseRoute, link, PLACES } from "./router.js";
 import { SignIn } from "./sign-in.js";
 import { store } from "./store.js";
 
-const TITLES = { now: "Now", events: "Events", model: "Model", device: "Device" };
+const TITLES = { now: "Now", events: "Events", teach: "Teach", device: "Device" };
 /** The module of each place is loaded when it is first shown. */
 const VIEWS = {
   now: async () => (await import("./now-view.js")).NowView,
   events: async () => (await import("./events-view.js")).EventsView,
-  model: async () => (await import("./model-view.js")).ModelView,
+  teach: async () => {
+    const { TeachView, styles } = await import("./teach-view.js");
+    await styles;
+    return TeachView;
+  },
   device: async () => (await import("./device-view.js")).DeviceView,
 };
 
@@ -50,6 +54,7 @@ async function start() {
   try {
     const found = await request("GET", "/api/session");
     deviceName = nameOf(found?.device) || deviceName;
+    store.scope = found?.scope ?? "admin";
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return void showSignIn();
     showUnreachable(describeError(error));

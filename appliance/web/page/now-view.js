@@ -9,6 +9,7 @@ import { LabelBars } from "./label-bars.js";
 import { LivePicture } from "./live-picture.js";
 import { reportErrors, showToast } from "./messages.js";
 import { describeModel } from "./model-text.js";
+import { buildProbation } from "./probation.js";
 import { link } from "./router.js";
 import { store } from "./store.js";
 
@@ -118,15 +119,11 @@ function clockOffset_ms() {
 
 /** @param {Status} status */
 function buildAttention(status) {
-  const { update, labeling } = status;
+  const { labeling } = status;
   const problems = status.problems.filter((problem) => problem.part !== "camera"); // the picture's place has that one
   const notes = [];
-  if (update.probation_left_s !== null && update.probation_left_s !== undefined) {
-    const goBack = () => reportErrors(request("POST", "/api/model/rollback"));
-    notes.push(h("div", { class: "note" },
-      `New model ${update.version ?? status.model.version ?? ""} on trial, ${formatDuration(update.probation_left_s)} left`,
-      h("div", { class: "row" }, h("button", { type: "button", onclick: goBack }, "Go back"))));
-  }
+  const trial = buildProbation(status);
+  if (trial) notes.push(trial);
   const failing = labeling.state !== "ok" && !problems.some((problem) => problem.part === "labeling" || problem.part === "model");
   if (failing) notes.push(buildProblem({ part: "model", message: labeling.reason ?? "the model fails" }, "danger"));
   notes.push(...problems.map((problem) => buildProblem(problem, "warning")));

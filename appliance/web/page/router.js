@@ -1,8 +1,11 @@
-/** Which place the address names: "#/events/ID" is the place "events" with the parts ["ID"]. */
+/**
+ * Which place the address names: "#/events/ID" is the place "events" with the parts ["ID"]. "#/model" is the second half
+ * of the place "teach".
+ */
 
 /** @typedef {{place: string, parts: string[]}} Route */
 
-export const PLACES = /** @type {const} */ (["now", "events", "model", "device"]);
+export const PLACES = /** @type {const} */ (["now", "events", "teach", "device"]);
 
 /**
  * Return the route of an address's fragment; the first place if it names none.
@@ -11,6 +14,7 @@ export const PLACES = /** @type {const} */ (["now", "events", "model", "device"]
  */
 export function parseRoute(hash) {
   const [place = "", ...parts] = hash.replace(/^#\/?/, "").split("/").map(decode);
+  if (place === "model") return { place: "teach", parts: [place, ...parts] };
   return /** @type {readonly string[]} */ (PLACES).includes(place) ? { place, parts } : { place: "now", parts: [] };
 }
 

@@ -12,7 +12,7 @@ const SILENCE_LIMIT_MS = 25_000;
 const RATE_MS = 3000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
-/** Emits `connection`, `status`, `rate`, `labels`, `event`, `stats`, and `log`; the message is the event's `detail`. */
+/** Emits `connection`, `status`, `rate`, and each message of the stream under its name; the message is the event's `detail`. */
 class Store extends EventTarget {
   /** @type {Connection} */
   connection = "connecting";
@@ -20,6 +20,8 @@ class Store extends EventTarget {
   status = null;
   /** @type {LabelsMessage | null} */
   labels = null;
+  /** What this sign-in may do: "read" or "admin". */
+  scope = "admin";
   /** Frames per second that the device labels; null until it is measured. */
   rate = /** @type {number | null} */ (null);
   #measured = { frame: 0, at_ms: 0 };
