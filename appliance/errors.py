@@ -46,7 +46,9 @@ no final period. An error is raised where the fact is known and caught where som
         └── PublishError                 a model repository cannot be published, or is incomplete
 """
 
+import os
 import pathlib
+import shlex
 import sys
 
 _INSTALLED = pathlib.Path("/opt/appliance")
@@ -285,3 +287,20 @@ def suggest_install(extra: str) -> str:
 def describe_os_error(error: OSError) -> str:
     """Return the system's text for an error, without number and path, such as "Permission denied"."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def describe_unreadable(path: pathlib.Path, error: OSError, *, is_secret: bool = False) -> str:
+    """Return a sentence that a file or folder cannot be read, with the remedy if the reason is its mode.
+
+    Args:
+        path: The file or folder.
+        error: The system's error.
+        is_secret: Whether others must not be able to read it, such as a key or a password.
+    """
+    text = f"{path} cannot be read: {describe_os_error(error)}"
+    if not isinstance(error, PermissionError):
+        return text
+    if is_secret:
+        return f"{text}; run the command with sudo, or make this account its owner with chown"
+    closed = next((above for above in reversed(path.absolute().parents) if not os.access(above, os.X_OK)), path)
+    return f"{text}; copy it to a folder that this account may read, or run: sudo chmod a+rX {shlex.quote(str(closed))}"

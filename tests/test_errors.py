@@ -9,7 +9,7 @@ import pytest
 
 import appliance
 from appliance import errors
-from appliance.errors import ApplianceError, describe_os_error, suggest_install
+from appliance.errors import ApplianceError, describe_os_error, describe_unreadable, suggest_install
 
 PACKAGE = Path(appliance.__file__).parent
 LOG_METHODS = {"debug", "info", "warning", "error", "exception"}
@@ -72,6 +72,17 @@ def test_tree_in_the_docstring_has_every_error():
 )
 def test_os_error_is_described_without_number_and_path(error, text):
     assert describe_os_error(error) == text
+
+
+def test_file_closed_by_its_mode_has_a_remedy_that_suits_it(tmp_path):
+    error = PermissionError(errno.EACCES, "Permission denied")
+    file = tmp_path / "my model.tflite"
+    assert describe_unreadable(file, error).endswith(f"or run: sudo chmod a+rX '{file}'")
+    assert "chmod" not in describe_unreadable(file, error, is_secret=True)
+    assert (
+        describe_unreadable(file, OSError(errno.EIO, "Input/output error"))
+        == f"{file} cannot be read: Input/output error"
+    )
 
 
 def test_remedy_for_an_extra_is_a_command():

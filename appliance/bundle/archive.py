@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from appliance.bundle.manifest import is_inside
-from appliance.errors import BundleError, ModelError, describe_os_error
+from appliance.errors import BundleError, ModelError, describe_os_error, describe_unreadable
 from appliance.system.leftover_files import make_folder_prefix
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
@@ -55,7 +55,7 @@ def unpack(archive_file: Path) -> TemporaryFolder:
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise BundleError(f"{archive_file} is not a zip file, or is truncated; copy or create it again") from error
     except OSError as error:
-        raise BundleError(f"{archive_file} cannot be read: {describe_os_error(error)}") from error
+        raise BundleError(describe_unreadable(archive_file, error)) from error
     with archive:
         _check(archive, archive_file)
         folder = TemporaryFolder()

@@ -11,7 +11,7 @@ from appliance.bundle.foreign_formats import describe_archive, describe_file, de
 from appliance.bundle.graph_check import is_edge_tpu_model
 from appliance.bundle.manifest import MAX_BYTES, Manifest, load_json, parse_manifest
 from appliance.bundle.tflite_metadata import read_facts
-from appliance.errors import BundleError, describe_os_error
+from appliance.errors import BundleError, describe_unreadable
 from appliance.system.regular_files import read_regular_file
 from appliance.system.shipped import resolve_shipped
 
@@ -79,7 +79,7 @@ def find_bundle_files(path: Path) -> BundleFiles:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {describe_os_error(error)}") from error
+        raise BundleError(describe_unreadable(path, error)) from error
     # A .tflite may end with a zip (its labels), so the beginning of the file is checked first.
     if head[4:8] != TFLITE_IDENTIFIER and (head.startswith(b"PK") or zipfile.is_zipfile(path)):
         if description := describe_archive(path):
@@ -110,7 +110,7 @@ def read_file(file: Path, limit_bytes: int) -> bytes:
             )
         return read_regular_file(file, limit_bytes)
     except OSError as error:
-        raise BundleError(f"{file} cannot be read: {describe_os_error(error)}") from error
+        raise BundleError(describe_unreadable(file, error)) from error
 
 
 def _find_in_folder(folder: Path, source: Path, unpacked: TemporaryFolder | None) -> BundleFiles:
@@ -167,7 +167,7 @@ def _find_innermost_folder(folder: Path) -> Path:
                 entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != "__MACOSX"
             ]
         except OSError as error:
-            raise BundleError(f"{folder} cannot be read: {describe_os_error(error)}") from error
+            raise BundleError(describe_unreadable(folder, error)) from error
         if len(entries) != 1 or not entries[0].is_dir() or entries[0].is_symlink():
             return folder
         folder = entries[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.bundle.label_file import parse_labels, strip_header
 from appliance.bundle.tflite_metadata import MAX_LABEL_FILE_BYTES
-from appliance.errors import BundleError, describe_os_error
+from appliance.errors import BundleError, describe_unreadable
 
 _SUFFIXES = (".txt", ".csv", ".names")
 _NEVER = re.compile(r"licen[cs]e|copying|notice|readme|requirements|changelog", re.IGNORECASE)
@@ -42,7 +42,7 @@ def list_label_files(model_file: Path) -> list[Path]:
     try:
         names = sorted(entry.name for entry in model_file.parent.iterdir() if _is_candidate(entry))
     except OSError as error:
-        raise BundleError(f"{model_file.parent} cannot be read: {describe_os_error(error)}") from error
+        raise BundleError(describe_unreadable(model_file.parent, error)) from error
     suggestive = [name for name in names if _SUGGESTIVE.search(Path(name).stem) or stem.lower() in name.lower()]
     ordered = dict.fromkeys([name for name in usual if name in names] + suggestive + names)
     return [model_file.parent / name for name in ordered]
@@ -116,7 +116,7 @@ def _read_fitting(files: Sequence[Path], outputs: int) -> tuple[list[FoundLabels
                 raise BundleError(f"{source} is larger than {MAX_LABEL_FILE_BYTES >> 20} MiB")
             labels = strip_header(parse_labels(file.read_bytes(), source), outputs)
         except OSError as error:
-            reasons.append(f"{source} cannot be read: {describe_os_error(error)}")
+            reasons.append(describe_unreadable(file, error))
         except BundleError as error:
             reasons.append(str(error))
         else:

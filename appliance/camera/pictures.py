@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.camera.source import PICTURE_SUFFIXES, describe_missing_path
-from appliance.errors import CameraAbsentError, CameraEndedError, PictureError, describe_os_error
+from appliance.errors import CameraAbsentError, CameraEndedError, PictureError, describe_os_error, describe_unreadable
 from appliance.imaging.files import read_picture
 
 log = logging.getLogger("appliance.camera")
@@ -113,7 +113,7 @@ class PictureCamera:
         try:
             status = path.stat()
         except OSError as error:
-            raise PictureError(f"{path} cannot be read: {describe_os_error(error)}") from error
+            raise PictureError(describe_unreadable(path, error)) from error
         identity = (path, status.st_mtime_ns, status.st_size)
         if self._decoded is None or self._decoded[0] != identity:
             self._decoded = identity, read_picture(path)

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.errors import SettingsError, describe_os_error
+from appliance.errors import SettingsError, describe_unreadable
 
 
 class Secret(NamedTuple):
@@ -30,7 +30,7 @@ def read_secret(path: Path, key: str, *, may_be_empty: bool = False) -> Secret:
         secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         mode = path.stat().st_mode
     except OSError as error:
-        raise SettingsError(f"{key}: {path} cannot be read: {describe_os_error(error)}") from error
+        raise SettingsError(f"{key}: {describe_unreadable(path, error, is_secret=True)}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{key}: {path} cannot be read: it is not text") from error
     if not secret and not may_be_empty:

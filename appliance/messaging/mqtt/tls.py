@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from appliance.errors import MessagingError, SettingsError, describe_os_error
+from appliance.errors import MessagingError, SettingsError, describe_unreadable
 from appliance.settings.schema import MqttSettings
 from appliance.transport.trust import Trust, create_tls_client_context
 
@@ -64,4 +64,4 @@ def _check_readable(key: str, file: Path) -> None:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise MessagingError(f"mqtt.{key} {file} cannot be read ({describe_os_error(error)})") from error
+        raise MessagingError(f"mqtt.{key}: {describe_unreadable(file, error, is_secret=key == 'key_file')}") from error

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.errors import SourceError, SourceSettingsError, describe_os_error
+from appliance.errors import SourceError, SourceSettingsError, describe_unreadable
 from appliance.repository import channel as channels
 from appliance.repository.client import RepositoryTarget, TrustedRepository
 from appliance.repository.requirements import DeviceTraits
@@ -173,7 +173,7 @@ def _read_root(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_ROOT_BYTES)
     except OSError as error:
-        raise SourceSettingsError(f"update.root: {path} cannot be read: {describe_os_error(error)}") from error
+        raise SourceSettingsError(f"update.root: {describe_unreadable(path, error)}") from error
 
 
 def _get_text(target: RepositoryTarget, key: str) -> str | None:

@@ -68,8 +68,7 @@ class ModelFolder:
                     yield
         except OSError as error:
             raise StoreError(
-                f"the models in {self.path} cannot be changed: {describe_os_error(error)}; "
-                "free disk space, and check that this account may write there"
+                f"the models in {self.path} cannot be changed: {describe_os_error(error)}; {self._suggest_remedy(error)}"
             ) from error
 
     def read_state(self) -> tuple[StoreState, str | None]:
@@ -96,6 +95,18 @@ class ModelFolder:
     def write_state(self, state: StoreState) -> None:
         """Replace the state file; the caller holds the lock."""
         write_durably(self.path / STATE_NAME, encode_state(state))
+
+    def _suggest_remedy(self, error: OSError) -> str:
+        """Return what to do about an error of a change."""
+        if self.path.is_symlink():
+            return f"{self.path} is a symbolic link; remove it, and if it was not you who made it, look where it leads"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "free disk space"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return "run the command with sudo, or check that the folder's owner may write there"
+        if error.errno == errno.EROFS:
+            return "its disk is read-only; check the disk, or mount it for writing"
+        return "check the folder and its disk"
 
     def set_state_aside(self) -> Path:
         """Rename a damaged state file and return its new path; the caller holds the lock."""

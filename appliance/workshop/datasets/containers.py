@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from appliance.errors import DatasetError, PictureError, describe_os_error
+from appliance.errors import DatasetError, PictureError, describe_os_error, describe_unreadable
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 
 # zipfile reads the whole central directory into memory; this limit is enough for 150,000 pictures with long names.
@@ -215,14 +215,14 @@ def _read_file(path: Path, limit_bytes: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit_bytes)
     except OSError as error:
-        raise PictureError(f"{path} cannot be read: {describe_os_error(error)}") from error
+        raise PictureError(describe_unreadable(path, error)) from error
 
 
 def _get_status(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        raise PictureError(f"{path} cannot be read: {describe_os_error(error)}") from error
+        raise PictureError(describe_unreadable(path, error)) from error
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -236,7 +236,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise DatasetError(f"{path} is not a zip file, or is truncated; copy or create it again") from error
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {describe_os_error(error)}") from error
+        raise DatasetError(describe_unreadable(path, error)) from error
 
 
 def _read_directory_bytes(path: Path) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import DatasetError, describe_os_error
+from appliance.errors import DatasetError, describe_unreadable
 from appliance.workshop.datasets.split_names import Split
 
 MAX_INDEX_BYTES = 100_000_000  # AutoML's limit for a CSV
@@ -57,7 +57,7 @@ def read_index_text(index: Path) -> str:
             raise DatasetError(f"{index} is larger than {MAX_INDEX_BYTES // 1_000_000} MB, the limit for an index")
         content = index.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{index} cannot be read: {describe_os_error(error)}") from error
+        raise DatasetError(describe_unreadable(index, error)) from error
     return decode_index(content, str(index))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import DatasetError, PictureError, UsageError, describe_os_error
+from appliance.errors import DatasetError, PictureError, UsageError, describe_unreadable
 from appliance.workshop.datasets.archives import describe_archive
 from appliance.workshop.datasets.containers import (
     FileContainer,
@@ -84,7 +84,7 @@ def _read_content(source: Path, gs_folders: Mapping[str, Path]) -> _Content:
     try:
         is_there = source.exists()
     except OSError as error:
-        raise DatasetError(f"{source} cannot be read: {describe_os_error(error)}") from error
+        raise DatasetError(describe_unreadable(source, error)) from error
     except ValueError as error:
         raise DatasetError(f"{str(source)!r} is not a path: {error}") from error
     if not is_there:

@@ -29,6 +29,8 @@ _LISTED_OTHER_LABELS = 10
 _JSON_MISTAKES = 50
 # What the columns of figures take beside the names, in the table of labels and in that of a comparison.
 _FIGURE_COLUMNS, _COMPARISON_COLUMNS = 48, 54
+# On a narrow terminal, the table has no threshold and no area.
+_FEW_FIGURE_COLUMNS = 30
 _MIN_NAME_COLUMNS, _MISTAKE_COLUMNS = 10, 16
 
 
@@ -108,7 +110,7 @@ def format_evaluation(
     if mistakes := _find_mistakes(model)[:_LISTED_MISTAKES]:
         lines += ["", "the most confident mistakes"]
         lines += [
-            f"  {predictions.scores[index, label]:.2f} {pad_to_width(predictions.labels[label], _MISTAKE_COLUMNS)}"
+            f"  {predictions.scores[index, label]:.2f} {pad_to_width(predictions.labels[label], min(_MISTAKE_COLUMNS, columns // 5))}"
             f" {pictures[index].name}"
             for index, label in mistakes
         ]
@@ -140,13 +142,18 @@ def _format_table(model: ModelEvaluation, columns: int) -> Iterator[str]:
     )
     listed = [index for index, each in enumerate(counts) if each.content] + others[:_LISTED_OTHER_LABELS]
     widest = max([5, *(measure_width(predictions.labels[index]) for index in listed)])
-    width = max(_MIN_NAME_COLUMNS, min(widest, columns - _FIGURE_COLUMNS))
-    yield f"{'label':<{width}}  pictures  threshold  precision  recall   area"
+    is_narrow = columns < _FIGURE_COLUMNS + _MIN_NAME_COLUMNS
+    width = max(_MIN_NAME_COLUMNS, min(widest, columns - (_FEW_FIGURE_COLUMNS if is_narrow else _FIGURE_COLUMNS)))
+    threshold, area = ("", "") if is_narrow else ("  threshold", "   area")
+    yield f"{'label':<{width}}  pictures{threshold}  precision  recall{area}"
     for index in listed:
-        each, area = counts[index], _decimal(compute_area(predictions, index))
+        each = counts[index]
+        if not is_narrow:
+            threshold = f"  {model.thresholds[index]:>9.4g}"
+            area = f"  {_decimal(compute_area(predictions, index)):>5}"
         yield (
-            f"{pad_to_width(predictions.labels[index], width)}  {each.content:>8}  {model.thresholds[index]:>9.4g}  "
-            f"{_percent(each.precision):>9}  {_percent(each.recall):>6}  {area:>5}"
+            f"{pad_to_width(predictions.labels[index], width)}  {each.content:>8}{threshold}  "
+            f"{_percent(each.precision):>9}  {_percent(each.recall):>6}{area}"
         )
     if len(others) > _LISTED_OTHER_LABELS:
         yield f"and {len(others) - _LISTED_OTHER_LABELS} more labels that were given and have no picture"

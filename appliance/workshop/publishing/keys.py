@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from appliance.errors import PublishError, describe_os_error, suggest_install
+from appliance.errors import PublishError, describe_os_error, describe_unreadable, suggest_install
 from appliance.system.atomic_files import write_durably
 
 try:
@@ -93,7 +93,7 @@ class KeyFolder:
         except FileNotFoundError:
             raise self._missing_key_error(role, file) from None
         except OSError as error:
-            raise PublishError(f"{file} cannot be read: {describe_os_error(error)}") from error
+            raise PublishError(describe_unreadable(file, error, is_secret=True)) from error
         if mode & 0o077:
             raise PublishError(
                 f"{file} can be read by others, who may have copied it; run chmod 600 on it, or rotate the key"

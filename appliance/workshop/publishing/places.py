@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
-from appliance.errors import HttpStatusError, PublishError, SourceError, describe_os_error
+from appliance.errors import HttpStatusError, PublishError, SourceError, describe_unreadable
 from appliance.system.urls import redact
 from appliance.transport.download import DownloadSpec, download
 from appliance.transport.http import Http
@@ -111,7 +111,7 @@ class SitePlace:
         except FileNotFoundError:
             raise HttpStatusError(f"{file} does not exist", 404) from None
         except OSError as error:
-            raise SourceError(f"{file} cannot be read: {describe_os_error(error)}") from error
+            raise SourceError(describe_unreadable(file, error)) from error
         if len(content) > max_bytes:
             raise SourceError(f"{file} is larger than the limit of {max_bytes} bytes")
         return content

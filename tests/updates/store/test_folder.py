@@ -282,6 +282,17 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(open_folder, bundle
     assert owners == {(65534, 12345)}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the folders of others")
+def test_link_in_the_folders_place_is_named(open_folder, outside):
+    (open_folder / "state").mkdir()
+    os.chown(open_folder / "state", 65534, 12345)
+    (open_folder / "state/models").symlink_to(outside)
+    folder = ModelFolder(open_folder / "state/models", lock_wait_s=0.1)
+    with pytest.raises(StoreError, match="models is a symbolic link; remove it"), folder.lock():
+        pytest.fail("it was locked")
+    assert [path.name for path in outside.iterdir()] == ["diary.txt"]
+
+
 def put_fifo(path):
     os.mkfifo(path)
 
