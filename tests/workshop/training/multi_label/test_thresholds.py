@@ -1,0 +1,39 @@
+"""Thresholds of independent labels: each label has the one that its own scores need."""
+
+import numpy as np
+
+from appliance.workshop.training.multi_label.thresholds import choose_thresholds
+
+COUNT = 400
+
+
+def draw(*limits):
+    """Return scores and labels such that each label is right above its limit, and wrong below it."""
+    scores = np.tile(np.linspace(0, 1, COUNT)[:, np.newaxis], (1, len(limits)))
+    return scores, scores >= np.array(limits)
+
+
+def test_label_that_needs_a_higher_threshold_gets_it():
+    scores, membership = draw(0.4, 0.8)
+    chosen = choose_thresholds(("low", "high"), scores, membership, range(COUNT))
+    thresholds = {each.label: each.threshold for each in chosen.figures}
+    assert 0.3 <= thresholds["low"] <= 0.42 and 0.76 <= thresholds["high"] <= 0.82
+    assert all((each.precision or 0) >= 0.95 for each in chosen.figures)
+    assert chosen.together.content == int(membership.sum())
+    assert set(chosen.own) >= {"high"} and chosen.common.threshold not in (None, 0)
+
+
+def test_label_without_pictures_gets_the_common_threshold():
+    scores, membership = draw(0.5, 2.0)
+    chosen = choose_thresholds(("some", "none"), scores, membership, range(COUNT))
+    assert "none" not in chosen.own
+    assert (chosen.figures[1].pictures, chosen.figures[1].threshold) == (0, chosen.common.threshold)
+
+
+def test_few_recordings_raise_the_threshold():
+    """A wrong label at 0.4 to 0.5 counts less if all pictures together are only a few samples."""
+    scores, membership = draw(0.5)
+    membership[170:180] = True
+    many = choose_thresholds(("a",), scores, membership, range(COUNT)).figures[0].threshold
+    few = choose_thresholds(("a",), scores, membership, [number // 8 for number in range(COUNT)]).figures[0].threshold
+    assert few >= many
