@@ -25,14 +25,14 @@ cd "$(dirname "$0")/.."
 WHEELS='' WEB='' WEB_TLS='' WITH='' WITHOUT='' ROOT_FILE='' ROOT_CHANGED='' START=yes WAIT_S=60
 while [ $# -gt 0 ]; do
   case $1 in
-    --wheels) WHEELS=$(realpath -- "${2:?--wheels needs a folder}"); shift ;;
-    --with) WITH="$WITH ${2:?--with needs an extra}"; shift ;;
-    --without) WITHOUT="$WITHOUT ${2:?--without needs an extra}"; shift ;;
+    --wheels) require_value "$1" "${2:-}" "a folder"; WHEELS=$(realpath -m -- "$2"); shift ;;
+    --with) require_value "$1" "${2:-}" "an extra"; WITH="$WITH $2"; shift ;;
+    --without) require_value "$1" "${2:-}" "an extra"; WITHOUT="$WITHOUT $2"; shift ;;
     --web) WEB=yes ;;
     --no-web) WEB=no ;;
     --web-tls) WEB=yes WEB_TLS=yes ;;
-    --root) ROOT_FILE=$(realpath -- "${2:?--root needs a file}"); shift ;;
-    --wait) WAIT_S=${2:?--wait needs seconds}; shift ;;
+    --root) require_value "$1" "${2:-}" "a file"; ROOT_FILE=$(realpath -m -- "$2"); shift ;;
+    --wait) require_value "$1" "${2:-}" "seconds"; WAIT_S=$2; shift ;;
     --dry-run) DRY_RUN=yes ;;
     --no-start) START='' ;;
     -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit ;;
@@ -41,6 +41,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+case $WAIT_S in
+  *[!0-9]*) warn "--wait needs a whole number of seconds, not $WAIT_S"; exit 2 ;;
+esac
 check_machine
 take_lock
 choose_web

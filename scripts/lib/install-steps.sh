@@ -29,6 +29,16 @@ die() {
   exit 1
 }
 
+# require_value OPTION VALUE WHAT: end if an option has no value.
+require_value() {
+  case ${2:-} in
+    '' | --*)
+      warn "$1 needs $3; $0 --help describes the options"
+      exit 2
+      ;;
+  esac
+}
+
 # step DESCRIPTION COMMAND...: print the description and run the command; with DRY_RUN, only print.
 step() {
   local description=$1

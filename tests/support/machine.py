@@ -6,6 +6,7 @@ systemd-nspawn and the boot script in the test data; if one of them is missing, 
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from support.broker import wait_until
+from support.caches import keep_newest, note_use
 from support.paths import ROOT
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camera-appliance"
@@ -161,7 +163,8 @@ def wheels(*extras: str) -> Path:
         subprocess.run(
             [ROOT / "scripts/wheels", folder, "--device", "bookworm", "--machine", "x86_64", *options], check=True
         )
-    return folder
+        keep_newest(CACHE, "-".join(["wheels", "[0-9a-f]{12}", *map(re.escape, extras)]))
+    return note_use(folder)
 
 
 def _umount(folder: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.caches import keep_newest, note_use
 from support.machine import CACHE, Machine
 from support.paths import ROOT
 
@@ -69,13 +70,15 @@ def wheel_folder(suite: str) -> Path:
             extras = [option for extra in ("demo", "workshop", "publish", "test") for option in ("--with", extra)]
             command = [ROOT / "scripts/wheels", folder, "--device", "trixie", "--machine", "x86_64", *extras]
             subprocess.run(command, check=True)
-        return folder
+            keep_newest(CACHE, "wheels-trixie-[0-9a-f]{12}")
+        return note_use(folder)
     folder = CACHE / f"wheels-all-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / ".complete").exists():
         command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes"]
         subprocess.run([*command, "--no-deps", "-r", str(lock), "-d", str(folder)], check=True)
         (folder / ".complete").touch()
-    return folder
+        keep_newest(CACHE, "wheels-all-[0-9a-f]{12}")
+    return note_use(folder)
 
 
 def boot_user_machine(folder: Path, suite: str = "bookworm") -> Machine:
