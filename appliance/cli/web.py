@@ -17,6 +17,7 @@ from typing import Any
 from appliance.cli.arguments import add_config_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_lines, print_message
+from appliance.cli.streams import write_controls
 from appliance.errors import SettingsError, UsageError, describe_os_error
 
 EXAMPLE = (
@@ -104,7 +105,7 @@ def _print_qr_code(link: str) -> None:
     segno.make(link, error="l", micro=False).terminal(out=drawn, compact=True)
     # White on black, also on a light terminal: not every phone reads a code with its colors exchanged.
     begin, end = ("", "") if os.environ.get("TERM", "dumb") == "dumb" else ("\x1b[97;40m", "\x1b[0m")
-    print("\n".join(f"{begin}{line}{end}" for line in drawn.getvalue().splitlines()))
+    write_controls(sys.stdout, "".join(f"{begin}{line}{end}\n" for line in drawn.getvalue().splitlines()))
 
 
 def _ask(argument: dict[str, Any]) -> dict[str, Any]:

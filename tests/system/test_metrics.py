@@ -1,5 +1,6 @@
 """Measurements of the process and the machine."""
 
+import socket
 from ipaddress import ip_address
 
 from appliance.system import metrics
@@ -30,3 +31,13 @@ def test_free_disk_space_is_measured_or_unknown(tmp_path):
 def test_address_is_an_address_or_unknown():
     address = metrics.read_ip_address()
     assert address is None or ip_address(address)
+
+
+def test_address_without_a_router_is_that_of_an_interface(monkeypatch):
+    class Unrouted(socket.socket):
+        def connect(self, *_):
+            raise OSError("Network is unreachable")
+
+    monkeypatch.setattr("appliance.system.metrics.socket.socket", Unrouted)
+    address = metrics.read_ip_address()
+    assert address is None or (ip_address(address) and not ip_address(address).is_loopback)
