@@ -61,6 +61,8 @@ def test_affected_version_and_old_list_fail(locks):
     status, said = audit(*locks("1.9"))
     assert status == 1 and "good-package 1.9 is affected by CVE-1" in said
     assert audit(*locks("1.9", 'accepted = "no fixed version exists"'))[0] == 0
+    status, said = audit(*locks("2.0")[:2], "--today", "2026-12-15")
+    assert status == 0 and "warning: the list is 44 days old" in said
     status, said = audit(*locks("2.0")[:2], "--today", "2027-06-01")
     assert status == 1 and "days old" in said
 
@@ -91,4 +93,6 @@ def test_database_is_asked_about_every_locked_version(locks):
         assert audit(*locks("2.0", more), *database)[0] == 0
         server.shutdown()
     status, said = audit(*locks("2.0"), "--online", "--database", "http://127.0.0.1:1/")
-    assert status == 1 and "cannot be asked" in said
+    assert status == 2 and "cannot be asked" in said
+    status, said = audit(*locks("1.9"), "--online", "--database", "http://127.0.0.1:1/")
+    assert status == 1 and "cannot be asked" in said and "CVE-1" in said

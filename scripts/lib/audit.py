@@ -18,8 +18,13 @@ from packaging.utils import canonicalize_name
 
 LOCKS = Path(__file__).resolve().parents[1] / "locks"
 DATABASE = "https://api.osv.dev/v1/querybatch"
-MAX_AGE_DAYS = 120
+# After the first, the check warns; after the second, it fails.
+DUE_AFTER_DAYS, MAX_AGE_DAYS = 30, 120
 _LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
+
+
+class DatabaseError(Exception):
+    """The database cannot be asked now; the text gives the reason."""
 
 
 def main() -> int:
@@ -33,12 +38,25 @@ def main() -> int:
     listed = tomllib.loads((arguments.locks / "advisories.toml").read_text(encoding="utf-8"))
     locked = {path.name: read_versions(path) for path in sorted(arguments.locks.glob("*.txt"))}
     findings = find_listed(locked, listed["advisory"])
-    if (age := (arguments.today - listed["checked"]).days) > MAX_AGE_DAYS:
-        findings.append(f"the list is {age} days old; run scripts/audit --online, add what it finds, and set `checked`")
+    remedy = "run scripts/audit --online, add what it finds, and set `checked`"
+    age = (arguments.today - listed["checked"]).days
+    if age > MAX_AGE_DAYS:
+        findings.append(f"the list is {age} days old; {remedy}")
+    elif age > DUE_AFTER_DAYS:
+        print(
+            f"audit: warning: the list is {age} days old, and after {MAX_AGE_DAYS} this fails; {remedy}",
+            file=sys.stderr,
+        )
+    unasked = None
     if arguments.online:
-        findings += find_unlisted(locked, listed["advisory"], arguments.database)
-    for finding in findings:
+        try:
+            findings += find_unlisted(locked, listed["advisory"], arguments.database)
+        except DatabaseError as error:
+            unasked = str(error)
+    for finding in [*findings, *([unasked] if unasked else [])]:
         print(f"audit: {finding}", file=sys.stderr)
+    if unasked and not findings:
+        return 2
     if not findings:
         count = len({entry for versions in locked.values() for entry in versions})
         known = f"{len(listed['advisory'])} advisories of {listed['checked']}"
@@ -69,7 +87,11 @@ def find_listed(locked: dict[str, set[tuple[str, str]]], advisories: list[dict[s
 def find_unlisted(
     locked: dict[str, set[tuple[str, str]]], advisories: list[dict[str, Any]], database: str
 ) -> list[str]:
-    """Return a line for each locked version for which the database knows something that is not accepted in the list."""
+    """Return a line for each locked version for which the database knows something that is not accepted in the list.
+
+    Raises:
+        DatabaseError: The database cannot be asked.
+    """
     entries = sorted({entry for versions in locked.values() for entry in versions})
     queries = [{"package": {"ecosystem": "PyPI", "name": name}, "version": version} for name, version in entries]
     try:
@@ -77,7 +99,8 @@ def find_unlisted(
         answer.raise_for_status()
         results = answer.json()["results"]
     except (requests.RequestException, ValueError, KeyError) as error:
-        return [f"the database {database} cannot be asked ({type(error).__name__}: {error}); try again later"]
+        reason = f"{type(error).__name__}: {error}"
+        raise DatabaseError(f"the database {database} cannot be asked ({reason}); try again with a network") from error
     accepted = {advisory["id"] for advisory in advisories if "accepted" in advisory}
     return [
         f"{name} {version} is affected by {found['id']}, see https://osv.dev/{found['id']}; update the lock, or add it "
