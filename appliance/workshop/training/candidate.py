@@ -19,9 +19,13 @@ from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_validation_threshold
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
+from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
+from appliance.workshop.training.fitted_head import FittedHead
 from appliance.workshop.training.head import fit_head
 from appliance.workshop.training.head_input import fit_head_input
+from appliance.workshop.training.multi_label.fit import fit_multi_label
+from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
 
@@ -40,10 +44,11 @@ class TrainedCandidate:
 
     Attributes:
         base: The path as given by the user.
-        accuracy: The share of the validation pictures, without background, whose best label is right (top-1).
+        accuracy: See FittedHead.
         invoke_ms: The median inference time of the complete new model, with one thread.
         strength: The regularization that gave the best result.
         choice: The threshold and its figures.
+        thresholds: The thresholds of the labels, if pictures have several labels; else None.
         model: The .tflite file.
         counts: The number of pictures by kind: train, validation, test, background, unlabeled, unreadable, and computed
             (not cached).
@@ -62,6 +67,7 @@ class TrainedCandidate:
     warnings: tuple[str, ...]
     samples: Sequence[tuple[Example, np.ndarray]]
     input: InputSpec
+    thresholds: IndependentThresholds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +136,44 @@ def train_candidate(
     if not features.rows.is_finite():
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
-    targets, validates = training_set.targets[features.kept], training_set.is_validation[features.kept]
+    validates = training_set.is_validation[features.kept]
     head_input = fit_head_input(base.groups[:3], features.rows.select(~validates))
     rows = features.rows.convert_with(head_input.convert)
-    validation = rows[validates], targets[validates]
-    train = rows.select(~validates), targets[~validates]
-    head = fit_head(
-        training_set.labels, train, validation, training_set.background, options.seed, timer.is_fitting_over
-    )
-    scores = head.score(validation[0])
-    background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
+    fit = _fit_single_label if training_set.membership is None else fit_multi_label
+    fitted = fit(training_set, features.kept, rows, options.seed, timer.is_fitting_over)
     is_background = training_set.is_background[features.kept]
-    model = write_model(base, head_input, head, options.name)
+    model = write_model(base, head_input, fitted.head, options.name)
     samples = np.flatnonzero(validates)[:_SAMPLES]
     return TrainedCandidate(
         base=base.display_name,
-        accuracy=float((scores.argmax(axis=1) == validation[1])[~is_background[validates]].mean()),
+        accuracy=fitted.accuracy,
         invoke_ms=_measure_invoke_ms(model, base.display_name),
-        strength=head.strength,
-        choice=choose_validation_threshold(scores, validation[1], background_index),
+        strength=fitted.head.strength,
+        choice=fitted.choice,
         model=model,
         counts=_count_pictures(training_set, features, is_background, validates),
         warnings=_list_warnings(features, base),
-        samples=[(training_set.pictures[features.kept[index]], scores[rank]) for rank, index in enumerate(samples)],
+        samples=[
+            (training_set.pictures[features.kept[index]], fitted.scores[rank]) for rank, index in enumerate(samples)
+        ],
         input=base.input,
+        thresholds=fitted.thresholds,
     )
+
+
+def _fit_single_label(
+    training_set: TrainingSet, kept: np.ndarray, rows: FeatureRows, seed: int, is_over: Callable[[], bool]
+) -> FittedHead:
+    """Fit a head for pictures with one label each (see multi_label/fit.py for several)."""
+    targets, validates = training_set.targets[kept], training_set.is_validation[kept]
+    validation = rows[validates], targets[validates]
+    train = rows.select(~validates), targets[~validates]
+    head = fit_head(training_set.labels, train, validation, training_set.background, seed, is_over)
+    scores = head.score(validation[0])
+    background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
+    has_label = ~training_set.is_background[kept][validates]
+    accuracy = float((scores.argmax(axis=1) == validation[1])[has_label].mean())
+    return FittedHead(head, scores, accuracy, choose_validation_threshold(scores, validation[1], background_index))
 
 
 def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:

@@ -5,7 +5,7 @@ both runtimes support with their accelerated kernels, so the base runs as fast a
 
     pooled → DEQUANTIZE → RESHAPE → RELU → SQRT                   ┐
     layer  → DEQUANTIZE → AVERAGE_POOL_2D (quarters) → RESHAPE ┴ CONCATENATION → SUB → MUL = x
-    x → FULLY_CONNECTED → SOFTMAX
+    x → FULLY_CONNECTED → SOFTMAX (LOGISTIC, if pictures have several labels; then nothing else follows)
     far:  x → SQUARED_DIFFERENCE (m) → FULLY_CONNECTED ┐
           x → FULLY_CONNECTED → MUL → FULLY_CONNECTED  ┴ ADD → LOGISTIC
     near: x → FULLY_CONNECTED = v → MUL → FULLY_CONNECTED  ┐
@@ -25,12 +25,13 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace
 from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.head_input import HeadInput
+from appliance.workshop.training.multi_label.head import IndependentHead
 from appliance.workshop.training.stages import join_rows
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_metadata import append_labels, build_metadata
 
 
-def write_model(base: Base, head_input: HeadInput, head: ClassifierHead, name: str) -> bytes:
+def write_model(base: Base, head_input: HeadInput, head: ClassifierHead | IndependentHead, name: str) -> bytes:
     """Return the base with the appended head, as a .tflite file with its labels inside.
 
     Args:
@@ -42,11 +43,14 @@ def write_model(base: Base, head_input: HeadInput, head: ClassifierHead, name: s
     graph = Graph.parse(base.trunk, base.display_name)
     x = _add_head_input(graph, head_input)
     scores = _add_dense(graph, x, head.weights, head.intercepts, "logits")
-    softmax = schema.SoftmaxOptionsT()
-    softmax.beta = 1.0
     shape = (1, len(head.labels))
-    scores = graph.add(Op.SOFTMAX, [scores], shape, "softmax", softmax)
-    if head.gate is not None:
+    if isinstance(head, IndependentHead):
+        scores = graph.add(Op.LOGISTIC, [scores], shape, "sigmoid")
+    else:
+        softmax = schema.SoftmaxOptionsT()
+        softmax.beta = 1.0
+        scores = graph.add(Op.SOFTMAX, [scores], shape, "softmax", softmax)
+    if isinstance(head, ClassifierHead) and head.gate is not None:
         factors = [_add_far(graph, x, head.gate.subspace, head.gate.far)]
         if head.gate.discriminants is not None and head.gate.near is not None:
             factors.append(_add_near(graph, x, head.gate.discriminants, head.gate.near))

@@ -11,11 +11,12 @@ early. Therefore the manifest contains `created` only if SOURCE_DATE_EPOCH is se
 import hashlib
 import os
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
@@ -172,6 +173,7 @@ def _write_result(
         labels=training_set.labels,
         identity=ModelIdentity(name, version or f"sha256:{sha256[:12]}", sha256),
         confidence_threshold=chosen.choice.threshold,
+        label_thresholds=dict(chosen.thresholds.own) if chosen.thresholds else {},
         background_label=training_set.background,
         created=created,
         input=chosen.input,
@@ -193,7 +195,7 @@ def _read_source_date() -> str | None:
 
 def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[str]:
     warnings = []
-    per_label = Counter(training_set.targets.tolist())
+    per_label = training_set.count_labels(np.arange(len(training_set.pictures)))
     small = [label for index, label in enumerate(training_set.labels) if per_label[index] < RECOMMENDED_PICTURES]
     if small:
         warnings.append(f"fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}; more improve the model")
