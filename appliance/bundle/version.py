@@ -14,6 +14,16 @@ def is_newer(version: str | None, than: str | None) -> bool:
     return first is not None and second is not None and first > second
 
 
+def count_up(version: str) -> str:
+    """Return the version after another one, as 1.2.4 after 1.2.3; 1 after what is no version."""
+    parsed = _parse(version)
+    if parsed is None:
+        return "1"
+    numbers = [*parsed.release[:-1], parsed.release[-1] + 1]
+    epoch = f"{parsed.epoch}!" if parsed.epoch else ""
+    return epoch + ".".join(map(str, numbers))
+
+
 def _parse(text: str | None) -> Version | None:
     if text is None:
         return None

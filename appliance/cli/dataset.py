@@ -1,6 +1,7 @@
-"""Check a dataset of pictures, or write it in another format: folder, zip, CSV or JSONL index.
+"""Check a dataset of pictures, write it in another format (folder, zip, CSV, JSONL), or import it into a folder.
 
 `check` exits with status 1 if something must be corrected before training. `pack` copies, and never changes its input.
+`import` adds the pictures to a folder with one folder per label, and leaves out those that are there already.
 """
 
 import argparse
@@ -34,7 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a dataset as a folder, a zip, a CSV index or a JSONL index",
         epilog="example: appliance dataset pack flowers.zip --out flowers --form csv --split make --seed 1",
     )
-    for action in (check, pack):
+    add = actions.add_parser(
+        "import",
+        help="add the pictures of a dataset to a folder with one folder per label, such as that of this device",
+        epilog="example: appliance dataset import cups.zip --into dataset",
+    )
+    add.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="the folder; created if it is missing")
+    add.add_argument(
+        "--max-bytes", type=int, default=None, metavar="N", help="add at most N bytes of pictures (default: no limit)"
+    )
+    for action in (check, pack, add):
         action.add_argument(
             "dataset",
             type=Path,
@@ -90,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "pack" and arguments.prefix and arguments.form not in ("csv", "jsonl"):
         raise UsageError("--prefix is for --form csv and --form jsonl")
     dataset = rename_labels(open_dataset(arguments.dataset, parse_gs_folders(arguments.gs)), renames)
-    return _check(arguments, dataset) if arguments.action == "check" else _pack(arguments, dataset)
+    actions = {"check": _check, "pack": _pack, "import": _import}
+    return actions[arguments.action](arguments, dataset)
 
 
 def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
@@ -106,6 +117,22 @@ def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     else:
         print_lines(format_report(report, read_columns(sys.stdout)))
     return ExitStatus.FAILED if report.errors else ExitStatus.DONE
+
+
+def _import(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
+    """Add the pictures; return 1 if a picture had to be left out."""
+    from appliance.workshop.datasets.filing import file_pictures
+
+    with ProgressLine() as line:
+        result = file_pictures(dataset, arguments.into, arguments.max_bytes, line.make_counter("importing"))
+    for reason in result.left_out:
+        print_message(f"left out: {reason}")
+    if arguments.json:
+        print_json({"added": list(result.added), "known": result.known, "left_out": list(result.left_out)})
+    else:
+        known = f", {result.known} were there already" if result.known else ""
+        print(f"{arguments.into}: {len(result.added)} added{known}")
+    return ExitStatus.FAILED if result.left_out else ExitStatus.DONE
 
 
 def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:

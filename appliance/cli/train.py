@@ -15,8 +15,9 @@ from appliance.cli.arguments import add_gs_argument, add_json_argument, require_
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input
+from appliance.cli.job_options import add_job_arguments, limit_memory, open_progress
 from appliance.cli.next_step import suggest_after_training
-from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.cli.output import print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
 from appliance.system.text_layout import CommandLine
 from appliance.system.text_width import read_columns
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-version", metavar="VERSION", help="the bundle's version, such as 1.2.0 (default: none, only its hash)"
     )
     add_input_arguments(parser)
+    add_job_arguments(parser)
     add_gs_argument(parser)
     add_json_argument(parser)
 
@@ -110,7 +112,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         gs_folders=parse_gs_folders(arguments.gs),
         input=parse_declared_input(arguments),
     )
-    with ProgressLine() as line:
+    with open_progress(arguments) as line, limit_memory(arguments):
         return train_bundle(request, line.show)
 
 

@@ -153,6 +153,11 @@ class Collector:
 
         self._queue.put(apply)
 
+    def notice_changes(self) -> None:
+        """Count the folder again before the next picture, because a person moved pictures out of it or back."""
+        if self._started:
+            self._queue.put(lambda: self._folder.read_again())
+
     def stop(self, limit_s: float) -> None:
         """Write the queued frames and stop the thread; return after `limit_s` at the latest."""
         self._enabled = False

@@ -109,6 +109,16 @@ class CollectedFolder:
         if self.path.is_dir():
             self._remove_oldest(self._list_pairs(), 0)
 
+    def read_again(self) -> None:
+        """Count the pairs again, because others were moved out of the folder or back.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        self._pairs = None
+        if self.path.is_dir():
+            self._list_pairs()
+
     def measure(self) -> None:
         """Count the pairs without changing anything; the folder need not exist.
 

@@ -15,6 +15,7 @@ from appliance.bundle.identity import ModelIdentity
 from appliance.daemon.page.build import Page
 from appliance.daemon.parts import build_parts, connect_commands
 from appliance.daemon.pipeline import LABELING_LIMIT_S
+from appliance.daemon.teaching.build import Teaching
 from appliance.daemon.watchdog import LabelingWatch, Watchdog, exit_at_once
 from appliance.messaging.open_event_check import check_open_event
 from appliance.messaging.outbox.waiting_note import WaitingNote
@@ -68,7 +69,8 @@ class Service:
         self.parts = parts = build_parts(settings, state, self._notifier, state_error)
         connected = connect_commands(parts, runtime, lambda: self.request_stop(restart=True))
         self._control = connected.control
-        self.page = Page(parts, connected.commands, state, state_error)
+        self._teaching = Teaching(parts, connected.commands, state)
+        self.page = Page(parts, connected.commands, self._teaching, state, state_error)
         self._waiting_note = WaitingNote(state)
         self._waiting_note.compare(parts.outbox.path, parts.outbox.waiting)
         self._publisher_thread = WatchedThread("publisher", parts.publisher.run, parts.publisher.heartbeat)
@@ -147,6 +149,7 @@ class Service:
         self._notifier.notify_stopping()
         self.page.stop()
         self._control.stop()
+        self._teaching.stop()
         parts.messaging.former_topics.stop()
         parts.messaging.leftovers.stop()
         parts.updater.stop()

@@ -5,6 +5,8 @@ read, and nothing is written. That is logged at the start and reported by `appli
 """
 
 import logging
+import os
+import pwd
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from appliance.errors import StatePathError
 from appliance.system.atomic_files import is_read_only
 from appliance.system.paths import ensure_runtime_dir, ensure_state_dir, find_state_dir
+from appliance.system.systemd import is_system_service
 
 log = logging.getLogger("appliance.daemon")
 
@@ -33,13 +36,19 @@ def open_state_folder() -> StateFolder:
     """Return the state folder; log the problem if it cannot be written.
 
     Raises:
-        StatePathError: This account may not read the folder.
+        StatePathError: This account may not read the folder, or the folder belongs to another account and only this one
+            may not write to it.
     """
     try:
         return StateFolder(ensure_state_dir())
     except StatePathError as error:
         folder = find_state_dir()
         cause = str(error)
+        if owner := _find_other_owner(folder):
+            raise StatePathError(
+                f"{folder} belongs to the account {owner}, so a daemon of this account could keep nothing; start the "
+                "service with: sudo systemctl start appliance, or set APPLIANCE_STATE_DIR to a folder of your own"
+            ) from error
         if is_read_only(folder):
             cause = f"{folder} is on a read-only file system; replace a worn SD card, or mount it for writing"
         problem = (
@@ -48,6 +57,20 @@ def open_state_folder() -> StateFolder:
         )
         log.error("%s", problem)
         return StateFolder(folder, problem)
+
+
+def _find_other_owner(folder: Path) -> str | None:
+    """Return the owner of a folder that this account may not write to; None if the reason is another one."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return None
+    if owner == os.geteuid() or os.geteuid() == 0 or is_read_only(folder) or is_system_service():
+        return None
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return str(owner)
 
 
 def open_runtime_folder() -> Path:

@@ -21,11 +21,12 @@ BACKGROUND = "background"
 MIN_PICTURES = 10
 """A label with fewer pictures is kept out of training."""
 
-_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 _MAX_LABEL = 32
 _SHOWN = 80
 # Letters that Unicode does not decompose.
-_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L"})
+_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L"}
+)
 
 _TIME = r"\d{8}-\d{6}-\d{3}"
 _RECORDING = re.compile(r"(?:^|_)rec-([0-9a-f]{8})(?=[._-]|$)")
@@ -62,11 +63,6 @@ def clean_label(text: str) -> str:
         shown = clean_text(text, _SHOWN)
         raise TeachingError(400, f"the label {shown!r} has no letter from A to Z and no digit; give it another name")
     return name
-
-
-def is_label(name: str) -> bool:
-    """Return whether a name is 1 to 32 characters of A–Z, a–z, 0–9, and _."""
-    return _LABEL.fullmatch(name) is not None
 
 
 def find_recording(name: str) -> str | None:

@@ -29,8 +29,8 @@ from appliance.web.guard import Guard
 from appliance.web.live.feed import LiveFeed
 from appliance.web.live.pictures import FramePictures
 from appliance.web.predict.predictor import Predictor
+from appliance.web.routes import dataset, events, metrics, model, now, page, predict, session, training
 from appliance.web.routes import device as device_routes
-from appliance.web.routes import events, metrics, model, now, page, predict, session
 from appliance.web.routes.context import WebContext
 
 log = logging.getLogger("appliance.web")
@@ -92,7 +92,7 @@ def build_app(
     app.state.context = WebContext(device, access, limit, feed, pictures, predictor, folder, cookie_name)
     for router in (
         page.router, session.router, now.router, events.router, model.router, device_routes.router, predict.router,
-        metrics.router,
+        metrics.router, dataset.router, training.router,
     ):  # fmt: skip
         app.include_router(router)
     _handle_errors(app)

@@ -10,6 +10,7 @@ import numpy as np
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.input_spec import DeclaredInput
 from appliance.history.history import History
+from appliance.web.teaching_device import DatasetDevice, TrainingDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class LiveFrame:
 
 
 Notify = Callable[[str, Mapping[str, Any] | None], None]
-"""Receives ("frame", None), ("event", record), ("stats", point) or ("log", line); any thread calls it; never blocks."""
+"""Receives ("frame", None), ("event", record), ("stats", point), ("log", line), ("dataset", labels),
+("recording", state) or ("training", state); any thread calls it; never blocks."""
 
 
 class PageDevice(Protocol):
@@ -50,6 +52,16 @@ class PageDevice(Protocol):
     @property
     def history(self) -> History | None:
         """The history of events; None if none is kept."""
+        ...
+
+    @property
+    def dataset(self) -> DatasetDevice:
+        """The dataset on the device."""
+        ...
+
+    @property
+    def training(self) -> TrainingDevice:
+        """Training on the device."""
         ...
 
     def describe_status(self) -> dict[str, Any]:

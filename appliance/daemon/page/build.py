@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.daemon.page.device import DaemonDevice
     from appliance.daemon.page.sources import PageSources
     from appliance.daemon.parts import Parts
+    from appliance.daemon.teaching.build import Teaching
     from appliance.web.server import WebServer
 
 log = logging.getLogger("appliance.web")
@@ -38,19 +39,27 @@ class _RunningPage:
 class Page:
     """The page of the daemon: call `start`, `poll` about once a second, and `stop`."""
 
-    def __init__(self, parts: "Parts", commands: DeviceCommands, state: Path, state_error: str | None = None):
+    def __init__(
+        self,
+        parts: "Parts",
+        commands: DeviceCommands,
+        teaching: "Teaching",
+        state: Path,
+        state_error: str | None = None,
+    ):
         """Connect the page to the parts if it is on; the commands of `appliance web` work in any case.
 
         Args:
             parts: The connected parts of the daemon.
             commands: The command table.
+            teaching: The dataset of the device and the training on it.
             state: The state folder.
             state_error: Why the state folder cannot be written; None if it can.
 
         Raises:
             SettingsError: The page is on, but its libraries are not installed.
         """
-        self._parts, self._state = parts, state
+        self._parts, self._teaching, self._state = parts, teaching, state
         self._error: str | None = None
         self._try_again_s = 0.0
         self._commands = AccessCommands(state, lambda: parts.live.settings.web, lambda: self._error)
@@ -134,4 +143,4 @@ class Page:
         parts.results.register(listener)
         # Not on the root logger, whose handlers a reload of the settings replaces.
         logging.getLogger("appliance").addHandler(sources.log)
-        return _RunningPage(sources, DaemonDevice(sources, commands, self._state))
+        return _RunningPage(sources, DaemonDevice(sources, commands, self._teaching))

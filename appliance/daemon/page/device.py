@@ -19,37 +19,32 @@ from appliance.daemon.page.check import check_by_command, check_by_status
 from appliance.daemon.page.install import install_uploaded
 from appliance.daemon.page.sources import PageSources
 from appliance.daemon.page.status import describe_best, describe_current, describe_running_model, describe_status
-from appliance.errors import ModelError, RequestError, StoreError, describe_os_error
+from appliance.daemon.teaching.build import Teaching
+from appliance.errors import ModelError, RequestError, StoreError
 from appliance.history.history import History
 from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import turn_upright
 from appliance.settings.in_force import describe_settings
-from appliance.system.atomic_files import write_atomically
-from appliance.system.names import is_label_name
 from appliance.system.timestamps import to_rfc3339
-from appliance.transport.disk_space import require_free_space
 from appliance.web.device import LiveFrame
+from appliance.web.teaching_device import DatasetDevice, TrainingDevice
 
 log = logging.getLogger("appliance.web")
-
-_MAX_NAME_BYTES = 200
-DATASET_FOLDER = "dataset"
-BACKGROUND = "background"
-"""The label of pictures that show none of the labels, as in training."""
 
 
 class DaemonDevice:
     """Answers the page's questions from the parts of the daemon. Safe to use from any thread."""
 
-    def __init__(self, sources: PageSources, commands: DeviceCommands, state: Path):
+    def __init__(self, sources: PageSources, commands: DeviceCommands, teaching: Teaching):
         """Keep references.
 
         Args:
             sources: The parts.
             commands: The command table, which MQTT and the control socket use too.
-            state: The state folder.
+            teaching: The dataset of the device and the training on it.
         """
-        self._sources, self._commands, self._state = sources, commands, state
+        self._sources, self._commands, self._teaching = sources, commands, teaching
+        teaching.find_blocked_reason = lambda: self.upload_blocked_reason
         self._install_lock = threading.Lock()
 
     @property
@@ -80,9 +75,20 @@ class DaemonDevice:
         recorder = self._sources.parts.history
         return History(recorder.folder) if recorder else None
 
+    @property
+    def dataset(self) -> DatasetDevice:
+        """The dataset on the device."""
+        return self._teaching.dataset
+
+    @property
+    def training(self) -> TrainingDevice:
+        """Training on the device."""
+        return self._teaching.training
+
     def use_notify(self, notify: Callable[[str, Mapping[str, Any] | None], None]) -> None:
         """Pass what changes on to the page."""
         self._sources.listener.notify = notify
+        self._teaching.use_notify(notify)
         self._sources.stats.on_point = lambda point: notify("stats", point)
         self._sources.log.on_line = lambda line: notify("log", line)
 
@@ -194,23 +200,16 @@ class DaemonDevice:
         return [dataclasses.asdict(item) for item in describe_settings(self._sources.parts.live.settings)]
 
     def mark_wrong(self, event_id: str, label: str) -> None:
-        """File the picture of an event for teaching under another label: DATASET/LABEL/ID.jpg in the state folder.
+        """File the picture of an event in the dataset under another label; an earlier choice is replaced.
 
         Raises:
             ApplianceError: It cannot be filed.
         """
-        label = self._find_label(label)
         history = self.history
         picture = history.read_picture(event_id) if history else None
         if picture is None:
             raise RequestError(404, "there is no picture of this event any more")
-        folder = self._state / DATASET_FOLDER / label
-        try:
-            require_free_space(self._state, len(picture))
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            write_atomically(folder / f"{event_id}.jpg", picture)
-        except OSError as error:
-            raise RequestError(507, f"the picture cannot be filed: {describe_os_error(error)}") from error
+        self._teaching.dataset.file_event(event_id, label, picture)
 
     def delete_event(self, event_id: str) -> bool:
         """Delete an event with its picture; return whether that happened in time."""
@@ -221,28 +220,6 @@ class DaemonDevice:
         """Delete all pictures of the history; return whether that happened in time."""
         recorder = self._sources.parts.history
         return recorder.delete_pictures() if recorder else True
-
-    def _find_label(self, label: str) -> str:
-        """Return the label that a person means: one of the model or of the dataset, also in another case, or a new one.
-
-        Raises:
-            RequestError: It cannot be the name of a label.
-        """
-        known = [*self.active_bundle().labels, BACKGROUND, *_list_folders(self._state / DATASET_FOLDER)]
-        if label not in known:
-            label = next((name for name in known if name.lower() == label.lower()), label)
-        if label not in known and not is_label_name(label):
-            raise RequestError(400, "a new label needs 1 to 32 characters of A–Z, a–z, 0–9, and _, such as red_cup")
-        if label.startswith(".") or "/" in label or "\0" in label or len(label.encode()) > _MAX_NAME_BYTES:
-            raise RequestError(400, "this label cannot be the name of a folder; rename it in the model")
-        return label
-
-
-def _list_folders(path: Path) -> list[str]:
-    try:
-        return [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink()]
-    except OSError:
-        return []
 
 
 def _run_appliance(*arguments: str) -> str:

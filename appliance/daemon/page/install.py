@@ -11,7 +11,9 @@ from appliance.labeling.probe import probe
 from appliance.updates.store.store import Store
 
 
-def install_uploaded(bundle: Bundle, origin: str, store: Store, reload: Callable[[], object]) -> dict[str, Any]:
+def install_uploaded(
+    bundle: Bundle, origin: str, store: Store, reload: Callable[[], object], probation: bool = False
+) -> dict[str, Any]:
     """Probe a bundle in another process, install it, and swap it in.
 
     Args:
@@ -19,6 +21,7 @@ def install_uploaded(bundle: Bundle, origin: str, store: Store, reload: Callable
         origin: Where it comes from, for people.
         store: The models on this device.
         reload: Swaps in the store's current model.
+        probation: Whether the model is on probation at first, and goes back if it does not work.
 
     Returns:
         Its name, version, hash and input.
@@ -34,7 +37,7 @@ def install_uploaded(bundle: Bundle, origin: str, store: Store, reload: Callable
             probe(copy)
         except (BundleError, ProbeError) as error:
             raise type(error)(str(error).replace(str(copy), origin)) from error
-    model = store.install(bundle, origin)
+    model = store.install(bundle, origin, probation)
     try:
         reload()
     except ApplianceError as error:

@@ -18,6 +18,8 @@ from appliance.system.json_text import parse_json
 FORMAT = 1
 # The only bundled model of releases up to 0.1.0.
 FIRST_BUNDLED = "flowers"
+TRAINED_HERE = "trained on this device"
+"""The origin of a model that was trained here; it has the name of its base, but no bundled model replaces it."""
 
 Loaded = TypeVar("Loaded")
 

@@ -25,7 +25,15 @@ from appliance.updates.store import transitions
 from appliance.updates.store.bundled import BundledModels
 from appliance.updates.store.folder import ModelFolder
 from appliance.updates.store.listing import list_models
-from appliance.updates.store.state import InstalledModel, Listed, Loaded, ModelChoice, Rejection, StoreState
+from appliance.updates.store.state import (
+    TRAINED_HERE,
+    InstalledModel,
+    Listed,
+    Loaded,
+    ModelChoice,
+    Rejection,
+    StoreState,
+)
 
 log = logging.getLogger("appliance.updates")
 
@@ -333,7 +341,7 @@ class Store:
     def _superseded_reason(self, state: StoreState) -> str | None:
         """Return why the bundled model replaces the delivered one; None if it does not."""
         current = state.current
-        if current is None:
+        if current is None or current.origin == TRAINED_HERE:
             return None
         try:
             bundled = read_bundle(self._bundled.find_substitute(state))

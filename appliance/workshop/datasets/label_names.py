@@ -3,9 +3,8 @@
 import dataclasses
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping
-
-from anyascii import anyascii
 
 from appliance.errors import UsageError
 from appliance.system.foreign_text import clean_text
@@ -59,7 +58,7 @@ def propose_names(labels: Iterable[str]) -> dict[str, str]:
     for label in labels:
         if is_label_name(label):
             continue
-        stem = re.sub(r"[^A-Za-z0-9]+", "_", anyascii(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_") or "label"
+        stem = re.sub(r"[^A-Za-z0-9]+", "_", _write_in_latin(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_") or "label"
         name, number = stem, 1
         while name.lower() in taken:
             number += 1
@@ -68,6 +67,15 @@ def propose_names(labels: Iterable[str]) -> dict[str, str]:
         taken.add(name.lower())
         proposed[label] = name
     return proposed
+
+
+def _write_in_latin(label: str) -> str:
+    """Return the label in Latin letters; without the extra workshop, which a device need not have, only accents go."""
+    try:
+        from anyascii import anyascii
+    except ImportError:
+        return unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    return anyascii(label)
 
 
 def parse_renames(options: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""The options of a long command that another program runs: progress that a program can read, and a limit on memory."""
+
+import argparse
+import json
+import re
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from appliance.cli.output import ProgressLine
+from appliance.errors import ApplianceError
+from appliance.system.foreign_text import clean_text
+
+_EVERY_S = 0.5
+_ESTIMATE_AFTER_S = 1.0
+_MAX_STEP = 100
+_STATUS = Path("/proc/self/status")
+
+
+class JsonProgress:
+    """Write progress to standard error as lines of JSON: {"step", "done", "total", "left_s"}; a context manager."""
+
+    def __init__(self, stream: TextIO | None = None):
+        """Write nothing yet.
+
+        Args:
+            stream: Where to write; None for standard error.
+        """
+        self._stream = sys.stderr if stream is None else stream
+        self._step: str | None = None
+        self._step_started_s = self._written_s = 0.0
+        self._done_at_start = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Write a line, at most one every 0.5 s within one step.
+
+        Args:
+            stage: The current step of the work.
+            done: Number of finished items.
+            total: Total number of items; 0 if unknown.
+        """
+        now_s = time.monotonic()
+        if stage != self._step:
+            self._step, self._step_started_s, self._done_at_start, self._written_s = stage, now_s, done, 0.0
+        if now_s - self._written_s < _EVERY_S and done < total:
+            return
+        self._written_s = now_s
+        value = {
+            "step": clean_text(stage, _MAX_STEP),
+            "done": done,
+            "total": total,
+            "left_s": self._estimate_left_s(now_s, done, total),
+        }
+        print(json.dumps(value, ensure_ascii=False), file=self._stream, flush=True)
+
+    def _estimate_left_s(self, now_s: float, done: int, total: int) -> float | None:
+        """Return the seconds left of this step; None if there is no estimate yet."""
+        elapsed_s, finished = now_s - self._step_started_s, done - self._done_at_start
+        if elapsed_s < _ESTIMATE_AFTER_S or finished <= 0:
+            return None
+        return round((total - done) * elapsed_s / finished, 1)
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --progress and --memory."""
+    parser.add_argument(
+        "--progress",
+        choices=("line", "json"),
+        default="line",
+        help='how to show the progress on standard error: one line on a terminal (default), or {"step", "done", '
+        '"total", "left_s"} per line',
+    )
+    parser.add_argument(
+        "--memory", type=_parse_memory_mb, metavar="MB", help="end with an error rather than use more memory than this"
+    )
+
+
+def open_progress(arguments: argparse.Namespace) -> ProgressLine | JsonProgress:
+    """Return what shows the progress, a context manager with `show(stage, done, total)`."""
+    return JsonProgress() if arguments.progress == "json" else ProgressLine()
+
+
+@contextmanager
+def limit_memory(arguments: argparse.Namespace, status: Path = _STATUS) -> Iterator[None]:
+    """Keep to --memory in the block; call it when the libraries are loaded, which do not count.
+
+    Raises:
+        ApplianceError: The block needed more.
+    """
+    if arguments.memory is None:
+        yield
+        return
+    match = re.search(r"^VmSize:\s+(\d+) kB", status.read_text(encoding="ascii"), re.MULTILINE)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = (int(match[1]) * 1024 if match else 0) + arguments.memory * 1_000_000
+    hard = before[1]
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    try:
+        yield
+    except MemoryError as error:
+        raise ApplianceError(
+            f"{arguments.memory} MB of memory (--memory) are not enough; use fewer pictures, or another computer"
+        ) from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _parse_memory_mb(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 10 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes, at least 10")
+    return int(text)

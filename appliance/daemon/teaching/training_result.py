@@ -1,0 +1,102 @@
+"""Describe the result of a training for the page, from what `appliance train` and `appliance evaluate` print."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from appliance.system.foreign_text import clean_text
+from appliance.teaching.names import BACKGROUND
+
+_MAX_TEXT = 500
+_MAX_MISTAKES = 24
+_MAX_WARNINGS = 20
+_NOTHING_HELD_OUT = (
+    "no picture could be held out, so it is unknown how good this model is; record each thing at least twice, from "
+    "another side, {least} pictures or more"
+)
+
+
+def describe_result(
+    trained: Mapping[str, Any], evaluated: Mapping[str, Any] | None, unmeasured: Sequence[str], least: int
+) -> dict[str, Any]:
+    """Return the object `result` of GET /api/training.
+
+    Args:
+        trained: The value of `appliance train --json`.
+        evaluated: The value of `appliance evaluate --json` on the held-out pictures; None if there were none.
+        unmeasured: The labels without held-out pictures.
+        least: The number of pictures that two recordings need to be measured.
+    """
+    model = trained["model"]
+    value = evaluated or {}
+    against = value.get("against") or {}
+    warnings = [clean_text(str(each), _MAX_TEXT) for each in trained.get("warnings", ())][:_MAX_WARNINGS]
+    if evaluated and unmeasured:
+        warnings.append(
+            f"no picture of {', '.join(unmeasured)} was held out; record it a second time, from another side"
+        )
+    at_threshold = value.get("at_threshold") or trained["at_threshold"]
+    pictures = int(value.get("pictures", 0))
+    return {
+        "name": str(model["name"]),
+        "version": str(model["version"]),
+        "labels": [str(label) for label in trained["labels"] if label != trained.get("background_label")],
+        "accuracy": _count_right(value.get("accuracy"), pictures),
+        "running_accuracy": _count_right(_find_old_accuracy(against), pictures),
+        "comparison": _text_or_none(against.get("verdict")),
+        "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
+        "rejection": _text_or_none(trained.get("rejection_sentence")),
+        "curve": [
+            {
+                "threshold": float(point["threshold"]),
+                "precision": _describe_share(point.get("precision")),
+                "recall": _describe_share(point.get("recall")),
+            }
+            for point in value.get("curve", ())
+        ],
+        "threshold": float(at_threshold["threshold"]),
+        "mistakes": [_describe_mistake(each) for each in value.get("mistakes", ())][:_MAX_MISTAKES],
+        "per_label": [
+            {
+                "label": str(each["label"]),
+                "recall": _describe_share(each.get("recall")),
+                "pictures": int(each.get("pictures", 0)),
+            }
+            for each in value.get("per_label", ())
+        ],
+        "warnings": warnings,
+    }
+
+
+def _describe_share(figure: Any) -> dict[str, float | None] | None:
+    """Return a figure with its interval; a figure without one is a number, and one that is not known is null."""
+    if isinstance(figure, Mapping):
+        found = {key: figure.get(key) for key in ("value", "low", "high")}
+        return None if found["value"] is None else found
+    return None if figure is None else {"value": float(figure), "low": None, "high": None}
+
+
+def _count_right(figure: Any, pictures: int) -> dict[str, float | int | None] | None:
+    share = _describe_share(figure)
+    if share is None or not pictures or share["value"] is None:
+        return None
+    return {**share, "right": round(share["value"] * pictures), "pictures": pictures}
+
+
+def _find_old_accuracy(against: Mapping[str, Any]) -> Any:
+    measures = against.get("measures", ())
+    return next((measure.get("old") for measure in measures if measure.get("name") == "accuracy"), None)
+
+
+def _describe_mistake(mistake: Mapping[str, Any]) -> dict[str, Any]:
+    shown, guess = mistake.get("shows"), mistake.get("label")
+    return {
+        "picture_id": PurePosixPath(str(mistake["picture"])).stem,
+        "label": None if shown in (None, BACKGROUND) else str(shown),
+        "guess": None if guess in (None, BACKGROUND) else str(guess),
+        "score": float(mistake.get("score") or 0.0),
+    }
+
+
+def _text_or_none(text: Any) -> str | None:
+    return clean_text(text, _MAX_TEXT) if isinstance(text, str) and text else None

@@ -1,0 +1,158 @@
+"""Add the pictures of a dataset to a folder with one folder per label, such as the dataset of a device.
+
+Each picture gets a name from its content and the recording that its name states, so that a picture that is there
+already is not added again, and pictures of one recording stay together. Pictures become upright JPEGs of at most 1280
+pixels, which is more than any model for the device sees; JPEGs that are so already are copied.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import DatasetError, PictureError, TeachingError, describe_os_error
+from appliance.imaging.files import (
+    detect_picture_format,
+    encode_jpeg,
+    has_metadata,
+    read_picture,
+    read_picture_size,
+    resize_to_fit,
+)
+from appliance.system.atomic_files import write_atomically
+from appliance.system.foreign_text import clean_text
+from appliance.teaching.names import clean_label, find_origin, find_recording
+from appliance.teaching.space import require_free_disk
+from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.problems import ProblemKind
+
+MAX_SIDE_PX = 1280
+_MAX_PX = 50_000_000
+_JPEG_QUALITY = 92
+_HASH_DIGITS = 20
+_MAX_REASON = 200
+_MINOR = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class FilingResult:
+    """What was added.
+
+    Attributes:
+        added: The paths of the new files in the folder.
+        known: How many pictures were there already.
+        left_out: A sentence about each picture that was left out.
+    """
+
+    added: tuple[str, ...]
+    known: int
+    left_out: tuple[str, ...]
+
+
+def file_pictures(
+    dataset: Dataset,
+    folder: Path,
+    max_bytes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FilingResult:
+    """Add the pictures of a dataset to a folder; its splits are dropped, and labels get valid names.
+
+    Args:
+        dataset: The opened dataset.
+        folder: The folder; created if it is missing.
+        max_bytes: Add at most so many bytes; None for no limit.
+        progress: Called with (done, total).
+
+    Raises:
+        DatasetError: The folder cannot be written, the folders of the dataset have several meanings, or the first
+            picture does not fit any more.
+    """
+    if fault := next((each for each in dataset.problems if each.kind == ProblemKind.MISREAD), None):
+        raise DatasetError(f"{dataset.source} cannot be imported: {fault.message}")
+    examples = [*dataset.examples, *dataset.unlabeled]
+    known = _list_stems(folder)
+    added: list[str] = []
+    same, left_bytes = 0, max_bytes
+    left_out = [clean_text(problem.message, _MAX_REASON) for problem in dataset.problems if problem.kind not in _MINOR]
+    for done, example in enumerate(examples, 1):
+        try:
+            jpeg = _read_as_jpeg(example)
+        except PictureError as error:
+            left_out.append(clean_text(str(error), _MAX_REASON))
+            continue
+        stem = _make_stem(example, jpeg)
+        if stem in known:
+            same += 1
+            continue
+        if left_bytes is not None:
+            left_bytes -= len(jpeg)
+        if reason := _find_obstacle(folder, len(jpeg), left_bytes):
+            rest = len(examples) - done + 1
+            left_out.append(f"{rest} {'picture' if rest == 1 else 'pictures'}: {reason}")
+            break
+        added.append(_write(folder, example.label, stem, jpeg))
+        known.add(stem)
+        progress(done, len(examples))
+    if not added and not same and left_out:
+        raise DatasetError(f"no picture was added: {left_out[-1]}")
+    return FilingResult(tuple(added), same, tuple(left_out))
+
+
+def _list_stems(folder: Path) -> set[str]:
+    stems = set()
+    for path in folder.glob("**/*.jpg") if folder.is_dir() else ():
+        stems.add(path.stem)
+    return stems
+
+
+def _read_as_jpeg(example: Example) -> bytes:
+    content = example.read_bytes()
+    width, height = read_picture_size(io.BytesIO(content), example.name)
+    if width * height > _MAX_PX:
+        raise PictureError(f"{example.name} has {width} x {height} pixels, too many for a device; make it smaller")
+    is_jpeg = detect_picture_format(content[:64]) == "JPEG"
+    if is_jpeg and max(width, height) <= MAX_SIDE_PX and not has_metadata(content):
+        read_picture(io.BytesIO(content), example.name, 64)  # damage is found now, not in training
+        return content
+    pixels = read_picture(io.BytesIO(content), example.name, MAX_SIDE_PX)
+    return encode_jpeg(resize_to_fit(pixels, MAX_SIDE_PX), _JPEG_QUALITY)
+
+
+def _make_stem(example: Example, jpeg: bytes) -> str:
+    own = Path(example.name).stem
+    if find_origin(own):
+        return own
+    recording = find_recording(example.name)
+    digest = hashlib.sha256(jpeg).hexdigest()[:_HASH_DIGITS]
+    return f"import-{digest}" + (f"_rec-{recording}" if recording else "")
+
+
+def _find_obstacle(folder: Path, size_bytes: int, left_bytes: int | None) -> str | None:
+    if left_bytes is not None and left_bytes < 0:
+        return "the dataset has reached its limit (collect.max_bytes); delete pictures, or raise it"
+    try:
+        require_free_disk(folder, size_bytes)
+    except TeachingError as error:
+        return str(error)
+    return None
+
+
+def _write(folder: Path, label: str | None, stem: str, jpeg: bytes) -> str:
+    """Write a picture; return its path in the folder.
+
+    Raises:
+        DatasetError: It cannot be written, or its label has no letter.
+    """
+    try:
+        name = clean_label(label) if label is not None else None
+        place = folder / name if name else folder
+        place.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if place.is_symlink():
+            raise DatasetError(f"{place} is a symbolic link, which is not followed; replace it by a folder")
+        write_atomically(place / f"{stem}.jpg", jpeg, durable=False)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {describe_os_error(error)}") from error
+    except TeachingError as error:
+        raise DatasetError(str(error)) from error
+    return f"{name}/{stem}.jpg" if name else f"{stem}.jpg"
