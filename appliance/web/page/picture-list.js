@@ -6,7 +6,7 @@ import { describeError, isAbort } from "./messages.js";
 /** @typedef {import("./teaching.js").Picture} Picture */
 /** @typedef {{kind: "all" | "unlabeled" | "none" | "label", label?: string}} Filter */
 
-const PAGE = 60;
+const PAGE = 100;
 
 /** Emits `change` when the pictures or their state are different. */
 export class PictureList extends EventTarget {
