@@ -1,8 +1,10 @@
 """Choose the thresholds of independent labels, by scores of pictures that the head was not fitted to.
 
-Each label gets the lowest threshold at which the wanted precision can be promised for it, as a model with one label per
-picture gets a common one (see evaluation/threshold.py). The common threshold is chosen for all labels together; it
-applies to a label for which no picture decides.
+A model with one label per picture promises a precision (see evaluation/threshold.py). If each label had to promise it
+alone, a label with 100 pictures would lose most of its recall. Therefore the promise is for all labels together, at
+their own thresholds: each label gets the lowest threshold at which its measured precision is at least the wanted one,
+which is raised in steps until the one-sided 90 % bound of all labels together meets the target. The common threshold is
+chosen for all labels together; it applies to a label that too few pictures show.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,9 +14,17 @@ import numpy as np
 
 from appliance.workshop.evaluation.intervals import count_effective
 from appliance.workshop.evaluation.metrics import Counts
-from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_threshold, measure_point
+from appliance.workshop.evaluation.threshold import (
+    VALIDATION_PRECISION,
+    ThresholdChoice,
+    choose_threshold,
+    measure_point,
+)
 
+WANTED = (0.95, 0.96, 0.97, 0.98, 0.99)
 _STEPS = range(30, 100)
+# With fewer right labels, the precision at a threshold is mostly chance.
+_MIN_RIGHT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +51,14 @@ class IndependentThresholds:
     """The thresholds of all labels.
 
     Attributes:
-        common: The threshold for labels without their own, and the figures of all labels at it.
+        common: The threshold for labels without their own, and the figures of all labels at their thresholds.
         own: The thresholds that differ from the common one.
         figures: The figures of each label at its threshold.
-        together: The figures of all labels at their thresholds.
     """
 
     common: ThresholdChoice
     own: Mapping[str, float]
     figures: tuple[LabelFigures, ...]
-    together: Counts
 
 
 def choose_thresholds(
@@ -65,25 +73,43 @@ def choose_thresholds(
         recordings: The recording of each picture; pictures of one recording count as one sample.
     """
     share = count_effective(recordings) / len(recordings) if len(recordings) else 1.0
-    common = _choose(scores, membership, share)
-    own: dict[str, float] = {}
+    curve = [measure_point(step / 100, _count(scores, membership, step / 100), share) for step in _STEPS]
+    common = choose_threshold(curve).threshold
+    columns = [_measure_column(scores[:, index], membership[:, index]) for index in range(len(labels))]
+    best, best_point = np.full(len(labels), common), None
+    for wanted in WANTED:
+        thresholds = np.array([_find_threshold(column, wanted, common) for column in columns])
+        point = measure_point(common, _count(scores, membership, thresholds), share)
+        if best_point is None or point.precision_share.bound > best_point.precision_share.bound:
+            best, best_point = thresholds, point
+        if point.precision_share.bound >= VALIDATION_PRECISION:
+            break
+    assigned = dict(zip(labels, best.tolist(), strict=True))
     figures = []
     for index, label in enumerate(labels):
-        column, is_own = scores[:, [index]], membership[:, [index]]
-        choice = _choose(column, is_own, share)
-        if not any(point.precision_share.total for point in choice.curve) or not is_own.any():
-            choice = common
-        elif choice.threshold != common.threshold:
-            own[label] = choice.threshold
-        counts = _count(column, is_own, choice.threshold)
-        figures.append(LabelFigures(label, counts.content, choice.threshold, counts.precision, counts.recall or 0.0))
-    thresholds = np.array([own.get(label, common.threshold) for label in labels])
-    return IndependentThresholds(common, own, tuple(figures), _count(scores, membership, thresholds))
+        counts = _count(scores[:, [index]], membership[:, [index]], assigned[label])
+        figures.append(LabelFigures(label, counts.content, assigned[label], counts.precision, counts.recall or 0.0))
+    own = {label: threshold for label, threshold in assigned.items() if threshold != common}
+    together = best_point or measure_point(common, _count(scores, membership, common), share)
+    choice = ThresholdChoice(together, VALIDATION_PRECISION, tuple(curve))
+    return IndependentThresholds(choice, own, tuple(figures))
 
 
-def _choose(scores: np.ndarray, is_own: np.ndarray, effective_share: float) -> ThresholdChoice:
-    points = [measure_point(step / 100, _count(scores, is_own, step / 100), effective_share) for step in _STEPS]
-    return choose_threshold(points)
+def _measure_column(scores: np.ndarray, is_own: np.ndarray) -> list[Counts]:
+    """Return the counts of one label at each of the thresholds."""
+    return [_count(scores[:, np.newaxis], is_own[:, np.newaxis], step / 100) for step in _STEPS]
+
+
+def _find_threshold(column: Sequence[Counts], wanted: float, common: float) -> float:
+    """Return the lowest threshold with the wanted precision, else the one with the highest lower bound."""
+    if max(counts.right for counts in column) < _MIN_RIGHT:
+        return common
+    precise = [counts.right >= max(_MIN_RIGHT, wanted * counts.given) for counts in column]
+    if any(precise):
+        return _STEPS[precise.index(True)] / 100
+    return choose_threshold(
+        [measure_point(step / 100, counts) for step, counts in zip(_STEPS, column, strict=True)], 1.0
+    ).threshold
 
 
 def _count(scores: np.ndarray, is_own: np.ndarray, thresholds: np.ndarray | float) -> Counts:

@@ -19,7 +19,8 @@ def test_label_that_needs_a_higher_threshold_gets_it():
     thresholds = {each.label: each.threshold for each in chosen.figures}
     assert 0.3 <= thresholds["low"] <= 0.42 and 0.76 <= thresholds["high"] <= 0.82
     assert all((each.precision or 0) >= 0.95 for each in chosen.figures)
-    assert chosen.together.content == int(membership.sum())
+    assert chosen.common.point.recall_share.total == int(membership.sum())
+    assert chosen.common.is_reached
     assert set(chosen.own) >= {"high"} and chosen.common.threshold not in (None, 0)
 
 
