@@ -1,7 +1,8 @@
 """Measure the quality of a model on labeled pictures, choose its threshold, and compare it with another model.
 
 The pictures are the test split of DATASET if it has one, else its validation split, else all; --split selects others.
-With --against, exit status 1 means that the new model is significantly worse.
+With --against, exit status 0 means better or no difference proven, 1 worse, and 3 too few pictures to tell. With
+--max-loss as well, 0 means not worse by more than that, in accuracy, in F1, and in false labels.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fr
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
+from appliance.errors import UsageError
 from appliance.system.text_width import read_columns
 from appliance.workshop.datasets.split_names import SUBSETS
 
 if TYPE_CHECKING:
+    from appliance.workshop.evaluation.difference import Comparison
     from appliance.workshop.evaluation.evaluate import Evaluation
     from appliance.workshop.evaluation.threshold import PrecisionTarget
 
@@ -54,7 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument(
-        "--against", type=Path, metavar="OLD", help="another model; exit status 1 if BUNDLE is worse than it"
+        "--against",
+        type=Path,
+        metavar="OLD",
+        help="another model; exit status 1 if BUNDLE is worse than it, 3 if the pictures are too few to tell",
+    )
+    parser.add_argument(
+        "--max-loss",
+        type=_parse_points,
+        metavar="POINTS",
+        help="with --against: exit status 0 only if BUNDLE is not worse by more than this, such as 2",
     )
     thresholds = parser.add_mutually_exclusive_group()
     thresholds.add_argument(
@@ -85,11 +97,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate; return 1 if a precision cannot be reached, or the model is worse than --against."""
+    """Evaluate; return 1 if a precision cannot be reached or the model is worse, 3 if the pictures are too few."""
     require_valid_seed(arguments.seed)
+    if arguments.max_loss is not None and arguments.against is None:
+        raise UsageError("--max-loss needs the model to compare with; add --against OLD")
     obey_runtime_setting()
     from appliance.workshop.evaluation.compare import compare_models
-    from appliance.workshop.evaluation.report_text import as_dict, format_evaluation
+    from appliance.workshop.evaluation.json_report import as_dict
+    from appliance.workshop.evaluation.report_text import format_evaluation
 
     if arguments.report:
         from appliance.workshop.evaluation.html_report import require_report_folder
@@ -108,16 +123,26 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_scores(evaluation, arguments.scores)
         messages.append(f"the scores are in {arguments.scores}")
-    for note in evaluation.notes:
+    for note in (*evaluation.notes, *evaluation.warnings):
         print_message(note)
+    max_loss = arguments.max_loss
     if arguments.json:
-        print_json(as_dict(evaluation, comparison))
+        print_json(as_dict(evaluation, comparison, max_loss))
     else:
-        print_lines(format_evaluation(evaluation, comparison, read_columns(sys.stdout)))
+        print_lines(format_evaluation(evaluation, comparison, read_columns(sys.stdout), max_loss))
     for message in messages:
         print(message, file=sys.stderr if arguments.json or not result.is_reached else sys.stdout)
-    is_worse = comparison is not None and comparison.result == "worse"
-    return ExitStatus.FAILED if is_worse or not result.is_reached else ExitStatus.DONE
+    if not result.is_reached:
+        return ExitStatus.FAILED
+    return ExitStatus.DONE if comparison is None else _find_status(comparison, max_loss)
+
+
+def _find_status(comparison: "Comparison", max_loss: float | None) -> ExitStatus:
+    if max_loss is not None:
+        check = comparison.check_loss(max_loss)
+        return ExitStatus.FAILED if check.exceeded else ExitStatus.TOO_FEW if check.unknown else ExitStatus.DONE
+    statuses = {"worse": ExitStatus.FAILED, "too_few": ExitStatus.TOO_FEW}
+    return statuses.get(comparison.result, ExitStatus.DONE)
 
 
 def _evaluate(arguments: argparse.Namespace) -> "Evaluation":
@@ -185,3 +210,14 @@ def _parse_threshold(text: str) -> tuple[str | None, float]:
     if equals and not label:
         raise argparse.ArgumentTypeError(f"{text!r} has no label before the =")
     return (label if equals else None), parse_fraction(value)
+
+
+def _parse_points(text: str) -> float:
+    """Return a number of percentage points from 0 to 100 as a share."""
+    try:
+        points = float(text)
+    except ValueError:
+        points = -1.0
+    if not 0 <= points <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of points from 0 to 100, such as 2")
+    return points / 100

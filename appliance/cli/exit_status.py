@@ -9,6 +9,8 @@ class ExitStatus(IntEnum):
     DONE = 0
     FAILED = 1
     WRONG_USAGE = 2
+    TOO_FEW = 3
+    """The pictures of `appliance evaluate --against` are too few for an answer."""
     WRONG_SETTINGS = 78
     """EX_CONFIG in sysexits.h; systemd does not restart the service after this status."""
     INTERRUPTED = 130

@@ -6,7 +6,8 @@ from appliance.system.lazy import load_member
 
 if TYPE_CHECKING:
     from appliance.workshop.datasets.split_names import Subset
-    from appliance.workshop.evaluation.compare import Comparison, ComparisonResult, Difference, compare_models
+    from appliance.workshop.evaluation.compare import compare_models
+    from appliance.workshop.evaluation.difference import Comparison, ComparisonResult, Difference
     from appliance.workshop.evaluation.evaluate import Evaluation, EvaluationRequest, ModelEvaluation, evaluate_models
     from appliance.workshop.evaluation.html_report import write_report
     from appliance.workshop.evaluation.metrics import Counts, Predictions
@@ -27,10 +28,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "compare",
-    "ComparisonResult": "compare",
+    "Comparison": "difference",
+    "ComparisonResult": "difference",
     "Counts": "metrics",
-    "Difference": "compare",
+    "Difference": "difference",
     "Evaluation": "evaluate",
     "EvaluationRequest": "evaluate",
     "ModelEvaluation": "evaluate",

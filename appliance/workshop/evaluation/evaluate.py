@@ -22,8 +22,16 @@ from appliance.settings.schema import LabelerSettings
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.recordings import list_recordings
 from appliance.workshop.datasets.split_names import Subset
-from appliance.workshop.evaluation.metrics import Predictions
+from appliance.workshop.evaluation.intervals import MeasuredShare, count_effective
+from appliance.workshop.evaluation.metrics import Predictions, apply_thresholds
+from appliance.workshop.evaluation.quality import (
+    ModelQuality,
+    measure_quality,
+    warn_of_unbalanced_figures,
+    warn_of_weak_labels,
+)
 from appliance.workshop.evaluation.scoring import PictureScores, align_predictions, score_pictures
 from appliance.workshop.evaluation.selection import PictureSelection, select_background, select_pictures
 
@@ -104,6 +112,7 @@ class Evaluation:
         subset: Which pictures were used.
         options: The command-line options that select the same pictures again.
         pictures, background_pictures: The readable pictures, in the order of the scores.
+        recordings, background_recordings: The recording of each picture (see datasets/recordings.py).
         skipped: Files that were not used.
         notes: Notes for the user.
     """
@@ -114,10 +123,34 @@ class Evaluation:
     subset: Subset
     options: tuple[str, ...]
     pictures: tuple[Example, ...]
+    recordings: tuple[str, ...]
     background: Path | None
     background_pictures: tuple[Example, ...]
+    background_recordings: tuple[str, ...]
     skipped: tuple[SkippedFile, ...]
     notes: tuple[str, ...]
+
+    @property
+    def quality(self) -> ModelQuality:
+        """The model's figures with their intervals."""
+        model = self.model
+        return measure_quality(model.predictions, model.threshold, model.thresholds, self.recordings)
+
+    @property
+    def labeled_background(self) -> MeasuredShare | None:
+        """The background pictures that get a label; None without a background."""
+        if self.model.background is None:
+            return None
+        is_labeled = np.asarray(apply_thresholds(self.model.background, self.model.thresholds).any(axis=1))
+        groups = self.background_recordings
+        effective_share = count_effective(groups) / len(groups) if groups else 1.0
+        return MeasuredShare.measure(int(is_labeled.sum()), len(is_labeled), effective_share)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the model or the pictures, and what to do about it."""
+        counts = Counter(label for example in self.pictures for label in example.labels)
+        return (*warn_of_unbalanced_figures(counts), *warn_of_weak_labels(self.quality))
 
 
 def evaluate_models(
@@ -149,6 +182,7 @@ def evaluate_models(
         reason = next(iter(scored.unreadable.values()))
         raise DatasetError(f"{dataset.source}: none of its {len(selection.pictures)} pictures can be read: {reason}")
     pictures = tuple(examples[index] for index in readable)
+    background_pictures = tuple(examples[index] for index in background_readable)
     background_labels = {bundle.background_label for bundle in bundles if bundle.background_label is not None}
     models = [
         _evaluate_model(
@@ -168,8 +202,10 @@ def evaluate_models(
         subset=selection.subset,
         options=_list_options(request),
         pictures=pictures,
+        recordings=tuple(list_recordings(pictures)),
         background=background.dataset.source if background else None,
-        background_pictures=tuple(examples[index] for index in background_readable),
+        background_pictures=background_pictures,
+        background_recordings=tuple(list_recordings(background_pictures)),
         skipped=skipped,
         notes=tuple(notes),
     )

@@ -21,10 +21,11 @@ from appliance.imaging.files import encode_jpeg, read_picture, resize_to_square
 from appliance.system.atomic_files import write_durably
 from appliance.system.foreign_text import clean_text
 from appliance.workshop.datasets.dataset import Example
-from appliance.workshop.evaluation.compare import Comparison
+from appliance.workshop.evaluation.difference import Comparison
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
+from appliance.workshop.evaluation.json_report import as_dict
 from appliance.workshop.evaluation.metrics import Predictions, compute_area
-from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels
+from appliance.workshop.evaluation.mistakes import find_wrong_labels
 
 PAGE_FOLDER = Path(__file__).parent / "report_page"
 REPORT_FILE = "index.html"

@@ -14,6 +14,7 @@ import numpy as np
 
 # The thresholds of the curves. Areas use every score that occurs as a threshold.
 THRESHOLD_GRID = (np.arange(101) / 100).astype(np.float32)
+_CHANCE_DRAWS = 200
 # The score of a label that the model does not have: below every threshold, even 0.
 NO_SCORE = np.float32(-1)
 
@@ -26,8 +27,8 @@ class Predictions:
         labels: The labels of the model except background, then the labels that occur only in the pictures.
         scores: (pictures, labels) float32, 0–1; NO_SCORE if the model lacks the label.
         targets: (pictures,) the index of each picture's label, or of its first; −1 if the picture shows none of them.
-        best_labels: (pictures,) the index of the label with the highest score; −1 if it is the background label.
-        best_scores: (pictures,) float32, the highest score.
+        best_labels: (pictures,) the index of the label with the highest score; the background label is no answer.
+        best_scores: (pictures,) float32, the score of that label.
         several: (pictures, labels) bool, the labels of each picture, if pictures may have several; else None.
     """
 
@@ -185,13 +186,8 @@ def compute_calibration(predictions: Predictions, bins: int = 10) -> Calibration
 
     If pictures have several labels, each score of each picture counts, because each label is decided independently.
     """
-    if predictions.several is not None:
-        is_known = predictions.scores >= 0
-        scores, is_right = predictions.scores[is_known].astype(np.float64), predictions.several[is_known]
-    else:
-        scores = predictions.best_scores[predictions.has_content].astype(np.float64)
-        is_right = predictions.is_right[predictions.has_content]
-    bin_indexes = np.minimum((scores * bins).astype(np.intp), bins - 1)
+    scores, is_right = _list_decisions(predictions)
+    bin_indexes = _find_bins(scores, bins)
     filled, gaps = [], 0.0
     for index in range(bins):
         inside = bin_indexes == index
@@ -203,6 +199,38 @@ def compute_calibration(predictions: Predictions, bins: int = 10) -> Calibration
         filled.append(CalibrationBin(low, high, count, confidence, accuracy))
         gaps += count * abs(confidence - accuracy)
     return Calibration(gaps / len(scores) if len(scores) else None, tuple(filled))
+
+
+def compute_chance_error(predictions: Predictions, bins: int = 10) -> float | None:
+    """Return the calibration error that chance alone exceeds in 5 % of cases; None if no picture has content.
+
+    The scores are taken as true probabilities, and what is right is drawn from them, 200 times (consistency resampling:
+    Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
+    """
+    scores, _ = _list_decisions(predictions)
+    if not len(scores):
+        return None
+    bin_indexes = _find_bins(scores, bins)
+    expected = np.bincount(bin_indexes, scores, bins)
+    random = np.random.default_rng(0)
+    errors = []
+    for _ in range(_CHANCE_DRAWS):
+        drawn = np.bincount(bin_indexes, random.random(len(scores)) < scores, bins)
+        errors.append(np.abs(drawn - expected).sum() / len(scores))
+    return float(np.quantile(errors, 0.95))
+
+
+def _list_decisions(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores that should state how often they are right, and whether they are."""
+    if predictions.several is not None:
+        is_known = predictions.scores >= 0
+        return predictions.scores[is_known].astype(np.float64), predictions.several[is_known]
+    content = predictions.has_content
+    return predictions.best_scores[content].clip(0, 1).astype(np.float64), predictions.is_right[content]
+
+
+def _find_bins(scores: np.ndarray, bins: int) -> np.ndarray:
+    return np.asarray(np.minimum((scores * bins).astype(np.intp), bins - 1))
 
 
 def find_precise_threshold(curve: Sequence[Counts], precision: float, min_given: int) -> int | None:

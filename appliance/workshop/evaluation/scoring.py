@@ -95,18 +95,18 @@ def align_predictions(
     scores = np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0)
     labels = [*dict.fromkeys(label for label in bundle.labels if label != bundle.background_label), *missing_labels]
     label_indexes = {label: index for index, label in enumerate(labels)}
-    output_labels = np.array([label_indexes.get(label, -1) for label in bundle.labels], np.intp)
     aligned = np.full((len(scores), len(labels)), NO_SCORE, np.float32)
-    for output, index in enumerate(output_labels):
-        if index >= 0:
-            np.maximum(aligned[:, index], scores[:, output], out=aligned[:, index])
+    for output, label in enumerate(bundle.labels):
+        if (known := label_indexes.get(label)) is not None:
+            np.maximum(aligned[:, known], scores[:, output], out=aligned[:, known])
     target_indexes = [-1 if label is None or label in background_labels else label_indexes[label] for label in targets]
-    best = scores.argmax(axis=1)
-    best_scores = scores[np.arange(len(scores)), best]
+    # The background label is never reported, so it is no answer: the best of the other labels is.
+    best = aligned.argmax(axis=1)
+    best_scores = aligned[np.arange(len(scores)), best]
     is_own = None
     if several is not None:
         is_own = np.zeros(aligned.shape, bool)
         for row, own in zip(is_own, several, strict=True):
             row[[label_indexes[label] for label in own if label in label_indexes]] = True
     targets_array = np.array(target_indexes, np.intp)
-    return Predictions(tuple(labels), aligned, targets_array, output_labels[best], best_scores, is_own)
+    return Predictions(tuple(labels), aligned, targets_array, best, best_scores, is_own)

@@ -2,15 +2,14 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from appliance.cli import main
 from appliance.system.text_width import measure_width
 from appliance.workshop.evaluation.compare import compare_models
 from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
-from appliance.workshop.evaluation.metrics import Predictions
-from appliance.workshop.evaluation.report_text import as_dict, find_wrong_labels, format_evaluation
+from appliance.workshop.evaluation.json_report import as_dict
+from appliance.workshop.evaluation.report_text import format_evaluation
 from support.evaluations import make_bundle, make_shades, write_pictures
 
 
@@ -26,8 +25,13 @@ def test_text_has_the_main_figures(tmp_path, colors, capsys):
     assert main(["evaluate", str(make_bundle(tmp_path / "model", name="paint", version="1.0")), str(colors)]) == 0
     out = capsys.readouterr().out
     assert "paint 1.0 on 30 pictures" in out
-    assert "accuracy      96.7 %" in out
-    assert "precision 96.6 %, recall 93.3 %" in out
+    assert "accuracy      97 % right, between 83 and 99, on 30 pictures" in out
+    assert "precision   97 % right, between 83 and 99, on 29 reported labels" in out
+    assert "recall      93 % found, between 79 and 98, on 30 pictures" in out
+    assert "worst labels  red 80.0 %, green 100.0 %, blue 100.0 %" in out
+    assert re.search(r"area +0\.\d+, between 0\.\d+ and ", out)
+    assert re.search(r"calibration +0\.\d+  \(expected error of a score; up to 0\.\d+ may be chance\)", out)
+    assert re.search(r"red +10 +0\.5 +100\.0 % +68–100 +80\.0 % +49–94", out)
     assert "red/008.png" in out
 
 
@@ -64,8 +68,19 @@ def test_tables_fit_the_terminal_with_long_and_wide_labels(tmp_path, columns):
     assert any("雛菊" in line and "…" in line for line in tables)
 
 
-def test_most_certain_wrong_labels_come_first():
-    scores = np.array([[0.9, 0.3], [0.2, 0.95], [0.1, 0.0]], np.float32)
-    predictions = Predictions(("a", "b"), scores, np.array([0, 0, -1]), scores.argmax(axis=1), scores.max(axis=1))
-    assert find_wrong_labels(predictions) == [(1, 1), (0, 1), (2, 0)]
-    assert find_wrong_labels(predictions, 0.5) == [(1, 1)]
+def test_pictures_of_one_recording_widen_the_interval(tmp_path, capsys):
+    some = write_pictures(tmp_path / "some", {label: make_shades(label, 20) for label in ("red", "green")})
+    for label in ("red", "green"):
+        for index, file in enumerate(sorted((some / label).iterdir())):
+            file.rename(file.with_name(f"rec-{label}{index // 10}-{index:04d}.png"))
+    assert main(["evaluate", str(make_bundle(tmp_path / "model")), str(some)]) == 0
+    assert "100 % right, between 51 and 100, on 40 pictures of about 4 recordings" in capsys.readouterr().out
+
+
+def test_comparison_without_an_interval_prints_a_dash(tmp_path, capsys):
+    good, bad = make_bundle(tmp_path / "good"), make_bundle(tmp_path / "bad", labels="red blue green", name="bad")
+    some = write_pictures(tmp_path / "some", {label: make_shades(label, 2) for label in ("green", "blue")})
+    assert main(["evaluate", str(bad), str(some), "--against", str(good)]) == 3
+    out = capsys.readouterr().out
+    assert re.search(r"accuracy +100\.0 % → +0\.0 %  -100\.0 \[–\]  too few", out)
+    assert "Too few to tell: 4 pictures cannot show a difference in accuracy" in out

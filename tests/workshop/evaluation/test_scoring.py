@@ -18,7 +18,8 @@ def test_missing_and_repeated_labels_are_aligned(tmp_path):
     assert predictions.scores[:, 0].tolist() == pytest.approx([0.7, 0.2, 0.3])
     assert predictions.scores[:, 1].tolist() == [NO_SCORE] * 3
     assert predictions.targets.tolist() == [0, -1, 1]
-    assert predictions.best_labels.tolist() == [0, -1, 0]
+    # The background label is no answer.
+    assert predictions.best_labels.tolist() == [0, 0, 0]
     assert predictions.has_content.tolist() == [True, False, True]
     assert predictions.is_right.tolist() == [True, False, False]
 
