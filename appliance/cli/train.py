@@ -7,6 +7,7 @@ classifier or embedding extractor; if several are given, the one that is best on
 import argparse
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from appliance.system.text_layout import CommandLine
 from appliance.system.text_width import read_columns
 
 if TYPE_CHECKING:
+    from appliance.workshop.training.candidate import TrainedCandidate
     from appliance.workshop.training.train import TrainingResult
 
 EXAMPLE = (
@@ -140,6 +142,8 @@ def _as_dict(arguments: argparse.Namespace, result: "TrainingResult") -> dict[st
             for candidate in result.candidates
         ],
         "pictures": dict(chosen.counts),
+        "multi_label": chosen.thresholds is not None,
+        **({"per_label": [asdict(each) for each in chosen.thresholds.figures]} if chosen.thresholds else {}),
         "warnings": list(result.warnings),
         "seconds": round(result.seconds, 2),
     }
@@ -162,13 +166,32 @@ def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> l
     return [
         *table,
         f"trained {labels} labels on {counts['train']} pictures{background} in {result.seconds:.1f} s",
-        f"on {counts['validation']} validation pictures the best label is right in {chosen.accuracy:.1%}",
-        (
-            f"at the threshold {choice.threshold:.2f}, {precision}, and {choice.recall:.1%} of the pictures get"
-            " their label"
-        ),
+        *_format_figures(chosen, precision),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
         *suggest_after_training(arguments.out),
+    ]
+
+
+def _format_figures(chosen: "TrainedCandidate", precision: str) -> list[str]:
+    count, choice = chosen.counts["validation"], chosen.choice
+    if chosen.thresholds is None:
+        recall = f"{choice.recall:.1%} of the pictures get their label"
+        return [
+            f"on {count} validation pictures the best label is right in {chosen.accuracy:.1%}",
+            f"at the threshold {choice.threshold:.2f}, {precision}, and {recall}",
+        ]
+    figures = chosen.thresholds.figures
+    width = max(5, min(32, *(len(each.label) for each in figures)))
+    precisions = ["–" if each.precision is None else f"{each.precision:.1%}" for each in figures]
+    return [
+        "pictures have several labels, so each label is reported independently",
+        f"on {count} validation pictures the mean average precision of the labels is {chosen.accuracy:.3f}",
+        f"at the thresholds of the labels, {precision}, and {choice.recall:.1%} of the labels are found:",
+        f"  {'label':<{width}}  pictures  threshold  precision  recall",
+        *(
+            f"  {each.label:<{width}}  {each.pictures:>8}  {each.threshold:>9.2f}  {text:>9}  {each.recall:>6.1%}"
+            for each, text in zip(figures, precisions, strict=True)
+        ),
     ]
 
 
