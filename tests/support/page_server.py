@@ -74,6 +74,7 @@ def make_status() -> dict[str, Any]:
         "model": {
             "name": "flowers", "version": "0.2.0", "sha256": "5f" * 32,
             "input": {"size": [128, 128], "range": "0 to 255", "resize": "stretch", "source": "metadata"},
+            "runtime": "LiteRT 2.3.0", "kernels": "XNNPACK",
             "labels": LABELS, "description": "Five kinds of flowers, nothing else.", "card": True, "report": False,
             "since": now, "origin": "shipped with the program",
         },

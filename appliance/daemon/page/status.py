@@ -8,6 +8,7 @@ from appliance.bundle.documents import has_card, has_report
 from appliance.camera.source import CameraState
 from appliance.daemon.page.notifier import PageListener
 from appliance.daemon.page.sources import PageSources
+from appliance.labeling.kernels import describe_slow_kernels
 from appliance.labeling.label_filter import DEFAULT_THRESHOLD
 from appliance.system.time_zone import describe_time_zone
 from appliance.system.timestamps import to_rfc3339
@@ -106,6 +107,8 @@ def describe_running_model(sources: PageSources) -> dict[str, Any]:
         "version": identity.version,
         "sha256": identity.sha256,
         "input": sources.parts.active.input_description,
+        "runtime": sources.parts.active.current.runtime,
+        "kernels": sources.parts.active.current.kernels,
         "labels": list(bundle.labels),
         "description": bundle.description,
         "card": has_card(bundle.folder),
@@ -163,6 +166,7 @@ def _describe_update(sources: PageSources) -> dict[str, Any]:
     status, updater = sources.parts.update_host.status, sources.parts.updater
     left_s = updater.probation_left_s
     return {
+        "source": sources.parts.live.settings.update.source,
         "state": None if status.state is None else str(status.state),
         "version": status.latest_version,
         "reason": status.reason,
@@ -181,6 +185,9 @@ def _find_problems(sources: PageSources, status: dict[str, Any]) -> list[dict[st
         found.append(("camera", camera.reason or f"the camera is {camera.state}"))
     if status["labeling"]["reason"]:
         found.append(("labeling", status["labeling"]["reason"]))
+    running = parts.active.current
+    if warning := describe_slow_kernels(running.kernels, running.runtime):
+        found.append(("model", warning))
     if not broker["connected"]:
         trouble = broker["trouble"] or "there is no connection to the broker yet"
         found.append(("broker", f"{trouble}; {broker['waiting']} events wait"))

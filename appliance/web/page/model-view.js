@@ -13,10 +13,12 @@ import { TryPicture } from "./try-picture.js";
 /** @typedef {import("./types.js").Status} Status */
 /** @typedef {{roles?: string[], name: string, version: string | null, sha256: string, origin?: string | null, delivered?: string | null}} StoredModel */
 
+const NO_SOURCE = "Models do not come by themselves: the setting update.source names no source.";
+
 /** Shows the model that runs, and how to change it. */
 export class ModelView extends Component {
   #about = h("section", { class: "card stack", "aria-label": "The model that runs" });
-  #more = h("div");
+  #more = h("div", { class: "stack" });
   #update = h("section", { class: "card stack", "aria-label": "Update" });
   #upload = h("section", { class: "card stack", "aria-label": "Another model" });
   #previous = /** @type {StoredModel | undefined} */ (undefined);
@@ -69,13 +71,13 @@ export class ModelView extends Component {
     const busy = Boolean(update.state && BUSY.includes(update.state));
     return [
       h("h2", null, "Update"),
-      h("p", { role: "status" }, offered ? `${offered} is offered` : startUpper(describeUpdate(update))),
+      h("p", { role: "status" }, offered ? `${offered} is offered` : startUpper(describeUpdate(update)) || NO_SOURCE),
       update.reason && h("p", { class: "soft" }, startUpper(update.reason)),
       busy && buildProgress(update.percentage),
       h("div", { class: "row" },
         offered && !busy && h("button", { type: "button", class: "primary", onclick: () => this.#send("install", { version: offered }) }, "Install"),
         offered && !busy && h("button", { type: "button", onclick: () => this.#setAside(offered) }, "Not now"),
-        !busy && h("button", { type: "button", onclick: () => this.#send("check") }, "Check now"),
+        !busy && update.source !== "none" && h("button", { type: "button", onclick: () => this.#send("check") }, "Check now"),
         this.#previous && h("button", { type: "button", onclick: () => this.#send("rollback") }, `Go back to ${nameModel(this.#previous)}`)),
     ];
   }
@@ -117,6 +119,7 @@ function buildFacts({ model, threshold }) {
     ["From", model.origin],
     ["Since", model.since && formatDateTime(new Date(model.since))],
     ["Input", describeInput(model.input)],
+    ["Runtime", model.runtime && `${model.runtime}${model.kernels ? ` (${model.kernels})` : ""}`],
     ["Threshold", `${formatFraction(threshold.default)} unless it is set on this page or over MQTT`],
     ["SHA-256", `${model.sha256.slice(0, 12)}…`],
   ];

@@ -7,9 +7,10 @@
  * @typedef {{state: string, reason: string | null, description: string | null, fps: number | null, age_s: number | null,
  *   size: [number, number] | null}} CameraInfo
  * @typedef {{value: number, source: string, default: number}} Threshold
- * @typedef {{name: string, version: string | null, sha256: string, input: any, labels: string[], description?: string | null, card: any,
+ * @typedef {{name: string, version: string | null, sha256: string, input: any, runtime?: string, kernels?: string | null,
+ *   labels: string[], description?: string | null, card: any,
  *   report: any, since: string | null, origin: string | null}} ModelInfo
- * @typedef {{state: string | null, version: string | null, reason: string | null, percentage: number | null,
+ * @typedef {{source?: string, state: string | null, version: string | null, reason: string | null, percentage: number | null,
  *   available: string | null, probation_left_s: number | null}} UpdateInfo
  * @typedef {{device: DeviceInfo, camera: CameraInfo, running: boolean, snapshots: boolean, collect: boolean,
  *   labeling: {state: string, reason: string | null}, known: boolean,

@@ -29,6 +29,14 @@ def test_broker_that_is_absent_is_a_problem_with_its_remedy(device):
     )
 
 
+def test_kernels_are_named_and_slow_ones_are_a_problem(device, monkeypatch):
+    model = device.device.describe_status()["model"]
+    assert model["runtime"].startswith("LiteRT") and model["kernels"] == "XNNPACK"
+    monkeypatch.setattr(device.service.parts.active.current, "kernels", "built-in")
+    problems = {problem["part"]: problem["message"] for problem in device.device.describe_status()["problems"]}
+    assert "without its fast kernels" in problems["model"] and ";" in problems["model"]
+
+
 def test_source_of_the_threshold_is_named(device):
     threshold = device.device.describe_status()["threshold"]
     assert threshold == {"value": 0.3, "source": "model", "default": 0.3}
