@@ -37,9 +37,10 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
+# Browsers ignore this one without TLS, and report that as an error of the page.
+_OPENER_POLICY = {True: ((b"cross-origin-opener-policy", b"same-origin"),), False: ()}
 # After these, what follows on the connection may not be what the client meant.
 _CLOSING = (400, 411, 413, 421, 503, 505)
 SIGN_IN_FIRST = "sign in first; run on the device: sudo appliance web"
@@ -85,7 +86,7 @@ class Guard:
             nonlocal is_started
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message.get("headers", ())}
-                added = [*_HEADERS, (b"cache-control", b"no-store")]
+                added = [*_HEADERS, *_OPENER_POLICY[scope["scheme"] == "https"], (b"cache-control", b"no-store")]
                 message["headers"] = [
                     *message.get("headers", ()), *((name, value) for name, value in added if name not in given)
                 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Every error is one sentence with a fitting status, and the API is described."""
 
 import logging
+import re
 
 import pytest
 
@@ -31,6 +32,21 @@ def test_unexpected_error_is_logged_and_one_sentence(device, admin, monkeypatch,
         answer = admin.get("/api/device/stats")
     assert answer.status == 500 and "secret" not in answer.error and "log" in answer.error
     assert "ZeroDivisionError" in caplog.text and caplog.text.count("Traceback") == 1
+
+
+def test_body_of_another_shape_is_one_sentence(admin):
+    described = admin.get("/api/openapi.json").json["paths"]
+    taking_json = [
+        (method.upper(), re.sub(r"\{[^}]*\}", "a-1", path))
+        for path, methods in described.items()
+        for method, operation in methods.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    ]
+    assert len(taking_json) >= 6
+    for method, path in taking_json:
+        for body in (b"{", b"[1]", b'"x"', b'{"value": {"value": []}}', b"\xff"):
+            answer = admin.send(method, path, body, {"Content-Type": "application/json"})
+            assert 400 <= answer.status < 500 and "\n" not in answer.error, (method, path, body, answer)
 
 
 def test_unknown_paths_and_methods_are_one_sentence(admin):

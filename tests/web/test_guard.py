@@ -1,5 +1,6 @@
 """Attack the page: every clause of who may do what, over real connections."""
 
+import re
 import socket
 
 import pytest
@@ -19,6 +20,7 @@ CHANGES = [
     ("POST", "/api/model/rollback", None),
     ("POST", "/api/events/a-1/wrong", {"label": "roses"}),
     ("DELETE", "/api/events/pictures", None),
+    ("DELETE", "/api/events/a-1", None),
     ("DELETE", "/api/sessions", None),
 ]
 READS = [
@@ -48,6 +50,32 @@ def test_read_token_changes_nothing(device, method, path, body):
     answer = client.send(method, path, body)
     assert answer.status == 403 and "--scope admin" in answer.error
     device.access.revoke_token(device.access.list_tokens()[-1].name)
+
+
+def list_changing_requests(admin):
+    """Return (method, path) of every request of the API's description that is no GET."""
+    described = admin.get("/api/openapi.json").json["paths"]
+    return [
+        (method.upper(), re.sub(r"\{[^}]*\}", "a-1", path))
+        for path, methods in described.items() for method in methods if method != "get"
+    ]  # fmt: skip
+
+
+def test_every_request_that_changes_something_needs_the_scope_admin(device, admin):
+    reader = device.program(Scope.READ, "reader-of-everything")
+    stranger = device.anonymous()
+    allowed = []
+    for method, path in list_changing_requests(admin):
+        if reader.send(method, path, b"").status != 403:
+            allowed.append((method, path))
+        if (method, path) != ("POST", "/api/session"):
+            assert stranger.send(method, path, b"", {"Origin": stranger.origin}).status == 401, (method, path)
+    device.access.revoke_token("reader-of-everything")
+    # Signing in and out, and computing, change nothing.
+    assert sorted(allowed) == [
+        ("DELETE", "/api/session"), ("POST", "/api/model/try"), ("POST", "/api/session"),
+        ("POST", "/v1/models/a-1:predict"), ("POST", "/v1/projects/a-1/locations/a-1/endpoints/a-1:predict"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/api/device/log", "/api/device/settings", "/api/device/check"])
@@ -129,6 +157,7 @@ def test_answers_carry_headers_that_protect_the_page(device, admin):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "cross-origin-opener-policy" not in answer.headers  # browsers report it as an error without TLS
         assert "server" not in answer.headers and "access-control-allow-origin" not in answer.headers
 
 

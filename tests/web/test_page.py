@@ -296,6 +296,25 @@ def test_foreign_text_is_never_markup(browser, server):
         assert not [error for error in browser.read_errors() if "/page/safe-html.js" not in error]
 
 
+def test_name_of_a_file_is_never_markup(browser, server, tmp_path):
+    evil = "<img src=x onerror=alert(1)>.zip"
+    (tmp_path / evil).write_bytes(b"PK")
+    server.answers["POST /api/model"] = 422, {"error": f"{evil} is not a zip file; copy it again"}
+    open_page(browser, server, "#/model")
+    browser.press("#model-file", str(tmp_path / evil))
+    wait_for_text(browser, "model-upload .danger", "<img src=x onerror=alert(1)>.zip is not a zip file")
+    assert browser.run("return document.querySelectorAll('main [onerror]').length") == 0
+
+
+def test_device_without_an_update_source_promises_no_update(browser, server):
+    server.status["update"]["source"] = "none"
+    open_page(browser, server)
+    assert "up to date" not in browser.read("main")
+    open_page(browser, server, "#/model")
+    wait_for_text(browser, "[aria-label=Update]", "names no source")
+    assert "Check now" not in browser.read("[aria-label=Update]")
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_place_fits_a_narrow_phone_and_names_its_controls(browser, server, place):
     server.status["model"]["name"] = "averylongnamewithoutanyspace" * 2

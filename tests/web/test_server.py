@@ -36,6 +36,7 @@ def test_page_over_tls_sets_a_secure_cookie(tmp_path, certificate):
         assert device.service.page.make_link().startswith("https://")
         answer = client.send("POST", "/api/session", {"code": device.access.make_code()}, {"Origin": client.origin})
         assert answer.status == 204 and "Secure" in answer.headers["set-cookie"]
+        assert client.get("/").headers["cross-origin-opener-policy"] == "same-origin"
         # A plain request on the TLS port, and a handshake that never begins, harm nobody.
         assert WebClient(device.port).raw(b"GET / HTTP/1.1\r\n\r\n", 1) is not None
         with socket.create_connection((HOST, device.port)):

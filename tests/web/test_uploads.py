@@ -1,6 +1,7 @@
 """Uploads as files: recognized by their first bytes, and gone afterwards."""
 
 import asyncio
+import resource
 
 import pytest
 from fastapi import Request
@@ -46,6 +47,17 @@ def test_folder_that_cannot_be_written_is_reported(tmp_path):
     with pytest.raises(RequestError) as raised:
         asyncio.run(receive_into(tmp_path / "file", make_request(b"PK\x03\x04")))
     assert raised.value.status == 507
+
+
+def test_disk_that_fills_up_in_the_middle_leaves_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # writing fails as on a full disk
+    try:
+        with pytest.raises(RequestError, match="cannot be written") as raised:
+            asyncio.run(receive_into(tmp_path / "up", make_request(b"PK\x03\x04", *[bytes(60_000)] * 4)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.status == 507 and list((tmp_path / "up").iterdir()) == []
 
 
 def test_bytes_are_bounded_and_need_a_length():

@@ -127,13 +127,13 @@ class LiveFeed:
         Call `require_place` first.
         """
         viewer = Viewer(principal)
-        viewer.status = await asyncio.get_running_loop().run_in_executor(None, self._read_status)
-        viewer.labels = True
-        self._viewers.add(viewer)
+        self._viewers.add(viewer)  # before the status is read, which has the number of viewers
         self._streams += 1
-        viewer.wake.set()
         sent_s = time.monotonic()
         try:
+            viewer.status = await asyncio.get_running_loop().run_in_executor(None, self._read_status)
+            viewer.labels = True
+            viewer.wake.set()
             while not self._is_closed and not viewer.is_overrun and self._access.is_valid(principal):
                 await _wait(viewer.wake, _CHECK_EVERY_S)
                 viewer.wake.clear()

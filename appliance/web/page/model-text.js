@@ -22,11 +22,11 @@ export function nameModel(model) {
  * @param {Status} status
  */
 export function describeModel({ model, update }) {
-  return `${nameModel(model)} · ${describeUpdate(update)}`;
+  return [nameModel(model), describeUpdate(update)].filter(Boolean).join(" · ");
 }
 
 /**
- * Describe the state of the update in a few words.
+ * Describe the state of the update in a few words; "" if no models come to this device by themselves.
  * @param {import("./types.js").UpdateInfo} update
  */
 export function describeUpdate(update) {
@@ -35,5 +35,5 @@ export function describeUpdate(update) {
   if (state === "probation") return "on trial";
   if (available) return `${available} is offered`;
   if (state === "rolled_back" || state === "refused" || state === "failed") return `${version ?? "a model"} ${STEPS[state]}`;
-  return "up to date";
+  return update.source === "none" ? "" : "up to date";
 }

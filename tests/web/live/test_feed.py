@@ -90,6 +90,16 @@ def test_log_is_for_admins_only(tmp_path):
     stage.run(scenario)
 
 
+def test_status_of_the_first_page_counts_it_as_a_viewer(tmp_path):
+    stage = Stage(tmp_path)
+
+    async def scenario():
+        async with aclosing(stage.feed.events(stage.viewer())) as stream:
+            assert (await read_until(stream, "status"))["viewers"] == 1
+
+    stage.run(scenario)
+
+
 def test_text_cannot_end_its_event(tmp_path):
     stage = Stage(tmp_path)
 
