@@ -14,7 +14,7 @@ from scipy.special import expit
 
 # The weight of the common values for each label, as a number of pictures at a score of about 0.5.
 _PRIOR = 4.0
-_MAX_SLOPE_LOG = 3.0
+_MAX_SLOPE_LOG = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,13 +123,14 @@ def fit_independent_head(
 
 @dataclass(frozen=True, slots=True)
 class _RatedWeights:
-    """Fitted weights with the logits of the validation pictures and their mean average precision."""
+    """Fitted weights with the logits of the validation pictures, their mean average precision, and log-likelihood."""
 
     weights: np.ndarray
     intercepts: np.ndarray
     strength: float
     logits: np.ndarray
     merit: float
+    likelihood: float
 
 
 def _choose_strength(
@@ -141,14 +142,16 @@ def _choose_strength(
         weights, intercepts = regression.fit(strength)
         logits = x @ weights.T + intercepts
         merit = round(measure_mean_precision(expit(logits), validation.membership), 6)
-        return _RatedWeights(weights, intercepts, strength, logits, merit)
+        likelihood = float((np.where(validation.membership, logits, 0) - np.logaddexp(0, logits)).mean())
+        return _RatedWeights(weights, intercepts, strength, logits, merit, round(likelihood, 9))
 
     best = rate(STRENGTHS[0])
     for strength in STRENGTHS[1:]:
         if is_over():
             break
         rated = rate(strength)
-        if rated.merit > best.merit:
+        # If labels are separated equally well, which is common with few pictures, the likelihood decides.
+        if (rated.merit, rated.likelihood) > (best.merit, best.likelihood):
             best = rated
     return best
 

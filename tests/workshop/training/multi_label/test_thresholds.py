@@ -14,10 +14,10 @@ def draw(*limits):
 
 
 def test_label_that_needs_a_higher_threshold_gets_it():
-    scores, membership = draw(0.4, 0.8)
+    scores, membership = draw(0.6, 0.9)
     chosen = choose_thresholds(("low", "high"), scores, membership, range(COUNT))
     thresholds = {each.label: each.threshold for each in chosen.figures}
-    assert 0.3 <= thresholds["low"] <= 0.42 and 0.76 <= thresholds["high"] <= 0.82
+    assert 0.55 <= thresholds["low"] <= 0.62 and 0.88 <= thresholds["high"] <= 0.92
     assert all((each.precision or 0) >= 0.95 for each in chosen.figures)
     assert chosen.common.point.recall_share.total == int(membership.sum())
     assert chosen.common.is_reached
@@ -25,16 +25,16 @@ def test_label_that_needs_a_higher_threshold_gets_it():
 
 
 def test_label_without_pictures_gets_the_common_threshold():
-    scores, membership = draw(0.5, 2.0)
+    scores, membership = draw(0.7, 2.0)
     chosen = choose_thresholds(("some", "none"), scores, membership, range(COUNT))
     assert "none" not in chosen.own
     assert (chosen.figures[1].pictures, chosen.figures[1].threshold) == (0, chosen.common.threshold)
 
 
 def test_few_recordings_raise_the_threshold():
-    """A wrong label at 0.4 to 0.5 counts less if all pictures together are only a few samples."""
-    scores, membership = draw(0.5)
-    membership[170:180] = True
+    """Wrong labels count more if all pictures together are only a few samples."""
+    scores, membership = draw(0.6)
+    membership[::20] = False
     many = choose_thresholds(("a",), scores, membership, range(COUNT)).figures[0].threshold
     few = choose_thresholds(("a",), scores, membership, [number // 8 for number in range(COUNT)]).figures[0].threshold
     assert few >= many
