@@ -7,11 +7,12 @@ from pathlib import Path
 
 from appliance.errors import BaseModelError
 from appliance.system.shipped import find_shipped
-from appliance.workshop.models.general.conversion import measure_ranges, read_calibration_pictures
+from appliance.workshop.models.general.conversion import read_calibration_pictures
 from appliance.workshop.models.general.names import BACKGROUND, LabelPlan, read_plan
 from appliance.workshop.models.general.tflite_lite0 import write_labeler
 from appliance.workshop.models.paths import ROOT
 from appliance.workshop.training.lite0.architecture import Lite0, build_network
+from appliance.workshop.training.lite0.ranges import measure_ranges
 from appliance.workshop.training.lite0.weights import read_weights
 
 NAME, VERSION, CREATED = "general", "1.0.0", "2026-11-29"

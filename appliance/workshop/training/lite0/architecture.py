@@ -12,7 +12,8 @@ import numpy as np
 from appliance.errors import BaseModelError
 
 SIDE_PX = 224
-_EPSILON = 1e-3
+EPSILON = 1e-3
+"""The constant in the batch normalization's square root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,34 @@ class Lite0:
     bias: np.ndarray
 
 
-# Repeats, stride, and outputs of the seven stages.
-_STAGES = ((1, 1, 16), (2, 2, 24), (2, 2, 40), (3, 2, 80), (3, 1, 112), (4, 2, 192), (1, 1, 320))
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """A stage: its number of blocks, the first one's stride, and the channels and filters of its blocks.
+
+    Attributes:
+        repeats: The number of blocks.
+        stride: The stride of the first block; the others have 1.
+        outputs: The channels of the outputs.
+        expansion: How many times more channels a block has inside than at its input.
+        size: The side of the depthwise filters.
+    """
+
+    repeats: int
+    stride: int
+    outputs: int
+    expansion: int
+    size: int
+
+
+STAGES = (
+    StagePlan(1, 1, 16, 1, 3),
+    StagePlan(2, 2, 24, 6, 3),
+    StagePlan(2, 2, 40, 6, 5),
+    StagePlan(3, 2, 80, 6, 3),
+    StagePlan(3, 1, 112, 6, 5),
+    StagePlan(4, 2, 192, 6, 5),
+    StagePlan(1, 1, 320, 6, 3),
+)
 
 
 def build_network(weights: Mapping[str, np.ndarray]) -> Lite0:
@@ -76,12 +103,12 @@ def build_network(weights: Mapping[str, np.ndarray]) -> Lite0:
     try:
         blocks: list[Block] = []
         channels = len(weights["_conv_stem.weight"])
-        for repeats, stride, outputs in _STAGES:
-            for repeat in range(repeats):
-                step = stride if repeat == 0 else 1
+        for stage in STAGES:
+            for repeat in range(stage.repeats):
+                step = stage.stride if repeat == 0 else 1
                 block = _build_block(weights, f"_blocks.{len(blocks)}", step)
-                blocks.append(Block(block, step == 1 and channels == outputs))
-                channels = outputs
+                blocks.append(Block(block, step == 1 and channels == stage.outputs))
+                channels = stage.outputs
         return Lite0(
             stem=_fold(weights, "_conv_stem", "_bn0", stride=2),
             blocks=tuple(blocks),
@@ -112,7 +139,7 @@ def _fold(
 ) -> FoldedConvolution:
     """Fold a batch normalization into the convolution before it."""
     kernel = weights[f"{name}.weight"].astype(np.float64)
-    factor = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"].astype(np.float64) + _EPSILON)
+    factor = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"].astype(np.float64) + EPSILON)
     folded = kernel * factor[:, None, None, None]
     # PyTorch's order is (outputs, inputs, height, width).
     axes = (1, 2, 3, 0) if is_depthwise else (0, 2, 3, 1)

@@ -13,6 +13,7 @@ from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.lite0.architecture import SIDE_PX, FoldedConvolution, Lite0
 from appliance.workshop.training.lite0.quantization import ValueRange, choose_int8_format, quantize_convolution
 from appliance.workshop.training.tflite_graph import FLOAT32, Graph, Op, TensorFormat
+from appliance.workshop.training.tflite_metadata import build_metadata
 
 _UINT8 = np.dtype(np.uint8)
 # The first versions of the operators that accept int8 (QUANTIZE: uint8 to int8).
@@ -173,3 +174,16 @@ def write_layers(network: Lite0) -> bytes:
     writer = Lite0Writer(Graph.create("EfficientNet-Lite0"), None)
     writer.classify(add_body(writer, network), network.weights, network.bias)
     return writer.graph.pack(writer.layers, "EfficientNet-Lite0")
+
+
+def write_base(network: Lite0, ranges: Sequence[ValueRange], description: str) -> bytes:
+    """Write the network up to the averaged features, in int8.
+
+    Args:
+        network: The network.
+        ranges: The ranges of values of `write_layers`.
+        description: The description of the file.
+    """
+    graph = Graph.create(description)
+    pooled = add_body(Lite0Writer(graph, ranges), network)
+    return graph.pack([pooled], description, build_metadata(description, (CENTER,), (1 / SCALE,)))

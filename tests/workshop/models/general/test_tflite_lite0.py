@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from appliance.labeling.interpreter import LoadedModel
-from appliance.workshop.models.general.conversion import measure_ranges
 from appliance.workshop.models.general.fine_classes import CLASSES_TENSOR
 from appliance.workshop.models.general.names import read_plan
 from appliance.workshop.models.general.tflite_lite0 import write_labeler
 from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.lite0.layers import write_layers
+from appliance.workshop.training.lite0.ranges import measure_ranges
+from appliance.workshop.training.stages import find_pooled
 from appliance.workshop.training.tflite_graph import Graph
 
 
@@ -42,7 +43,7 @@ def test_int8_features_follow_float32(files, pictures):
     trunks = []
     for content in files:
         graph = Graph.parse(content, "a test")
-        trunks.append(graph.pack(graph.cut(graph.find_pooled().index), "features"))
+        trunks.append(graph.pack(graph.cut(find_pooled(graph, "a test").tensor), "features"))
     for picture in pictures:
         of_float, of_int8 = (run(trunk, picture).reshape(-1) for trunk in trunks)
         assert of_float @ of_int8 / np.linalg.norm(of_float) / np.linalg.norm(of_int8) > 0.97
@@ -67,5 +68,5 @@ def test_old_runtimes_support_its_operators(files):
 
 
 def test_features_can_be_found(files):
-    pooled = Graph.parse(files[1], "a test").find_pooled()
-    assert pooled.size == 1280 and pooled.dtype == np.float32
+    pooled = find_pooled(Graph.parse(files[1], "a test"), "a test")
+    assert pooled.shape == (1, 1, 1, 1280) and pooled.stored.dtype == np.float32

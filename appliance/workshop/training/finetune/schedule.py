@@ -1,0 +1,59 @@
+"""Plan how long a base is fine-tuned, and its learning rate at each step."""
+
+import math
+from dataclasses import dataclass
+
+BATCH = 32
+MAX_EPOCHS, MIN_EPOCHS = 8, 2
+# Larger sets need fewer epochs: about as many pictures in all as 8 epochs of 1,500 pictures.
+_PICTURES_IN_ALL = 12_000
+_WARM_UP_SHARE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class TuningSchedule:
+    """One cycle of the learning rate: a linear rise, then half a cosine down to 0.
+
+    Attributes:
+        epochs: How many times each picture is used.
+        steps_per_epoch: The number of batches of an epoch.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def steps(self) -> int:
+        """The number of all batches."""
+        return self.epochs * self.steps_per_epoch
+
+    def compute_rate(self, step: int) -> float:
+        """Return the learning rate at a step, as a share of the highest one."""
+        warm_up = max(1.0, _WARM_UP_SHARE * self.steps)
+        if step < warm_up:
+            return (step + 1) / (warm_up + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1.0, self.steps - warm_up)))
+
+    def shorten(self, step: int, epochs_left: int) -> "TuningSchedule":
+        """Return the schedule with at most this many more epochs, but at least the current one."""
+        done = -(-step // self.steps_per_epoch)
+        return TuningSchedule(min(self.epochs, max(done, 1) + epochs_left), self.steps_per_epoch)
+
+
+def plan_epochs(pictures: int, step_s: float, validation_s: float, left_s: float | None) -> TuningSchedule | None:
+    """Plan the epochs that fit into the time that is left.
+
+    Args:
+        pictures: The number of training pictures.
+        step_s: The time for a batch.
+        validation_s: The time for measuring the validation pictures after each epoch.
+        left_s: The time that is left; None for no limit.
+
+    Returns:
+        The schedule; None if not even MIN_EPOCHS fit.
+    """
+    steps = max(1, pictures // BATCH)
+    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS + 2, round(_PICTURES_IN_ALL / max(1, pictures))))
+    if left_s is not None:
+        epochs = min(epochs, int(left_s / (steps * step_s + validation_s)))
+    return TuningSchedule(epochs, steps) if epochs >= MIN_EPOCHS else None

@@ -1,0 +1,206 @@
+"""Train all layers of the network on a dataset, within a time limit.
+
+AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with one cycle of the learning rate, a higher one for the new
+classifier than for the published layers, and smoothed labels. After each epoch, the validation pictures are measured;
+the weights with the lowest loss there are used, and training stops when three epochs in a row bring no lower one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own convention
+from torch import Tensor
+
+from appliance.workshop.training.feature_workers import count_workers
+from appliance.workshop.training.finetune.augmentation import center, vary
+from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
+from appliance.workshop.training.finetune.network import Lite0Network
+from appliance.workshop.training.finetune.pixels import PixelFile
+from appliance.workshop.training.finetune.schedule import BATCH, TuningSchedule, plan_epochs
+
+_HEAD_RATE, _BASE_RATE, _DECAY, _SMOOTHING = 3e-3, 4e-4, 2e-2, 0.1
+_PATIENCE = 3
+_SAVE_INTERVAL_S = 60.0
+_TIMED_STEPS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TuningData:
+    """The pictures of a fine-tuning.
+
+    Attributes:
+        train: The pictures to train on, larger than the network's input.
+        train_targets: Their label indexes.
+        validation: The pictures that decide when to stop, of the size of the network's input.
+        validation_targets: Their label indexes.
+    """
+
+    train: PixelFile
+    train_targets: np.ndarray
+    validation: PixelFile
+    validation_targets: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class TuningOptions:
+    """How to train.
+
+    Attributes:
+        seed: The seed of every random choice.
+        flips: Whether left and right may be exchanged.
+        end_s: The time on the monotonic clock at which training must end; None for no limit.
+        progress: Called with the current step and its progress (done, total).
+    """
+
+    seed: int
+    flips: bool
+    end_s: float | None
+    progress: Callable[[str, int, int], None]
+
+
+class FineTuning:
+    """A network in training."""
+
+    def __init__(
+        self, network: Lite0Network, data: TuningData, options: TuningOptions, checkpoint: TuningCheckpoint
+    ) -> None:
+        """Prepare the training, or continue a saved one.
+
+        Args:
+            network: The network with its initial weights.
+            data: The pictures.
+            options: How to train.
+            checkpoint: Where the state is saved.
+        """
+        torch.set_num_threads(count_workers())
+        torch.manual_seed(options.seed)
+        self._network: Lite0Network = network.to(memory_format=torch.channels_last)
+        self._data, self._options, self._checkpoint = data, options, checkpoint
+        head, kernels, others = network.split_parameters()
+        self._optimizer = torch.optim.AdamW([
+            {"params": head, "lr": _HEAD_RATE, "weight_decay": _DECAY, "highest": _HEAD_RATE},
+            {"params": kernels, "lr": _BASE_RATE, "weight_decay": _DECAY, "highest": _BASE_RATE},
+            {"params": others, "lr": _BASE_RATE, "weight_decay": 0.0, "highest": _BASE_RATE},
+        ])  # fmt: skip
+        self._step = 0
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._epochs_since_best = 0
+        self._schedule: TuningSchedule | None = None
+        self._saved_s = time.monotonic()
+        if (state := checkpoint.load()) is not None:
+            self._restore(state)
+
+    def run(self) -> Lite0Network | None:
+        """Train; return the network with the best weights, or None if the time is too short for it."""
+        if self._schedule is None:
+            self._schedule = self._plan()
+        schedule = self._schedule
+        if schedule is None:
+            return None
+        while self._step < schedule.steps and self._epochs_since_best < _PATIENCE and not self._is_time_over():
+            started_s = time.monotonic()
+            self._run_epoch(schedule)
+            # Other work may have slowed the machine: a shorter cycle still ends with a low learning rate.
+            epoch_s, left_s = time.monotonic() - started_s, self._left_s()
+            if left_s is not None:
+                schedule = schedule.shorten(self._step, int(left_s / epoch_s))
+        if self._best is None:
+            return None
+        self._network.load_state_dict(self._best[1])
+        self._network.eval()
+        return self._network
+
+    def _run_epoch(self, schedule: TuningSchedule) -> None:
+        """Train on each picture once, or on the rest of a saved epoch, and measure the result."""
+        epoch, first = divmod(self._step, schedule.steps_per_epoch)
+        order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._data.train))
+        step = f"fine-tuning, epoch {epoch + 1} of {schedule.epochs}"
+        for batch in range(first, schedule.steps_per_epoch):
+            if self._is_time_over():
+                break
+            self._train_batch(order[batch * BATCH : (batch + 1) * BATCH], schedule.compute_rate(self._step))
+            self._step += 1
+            self._options.progress(step, self._step, schedule.steps)
+            if time.monotonic() - self._saved_s >= _SAVE_INTERVAL_S and batch + 1 < schedule.steps_per_epoch:
+                self._save(schedule)
+        loss = self._measure_loss()
+        self._epochs_since_best += 1
+        if self._best is None or loss < self._best[0]:
+            copied = {name: values.clone() for name, values in self._network.state_dict().items()}
+            self._best, self._epochs_since_best = (loss, copied), 0
+        self._save(schedule)
+
+    def _train_batch(self, indexes: np.ndarray, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["highest"] * rate
+        self._compute_gradient(indexes)
+        self._optimizer.step()
+
+    def _compute_gradient(self, indexes: np.ndarray) -> None:
+        self._network.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        rng = np.random.default_rng((self._options.seed, 1, self._step))
+        signal = vary(self._data.train.get(indexes), rng, self._options.flips).to(memory_format=torch.channels_last)
+        targets = torch.from_numpy(self._data.train_targets[indexes].astype(np.int64))
+        loss = F.cross_entropy(self._network(signal), targets, label_smoothing=_SMOOTHING)
+        loss.backward()
+
+    def _measure_loss(self) -> float:
+        """Return the mean cross-entropy on the validation pictures."""
+        self._network.eval()
+        logits, count = [], len(self._data.validation)
+        with torch.inference_mode():
+            for start in range(0, count, BATCH):
+                signal = center(self._data.validation.get(np.arange(start, min(start + BATCH, count))))
+                logits.append(self._network(signal.to(memory_format=torch.channels_last)))
+        scores = torch.cat(logits)
+        targets = torch.from_numpy(self._data.validation_targets.astype(np.int64))
+        return float(F.cross_entropy(scores, targets))
+
+    def _plan(self) -> TuningSchedule | None:
+        """Time some batches, whose results are discarded, and plan the epochs."""
+        self._options.progress("measuring the speed", 0, 0)
+        initial = {name: values.clone() for name, values in self._network.state_dict().items()}
+        pictures = min(BATCH, len(self._data.train))
+        times_s = []
+        for _ in range(_TIMED_STEPS):
+            started_s = time.monotonic()
+            self._compute_gradient(np.arange(pictures))
+            times_s.append(time.monotonic() - started_s)
+        started_s = time.monotonic()
+        self._measure_loss()
+        validation_s = time.monotonic() - started_s
+        self._network.load_state_dict(initial)
+        return plan_epochs(len(self._data.train), min(times_s), validation_s, self._left_s())
+
+    def _left_s(self) -> float | None:
+        return None if self._options.end_s is None else self._options.end_s - time.monotonic()
+
+    def _is_time_over(self) -> bool:
+        left_s = self._left_s()
+        return left_s is not None and left_s <= 0
+
+    def _save(self, schedule: TuningSchedule) -> None:
+        self._saved_s = time.monotonic()
+        self._checkpoint.save({
+            "network": self._network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": self._step,
+            "best": None if self._best is None else {"loss": self._best[0], "network": self._best[1]},
+            "epochs_since_best": self._epochs_since_best,
+            "schedule": [schedule.epochs, schedule.steps_per_epoch],
+        })  # fmt: skip
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._step = int(state["step"])
+        best = state["best"]
+        self._best = None if best is None else (float(best["loss"]), dict(best["network"]))
+        self._epochs_since_best = int(state["epochs_since_best"])
+        epochs, steps = state["schedule"]
+        self._schedule = TuningSchedule(int(epochs), int(steps))
