@@ -23,11 +23,13 @@ from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.fitted_head import FittedHead
 from appliance.workshop.training.head import fit_head
-from appliance.workshop.training.head_input import fit_head_input
 from appliance.workshop.training.multi_label.fit import fit_multi_label
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
+from appliance.workshop.training.origin import hash_dataset
+from appliance.workshop.training.stage_choice import choose_head_input
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
+from appliance.workshop.training.validation_figures import ValidationFigures, list_recordings_of, measure_validation
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,6 +57,8 @@ class TrainedCandidate:
         warnings: Sentences for the user.
         samples: Some validation pictures with the scores that the model must give for them.
         input: How a picture becomes the base's input, which is the new model's.
+        figures: Its figures on pictures that the head was not fitted to.
+        dataset_sha256: The hash of the pictures and their labels.
     """
 
     base: str
@@ -68,6 +72,8 @@ class TrainedCandidate:
     samples: Sequence[tuple[Example, np.ndarray]]
     input: InputSpec
     thresholds: IndependentThresholds | None = None
+    figures: ValidationFigures | None = None
+    dataset_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +143,14 @@ def train_candidate(
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
     validates = training_set.is_validation[features.kept]
-    head_input = fit_head_input(base.groups[:3], features.rows.select(~validates))
+    head_input = choose_head_input(base.groups, training_set, features.kept, features.rows)
     rows = features.rows.convert_with(head_input.convert)
     fit = _fit_single_label if training_set.membership is None else fit_multi_label
     fitted = fit(training_set, features.kept, rows, options.seed, timer.is_fitting_over)
     is_background = training_set.is_background[features.kept]
     model = write_model(base, head_input, fitted.head, options.name)
     samples = np.flatnonzero(validates)[:_SAMPLES]
+    measured = np.flatnonzero(validates) if fitted.measured is None else fitted.measured
     return TrainedCandidate(
         base=base.display_name,
         accuracy=fitted.accuracy,
@@ -158,6 +165,8 @@ def train_candidate(
         ],
         input=base.input,
         thresholds=fitted.thresholds,
+        figures=measure_validation(training_set, features.kept[measured], fitted),
+        dataset_sha256=hash_dataset(training_set, features.kept, features.digests),
     )
 
 
@@ -172,8 +181,13 @@ def _fit_single_label(
     scores = head.score(validation[0])
     background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
     has_label = ~training_set.is_background[kept][validates]
-    accuracy = float((scores.argmax(axis=1) == validation[1])[has_label].mean())
-    return FittedHead(head, scores, accuracy, choose_validation_threshold(scores, validation[1], background_index))
+    # A background label is never reported, so it is no answer.
+    answers = scores.copy()
+    answers[:, [] if background_index is None else [background_index]] = -1
+    accuracy = float((answers.argmax(axis=1) == validation[1])[has_label].mean())
+    recordings = list_recordings_of(training_set, kept[validates])
+    choice = choose_validation_threshold(scores, validation[1], background_index, recordings)
+    return FittedHead(head, scores, accuracy, choice)
 
 
 def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:

@@ -1,15 +1,15 @@
 """Find the layers of a base that describe a picture, and add the means of their channels to its graph.
 
 The last layer of a classifier describes what a picture shows, but not where, and little of its texture. The ends of
-earlier stages contain both, so their means over the four quarters of the picture improve a new head (measured in
-docs/train.md). The layers are found by the structure of the graph:
+earlier stages contain both, so their means, over the whole picture or over each of its quarters, improve a new head
+(measured in docs/train.md). The layers are found by the structure of the graph:
 
 - The pooled features are the last average over the whole picture that is on every path to the output.
 - A stage ends with the last residual sum (or concatenation) of each size that is on every path to the pooled features.
   In a network without such sums, it ends with the last convolution of each size.
 
-Everything is computed by operators of the model: DEQUANTIZE, AVERAGE_POOL_2D over the quarters (which share the middle
-row and column if the size is odd), RESHAPE, CONCATENATION, all in float32.
+Everything is computed by operators of the model, in float32: DEQUANTIZE, AVERAGE_POOL_2D (quarters share the middle row
+and column if the size is odd), RESHAPE, CONCATENATION.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ from appliance.workshop.training.tflite_graph import Graph, Op, TensorFormat, Wa
 
 # The number of earlier stages that are offered to a head, the last ones.
 MAX_STAGES = 3
-_GRID = 2
+# How the means of a stage are taken, and the name of that.
+_GRIDS = ((2, "{} in quarters"), (1, "{}"))
 # The quarters of a layer with more channels would cost more than they improve.
 _MAX_CHANNELS = 512
 _POOLS = (Op.AVERAGE_POOL_2D, Op.MEAN)
@@ -38,14 +39,21 @@ class FeatureGroup:
         start: The first column of the group among all features.
         size: The number of features.
         layer: The size of the layer and how it is averaged, such as "14×14×112 in quarters".
-        is_pooled: Whether these are the pooled features, the last ones of the base.
+        stage: 0 for the pooled features, 1 for the last stage before them, and so on.
+        grid: 2 if the means are over the quarters of the picture, 1 if they are over all of it.
     """
 
     tensor: int
     start: int
     size: int
     layer: str
-    is_pooled: bool
+    stage: int
+    grid: int
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether these are the pooled features, the last ones of the base."""
+        return self.stage == 0
 
     @property
     def columns(self) -> slice:
@@ -108,15 +116,13 @@ def add_features(graph: Graph, pooled: Waypoint) -> tuple[list[FeatureGroup], in
     stages = find_stages(graph, pooled.tensor)
     tensors = graph.cut(pooled.tensor, *(stage.tensor for stage in stages))
     groups: list[FeatureGroup] = []
-    start = 0
-    for layer, tensor in zip((pooled, *stages), tensors, strict=True):
-        is_pooled = layer is pooled
+    for number, (layer, tensor) in enumerate(zip((pooled, *stages), tensors, strict=True)):
         values = _add_float(graph, tensor, layer.stored)
-        row = _add_row(graph, values if is_pooled else _add_quarters(graph, values, layer.shape))
-        size = graph.get_shape(row)[-1]
-        name = f"{size} pooled" if is_pooled else "×".join(str(length) for length in layer.shape[1:]) + " in quarters"
-        groups.append(FeatureGroup(row, start, size, name, is_pooled))
-        start += size
+        size = "×".join(str(length) for length in layer.shape[1:])
+        for grid, name in ((1, f"{layer.shape[-1]} pooled"),) if layer is pooled else _GRIDS:
+            row = _add_row(graph, values if layer is pooled else _add_means(graph, values, layer.shape, grid))
+            start = groups[-1].columns.stop if groups else 0
+            groups.append(FeatureGroup(row, start, graph.get_shape(row)[1], name.format(size), number, grid))
     return groups, join_rows(graph, [group.tensor for group in groups])
 
 
@@ -136,7 +142,7 @@ def _is_row(shape: tuple[int, ...]) -> bool:
 
 def _is_layer(waypoint: Waypoint) -> bool:
     shape = waypoint.shape
-    is_square = len(shape) == 4 and shape[0] == 1 and min(shape[1:3]) >= _GRID
+    is_square = len(shape) == 4 and shape[0] == 1 and min(shape[1:3]) >= 2
     return is_square and shape[3] <= _MAX_CHANNELS and waypoint.stored is not None
 
 
@@ -148,13 +154,13 @@ def _add_float(graph: Graph, tensor: int, stored: TensorFormat | None) -> int:
     return graph.add(Op.DEQUANTIZE, [tensor], graph.get_shape(tensor), "features", schema.DequantizeOptionsT(), version)
 
 
-def _add_quarters(graph: Graph, layer: int, shape: tuple[int, ...]) -> int:
-    """Append the means over _GRID × _GRID fields, which overlap by one row or column if the size is odd."""
+def _add_means(graph: Graph, layer: int, shape: tuple[int, ...], grid: int) -> int:
+    """Append the means over grid × grid fields, which overlap by one row or column if the size is odd."""
     options = schema.Pool2DOptionsT()
     options.padding = schema.Padding.VALID
-    options.filterHeight, options.filterWidth = (-(-length // _GRID) for length in shape[1:3])
-    options.strideH, options.strideW = (length // _GRID for length in shape[1:3])
-    return graph.add(Op.AVERAGE_POOL_2D, [layer], (1, _GRID, _GRID, shape[3]), "quarters", options)
+    options.filterHeight, options.filterWidth = (-(-length // grid) for length in shape[1:3])
+    options.strideH, options.strideW = (length // grid for length in shape[1:3])
+    return graph.add(Op.AVERAGE_POOL_2D, [layer], (1, grid, grid, shape[3]), "means", options)
 
 
 def _add_row(graph: Graph, tensor: int) -> int:
