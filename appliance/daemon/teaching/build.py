@@ -87,10 +87,13 @@ class Teaching:
         if not self._install_lock.acquire(blocking=False):
             raise StoreError("another model is being installed; try again in a moment")
         try:
-            return install_uploaded(
+            answer = install_uploaded(
                 read_bundle(path), TRAINED_HERE, self._parts.active.store,
                 lambda: self._commands.execute("reload-model"), probation=True,
             )  # fmt: skip
+            # Without an update source, the command does not tell the updater, which also watches this probation.
+            self._parts.updater.notify_store_changed()
+            return answer
         except ModelError as error:
             raise type(error)(str(error).replace(str(path), origin)) from error
         finally:

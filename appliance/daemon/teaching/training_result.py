@@ -10,6 +10,9 @@ from appliance.teaching.names import BACKGROUND
 _MAX_TEXT = 500
 _MAX_MISTAKES = 24
 _MAX_WARNINGS = 20
+_VERDICTS = {
+    "better": "better", "worse": "worse", "same": "no difference proven", "too_few": "too few to tell",
+}  # fmt: skip
 _NOTHING_HELD_OUT = (
     "no picture could be held out, so it is unknown how good this model is; record each thing at least twice, from "
     "another side, {least} pictures or more"
@@ -41,9 +44,9 @@ def describe_result(
         "name": str(model["name"]),
         "version": str(model["version"]),
         "labels": [str(label) for label in trained["labels"] if label != trained.get("background_label")],
-        "accuracy": _count_right(value.get("accuracy"), pictures),
+        "accuracy": _count_right((value.get("intervals") or value).get("accuracy"), pictures),
         "running_accuracy": _count_right(_find_old_accuracy(against), pictures),
-        "comparison": _text_or_none(against.get("verdict")),
+        "comparison": _VERDICTS.get(str(against.get("verdict"))),
         "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
         "rejection": _text_or_none(trained.get("rejection_sentence")),
         "curve": [
@@ -52,14 +55,14 @@ def describe_result(
                 "precision": _describe_share(point.get("precision")),
                 "recall": _describe_share(point.get("recall")),
             }
-            for point in value.get("curve", ())
+            for point in value.get("threshold_curve", value.get("curve", ()))
         ],
         "threshold": float(at_threshold["threshold"]),
         "mistakes": [_describe_mistake(each) for each in value.get("mistakes", ())][:_MAX_MISTAKES],
         "per_label": [
             {
                 "label": str(each["label"]),
-                "recall": _describe_share(each.get("recall")),
+                "recall": _describe_share((each.get("intervals") or each).get("recall")),
                 "pictures": int(each.get("pictures", 0)),
             }
             for each in value.get("per_label", ())

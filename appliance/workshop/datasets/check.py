@@ -20,6 +20,7 @@ from appliance.workshop.datasets.duplicates import (
 )
 from appliance.workshop.datasets.obstacles import Obstacle, count_groups, find_obstacles, select_mixed
 from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.roles import assign_roles, describe_left_out
 from appliance.workshop.datasets.split_names import SPLITS
 from appliance.workshop.training.feature_cache import FeatureCache
 
@@ -158,6 +159,7 @@ def check_dataset(
     findings = [
         *(DatasetFinding(FindingLevel.ERROR, each.kind, each.message, each.items) for each in obstacles),
         *_list_problems(dataset, scans),
+        *_check_left_out(dataset, scans),
         *_check_counts(dataset),
         *_check_copies(examples, scans),
     ]
@@ -193,6 +195,12 @@ def _list_problems(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[D
             continue
         level, one, many = _PROBLEM_FINDINGS[kind]
         yield DatasetFinding(level, kind, f"1 {one}" if len(items) == 1 else f"{len(items)} {many}", tuple(items))
+
+
+def _check_left_out(dataset: Dataset, scans: Sequence[PictureScan]) -> Iterator[DatasetFinding]:
+    if left_out := assign_roles(dataset, scans[: len(dataset.examples)]).left_out:
+        items = tuple(f"{label} has {count}" for label, count in left_out.items())
+        yield DatasetFinding(FindingLevel.WARNING, "left_out", describe_left_out(left_out), items)
 
 
 def _check_counts(dataset: Dataset) -> Iterator[DatasetFinding]:

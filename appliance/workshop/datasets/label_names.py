@@ -58,7 +58,10 @@ def propose_names(labels: Iterable[str]) -> dict[str, str]:
     for label in labels:
         if is_label_name(label):
             continue
-        stem = re.sub(r"[^A-Za-z0-9]+", "_", _write_in_latin(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_") or "label"
+        stem = (
+            re.sub(r"[^A-Za-z0-9]+", "_", _write_in_latin(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_")
+            or "label"
+        )
         name, number = stem, 1
         while name.lower() in taken:
             number += 1

@@ -14,6 +14,7 @@ from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.duplicates import PictureScan, group_equal_files
 from appliance.workshop.datasets.label_names import suggest_renames
 from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.roles import assign_roles
 
 _MIN_TRAIN_PICTURES = 2
 _LISTED = 3
@@ -36,32 +37,41 @@ class Obstacle:
     sentence: str
 
 
-def require_trainable(dataset: Dataset, scans: Sequence[PictureScan] | None = None) -> None:
+def require_trainable(
+    dataset: Dataset, scans: Sequence[PictureScan] | None = None, has_background: bool = False
+) -> None:
     """Raise an error if no model should be trained on a dataset.
 
     Args:
         dataset: The opened dataset.
         scans: The result of scan_pictures(dataset.examples); None if the pictures were not read.
+        has_background: Whether background pictures are given beside the dataset.
 
     Raises:
         DatasetError: There is an obstacle; the message names the first one.
     """
-    obstacles = list(find_obstacles(dataset, scans))
+    obstacles = list(find_obstacles(dataset, scans, has_background))
     if obstacles:
         more = len(obstacles) - 1
         hint = f" ({more} more {'error' if more == 1 else 'errors'}: appliance dataset check)" if more else ""
         raise DatasetError(f"{dataset.source} {obstacles[0].sentence}{hint}")
 
 
-def find_obstacles(dataset: Dataset, scans: Sequence[PictureScan] | None = None) -> Iterator[Obstacle]:
+def find_obstacles(
+    dataset: Dataset, scans: Sequence[PictureScan] | None = None, has_background: bool = False
+) -> Iterator[Obstacle]:
     """Yield every obstacle to training on a dataset (see require_trainable)."""
     yield from _find_in_problems(dataset)
-    if len(dataset.labels) < 2:
-        yield _describe_missing_labels(dataset)
+    roles = assign_roles(dataset, scans, has_background)
+    learned = roles.dataset
+    if len(learned.labels) < roles.least_labels:
+        yield _describe_missing_labels(learned)
     readable = [
-        example for index, example in enumerate(dataset.examples) if scans is None or scans[index].thumbnail is not None
+        example
+        for index, example in enumerate(learned.examples)
+        if roles.scans is None or roles.scans[index].thumbnail is not None
     ]
-    yield from _find_small_labels(dataset, readable)
+    yield from _find_small_labels(learned, readable)
     if dataset.is_multi_label:
         yield from _find_constant_labels(dataset, readable)
     if scans is not None:

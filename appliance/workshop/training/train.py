@@ -21,9 +21,11 @@ import numpy as np
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
 from appliance.bundle.identity import ModelIdentity
 from appliance.bundle.input_spec import DeclaredInput
+from appliance.bundle.provenance import Provenance
 from appliance.errors import TrainingError
 from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
+from appliance.workshop.datasets.roles import describe_left_out
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.bundle_output import create_bundle
 from appliance.workshop.training.candidate import (
@@ -35,7 +37,9 @@ from appliance.workshop.training.candidate import (
     train_candidate,
 )
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
+from appliance.workshop.training.origin import describe_origin, list_parents
 from appliance.workshop.training.training_set import TrainingSet, build_training_set
+from appliance.workshop.training.validation_figures import list_quality_warnings
 
 # When optimizing for latency, a faster base may be less accurate than the best one by this much.
 LATENCY_TOLERANCE = 0.02
@@ -61,6 +65,8 @@ class TrainingRequest:
         gs_folders: gs://bucket → the folder of its local copy.
         cache: The feature cache.
         input: What the user states about the input of the bases, in place of what their files state.
+        parent: The bundle that the new one replaces, which is recorded; None for the first model of its kind.
+        license: A note on the licenses of the pictures, which is recorded.
     """
 
     dataset: str | Path
@@ -76,6 +82,8 @@ class TrainingRequest:
     gs_folders: Mapping[str, Path] = field(default_factory=dict)
     cache: FeatureCache = field(default_factory=lambda: FeatureCache(default_cache_file()))
     input: DeclaredInput = field(default_factory=DeclaredInput)
+    parent: Path | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
     started_s = time.monotonic()
     created = _read_source_date()
     with create_bundle(request.out) as folder:
+        parents = list_parents(request.parent)
         bases = [open_base(path, request.input) for path in request.bases]
         progress("sorting the pictures", 0, 0)
         training_set = build_training_set(
@@ -134,7 +143,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
             raise TrainingError("; ".join(failures))
         chosen = choose_candidate(candidates, request.optimize)
         progress("writing", 0, 0)
-        _write_result(folder, chosen, training_set, name, request.version, created)
+        _write_result(folder, chosen, training_set, _Statements(name, request.version, created, parents), request)
         check_candidate(chosen, read_bundle(folder))
     return TrainingResult(
         bundle=read_bundle(request.out),
@@ -156,13 +165,22 @@ def choose_candidate(
     return min(near, key=lambda candidate: candidate.invoke_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """What the manifest states besides the results: the name, the version, the date, and the models before it."""
+
+    name: str
+    version: str | None
+    created: str | None
+    parents: tuple[ModelIdentity, ...]
+
+
 def _write_result(
     folder: Path,
     chosen: TrainedCandidate,
     training_set: TrainingSet,
-    name: str,
-    version: str | None,
-    created: str | None,
+    stated: _Statements,
+    request: TrainingRequest,
 ) -> None:
     model_file = folder / "model.tflite"
     model_file.write_bytes(chosen.model)
@@ -171,14 +189,31 @@ def _write_result(
         source=folder,
         model_file=model_file,
         labels=training_set.labels,
-        identity=ModelIdentity(name, version or f"sha256:{sha256[:12]}", sha256),
+        identity=ModelIdentity(stated.name, stated.version or f"sha256:{sha256[:12]}", sha256),
         confidence_threshold=chosen.choice.threshold,
         label_thresholds=dict(chosen.thresholds.own) if chosen.thresholds else {},
         background_label=training_set.background,
-        created=created,
+        created=stated.created,
         input=chosen.input,
+        provenance=_describe_origin(chosen, training_set, stated, request),
     )
     write_bundle(bundle, folder)
+
+
+def _describe_origin(
+    chosen: TrainedCandidate, training_set: TrainingSet, stated: _Statements, request: TrainingRequest
+) -> Provenance | None:
+    if chosen.figures is None:
+        return None
+    return describe_origin(
+        Path(chosen.base),
+        training_set,
+        chosen.dataset_sha256,
+        chosen.figures,
+        request.seed,
+        stated.parents,
+        request.license,
+    )
 
 
 def _read_source_date() -> str | None:
@@ -204,10 +239,14 @@ def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[
             f"with only {chosen.counts['train']} training pictures, the model may label pictures of other "
             f"subjects; add such pictures with --background, or use {FEW_PICTURES} or more training pictures"
         )
+    if training_set.left_out:
+        warnings.append(describe_left_out(training_set.left_out))
     if training_set.problem_count:
         warnings.append(
             f"{training_set.problem_count} files were not used; `appliance dataset check` shows the reasons"
         )
     if training_set.unlabeled:
         warnings.append(f"{training_set.unlabeled} pictures have no label and were left out")
+    if chosen.figures is not None:
+        warnings += list_quality_warnings(training_set, chosen.figures)
     return warnings

@@ -10,22 +10,24 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from appliance.errors import TrainingError
+from appliance.teaching.names import BACKGROUND
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
 from appliance.workshop.datasets.duplicates import PictureScan, scan_pictures
 from appliance.workshop.datasets.obstacles import require_trainable
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.recordings import find_recording
+from appliance.workshop.datasets.roles import assign_roles
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split
 from appliance.workshop.training.feature_cache import FeatureCache
 
-BACKGROUND = "background"
 _BACKGROUND_VALIDATION_SHARE = 0.2
 # Without validation pictures, this share of the training pictures validates.
 _VALIDATION_SHARE = 0.1
@@ -48,6 +50,7 @@ class TrainingSet:
         problem_count: The number of files of the datasets that cannot be used.
         membership: (pictures, labels) bool, the labels of each picture, if pictures have several; else None. Background
             pictures have none of the labels then, and there is no label for them.
+        left_out: Label → number of pictures, for labels with too few pictures, which are left out.
     """
 
     labels: tuple[str, ...]
@@ -59,6 +62,7 @@ class TrainingSet:
     test_counts: Mapping[int, int]
     problem_count: int
     membership: np.ndarray | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_background(self) -> np.ndarray:
@@ -116,8 +120,10 @@ def build_training_set(
     """
     first = open_dataset(dataset, gs_folders)
     scans = scan_pictures(first.examples, cache=cache)
-    require_trainable(first, scans)
+    require_trainable(first, scans, background is not None)
     opened = [first]
+    roles = assign_roles(first, scans, background is not None)
+    first, scans = roles.dataset, list(roles.scans or ())
     if validation is None:
         items = list(_label_items(_assign_all_splits(first, seed, scans)))
     else:
@@ -127,14 +133,15 @@ def build_training_set(
     unlabeled = sum(len(one.unlabeled) for one in opened)
     labels = first.labels
     is_multi_label = any(one.is_multi_label for one in opened)
+    negatives = roles.background
     if background is not None:
         others = open_dataset(background, gs_folders)
         opened.append(others)
+        negatives = (*others.examples, *others.unlabeled)
+    has_background = bool(negatives) or background is not None
+    if has_background:
         own = () if is_multi_label else (BACKGROUND,)
-        items += [
-            _Item(example, BACKGROUND, example.split or _draw_split(example.name, seed), own)
-            for example in (*others.examples, *others.unlabeled)
-        ]
+        items += [_Item(example, BACKGROUND, example.split or _draw_split(example, seed), own) for example in negatives]
         labels = labels if is_multi_label else (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
     _require_train_and_validation(
@@ -147,7 +154,7 @@ def build_training_set(
         membership = np.array([[label in item.labels for label in labels] for item in used], bool)
     return TrainingSet(
         labels=labels,
-        background=BACKGROUND if background is not None and not is_multi_label else None,
+        background=BACKGROUND if has_background and not is_multi_label else None,
         pictures=tuple(item.example for item in used),
         targets=np.array([indexes[item.label] if item.labels else -1 for item in used], np.intp),
         is_validation=np.array([item.split == "validation" for item in used], bool),
@@ -156,6 +163,7 @@ def build_training_set(
         # Ignore invalid label names, which do not matter for background pictures.
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
         membership=membership,
+        left_out=roles.left_out,
     )
 
 
@@ -248,7 +256,8 @@ def _require_train_and_validation(
         )
 
 
-def _draw_split(name: str, seed: int) -> Split:
+def _draw_split(example: Example, seed: int) -> Split:
+    name = find_recording(example.key) or example.name
     drawn = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") / 2**64
     return "validation" if drawn < _BACKGROUND_VALIDATION_SHARE else "train"
 

@@ -51,15 +51,19 @@ def test_pictures_are_counted_for_each_split(tmp_path, capsys):
     assert re.search(r"^b +120 +60 +– +60 +–$", capsys.readouterr().out, re.M)
 
 
-def test_few_pictures_are_a_warning_and_too_few_an_error(good, tmp_path, capsys):
+def test_few_pictures_are_a_warning_too_few_for_a_model_an_error(good, tmp_path, capsys):
     status, _, findings = check(write_folder(tmp_path / "a", {**good, **make_files({"daisies": 99}, 500)}), capsys)
     assert status == 0 and findings["few"]["items"] == ["daisies has 99"]
     status, _, findings = check(write_folder(tmp_path / "b", {**good, **make_files({"daisies": 9}, 500)}), capsys)
+    assert status == 0 and findings["left_out"]["level"] == "warning"
+    assert findings["left_out"]["items"] == ["daisies has 9"]
+    files = make_files({"daisies": 9}, 500) | make_files({"roses": 12})
+    status, _, findings = check(write_folder(tmp_path / "c", files), capsys)
     assert status == 1 and findings["too_few"]["level"] == "error" and findings["too_few"]["items"] == ["daisies has 9"]
-    main(["dataset", "check", str(tmp_path / "b")])
+    main(["dataset", "check", str(tmp_path / "c")])
     printed = capsys.readouterr().out
     assert re.search(r"^daisies +9  too few: .*10$", printed, re.M)
-    assert printed.endswith("1 error\n")
+    assert printed.endswith("1 error and 1 warning\n")
 
 
 def test_labels_that_differ_only_in_case_are_a_warning(good, tmp_path, capsys):

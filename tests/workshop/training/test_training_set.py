@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from appliance.errors import DatasetError, TrainingError
-from appliance.workshop.training.training_set import BACKGROUND, build_training_set, require_enough
+from appliance.teaching.names import BACKGROUND
+from appliance.workshop.training.training_set import build_training_set, require_enough
 from support.training import train, write_pictures
 
 
@@ -56,7 +57,7 @@ def test_label_named_background_is_reported_for_its_own_dataset(tmp_path):
     write_pictures(folder / "VALIDATION", {"gray": 12})
     (folder / "VALIDATION" / "gray").rename(folder / "VALIDATION" / BACKGROUND)
     second = write_pictures(tmp_path / "second", {"red": 4, "green": 4})
-    with pytest.raises(DatasetError, match=f"{folder} has fewer than 2 training pictures of {BACKGROUND}"):
+    with pytest.raises(TrainingError, match=f"{folder} has fewer than 2 background pictures for training"):
         build_training_set(folder, second, None, {}, 0)
 
 
@@ -93,3 +94,40 @@ def test_too_few_pictures_after_extraction_are_an_error(tmp_path):
     with pytest.raises(TrainingError, match="budget is too short: 12"):
         require_enough(training_set, only_green, 0, 12)
     require_enough(training_set, everything[:-2], 0, 2)
+
+
+def test_half_taught_label_is_left_out_and_named(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20, "blue": 4})
+    training_set = build(folder)
+    assert training_set.labels == ("green", "red")
+    assert dict(training_set.left_out) == {"blue": 4}
+    assert not any("blue" in picture.name for picture in training_set.pictures)
+
+
+def test_folder_named_background_is_background(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20, "gray": 20})
+    (folder / "gray").rename(folder / BACKGROUND)
+    training_set = build(folder)
+    assert training_set.labels == ("green", "red", BACKGROUND)
+    assert training_set.background == BACKGROUND
+    assert training_set.is_background.sum() == 20
+
+
+def test_one_label_with_background_is_enough(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "gray": 20})
+    (folder / "gray").rename(folder / BACKGROUND)
+    assert build(folder).labels == ("red", BACKGROUND)
+
+
+def test_background_of_one_recording_is_on_one_side(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20, "gray": 20})
+    gray = folder / BACKGROUND
+    (folder / "gray").rename(gray)
+    for number, path in enumerate(sorted(gray.iterdir())):
+        path.rename(gray / f"20261129-120000-{number:03d}_rec-{number // 4:08x}.png")
+    training_set = build(folder)
+    sides: dict[str, set[bool]] = {}
+    for picture, validates in zip(training_set.pictures, training_set.is_validation.tolist(), strict=True):
+        if "rec-" in picture.name:
+            sides.setdefault(picture.name[-12:], set()).add(validates)
+    assert all(len(side) == 1 for side in sides.values())
