@@ -6,10 +6,8 @@ classifier or embedding extractor; if several are given, the one that is best on
 
 import argparse
 import re
-import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appliance.bundle.version import is_version
 from appliance.cli.arguments import add_gs_argument, add_json_argument, require_valid_seed
@@ -17,14 +15,11 @@ from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input
 from appliance.cli.job_options import add_job_arguments, limit_memory, open_progress
-from appliance.cli.next_step import suggest_after_training
 from appliance.cli.output import print_json, print_lines, print_message
+from appliance.cli.train_report import as_dict, format_result
 from appliance.errors import ApplianceError, UsageError, suggest_install
-from appliance.system.text_layout import CommandLine
-from appliance.system.text_width import read_columns
 
 if TYPE_CHECKING:
-    from appliance.workshop.training.candidate import TrainedCandidate
     from appliance.workshop.training.train import TrainingResult
 
 EXAMPLE = (
@@ -69,6 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-version", metavar="VERSION", help="the bundle's version, such as 1.2.0 (default: none, only its hash)"
     )
+    parser.add_argument(
+        "--parent",
+        type=Path,
+        metavar="BUNDLE",
+        help="the model that the new one replaces, to be recorded in the bundle",
+    )
+    parser.add_argument(
+        "--license", metavar="NOTE", help="the license of the pictures, such as CC0, to be recorded in the bundle"
+    )
     add_input_arguments(parser)
     add_job_arguments(parser)
     add_gs_argument(parser)
@@ -81,9 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in result.warnings:
         print_message(warning)
     if arguments.json:
-        print_json(_as_dict(arguments, result))
+        print_json(as_dict(arguments.out, result))
     else:
-        print_lines(_format_result(arguments, result))
+        print_lines(format_result(arguments.out, result))
     return ExitStatus.DONE
 
 
@@ -113,94 +117,11 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         version=arguments.model_version,
         gs_folders=parse_gs_folders(arguments.gs),
         input=parse_declared_input(arguments),
+        parent=arguments.parent,
+        license=arguments.license,
     )
     with open_progress(arguments) as line, limit_memory(arguments):
         return train_bundle(request, line.show)
-
-
-def _as_dict(arguments: argparse.Namespace, result: "TrainingResult") -> dict[str, Any]:
-    bundle, chosen = result.bundle, result.chosen
-    return {
-        "out": str(arguments.out),
-        "model": bundle.identity.as_dict(),
-        "labels": list(bundle.labels),
-        "background_label": bundle.background_label,
-        "base": chosen.base,
-        "accuracy": round(chosen.accuracy, 6),
-        "at_threshold": {
-            "threshold": chosen.choice.threshold,
-            "precision": chosen.choice.precision,
-            "recall": chosen.choice.recall,
-        },
-        "bases": [
-            {
-                "base": candidate.base,
-                "accuracy": round(candidate.accuracy, 6),
-                "inference_ms": round(candidate.invoke_ms, 3),
-                "strength": candidate.strength,
-            }
-            for candidate in result.candidates
-        ],
-        "pictures": dict(chosen.counts),
-        "multi_label": chosen.thresholds is not None,
-        **({"per_label": [asdict(each) for each in chosen.thresholds.figures]} if chosen.thresholds else {}),
-        "warnings": list(result.warnings),
-        "seconds": round(result.seconds, 2),
-    }
-
-
-def _format_result(arguments: argparse.Namespace, result: "TrainingResult") -> list[str | CommandLine]:
-    chosen, counts, choice = result.chosen, result.chosen.counts, result.chosen.choice
-    table = []
-    if len(result.candidates) > 1:
-        table = ["accuracy     ms  base"] + [
-            f"{candidate.accuracy:8.3f} {candidate.invoke_ms:6.1f}  {_shorten_path(candidate.base)}"
-            f"{'  (used)' if candidate is chosen else ''}"
-            for candidate in result.candidates
-        ]
-    labels = len(result.bundle.labels)
-    background = f" and {counts['background']} of background" if counts["background"] else ""
-    precision = "no label is reported"
-    if choice.precision is not None:
-        precision = f"{choice.precision:.1%} of the reported labels are right"
-    return [
-        *table,
-        f"trained {labels} labels on {counts['train']} pictures{background} in {result.seconds:.1f} s",
-        *_format_figures(chosen, precision),
-        f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
-        *suggest_after_training(arguments.out),
-    ]
-
-
-def _format_figures(chosen: "TrainedCandidate", precision: str) -> list[str]:
-    count, choice = chosen.counts["validation"], chosen.choice
-    if chosen.thresholds is None:
-        recall = f"{choice.recall:.1%} of the pictures get their label"
-        return [
-            f"on {count} validation pictures the best label is right in {chosen.accuracy:.1%}",
-            f"at the threshold {choice.threshold:.2f}, {precision}, and {recall}",
-        ]
-    figures = chosen.thresholds.figures
-    width = max(5, min(32, *(len(each.label) for each in figures)))
-    precisions = ["–" if each.precision is None else f"{each.precision:.1%}" for each in figures]
-    return [
-        "pictures have several labels, so each label is reported independently",
-        f"on {count} validation pictures the mean average precision of the labels is {chosen.accuracy:.3f}",
-        f"at the thresholds of the labels, {precision}, and {choice.recall:.1%} of the labels are found:",
-        f"  {'label':<{width}}  pictures  threshold  precision  recall",
-        *(
-            f"  {each.label:<{width}}  {each.pictures:>8}  {each.threshold:>9.2f}  {text:>9}  {each.recall:>6.1%}"
-            for each, text in zip(figures, precisions, strict=True)
-        ),
-    ]
-
-
-def _shorten_path(path: str) -> str:
-    """Return the end of a path that is too long for a table on a terminal, because its beginning says less."""
-    if not sys.stdout.isatty():
-        return path
-    columns = read_columns(sys.stdout) - len("accuracy     ms    (used)")
-    return path if len(path) <= columns else "…" + path[1 - columns :]
 
 
 def _parse_duration_s(text: str) -> float:

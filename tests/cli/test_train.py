@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.bundle.bundle import read_bundle
 from appliance.cli import main
 from support.paths import CHILD_ENVIRONMENT
 from support.terminal import run_on_terminal
@@ -69,7 +70,7 @@ def test_json_keys_stay(pictures, base, tmp_path, capsys):
     words = ["--name", "paint", "--model-version", "1.2.0", "--json"]
     assert train(pictures, "--base", base, "--out", tmp_path / "new", *words) == 0
     value = json.loads(capsys.readouterr().out)
-    assert set(value) == {
+    assert set(value) >= {
         "out", "model", "labels", "background_label", "base", "accuracy", "at_threshold", "bases", "pictures",
         "warnings", "seconds",
     }  # fmt: skip
@@ -79,6 +80,54 @@ def test_json_keys_stay(pictures, base, tmp_path, capsys):
     assert set(value["at_threshold"]) == {"threshold", "precision", "recall"}
     assert [set(tried) for tried in value["bases"]] == [{"base", "accuracy", "inference_ms", "strength"}]
     assert value["pictures"]["train"] + value["pictures"]["validation"] <= 120
+
+
+def test_json_has_intervals_the_curve_and_the_worst_mistakes(pictures, base, tmp_path, capsys):
+    for index, file in enumerate(sorted((pictures / "red").iterdir())[:10]):
+        file.rename(pictures / "blue" / f"is-red-{index}.png")
+    assert train(pictures, "--base", base, "--out", tmp_path / "new", "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+    accuracy = value["intervals"]["accuracy"]
+    assert accuracy["low"] < accuracy["value"] == value["accuracy"] <= accuracy["high"]
+    assert [each["label"] for each in value["per_label"]] == ["blue", "green", "red"]
+    assert all(set(each["intervals"]["recall"]) == {"value", "low", "high"} for each in value["per_label"])
+    assert "right (90 % sure)" in value["promise"]
+    at = next(each for each in value["threshold_curve"] if each["threshold"] == value["at_threshold"]["threshold"])
+    assert at["precision"]["value"] == round(value["at_threshold"]["precision"], 6)
+    assert any(
+        "is-red" in each["picture"] and (each["label"], each["guess"]) == ("blue", "red") for each in value["mistakes"]
+    )
+    assert value["calibration"]["expected_error"] >= 0
+
+
+def test_text_states_the_uncertainty_and_the_promise(pictures, base, tmp_path, capsys):
+    assert train(pictures, "--base", base, "--out", tmp_path / "new") == 0
+    out = capsys.readouterr().out
+    assert "the best label: 100 % right, between 76 and 100, on 12 validation pictures" in out
+    assert "% right, between" in out and "reported labels" in out
+    assert "what can be promised: at least" in out and "at least 32 reported labels are needed" in out
+    assert "the labels that are found least: " in out
+
+
+def test_model_remembers_where_it_is_from(pictures, base, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["--name", "paint", "--model-version", "1", "--seed", "3", "--license", "CC0\x1b[2J"]
+    assert train(pictures, "--base", base, "--out", first, *words) == 0
+    assert train(pictures, "--base", first, "--parent", first, "--model-version", "2", "--out", second) == 0
+    record = read_bundle(second).provenance
+    assert record.base == read_bundle(first).identity and record.parents == (record.base,)
+    assert sum(record.pictures.values()) == 108 and set(record.pictures) == {"red", "green", "blue"}
+    assert record.metrics.pictures == 12 and record.metrics.figures["accuracy"].low > 0.5
+    one = read_bundle(first).provenance
+    assert (one.seed, one.license) == (3, "pictures: CC0")
+    assert record.license == "base: pictures: CC0"
+    assert one.dataset_sha256 == record.dataset_sha256 and len(one.dataset_sha256) == 64
+
+
+def test_missing_parent_is_reported_before_the_work(pictures, base, tmp_path, capsys):
+    assert train(pictures, "--base", base, "--parent", tmp_path / "none", "--out", tmp_path / "new") == 1
+    assert str(tmp_path / "none") in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_bases_are_compared_in_a_table(pictures, base, tmp_path, capsys):

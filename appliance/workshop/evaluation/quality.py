@@ -160,6 +160,13 @@ def describe_share(share: MeasuredShare, word: str = "", sample: str = "pictures
     return f"{what}, {between}, on {counted}{recordings}"
 
 
+def bracket_share(share: MeasuredShare) -> str:
+    """Return a share with its interval, in 17 columns: "92.3 %  86–96"."""
+    if share.value is None or share.low is None or share.high is None:
+        return f"{'–':>7}{'':10}"
+    return f"{100 * share.value:5.1f} % {f'{100 * share.low:.0f}–{100 * share.high:.0f}':>7}  "
+
+
 def describe_worst_labels(quality: ModelQuality) -> str | None:
     """Return the labels with the lowest recall and how many of their pictures they get; None for a single label."""
     if len(quality.labels) < 2:

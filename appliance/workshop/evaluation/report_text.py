@@ -8,7 +8,7 @@ from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
 from appliance.workshop.evaluation.intervals import MeasuredShare
 from appliance.workshop.evaluation.metrics import compute_area, count_each_label, count_labels
 from appliance.workshop.evaluation.mistakes import find_wrong_labels
-from appliance.workshop.evaluation.quality import describe_share
+from appliance.workshop.evaluation.quality import bracket_share, describe_share
 from appliance.workshop.evaluation.resampling import compute_area_interval
 
 _LISTED_MISTAKES = 5
@@ -113,7 +113,8 @@ def _format_table(evaluation: Evaluation, columns: int) -> Iterator[str]:
         if is_narrow:
             yield f"{line}  {_percent(precision):>9}  {_percent(recall):>6}"
         else:
-            yield f"{line}  {model.thresholds[index]:>9.4g}  {_bracket(precision)}  {_bracket(recall)}".rstrip()
+            line += f"  {model.thresholds[index]:>9.4g}  {bracket_share(precision)}  {bracket_share(recall)}"
+            yield line.rstrip()
     if len(others) > _LISTED_OTHER_LABELS:
         yield f"and {len(others) - _LISTED_OTHER_LABELS} more labels that were given and have no picture"
 
@@ -136,13 +137,6 @@ def _format_interval(each: Difference) -> str:
         return "[–]"
     scale = 1 if each.is_rate else 100
     return f"[{scale * each.low:+.1f}, {scale * each.high:+.1f}]"
-
-
-def _bracket(share: MeasuredShare) -> str:
-    """Return a share with its interval, in 17 columns: "92.3 %  86–96"."""
-    if share.value is None or share.low is None or share.high is None:
-        return f"{'–':>7}{'':10}"
-    return f"{_percent(share):>7} {f'{100 * share.low:.0f}–{100 * share.high:.0f}':>7}  "
 
 
 def _percent(share: MeasuredShare) -> str:

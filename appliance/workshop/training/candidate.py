@@ -47,6 +47,7 @@ class TrainedCandidate:
     Attributes:
         base: The path as given by the user.
         accuracy: See FittedHead.
+        layers: The layers of the base whose means the head uses, as FeatureGroup.layer.
         invoke_ms: The median inference time of the complete new model, with one thread.
         strength: The regularization that gave the best result.
         choice: The threshold and its figures.
@@ -63,6 +64,7 @@ class TrainedCandidate:
 
     base: str
     accuracy: float
+    layers: tuple[str, ...]
     invoke_ms: float
     strength: float
     choice: ThresholdChoice
@@ -154,6 +156,7 @@ def train_candidate(
     return TrainedCandidate(
         base=base.display_name,
         accuracy=fitted.accuracy,
+        layers=tuple(group.layer for group in head_input.groups),
         invoke_ms=_measure_invoke_ms(model, base.display_name),
         strength=fitted.head.strength,
         choice=fitted.choice,

@@ -57,6 +57,7 @@ class Features:
         unreadable: (name, reason) of the pictures that could not be read.
         left_out: The number of pictures that were not processed because the time ran out.
         computed: The number of pictures that were not in the cache.
+        digests: The SHA-256 of each kept picture file.
     """
 
     rows: FeatureRows
@@ -64,6 +65,7 @@ class Features:
     unreadable: tuple[tuple[str, str], ...]
     left_out: int
     computed: int
+    digests: tuple[bytes, ...] = ()
 
     @property
     def values(self) -> np.ndarray:
@@ -122,6 +124,7 @@ def extract_features(
         unreadable=tuple((pictures[index].name, unreadable[index]) for index in sorted(unreadable)),
         left_out=len(pictures) - len(kept) - len(unreadable),
         computed=computed,
+        digests=tuple(digests[index] or b"" for index in kept),
     )
 
 

@@ -21,6 +21,8 @@ class FittedHead:
             pictures have several labels, the mean over the labels of the average precision.
         choice: The common threshold and its figures.
         thresholds: The thresholds of the labels, if pictures have several labels; else None.
+        method: How the pictures of `scores` were kept from the fit: validation, or cross-validation.
+        measured: The rows that `scores` belong to; None for the validation pictures.
     """
 
     head: ClassifierHead | IndependentHead
@@ -28,3 +30,5 @@ class FittedHead:
     accuracy: float
     choice: ThresholdChoice
     thresholds: IndependentThresholds | None = None
+    method: str = "validation"
+    measured: np.ndarray | None = None
