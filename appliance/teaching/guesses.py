@@ -121,6 +121,8 @@ class GuessBook:
             known = self._use_model()
             value = (self._key or "", dict(list(known.items())[-_MOST_KEPT:]))
         if value[1]:
+            with suppress(OSError):  # writing states the reason
+                self._file.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._file.write_or_warn(value, "the pictures are labeled again after a restart")
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ from appliance.errors import DatasetError
 from appliance.workshop.datasets.obstacles import require_trainable
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.roles import assign_roles, describe_left_out
-from support.dataset_forms import make_files, write_folder
+from support.datasets import make_files, write_folder
 
 
 def roles_of(folder, counts, **options):
