@@ -12,10 +12,14 @@ from support.paths import CHILD_ENVIRONMENT
 
 # Each line of standard input is a command. Its fork gets the streams that Python itself would make for these files.
 _PROGRAM = """
-import json, os, sys
-import appliance.cli.bench, appliance.cli.check, appliance.cli.help, appliance.cli.label, appliance.cli.run
-import appliance.daemon.process, appliance.diagnostics.bench
+import gc, importlib, json, os, sys
+from appliance.cli import COMMANDS
+for command in COMMANDS:
+    importlib.import_module(f"appliance.cli.{command.replace('-', '_')}")
+import appliance.daemon.process, appliance.diagnostics.bench, appliance.imaging.files, appliance.labeling.labeler
+import ai_edge_litert.interpreter
 from appliance.__main__ import main
+gc.freeze()  # a collection in a fork would copy the memory of everything above
 
 def make_stream(descriptor, buffering, encoding, errors):
     try:
