@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from appliance import __version__
-from appliance.cli.arguments import join_negative_values
+from appliance.cli.arguments import is_utf8, join_negative_values
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json, print_message
 from appliance.errors import ApplianceError, OutputError, RuntimeMissingError, SettingsError, UsageError
+from appliance.system.foreign_text import clean_text
 from appliance.system.logs import configure_logging, is_json_log
 from appliance.system.paths import find_instance_state
 
@@ -30,10 +31,11 @@ COMMANDS = {
     "web": "print a sign-in link to the page, and manage who may use it",
     "watch": "show what the device sees, in the terminal",
     "snapshot": "save the newest frame as the model sees it",
+    "collect": "take pictures of one thing for training, into the dataset of this device",
     "label": "label pictures",
     "model": "show, list, install, roll back or update the models on this device",
     "bench": "measure the CPU time per frame, stage by stage",
-    "dataset": "check or pack a dataset of pictures",
+    "dataset": "check, pack or import a dataset of pictures",
     "train": "train a model on your own labels",
     "evaluate": "measure the quality of a model, and set its threshold",
     "publish": "publish models for devices to download",
@@ -89,7 +91,13 @@ def _run_command(argv: Sequence[str]) -> int:
     if state := find_instance_state(getattr(arguments, "config", None)):
         os.environ["APPLIANCE_STATE_DIR"] = str(state)
     run: Callable[[argparse.Namespace], int] = arguments.run
-    return run(arguments)
+    try:
+        return run(arguments)
+    except UnicodeEncodeError as error:
+        if is_utf8(error.object):
+            raise
+        named = next((clean_text(word, 80) for word in argv if not is_utf8(word)), "the name of a file")
+        raise ApplianceError(f"{named} is not UTF-8; give the file or folder another name") from error
 
 
 def _report(reason: str, wants_json: bool) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import UsageError
+from appliance.system.foreign_text import clean_text
+
+_SHOWN_CHARACTERS = 80
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +53,23 @@ def join_negative_values(argv: Sequence[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def parse_text(text: str) -> str:
+    """Parse a text that is written into a file; the terminal may give bytes that are not UTF-8."""
+    if not is_utf8(text):
+        raise argparse.ArgumentTypeError(f"{clean_text(text, _SHOWN_CHARACTERS)} is not UTF-8; use another name")
+    return text
+
+
+def parse_output_path(text: str) -> Path:
+    """Parse the path of a file or folder to write, whose name becomes part of its content."""
+    return Path(parse_text(text))
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8; a name from the file system may contain other bytes."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def parse_fraction(text: str) -> float:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.cli.arguments import add_gs_argument, add_json_argument
+from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_output_path, parse_text
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
@@ -67,7 +67,7 @@ def _add_pack_arguments(pack: argparse.ArgumentParser) -> None:
     pack.add_argument(
         "--out",
         required=True,
-        type=Path,
+        type=parse_output_path,
         metavar="FILE|FOLDER",
         help="the .zip, or the folder for the other formats; must not exist yet",
     )
@@ -82,6 +82,7 @@ def _add_pack_arguments(pack: argparse.ArgumentParser) -> None:
     pack.add_argument(
         "--prefix",
         default="",
+        type=parse_text,
         metavar="gs://BUCKET/FOLDER",
         help="what precedes the paths in a CSV or JSONL index (default: nothing, relative paths)",
     )

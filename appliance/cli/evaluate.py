@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_fraction, require_valid_seed
+from appliance.cli.arguments import (
+    add_gs_argument,
+    add_json_argument,
+    parse_fraction,
+    parse_output_path,
+    require_valid_seed,
+)
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
@@ -50,10 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the model: a folder, .zip or .tflite")
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
     parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="write DIR/index.html: curves, a movable threshold, the mistakes"
+        "--report",
+        type=parse_output_path,
+        metavar="DIR",
+        help="write DIR/index.html: curves, a movable threshold, the mistakes",
     )
     parser.add_argument(
-        "--scores", type=Path, metavar="FILE", help="write the score of each picture for each label as CSV"
+        "--scores",
+        type=parse_output_path,
+        metavar="FILE",
+        help="write the score of each picture for each label as CSV",
     )
     parser.add_argument("--background", type=Path, metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument(

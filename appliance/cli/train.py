@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.bundle.version import is_version
-from appliance.cli.arguments import add_gs_argument, add_json_argument, require_valid_seed
+from appliance.cli.arguments import (
+    add_gs_argument,
+    add_json_argument,
+    parse_output_path,
+    parse_text,
+    require_valid_seed,
+)
 from appliance.cli.device_model import obey_runtime_setting
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.input_options import add_input_arguments, parse_declared_input
@@ -40,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help="the model to build on, such as bundled:general; repeatable, the best one is used",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="BUNDLE", help="the folder or .zip to write")
+    parser.add_argument(
+        "--out", required=True, type=parse_output_path, metavar="BUNDLE", help="the folder or .zip to write"
+    )
     parser.add_argument("--background", metavar="DATASET", help="pictures that show none of the labels")
     parser.add_argument(
         "--validation", metavar="DATASET", help="pictures to choose the model by (default: a part of DATASET)"
@@ -60,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)"
     )
-    parser.add_argument("--name", metavar="NAME", help="the bundle's name (default: the name of --out)")
+    parser.add_argument(
+        "--name", type=parse_text, metavar="NAME", help="the bundle's name (default: the name of --out)"
+    )
     parser.add_argument(
         "--model-version", metavar="VERSION", help="the bundle's version, such as 1.2.0 (default: none, only its hash)"
     )

@@ -85,7 +85,7 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
     page = render_report(evaluation, comparison)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / REPORT_FILE, page.encode(), 0o644)
+        write_durably(folder / REPORT_FILE, page.encode(errors="replace"), 0o644)  # names may be no UTF-8
     except OSError as error:
         raise WorkshopError(f"the report cannot be written to {folder}: {describe_os_error(error)}") from error
     return folder / REPORT_FILE

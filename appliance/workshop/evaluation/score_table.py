@@ -43,7 +43,7 @@ def write_scores(evaluation: Evaluation, file: Path) -> None:
             )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(file, text.getvalue().encode(), 0o644)
+        write_durably(file, text.getvalue().encode(errors="replace"), 0o644)
     except OSError as error:
         raise WorkshopError(f"the scores cannot be written to {file}: {describe_os_error(error)}") from error
 
