@@ -18,7 +18,7 @@ from appliance.cli.arguments import add_config_argument
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_lines, print_message
 from appliance.cli.streams import write_controls
-from appliance.errors import SettingsError, UsageError, describe_os_error
+from appliance.errors import ApplianceError, SettingsError, UsageError, describe_os_error, suggest_install
 
 EXAMPLE = (
     "examples: sudo appliance web\n"
@@ -120,12 +120,16 @@ def _switch(config: Path | None, enable: bool) -> int:
     """Change web.enabled in the settings file, and restart an installed service that runs.
 
     Raises:
+        ApplianceError: The libraries of the page are not installed; nothing was changed.
         SettingsError: There is no settings file, it is invalid, or it cannot be written.
     """
+    from appliance.daemon.page.build import find_missing_library
     from appliance.settings.edit import set_value
     from appliance.settings.load import load_settings
     from appliance.settings.schema import WebSettings
 
+    if enable and (missing := find_missing_library()):
+        raise ApplianceError(f"the page needs {missing}, which is missing; {suggest_install('web')}")
     settings = load_settings(config)
     if settings.path is None:
         raise SettingsError(
@@ -170,6 +174,8 @@ def _restart_service(path: Path) -> int:
     if not is_its_file or not is_service_installed() or not shutil.which("systemctl") or os.geteuid() != 0:
         print_message("it takes effect with the next start of the daemon")
         return ExitStatus.DONE
-    done = subprocess.run(["systemctl", "try-restart", "appliance"], check=False).returncode == 0
-    print_message("the service was restarted" if done else "restart the service: sudo systemctl restart appliance")
+    if subprocess.run(["systemctl", "try-restart", "appliance"], check=False).returncode:
+        print_message("the service did not start again; find the reason with: journalctl -u appliance -n 20")
+        return ExitStatus.FAILED
+    print_message("the service was restarted")
     return ExitStatus.DONE

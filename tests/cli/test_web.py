@@ -85,6 +85,17 @@ def test_enable_and_disable_change_the_settings_file(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["appliance.toml"]
 
 
+def test_page_without_its_libraries_is_not_turned_on(run, tmp_path, monkeypatch):
+    """Otherwise the service would not start again."""
+    file = tmp_path / "appliance.toml"
+    file.write_text("[web]\nenabled = false\n")
+    monkeypatch.setattr("appliance.daemon.page.build.find_spec", lambda name: None)
+    status, _, err = run("--enable", "--config", str(file))
+    assert status == 1 and "pip install '.[web]'" in err
+    assert tomllib.loads(file.read_text())["web"]["enabled"] is False
+    assert run("--disable", "--config", str(file))[0] == 0
+
+
 def test_chosen_addresses_are_kept(run, tmp_path):
     file = tmp_path / "appliance.toml"
     file.write_text('[web]\nlisten = ["10.0.0.1:90"]\n')

@@ -29,6 +29,11 @@ _TRY_AGAIN_S = 30.0
 _STOP_LIMIT_S = 5.0
 
 
+def find_missing_library() -> str | None:
+    """Return a library of the page that is not installed; None if all are."""
+    return next((name for name in _LIBRARIES if find_spec(name) is None), None)
+
+
 @dataclass(slots=True)
 class _RunningPage:
     sources: "PageSources"
@@ -126,9 +131,8 @@ class Page:
             self._running.server.stop(_STOP_LIMIT_S)
 
     def _build(self, commands: DeviceCommands, state_error: str | None) -> _RunningPage:
-        missing = [name for name in _LIBRARIES if find_spec(name) is None]
-        if missing:
-            raise SettingsError(f"web.enabled is true, but {missing[0]} is missing; {suggest_install('web')}")
+        if missing := find_missing_library():
+            raise SettingsError(f"web.enabled is true, but {missing} is missing; {suggest_install('web')}")
         from appliance.daemon.page.device import DaemonDevice
         from appliance.daemon.page.notifier import PageListener
         from appliance.daemon.page.sources import FrameRate, PageSources
