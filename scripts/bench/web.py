@@ -1,10 +1,14 @@
 """Measure what the page costs: memory and processor time of the daemon, and whether labeling waits for viewers.
 
     scripts/bench-web [--seconds N]
+    scripts/bench-web --against COMMIT [--seconds N]
 
 Two daemons with drawn scenes at 5 fps run side by side, one with the page and one without. The one with the page then
 gets one viewer, 20 viewers, and 4 clients that predict without pause. Labeling intervals are those of the stream of
 labels. The last part times the first page of events with 10,000 events, and predictions against the bare labeler.
+
+With --against, a daemon of an earlier commit runs beside one of this program, both without the page and with the same
+model, in turns of a few seconds so that other work on the machine affects both alike.
 """
 
 import argparse
@@ -16,6 +20,7 @@ import itertools
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -39,6 +44,7 @@ from support.broker import free_port, wait_until
 from support.daemon import Daemon, settings
 
 FPS = 5.0
+ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -157,7 +163,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: 20)")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--against", metavar="COMMIT", help="compare this program, without the page, with a commit")
+    arguments = parser.parse_args()
+    if arguments.against:
+        compare_with_commit(arguments.against, arguments.seconds)
+    else:
+        measure_page(arguments.seconds)
+
+
+def measure_page(seconds: float) -> None:
+    """Measure what the page costs."""
     with tempfile.TemporaryDirectory() as folder:
         state, port = Path(folder) / "on" / "state", free_port()
         state.mkdir(parents=True)
@@ -176,6 +191,42 @@ def main() -> None:
             print(f"page on, without viewers: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
                   f"({100 * idle_off:.1f} % without the page)")  # fmt: skip
             report_load(client, off, on, seconds)
+
+
+def compare_with_commit(commit: str, seconds: float) -> None:
+    """Compare memory and processor time of this program, with the page off, with those of an earlier one."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run(["git", "worktree", "add", "--detach", tree, commit], check=True, capture_output=True, cwd=ROOT)
+        try:
+            sides = [("new", ROOT), ("old", tree)]
+            with contextlib.ExitStack() as stack:
+                text = settings(None, "scene", model=BUNDLED, fps=FPS)
+                new, old = (
+                    stack.enter_context(
+                        Daemon(Path(folder) / name, text.replace('id = "t"', f'id = "{name}"'), root=root)
+                    )
+                    for name, root in sides
+                )
+                for each in (new, old):
+                    each.wait_for_log("camera: streaming")
+                time.sleep(5)
+                shares = [measure_cpu_of_both(old, new, seconds / 4) for _ in range(4)]
+                old_share, new_share = (statistics.median(share[side] for share in shares) for side in (0, 1))
+                old_mb, new_mb = (read_rss_mb(each.process.pid) for each in (old, new))
+                modules = sorted(name for name in ("fastapi", "uvicorn", "h11", "pydantic") if name in read_maps(new))
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True, capture_output=True, cwd=ROOT)
+    print(
+        f"page off, this program ÷ {commit}: processor time {new_share / old_share:.2f} "
+        f"({100 * new_share:.2f} and {100 * old_share:.2f} % of a core), memory {new_mb / old_mb:.2f} "
+        f"({new_mb:.0f} and {old_mb:.0f} MB); libraries of the page in its memory: {', '.join(modules) or 'none'}"
+    )
+
+
+def read_maps(daemon: Daemon) -> str:
+    """Return the files that a process has in its memory; compiled libraries are among them."""
+    return Path(f"/proc/{daemon.process.pid}/maps").read_text()
 
 
 def measure_cpu_of_both(off: Daemon, on: Daemon, seconds: float) -> tuple[float, float]:

@@ -24,6 +24,7 @@ class Daemon:
         environ: Mapping[str, str] = {},
         python: tuple[str | Path, ...] = (sys.executable,),
         options: tuple[str, ...] = (),
+        root: Path = ROOT,
     ):
         """Write the settings file and start the daemon.
 
@@ -33,6 +34,7 @@ class Daemon:
             environ: Variables to add to the environment of the tests.
             python: The interpreter, or the command that runs it.
             options: More options of `appliance run`.
+            root: The folder of the program.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
@@ -40,6 +42,7 @@ class Daemon:
         self._config.write_text(settings)
         self._environ = {**clean_environment(), "APPLIANCE_STATE_DIR": str(self.state), **environ}
         self._command = [*map(str, python), "-m", "appliance", "run", *options]
+        self._root = root
         self.lines: list[str] = []
         self.start()
 
@@ -53,7 +56,7 @@ class Daemon:
         """Start the daemon with the state that an earlier process left."""
         self.process = subprocess.Popen(
             [*self._command, "--config", str(self._config)],
-            cwd=ROOT, env=self._environ, stderr=subprocess.PIPE, text=True,
+            cwd=self._root, env=self._environ, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
