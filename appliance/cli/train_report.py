@@ -40,6 +40,7 @@ def as_dict(out: Path, result: "TrainingResult") -> dict[str, Any]:
                 "accuracy": round(candidate.accuracy, 6),
                 "inference_ms": round(candidate.invoke_ms, 3),
                 "strength": candidate.strength,
+                "layers": list(candidate.layers),
             }
             for candidate in result.candidates
         ],

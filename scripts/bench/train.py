@@ -1,5 +1,6 @@
 """Measure the training figures in the manual: scripts/bench-train FIGURE [--data FOLDER]
 
+    stages      train on each set with bundled:general: accuracy, the chosen layers, time per invoke ÷ the base's
     time        train on 1,000 flowers pictures, and on all of them: seconds, CPU seconds, peak memory
     accuracy    the top-1 accuracy on the flowers validation pictures, for several bases and the published AutoML export
     background  the share of pictures of something else that get a label from the heads for flowers and for clothing
@@ -12,6 +13,7 @@ picture of a test split is read.
 """
 
 import argparse
+import dataclasses
 import io
 import os
 import resource
@@ -21,11 +23,12 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from appliance.bundle.bundle import read_bundle
+from appliance.bundle.bundle import read_bundle, read_unlabeled_model
 from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
@@ -35,6 +38,9 @@ from appliance.workshop.training.feature_cache import FeatureCache, default_cach
 from appliance.workshop.training.features import extract_features
 from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head import ClassifierHead, fit_head
+from appliance.workshop.training.head_input import HeadInput, fit_head_input
+from appliance.workshop.training.stage_choice import choose_groups
+from appliance.workshop.training.train import TrainingRequest, train_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,7 +55,8 @@ def main() -> None:
         prog="scripts/bench-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     figures = {
-        "time": measure_time, "accuracy": measure_accuracy, "background": measure_background, "near": measure_near,
+        "stages": measure_stages, "time": measure_time, "accuracy": measure_accuracy,
+        "background": measure_background, "near": measure_near,
         "latency": measure_latency, "small": measure_small,
     }  # fmt: skip
     parser.add_argument("figure", choices=figures)
@@ -60,6 +67,49 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     figures[arguments.figure](arguments.data, arguments.base)
+
+
+# stages: run the training with default settings
+
+
+def measure_stages(data: Path, base_name: str) -> None:
+    base = Path("bundled:general" if base_name == EXTRACTOR else data / "models" / base_name)
+    own = open_model(base)
+    for name in ("flowers", "sign_digits", "clothing"):
+        with tempfile.TemporaryDirectory() as folder:
+            request = TrainingRequest(
+                dataset=data / name / f"{name}_train.zip",
+                bases=[base],
+                out=Path(folder) / "out",
+                validation=data / name / f"{name}_val.zip",
+            )
+            began = time.monotonic()
+            chosen = train_bundle(request).chosen
+            seconds = time.monotonic() - began
+            old, new = time_invokes(own, LoadedModel(chosen.model, name, "auto", 1))
+            print(f"{name}: accuracy {chosen.accuracy:.3f} on val with {', '.join(chosen.layers)};")
+            print(f"  {new:.2f} ms per invoke, {new / old:.3f} times the base; trained in {seconds:.0f} s", flush=True)
+
+
+def open_model(path: Path) -> LoadedModel:
+    content, _ = read_unlabeled_model(path)
+    return LoadedModel(content, str(path), "auto", 1)
+
+
+def time_invokes(*models: LoadedModel) -> list[float]:
+    """Return the median processor time of an invoke of each model, in ms, measured in turn."""
+    random = np.random.default_rng(0)
+    for model in models:
+        picture = model.inputs[0]
+        values = random.integers(0, 255, picture.shape) if picture.dtype != np.float32 else random.random(picture.shape)
+        model.write(values.astype(picture.dtype))
+    times: list[list[float]] = [[] for _ in models]
+    for _ in range(220):
+        for model, measured in zip(models, times, strict=True):
+            before = time.thread_time()
+            model.invoke()
+            measured.append((time.thread_time() - before) * 1000)
+    return [statistics.median(measured[20:]) for measured in times]
 
 
 # time, small: run the command in a separate process with an empty cache
@@ -124,7 +174,7 @@ def measure_small(data: Path, _: str) -> None:
 
 
 class FeatureSet:
-    """Features of the pictures in a dataset, and the indices of their labels."""
+    """All features of the pictures in a dataset, and the indices of their labels."""
 
     def __init__(self, base: Base, source: Path):
         dataset = open_dataset(source)
@@ -138,6 +188,35 @@ class FeatureSet:
 def open_both(base: Base, data: Path, name: str) -> tuple[FeatureSet, FeatureSet]:
     """Return the features of the training set and the validation set of a dataset."""
     return FeatureSet(base, data / name / f"{name}_train.zip"), FeatureSet(base, data / name / f"{name}_val.zip")
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A head with its input; it scores all features of a base."""
+
+    head: ClassifierHead
+    head_input: HeadInput
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        return self.head.score(self.head_input.convert(features))
+
+    def with_gate(self, gate: RejectionGate | None) -> "FittedModel":
+        return FittedModel(dataclasses.replace(self.head, gate=gate), self.head_input)
+
+
+def fit_model(
+    base: Base,
+    labels: tuple[str, ...],
+    learned: tuple[np.ndarray, np.ndarray],
+    judged: tuple[np.ndarray, np.ndarray],
+    background: str | None = None,
+) -> FittedModel:
+    """Choose the layers and fit a head, as train does."""
+    whole = fit_head_input(base.groups, learned[0])
+    parts = [(x, y[:, np.newaxis] == np.arange(len(labels))) for x, y in (learned, judged)]
+    head_input = whole.choose(choose_groups(whole, parts[0], parts[1]))
+    inputs = [(head_input.convert(x), y) for x, y in (learned, judged)]
+    return FittedModel(fit_head(labels, inputs[0], inputs[1], background, 0), head_input)
 
 
 def extract_without_flowers(base: Base, data: Path) -> np.ndarray:
@@ -156,8 +235,8 @@ def measure_accuracy(data: Path, _: str) -> None:
     for name in BASES:
         base = open_base(data / "models" / name)
         learned, judged = open_both(base, data, "flowers")
-        head = fit_head(learned.labels, (learned.values, learned.targets), (judged.values, judged.targets), None, 0)
-        print(f"{(head.score(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
+        model = fit_model(base, learned.labels, (learned.values, learned.targets), (judged.values, judged.targets))
+        print(f"{(model.score(judged.values).argmax(axis=1) == judged.targets).mean():.3f}  {name}")
     scores, targets = score_automl(data, judged)
     print(f"{(scores.argmax(axis=1) == targets).mean():.3f}  the published AutoML export, unchanged")
 
@@ -189,10 +268,10 @@ def measure_background(data: Path, base_name: str) -> None:
             if given is not None:
                 extra = sets[given][0].values
                 x, y, labels = np.vstack([x, extra]), np.append(y, [len(labels)] * len(extra)), (*labels, "background")
-            head = fit_head(labels, (x, y), (judged.values, judged.targets), given and "background", 0)
-            ways = {"as trained": head}
+            model = fit_model(base, labels, (x, y), (judged.values, judged.targets), given and "background")
+            ways = {"as trained": model}
             if given is None:
-                ways["softmax only"] = ClassifierHead(head.labels, head.weights, head.intercepts, None, head.strength)
+                ways["softmax only"] = model.with_gate(None)
             for way, tried in ways.items():
                 kinds = len(learned.labels)
                 threshold = find_threshold(tried.score(judged.values)[:, :kinds], judged.targets)
@@ -204,7 +283,7 @@ def measure_background(data: Path, base_name: str) -> None:
     print_automl(data, sets["flowers"][1])
 
 
-def measure_share(head: ClassifierHead, features: np.ndarray, threshold: float, kinds: int) -> float:
+def measure_share(head: FittedModel, features: np.ndarray, threshold: float, kinds: int) -> float:
     return float((head.score(features)[:, :kinds].max(axis=1) >= threshold).mean())
 
 
@@ -229,11 +308,12 @@ def measure_near(data: Path, base_name: str) -> None:
             labels = tuple(label for label in learned.labels if label != learned.labels[left])
             rest, known = learned.targets != left, judged.targets != left
             move = np.array([index - (index > left) for index in range(len(learned.labels))])
-            head = fit_head(labels, (learned.values[rest], move[learned.targets[rest]]),
-                            (judged.values[known], move[judged.targets[known]]), None, 0)  # fmt: skip
-            far_only = RejectionGate(head.gate.subspace, head.gate.far, None, None) if head.gate else None
-            for way, gate in (("as trained", head.gate), ("far gate only", far_only), ("softmax only", None)):
-                tried = ClassifierHead(head.labels, head.weights, head.intercepts, gate, head.strength)
+            model = fit_model(base, labels, (learned.values[rest], move[learned.targets[rest]]),
+                              (judged.values[known], move[judged.targets[known]]))  # fmt: skip
+            whole = model.head.gate
+            far_only = RejectionGate(whole.subspace, whole.far, None, None) if whole else None
+            for way, gate in (("as trained", whole), ("far gate only", far_only), ("softmax only", None)):
+                tried = model.with_gate(gate)
                 threshold = find_threshold(tried.score(judged.values[known]), move[judged.targets[known]], recall)
                 results[way].append(measure_share(tried, judged.values[~known], threshold, len(labels)))
         print(f"{name}, one label left out at a time, at a recall of {recall} on the others ({base_name})")
@@ -252,20 +332,7 @@ def measure_latency(data: Path, base_name: str) -> None:
         run_train(data / "sign_digits" / "sign_digits_val.zip", "--base", path, "--out", out)
         files = [path if path.is_file() else read_bundle(path).model_file, out / "model.tflite"]
         models = [LoadedModel(file.read_bytes(), str(file), "auto", 1) for file in files]
-        random = np.random.default_rng(0)
-        for model in models:
-            picture = model.inputs[0]
-            values = (
-                random.integers(0, 255, picture.shape) if picture.dtype != np.float32 else random.random(picture.shape)
-            )
-            model.write(values.astype(picture.dtype))
-        times: list[list[float]] = [[], []]
-        for _ in range(120):
-            for model, measured in zip(models, times, strict=True):
-                before = time.thread_time()
-                model.invoke()
-                measured.append((time.thread_time() - before) * 1000)
-        old, new = (statistics.median(measured[20:]) for measured in times)
+        old, new = time_invokes(*models)
         sizes = [f"{file.stat().st_size:,} bytes" for file in files]
         print(
             f"{base_name}: {old:.2f} ms, {sizes[0]}; with the new head {new:.2f} ms, {sizes[1]}: {new / old:.3f} times"

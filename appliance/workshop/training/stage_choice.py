@@ -108,10 +108,11 @@ def _predict(
     penalty: float,
 ) -> np.ndarray:
     """Return what a ridge regression gives for the validation pictures, (pictures, labels)."""
-    inner = np.sum([products[group][0] for group in option], axis=0, dtype=np.float64)
+    inner = np.zeros((len(signs), len(signs)))
+    for group in option:
+        inner += products[group][0]
     inner[np.diag_indices(len(inner))] += penalty * sum(group.size for group in option)
     offset = signs.mean(axis=0)
     solved = cho_solve(cho_factor(inner, lower=True, overwrite_a=True), signs - offset)
-    outer = np.sum([products[group][1] for group in option], axis=0, dtype=np.float64)
-    predicted: np.ndarray = outer @ solved + offset
+    predicted: np.ndarray = offset + sum(products[group][1] @ solved for group in option)
     return predicted
