@@ -1,4 +1,4 @@
-"""Choose what `appliance watch` and `appliance snapshot` show: the running daemon, or a camera that they open."""
+"""Choose what `appliance watch`, `snapshot`, and `collect` show: the running daemon, or a camera that they open."""
 
 import argparse
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from appliance.cli.arguments import add_config_argument
 from appliance.errors import ControlError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from appliance.control.protocol import ControlCommand
     from appliance.settings.schema import Settings
 
@@ -65,8 +67,12 @@ def choose_source(arguments: argparse.Namespace) -> LiveSource:
     return LiveSource(settings, is_daemon=True)
 
 
-def ask_daemon(command: "ControlCommand") -> dict[str, Any]:
+def ask_daemon(command: "ControlCommand", argument: "Mapping[str, Any] | None" = None) -> dict[str, Any]:
     """Ask the running daemon.
+
+    Args:
+        command: The command.
+        argument: Its argument; None for a command without one.
 
     Raises:
         ControlError: The daemon does not answer, or refuses.
@@ -75,4 +81,4 @@ def ask_daemon(command: "ControlCommand") -> dict[str, Any]:
     from appliance.control.protocol import make_request
     from appliance.system.paths import find_control_socket
 
-    return ask(find_control_socket(), make_request(command), _ASK_LIMIT_S)
+    return ask(find_control_socket(), make_request(command, argument), _ASK_LIMIT_S)

@@ -27,6 +27,7 @@ class ControlCommand(StrEnum):
     OBSERVE = "observe"
     FRAME = "frame"
     WEB = "web"
+    RECORD = "record"
 
 
 def make_request(command: ControlCommand, argument: Mapping[str, Any] | None = None) -> dict[str, Any]:

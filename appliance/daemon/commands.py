@@ -37,6 +37,7 @@ SOCKET_COMMANDS: Mapping[str, str] = {
     ControlCommand.OBSERVE: "observe",
     ControlCommand.FRAME: "frame",
     ControlCommand.WEB: "web",
+    ControlCommand.RECORD: "record",
 }
 
 

@@ -63,6 +63,7 @@ class _Session:
     burst: Burst
     every_s: float
     until_s: float
+    count: int | None = None
     number: int = -1
     is_active: bool = True
     error: ApplianceError | None = None
@@ -92,12 +93,16 @@ class TeachingRecorder:
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
-    def record(self, target: Target, every_s: float = EVERY_S) -> dict[str, Any]:
+    def record(
+        self, target: Target, every_s: float = EVERY_S, count: int | None = None, only_renew: bool = False
+    ) -> dict[str, Any]:
         """Start a recording, or renew the one of the same target; return its state.
 
         Args:
             target: What is recorded.
             every_s: The time between two pictures.
+            count: End when so many pictures are kept; None records until it is stopped.
+            only_renew: Whether a recording that ended stays so, and its final state is returned.
 
         Raises:
             TeachingError: Another recording is in progress, there are no frames, or the dataset is full.
@@ -110,10 +115,12 @@ class TeachingRecorder:
             if session and session.target == target and session.error:
                 error, session.error = session.error, None
                 raise error
+            if session and session.target == target and not session.is_active and only_renew:
+                return _describe(session)
             if session is None or not session.is_active:
                 self._require_frames()
                 self._store.require_space(0)
-                session = self._session = _Session(target, Burst(), every_s, now_s + RENEW_LIMIT_S)
+                session = self._session = _Session(target, Burst(), every_s, now_s + RENEW_LIMIT_S, count)
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, args=(session,), name="recording", daemon=True)
                 self._thread.start()
@@ -153,6 +160,8 @@ class TeachingRecorder:
             while time.monotonic() < session.until_s:
                 if self._take(session):
                     self._notify(_describe(session))
+                    if self._is_complete(session):
+                        break
                 due_s = max(due_s + session.every_s, time.monotonic())
                 self._wake.wait(max(0.01, min(due_s, session.until_s) - time.monotonic()))
             self._store.discard(session.burst.take_blurred())
@@ -165,6 +174,13 @@ class TeachingRecorder:
         finally:
             session.is_active = False
             self._notify(_describe(session))
+
+    def _is_complete(self, session: _Session) -> bool:
+        """Return whether enough pictures are kept, without those that proved to be blurred."""
+        if session.count is None or session.burst.kept < session.count:
+            return False
+        self._store.discard(session.burst.take_blurred())
+        return session.burst.kept >= session.count
 
     def _take(self, session: _Session) -> bool:
         """Judge the newest frame, and keep it if it is good; return whether there was a new one."""

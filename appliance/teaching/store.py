@@ -24,7 +24,7 @@ from appliance.teaching.folders import (
 from appliance.teaching.journal import TRASH, Journal, Move
 from appliance.teaching.names import BACKGROUND, MIN_PICTURES, clean_label
 from appliance.teaching.space import KEPT_FREE_BYTES, require_free_disk
-from appliance.teaching.wording import Target, count_pictures, explain_os_errors
+from appliance.teaching.wording import Target, count_pictures, guard_folder
 
 log = logging.getLogger("appliance.teaching")
 
@@ -55,6 +55,7 @@ class DatasetStore:
             on_change: Called after each change.
             kept_free_bytes: Space to leave free on the disk.
         """
+        self._state = state
         self.folder = state / DATASET_FOLDER
         self.work_folder = state / TEACHING_FOLDER
         self._collected, self._max_bytes, self._on_change = collected, max_bytes, on_change
@@ -131,7 +132,7 @@ class DatasetStore:
         Raises:
             TeachingError: The text cannot be the name of a label, or there are too many.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             name = self.find_label(text)
             if len(self.listing().labels) >= _MAX_LABELS and not (self.folder / name).is_dir():
                 raise TeachingError(409, f"there are {_MAX_LABELS} labels already, the most that a device keeps")
@@ -145,7 +146,7 @@ class DatasetStore:
         Raises:
             TeachingError: There is no such label, or the new name cannot be used.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             self._require_label(old)
             name = clean_label(new)
             if name.lower() != old.lower():  # else only its case changes
@@ -167,7 +168,7 @@ class DatasetStore:
         Raises:
             TeachingError: There is no such label.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             self._require_label(name)
             token = f"{DATASET}/{name}"
             moves = [*self._make_moves(self._pictures_of(name), None), Move(token, self._in_trash(token))]
@@ -180,7 +181,7 @@ class DatasetStore:
         Raises:
             TeachingError: None of them is there, or they cannot be moved.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             pictures = self._select(ids)
             pictures = [picture for picture in pictures if not self._is_in(picture, target)]
             if target.folder:
@@ -198,7 +199,7 @@ class DatasetStore:
         Raises:
             TeachingError: None of them is there, or they cannot be moved.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             pictures = self._select(ids)
             moves = [
                 Move(token, self._in_trash(token))
@@ -216,7 +217,7 @@ class DatasetStore:
         Raises:
             TeachingError: There is nothing to undo, or a file cannot be moved.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             sentence = self._journal.undo()
         self._tell()
         return sentence
@@ -227,7 +228,7 @@ class DatasetStore:
         Raises:
             TeachingError: The change cannot be noted.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             self._listing = None
             self._journal.note(sentence, [Move(self._in_trash(token), token) for token in tokens])
         self._tell()
@@ -243,7 +244,7 @@ class DatasetStore:
         Raises:
             TeachingError: The dataset or the disk is full, or the picture cannot be written.
         """
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             self.require_space(len(jpeg))
             folder = self.folder / target.folder if target.folder else self.folder
             self._make_folder(folder)
@@ -255,7 +256,7 @@ class DatasetStore:
     def discard(self, ids: Iterable[str]) -> int:
         """Remove pictures that were just taken, for good; return how many."""
         removed = 0
-        with self._lock, explain_os_errors():
+        with self._lock, guard_folder(self._state):
             for picture_id in ids:
                 if picture := self.listing().pictures.get(picture_id):
                     picture.path.unlink(missing_ok=True)

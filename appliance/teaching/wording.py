@@ -1,10 +1,12 @@
-"""Where pictures go, and the words for it; errors of the file system as sentences."""
+"""Where pictures go, and the words for it; access to the folders of the dataset."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.errors import TeachingError, describe_os_error
+from appliance.system.owner import act_as_owner
 from appliance.teaching.names import BACKGROUND
 
 
@@ -34,14 +36,18 @@ class Target:
 
 
 @contextmanager
-def explain_os_errors() -> Iterator[None]:
-    """Turn an error of the file system into a sentence.
+def guard_folder(folder: Path) -> Iterator[None]:
+    """Act as the owner of a folder, and turn an error of the file system into a sentence.
+
+    Args:
+        folder: The state folder, which root must not write to with its own rights.
 
     Raises:
         TeachingError: The block raised an OSError.
     """
     try:
-        yield
+        with act_as_owner(folder):
+            yield
     except OSError as error:
         raise TeachingError(507, f"the dataset cannot be changed: {describe_os_error(error)}") from error
 

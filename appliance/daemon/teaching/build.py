@@ -64,7 +64,7 @@ class Teaching:
         return self.find_blocked_reason()
 
     def _record(self, argument: Any) -> dict[str, Any]:
-        """Carry out {"label" or "background", "every_s"}, or {"stop": true}, for `appliance collect`.
+        """Carry out {"label" or "background", "every_s", "count", "renew"}, or {"stop": true}, for `appliance collect`.
 
         Raises:
             ControlError: The request has another form.
@@ -73,13 +73,15 @@ class Teaching:
         request = argument if isinstance(argument, Mapping) else {}
         if request.get("stop"):
             return self.dataset.stop_recording() | {"folder": str(self.dataset.store.folder)}
-        label, every_s = request.get("label"), request.get("every_s", EVERY_S)
+        label, every_s, count = request.get("label"), request.get("every_s", EVERY_S), request.get("count")
         is_background = bool(request.get("background"))
-        if isinstance(label, str) == is_background or not isinstance(every_s, int | float):
+        is_valid = isinstance(every_s, int | float) and (count is None or isinstance(count, int))
+        if isinstance(label, str) == is_background or not is_valid:
             raise ControlError("this daemon does not know this request; use the appliance command of the same version")
         every_s = min(_MOST_EVERY_S, max(_LEAST_EVERY_S, float(every_s)))
         target = Target(is_background=True) if is_background else self.dataset.find_target(label, False)
-        return self.dataset.record(target, every_s) | {"folder": str(self.dataset.store.folder)}
+        state = self.dataset.recorder.record(target, every_s, count, bool(request.get("renew")))
+        return state | {"folder": str(self.dataset.store.folder)}
 
     def _install(self, path: Path, origin: str) -> dict[str, Any]:
         if reason := self.find_blocked_reason():
