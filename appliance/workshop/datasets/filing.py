@@ -70,6 +70,11 @@ def file_pictures(
     """
     if fault := next((each for each in dataset.problems if each.kind == ProblemKind.MISREAD), None):
         raise DatasetError(f"{dataset.source} cannot be imported: {fault.message}")
+    if dataset.is_multi_label:
+        raise DatasetError(
+            f"{dataset.source} has pictures with several labels, which folders cannot show; "
+            "train on it where it is: appliance train"
+        )
     examples = [*dataset.examples, *dataset.unlabeled]
     known = _list_stems(folder)
     added: list[str] = []
