@@ -97,7 +97,10 @@ def _figures_as_dict(chosen: "TrainedCandidate", figures: "ValidationFigures") -
             for each in quality.labels
         ],
         "worst_labels": [each.label for each in quality.worst_labels],
-        "calibration": {"expected_error": quality.calibration.error, "chance_error": quality.chance_error},
+        "calibration": {
+            "expected_error": _round(quality.calibration.error),
+            "chance_error": _round(quality.chance_error),
+        },
         "mistakes": [
             {"picture": each.picture, "label": each.label, "guess": each.guess, "score": each.score}
             for each in figures.mistakes
@@ -151,6 +154,10 @@ def _format_table(labels: "tuple[LabelQuality, ...]", own: Any, common: float) -
     if len(labels) > _SHOWN_LABELS:
         lines.append(f"  and {len(labels) - _SHOWN_LABELS} more labels; --json has all of them")
     return lines
+
+
+def _round(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 6)
 
 
 def _shorten_path(path: str) -> str:

