@@ -256,13 +256,15 @@ class TrainingJob:
 
     def _train(self, plan: TrainingPlan, staged: StagedPictures) -> dict[str, Any]:
         """Run both commands; return the result."""
-        identity = self._running().identity
+        running = self._running()
+        identity = running.identity
         background = ["--background", str(staged.background)] if staged.background else []
         limit_mb = compute_memory_limit_mb(read_available_mb())
         memory = [] if limit_mb is None else ["--memory", str(limit_mb)]
         trained = self._call(
             ["train", str(staged.train), *background, "--base", BASE, "--out", str(staged.out), "--name",
-             identity.name, "--model-version", count_up(identity.version), *memory, "--progress", "json", "--json"],
+             identity.name, "--model-version", count_up(identity.version), "--parent", str(running.source), *memory,
+             "--progress", "json", "--json"],
         )  # fmt: skip
         evaluated = None
         if staged.held_out:
@@ -270,7 +272,7 @@ class TrainingJob:
             self._advance(_Progress(_STEP_COMPARE, 0, 0, self._left_s(plan)))
             evaluated = self._call(
                 ["evaluate", str(staged.out), str(staged.held_out), *background, "--split", "all", "--against",
-                 str(self._running().source), "--json"]
+                 str(running.source), "--json"]
             )  # fmt: skip
         return describe_result(trained, evaluated, plan.unmeasured, 2 * MIN_PICTURES)
 
