@@ -29,6 +29,7 @@ _LETTERS = str.maketrans(
 )
 
 _TIME = r"\d{8}-\d{6}-\d{3}"
+_TIME_PARTS = re.compile(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{3})")
 _RECORDING = re.compile(r"(?:^|_)rec-([0-9a-f]{8})(?=[._-]|$)")
 _OWN = re.compile(
     rf"(?P<recorded>{_TIME}_rec-[0-9a-f]{{8}})"
@@ -92,10 +93,12 @@ def make_recorded_stem(time_s: float, recording: str) -> str:
 
 def parse_time(stem: str) -> float | None:
     """Return the time in the name of a recorded or collected picture, Unix time in seconds; None without one."""
-    if not re.match(_TIME, stem):
+    match = _TIME_PARTS.match(stem)
+    if match is None:
         return None
-    try:
-        moment = datetime.strptime(stem[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    year, month, day, hour, minute, second, millisecond = map(int, match.groups())
+    try:  # not strptime, which loads a module late, when this thread may not read the program's folder
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return moment.timestamp() + int(stem[16:19]) / 1000
+    return moment.timestamp() + millisecond / 1000

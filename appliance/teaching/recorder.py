@@ -167,7 +167,7 @@ class TeachingRecorder:
             self._store.discard(session.burst.take_blurred())
         except ApplianceError as error:
             session.error = error
-            log.warning("the recording ended: %s", error)
+            log.info("the recording ended: %s", error)
         except Exception:
             session.error = TeachingError(500, "the recording failed; see the log of the device")
             log.exception("the recording failed")

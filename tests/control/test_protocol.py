@@ -20,6 +20,7 @@ def test_commands_are_those_that_older_programs_send():
         "observe",
         "frame",
         "web",
+        "record",
     }
 
 
