@@ -153,8 +153,10 @@ def test_invalid_rows_are_problems_with_their_number(folder):
     assert len(dataset.examples) == 1
     assert list_messages(dataset, "wrong_row") == [
         "row 2 of index.csv contains no picture",
-        "row 3 of index.csv gives 002.jpg numbers among its labels (640); "
-        "name the columns in a first row, such as path,labels",
+        (
+            "row 3 of index.csv gives 002.jpg numbers among its labels (640); "
+            "name the columns in a first row, such as path,labels"
+        ),
         r"row 6 of index.csv contains a picture name with characters that cannot be printed: '\x1b[2J.jpg'",
     ]
     assert "https://x/1.jpg is on another machine" in list_messages(dataset, "refused")[0]
