@@ -56,8 +56,7 @@ def make_result(mistakes: list[str]) -> dict[str, Any]:
         "accuracy": {"value": 0.95, "low": 0.88, "high": 0.98, "right": 57, "pictures": 60},
         "running_accuracy": {"value": 0.71, "low": 0.6, "high": 0.81, "right": 43, "pictures": 60},
         "comparison": "better", "sentence": "14 more of 60 pictures are right",
-        "rejection": "without rejection, recall would be 91 %; with it 89 %, and of other pictures 0.8 % instead of 41 %"
-        " get a label",
+        "rejection": "without rejection, recall would be 91 %; with it 89 %, and 0.8 % of other pictures get a label",
         "curve": curve, "threshold": 0.62,
         "mistakes": [
             {"picture_id": name, "label": "cup", "guess": "bottle", "score": 0.9 - number / 50}
@@ -130,7 +129,8 @@ class TeachAnswers:
         undecided = sum(picture["label"] is None and not picture["background"] for picture in self.pictures)
         return {
             "labels": labels, "background": none, "unlabeled": undecided, "undo": len(self._undo),
-            "bytes": 31_000 * len(self.pictures), "limit_bytes": 10**9, "folder": "/var/lib/appliance/dataset", "notes": [],
+            "bytes": 31_000 * len(self.pictures), "limit_bytes": 10**9,
+            "folder": "/var/lib/appliance/dataset", "notes": [],
         }  # fmt: skip
 
     def describe_training(self) -> dict[str, Any]:
@@ -140,8 +140,9 @@ class TeachAnswers:
         possible = len(labels) - len(left_out) >= 2
         base = {
             "possible": possible, "reason": None if possible else "teach two labels first; each needs 10 pictures",
-            "command": None, "pictures": len(self.pictures), "expected_s": 40, "step": None, "done": None, "total": None,
-            "left_s": None, "error": None, "left_out_labels": left_out, "workshop": True, "result": None,
+            "command": None, "pictures": len(self.pictures), "expected_s": 40, "step": None,
+            "done": None, "total": None, "left_s": None, "error": None,
+            "left_out_labels": left_out, "workshop": True, "result": None,
         }  # fmt: skip
         return base | self.impossible | self.training
 
@@ -267,16 +268,22 @@ class TeachAnswers:
             if self._stop.wait(self.step_s) or self.training["state"] != "running":
                 return
             self.training |= {"done": done, "left_s": 40 - done}
-            self.send("training", self.describe_training())
+            self.tell()
         mistakes = [picture["id"] for picture in self.pictures if picture["label"] == "cup"][:4]
         self.training = {"state": "done", "result": make_result(mistakes)}
-        self.send("training", self.describe_training() | {"result": None})
+        self.tell()
+
+    def tell(self) -> None:
+        """Send the state of the training, without what only the answer has."""
+        known = ("state", "step", "done", "total", "left_s", "error")
+        self.send("training", {name: value for name, value in self.describe_training().items() if name in known})
 
     def _delete_training(self, *_: Any) -> Answer:
         self.training = {"state": "canceled" if self.training["state"] == "running" else "none"}
-        self.send("training", self.describe_training())
+        self.tell()
         return 200, self.describe_training()
 
     def _post_training_use(self, *_: Any) -> Answer:
         self.training = {"state": "none"}
+        self.tell()
         return 200, {"name": "general", "version": "2", "sha256": "5f" * 32}

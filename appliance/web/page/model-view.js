@@ -56,7 +56,7 @@ export class ModelView extends Component {
     try {
       const more = await request("GET", "/api/model", { signal: this.signal });
       if (sha256 !== this.#shownModel) return;
-      replace(this.#more, buildCard(more.card), buildHistory(more.history ?? []), buildReport(more.report));
+      replace(this.#more, buildCard(more.card), buildTraining(more.training_facts), buildHistory(more.history ?? []), buildReport(more.report));
       this.#previous = findPrevious(more.history ?? []);
       this.#draw();
     } catch (error) {
@@ -142,6 +142,13 @@ function buildLabels(labels) {
 function buildCard(card) {
   if (typeof card !== "string" || !card.trim()) return null;
   return h("details", null, h("summary", null, "Card"), renderHtml(card));
+}
+
+/** @param {unknown} facts [name, sentence] of where the model is from */
+function buildTraining(facts) {
+  if (!Array.isArray(facts) || !facts.length) return null;
+  return h("details", null, h("summary", null, "Training"), h("dl", { class: "facts" },
+    facts.flatMap(([name, text]) => [h("dt", null, startUpper(String(name))), h("dd", null, String(text))])));
 }
 
 /** @param {StoredModel[]} models */

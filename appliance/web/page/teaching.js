@@ -38,6 +38,8 @@ class Teaching extends EventTarget {
   training = null;
   /** Why the dataset cannot be shown; "" if it can. */
   problem = "";
+  /** Counts requests and answers: an answer that was overtaken by a newer state is dropped. */
+  #asked = { dataset: 0, training: 0 };
 
   /** Whether this sign-in may change the device. */
   get canChange() {
@@ -52,10 +54,9 @@ class Teaching extends EventTarget {
   /** Load everything, when the place opens and after a lost connection. */
   async load() {
     try {
-      const [dataset, training] = await Promise.all([request("GET", "/api/dataset/labels"), request("GET", "/api/training")]);
+      await Promise.all([this.#loadDataset(), this.#loadTraining()]);
       this.problem = "";
-      this.setDataset(dataset);
-      this.setTraining(training);
+      this.#emit("problem");
     } catch (error) {
       if (isAbort(error)) return;
       this.problem = describeError(error);
@@ -66,18 +67,32 @@ class Teaching extends EventTarget {
   /** Load the state of the training, with its result. */
   async loadTraining() {
     try {
-      this.setTraining(await request("GET", "/api/training"));
+      await this.#loadTraining();
     } catch { /* the stream brings the next state */ }
+  }
+
+  async #loadTraining() {
+    const asked = ++this.#asked.training;
+    const training = await request("GET", "/api/training");
+    if (asked === this.#asked.training) this.setTraining(training);
+  }
+
+  async #loadDataset() {
+    const asked = ++this.#asked.dataset;
+    const dataset = await request("GET", "/api/dataset/labels");
+    if (asked === this.#asked.dataset) this.setDataset(dataset);
   }
 
   /** @param {Dataset} dataset */
   setDataset(dataset) {
+    this.#asked.dataset += 1;
     this.dataset = dataset;
     this.#emit("dataset");
   }
 
   /** @param {Training} training */
   setTraining(training) {
+    this.#asked.training += 1;
     this.training = training;
     this.#emit("training");
   }
@@ -111,7 +126,7 @@ class Teaching extends EventTarget {
     const count = ids.length === 1 ? "Picture" : `${ids.length} pictures`;
     const verb = !target ? "deleted" : `: ${nameTarget(target)}`;
     showToast(`${count}${target ? "" : " "}${verb}`, h("button", { type: "button", onclick: () => this.undo() }, "Undo"));
-    await this.#loadDataset();
+    await this.#refresh();
   }
 
   /** Take back the last change. */
@@ -121,7 +136,7 @@ class Teaching extends EventTarget {
     showToast(done.undone ? `Undone: ${done.undone}` : "There is nothing to undo");
     this.#setUndo(done.undo);
     this.#emit("undone");
-    await this.#loadDataset();
+    await this.#refresh();
   }
 
   /** @param {number} steps */
@@ -129,9 +144,9 @@ class Teaching extends EventTarget {
     if (this.dataset) this.setDataset({ ...this.dataset, undo: steps });
   }
 
-  async #loadDataset() {
+  async #refresh() {
     try {
-      this.setDataset(await request("GET", "/api/dataset/labels"));
+      await this.#loadDataset();
     } catch { /* the stream brings it */ }
   }
 
@@ -149,8 +164,9 @@ export const teaching = new Teaching();
 store.addEventListener("dataset", (event) => teaching.setDataset(/** @type {CustomEvent} */ (event).detail));
 store.addEventListener("training", (event) => {
   const { detail } = /** @type {CustomEvent} */ (event);
-  if (detail.state === "done") teaching.loadTraining();
-  else teaching.setTraining(detail);
+  // The message has only the progress; whether a training is possible, and its result, are in the answer.
+  if (detail.state === "running" && teaching.training) teaching.setTraining({ ...teaching.training, ...detail });
+  else teaching.loadTraining();
 });
 
 /** @param {Target} target */

@@ -132,8 +132,8 @@ export class TrainPanel extends Component {
     const left_s = teaching.training?.left_s;
     const place = this.querySelector(".left");
     if (!place) return;
-    const now_s = typeof left_s === "number" ? Math.max(1, left_s - (performance.now() - this.#received_ms) / 1000) : 0;
-    rebuild(place, Math.round(now_s), () => (now_s ? `· ${formatDuration(Math.round(now_s))} left` : ""));
+    const now_s = typeof left_s === "number" ? left_s - (performance.now() - this.#received_ms) / 1000 : 0;
+    rebuild(place, Math.max(0, Math.round(now_s)), () => (now_s >= 1 ? `· ${formatDuration(Math.round(now_s))} left` : ""));
   }
 }
 customElements.define("train-panel", TrainPanel);
