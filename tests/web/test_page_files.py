@@ -47,6 +47,20 @@ def test_every_import_exists_and_every_module_is_used():
     assert {module.name for module in MODULES} == used
 
 
+def test_modules_of_the_first_place_are_preloaded_and_no_others():
+    """Otherwise each level of imports costs a phone another round trip, or it loads what it does not show."""
+    needed, found = ["app.js", "now-view.js"], set()
+    while needed:
+        name = needed.pop()
+        found.add(name)
+        imported = re.findall(r"^import .*\"\./([a-z-]+\.js)\";$", (PAGE / name).read_text(), re.MULTILINE)
+        needed += [each for each in imported if each not in found]
+    preloaded = re.findall(
+        r"<link rel=\"modulepreload\" href=\"/page/([a-z-]+\.js)\">", (PAGE / "index.html").read_text()
+    )
+    assert set(preloaded) == found and len(preloaded) == len(found)
+
+
 def read_colors(scheme: str) -> dict[str, str]:
     """Return the custom properties of colors in one scheme."""
     light, dark = TOKENS.split("@media (prefers-color-scheme: dark)", 1)
