@@ -1,6 +1,7 @@
 """Test `appliance model` with and without a daemon."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,27 @@ def test_model_that_ships_is_installed_by_its_name(capsys):
 def test_name_that_does_not_ship_is_one_sentence(capsys):
     assert main(["model", "install", "bundled:birds"]) == 1
     assert "bundled:general and bundled:flowers do" in capsys.readouterr().err
+
+
+def test_show_states_where_the_installed_model_is_from(bundle, capsys):
+    manifest = Path(bundle) / "manifest.json"
+    record = {
+        "base": {"name": "general", "version": "1.0.0", "sha256": "a" * 64},
+        "dataset": {"sha256": "b" * 64, "pictures": {"cup": 30, "pen": 28}},
+        "metrics": {"pictures": 58, "accuracy": {"value": 0.95, "low": 0.86, "high": 0.98}, "threshold": 0.6},
+        "seed": 0,
+        "license": "base: Apache-2.0",
+        "parents": [{"name": "things", "version": "1", "sha256": "c" * 64}],
+    }
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "training": record}))
+    assert main(["model", "install", bundle]) == 0
+    capsys.readouterr()
+    assert main(["model", "show"]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "base       general 1.0.0", "pictures   58: cup 30, pen 28",
+        "accuracy 95 % (between 86 and 98), on 58 pictures", "license    base: Apache-2.0", "replaces   things 1",
+    ):  # fmt: skip
+        assert part in out
+    assert main(["model", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["training"] == record

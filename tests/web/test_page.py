@@ -282,7 +282,9 @@ def test_foreign_text_is_never_markup(browser, server):
     server.status["device"]["name"] = evil
     server.status["current"] = {"label": evil, "score": 0.9, "since": None}
     server.status["problems"] = [{"part": evil, "message": f"{evil}; {evil}"}]
-    server.answers["GET /api/model"] = 200, server.status["model"] | {"card": evil + "<p>text</p>", "history": []}
+    server.answers["GET /api/model"] = 200, server.status["model"] | {
+        "card": evil + "<p>text</p>", "history": [], "training_facts": [["base", evil], [evil, evil]],
+    }  # fmt: skip
     server.answers["GET /api/device/log"] = 200, [{"time": "2026-01-01T00:00:00Z", "level": "info", "text": evil}]
     server.answers["GET /api/help/mqtt"] = 200, {"title": evil, "html": f"<a href='javascript:alert(1)'>x</a>{evil}"}
     for place in ("#/now", "#/events", "#/events/event-1", "#/model", "#/device", "#/device/manual/mqtt"):

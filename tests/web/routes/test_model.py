@@ -8,24 +8,28 @@ import zlib
 import numpy as np
 import pytest
 
-from appliance.daemon.active_model import BUNDLED
 from appliance.imaging.files import encode_jpeg
 from appliance.settings.schema import UpdateSettings
 from support.broker import wait_until
+from support.paths import FLOWERS
 from support.web import WebDevice, make_settings
 
 SCRIPT = "<script>alert(1)</script>"
 
 
-def make_bundle(name="other", version="9.0", labels=None, extra=()):
+def make_bundle(name="other", version="9.0", labels=None, extra=(), training=None):
     """Return a zip with the bundled model under another name."""
     out = io.BytesIO()
-    manifest = json.loads((BUNDLED / "manifest.json").read_text()) | {"name": name, "version": version}
+    manifest = json.loads((FLOWERS / "manifest.json").read_text()) | {
+        "name": name,
+        "version": version,
+        "training": training,
+    }
     manifest.pop("sha256", None)
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("manifest.json", json.dumps(manifest))
-        archive.write(BUNDLED / "model.tflite", "model.tflite")
-        archive.writestr("dict.txt", labels or (BUNDLED / "dict.txt").read_text())
+        archive.write(FLOWERS / "model.tflite", "model.tflite")
+        archive.writestr("dict.txt", labels or (FLOWERS / "dict.txt").read_text())
         for path, content in extra:
             archive.writestr(path, content)
     return out.getvalue()
@@ -62,10 +66,15 @@ def test_running_model_is_described_with_its_card(admin):
 def test_upload_is_swapped_in_and_can_be_taken_back(tmp_path):
     with WebDevice(tmp_path) as device:
         admin = device.program()
-        answer = admin.send("POST", "/api/model?name=my.zip", make_bundle(SCRIPT[:60]))
+        training = {"dataset": {"pictures": {SCRIPT: 30}}, "license": "CC0\x1b[2J", "seed": "x", "other": 1}
+        answer = admin.send("POST", "/api/model?name=my.zip", make_bundle(SCRIPT[:60], training=training))
         assert answer.status == 200 and answer.json["version"] == "9.0"
         wait_until(lambda: admin.get("/api/status").json["model"]["version"] == "9.0", "the model is swapped in")
-        assert admin.get("/api/model").json["origin"] == "my.zip"
+        model = admin.get("/api/model").json
+        assert model["origin"] == "my.zip"
+        # What it states about its training is cleaned, and kept by the installation.
+        assert model["training"] == {"dataset": {"pictures": {SCRIPT: 30}}, "license": "CC0"}
+        assert ["pictures", f"30: {SCRIPT} 30"] in model["training_facts"]
         assert list((device.state / "uploads").iterdir()) == []
         # Its name is data: it is never HTML.
         assert admin.get("/api/model").headers["content-type"] == "application/json"

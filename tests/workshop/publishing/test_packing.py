@@ -1,5 +1,7 @@
 """Bundles as files of the repository."""
 
+import json
+
 import pytest
 
 from appliance.bundle.bundle import read_bundle
@@ -20,6 +22,16 @@ def test_card_and_report_are_published_with_the_bundle(tmp_path):
     file = tmp_path / "mine.zip"
     file.write_bytes(pack_bundle(folder).content)
     assert read_documents(read_bundle(file).folder) == {"MODEL_CARD.md": b"# Card", "report.html": b"<p>report</p>"}
+
+
+def test_record_of_the_training_is_published_with_the_bundle(tmp_path):
+    folder = bundle_folder(tmp_path / "mine", name="mine", version="1.0")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    record = {"dataset": {"pictures": {"cup": 30}}, "seed": 3}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "training": record}))
+    file = tmp_path / "mine.zip"
+    file.write_bytes(pack_bundle(folder).content)
+    assert read_bundle(file).provenance.as_dict() == record
 
 
 def test_name_and_version_become_a_path_without_escapes(tmp_path):

@@ -17,6 +17,7 @@ from appliance.workshop.training.lite0.weights import read_weights
 
 NAME, VERSION, CREATED = "general", "1.0.0", "2026-11-29"
 THRESHOLD = 0.5
+LICENSE = "Apache-2.0 (weights of EfficientNet-Lite0)"
 DESCRIPTION = (
     "Everyday things, each named if it fills much of the picture. It knows no people: a person gets no label, or that "
     "of a thing that they wear or hold. Weights: EfficientNet-Lite0, Apache-2.0."
@@ -62,6 +63,7 @@ def write_files(model: bytes, plan: LabelPlan, folder: Path) -> None:
         "sha256": {"model.tflite": hashlib.sha256(model).hexdigest(), "dict.txt": hashlib.sha256(labels).hexdigest()},
         "created": CREATED,
         "description": DESCRIPTION,
+        "training": {"license": LICENSE},
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.tflite").write_bytes(model)
