@@ -14,6 +14,7 @@ from appliance import __version__
 from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.bundle.documents import has_report, read_card, read_report
 from appliance.bundle.input_spec import DeclaredInput, override
+from appliance.bundle.provenance import Provenance, describe_provenance
 from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.page.check import check_by_command, check_by_status
 from appliance.daemon.page.install import install_uploaded
@@ -151,6 +152,7 @@ class DaemonDevice:
             "threshold": self.active_bundle().confidence_threshold,
             "notes": list(self.active_bundle().notes),
             "training": None if (provenance := self.active_bundle().provenance) is None else provenance.as_dict(),
+            "training_facts": describe_provenance(provenance or Provenance()),
         }
 
     def read_report(self) -> bytes | None:
@@ -205,11 +207,12 @@ class DaemonDevice:
         Raises:
             ApplianceError: It cannot be filed.
         """
+        target = self._teaching.dataset.find_event_target(label)
         history = self.history
         picture = history.read_picture(event_id) if history else None
         if picture is None:
             raise RequestError(404, "there is no picture of this event any more")
-        self._teaching.dataset.file_event(event_id, label, picture)
+        self._teaching.dataset.file_event(event_id, target, picture)
 
     def delete_event(self, event_id: str) -> bool:
         """Delete an event with its picture; return whether that happened in time."""
