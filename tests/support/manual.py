@@ -61,17 +61,10 @@ def wheel_folder(suite: str) -> Path:
     """
     lock = ROOT / "scripts/locks/py311.txt"
     if suite == "trixie":
-        name = subprocess.run(
-            "cat scripts/locks/py313.txt pyproject.toml scripts/lib/fetch_wheels.py | sha256sum | cut -c1-12",
-            shell=True, cwd=ROOT, check=True, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
-        folder = CACHE / f"wheels-trixie-{name}"  # scripts/test-trixie uses the same
-        if not (folder / "lock").exists():
-            extras = [option for extra in ("demo", "workshop", "publish", "test") for option in ("--with", extra)]
-            command = [ROOT / "scripts/wheels", folder, "--device", "trixie", "--machine", "x86_64", *extras]
-            subprocess.run(command, check=True)
-            keep_newest(CACHE, "wheels-trixie-[0-9a-f]{12}")
-        return note_use(folder)
+        done = subprocess.run(
+            ["scripts/test-trixie", "--fetch"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return note_use(Path(done.stdout.strip()))
     folder = CACHE / f"wheels-all-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / ".complete").exists():
         command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes"]
