@@ -236,4 +236,9 @@ report_result() {
     return
   }
   echo "$RELEASE runs. Settings: $ETC/appliance.toml, then: sudo systemctl reload appliance. Log: journalctl -u appliance -f"
+  local subscription
+  subscription=$("$CURRENT/venv/bin/python" -I -c 'from appliance.cli.next_step import suggest_subscription; print(suggest_subscription() or "")') ||
+    subscription=''
+  echo "Next, what it sees: sudo appliance watch"
+  [ -z "$subscription" ] || echo "Its events, from your broker: $subscription"
 }

@@ -49,6 +49,8 @@ def test_second_installation_changes_nothing(installed_layer, machine):
     ):
         assert step in first
     assert "!!" not in first and "ok      model" in first
+    device = re.search(r"runs as (pi-\w+)", first)[1]
+    assert f"mosquitto_sub -h localhost -v -t 'appliance/{device}/#'" in first.splitlines()[-1]
     assert "apt has no python3-picamera2" in first
     machine.run("systemctl is-active appliance; systemctl is-enabled appliance; appliance --version")
     assert labeling_version(machine) == "0.1.0"
