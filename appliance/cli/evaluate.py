@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         from appliance.workshop.evaluation.html_report import write_report
 
-        report = write_report(evaluation, comparison, arguments.report)
+        report = write_report(evaluation, comparison, arguments.report, arguments.max_loss)
         messages.append(f"the report is {report}; open it in a browser")
     if arguments.scores:
         from appliance.workshop.evaluation.score_table import write_scores

@@ -23,9 +23,11 @@ from appliance.system.foreign_text import clean_text
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.difference import Comparison
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
+from appliance.workshop.evaluation.intervals import count_effective
 from appliance.workshop.evaluation.json_report import as_dict
 from appliance.workshop.evaluation.metrics import Predictions, compute_area
 from appliance.workshop.evaluation.mistakes import find_wrong_labels
+from appliance.workshop.evaluation.quality import describe_share
 
 PAGE_FOLDER = Path(__file__).parent / "report_page"
 REPORT_FILE = "index.html"
@@ -67,13 +69,16 @@ def require_report_folder(folder: Path) -> None:
     raise WorkshopError(f"{folder} contains something other than a report ({found}); give the report a new folder")
 
 
-def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: Path) -> Path:
+def write_report(
+    evaluation: Evaluation, comparison: Comparison | None, folder: Path, max_loss: float | None = None
+) -> Path:
     """Write the report.
 
     Args:
         evaluation: The result to display.
         comparison: The comparison with the baseline, if there is one.
         folder: Created if missing; its index.html is replaced.
+        max_loss: The loss that is allowed, as a share; None if none was given.
 
     Returns:
         The path of the file.
@@ -82,7 +87,7 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
         WorkshopError: The file cannot be written, or the folder holds something else.
     """
     require_report_folder(folder)
-    page = render_report(evaluation, comparison)
+    page = render_report(evaluation, comparison, max_loss)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / REPORT_FILE, page.encode(errors="replace"), 0o644)  # names may be no UTF-8
@@ -91,9 +96,9 @@ def write_report(evaluation: Evaluation, comparison: Comparison | None, folder: 
     return folder / REPORT_FILE
 
 
-def render_report(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
+def render_report(evaluation: Evaluation, comparison: Comparison | None = None, max_loss: float | None = None) -> str:
     """Return the page's HTML; the same evaluation always gives the same page."""
-    data = json.dumps(_collect_data(evaluation, comparison), ensure_ascii=False, separators=(",", ":"))
+    data = json.dumps(_collect_data(evaluation, comparison, max_loss), ensure_ascii=False, separators=(",", ":"))
     # Inside a script element, only "<" could end the element.
     data = data.replace("<", "\\u003c")
     page = _read_part("page.html").replace("{{css}}", _read_part("page.css"))
@@ -107,11 +112,11 @@ def _read_part(name: str) -> str:
     return (PAGE_FOLDER / name).read_text(encoding="utf-8")
 
 
-def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict[str, Any]:
+def _collect_data(evaluation: Evaluation, comparison: Comparison | None, max_loss: float | None) -> dict[str, Any]:
     """Return the data for the page's scripts."""
     model, identity = evaluation.model, evaluation.model.bundle.identity
     predictions = model.predictions
-    values = as_dict(evaluation, comparison)
+    values = as_dict(evaluation, comparison, max_loss)
     floor = min(_LOWEST_THRESHOLD, float(model.thresholds.min(initial=1)), model.threshold)
     areas = [compute_area(predictions, label) for label in range(len(predictions.labels))]
     return {
@@ -130,6 +135,12 @@ def _collect_data(evaluation: Evaluation, comparison: Comparison | None) -> dict
         "area": values["area_under_curve"],
         "accuracy": values["accuracy"],
         "calibration": values["calibration"],
+        "intervals": values["intervals"],
+        "effectiveShare": _share_effective(evaluation.recordings),
+        "labelShares": _list_label_shares(evaluation),
+        "backgroundShare": _share_effective(evaluation.background_recordings),
+        "worst": [f"{each.label} ({describe_share(each.recall)})" for each in evaluation.quality.worst_labels],
+        "warnings": values["warnings"],
         "threshold": _to_steps(model.threshold),
         "own": [[predictions.labels.index(label), _to_steps(value)] for label, value in model.label_thresholds.items()],
         "pictures": _list_rows(predictions, floor),
@@ -147,6 +158,16 @@ def _describe_evaluation(evaluation: Evaluation) -> str:
         background = f"{len(evaluation.background_pictures)} of {evaluation.background.name}"
         about += f", and {background}, which show none of its labels"
     return f"{about}."
+
+
+def _share_effective(recordings: Sequence[str]) -> float:
+    return count_effective(recordings) / len(recordings) if recordings else 1.0
+
+
+def _list_label_shares(evaluation: Evaluation) -> list[float]:
+    """Return, for each label, how many independent samples each of its pictures is worth."""
+    shares = {each.label: each.recall.effective / each.recall.total for each in evaluation.quality.labels}
+    return [round(shares.get(label, 1.0), 6) for label in evaluation.model.predictions.labels]
 
 
 def _to_steps(score: float) -> int:

@@ -8,6 +8,7 @@ from appliance.cli import main
 from appliance.workshop.evaluation.compare import compare_models
 from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_models
 from appliance.workshop.evaluation.html_report import render_report, write_report
+from appliance.workshop.evaluation.intervals import MeasuredShare
 from appliance.workshop.evaluation.metrics import count_each_label, count_labels
 from support.browser import Browser, find_chromium
 from support.evaluations import make_bundle, make_png, make_shades, write_pictures
@@ -148,6 +149,35 @@ def test_label_may_have_its_own_threshold(browser, page, evaluation):
     assert browser.run("return document.querySelector('#labels tr[data-label=red] input').value") == ""
     at = evaluation.model
     assert read_text(browser, "#figure-recall") == format_percent(count_labels(at.predictions, at.thresholds).recall)
+
+
+def test_intervals_follow_the_threshold_and_are_those_of_the_command(browser, page, evaluation):
+    move_slider(browser, 0.62)
+    at = evaluation.model.replace_thresholds(0.62, {"blue": 0.8})
+    counts = count_labels(at.predictions, at.thresholds)
+    share = MeasuredShare.measure(counts.right, counts.content)
+    between = f"{100 * share.low:.1f}–{100 * share.high:.1f} %, on {counts.content} pictures"
+    assert read_text(browser, "#between-recall") == between
+    for label, one in zip(at.predictions.labels, count_each_label(at.predictions, at.thresholds), strict=True):
+        own = MeasuredShare.measure(one.right, one.content)
+        shown = browser.run(
+            "return document.querySelector(arguments[0]).dataset.between",
+            f"#labels tr[data-label={label}] td:nth-child(5)",
+        )
+        assert shown == f"{100 * own.low:.0f}–{100 * own.high:.0f}"
+    assert "red (" in read_text(browser, "#worst-labels")
+    assert "may be chance" in read_text(browser, "#calibration-text")
+
+
+def test_comparison_without_an_interval_shows_a_dash(browser, tmp_path):
+    good, bad = make_bundle(tmp_path / "good"), make_bundle(tmp_path / "bad", labels="red blue green")
+    some = write_pictures(tmp_path / "some", {"green": make_shades("green", 3)})
+    assert main(["evaluate", str(bad), str(some), "--against", str(good), "--report", str(tmp_path / "report")]) == 3
+    browser.open(tmp_path / "report" / "index.html")
+    browser.wait("document.querySelector('#figure-precision')")
+    row = read_text(browser, "#comparison-table tbody tr:first-child")
+    assert "–" in row and "too few to tell" in row
+    assert "Too few to tell: 3 pictures cannot show a difference" in read_text(browser, "#comparison-text")
 
 
 def test_curves_of_one_label_can_be_selected(browser, page):

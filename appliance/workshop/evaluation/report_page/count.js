@@ -45,6 +45,14 @@ const computeFigures = (given, right, content) => ({
   precision: given ? right / given : null,
   recall: content ? right / content : null,
 });
+// Wilson's interval at 95 %, as in appliance/workshop/evaluation/intervals.py; pictures of one recording count as one.
+const Z = 1.959963984540054;
+const computeInterval = (count, total, effectiveShare = data.effectiveShare) => {
+  if (!total) return null;
+  const share = count / total, square = Z * Z / (total * effectiveShare);
+  const half = Math.sqrt(square * (share * (1 - share) + square / 4));
+  return [share + square / 2 - half, share + square / 2 + half].map((end) => Math.min(1, Math.max(0, end / (1 + square))));
+};
 const countLabel = (label, threshold) =>
   computeFigures(countReaching(allScores[label], threshold), countReaching(ownScores[label], threshold), contentCounts[label]);
 const countAll = (thresholdOf) => {

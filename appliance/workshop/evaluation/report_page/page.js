@@ -15,6 +15,7 @@ const createSvg = (tag, attributes = {}, text = "") => {
   return element;
 };
 const formatPercent = (share) => share === null ? "–" : (100 * share).toFixed(1) + " %";
+const formatBetween = (interval, decimals = 0) => interval === null ? "" : interval.map((end) => (100 * end).toFixed(decimals)).join("–");
 const formatScore = (score) => (score / STEPS).toFixed(2);
 const formatThreshold = (threshold) => threshold % 100 ? String(threshold / STEPS) : formatScore(threshold);
 
@@ -106,8 +107,9 @@ const drawCalibration = () => {
   for (const bin of data.calibration.bins) {
     if (!bin.pictures) continue;
     const bar = createSvg("rect", { class: "bin", x: toX(bin.from) + 1, width: toX(bin.to) - toX(bin.from) - 2, y: toY(bin.accuracy), height: toY(0) - toY(bin.accuracy) });
-    bar.append(createSvg("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} correct`));
-    svg.append(bar);
+    bar.append(createSvg("title", {}, `${bin.pictures} pictures with a score from ${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} correct, between ${formatBetween([bin.low, bin.high])} %`));
+    const middle = (toX(bin.from) + toX(bin.to)) / 2;
+    svg.append(bar, createSvg("line", { class: "between", x1: middle, x2: middle, y1: toY(bin.low), y2: toY(bin.high) }));
     texts.push(`${bin.from} to ${bin.to}: ${formatPercent(bin.accuracy)} of ${bin.pictures}`);
   }
   svg.append(charts.calibrationLine = createSvg("line", { class: "now", y1: toY(0), y2: toY(1) }));
@@ -115,7 +117,7 @@ const drawCalibration = () => {
   svg.setAttribute("aria-label", `Share of best labels that are correct, by score. ${texts.join("; ")}`);
   const error = data.calibration.expected_error;
   byId("calibration-text").textContent = error === null ? "No picture has content to label." :
-    `On the dashed line, labels with a score of 0.8 are correct in 80 % of cases. Bars below the line show that the model is overconfident, bars above it that it is underconfident. The expected error is ${error.toFixed(3)}.`;
+    `On the dashed line, labels with a score of 0.8 are correct in 80 % of cases. Bars below the line show that the model is overconfident, bars above it that it is underconfident. The vertical lines are 95 % intervals. The expected error of a score is ${error.toFixed(3)}; with so many pictures, up to ${data.calibration.chance_error.toFixed(3)} may be chance.`;
 };
 
 // ---- tables
@@ -177,7 +179,9 @@ const updateLabels = () => {
   for (const [label, cells] of labelRows) {
     const counts = countLabel(label, thresholdOf(label));
     cells.precision.textContent = formatPercent(counts.precision);
+    cells.precision.dataset.between = formatBetween(computeInterval(counts.right, counts.given));
     cells.recall.textContent = formatPercent(counts.recall);
+    cells.recall.dataset.between = formatBetween(computeInterval(counts.right, counts.content, data.labelShares[label]));
     if (background) cells.false.textContent = computeFalseRate(thresholdOf, label).toFixed(0);
     cells.input.placeholder = formatThreshold(state.common);
     const own = state.own.has(label) ? formatThreshold(state.own.get(label)) : "";
@@ -253,13 +257,13 @@ const drawComparison = () => {
   byId("comparison").hidden = !comparison;
   if (!comparison) return;
   const model = `${comparison.model.name} ${comparison.model.version}`;
-  byId("comparison-text").textContent = `${data.title} compared with ${model}, on the same pictures and at each bundle’s own threshold. ${comparison.says}`;
+  byId("comparison-text").textContent = `${data.title} compared with ${model}, on the same pictures and at each bundle’s own threshold. ${comparison.says}${comparison.max_loss ? ` ${comparison.max_loss.says}` : ""}`;
   const createRow = (measure) => {
     const isRate = measure.name.startsWith("false labels"), scale = isRate ? 1 : 100;
     const format = (value) => value === null ? "–" : (scale * value).toFixed(1) + (isRate ? "" : " %");
     const formatSigned = (value) => (value > 0 ? "+" : "") + (scale * value).toFixed(1);
     return createHtml("tr", {}, createHtml("th", { scope: "row", title: measure.name }, measure.name), createHtml("td", {}, format(measure.old)), createHtml("td", {}, format(measure.new)),
-      createHtml("td", {}, formatSigned(measure.difference)), createHtml("td", {}, measure.interval.map(formatSigned).join(" to ")), createHtml("td", { class: measure.verdict }, measure.verdict === "same" ? "" : measure.verdict));
+      createHtml("td", {}, formatSigned(measure.difference)), createHtml("td", {}, measure.interval[0] === null ? "–" : measure.interval.map(formatSigned).join(" to ")), createHtml("td", { class: measure.verdict }, { same: "", too_few: "too few to tell" }[measure.verdict] ?? measure.verdict));
   };
   const measures = [...comparison.measures, ...comparison.per_label];
   byId("comparison-table").replaceChildren(createTableHead(["", "Old", "New", "New − old", "95 % interval", ""]), createHtml("tbody", {}, ...measures.map(createRow)));
@@ -318,16 +322,25 @@ const updateMistakes = () => {
 // ---- all together
 
 const quoteForShell = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+const describeInterval = (interval, total, noun) => interval === null ? `of no ${noun}` : `${formatBetween(interval, 1)} %, on ${total} ${noun}`;
+const describeEnds = ({ low, high }, scale, decimals) => low === null ? "–" : `${(scale * low).toFixed(decimals)}–${(scale * high).toFixed(decimals)}${scale === 100 ? " %" : ""}`;
+const describeLabeledBackground = () => {
+  const labeled = background.filter((picture) => listWrongLabels(picture).length).length;
+  const interval = computeInterval(labeled, background.length, data.backgroundShare);
+  return interval === null ? "–" : `${formatBetween(interval, 1)} % get a label`;
+};
 const updateFigures = () => {
   const counts = countAll(thresholdOf);
   const rate = background ? computeFalseRate(thresholdOf) : null;
   const list = [
-    ["precision", "Precision", formatPercent(counts.precision)], ["recall", "Recall", formatPercent(counts.recall)],
-    ...(background ? [["false", "False per 1,000", rate === null ? "–" : rate.toFixed(0)]] : []),
-    ["accuracy", "Best label right", formatPercent(data.accuracy)], ["area", "Area under curve", data.area === null ? "–" : data.area.toFixed(3)],
+    ["precision", "Precision", formatPercent(counts.precision), describeInterval(computeInterval(counts.right, counts.given), counts.given, "labels")],
+    ["recall", "Recall", formatPercent(counts.recall), describeInterval(computeInterval(counts.right, counts.content), counts.content, data.several ? "labels" : "pictures")],
+    ...(background ? [["false", "False per 1,000", rate === null ? "–" : rate.toFixed(0), describeLabeledBackground()]] : []),
+    ["accuracy", "Best label right", formatPercent(data.accuracy), describeEnds(data.intervals.accuracy, 100, 1)],
+    ["area", "Area under curve", data.area === null ? "–" : data.area.toFixed(3), describeEnds(data.intervals.area_under_curve, 1, 3)],
   ];
-  byId("figures").replaceChildren(...list.map(([name, title, value]) =>
-    createHtml("div", ["accuracy", "area"].includes(name) ? { class: "fixed" } : {}, createHtml("dt", {}, title), createHtml("dd", { id: `figure-${name}` }, value))));
+  byId("figures").replaceChildren(...list.map(([name, title, value, between]) =>
+    createHtml("div", ["accuracy", "area"].includes(name) ? { class: "fixed" } : {}, createHtml("dt", {}, title), createHtml("dd", { id: `figure-${name}` }, value), createHtml("dd", { id: `between-${name}`, class: "between" }, between))));
   byId("threshold").value = state.common / STEPS;
   byId("threshold-value").textContent = formatThreshold(state.common);
   byId("summary").textContent = `At ${formatThreshold(state.common)}: ${list.slice(0, background ? 3 : 2).map(([, title, value]) => `${title} ${value}`).join(", ")}`;
@@ -341,8 +354,9 @@ document.title = `Evaluation of ${data.title}`;
 byId("title").textContent = data.title;
 byId("about").textContent = data.about;
 // Text between backquotes is code.
-byId("notes").replaceChildren(...data.notes.map((note) => createHtml("li", {}, ...note.split("`").map((part, index) => index % 2 ? createHtml("code", {}, part) : part))));
+byId("notes").replaceChildren(...[...data.notes, ...data.warnings].map((note) => createHtml("li", {}, ...note.split("`").map((part, index) => index % 2 ? createHtml("code", {}, part) : part))));
 byId("made").textContent = data.made;
+byId("worst-labels").textContent = data.worst.length > 1 ? `At the bundle’s thresholds, these labels are found least: ${data.worst.join(", ")}.` : "";
 byId("false-figure").hidden = !background;
 byId("curve-of").append(createHtml("option", { value: "" }, "all labels"), ...listedLabels.filter((label) => contentCounts[label]).map((label) => createHtml("option", { value: label }, LABELS[label])));
 byId("curve-of").addEventListener("change", () => { drawCurves(); updateCurves(); });
