@@ -156,9 +156,9 @@ class GuessBook:
                     labeler = labeler or self._open_labeler()
                     guess = _label(labeler, picture.path)
                 with self._lock:
-                    if guess is None:
+                    if guess is None and picture.path.exists():  # else it was moved or deleted meanwhile
                         self._failed.add(picture.id)
-                    elif self._key == key:
+                    elif guess and self._key == key:
                         self._guesses[picture.id] = guess
                 time.sleep(time.monotonic() - started_s)
                 if time.monotonic() - told_s > _SAVE_EVERY_S:

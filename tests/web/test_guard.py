@@ -22,12 +22,21 @@ CHANGES = [
     ("DELETE", "/api/events/pictures", None),
     ("DELETE", "/api/events/a-1", None),
     ("DELETE", "/api/sessions", None),
+    ("PUT", "/api/dataset/labels", {"add": "cup"}),
+    ("PATCH", "/api/dataset/pictures", {"ids": ["a"], "label": "cup"}),
+    ("DELETE", "/api/dataset/pictures", {"ids": ["a"]}),
+    ("PUT", "/api/dataset/recording", {"label": "cup"}),
+    ("POST", "/api/dataset/import", b"PK"),
+    ("POST", "/api/dataset/export", None),
+    ("POST", "/api/training", None),
+    ("POST", "/api/training/use", None),
 ]
 READS = [
     "/api/status", "/api/labels", "/api/frame.jpg", "/api/stream.mjpg", "/api/events", "/api/events/a-1",
     "/api/events/a-1.jpg", "/api/events/labels", "/api/model", "/api/model/report", "/api/device/check",
     "/api/device/stats", "/api/device/log", "/api/device/settings", "/api/help", "/api/help/mqtt", "/metrics",
-    "/api/openapi.json", "/api/session", "/api/nothing", "/v1/models/default", "/docs", "/redoc", "/openapi.json",
+    "/api/dataset/labels", "/api/dataset/pictures", "/api/dataset/pictures/a.jpg", "/api/dataset/export/a.zip",
+    "/api/training", "/api/openapi.json", "/api/session", "/api/nothing", "/v1/models/default", "/docs", "/redoc", "/openapi.json",
 ]  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from typing import Any
 from appliance.errors import ControlError
 from appliance.system.foreign_text import clean_text
 
+PROGRAM = [sys.executable, "-m", "appliance"]
+"""How this program is started again."""
 _NICE = 19
 _OOM_SCORE_ADJ = 1000
 # ioprio_set(2): the class "idle" in the upper bits; 1 selects a process, 0 the caller.
@@ -52,7 +54,7 @@ class Child:
         self._on_line = on_line
         self._errors: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "appliance", *arguments],
+            [*PROGRAM, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

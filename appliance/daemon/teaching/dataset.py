@@ -158,18 +158,25 @@ class DeviceDataset:
         self._parts.collector.notice_changes()
         return sentence
 
-    def file_event(self, event_id: str, label: str, jpeg: bytes) -> None:
+    def find_event_target(self, label: str) -> Target:
+        """Return where the picture of an event goes: under a label, or to the background.
+
+        Raises:
+            TeachingError: The text cannot be the name of a label.
+        """
+        return Target(is_background=True) if label == BACKGROUND else self.find_target(label, False)
+
+    def file_event(self, event_id: str, target: Target, jpeg: bytes) -> None:
         """File the picture of an event whose label was wrong; an earlier choice for it is replaced.
 
         Args:
             event_id: The id of the event.
-            label: The label that is right, or `background`.
+            target: Where it goes.
             jpeg: The picture.
 
         Raises:
             TeachingError: It cannot be filed.
         """
-        target = Target(is_background=True) if label == BACKGROUND else self.find_target(label, False)
         stem = f"event-{event_id}"
         if stem in self.store.listing().pictures:
             self.store.move([stem], target)

@@ -9,13 +9,13 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.bundle.input_spec import ASSUMED
-from appliance.daemon.active_model import BUNDLED
 from appliance.errors import PictureError, RequestError
 from appliance.imaging.files import encode_jpeg
 from appliance.web.predict import predictor as predictor_module
 from appliance.web.predict.predictor import Predictor
+from support.paths import FLOWERS
 
-BUNDLE = read_bundle(BUNDLED)
+BUNDLE = read_bundle(FLOWERS)
 PICTURE = encode_jpeg(np.zeros((64, 64, 3), np.uint8))
 
 
