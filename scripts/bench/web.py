@@ -5,7 +5,8 @@
 
 Two daemons with drawn scenes at 5 fps run side by side, one with the page and one without. The one with the page then
 gets one viewer, 20 viewers, and 4 clients that predict without pause. Labeling intervals are those of the stream of
-labels. The last part times the first page of events with 10,000 events, and predictions against the bare labeler.
+labels. The last part times the first page of events with 10,000 events, and predictions against the bare labeler, and
+in Chromium, with the processor slowed 6 times, the first paint of the page and the first label and picture on it.
 
 With --against, a daemon of an earlier commit runs beside one of this program, both without the page and with the same
 model, in turns of a few seconds so that other work on the machine affects both alike.
@@ -19,6 +20,7 @@ import io
 import itertools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -31,19 +33,23 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.history.database import HistoryDatabase
 from appliance.history.history import History
 from appliance.history.recorder import DATABASE_NAME
 from appliance.history.records import EventQuery, EventRecord
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
+from appliance.system.shipped import find_shipped
 from appliance.web.access.principal import Scope
 from appliance.web.access.store import AccessStore
 from support.broker import free_port, wait_until
+from support.browser import Browser, find_chromium
 from support.daemon import Daemon, settings
 
+FLOWERS = find_shipped("flowers")
 FPS = 5.0
+PHONE_PX = (390, 844)
+VISITS = 9
 ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -151,7 +157,7 @@ def measure_history() -> float:
 
 def measure_bare_rate(jpeg: bytes, seconds: float) -> float:
     """Return how many JPEG pictures per second the labeler alone decodes and labels."""
-    labeler = Labeler(read_bundle(BUNDLED))
+    labeler = Labeler(read_bundle(FLOWERS))
     count, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
         labeler.score(read_picture(io.BytesIO(jpeg), "frame", max(labeler.input_px)))
@@ -191,6 +197,34 @@ def measure_page(seconds: float) -> None:
             print(f"page on, without viewers: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
                   f"({100 * idle_off:.1f} % without the page)")  # fmt: skip
             report_load(client, off, on, seconds)
+            report_first_paint(on, Path(folder))
+
+
+def report_first_paint(daemon: Daemon, folder: Path) -> None:
+    """Print how soon a phone with a slow processor shows the page."""
+    if not find_chromium():
+        print("the first paint is not measured; chromium and chromedriver are missing (scripts/install-test-tools)")
+        return
+    link = re.search(
+        r"http://\S+#\S+", daemon.run("web", "--config", str(daemon.state.parent / "appliance.toml")).stdout
+    )
+    assert link, "appliance web prints a link"
+    paints_ms, shown_ms = [], []
+    with contextlib.closing(Browser(folder / "browser")) as browser:
+        browser.visit(link[0], *PHONE_PX)
+        browser.wait("document.querySelector('now-view')", 30)
+        browser.send_command("Emulation.setCPUThrottlingRate", rate=6)
+        for _ in range(VISITS):
+            browser.visit("about:blank")
+            browser.visit(link[0].partition("#")[0], *PHONE_PX)
+            browser.wait("document.querySelector('.live-picture img')?.naturalWidth > 0", 30)
+            browser.wait("/%/.test(document.querySelector('.now-score')?.innerText ?? '')", 30)
+            shown_ms.append(browser.run("return performance.now()"))
+            paints_ms.append(browser.run("return performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    print(
+        f"processor slowed 6 times: first paint after {statistics.median(paints_ms):.0f} ms (shortest "
+        f"{min(paints_ms):.0f}), label and picture after {statistics.median(shown_ms):.0f} ms, medians of {VISITS}"
+    )
 
 
 def compare_with_commit(commit: str, seconds: float) -> None:
@@ -201,7 +235,7 @@ def compare_with_commit(commit: str, seconds: float) -> None:
         try:
             sides = [("new", ROOT), ("old", tree)]
             with contextlib.ExitStack() as stack:
-                text = settings(None, "scene", model=BUNDLED, fps=FPS)
+                text = settings(None, "scene", model=FLOWERS, fps=FPS)
                 new, old = (
                     stack.enter_context(
                         Daemon(Path(folder) / name, text.replace('id = "t"', f'id = "{name}"'), root=root)

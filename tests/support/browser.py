@@ -34,7 +34,13 @@ class Browser:
     `open` takes a file's path, `run` runs JavaScript in the page, `read_requests` returns the URLs that it requested.
     """
 
-    def __init__(self, profile: Path):
+    def __init__(self, profile: Path, program: Path | None = None):
+        """Start it.
+
+        Args:
+            profile: The folder of its settings and cookies.
+            program: A script that runs Chromium elsewhere, for example in another network namespace.
+        """
         self._driver = subprocess.Popen(
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -42,10 +48,10 @@ class Browser:
         port = re.search(r"port (\d+)", line)
         assert port, f"chromedriver did not start: {line}"
         self._base = f"http://127.0.0.1:{port[1]}"
-        arguments = [*_OPTIONS, f"--user-data-dir={profile}"]
+        arguments = [*_OPTIONS, f"--user-data-dir={profile}", *(["--remote-debugging-pipe"] if program else [])]
         wanted = {
             "browserName": "chrome",
-            "goog:chromeOptions": {"binary": find_chromium(), "args": arguments},
+            "goog:chromeOptions": {"binary": str(program or find_chromium()), "args": arguments},
             "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"},
         }
         self._session = ""
