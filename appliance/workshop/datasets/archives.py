@@ -11,11 +11,18 @@ _FORMATS = (
     (b"\xfd7zXZ\x00", 0, "an xz archive", "tar xJf {}"),
     (b"\x28\xb5\x2f\xfd", 0, "a Zstandard archive", "tar --zstd -xf {}"),
 )
+# Tables in other forms, some of which are zips.
+_TABLES = {
+    ".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".ods": "a spreadsheet", ".numbers": "a spreadsheet",
+    ".parquet": "a table", ".arrow": "a table", ".feather": "a table",
+}  # fmt: skip
 _ZIP = b"PK\x03\x04"
 
 
 def describe_archive(path: Path) -> str | None:
     """Return what kind of archive a file is and how to unpack it; None if it is none, or cannot be read."""
+    if kind := _TABLES.get(path.suffix.lower()):
+        return f"{kind}; save it as CSV, with the columns path and label, and give that file"
     try:
         with path.open("rb") as file:
             head = file.read(512)

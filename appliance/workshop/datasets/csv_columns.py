@@ -19,13 +19,17 @@ _PATH_WORDS = (
 )  # fmt: skip
 _LABEL_WORDS = (
     "label", "labels", "class", "classes", "category", "label_name", "class_name", "classname", "category_name",
-    "display_name", "displayname", "target", "tag", "tags", "annotation", *SEVERAL_WORDS,
+    "display_name", "displayname", "target", "tag", "tags", "annotation", "species", "breed", "variety", "diagnosis",
+    "disease", *SEVERAL_WORDS,
 )  # fmt: skip
 # Columns with the corners of a box: an index for the detection of objects.
 _BOX_WORDS = {"xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "bbox", "bbox_x", "bbox_y", "box"}
 _SET_WORDS = ("set", "split", "ml_use", "subset", "partition", "usage", "aiplatform_googleapis_com_ml_use")
-# Columns that answer yes or no, with the splits of both.
-_FLAG_WORDS = {"is_valid": ("validation", "train"), "is_val": ("validation", "train"), "is_test": ("test", "train")}
+# Columns that answer yes or no, with the split of a yes, in the order in which they count, and of a no.
+_FLAG_WORDS: dict[str, tuple[str, str]] = {
+    "is_test": ("test", "train"), "is_valid": ("validation", "train"), "is_val": ("validation", "train"),
+    "is_validation": ("validation", "train"), "is_train": ("train", "test"), "is_training": ("train", "test"),
+}  # fmt: skip
 _YES, _NO = {"1", "1.0", "true", "yes", "t", "y"}, {"0", "0.0", "false", "no", "f", "n", ""}
 _TYPICAL = 0.8
 _SAMPLED_ROWS = 200
@@ -40,7 +44,7 @@ class Columns:
         label: The label; None for none.
         set: The split; None for none.
         has_header: Whether the first row names the columns.
-        flag: The splits that yes and no mean in the column `set`; None if it contains the names of splits.
+        flags: Columns that answer yes or no, with the splits of both; the first yes counts.
         classes: Column → label, for columns that contain 1 if the picture has this label.
         unused: The names of the other columns.
         more_labels: The columns label2, label3, …
@@ -53,7 +57,7 @@ class Columns:
     label: int | None = None
     set: int | None = None
     has_header: bool = False
-    flag: tuple[str, str] | None = None
+    flags: tuple[tuple[int, tuple[str, str]], ...] = ()
     classes: tuple[tuple[int, str], ...] = ()
     unused: tuple[str, ...] = ()
     is_free: bool = False
@@ -95,7 +99,7 @@ def find_columns(rows: Sequence[list[str]], name: str) -> Columns:
     if repeated := sorted({word for word in names if names.count(word) > 1}):
         raise DatasetError(f"{name} has more than one column named {repeated[0]}; rename or remove all but one")
     path = named if named is not None and _count_pictures(sample, named) >= _TYPICAL * len(sample) else by_content
-    return _name_columns(rows[0], words, next(index for index in (path, named, 0) if index is not None), sample)
+    return _name_columns(rows[0], words, next(index for index in (path, named, 0) if index is not None), rows[1:])
 
 
 def _normalize(cell: str) -> str:
@@ -119,28 +123,47 @@ def _count_pictures(rows: Sequence[list[str]], index: int) -> int:
     return sum(len(cells) > index and is_picture_name(cells[index]) for cells in rows)
 
 
-def _name_columns(first: Sequence[str], words: Sequence[str], path: int, sample: Sequence[list[str]]) -> Columns:
+def _name_columns(first: Sequence[str], words: Sequence[str], path: int, rows: Sequence[list[str]]) -> Columns:
+    sample = rows[:_SAMPLED_ROWS]
     set_index = _find_word(words, _SET_WORDS)
-    flag = None
-    if set_index is None and (set_index := _find_word(words, tuple(_FLAG_WORDS))) is not None:
-        flag = _FLAG_WORDS[words[set_index]]
     others = [word if index != path else "" for index, word in enumerate(words)]
+    if set_index is None:
+        unknown = (index for index, word in enumerate(others) if word and word not in _LABEL_WORDS)
+        set_index = next((index for index in unknown if _is_split_column(rows, index)), None)
+    flags = tuple((words.index(word), splits) for word, splits in _FLAG_WORDS.items() if word in words)
+    flags = flags if set_index is None else ()
     numbered = [index for index, word in enumerate(others) if re.sub(r"_?\d+$", "", word) in _LABEL_WORDS]
-    label = _find_word(others, _LABEL_WORDS)
+    label = _find_label_column(others, sample)
     label = numbered[0] if label is None and numbered else label
     more = tuple(index for index in numbered if index != label and re.search(r"\d$", words[index]))
-    rest = [index for index, word in enumerate(words) if word and index not in (path, set_index, label, *more)]
+    taken = (path, set_index, label, *more, *(index for index, _ in flags))
+    rest = [index for index, word in enumerate(words) if word and index not in taken]
     classes: tuple[tuple[int, str], ...] = ()
-    flags = [index for index in rest if _is_flag_column(sample, index)]
+    ones = [index for index in rest if _is_flag_column(sample, index)]
+    named = [index for index in rest if _is_label_column(sample, index)]
     boxes = tuple(first[index].strip() for index in rest if words[index] in _BOX_WORDS)
-    if label is None and len(flags) > 1:
-        classes = tuple((index, first[index].strip()) for index in flags)
-        rest = [index for index in rest if index not in flags]
-    elif label is None and len(rest) == 1 and _is_label_column(sample, rest[0]):
-        label, rest = rest[0], []
+    if label is None and len(ones) > 1:
+        classes = tuple((index, first[index].strip()) for index in ones)
+        rest = [index for index in rest if index not in ones]
+    elif label is None and len(named) == 1:
+        label = named[0]
+        rest = [index for index in rest if index != label]
     unused = tuple(first[index].strip() for index in rest)
     several = label is not None and words[label] in SEVERAL_WORDS
-    return Columns(path, label, set_index, True, flag, classes, unused, False, more, several, boxes)
+    return Columns(path, label, set_index, True, flags, classes, unused, False, more, several, boxes)
+
+
+def _find_label_column(words: Sequence[str], sample: Sequence[list[str]]) -> int | None:
+    """Return the column with the first known name of a label; one with words is preferred to one with numbers."""
+    known = [words.index(word) for word in _LABEL_WORDS if word in words]
+    spelled = (index for index in known if not all(_is_number(cells[index]) for cells in sample if len(cells) > index))
+    return next(spelled, next(iter(known), None))
+
+
+def _is_split_column(rows: Sequence[list[str]], index: int) -> bool:
+    """Return whether a column of any name contains the names of splits, at least two."""
+    cells = {row[index].lower() for row in rows if len(row) > index and row[index]}
+    return len(cells) > 1 and all(map(is_split_word, cells)) and len({parse_split(cell) for cell in cells}) > 1
 
 
 def _is_flag_column(rows: Sequence[list[str]], index: int) -> bool:
@@ -151,7 +174,11 @@ def _is_label_column(rows: Sequence[list[str]], index: int) -> bool:
     """Return whether a column of unknown name contains labels: few different words, no numbers."""
     cells = [row[index] for row in rows if len(row) > index and row[index]]
     different = set(cells)
-    return 1 <= len(different) <= len(cells) // 2 and not any(re.fullmatch(r"[\d.,-]+", cell) for cell in different)
+    return 1 <= len(different) <= len(cells) // 2 and not any(map(_is_number, different))
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[\d.,-]*", cell) is not None
 
 
 def _find_unnamed_columns(rows: Sequence[list[str]]) -> Columns:
@@ -173,10 +200,10 @@ def _find_unnamed_columns(rows: Sequence[list[str]]) -> Columns:
     return Columns(path, others[0], set_index)
 
 
-def parse_flag(cell: str, flag: tuple[str, str]) -> str | None:
+def parse_flag(cell: str, splits: tuple[str, str]) -> str | None:
     """Return the split that yes or no means; None for any other word."""
     word = cell.strip().lower()
-    return flag[0] if word in _YES else flag[1] if word in _NO else None
+    return splits[0] if word in _YES else splits[1] if word in _NO else None
 
 
 def is_yes(cell: str) -> bool:

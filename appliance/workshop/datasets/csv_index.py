@@ -159,11 +159,12 @@ def _parse_row(row: str, cells: list[str], columns: Columns, separator: str | No
         name, labels = cells[columns.path], [cells[columns.label]] if columns.label is not None else []
         labels += [cells[index] for index in columns.more_labels]
         labels += [label for index, label in columns.classes if is_yes(cells[index])]
-    if columns.flag is not None:
-        flagged = parse_flag(set_word, columns.flag)
+    for column, splits in reversed(columns.flags):
+        cell = cells[column] if len(cells) > column else ""
+        flagged = parse_flag(cell, splits)
         if flagged is None:
-            raise ValueError(f"has {set_word!r} instead of true or false")
-        set_word = flagged
+            raise ValueError(f"has {cell!r} instead of true or false")
+        set_word = flagged if flagged == splits[0] or not set_word else set_word
     split = parse_split(set_word)
     if split is None and set_word and set_word.upper() != UNASSIGNED:
         raise ValueError(f"has {set_word!r} instead of TRAIN, VALIDATION, TEST, or UNASSIGNED")

@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from appliance.errors import DatasetError
+from appliance.workshop.datasets.containers import FolderContainer
 from appliance.workshop.datasets.index_text import IndexRecord
+from appliance.workshop.datasets.name_lookup import NameLookup
 from appliance.workshop.datasets.problems import Problem, ProblemKind
 from appliance.workshop.datasets.split_names import Split
 
@@ -55,6 +57,7 @@ class RowResolver:
     rows: list[IndexRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lost_labels: set[str | None] = field(default_factory=set)
+    _lookup: NameLookup | None = None
     _unmapped: dict[str, int] = field(default_factory=dict)
     _seen: dict[tuple[Path, tuple[str | None, ...]], str] = field(default_factory=dict)
 
@@ -109,7 +112,18 @@ class RowResolver:
         if any("\\" in name for name in names):
             names = [variant for name in names for variant in (name, name.replace("\\", "/"))]
         paths = [_resolve_path(name, self.index.parent, self.gs_folders) for name in names]
-        return next((path for path in paths if path.exists()), paths[-1])
+        if (found := next((path for path in paths if path.exists()), None)) is not None:
+            return found
+        return self._find_below(record.name) or paths[-1]
+
+    def _find_below(self, name: str) -> Path | None:
+        """Return the only file below the index's folder that ends with this path, or with it and a suffix."""
+        if "://" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+            return None
+        if self._lookup is None:
+            self._lookup = NameLookup(FolderContainer(self.index.parent).list_files()[0])
+        found = self._lookup.find(name)
+        return None if found is None else self.index.parent / found
 
 
 def _merge(rows: list[IndexRow]) -> list[IndexRow]:

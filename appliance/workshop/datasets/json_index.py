@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from appliance.errors import DatasetError
+from appliance.workshop.datasets.annotations import REMEDY
 from appliance.workshop.datasets.index_text import IndexRecord, make_record
 from appliance.workshop.datasets.layout import parse_split
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
@@ -44,6 +45,8 @@ def parse_json(text: str, source: str, name: str) -> tuple[list[IndexRecord], li
         return _collect(_number(value["files"]), _read_edge_impulse, name)
     if isinstance(value, list) and all(isinstance(task, dict) for task in value):
         return _collect(_number(value), _read_task, name)
+    if isinstance(value, dict) and "images" in value and "annotations" in value:
+        raise DatasetError(f"{source} contains boxes in the form of COCO; {REMEDY}")
     raise DatasetError(
         f"{source} is neither a Label Studio export (a list of tasks) nor an Edge Impulse info.labels; "
         "export it as JSON or CSV"

@@ -7,6 +7,8 @@ AutoML's structured form is LABEL/picture. Common variations are read as intende
   folder of the same name inside (seg_train/seg_train/LABEL), or with one for pictures (train/images/LABEL)
 - LABEL/SPLIT/picture
 - SPLIT/LABEL.number.jpg, as Edge Impulse and Kaggle name pictures
+- a word that all folders of splits share (animals-train, animals-test)
+- a folder for pictures inside of each label (LABEL/images/picture)
 
 A single TRAIN, VALIDATION, or TEST is a split if it is written in capitals and all its pictures are in subfolders. What
 has several meanings is a problem: two labels with the same subfolders, and labels that are named like splits.
@@ -105,6 +107,7 @@ def read_layout(names: Sequence[str], unusable: Sequence[str] = ()) -> Layout:
     while (wrapper := _find_wrapper(paths)) is not None:
         paths = [_remove_top(path, wrapper) for path in paths]
         others = [_remove_top(path, wrapper) for path in others]
+    paths, others = _rename_splits(paths, others)
     if _has_split_folders(paths):
         return _read_split_folders(paths, others)
     if _has_splits_in_labels(paths):
@@ -115,6 +118,23 @@ def read_layout(names: Sequence[str], unusable: Sequence[str] = ()) -> Layout:
         return Layout(meanings, [])
     problems = [*_find_split_labels(paths), *_find_subfolders(paths)]
     return Layout([PathMeaning(path.top or None, None) for path in [*paths, *others]], problems)
+
+
+def _rename_splits(paths: list[_Path], others: list[_Path]) -> tuple[list[_Path], list[_Path]]:
+    """Give folders of splits that share a word (animals-train, animals-test) the names of the splits alone."""
+    words: dict[str, list[str]] = {}
+    for top in {path.top for path in paths} - {""}:
+        words[top] = [word for word in re.split(r"[^a-z]+", top.lower()) if word and word not in _NOISE_WORDS]
+    splits = {top: [word for word in own if word in _SPLIT_WORDS] for top, own in words.items()}
+    rests = {tuple(word for word in own if word not in _SPLIT_WORDS) for own in words.values()}
+    names = [own[0] for own in splits.values() if len(own) == 1]
+    if len(words) < 2 or len(rests) != 1 or rests == {()} or len(set(names)) != len(words):
+        return paths, others
+
+    def rename(path: _Path) -> _Path:
+        return _Path((splits[path.top][0], *path.folders[1:]), path.name) if path.top in splits else path
+
+    return [rename(path) for path in paths], [rename(path) for path in others]
 
 
 def _parse_paths(names: Sequence[str]) -> list[_Path]:
@@ -145,6 +165,8 @@ def _has_split_folders(paths: Sequence[_Path]) -> bool:
     nested = [path for path in paths if path.folders]
     words = {path.top for path in nested}
     if len({word.lower() for word in words}) == 1:
+        if parse_split_folder(next(iter(words))) and _find_labels_in_names(nested) and len(nested) == len(paths):
+            return True
         # A label may be named train, but a label named TRAIN that contains only subfolders is very unlikely.
         return words <= {split.upper() for split in SPLITS} and all(len(path.folders) > 1 for path in nested)
     if not words or not all(parse_split_folder(word) for word in words):
@@ -175,6 +197,9 @@ def _read_split_folders(paths: Sequence[_Path], others: Sequence[_Path]) -> Layo
                 _remove_top(path, wrapper) if whole.top == top and path.top == wrapper else path
                 for path, whole in zip(other_inside, others, strict=True)
             ]
+    if all(not path.folders or (len(path.folders) == 1 and path.top.lower() in _PICTURE_FOLDERS) for path in inside):
+        inside = [_Path((), path.name) for path in inside]
+        other_inside = [_Path((), path.name) for path in other_inside]
     labeled_tops = {path.top for path, rest in zip(paths, inside, strict=True) if rest.folders}
     flat = [path for path in paths if path.folders and not labeled_tops]
     in_names = _find_labels_in_names(flat)
@@ -213,7 +238,15 @@ def _find_split_labels(paths: Sequence[_Path]) -> Iterator[Problem]:
     """Yield a problem if labels are named like splits."""
     labels = sorted({path.top for path in paths} - {""})
     named = [label for label in labels if parse_split_folder(label)]
-    if len({parse_split_folder(label) for label in named} - {UNASSIGNED}) > 1:
+    has_subfolders = any(len(path.folders) > 1 for path in paths if path.top in named)
+    if has_subfolders and len({parse_split_folder(label) for label in named} - {UNASSIGNED}) > 1:
+        others = [label for label in labels if label not in named]
+        message = (
+            f"the folders {', '.join(named)} are named like splits, but {_list_names(others)} beside them "
+            f"{'is' if len(others) == 1 else 'are'} not; move what is in it into one of them, or remove it"
+        )
+        yield Problem(ProblemKind.MISREAD, others[0], message)
+    elif len({parse_split_folder(label) for label in named} - {UNASSIGNED}) > 1:
         message = (
             f"the folders {', '.join(named)} are named like splits, but contain no folders for labels; put the "
             "pictures into SPLIT/LABEL/, or list them in a .csv index"
@@ -232,6 +265,8 @@ def _find_subfolders(paths: Sequence[_Path]) -> Iterator[Problem]:
         for name in sorted(names):
             owners.setdefault(name, []).append(label)
     shared = {name: labels for name, labels in owners.items() if len(labels) > 1}
+    if all(name.lower() in _PICTURE_FOLDERS for name in shared):
+        shared = {}  # LABEL/images/picture
     if shared:
         name, labels = next(iter(shared.items()))
         same = _list_names(list(shared))

@@ -5,11 +5,12 @@ not prevent the others from being used.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import DatasetError, PictureError, UsageError, describe_unreadable
+from appliance.workshop.datasets.annotations import find_annotations
 from appliance.workshop.datasets.archives import describe_archive
 from appliance.workshop.datasets.containers import (
     FileContainer,
@@ -21,10 +22,15 @@ from appliance.workshop.datasets.containers import (
 from appliance.workshop.datasets.dataset import Dataset, DevicePrediction, Example
 from appliance.workshop.datasets.formats import SUPPORTED, check_picture_file
 from appliance.workshop.datasets.index import INDEX_SUFFIXES, read_index
-from appliance.workshop.datasets.inner_index import apply_records, is_inner_index, read_inner_indexes
+from appliance.workshop.datasets.inner_index import (
+    apply_records,
+    is_inner_index,
+    read_index_beside,
+    read_inner_indexes,
+)
 from appliance.workshop.datasets.json_index import EDGE_IMPULSE_NAME
 from appliance.workshop.datasets.label_names import describe_wrong_name, propose_names
-from appliance.workshop.datasets.layout import read_layout
+from appliance.workshop.datasets.layout import Layout, read_layout
 from appliance.workshop.datasets.problems import Problem, ProblemKind
 
 _MAX_SIDECAR_BYTES = 64 * 1024
@@ -135,6 +141,10 @@ def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
             usable.append(name)
     examples = []
     layout = read_layout(usable, unusable) if stated is None else apply_records(stated, usable, unusable)
+    problems = [*problems, *find_annotations(container, names)]
+    if stated is None and _is_unclear(layout):
+        others = [name for name in names if name not in sidecar_names]
+        layout, problems = _read_by_index(container, others, usable, unusable, layout, problems)
     problems += layout.problems
     for name, meaning in zip(usable, layout.meanings[: len(usable)], strict=True):
         sidecar = sidecars.get(name)
@@ -147,6 +157,36 @@ def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
         )  # fmt: skip
     unusable_labels = {label for each in layout.meanings[len(usable) :] for label in (each.label, *each.others)}
     return _Content(examples, unusable_labels, problems)
+
+
+def _is_unclear(layout: Layout) -> bool:
+    """Return whether the folders do not give labels."""
+    labels = {meaning.label for meaning in layout.meanings} - {None}
+    return len(labels) < 2 or any(problem.kind == ProblemKind.MISREAD for problem in layout.problems)
+
+
+def _read_by_index(
+    container: FolderContainer | ZipContainer,
+    names: Sequence[str],
+    usable: Sequence[str],
+    unusable: Sequence[str],
+    layout: Layout,
+    problems: Sequence[Problem],
+) -> tuple[Layout, list[Problem]]:
+    """Read the labels from an index that lies beside the pictures, or explain why there are none.
+
+    Returns:
+        The layout, and the problems without those about the index and the boxes that are explained now.
+    """
+    found = read_index_beside(container, names, [*usable, *unusable])
+    if found is not None:
+        rest = [problem for problem in problems if problem.name not in found.indexes]
+        return apply_records(found.records, usable, unusable), [*rest, *found.problems]
+    boxes = next((problem for problem in problems if problem.kind == ProblemKind.UNUSED), None)
+    if boxes is None:
+        return layout, list(problems)
+    misread = Problem(ProblemKind.MISREAD, boxes.name, boxes.message)
+    return layout, [misread, *(problem for problem in problems if problem is not boxes)]
 
 
 def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:

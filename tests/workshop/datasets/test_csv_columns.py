@@ -24,7 +24,7 @@ def test_splits_have_many_names(word):
 
 def test_yes_and_no_are_splits():
     rows = [[name, label, str(split == "test")] for name, label, split in PICTURES]
-    assert find(["name", "label", "is_valid"], *rows).flag == ("validation", "train")
+    assert find(["name", "label", "is_valid"], *rows).flags == ((2, ("validation", "train")),)
 
 
 def test_unknown_names_are_understood_by_their_content():
