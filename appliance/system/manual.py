@@ -9,6 +9,7 @@ TOPICS = (
     "commands",
     "cameras",
     "page",
+    "teach",
     "http-api",
     "mqtt",
     "home-assistant",

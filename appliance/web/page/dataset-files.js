@@ -31,7 +31,7 @@ export class DatasetFiles extends Component {
 
   build() {
     replace(this, h("details", null, this.#summary, h("div", { class: "stack tight" },
-      h("p", { class: "soft small" }, "A zip with one folder for each label, and “background” for none of these. It trains on any computer: appliance train dataset.zip."),
+      h("p", { class: "soft small" }, "A zip with one folder for each label, and “background” for none of these. The command appliance train takes it, on any computer."),
       h("div", { class: "row" }, this.#download,
         teaching.canChange && h("span", { class: "button file" }, icon("upload"), "Upload a zip", this.#file)),
       this.#result)));

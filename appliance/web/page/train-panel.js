@@ -6,6 +6,7 @@ import { downloadDataset } from "./dataset-files.js";
 import { formatDuration } from "./format.js";
 import { reportErrors, showToast } from "./messages.js";
 import { buildProbation } from "./probation.js";
+import { link } from "./router.js";
 import { store } from "./store.js";
 import { teaching } from "./teaching.js";
 import { TrainResult } from "./train-result.js";
@@ -171,5 +172,5 @@ function buildImpossible(reason, command) {
   return h("div", { class: isDevice ? "note warning" : "note" }, h("p", null, startUpper(reason ?? "this device cannot train now")),
     command && h("div", { class: "row command" }, h("code", null, command), h("button", { type: "button", onclick: copy }, "Copy")),
     isDevice && ready > 0 && h("div", { class: "row" }, h("button", { type: "button", onclick: downloadDataset }, "Download the dataset"),
-      h("span", { class: "soft small" }, "to train on another computer: appliance train dataset.zip")));
+      h("a", { href: link("device", "manual", "train") }, "How to train on a computer")));
 }

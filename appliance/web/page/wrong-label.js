@@ -13,10 +13,7 @@ const NEW = "";
 /** Asks for the right label of an event. */
 export class WrongLabel extends Component {
   #choice = h("select", { name: "label", onchange: () => this.#follow() });
-  #name = h("input", {
-    type: "text", name: "new-label", maxLength: 32, pattern: "[A-Za-z0-9_]+", autocomplete: "off", autocapitalize: "off",
-    title: "A–Z, a–z, 0–9, and _",
-  });
+  #name = h("input", { type: "text", name: "new-label", maxLength: 64, autocomplete: "off", autocapitalize: "off" });
   #field = h("label", { class: "field", hidden: true }, h("span", null, "New label"), this.#name);
   #button = h("button", null, "File the picture");
   #problem = h("p", { class: "error-text", role: "alert" });
@@ -29,14 +26,30 @@ export class WrongLabel extends Component {
 
   build() {
     if (!this.event.picture) return;
-    const labels = (store.status?.model.labels ?? []).filter((label) => label !== this.event.label && label !== NONE);
-    replace(this.#choice, [...labels, NONE].map((label) => h("option", { value: label }, nameLabel(label))),
-      h("option", { value: NEW }, "a new label…"));
-    replace(this, h("details", null, h("summary", null, "That was wrong"),
+    this.#drawChoice([]);
+    const open = () => this.#loadLabels();
+    replace(this, h("details", { ontoggle: open }, h("summary", null, "That was wrong"),
       h("form", { class: "stack", onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
         h("p", { class: "soft" }, "The picture is filed for teaching under the label that you choose."),
         h("div", { class: "row ends" }, h("label", { class: "field" }, h("span", null, "It is"), this.#choice), this.#field, this.#button),
         this.#problem)));
+  }
+
+  /** @param {string[]} more labels that the model does not have */
+  #drawChoice(more) {
+    const labels = [...(store.status?.model.labels ?? []), ...more].filter((label) => label !== this.event.label && label !== NONE);
+    const chosen = this.#choice.selectedIndex > 0 ? this.#choice.value : null;
+    replace(this.#choice, [...new Set(labels), NONE].map((label) => h("option", { value: label }, nameLabel(label))),
+      h("option", { value: NEW }, "a new label…"));
+    if (chosen !== null) this.#choice.value = chosen;
+  }
+
+  /** Offer the labels of the dataset too, which may be more than those of the model. */
+  async #loadLabels() {
+    try {
+      const { labels } = await request("GET", "/api/dataset/labels", { signal: this.signal });
+      this.#drawChoice(labels.map((/** @type {{name: string}} */ label) => label.name));
+    } catch { /* those of the model are enough */ }
   }
 
   /** Ask for the name of a new label if one is chosen. */
@@ -54,8 +67,8 @@ export class WrongLabel extends Component {
     this.#button.disabled = true;
     replace(this.#problem);
     try {
-      await request("POST", `/api/events/${encodeURIComponent(this.event.id)}/wrong`, { json: { label } });
-      replace(this, h("p", { class: "note good", role: "status" }, `Filed for teaching under “${nameLabel(label)}”.`));
+      const filed = await request("POST", `/api/events/${encodeURIComponent(this.event.id)}/wrong`, { json: { label } });
+      replace(this, h("p", { class: "note good", role: "status" }, `Filed for teaching under “${nameLabel(filed?.label ?? label)}”.`));
     } catch (error) {
       replace(this.#problem, describeError(error));
     } finally {
