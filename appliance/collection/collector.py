@@ -1,11 +1,12 @@
 """Collect frames worth labeling by hand for the next training run; off by default.
 
-These are frames that the model is unsure about (its best score is in a certain range, or its two best scores are
-close), frames that start an event, and one frame at a fixed interval, so that ordinary scenes are included. A picture
-similar to a recent one is not kept, and only a picture that is kept counts against max_per_hour, so that a still scene
-does not use up the hour. Frames that start an event have a budget of their own. Each picture is a JPEG of exactly the
-pixels that are resized for the model (upright, only the region), with the predictions in a .json file of the same stem;
-`appliance dataset` can read the folder as it is.
+These are frames that the model is unsure about (its best score is in a range around its threshold, or its two best
+scores are close), frames that start an event, frames that look unlike everything kept so far, and one frame at a fixed
+interval, so that ordinary scenes are included, also with a model that is silent. A picture similar to a recent one is
+not kept, and only a picture that is kept counts against max_per_hour, so that a still scene does not use up the hour.
+Frames that start an event have a budget of their own. Each picture is a JPEG of exactly the pixels that are resized for
+the model (upright, only the region), with the predictions in a .json file of the same stem; `appliance dataset` can
+read the folder as it is.
 
 Labeling never waits: it puts a frame into a short queue, and a separate thread compares, encodes and writes. If the
 queue is full, frames are dropped. A full disk or an unwritable folder is logged once, and labeling continues. The
@@ -29,6 +30,7 @@ import numpy as np
 from appliance.bundle.identity import ModelIdentity
 from appliance.collection.budget import HourBudget
 from appliance.collection.folder import CollectedFolder
+from appliance.collection.rules import describe_rules, find_least_score, find_score_range
 from appliance.errors import describe_os_error
 from appliance.imaging.files import encode_jpeg, resize_to_square
 from appliance.imaging.fingerprint import NEAR, THUMBNAIL_PX, compute_signatures
@@ -45,6 +47,10 @@ _PREDICTIONS = 5
 _JPEG_QUALITY = 92
 # A frame may be compared this long after the previous one, so that a scene that stays costs little.
 _COMPARE_EVERY_S = 0.2
+# A frame that may be novel is compared this long after the previous one, because that costs the same if it is not.
+_NOVEL_EVERY_S = 5.0
+# A frame is novel if it is less similar than this to every kept one (imaging/fingerprint; near duplicates have .92).
+_NOVEL = 0.75
 # After a frame of every_s that was not kept, the next one is tried after this share of the interval.
 _RETRY_SHARE = 1 / 60
 # Number of recent pictures that a new one is compared with; their signatures take 1.5 MB.
@@ -63,6 +69,7 @@ class CollectReason(StrEnum):
     STARTED = "started"
     UNSURE = "unsure"
     CLOSE = "close"
+    NOVEL = "novel"
     TIME = "time"
 
 
@@ -101,7 +108,7 @@ class Collector:
         self._folder = CollectedFolder(folder, settings.max_bytes)
         self._queue: queue.Queue[_QueuedFrame | Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
-        self._compared_s = self._interval_due_s = float("-inf")
+        self._compared_s = self._novel_s = self._interval_due_s = float("-inf")
         self._enabled = self._started = False
         self._dropped = 0
         # Used by the collecting thread.
@@ -123,7 +130,7 @@ class Collector:
         if enabled == self._enabled:
             return
         if enabled:
-            log.info("collecting frames worth labeling in %s: %s", self._folder.path, self._describe_rules())
+            log.info("collecting frames worth labeling in %s: %s", self._folder.path, describe_rules(self._settings))
             if not self._started:
                 self._started = True
                 self._thread.start()
@@ -156,7 +163,7 @@ class Collector:
     def notice_changes(self) -> None:
         """Count the folder again before the next picture, because a person moved pictures out of it or back."""
         if self._started:
-            self._queue.put(lambda: self._folder.read_again())
+            self._queue.put(self._read_again)
 
     def stop(self, limit_s: float) -> None:
         """Write the queued frames and stop the thread; return after `limit_s` at the latest."""
@@ -174,6 +181,7 @@ class Collector:
         events: Sequence[Event],
         model: ModelIdentity,
         view: View | None = None,
+        threshold: float = 0.5,
     ) -> None:
         """Queue a labeled frame if it is worth keeping; runs on the labeling thread and never blocks.
 
@@ -184,13 +192,14 @@ class Collector:
             events: Events that started or ended with this frame.
             model: The model that predicted the scores.
             view: The orientation and region with which the frame was labeled; None for that of the settings.
+            threshold: The threshold in force.
         """
         if not self._enabled:
             return
         order = np.argsort(-scores, kind="stable")[:_PREDICTIONS]
         predictions = [(labels[index], round(float(scores[index]), 4)) for index in order if np.isfinite(scores[index])]
         now_s = frame.monotonic_s
-        reason = self._find_reason(predictions, events, now_s)
+        reason = self._find_reason(predictions, events, now_s, threshold)
         if reason is None or (reason != CollectReason.STARTED and now_s - self._compared_s < _COMPARE_EVERY_S):
             return
         if self._queue.qsize() >= _QUEUED_FRAMES:
@@ -199,6 +208,8 @@ class Collector:
         self._compared_s = now_s
         if reason == CollectReason.TIME:
             self._interval_due_s = now_s + self._settings.every_s * _RETRY_SHARE
+        elif reason == CollectReason.NOVEL:
+            self._novel_s = now_s
         self._queue.put(_QueuedFrame(frame, view or self._view, reason, predictions, model))
 
     def stats(self) -> dict[str, Any]:
@@ -219,24 +230,28 @@ class Collector:
         return {"folder": str(self._folder.path), "max_bytes": self._settings.max_bytes, **self.stats()}
 
     def _find_reason(
-        self, predictions: Sequence[tuple[str, float]], events: Sequence[Event], now_s: float
+        self, predictions: Sequence[tuple[str, float]], events: Sequence[Event], now_s: float, threshold: float
     ) -> CollectReason | None:
         settings = self._settings
+        low, high = find_score_range(settings, threshold)
         if settings.on_start and any(event.type == "started" for event in events):
             return CollectReason.STARTED
         best = predictions[0][1] if predictions else 0.0
-        if settings.score_max > 0 and settings.score_min <= best <= settings.score_max:
+        if low <= best <= high:
             return CollectReason.UNSURE
-        if self._has_close_scores(predictions):
+        if self._has_close_scores(predictions, threshold):
             return CollectReason.CLOSE
         if settings.every_s > 0 and now_s >= self._interval_due_s and self._is_interval_over(now_s):
             return CollectReason.TIME
+        if settings.every_s > 0 and now_s - self._novel_s >= _NOVEL_EVERY_S:
+            return CollectReason.NOVEL
         return None
 
-    def _has_close_scores(self, predictions: Sequence[tuple[str, float]]) -> bool:
+    def _has_close_scores(self, predictions: Sequence[tuple[str, float]], threshold: float) -> bool:
         """Return whether the two best scores are close, and high enough to indicate an object."""
         settings = self._settings
-        if settings.margin_max <= 0 or len(predictions) < 2 or predictions[0][1] < settings.score_min:
+        least = find_least_score(settings, threshold)
+        if settings.margin_max <= 0 or len(predictions) < 2 or predictions[0][1] < least:
             return False
         return predictions[0][1] - predictions[1][1] <= settings.margin_max
 
@@ -270,6 +285,9 @@ class Collector:
             self._folder.claim()
         self._folder.limit(max_bytes)
 
+    def _read_again(self) -> None:
+        self._folder.read_again()
+
     def _load_recent(self) -> None:
         for pixels in self._folder.read_newest(_LOADED_AT_START):
             self._signatures.append(_compute_signature(pixels))
@@ -278,7 +296,10 @@ class Collector:
         """Write the frame, unless a similar one was written before or too many were written within the hour."""
         pixels = crop(queued.frame.pixels, queued.view)
         signature = _compute_signature(pixels)
-        if _is_near(signature, self._signatures):
+        similarity = _find_similarity(signature, self._signatures)
+        if queued.reason == CollectReason.NOVEL and similarity >= _NOVEL:
+            return
+        if similarity >= NEAR:
             self._duplicates += 1
             return
         now_s = queued.frame.monotonic_s
@@ -288,7 +309,7 @@ class Collector:
             return  # another frame was written since this one was queued
         budget = self._started_budget if queued.reason == CollectReason.STARTED else self._other_budget
         if not budget.allows(now_s):
-            if not _is_near(signature, self._missed_signatures):
+            if _find_similarity(signature, self._missed_signatures) < NEAR:
                 self._missed += 1
                 self._missed_signatures.append(signature)
             return
@@ -310,20 +331,10 @@ class Collector:
             log.info("collecting again")
             self._error = None
 
-    def _describe_rules(self) -> str:
-        settings = self._settings
-        rules = [
-            (settings.score_max > 0, f"best score from {settings.score_min:g} to {settings.score_max:g}"),
-            (settings.margin_max > 0, f"two best scores within {settings.margin_max:g}"),
-            (settings.on_start, "start of a label"),
-            (settings.every_s > 0, f"one every {settings.every_s:g} s"),
-        ]
-        enabled = ", ".join(rule for is_enabled, rule in rules if is_enabled) or "nothing, because every rule is off"
-        return f"{enabled}; at most {settings.max_per_hour} per hour and {settings.max_bytes / 1e6:g} MB"
 
-
-def _is_near(signature: np.ndarray, others: Iterable[np.ndarray]) -> bool:
-    return any(float(signature @ other) >= NEAR for other in others)
+def _find_similarity(signature: np.ndarray, others: Iterable[np.ndarray]) -> float:
+    """Return the similarity to the most similar of others; −1 if there are none."""
+    return max((float(signature @ other) for other in others), default=-1.0)
 
 
 def _compute_signature(pixels: np.ndarray) -> np.ndarray:

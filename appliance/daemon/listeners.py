@@ -99,6 +99,7 @@ class CollectorListener(ResultListener):
             result.events,
             labeler.identity,
             labeler.view,
+            result.engine.filter.threshold,
         )
 
 

@@ -30,7 +30,7 @@ def find_contradiction(settings: Settings) -> Contradiction | None:
             return Contradiction(f"{name}.{given}", f"requires {name}.{missing}")
     if contradiction := _find_camera_contradiction(camera):
         return contradiction
-    if 0 < settings.collect.score_max < settings.collect.score_min:
+    if 0 < (settings.collect.score_max or 0) < (settings.collect.score_min or 0):
         return Contradiction(
             "collect.score_min", f"must not exceed collect.score_max, which is {settings.collect.score_max:g}"
         )

@@ -37,6 +37,16 @@ def frame(number: int, at_s: float = 0.0, seed: int | None = None) -> Frame:
     return Frame(pixels, NOON + at_s, 100.0 + at_s, number)
 
 
+def alike(number: int, at_s: float, seed: int) -> Frame:
+    """Return a frame of one scene, of which a part changed: neither a duplicate nor novel for seeds up to 4."""
+    patches = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+    random = np.random.default_rng(seed)
+    for _ in range(4):
+        patches[random.integers(6), random.integers(8)] = random.integers(0, 255, 3)
+    pixels = np.asarray(Image.fromarray(patches).resize((160, 120), Image.Resampling.BICUBIC))
+    return Frame(pixels, NOON + at_s, 100.0 + at_s, number)
+
+
 class Run:
     """A collector that receives frames; `kept` stops it and returns what it wrote."""
 
@@ -45,9 +55,10 @@ class Run:
         self.collector = Collector(CollectSettings(enabled=True, **{**ONLY, **settings}), folder, view)
         self.collector.set_enabled(True)
 
-    def offer(self, frame, *scores, events=()):
+    def offer(self, frame, *scores, events=(), threshold=0.5):
         """Offer one frame, and wait until the collector has taken it from the queue."""
-        self.collector.offer(frame, LABELS, np.array(scores or (0.0, 0.0, 0.0), np.float32), events, MODEL)
+        scores = np.array((*scores, 0.0, 0.0, 0.0)[:3], np.float32)
+        self.collector.offer(frame, LABELS, scores, events, MODEL, threshold=threshold)
         wait_until(lambda: not self.collector.stats()["waiting"], "the frame is taken")
 
     @property
@@ -99,8 +110,23 @@ def test_frame_that_starts_a_label_is_kept(folder):
 def test_one_frame_per_interval_is_kept(folder):
     run = Run(folder, every_s=60.0)
     for number in range(130):
-        run.offer(frame(number, at_s=number))
+        run.offer(alike(number, number, number // 60))
     assert run.kept == [0, 60, 120]
+
+
+def test_silent_model_keeps_what_is_unlike_everything_kept(folder):
+    run = Run(folder, every_s=600.0)
+    for number in range(100):
+        run.offer(frame(number, number, seed=number // 25))  # another scene every 25 s, each with the scores 0
+    assert run.kept == [0, 26, 51, 76]  # one frame in 5 s is compared
+    assert json.loads(next(folder.glob("*-51.json")).read_text())["reason"] == "novel"
+
+
+def test_range_of_unsure_scores_follows_the_threshold(folder):
+    run = Run(folder, score_max=None)
+    for number, score in enumerate((0.02, 0.3, 0.5, 0.9)):
+        run.offer(frame(number, number), score, threshold=0.9)
+    assert run.kept == [2, 3]
 
 
 def test_unreported_labels_are_ignored(folder):
@@ -249,7 +275,8 @@ def test_starts_of_labels_have_a_budget_of_their_own(folder):
 def test_still_scene_does_not_use_up_the_interval(folder):
     run = Run(folder, every_s=600.0)
     for number in range(1500):
-        run.offer(frame(number, at_s=number, seed=number if number in (0, 700, 701) or number > 1310 else 1))
+        seeds = {0: 0, 700: 2, 701: 3}
+        run.offer(alike(number, number, 4 if number > 1310 else seeds.get(number, 1)))
     assert run.kept == [0, 600, 1320]
 
 
@@ -382,7 +409,8 @@ def test_unwritable_folder_is_logged_once_and_so_is_recovery(folder, logged):
 
 def test_start_logs_the_rules(folder, logged):
     Run(folder, score_max=0.7, on_start=True, max_per_hour=60).collector.stop(5)
-    assert "best score from 0.3 to 0.7, start of a label; at most 60 per hour and 500 MB" in logged()[0][1]
+    rules = "best score from half of the threshold to 0.7, start of a label; at most 60 per hour and 500 MB"
+    assert rules in logged()[0][1]
 
 
 def test_collector_that_is_turned_off_keeps_nothing(folder):

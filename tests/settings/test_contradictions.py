@@ -36,7 +36,7 @@ def test_defaults_agree_with_each_other():
             "camera.tls_fingerprint",
             "camera.ca_file",
         ),
-        (Settings(collect=CollectSettings(score_min=0.8)), "collect.score_min", "collect.score_max"),
+        (Settings(collect=CollectSettings(score_min=0.8, score_max=0.7)), "collect.score_min", "collect.score_max"),
         (Settings(update=UpdateSettings(source="repository", url="https://a")), "update.source", "update.root"),
         (
             Settings(update=UpdateSettings(firebase=FirebaseSettings(android_package="p"))),
