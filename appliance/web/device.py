@@ -124,8 +124,8 @@ class PageDevice(Protocol):
         """Return the settings in force."""
         ...
 
-    def mark_wrong(self, event_id: str, label: str) -> None:
-        """File the picture of an event for teaching under another label, which may be a new one.
+    def mark_wrong(self, event_id: str, label: str) -> str:
+        """File the picture of an event for teaching under another label, which may be a new one; return its name.
 
         Raises:
             ApplianceError: It cannot be filed.

@@ -201,8 +201,11 @@ class DaemonDevice:
         """Return the settings in force."""
         return [dataclasses.asdict(item) for item in describe_settings(self._sources.parts.live.settings)]
 
-    def mark_wrong(self, event_id: str, label: str) -> None:
+    def mark_wrong(self, event_id: str, label: str) -> str:
         """File the picture of an event in the dataset under another label; an earlier choice is replaced.
+
+        Returns:
+            The name of the label in the dataset.
 
         Raises:
             ApplianceError: It cannot be filed.
@@ -213,6 +216,7 @@ class DaemonDevice:
         if picture is None:
             raise RequestError(404, "there is no picture of this event any more")
         self._teaching.dataset.file_event(event_id, target, picture)
+        return target.folder or label
 
     def delete_event(self, event_id: str) -> bool:
         """Delete an event with its picture; return whether that happened in time."""

@@ -12,7 +12,6 @@ from appliance.history.history import History
 from appliance.history.records import EventQuery
 from appliance.web.routes.context import Context, WebContext
 from appliance.web.routes.errors import RESPONSES
-from appliance.web.routes.now import Done
 
 router = APIRouter(prefix="/api/events", tags=["events"], responses=RESPONSES)
 
@@ -44,6 +43,13 @@ class WrongLabel(BaseModel):
     """The label under which the picture is filed for teaching."""
 
     label: str = Field(min_length=1, max_length=255)
+
+
+class FiledPicture(BaseModel):
+    """The label under which a picture was filed; a new one gets a valid name."""
+
+    ok: bool = True
+    label: str
 
 
 @router.get("")
@@ -123,12 +129,11 @@ def delete_event(event_id: EventId, context: Context) -> Response:
 
 
 @router.post("/{event_id}/wrong")
-def mark_wrong(event_id: EventId, wrong: WrongLabel, context: Context) -> Done:
+def mark_wrong(event_id: EventId, wrong: WrongLabel, context: Context) -> FiledPicture:
     """File the picture of an event for teaching under another label, of the model or new."""
     if _require_history(context).find(event_id) is None:
         raise RequestError(404, _PRUNED)
-    context.device.mark_wrong(event_id, wrong.label)
-    return Done()
+    return FiledPicture(label=context.device.mark_wrong(event_id, wrong.label))
 
 
 def _require_history(context: WebContext) -> History:

@@ -8,17 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from appliance.errors import UsageError
 from appliance.system.foreign_text import clean_text
+from appliance.system.names import is_label_name
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.problems import ProblemKind
 
-_LABEL = re.compile(r"[A-Za-z0-9_]{1,32}")
 _MAX_LABEL_CHARACTERS = 32
 _SHOWN_CHARACTERS = 80
-
-
-def is_label_name(label: str) -> bool:
-    """Return whether a name is 1 to 32 characters of A–Z, a–z, 0–9, and _."""
-    return _LABEL.fullmatch(label) is not None
 
 
 def label_name_error(label: str) -> str | None:

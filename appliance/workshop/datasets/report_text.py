@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from appliance.system.names import is_label_name
 from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example
-from appliance.workshop.datasets.label_names import is_label_name, suggest_renames
+from appliance.workshop.datasets.label_names import suggest_renames
 from appliance.workshop.datasets.split_names import SPLITS
 
 _LISTED = 5

@@ -3,7 +3,8 @@
 import pytest
 
 from appliance.errors import UsageError
-from appliance.workshop.datasets.label_names import is_label_name, parse_renames, propose_names, rename_labels
+from appliance.system.names import is_label_name
+from appliance.workshop.datasets.label_names import parse_renames, propose_names, rename_labels
 from appliance.workshop.datasets.open import open_dataset
 from support.datasets import make_files, write_folder
 
