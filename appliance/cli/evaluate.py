@@ -177,6 +177,8 @@ def _evaluate(arguments: argparse.Namespace) -> "Evaluation":
 def _apply_thresholds(arguments: argparse.Namespace, evaluation: "Evaluation") -> _ThresholdResult:
     """Write the requested thresholds into the bundle, and apply them to the evaluation."""
     from appliance.bundle.edit import write_thresholds
+    from appliance.workshop.evaluation.intervals import floor_percent
+    from appliance.workshop.evaluation.quality import describe_share
     from appliance.workshop.evaluation.threshold import find_thresholds_for_precision, merge_thresholds
 
     messages: list[str] = []
@@ -187,6 +189,12 @@ def _apply_thresholds(arguments: argparse.Namespace, evaluation: "Evaluation") -
         if target.threshold is None:
             return _ThresholdResult(evaluation, False, [_describe_unreached_target(arguments, target)])
         common, own = target.threshold, dict(target.label_thresholds)
+        promised = model.replace_thresholds(common, own)
+        share = replace(evaluation, model=promised).quality.point.precision_share
+        messages.append(
+            f"{describe_share(share, 'right', 'reported labels')}; at least {floor_percent(share.bound)} % can be "
+            "promised on other pictures (90 % sure)"
+        )
         messages += [
             f"{label} alone does not reach {arguments.target_precision:g} at any threshold"
             for label in target.unreached_labels

@@ -87,6 +87,8 @@ def _count_right(figure: Any, pictures: int) -> dict[str, float | int | None] | 
 
 
 def _find_old_accuracy(against: Mapping[str, Any]) -> Any:
+    if "intervals" in against:
+        return against["intervals"]["accuracy"]
     measures = against.get("measures", ())
     return next((measure.get("old") for measure in measures if measure.get("name") == "accuracy"), None)
 

@@ -20,6 +20,7 @@ from appliance.workshop.datasets.duplicates import (
 )
 from appliance.workshop.datasets.obstacles import Obstacle, count_groups, find_obstacles, select_mixed
 from appliance.workshop.datasets.problems import ProblemKind
+from appliance.workshop.datasets.recordings import list_recordings, list_sole_recordings
 from appliance.workshop.datasets.roles import assign_roles, describe_left_out
 from appliance.workshop.datasets.split_names import SPLITS
 from appliance.workshop.training.feature_cache import FeatureCache
@@ -162,6 +163,7 @@ def check_dataset(
         *_check_left_out(dataset, scans),
         *_check_counts(dataset),
         *_check_copies(examples, scans),
+        *_check_recordings(dataset.examples),
     ]
     levels = list(FindingLevel)
     return DatasetReport(
@@ -244,6 +246,24 @@ def _count_labels(labels: Sequence[str]) -> str:
 
 def _list_counts(labels: Sequence[str], counts: Counter[str]) -> tuple[str, ...]:
     return tuple(f"{label} has {counts[label]}" for label in labels)
+
+
+def _check_recordings(examples: Sequence[Example]) -> Iterator[DatasetFinding]:
+    recordings = list_recordings(examples)
+    if sole := list_sole_recordings(examples, recordings):
+        labels = "a label" if len(sole) == 1 else f"each of {len(sole)} labels"
+        message = (
+            f"all pictures of {labels} are of one recording, which makes the figures too good; record it again, from "
+            "another side or in another place"
+        )
+        yield DatasetFinding(FindingLevel.WARNING, "sole_recording", message, tuple(sole))
+    members: dict[str, list[int]] = {}
+    for index, recording in enumerate(recordings):
+        members.setdefault(recording, []).append(index)
+    if divided := select_mixed(examples, list(members.values()), "split"):
+        names = tuple(tuple(examples[index].name for index in indexes) for indexes in divided)
+        message = "pictures of one recording in two splits, which makes the figures too good"
+        yield DatasetFinding(FindingLevel.WARNING, "divided_recording", f"{message}: {count_groups(divided)}", names)
 
 
 def _check_copies(examples: Sequence[Example], scans: Sequence[PictureScan]) -> Iterator[DatasetFinding]:

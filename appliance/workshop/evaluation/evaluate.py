@@ -137,6 +137,13 @@ class Evaluation:
         return measure_quality(model.predictions, model.threshold, model.thresholds, self.recordings)
 
     @property
+    def baseline_quality(self) -> ModelQuality | None:
+        """The figures of the baseline on the same pictures; None without one."""
+        if (old := self.baseline) is None:
+            return None
+        return measure_quality(old.predictions, old.threshold, old.thresholds, self.recordings)
+
+    @property
     def labeled_background(self) -> MeasuredShare | None:
         """The background pictures that get a label; None without a background."""
         if self.model.background is None:

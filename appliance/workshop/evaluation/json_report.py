@@ -86,9 +86,11 @@ def as_dict(
         "warnings": list(evaluation.warnings),
         "notes": list(evaluation.notes),
     }
-    if comparison is not None and evaluation.baseline is not None:
+    old = evaluation.baseline_quality
+    if comparison is not None and evaluation.baseline is not None and old is not None:
         value["against"] = {
             "model": evaluation.baseline.bundle.identity.as_dict(),
+            "intervals": {"accuracy": old.accuracy.as_dict(), **_point_as_dict(old)},
             "verdict": comparison.result,
             "answer": comparison.result.answer,
             "says": comparison.summary,

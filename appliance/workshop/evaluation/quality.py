@@ -217,6 +217,15 @@ def _find_imbalance(pictures: Mapping[str, int]) -> tuple[str, str] | None:
     return (most, f"{names} {'has' if len(rare) == 1 else 'have'}") if rare else None
 
 
+def warn_of_sole_recordings(labels: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for labels whose pictures are all of one recording."""
+    if labels:
+        yield (
+            f"all pictures of {_join_some(labels)} are of one recording, so the figures are too good; record "
+            f"{'it' if len(labels) == 1 else 'each'} again, from another side or in another place"
+        )
+
+
 def warn_of_weak_labels(quality: ModelQuality) -> Iterator[str]:
     """Yield a warning, with what to do, for labels with a low recall, and if most pictures would get no label."""
     weak = [each for each in quality.labels if (each.recall.value or 0.0) < LOW_RECALL]

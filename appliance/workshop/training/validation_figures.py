@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.datasets.recordings import list_recordings
+from appliance.workshop.datasets.recordings import list_recordings, list_sole_recordings
 from appliance.workshop.evaluation.metrics import Predictions
 from appliance.workshop.evaluation.mistakes import find_wrong_labels
 from appliance.workshop.evaluation.quality import (
@@ -13,6 +13,7 @@ from appliance.workshop.evaluation.quality import (
     build_predictions,
     measure_quality,
     warn_of_imbalance,
+    warn_of_sole_recordings,
     warn_of_weak_labels,
 )
 from appliance.workshop.training.fitted_head import FittedHead
@@ -84,7 +85,9 @@ def list_quality_warnings(training_set: TrainingSet, figures: ValidationFigures)
     pictures = {
         label: counts[index] for index, label in enumerate(training_set.labels) if label != training_set.background
     }
-    return [*warn_of_imbalance(pictures), *warn_of_weak_labels(figures.quality)]
+    recordings = list_recordings_of(training_set, np.arange(len(training_set.pictures)))
+    sole = warn_of_sole_recordings(list_sole_recordings(training_set.pictures, recordings))
+    return [*warn_of_imbalance(pictures), *sole, *warn_of_weak_labels(figures.quality)]
 
 
 def _build_predictions(training_set: TrainingSet, indexes: np.ndarray, scores: np.ndarray) -> Predictions:

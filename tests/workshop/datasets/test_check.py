@@ -11,6 +11,8 @@ from PIL import Image
 
 from appliance.cli import main
 from appliance.imaging.files import encode_jpeg
+from appliance.workshop.datasets.check import check_dataset
+from appliance.workshop.datasets.open import open_dataset
 from support.datasets import make_files, make_picture, make_pixels, make_split_files, write_folder, write_zip
 
 
@@ -195,3 +197,23 @@ def test_published_flowers_have_a_copy_in_two_splits(data, tmp_path, capsys):
     _, _, findings = check(tmp_path / "set", capsys)
     (pair,) = findings["across_splits"]["items"]
     assert {name.rpartition("/")[2] for name in pair} == {"8689302980_9bd2f7b9fe_n.jpg", "8689302100_be76a16ccc_n.jpg"}
+
+
+def test_recordings_that_spoil_the_figures_are_found(tmp_path):
+    files = {f"cup/20261130-1015{second:02d}-000_rec-0000000a.jpg": make_picture(second) for second in range(12)}
+    files |= {f"pen/{number}.jpg": make_picture(100 + number) for number in range(12)}
+    report = check_dataset(open_dataset(write_folder(tmp_path / "set", files)))
+    (sole,) = [finding for finding in report.findings if finding.kind == "sole_recording"]
+    assert sole.items == ("cup",) and "record it again" in sole.message
+    assert not [finding for finding in report.findings if finding.kind == "divided_recording"]
+
+
+def test_recording_in_two_splits_is_found(tmp_path):
+    files = {}
+    for number in range(24):
+        split = "TRAIN" if number % 2 else "TEST"
+        files[f"{split}/cup/20261130-101500-{number:03d}_rec-0000000{number // 12}.jpg"] = make_picture(number)
+        files[f"{split}/pen/{number}.jpg"] = make_picture(100 + number)
+    report = check_dataset(open_dataset(write_folder(tmp_path / "set", files)))
+    (divided,) = [finding for finding in report.findings if finding.kind == "divided_recording"]
+    assert len(divided.items) == 2 and {len(names) for names in divided.items} == {12}

@@ -44,3 +44,11 @@ def test_recordings_are_counted(tmp_path, capsys):
         file.rename(file.with_name(f"20261130-101500-123_rec-{index // 5:08x}_{index}.png"))
     _, value, _ = run_evaluate(capsys, make_bundle(tmp_path / "model"), some)
     assert (value["pictures"], value["recordings"]) == (20, 12)
+
+
+def test_figures_of_the_other_model_have_intervals_too(tmp_path, capsys):
+    some = write_pictures(tmp_path / "some", {label: make_shades(label, 20) for label in ("red", "green", "blue")})
+    old = make_bundle(tmp_path / "old", labels="red blue green")
+    _, value, _ = run_evaluate(capsys, make_bundle(tmp_path / "model"), some, "--against", old)
+    accuracy = value["against"]["intervals"]["accuracy"]
+    assert accuracy["low"] < accuracy["value"] == value["against"]["measures"][0]["old"] < accuracy["high"]

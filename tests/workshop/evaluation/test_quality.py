@@ -9,6 +9,7 @@ from appliance.workshop.evaluation.quality import (
     describe_share,
     measure_quality,
     warn_of_imbalance,
+    warn_of_sole_recordings,
     warn_of_unbalanced_figures,
     warn_of_weak_labels,
 )
@@ -92,3 +93,9 @@ def test_perfectly_calibrated_scores_stay_within_chance():
         build_predictions(("a", "b"), np.tile([0.99, 0.01], (300, 1)), targets, None), 0.5, np.full(2, 0.5, np.float32)
     )
     assert sure.calibration.error > 0.15 > sure.chance_error
+
+
+def test_sole_recording_is_warned_of():
+    assert list(warn_of_sole_recordings([])) == []
+    (warning,) = warn_of_sole_recordings(["cup"])
+    assert "all pictures of cup are of one recording" in warning and "record it again" in warning

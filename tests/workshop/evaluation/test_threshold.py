@@ -43,6 +43,7 @@ def test_precision_is_reached_with_the_lowest_thresholds(tmp_path, capsys):
     assert all((curve[place / 100]["precision"] or 0) < 0.95 for place in range(1, round(100 * at["threshold"])))
     assert all(one["precision"] >= 0.95 for one in value["per_label"])
     assert "green" in err
+    assert "% can be promised on other pictures (90 % sure)" in err
     # What was written is what counts from then on.
     assert run_evaluate(capsys, model, confused)[1]["at_threshold"] == at
 
