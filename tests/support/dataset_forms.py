@@ -175,6 +175,22 @@ def write_roboflow(folder: Path) -> Path:
     return folder
 
 
+def write_index_beside(folder: Path) -> Path:
+    """Write pictures in one folder, and an index for each split that gives only their names."""
+    for split in ("train", "test"):
+        put_labels(folder, "images/img{n}", split)
+        rows = [f"img{n}.jpg;{label}" for label in _FIRST for n in seeds(label, split)]
+        put(folder, f"{split}.csv", "\n".join(["filename;label", *rows]))
+    return folder
+
+
+def write_index_of_ids(folder: Path) -> Path:
+    put_labels(folder, "train/{n}")
+    rows = [f"{n},{label}" for label in _FIRST for n in seeds(label)]
+    put(folder, "labels.csv", "\n".join(["id,breed", *rows]))
+    return folder / "labels.csv"
+
+
 def write_lost_label(folder: Path) -> Path:
     put_labels(folder, "{label}/{n}")
     label = folder / os.fsdecode(b"m\xfcll")
@@ -253,6 +269,11 @@ def list_forms() -> Iterator[Form]:
         folder_form(train="train/{label}/{n}", validation="valid/{label}/{n}", test="test/{label}/{n}"),
         ALL_SPLITS,
     )
+    capital = folder_form(train="Training Images/{label}/{n}", test="Testing Images/{label}/{n}")
+    yield Form("Training Images", capital, SPLIT)
+    yield Form("common-word", folder_form(train="animals-train/{label}/{n}", test="animals-test/{label}/{n}"), SPLIT)
+    yield Form("images-in-labels", folder_form(train="{label}/images/{n}"), PLAIN)
+    yield Form("boxes-beside", extended(_TRAIN_TEST, labels__0_DOT_txt="0 .5 .5 .2 .2\n"), SPLIT)
     yield Form("images-inside", folder_form(train="train/images/{label}/{n}", test="test/images/{label}/{n}"), SPLIT)
     yield Form("label-then-split", folder_form(train="{label}/train/{n}", test="{label}/test/{n}"), SPLIT)
     yield Form("label-then-split-in", folder_form(train="s/{label}/train/{n}", test="s/{label}/test/{n}"), SPLIT)
@@ -291,6 +312,14 @@ def list_forms() -> Iterator[Form]:
     yield Form("csv-foreign-header", index_form("i.csv", "{path},{label}", "Datei,Sorte"), {
         "cat": (0, 0, 0, 16), "dog": (0, 0, 0, 16),
     })  # fmt: skip
+    yield Form("csv-any-split-name", index_form("i.csv", "{path},{label},{split}", "image,label,phase"), SPLIT)
+    yield Form("csv-is_test", index_form("i.csv", "{path},{label},{flag},0", "image,label,is_test,is_valid"), SPLIT)
+    yield Form("csv-code-and-name", index_form("i.csv", "{path},{is_cat},{label},{n}", "image,class,class_name,fold"), {
+        "cat": (0, 0, 0, 16), "dog": (0, 0, 0, 16),
+    })  # fmt: skip
+    yield Form("csv-beside-pictures", write_index_beside, SPLIT)
+    yield Form("csv-beside-pictures-zip", zipped(write_index_beside), SPLIT)
+    yield Form("csv-names-without-suffix", write_index_of_ids, {"cat": (0, 0, 0, 12), "dog": (0, 0, 0, 12)})
     yield Form("csv-one-hot", index_form("i.csv", "{path},{is_cat},{is_dog}", "filename,cat,dog"), {
         "cat": (0, 0, 0, 16), "dog": (0, 0, 0, 16),
     })  # fmt: skip
@@ -298,6 +327,12 @@ def list_forms() -> Iterator[Form]:
     for form, suffix in (("WEBP", "webp"), ("TIFF", "tiff"), ("AVIF", "avif"), ("HEIF", "HEIC"), ("PNG", "png")):
         yield Form(f"pictures-{form}", write_pictures(form, suffix), PLAIN)
     # What must end in a sentence.
+    flat = folder_form(train="train/images/{label}{n}", test="valid/images/{label}{n}")
+    yield Form("yolo", extended(flat, train__labels__cat0_DOT_txt="0 .5 .5 .2 .2\n"), "boxes in the form of YOLO")
+    yield Form("voc", extended(flat, Annotations__cat0_DOT_xml="<annotation>"), "boxes in the form of Pascal VOC")
+    coco = extended(flat, annotations__instances_train_DOT_json='{"images": [], "annotations": []}')
+    yield Form("coco", coco, "boxes in the form of COCO")
+    yield Form("split-and-other", extended(_TRAIN_TEST, more__1_DOT_jpg=picture(96)), "more beside them is not")
     yield Form("flat-train-test", folder_form(train="train/{label}{n}", test="test/{label}{n}"), "named like splits")
     yield Form("folds", folder_form(train="fold1/{label}/{n}", test="fold2/{label}/{n}"), "contain the same folders")
     yield Form("csv-without-label", index_form("i.csv", "{path},9,{n}", "path,width,size"), "gives no picture a label")
