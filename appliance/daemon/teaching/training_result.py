@@ -10,9 +10,6 @@ from appliance.teaching.names import BACKGROUND
 _MAX_TEXT = 500
 _MAX_MISTAKES = 24
 _MAX_WARNINGS = 20
-_VERDICTS = {
-    "better": "better", "worse": "worse", "same": "no difference proven", "too_few": "too few to tell",
-}  # fmt: skip
 _NOTHING_HELD_OUT = (
     "no picture could be held out, so it is unknown how good this model is; record each thing at least twice, from "
     "another side, {least} pictures or more"
@@ -46,7 +43,7 @@ def describe_result(
         "labels": [str(label) for label in trained["labels"] if label != trained.get("background_label")],
         "accuracy": _count_right((value.get("intervals") or value).get("accuracy"), pictures),
         "running_accuracy": _count_right(_find_old_accuracy(against), pictures),
-        "comparison": _VERDICTS.get(str(against.get("verdict"))),
+        "comparison": _text_or_none(against.get("answer")),
         "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
         "rejection": _text_or_none(trained.get("rejection_sentence")),
         "curve": [
