@@ -18,46 +18,56 @@ from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import LabelerSettings
 from appliance.system.device_id import boot_id
 from appliance.system.paths import find_state_dir
-from appliance.system.shipped import NAMES, find_shipped
+from appliance.system.shipped import DEFAULT, FOR_DRAWN_SCENES, NAMES, find_shipped
 from appliance.updates.store.state import InstalledModel, ModelChoice, RevertedModel
 from appliance.updates.store.store import Store
 from appliance.updates.store.transitions import display_name
 
 log = logging.getLogger("appliance.daemon")
 
-BUNDLED = find_shipped("flowers")
 _SHIPPED = {name: find_shipped(name) for name in NAMES}
+# The value of camera.source for drawn scenes.
+_DRAWN = "scene"
 # The reason that is stored and published when a person asks for a rollback.
 OWNER_ROLLBACK = "the owner went back to the previous model"
 
 
-def open_store(state: Path) -> Store:
-    """Return the model store of a state folder, with the bundles that ship with the program."""
-    return Store(state, BUNDLED, others=_SHIPPED)
+def open_store(state: Path, camera: str | None = None) -> Store:
+    """Return the model store of a state folder, with the bundles that ship with the program.
+
+    Args:
+        state: The state folder.
+        camera: The setting camera.source; None if it is not known here.
+    """
+    return Store(state, _SHIPPED[DEFAULT], others=_SHIPPED, draws=None if camera is None else camera == _DRAWN)
 
 
-def read_device_bundle() -> Bundle:
+def read_device_bundle(camera: str | None = None) -> Bundle:
     """Return the bundle that this device runs; the bundled model if no other one is installed.
+
+    Args:
+        camera: As for open_store.
 
     Raises:
         StatePathError: This account may not read the state folder.
         StoreError: The store cannot be read.
         BundleError: The bundled model cannot be read.
     """
-    return open_store(find_state_dir()).load_current().bundle
+    return open_store(find_state_dir(), camera).load_current().bundle
 
 
-def read_bundle_in_force(configured: str) -> Bundle:
+def read_bundle_in_force(configured: str, camera: str | None = None) -> Bundle:
     """Return the bundle that labeler.model names, else the one that this device runs.
 
     Args:
         configured: The setting labeler.model.
+        camera: As for open_store.
 
     Raises:
         BundleError, StatePathError, StoreError: As for read_device_bundle; an error of labeler.model names it.
     """
     if not configured:
-        return read_device_bundle()
+        return read_device_bundle(camera)
     try:
         return read_bundle(Path(configured))
     except BundleError as error:
@@ -81,14 +91,21 @@ class ActiveModel:
         reverted: A delivered model that this start could not keep; None if there is none.
     """
 
-    def __init__(self, state: Path, settings: LabelerSettings, view: View):
+    def __init__(self, state: Path, settings: LabelerSettings, view: View, camera: str = ""):
         """Load the active model.
+
+        Args:
+            state: The state folder.
+            settings: The labeler section.
+            view: Orientation and region of frames.
+            camera: The setting camera.source.
 
         Raises:
             SettingsError: The settings name a model that cannot be used.
             ModelError: No model can be loaded.
         """
-        self.store = open_store(state)
+        self.store = open_store(state, camera)
+        self._camera = camera
         self._settings = settings
         self._view = view
         self.reverted: RevertedModel | None = None
@@ -112,24 +129,29 @@ class ActiveModel:
         """
         return self._load_configured() if self._settings.model else self._load_stored()
 
-    def apply_settings(self, settings: LabelerSettings, view: View, check: Callable[[Labeler], object]) -> Labeler:
+    def apply_settings(
+        self, settings: LabelerSettings, view: View, check: Callable[[Labeler], object], camera: str | None = None
+    ) -> Labeler:
         """Load the active model under other settings; keep the previous settings if that fails.
 
         Args:
             settings: The labeler section.
             view: Orientation and region of frames.
             check: Raises an ApplianceError if the model does not fit the settings.
+            camera: The setting camera.source; None for the same as before.
 
         Raises:
             SettingsError, ModelError: As in the constructor, or `check` raised it.
         """
-        before = self._settings, self._view
+        before = self._settings, self._view, self._camera
         self._settings, self._view = settings, view
+        self._use_camera(self._camera if camera is None else camera)
         try:
             labeler = self.load()
             check(labeler)
         except ApplianceError:
-            self._settings, self._view = before
+            self._settings, self._view, previous = before
+            self._use_camera(previous)
             raise
         return labeler
 
@@ -216,7 +238,7 @@ class ActiveModel:
             choice: ModelChoice[Labeler] = self.store.load_current(self._load)
         except StoreError as error:
             log.warning("%s; the bundled model is used", error)
-            return self._load(read_bundle(BUNDLED))
+            return self._load(read_bundle(_SHIPPED[FOR_DRAWN_SCENES if self._camera == _DRAWN else DEFAULT]))
         for reason in choice.reasons:
             log.warning("%s", reason)
             if delivered and reason.startswith(display_name(delivered)):
@@ -230,6 +252,11 @@ class ActiveModel:
         if warning := describe_slow_kernels(labeler.kernels, labeler.runtime):
             log.warning("%s", warning)
         return labeler
+
+    def _use_camera(self, camera: str) -> None:
+        if camera != self._camera:
+            self._camera = camera
+            self._try_store(lambda: self.store.use_camera(camera == _DRAWN))
 
     def _read_delivered(self) -> InstalledModel | None:
         try:

@@ -132,7 +132,14 @@ class ModelSwitch:
         """Whether a command set the threshold in force (T/threshold/set, or the page)."""
         return self._overrides.values.threshold is not None
 
-    def apply_settings(self, labeler: LabelerSettings, events: EventSettings, view: View, reload_model: bool) -> None:
+    def apply_settings(
+        self,
+        labeler: LabelerSettings,
+        events: EventSettings,
+        view: View,
+        reload_model: bool,
+        camera: str | None = None,
+    ) -> None:
         """Apply new settings from the next frame on.
 
         Args:
@@ -140,6 +147,7 @@ class ModelSwitch:
             events: The events section.
             view: Orientation and region of frames.
             reload_model: Whether the model must be loaded again for these settings.
+            camera: The setting camera.source; None for the same as before.
 
         Raises:
             SettingsError, ModelError: The settings do not fit the model, or name a model that cannot be used; nothing
@@ -150,7 +158,7 @@ class ModelSwitch:
             def check(model: Labeler) -> None:
                 self._pipeline.prepare(model, None, labeler, events)
 
-            model = self._active.apply_settings(labeler, view, check) if reload_model else self._active.current
+            model = self._active.apply_settings(labeler, view, check, camera) if reload_model else self._active.current
             with self._threshold_lock:
                 threshold = self._threshold_for(model)
                 engine = self._pipeline.prepare(model, threshold, labeler, events)

@@ -135,7 +135,7 @@ def build_parts(settings: Settings, state: Path, notifier: Notifier, state_error
     # Open the outbox first: if another daemon uses the same state folder, the store must not record a start.
     messaging = build_messaging(settings, state, boot, device)
     reports = messaging.reports
-    active = ActiveModel(state, settings.labeler, live.view)
+    active = ActiveModel(state, settings.labeler, live.view, settings.camera.source)
     overrides = OverrideFile(state)
     collector = Collector(settings.collect, settings.collect.dir or state / FOLDER_NAME, live.view)
     switches = DeviceSwitches(live, overrides, reports, collector)

@@ -73,7 +73,9 @@ class SettingsReloader:
             if changes.labels:
                 settings = changes.settings
                 view = View.from_settings(settings.camera)
-                self._switch.apply_settings(settings.labeler, settings.events, view, changes.model)
+                self._switch.apply_settings(
+                    settings.labeler, settings.events, view, changes.model, settings.camera.source
+                )
         except ApplianceError as error:
             log.error("reload failed, keeping the previous settings: %s", error)
             self._notifier.notify_ready(f"the new settings are invalid, keeping the previous ones: {error}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from appliance.bundle.bundle import read_bundle, write_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.errors import UsageError, suggest_install
+from appliance.system.shipped import FOR_DRAWN_SCENES, find_shipped
 
 # Different from the threshold of the bundled model, so that the swap changes what is reported.
 _NEWER_THRESHOLD = 0.5
@@ -55,7 +55,7 @@ class LocalRepository:
         Raises:
             PublishError: The model could not be published.
         """
-        bundle = read_bundle(BUNDLED)
+        bundle = read_bundle(find_shipped(FOR_DRAWN_SCENES))
         release = Version(bundle.version or "0").release
         version = ".".join(map(str, (release[0], release[1] + 1 if len(release) > 1 else 1, 0)))
         newer = replace(

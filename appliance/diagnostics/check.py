@@ -256,7 +256,7 @@ def _check_camera(settings: Settings, frames: list[np.ndarray]) -> str:
 
 
 def _check_model(settings: Settings, pixels: np.ndarray | None) -> str:
-    bundle = read_bundle_in_force(settings.labeler.model)
+    bundle = read_bundle_in_force(settings.labeler.model, settings.camera.source)
     labeler = Labeler(
         bundle,
         runtime=settings.labeler.runtime,

@@ -42,7 +42,7 @@ class LocalDevice:
         """
         self._view = View.from_settings(settings.camera)
         self._labeler = Labeler(
-            read_bundle_in_force(settings.labeler.model),
+            read_bundle_in_force(settings.labeler.model, settings.camera.source),
             runtime=settings.labeler.runtime,
             threads=settings.labeler.threads,
             view=self._view,

@@ -56,7 +56,9 @@ def compare_settings(old: Settings, new: Settings) -> Changes:
         for key in _find_changed_keys(getattr(old, section.name), getattr(new, section.name))
     ]
     live = tuple(key for key in changed if key.split(".")[0] in _LIVE_SECTIONS or key in _LIVE_KEYS)
-    model = any(key in _MODEL or key in _VIEW for key in live)
+    # Drawn scenes are labeled with a bundled model of their own.
+    is_drawn = [settings.camera.source == "scene" for settings in (old, new)]
+    model = any(key in _MODEL or key in _VIEW for key in live) or is_drawn[0] != is_drawn[1]
     sections = {name: getattr(new, name) for name in _LIVE_SECTIONS}
     sections |= {name: _take_live_keys(name, getattr(old, name), getattr(new, name)) for name in ("mqtt", "update")}
     return Changes(

@@ -8,6 +8,10 @@ from appliance.system.foreign_text import clean_text
 
 PREFIX = "bundled:"
 NAMES = ("general", "flowers")
+DEFAULT = "general"
+"""The bundle that labels on a new installation, and that a training builds on, unless another one is chosen."""
+FOR_DRAWN_SCENES = "flowers"
+"""The bundle that labels drawn scenes, whose things the default one does not know."""
 _FOLDER = Path(appliance.__file__).parent / "bundled"
 _MAX_SHOWN_CHARS = 64
 

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from appliance.bundle.bundle import Bundle, read_bundle, write_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.engine import Engine
 from appliance.daemon.results import FrameResult, ResultListener
 from appliance.daemon.service import Service
@@ -38,11 +37,13 @@ from appliance.settings.schema import (
     Settings,
     UpdateSettings,
 )
+from appliance.system.shipped import find_shipped
 from appliance.updates.store.store import Store
 from support.broker import Broker, Observer, wait_until
 from support.model_server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
+FLOWERS = find_shipped("flowers")
 FPS = 20
 AUTOML, LARGER = "automl_mlkit_android", "mobilenet_v2_1.0_224_inat_bird_quant.tflite"
 AROUND_S = 0.5
@@ -83,7 +84,7 @@ class Bench:
         )
         (folder / "state").mkdir()
         self.publish("1.0")
-        Store(folder / "state", BUNDLED).install(self.with_version("1.0"), "the benchmark")
+        Store(folder / "state", FLOWERS).install(self.with_version("1.0"), "the benchmark")
         self.service = Service(settings, folder / "state", folder)
         self.recorder = Recorder()
         self.service.parts.results.register(self.recorder)

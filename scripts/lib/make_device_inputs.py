@@ -17,11 +17,12 @@ from PIL import Image
 
 from appliance.bundle.bundle import read_bundle
 from appliance.camera.scene.camera import draw_scene
-from appliance.daemon.active_model import BUNDLED
 from appliance.imaging.files import encode_jpeg
 from appliance.labeling.kernels import describe_slow_kernels
 from appliance.labeling.labeler import Labeler
+from appliance.system.shipped import find_shipped
 
+FLOWERS = find_shipped("flowers")
 PICTURES = 120
 PER_LABEL = 14
 FPS = 10
@@ -31,7 +32,7 @@ SECONDS_PER_LABEL = 3
 def main() -> int:
     """Write everything and return the exit status."""
     folder = Path(sys.argv[1])
-    labeler = Labeler(read_bundle(BUNDLED))
+    labeler = Labeler(read_bundle(FLOWERS))
     if warning := describe_slow_kernels(labeler.kernels, labeler.runtime):
         sys.exit(f"check-arm64: the reference cannot be computed here: {warning}")
     rng = np.random.default_rng(7)

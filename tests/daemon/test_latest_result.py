@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.engine import Engine
 from appliance.daemon.frame_supply import NO_CAMERA, RUNNING_OFF
 from appliance.daemon.latest_result import MAX_SCORES, LatestResult
@@ -19,6 +18,7 @@ from appliance.imaging.frame import Frame
 from appliance.imaging.view import View
 from appliance.labeling.label_filter import LabelFilter
 from appliance.settings.schema import LabelerSettings
+from support.paths import FLOWERS
 
 LABELER = SimpleNamespace(labels=("daisy", "roses", "tulips"), inference_ms=1.5)
 
@@ -92,7 +92,7 @@ def test_nothing_is_shown_after_the_camera_was_turned_off():
 
 
 def test_bundled_model_fits(tmp_path):
-    labels = read_bundle(BUNDLED).labels
+    labels = read_bundle(FLOWERS).labels
     latest = LatestResult()
     latest.on_frame(make_result(np.zeros(len(labels)), labels=labels))
     assert len(latest.describe()["scores"]) == min(len(labels), MAX_SCORES)

@@ -9,7 +9,6 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.bundle.identity import ModelIdentity
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.engine import Engine
 from appliance.daemon.listeners import (
     CollectorListener,
@@ -26,8 +25,9 @@ from appliance.imaging.view import View
 from appliance.labeling.label_filter import LabelFilter
 from appliance.labeling.tracker import Event, EventProgress
 from appliance.settings.schema import CameraSettings, LabelerSettings, Settings
+from support.paths import FLOWERS
 
-BUNDLE = read_bundle(BUNDLED)
+BUNDLE = read_bundle(FLOWERS)
 LABELS = BUNDLE.labels
 IDENTITY = ModelIdentity("flowers", "1.0", "ab" * 32)
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED, OWNER_ROLLBACK
+from appliance.daemon.active_model import OWNER_ROLLBACK
 from appliance.daemon.model_status import describe_model
 from appliance.messaging.device_payloads import UPDATE_IDLE, UPDATE_STATES
 from appliance.updates.steps import PASSED_OVER, UpdateState, UpdateStatus, UpdateStep
+from support.paths import FLOWERS
 
-BUNDLE = read_bundle(BUNDLED)
+BUNDLE = read_bundle(FLOWERS)
 
 
 def make_bundle(version, labels=BUNDLE.labels):

@@ -5,12 +5,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.live_settings import LiveSettings
 from appliance.daemon.parts import keeps_history, keeps_pictures, make_history, make_probe
 from appliance.daemon.service import Service
 from appliance.errors import RuntimeMissingError, SettingsError
 from appliance.settings.schema import CameraSettings, HistorySettings, LabelerSettings, Settings, WebSettings
+from support.paths import FLOWERS
 
 SETTINGS = Settings(camera=CameraSettings(source="scene"))
 
@@ -22,7 +22,7 @@ def test_candidate_is_probed_with_the_runtime_of_reloaded_settings():
     probe_bundle = make_probe(live)
     live.replace(replace(SETTINGS, labeler=replace(SETTINGS.labeler, runtime="tflite-runtime")))
     with pytest.raises(RuntimeMissingError, match="tflite-runtime"):
-        probe_bundle(BUNDLED)
+        probe_bundle(FLOWERS)
 
 
 def test_settings_with_an_unknown_label_name_the_section(tmp_path):

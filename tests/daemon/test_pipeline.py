@@ -11,7 +11,6 @@ import pytest
 from appliance.bundle.bundle import read_bundle
 from appliance.camera.scene.camera import draw_scene
 from appliance.camera.source import CameraState
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.meter import Meter
 from appliance.daemon.pipeline import Pipeline
 from appliance.daemon.results import FrameResult, ResultListener
@@ -19,6 +18,7 @@ from appliance.imaging.frame import Frame
 from appliance.imaging.frame_slot import FrameSlot
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import EventSettings, LabelerSettings
+from support.paths import FLOWERS
 
 
 class ResultLog(ResultListener):
@@ -101,7 +101,7 @@ def pipeline(results: ResultLog, slot: FrameSlot, now: Now) -> Iterator[Pipeline
     pipeline = Pipeline(
         slot, LabelerSettings(), events, results, lambda: f"id-{next(numbers)}", Meter(), clock=lambda: now.s
     )
-    pipeline.use(pipeline.prepare(Labeler(read_bundle(BUNDLED)), None))
+    pipeline.use(pipeline.prepare(Labeler(read_bundle(FLOWERS)), None))
     yield pipeline
     pipeline.stop()
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.process import run_until_stopped
 from appliance.errors import ApplianceError, ControlError, SettingsError
 from appliance.settings.schema import LabelerSettings
@@ -15,6 +14,7 @@ from appliance.system.memory import VARIABLE as MEMORY_VARIABLE
 from appliance.updates.store.store import Store
 from support.bundles import bundle_folder
 from support.daemon import Daemon, settings
+from support.paths import FLOWERS
 from support.services import SETTINGS
 
 
@@ -36,13 +36,13 @@ def state(tmp_path, monkeypatch):
     state.mkdir()
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(state))
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    Store(state, BUNDLED).install(read_bundle(bundle_folder(tmp_path / "mine")), "a test", probation=True)
+    Store(state, FLOWERS).install(read_bundle(bundle_folder(tmp_path / "mine")), "a test", probation=True)
     return state
 
 
 def has_open_start(state):
     """Return whether the next start would count this one as failed."""
-    return Store(state, BUNDLED).read_state().start is not None
+    return Store(state, FLOWERS).read_state().start is not None
 
 
 def test_wrong_label_in_settings_counts_not_against_the_model(state):

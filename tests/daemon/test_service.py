@@ -11,7 +11,6 @@ import pytest
 from appliance.bundle.bundle import read_bundle
 from appliance.control.client import ask
 from appliance.control.protocol import ControlCommand, make_request
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.service import Service
 from appliance.errors import ApplianceError, ControlError, DaemonAbsentError, OutboxError
 from appliance.system.memory import VARIABLE as MEMORY_VARIABLE
@@ -20,6 +19,7 @@ from appliance.system.systemd import Notifier
 from appliance.updates.store.store import Store
 from support.broker import wait_until
 from support.bundles import bundle_folder
+from support.paths import FLOWERS
 from support.services import SETTINGS
 
 
@@ -57,7 +57,7 @@ def start_service(state, environ=MappingProxyType({}), failed=False):
 
 def install_model(state, folder):
     """Install a model on probation, against which each failed start counts."""
-    Store(state, BUNDLED).install(read_bundle(bundle_folder(folder)), "a test", probation=True)
+    Store(state, FLOWERS).install(read_bundle(bundle_folder(folder)), "a test", probation=True)
 
 
 def test_systemd_learns_of_start_health_and_stop(state, notifications, tmp_path):
@@ -122,8 +122,8 @@ def test_too_much_memory_ends_the_supervision(state, monkeypatch):
 def test_only_a_failure_counts_against_the_model(state, tmp_path, failed):
     install_model(state, tmp_path / "mine")
     with start_service(state, failed=failed):
-        assert Store(state, BUNDLED).read_state().start is not None
-    assert (Store(state, BUNDLED).read_state().start is not None) is failed
+        assert Store(state, FLOWERS).read_state().start is not None
+    assert (Store(state, FLOWERS).read_state().start is not None) is failed
 
 
 def test_second_service_on_the_same_state_is_refused(state):

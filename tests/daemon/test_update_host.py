@@ -7,13 +7,13 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.camera.scene.camera import draw_scene
-from appliance.daemon.active_model import BUNDLED
 from appliance.errors import LabelOptionError, StoreError
 from appliance.imaging.view import View
 from appliance.labeling.labeler import Labeler
 from appliance.settings.schema import EventSettings, LabelerSettings
 from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
 from support.labeling_device import LABELS
+from support.paths import FLOWERS
 
 
 def test_rollback_activates_the_previous_model(make_device):
@@ -47,7 +47,7 @@ def test_swap_of_a_model_that_does_not_fit_changes_nothing(make_device):
     """The settings were reloaded between preload and swap."""
     device = make_device()
     device.allow(LABELS[0])
-    bundle = read_bundle(BUNDLED)
+    bundle = read_bundle(FLOWERS)
     preloaded = device.active.load_candidate(replace(bundle, labels=("something else", *LABELS[1:])))
     changed = []
     with pytest.raises(LabelOptionError):
@@ -59,7 +59,7 @@ def test_swap_of_a_model_that_does_not_fit_changes_nothing(make_device):
 def test_swap_loads_again_if_settings_changed_since_preload(make_device):
     """Settings that select the empty half of the picture were reloaded between preload and swap."""
     device = make_device()
-    bundle = read_bundle(BUNDLED)
+    bundle = read_bundle(FLOWERS)
     preloaded = device.host.preload(replace(bundle, identity=replace(bundle.identity, name="three")))
     right = View(region=(0.5, 0.0, 0.5, 1.0))
     device.switch.apply_settings(LabelerSettings(), EventSettings(), right, reload_model=True)
@@ -74,8 +74,8 @@ def test_swap_loads_again_if_settings_changed_since_preload(make_device):
 
 def test_swap_is_refused_while_the_settings_name_the_model(make_device):
     device = make_device()
-    preloaded = device.host.preload(read_bundle(BUNDLED))
-    device.switch.apply_settings(LabelerSettings(model=str(BUNDLED)), EventSettings(), View(), reload_model=True)
+    preloaded = device.host.preload(read_bundle(FLOWERS))
+    device.switch.apply_settings(LabelerSettings(model=str(FLOWERS)), EventSettings(), View(), reload_model=True)
     assert "labeler.model" in device.host.delivery_blocked_reason()
     with pytest.raises(StoreError, match=r"labeler\.model"):
         device.host.swap(preloaded, lambda: None)

@@ -7,8 +7,8 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.bundle.version import is_newer
-from appliance.daemon.active_model import BUNDLED
 from appliance.demo.repository import LocalRepository
+from support.paths import FLOWERS
 from support.publishing import list_faults
 from support.signed_site import Device
 
@@ -37,7 +37,7 @@ def test_keys_are_not_served(repository):
 
 def test_device_fetches_the_newer_model(repository, tmp_path):
     description = repository.push_newer()
-    bundled = read_bundle(BUNDLED)
+    bundled = read_bundle(FLOWERS)
     device = Device(tmp_path / "device", repository.root, repository.url)
     newer = read_bundle(device.fetch())
     assert is_newer(newer.version, bundled.version)

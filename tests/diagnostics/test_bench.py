@@ -3,12 +3,12 @@
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.diagnostics.bench import STAGES, measure
+from support.paths import FLOWERS
 
 
 def test_measurement_covers_every_stage():
-    bundle = read_bundle(BUNDLED)
+    bundle = read_bundle(FLOWERS)
     result = measure(bundle, rounds=10)
     assert tuple(result.stages_ms) == STAGES
     assert result.model == bundle.identity

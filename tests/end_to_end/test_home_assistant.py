@@ -7,7 +7,6 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.bundle.identity import ModelIdentity
-from appliance.daemon.active_model import BUNDLED
 from appliance.daemon.model_status import describe_model
 from appliance.messaging.home_assistant.label_entities import build_end_trigger, build_start_trigger
 from appliance.messaging.home_assistant.label_states import (
@@ -20,6 +19,7 @@ from appliance.messaging.publisher import MqttPublisher
 from appliance.messaging.reports import Reports
 from appliance.messaging.topics import Topics
 from appliance.settings.schema import DeviceSettings, MqttSettings, Settings
+from appliance.system.shipped import find_shipped
 from appliance.updates.steps import UpdateState, UpdateStatus, UpdateStep
 from appliance.updates.store.store import Store
 from support import made_models
@@ -34,6 +34,7 @@ from support.rig import publish
 
 pytestmark = pytest.mark.slow
 
+BUNDLED = find_shipped("flowers")
 T = Topics("appliance", "pi-1")
 BIRDS = ModelIdentity("birds", "2.0", "cd" * 32)
 LABELS = ["rose", "tulip", "unknown", "None"]

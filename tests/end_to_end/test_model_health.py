@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.updates.store.store import Store
 from support.broker import wait_until
 from support.bundles import bundle_folder
 from support.daemon import Daemon, settings
 from support.made_models import fails_on_bright, never_ends_on_bright
+from support.paths import FLOWERS
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def install(tmp_path, model):
     """Install a model without a probation, in the state folder of the daemon."""
     state = tmp_path / "d" / "state"
     state.mkdir(parents=True)
-    return Store(state, BUNDLED).install(read_bundle(bundle_folder(tmp_path / "faulty", model=model)), "a test")
+    return Store(state, FLOWERS).install(read_bundle(bundle_folder(tmp_path / "faulty", model=model)), "a test")
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_model_that_fails_on_half_of_the_frames_is_rolled_back(broker, tmp_path,
         wait_until(lambda: b'"labeling":"ok"' in seen.last("appliance/t/stats"), "labeling works again")
         assert json.loads(seen.last("appliance/t/stats"))["labeling_errors"] > 50
         assert "flowers" in daemon.run("model", "list").stdout
-        assert Store(tmp_path / "d" / "state", BUNDLED).rejection(model.key)
+        assert Store(tmp_path / "d" / "state", FLOWERS).rejection(model.key)
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.updates.store.store import Store
 from support import made_models
 from support.broker import wait_until
 from support.bundles import bundle_folder
 from support.daemon import Daemon, payloads, settings
 from support.model_server import ModelServer
+from support.paths import FLOWERS
 from support.rig import publish
 
 
@@ -91,7 +91,7 @@ def test_live_settings_take_effect_at_once(broker, start):
 def test_probation_follows_the_reloaded_fps(broker, start, tmp_path):
     state = tmp_path / "w0/d/state"
     state.mkdir(parents=True)
-    Store(state, BUNDLED).install(read_bundle(BUNDLED), "a test", probation=True)
+    Store(state, FLOWERS).install(read_bundle(FLOWERS), "a test", probation=True)
     more = "[update]\nprobation_s = 3600\n"
     watched = start(settings(broker, "scene", fps=10, more=more))
     watched.daemon.wait_for_log("is on probation for 3600 s; the limit is 80 ms per frame")
@@ -102,13 +102,13 @@ def test_probation_follows_the_reloaded_fps(broker, start, tmp_path):
 def test_configured_model_does_not_count_for_a_probation(broker, start, tmp_path):
     state = tmp_path / "w0/d/state"
     state.mkdir(parents=True)
-    store = Store(state, BUNDLED)
-    delivered = store.install(read_bundle(BUNDLED), "a test", probation=True)
+    store = Store(state, FLOWERS)
+    delivered = store.install(read_bundle(FLOWERS), "a test", probation=True)
     more = "labels_per_s = 100\n[update]\nprobation_s = 0\n"
     watched = start(settings(broker, tmp_path / "nowhere.png", more=more))
     watched.daemon.wait_for_log("is on probation for 0 s")
     with broker.observer("appliance/t/labels") as seen:
-        watched.reload(settings(broker, "scene", model=BUNDLED, fps=20, more=more))
+        watched.reload(settings(broker, "scene", model=FLOWERS, fps=20, more=more))
         # 20 frames would be enough, and the outcome would be published within a fraction of a second.
         wait_until(lambda: seen.count("appliance/t/labels") > 60, "60 frames of the model that the settings name")
         assert "has passed its probation" not in watched.daemon.log and store.read_state().probation
@@ -194,7 +194,7 @@ def test_memory_limit_ends_the_process_in_order(broker, tmp_path):
         assert daemon.wait() == 1
         assert "APPLIANCE_MEMORY_LIMIT" in daemon.log and "stopped\n" in daemon.log
         assert (
-            Store(daemon.state, BUNDLED).read_state().start
+            Store(daemon.state, FLOWERS).read_state().start
         )  # unlike a stop on purpose, because the model may be the cause
     with Daemon(tmp_path / "e", settings(broker, "scene"), {"APPLIANCE_MEMORY_LIMIT": "much"}) as daemon:
         assert daemon.wait() == 78 and "APPLIANCE_MEMORY_LIMIT must be" in daemon.log

@@ -9,7 +9,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.repository.channel import Channel, ChannelEntry, channel_path, encode_channel
 from appliance.updates.store.store import Store
 from appliance.workshop.publishing.keys import KeyFolder
@@ -19,6 +18,7 @@ from support.broker import wait_until
 from support.bundles import bundle_folder, zipped
 from support.daemon import Daemon, payloads, run_command, settings
 from support.model_server import ModelServer, Stall
+from support.paths import FLOWERS
 from support.rig import publish
 
 FPS = 20
@@ -41,7 +41,7 @@ def start(tmp_path, server, broker):
         folder = tmp_path / f"daemon-{len(started)}"
         (folder / "state").mkdir(parents=True)
         first = bundle_folder(folder / "first", version="1.0", model=made_models.good(1), **ALL_SEEN)
-        Store(folder / "state", BUNDLED).install(read_bundle(first), "a test")
+        Store(folder / "state", FLOWERS).install(read_bundle(first), "a test")
         values = {"source": "url", "url": server.url("/manifest.json"), "interval_s": 1, "probation_s": 1, **update}
         more = "[update]\n" + "".join(
             f"{key} = {json.dumps(value)}\n" for key, value in values.items() if value is not None

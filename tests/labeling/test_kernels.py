@@ -3,10 +3,10 @@
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.kernels import Kernels, describe_slow_kernels, find_kernels
 from appliance.labeling.labeler import Labeler
+from support.paths import FLOWERS
 from support.tiny_models import tiny_model
 
 
@@ -18,7 +18,7 @@ class SlowInterpreter:
 
 
 def test_bundled_model_runs_on_the_fast_kernels():
-    labeler = Labeler(read_bundle(BUNDLED))
+    labeler = Labeler(read_bundle(FLOWERS))
     assert labeler.kernels == "XNNPACK" and describe_slow_kernels(labeler.kernels, labeler.runtime) is None
 
 

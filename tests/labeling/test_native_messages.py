@@ -52,9 +52,9 @@ def test_lines_of_other_threads_arrive(capfd):
 def test_loading_a_model_prints_nothing():
     program = (
         "from appliance.bundle.bundle import read_bundle\n"
-        "from appliance.daemon.active_model import BUNDLED\n"
+        "from appliance.system.shipped import find_shipped\n"
         "from appliance.labeling.labeler import Labeler\n"
-        "Labeler(read_bundle(BUNDLED))"
+        "Labeler(read_bundle(find_shipped('flowers')))"
     )
     done = run(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

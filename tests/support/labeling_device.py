@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.bundle.bundle import read_bundle, write_bundle
-from appliance.daemon.active_model import BUNDLED, ActiveModel
+from appliance.daemon.active_model import ActiveModel
 from appliance.daemon.commands import DeviceCommands, DeviceQueries
 from appliance.daemon.device_switches import DeviceSwitches
 from appliance.daemon.live_settings import LiveSettings
@@ -23,8 +23,9 @@ from appliance.imaging.frame_slot import FrameSlot
 from appliance.imaging.view import View
 from appliance.settings.schema import EventSettings, LabelerSettings, Settings
 from support.broker import wait_until
+from support.paths import FLOWERS
 
-LABELS = read_bundle(BUNDLED).labels
+LABELS = read_bundle(FLOWERS).labels
 
 
 class ReportLog:
@@ -54,9 +55,9 @@ class LabelingDevice:
 
     def __init__(self, folder: Path, one=LABELS, two=LABELS):
         (folder / "state").mkdir()
-        self.active = ActiveModel(folder / "state", LabelerSettings(), View())
+        self.active = ActiveModel(folder / "state", LabelerSettings(), View(), "scene")
         for name, labels in (("one", one), ("two", two)):
-            bundle = read_bundle(BUNDLED)
+            bundle = read_bundle(FLOWERS)
             write_bundle(replace(bundle, labels=labels, identity=replace(bundle.identity, name=name)), folder / name)
             self.active.store.install(read_bundle(folder / name), "a test", probation=name == "two")
         self.active.current = self.active.load()

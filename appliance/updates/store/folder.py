@@ -33,7 +33,7 @@ from appliance.system.atomic_files import rename_durably, sync_folder, sync_tree
 from appliance.system.foreign_text import clean_text
 from appliance.system.owner import act_as_caller, act_as_owner
 from appliance.system.regular_files import is_foreign, read_regular_file
-from appliance.updates.store.state import StateFileError, StoreState, decode_state, encode_state
+from appliance.updates.store.state import StateFileError, StoreState, decode_state, encode_state, guess_bundled
 
 STATE_NAME = "state.json"
 DAMAGED_NAME = "state.json.damaged"
@@ -80,7 +80,8 @@ class ModelFolder:
         file = self.path / STATE_NAME
         try:
             with act_as_owner(self.path.parent):
-                return decode_state(read_regular_file(file)), None
+                content = read_regular_file(file)
+            return decode_state(content), None
         except FileNotFoundError:
             return StoreState(), None
         except OSError as error:
@@ -90,7 +91,8 @@ class ModelFolder:
                 f"{file} cannot be read: {describe_os_error(error)}; run the command as root or as the file's owner"
             ) from error
         except StateFileError as error:
-            return StoreState(), self._describe_damage(file, clean_text(str(error), _MAX_REASON))
+            found = self._describe_damage(file, clean_text(str(error), _MAX_REASON))
+            return StoreState(bundled=guess_bundled(content)), found
 
     def write_state(self, state: StoreState) -> None:
         """Replace the state file; the caller holds the lock."""

@@ -16,7 +16,7 @@ from appliance.bundle.bundle import Bundle
 from appliance.system.json_text import parse_json
 
 FORMAT = 1
-# The only bundled model of releases up to 0.1.0.
+# The bundled model of releases up to 0.1.0, whose state files do not name it.
 FIRST_BUNDLED = "flowers"
 TRAINED_HERE = "trained on this device"
 """The origin of a model that was trained here; it has the name of its base, but no bundled model replaces it."""
@@ -24,6 +24,7 @@ TRAINED_HERE = "trained on this device"
 Loaded = TypeVar("Loaded")
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_BUNDLED = re.compile(rb'"bundled": *"([a-z_]{1,32})"')
 
 
 class StateFileError(ValueError):
@@ -93,7 +94,8 @@ class StoreState:
             it was ready.
         start: The current start; if the next start finds it, the process died.
         rejections: The bundles that must not be installed again, newest last.
-        bundled: The name of the bundled model that None stands for above; None for the default one.
+        bundled: The name of the bundled model that None stands for above; None, which no file has, for the default one.
+        draws: Whether the camera of the last start was drawn scenes; then None stands for the model that knows them.
     """
 
     current: InstalledModel | None = None
@@ -105,6 +107,7 @@ class StoreState:
     start: Start | None = None
     rejections: tuple[Rejection, ...] = ()
     bundled: str | None = None
+    draws: bool = False
 
     @property
     def models(self) -> tuple[InstalledModel, ...]:
@@ -172,6 +175,8 @@ def encode_state(state: StoreState) -> bytes:
     """Encode the state as JSON for the state file."""
     values = {
         "format": FORMAT,
+        "bundled": state.bundled,  # first, so that a file that was cut off has it
+        "draws": state.draws,
         "current": _encode(state.current, _MODEL_KEYS),
         "previous": _encode(state.previous, _MODEL_KEYS),
         "earlier": _encode(state.before_previous, _MODEL_KEYS),
@@ -180,7 +185,6 @@ def encode_state(state: StoreState) -> bytes:
         "deaths": state.failed_starts,
         "start": _encode(state.start, _START_KEYS),
         "refused": [_encode(rejection, _REJECTION_KEYS) for rejection in state.rejections],
-        "bundled": state.bundled,
     }
     return json.dumps(values, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -209,9 +213,17 @@ def decode_state(content: bytes) -> StoreState:
         failed_starts=_check_value(values, "deaths", int),
         start=None if values.get("start") is None else Start(**_decode(Start, values["start"], _START_KEYS)),
         rejections=tuple(Rejection(**_decode(Rejection, entry, _REJECTION_KEYS)) for entry in rejections),
-        # A file without the key is from a release in which only one model was bundled.
-        bundled=_check_value({"bundled": FIRST_BUNDLED} | values, "bundled", (str, type(None))),
+        # A file without the name is from a release in which this model was the default.
+        bundled=FIRST_BUNDLED if values.get("bundled") is None else _check_value(values, "bundled", str),
+        draws=_check_value({"draws": False} | values, "draws", bool),
     )
+
+
+def guess_bundled(content: bytes) -> str | None:
+    """Return the name of the bundled model that a damaged state file means; None if that cannot be recognized."""
+    if named := _BUNDLED.search(content):
+        return named[1].decode()
+    return FIRST_BUNDLED if b'"format"' in content else None
 
 
 def _encode(value: InstalledModel | Rejection | Start | None, keys: Mapping[str, str]) -> dict[str, Any] | None:

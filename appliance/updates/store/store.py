@@ -17,23 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from appliance.bundle.bundle import Bundle, read_bundle
-from appliance.bundle.key import bundle_key
-from appliance.bundle.version import is_newer
-from appliance.errors import BundleError, StoreError
+from appliance.errors import StoreError
 from appliance.system.timestamps import now_rfc3339
 from appliance.updates.store import transitions
 from appliance.updates.store.bundled import BundledModels
+from appliance.updates.store.choice import choose_model
 from appliance.updates.store.folder import ModelFolder
 from appliance.updates.store.listing import list_models
-from appliance.updates.store.state import (
-    TRAINED_HERE,
-    InstalledModel,
-    Listed,
-    Loaded,
-    ModelChoice,
-    Rejection,
-    StoreState,
-)
+from appliance.updates.store.state import InstalledModel, Listed, Loaded, ModelChoice, Rejection, StoreState
 
 log = logging.getLogger("appliance.updates")
 
@@ -42,7 +33,12 @@ class Store:
     """The models of one device. Safe to use from several threads and processes at the same time."""
 
     def __init__(
-        self, state: Path, bundled: Path, lock_wait_s: float = 10.0, others: Mapping[str, Path] = MappingProxyType({})
+        self,
+        state: Path,
+        bundled: Path,
+        lock_wait_s: float = 10.0,
+        others: Mapping[str, Path] = MappingProxyType({}),
+        draws: bool | None = None,
     ):
         """Set the paths; nothing is read or written yet.
 
@@ -51,10 +47,12 @@ class Store:
             bundled: The bundle that is part of the program and labels until another one is installed.
             lock_wait_s: The maximum wait for another command that is changing the store.
             others: All bundles that are part of the program, by their names.
+            draws: Whether the camera is drawn scenes; None if that is not known here, for what the state has.
         """
         self.bundled = bundled
         self._bundled = BundledModels(bundled, others)
         self._folder = ModelFolder(state / "models", lock_wait_s)
+        self._draws = draws
         self._logged_error: str | None = None
 
     def read_state(self) -> StoreState:
@@ -65,11 +63,11 @@ class Store:
         """
         state, error = self._folder.read_state()
         self._log_once(error)
-        return state
+        return self._adapt(state)
 
     def path(self, model: InstalledModel | None) -> Path:
         """Return the bundle's folder."""
-        return self._folder.path / model.key if model else self._bundled.find(self._folder.read_state()[0].bundled)
+        return self._folder.path / model.key if model else self._bundled.find(self._adapt(self._folder.read_state()[0]))
 
     def list(self) -> list[Listed]:
         """List every model on this device, the current one first.
@@ -79,8 +77,8 @@ class Store:
             StoreError: The store cannot be read.
         """
         state = self.read_state()
-        used = read_bundle(self._bundled.find(state.bundled)).identity
-        return list_models(state, used, self._bundled.list_others(state.bundled))
+        used = read_bundle(self._bundled.find(state)).identity
+        return list_models(state, used, self._bundled.list_others(state))
 
     def rejection(self, *hashes: str | None) -> Rejection | None:
         """Return the newest rejection with one of these hashes; None if there is none."""
@@ -93,7 +91,7 @@ class Store:
             BundleError: The files are missing or damaged.
         """
         if model is None:
-            return read_bundle(self._bundled.find(self.read_state().bundled))
+            return read_bundle(self._bundled.find(self.read_state()))
         bundle = self._folder.read(model.key)
         return replace(bundle, identity=replace(bundle.identity, variant=model.variant, experiment=model.experiment))
 
@@ -256,24 +254,17 @@ class Store:
         """
         state, error = self._folder.read_state()
         self._log_once(error)
+        state = self._adapt(state)
         order = list(dict.fromkeys([state.current, state.previous, None]))
-        reasons: list[str] = [error] if error else []
-        faulty: list[tuple[InstalledModel, str]] = []
-        if superseded := self._superseded_reason(state):
+        reasons = [error] if error else []
+        if newer := self._bundled.find_newer(state):
             order = list(dict.fromkeys([None, *order]))
-            reasons.append(superseded)
-        for model in order:
-            is_whole = False
-            try:
-                bundle = self.load_bundle(model) if model else read_bundle(self._bundled.find_substitute(state))
-                is_whole = True
-                return ModelChoice(load(bundle), bundle, model, tuple(reasons), tuple(faulty))
-            except BundleError as load_error:
-                reason = f"{transitions.display_name(model)} cannot be loaded: {load_error}"
-                reasons.append(reason)
-                if is_whole and model:
-                    faulty.append((model, reason))
-        raise BundleError(f"no model can be loaded: {'; '.join(reasons)}")
+            reasons.append(newer)
+
+        def read(model: InstalledModel | None) -> Bundle:
+            return self.load_bundle(model) if model else read_bundle(self._bundled.find_substitute(state))
+
+        return choose_model(order, read, load, reasons)
 
     def record_choice(self, choice: ModelChoice[Loaded]) -> None:
         """Make the model that `load_current` chose the current one, and reject faulty ones.
@@ -289,7 +280,7 @@ class Store:
                 return state
             for model, reason in choice.faulty:
                 state = transitions.reject(state, (model.key, model.offer), model.version, reason)
-            previous = state.current if choice.installed is None and self._superseded_reason(state) else None
+            previous = state.current if choice.installed is None and self._bundled.find_newer(state) else None
             if state.probation and choice.installed == state.previous:
                 previous = state.before_previous
             return replace(
@@ -304,6 +295,15 @@ class Store:
 
         if choice.installed != self.read_state().current:
             self.apply(adopt)
+
+    def use_camera(self, draws: bool) -> None:
+        """Label drawn scenes from now on, or no longer, with the bundled model that knows them.
+
+        Raises:
+            StoreError: The state cannot be written; this process does so nevertheless.
+        """
+        self._draws = draws
+        self.apply(lambda state: state)
 
     def mark_ready(self) -> None:
         """Record that the start succeeded and the model labels."""
@@ -327,30 +327,22 @@ class Store:
         if error:
             self._log_once(error)
             log.warning("kept the damaged file as %s", self._folder.set_state_aside())
-        after = transition(before)
+        after = transition(self._adapt(before))
+        if after.bundled is None:
+            after = replace(after, bundled=self._bundled.default_name)
         if after != before or error:
             self._folder.write_state(after)
         self._folder.prune({model.key for model in after.models})
         return after
 
+    def _adapt(self, state: StoreState) -> StoreState:
+        """Return the state for the camera of this process."""
+        return state if self._draws is None else replace(state, draws=self._draws)
+
     def _log_once(self, error: str | None) -> None:
         if error and error != self._logged_error:
             log.warning("%s", error)
         self._logged_error = error
-
-    def _superseded_reason(self, state: StoreState) -> str | None:
-        """Return why the bundled model replaces the delivered one; None if it does not."""
-        current = state.current
-        if current is None or current.origin == TRAINED_HERE:
-            return None
-        try:
-            bundled = read_bundle(self._bundled.find_substitute(state))
-        except BundleError:
-            return None
-        has_newer = bundled.identity.name == current.name and is_newer(bundled.version, current.version)
-        if not has_newer or current.bundled_override_key == bundle_key(bundled):
-            return None
-        return f"the bundled {bundled.identity.name} {bundled.version} is newer than the delivered {current.version}"
 
     def _bundled_key(self, state: StoreState) -> str | None:
         """Return the key of the bundled model that could replace the previous model after a rollback to it."""

@@ -20,7 +20,10 @@ from support.bundles import bundle_folder, zipped
 from support.tiny_bundles import manifest_text
 from support.tiny_models import write_tiny
 
-STATE = StoreState(current=InstalledModel("ab" * 32, "colours", "1.0", "cd" * 32, "a test", "2026-01-01T00:00:00.000Z"))
+STATE = StoreState(
+    current=InstalledModel("ab" * 32, "colours", "1.0", "cd" * 32, "a test", "2026-01-01T00:00:00.000Z"),
+    bundled="general",
+)
 KEY = "0123456789abcdef" * 4
 
 
@@ -313,11 +316,11 @@ def test_anything_in_the_state_files_place_is_damage(folder, put):
     put(folder.path / "state.json")
     for _ in range(2):
         state, damage = folder.read_state()
-        assert state == StoreState() and "is damaged" in damage
+        assert state.models == () and "is damaged" in damage
         with folder.lock():
             assert os.path.lexists(folder.set_state_aside())
-            folder.write_state(StoreState(failed_starts=1))
-        assert folder.read_state() == (StoreState(failed_starts=1), None)
+            folder.write_state(StoreState(failed_starts=1, bundled="general"))
+        assert folder.read_state() == (StoreState(failed_starts=1, bundled="general"), None)
         (folder.path / "state.json").unlink()
         put(folder.path / "state.json")
 

@@ -13,6 +13,7 @@ from appliance.updates.store.state import (
     StoreState,
     decode_state,
     encode_state,
+    guess_bundled,
 )
 
 KEY = "0123456789abcdef" * 4
@@ -108,12 +109,28 @@ def test_file_of_an_earlier_release_is_read():
 
 
 def test_file_keeps_its_keys_and_form():
-    # The key of the bundled model was added after that release.
-    assert encode_state(STATE).decode() == OLD_FILE.removesuffix("\n}\n") + ',\n "bundled": null\n}\n'
+    # The keys of the bundled model were added after that release.
+    added = ' "format": 1,\n "bundled": "general",\n "draws": false,'
+    expected = OLD_FILE.replace(' "format": 1,', added)
+    assert encode_state(replace(STATE, bundled="general")).decode() == expected
 
 
 def test_empty_state_is_read_back():
-    assert decode_state(encode_state(StoreState())) == StoreState()
+    state = StoreState(bundled="general", draws=True)
+    assert decode_state(encode_state(state)) == state
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (encode_state(replace(STATE, bundled="general")), "general"),
+        (OLD_FILE.encode(), "flowers"),
+        (b"\0" * 300, None),
+    ],
+    ids=["new", "earlier release", "lost"],
+)
+def test_damaged_file_still_names_its_bundled_model(content, name):
+    assert guess_bundled(content[:150]) == name
 
 
 def test_file_without_later_keys_is_read():

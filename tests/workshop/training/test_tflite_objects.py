@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from appliance.bundle.bundle import read_bundle
-from appliance.daemon.active_model import BUNDLED
 from appliance.errors import BaseModelError
 from appliance.workshop.training.tflite_objects import ObjectSchema, make_table_class
-from support.paths import CHILD_ENVIRONMENT
+from support.paths import CHILD_ENVIRONMENT, FLOWERS
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 OBJECTS = ObjectSchema()
@@ -45,7 +44,7 @@ def pack(model):
 
 
 def test_model_is_read_and_written_as_by_litert():
-    content = read_bundle(BUNDLED).read_model()
+    content = read_bundle(FLOWERS).read_model()
     expected, model = parse(schema, content), parse(OBJECTS, content)
     assert describe(model, model) == describe(expected, model)
     assert describe(parse(schema, pack(model)), model) == describe(expected, model)
@@ -79,7 +78,7 @@ def test_texts_numbers_and_tables_are_written():
 
 
 def test_unknown_options_are_an_error():
-    flat = OBJECTS.Model.GetRootAs(read_bundle(BUNDLED).read_model(), 0)
+    flat = OBJECTS.Model.GetRootAs(read_bundle(FLOWERS).read_model(), 0)
     graph = flat.Subgraphs(0)
     known = next(each for each in map(graph.Operators, range(graph.OperatorsLength())) if each.BuiltinOptions())
     newer = type("Operator", (type(known),), {"BuiltinOptionsType": lambda self: 250})()
