@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_output_path, parse_text
 from appliance.cli.exit_status import ExitStatus
+from appliance.cli.next_step import name_program, suggest_after_check, suggest_after_packing
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
 from appliance.errors import ApplianceError, UsageError, suggest_install
 from appliance.system.text_width import read_columns
@@ -116,7 +117,9 @@ def _check(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     if arguments.json:
         print_json(report.as_dict())
     else:
-        print_lines(format_report(report, read_columns(sys.stdout)))
+        print_lines(format_report(report, read_columns(sys.stdout), name_program()))
+        if report.is_trainable and not arguments.rename:
+            print(suggest_after_check(arguments.dataset, arguments.gs), file=sys.stderr)
     return ExitStatus.FAILED if report.errors else ExitStatus.DONE
 
 
@@ -138,7 +141,7 @@ def _import(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
 
 def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     """Pack the dataset; return 1 if a picture had to be left out."""
-    from appliance.workshop.datasets.pack import PackOptions, pack_dataset
+    from appliance.workshop.datasets.pack import CSV_NAME, JSONL_NAME, PackOptions, pack_dataset
 
     with ProgressLine() as line:
         result = pack_dataset(
@@ -156,4 +159,7 @@ def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
         print_json({"out": str(result.out), "pictures": result.pictures, "left_out": list(result.left_out)})
     else:
         print(f"{result.out}: {result.pictures} picture{'' if result.pictures == 1 else 's'}")
+        index = {"csv": CSV_NAME, "jsonl": JSONL_NAME}.get(arguments.form)
+        if not arguments.prefix and dataset.examples:
+            print(suggest_after_packing(result.out, index), file=sys.stderr)
     return ExitStatus.FAILED if result.left_out else ExitStatus.DONE

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -46,6 +47,31 @@ def suggest_after_demo() -> list[CommandLine]:
     if subscription := suggest_subscription():
         lines.append(CommandLine("Its events, from your broker:", subscription))
     return lines
+
+
+def suggest_after_check(dataset: Path, gs_options: Sequence[str] = ()) -> CommandLine:
+    """Return the line that ends the check of a dataset without errors: train on it.
+
+    Args:
+        dataset: The argument DATASET.
+        gs_options: The options --gs of the check.
+    """
+    stem = dataset.stem if dataset.suffix else dataset.name
+    out = f"{stem or 'my'}-model"
+    options = "".join(f" --gs {shlex.quote(option)}" for option in gs_options)
+    command = f"train {shlex.quote(str(dataset))} --base bundled:general --out {shlex.quote(out)}{options}"
+    return CommandLine("train on it:", f"{name_program()} {command}")
+
+
+def suggest_after_packing(out: Path, index: str | None) -> CommandLine:
+    """Return the line that ends packing: check the result.
+
+    Args:
+        out: The zip or the folder.
+        index: The name of the index in the folder; None if there is none.
+    """
+    path = out / index if index else out
+    return CommandLine("check it:", f"{name_program()} dataset check {shlex.quote(str(path))}")
 
 
 def suggest_after_training(bundle: Path) -> list[CommandLine]:

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.next_step import name_program, suggest_after_demo, suggest_after_training, suggest_subscription
+from appliance.cli.next_step import (
+    name_program,
+    suggest_after_check,
+    suggest_after_demo,
+    suggest_after_packing,
+    suggest_after_training,
+    suggest_subscription,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +56,14 @@ def test_installed_service_is_watched_and_changed_with_sudo(monkeypatch):
 def test_elsewhere_a_model_is_installed_without_sudo():
     assert "sudo" not in str(suggest_after_training(Path("m"))[1])
     assert str(suggest_after_demo()[0]).endswith(" run")
+
+
+def test_check_and_packing_name_the_command_that_follows(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/appliance")
+    line = suggest_after_check(Path("my set/flowers.zip"), ["gs://b=copy"])
+    assert line.command == (
+        "appliance train 'my set/flowers.zip' --base bundled:general --out flowers-model --gs gs://b=copy"
+    )
+    assert suggest_after_check(Path("phone")).command.endswith("--out phone-model")
+    assert suggest_after_packing(Path("out"), "index.csv").command == "appliance dataset check out/index.csv"
+    assert suggest_after_packing(Path("out.zip"), None).command == "appliance dataset check out.zip"

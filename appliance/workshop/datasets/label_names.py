@@ -29,7 +29,7 @@ def describe_wrong_name(label: str, better: str) -> str:
     )
 
 
-def suggest_renames(dataset: Dataset) -> str | None:
+def suggest_renames(dataset: Dataset, program: str = "appliance") -> str | None:
     """Return the command that gives all labels with invalid names valid ones; None if there are none."""
     proposed = propose_names(dataset.labels)
     if not proposed:
@@ -38,7 +38,7 @@ def suggest_renames(dataset: Dataset) -> str | None:
     source = dataset.source
     out = source.parent / f"{source.stem if source.is_file() else source.name}-renamed"
     form = "csv" if dataset.is_multi_label else "folder"
-    words = ["appliance dataset pack", shlex.quote(str(source)), "--out", shlex.quote(str(out)), f"--form {form}"]
+    words = [f"{program} dataset pack", shlex.quote(str(source)), "--out", shlex.quote(str(out)), f"--form {form}"]
     return " ".join([*words, *options])
 
 

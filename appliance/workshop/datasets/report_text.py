@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from appliance.system.names import is_label_name
+from appliance.system.text_layout import CommandLine
 from appliance.system.text_width import DEFAULT_COLUMNS, measure_width, pad_to_width
 from appliance.workshop.datasets.check import DatasetFinding, DatasetReport
 from appliance.workshop.datasets.dataset import MIN_PICTURES, RECOMMENDED_PICTURES, Example
@@ -15,15 +16,18 @@ _WIDTH = 160
 _MIN_LABEL_COLUMNS = 10
 
 
-def format_report(report: DatasetReport, columns: int = DEFAULT_COLUMNS) -> list[str]:
+def format_report(
+    report: DatasetReport, columns: int = DEFAULT_COLUMNS, program: str = "appliance"
+) -> list[str | CommandLine]:
     """Return the lines of the whole report.
 
     Args:
         report: The report.
         columns: The width that the table fits.
+        program: How the user starts this program, for commands.
     """
     dataset = report.dataset
-    lines = [f"{dataset.source}", ""]
+    lines: list[str | CommandLine] = [f"{dataset.source}", ""]
     if dataset.labels:
         lines += [*_format_table(report, columns), ""]
     if dataset.unlabeled:
@@ -32,8 +36,8 @@ def format_report(report: DatasetReport, columns: int = DEFAULT_COLUMNS) -> list
         lines += ["formats: " + ", ".join(f"{name} {count}" for name, count in report.formats.items()), ""]
     for finding in report.findings:
         lines += _format_finding(finding)
-    if command := suggest_renames(dataset):
-        lines += ["", "to rename the labels, run:", f"  {command}", ""]
+    if command := suggest_renames(dataset, program):
+        lines += ["", CommandLine("to rename the labels, run:", command), ""]
     return [*lines, _summarize(report)]
 
 
