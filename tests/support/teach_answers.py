@@ -123,7 +123,7 @@ class TeachAnswers:
             count = sum(picture["label"] == name for picture in self.pictures)
             labels.append({
                 "name": name, "count": count, "enough": count >= _ENOUGH, "missing": max(0, _LEAST - count),
-                "recordings": 1 + count // 20,
+                "recordings": 1 + count // 11,
             })  # fmt: skip
         none = sum(picture["background"] for picture in self.pictures)
         undecided = sum(picture["label"] is None and not picture["background"] for picture in self.pictures)

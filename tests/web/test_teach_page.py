@@ -99,7 +99,8 @@ def test_first_thing_is_named_and_recorded_while_the_button_is_held(browser, ser
     assert kept >= 3
     titles = browser.run("return [...document.querySelectorAll('.drop')].map((mark) => mark.title)")
     assert titles[:2] == ["dropped: like the one before", "dropped: blurred"]
-    wait_for_text(browser, ".told", "dropped (1 like the one before, 1 blurred)")
+    browser.wait("!document.querySelector('#record.recording')")
+    browser.wait("/dropped \\(.*like the one before.*\\): /.test(document.querySelector('.told').innerText)")
     wait_for_text(browser, "[data-key='label:red_cup']", "needs")
     assert sent(server, "PUT", "/api/dataset/recording")[0] == {"label": "red_cup"}
     assert len(sent(server, "DELETE", "/api/dataset/recording")) == 1
@@ -141,7 +142,7 @@ def test_refused_recording_shows_the_sentence_and_stops(browser, server):
 
 
 def test_chips_state_what_is_enough_and_filter_the_grid(browser, server):
-    server.teach.fill(cup=42, bottle=12, key=3, background=7, unlabeled=5)
+    server.teach.fill(cup=42, bottle=12, key=3, pen=10, background=7, unlabeled=5)
     open_teach(browser, server)
     browser.wait("document.querySelectorAll('.picture-cell').length === 5")  # what needs a decision comes first
     texts = browser.run(
@@ -152,6 +153,7 @@ def test_chips_state_what_is_enough_and_filter_the_grid(browser, server):
     assert "42 ✓" in notes["label:cup"]
     assert "12 more would help" in notes["label:bottle"]
     assert "3 needs 7 more" in notes["label:key"]
+    assert "10 record it once more" in notes["label:pen"]
     assert "7" in notes["none:"]
     browser.click("[data-key='label:key']")
     browser.wait("document.querySelectorAll('.picture-cell').length === 3")
@@ -296,6 +298,7 @@ def test_label_is_renamed_and_removed(browser, server):
 
 def test_training_shows_its_result_and_the_chosen_threshold_is_used(browser, server):
     server.teach.fill(cup=40, bottle=30)
+    server.status["model"]["labels"] = ["cup", "bottle"]
     open_teach(browser, server)
     wait_for_text(browser, "train-panel", "70 pictures, about 40 s")
     browser.click("#train")

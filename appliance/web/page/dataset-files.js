@@ -1,11 +1,12 @@
 /** The dataset as a file: download it, or add the pictures of a zip. */
 
-import { request, startUpper, upload } from "./api.js";
-import { Component, h, rebuild, replace, setText } from "./dom.js";
+import { request, startUpper } from "./api.js";
+import { Component, h, rebuild, replace } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { icon } from "./icons.js";
 import { describeError, reportErrors, showToast } from "./messages.js";
 import { teaching } from "./teaching.js";
+import { uploadWithProgress } from "./upload-progress.js";
 
 const SHOWN = 20;
 const EXPORT_LIMIT_MS = 600_000; // thousands of pictures on a slow card
@@ -56,28 +57,12 @@ export class DatasetFiles extends Component {
   async #send() {
     const file = this.#file.files?.[0];
     if (!file) return;
-    const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Upload" }, h("span"));
-    const text = h("p", null, `Uploading ${file.name}, ${formatBytes(file.size)}`);
-    const stop = new AbortController();
-    const cancel = h("button", { type: "button", onclick: () => stop.abort() }, "Cancel");
-    replace(this.#result, h("div", { class: "stack tight" }, text, bar, h("div", null, cancel)));
-    this.#file.disabled = true;
-    const showProgress = (/** @type {number} */ part) => {
-      bar.style.setProperty("--part", String(part));
-      if (part < 1) return;
-      setText(text, "The device adds the pictures…");
-      bar.className = "progress unknown";
-      cancel.remove();
-    };
     try {
-      const { added, left_out = [] } = await upload("/api/dataset/import", file, showProgress, stop.signal);
+      const { added, left_out = [] } = await uploadWithProgress(this.#result, this.#file, file, "/api/dataset/import", "The device adds the pictures…");
       replace(this.#result, h("p", { class: "note good" }, added === 1 ? "1 picture added." : `${added} pictures added.`), buildLeftOut(left_out));
       await teaching.load();
     } catch (error) {
       replace(this.#result, h("p", { class: "note danger", role: "alert" }, describeError(error)));
-    } finally {
-      this.#file.disabled = false;
-      this.#file.value = "";
     }
   }
 }

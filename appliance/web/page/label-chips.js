@@ -95,8 +95,9 @@ function makeChips({ labels, background, unlabeled }) {
   return [
     chip({ kind: "all" }, "all", total),
     chip({ kind: "unlabeled" }, "unlabeled", unlabeled),
-    ...labels.map(({ name, count, enough, missing }, index) => chip({ kind: "label", label: name }, name, count, {
-      note: missing > 0 ? `needs ${missing} more` : enough ? "enough" : "more would help",
+    ...labels.map(({ name, count, enough, missing, recordings }, index) => chip({ kind: "label", label: name }, name, count, {
+      // With one recording, no picture can be held out to test the model.
+      note: missing > 0 ? `needs ${missing} more` : recordings === 1 ? "record it once more" : enough ? "enough" : "more would help",
       kind: missing > 0 ? "missing" : "",
       number: index < 9 ? String(index + 1) : "",
     })),

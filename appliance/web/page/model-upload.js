@@ -1,12 +1,12 @@
 /** Upload a bundle: it is tried on the device, and replaces the model only if it works. */
 
-import { ApiError, upload } from "./api.js";
-import { Component, h, replace, setText } from "./dom.js";
-import { formatBytes } from "./format.js";
+import { ApiError } from "./api.js";
+import { Component, h, replace } from "./dom.js";
 import { icon } from "./icons.js";
 import { describeError, showToast } from "./messages.js";
 import { nameModel } from "./model-text.js";
 import { store } from "./store.js";
+import { uploadWithProgress } from "./upload-progress.js";
 
 const RANGES = [["", "as the model states"], ["0..255", "0 to 255"], ["0..1", "0 to 1"], ["-1..1", "−1 to 1"]];
 const FITS = [["", "as the model states"], ["stretch", "stretch"], ["crop", "crop to the center"], ["letterbox", "letterbox"]];
@@ -30,21 +30,8 @@ export class ModelUpload extends Component {
   async #send() {
     const file = this.#file.files?.[0];
     if (!file) return;
-    const bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Upload" }, h("span"));
-    const text = h("p", null, `Uploading ${file.name}, ${formatBytes(file.size)}`);
-    const stop = new AbortController();
-    const cancel = h("button", { type: "button", onclick: () => stop.abort() }, "Cancel");
-    replace(this.#result, h("div", { class: "stack" }, text, bar, h("div", null, cancel)));
-    this.#file.disabled = true;
-    const showProgress = (/** @type {number} */ part) => {
-      bar.style.setProperty("--part", String(part));
-      if (part < 1) return;
-      setText(text, "Trying the model on the device…");
-      bar.className = "progress unknown";
-      cancel.remove();
-    };
     try {
-      const answer = await upload(`/api/model?${this.#makeQuery(file)}`, file, showProgress, stop.signal);
+      const answer = await uploadWithProgress(this.#result, this.#file, file, `/api/model?${this.#makeQuery(file)}`, "Trying the model on the device…");
       await store.refresh();
       showToast(`${nameModel(answer?.name ? answer : store.status?.model ?? { name: "The model" })} runs now`);
       replace(this.#result, answer?.assumed && h("p", { class: "note warning" },
@@ -52,9 +39,6 @@ export class ModelUpload extends Component {
     } catch (error) {
       const size = error instanceof ApiError && error.status === 0 ? " The model on the device is unchanged." : "";
       replace(this.#result, h("p", { class: "note danger", role: "alert" }, describeError(error) + size));
-    } finally {
-      this.#file.disabled = false;
-      this.#file.value = "";
     }
   }
 

@@ -10,6 +10,7 @@ import { PictureList } from "./picture-list.js";
 const GAP_PX = 8;
 const CAPTION_PX = 46;
 const AHEAD_PX = 500;
+const MAX_SELECTED = 2000;
 // The grid starts the next page when fewer rows than this are left below the view.
 const LOAD_AHEAD_PX = 1200;
 
@@ -66,8 +67,9 @@ export class PictureGrid extends Component {
     this.#setSelection([]);
   }
 
+  /** Select what is loaded, as far as one request can change it. */
   selectAll() {
-    this.#setSelection(this.list.items.map((picture) => picture.id));
+    this.#setSelection(this.list.items.slice(0, MAX_SELECTED).map((picture) => picture.id));
   }
 
   /** Go to the next picture, after the active one got a label and is still in the grid. */

@@ -41,9 +41,11 @@ export class PictureList extends EventTarget {
     this.load();
   }
 
-  /** Load the same pictures again, as far as they were loaded; they are replaced at once. */
-  async reload() {
-    const count = Math.max(this.items.length, PAGE);
+  /**
+   * Load the pictures again; they are replaced at once.
+   * @param {number} [count] how many at least; as many as were loaded, if it is not given
+   */
+  async reload(count = this.items.length) {
     const signal = this.#restart();
     /** @type {Picture[]} */
     const items = [];

@@ -153,12 +153,15 @@ export class RecordPanel extends Component {
     clearInterval(this.#timer);
     this.#sending = this.#sending.then(async () => {
       try {
-        this.#setCount(await request("DELETE", "/api/dataset/recording"));
+        const counts = await request("DELETE", "/api/dataset/recording");
+        this.#setCount(counts);
+        const known = Object.values(this.#drops).reduce((sum, count) => sum + count, 0);
+        // Only the whole recording shows which of its pictures are blurred.
+        if (counts?.dropped > known) this.#drops.blurred = (this.#drops.blurred ?? 0) + counts.dropped - known;
         setText(this.#told, this.#describe());
       } catch { /* the device stops by itself */ }
     });
     this.#draw();
-    this.dispatchEvent(new CustomEvent("recorded", { bubbles: true }));
   }
 
   /** @param {{kept: number, dropped: number} | null} counts */

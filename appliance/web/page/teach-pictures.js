@@ -10,6 +10,8 @@ import { NONE_OF_THESE, teaching } from "./teaching.js";
 
 /** @typedef {import("./teaching.js").Target} Target */
 
+const CHECK_MS = 1500;
+
 /** Shows the chips, the grid, and the bar of the selection. */
 export class TeachPictures extends Component {
   #chips = new LabelChips();
@@ -21,10 +23,12 @@ export class TeachPictures extends Component {
     h("option", { value: "uncertain" }, "Uncertain first"), h("option", { value: "newest" }, "Newest first"));
   #all = h("button", { type: "button", onclick: () => this.#selectAll() }, "Select all");
   #undo = h("button", { type: "button", id: "undo", onclick: () => teaching.undo() }, "Undo");
-  #fresh = h("button", { type: "button", class: "fresh", hidden: true, onclick: () => this.#grid.list.reload() }, "Show new pictures");
+  #fresh = h("button", { type: "button", class: "fresh", hidden: true, onclick: () => this.#reload() }, "Show the changes");
   #tools = h("div", { class: "row picture-tools" }, h("label", null, h("span", { class: "hidden-text" }, "Order"), this.#order), this.#all, this.#undo, this.#fresh);
   #isStarted = false;
-  #total = 0;
+  /** How many pictures the filter had when they were loaded; null after a change of the viewer's own. */
+  #shown = /** @type {number | null} */ (null);
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   build() {
     this.className = "teach-pictures";
@@ -36,21 +40,40 @@ export class TeachPictures extends Component {
     this.listen(this.#bar, "clear", () => this.#grid.clear());
     this.listen(teaching, "dataset", () => this.#follow());
     this.listen(teaching, "changed", (event) => this.#apply(event.detail));
-    this.listen(teaching, "undone", () => this.#grid.list.reload());
+    this.listen(teaching, "undone", () => this.#reload());
     this.listen(document, "keydown", (event) => this.#followKey(event));
+    this.signal.addEventListener("abort", () => clearTimeout(this.#timer));
+    this.#timer = undefined;
     this.#isStarted = false;
     this.#follow();
   }
 
-  /** Show what was just recorded, and what the device collected meanwhile. */
-  refresh() {
-    if (this.#isStarted) this.#grid.list.reload();
+  /** @returns {number} how many pictures there are in all */
+  get #total() {
+    const { labels = [], background = 0, unlabeled = 0 } = teaching.dataset ?? {};
+    return labels.reduce((sum, label) => sum + label.count, background + unlabeled);
+  }
+
+  /** @returns {number} how many pictures the filter has */
+  get #wanted() {
+    const { kind, label } = this.#chips.filter;
+    const { labels = [], background = 0, unlabeled = 0 } = teaching.dataset ?? {};
+    if (kind === "label") return labels.find(({ name }) => name === label)?.count ?? 0;
+    return kind === "none" ? background : kind === "unlabeled" ? unlabeled : this.#total;
+  }
+
+  /** @param {number} [count] how many pictures to load again */
+  #reload(count) {
+    this.#fresh.hidden = true;
+    this.#shown = this.#wanted;
+    return this.#grid.list.reload(count);
   }
 
   #show() {
     this.#grid.clear();
     this.#isStarted = true;
     this.#fresh.hidden = true;
+    this.#shown = this.#wanted;
     this.#grid.list.show(this.#chips.filter, this.#order.value);
     this.#drawLabel();
     this.#drawBar();
@@ -62,29 +85,30 @@ export class TeachPictures extends Component {
     this.#grid.readOnly = !teaching.canChange;
     if (!dataset) return;
     const { filter } = this.#chips;
-    const total = dataset.labels.reduce((sum, label) => sum + label.count, dataset.background + dataset.unlabeled);
     const isGone = filter.kind === "label" && !teaching.names.includes(filter.label ?? "");
     if (!this.#isStarted) this.#chips.choose({ kind: dataset.unlabeled ? "unlabeled" : "all" });
     else if (isGone) this.#chips.choose({ kind: "all" });
-    else if (total > this.#total) this.#offerNew();
-    this.#total = total;
+    else this.#timer ??= setTimeout(() => this.#check(), CHECK_MS); // a recording changes the counts twice a second
     this.#drawLabel();
     this.#drawBar();
     this.#drawState();
   }
 
-  /** Show new pictures at once, unless the grid would move under the viewer's hands. */
-  #offerNew() {
-    const isBusy = this.#grid.selected.size > 0 || this.#grid.getBoundingClientRect().top < 0;
-    if (!isBusy) this.#grid.list.reload();
-    else this.#fresh.hidden = false;
+  /** Show what came from elsewhere at once, unless the grid would move under the viewer's hands. */
+  #check() {
+    this.#timer = undefined;
+    const { list, selected } = this.#grid;
+    this.#shown ??= this.#wanted;
+    if ((list.more ? this.#shown : list.items.length) === this.#wanted || list.isLoading) return;
+    if (selected.size || this.#grid.getBoundingClientRect().top < 0) this.#fresh.hidden = false;
+    else this.#reload(1);
   }
 
   /** @param {import("./teaching.js").Change} change */
   #apply(change) {
     const wasActive = this.#grid.active?.id === change.ids[0];
     const { length } = this.#grid.list.items;
-    this.#total -= change.target ? 0 : change.ids.length;
+    this.#shown = null;
     this.#grid.clear();
     this.#grid.list.apply(change);
     if (wasActive && this.#grid.list.items.length === length) this.#grid.advance();
@@ -100,7 +124,8 @@ export class TeachPictures extends Component {
   #selectAll() {
     if (this.#grid.selected.size) return this.#grid.clear();
     this.#grid.selectAll();
-    if (this.#grid.list.more) showToast(`The ${this.#grid.list.items.length} pictures that are loaded are selected; scroll down to load more`);
+    const { selected, list } = this.#grid;
+    if (list.more || selected.size < list.items.length) showToast(`The first ${selected.size} pictures are selected`);
     return this.#grid.focus();
   }
 
@@ -162,12 +187,11 @@ export class TeachPictures extends Component {
   #drawState() {
     const { list } = this.#grid;
     this.#tools.hidden = !this.#total;
-    if (!list.isLoading) this.#fresh.hidden = this.#fresh.hidden || list.items.length >= this.#total;
     this.#drawBar();
     const text = list.items.length || !this.#isStarted ? "" : list.isLoading ? "Loading…" : this.#describeEmpty();
     rebuild(this.#state, [list.problem, text, list.isLoading && list.items.length > 0], () => {
       if (list.problem) return h("div", { class: "note danger" }, list.problem, h("div", { class: "row" },
-        h("button", { type: "button", onclick: () => list.reload() }, "Try again")));
+        h("button", { type: "button", onclick: () => this.#reload() }, "Try again")));
       if (text === "steps") return buildSteps();
       return text ? h("p", { class: "empty" }, text) : null;
     });

@@ -18,7 +18,7 @@ export const styles = new Promise((resolve) => {
 
 /** Shows the pictures and the training, or the model. */
 export class TeachView extends Component {
-  #tabs = h("nav", { class: "tabs", "aria-label": "Teach" });
+  #tabs = h("nav", { class: "tabs", "aria-label": "Teach" }, h("a", { href: link("teach") }, "Pictures"), h("a", { href: link("model") }, "Model"));
   #notes = h("div", { class: "attention stack tight" });
   #pictures = new TeachPictures();
   #train = new TrainPanel();
@@ -49,8 +49,9 @@ export class TeachView extends Component {
     const isModel = part === "model";
     this.#half.hidden = isModel;
     this.#model.hidden = !isModel;
-    rebuild(this.#tabs, isModel, () => [["Pictures", link("teach"), !isModel], ["Model", link("model"), isModel]].map(([text, href, isHere]) =>
-      h("a", { href, "aria-current": isHere ? "page" : null }, String(text))));
+    const [pictures, model] = this.#tabs.children;
+    (isModel ? model : pictures).setAttribute("aria-current", "page");
+    (isModel ? pictures : model).removeAttribute("aria-current");
     if (!isModel || this.#model.childElementCount) return;
     const { ModelView } = await import("./model-view.js");
     if (!this.signal.aborted && !this.#model.childElementCount) replace(this.#model, new ModelView());

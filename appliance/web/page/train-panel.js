@@ -13,6 +13,8 @@ import { TrainResult } from "./train-result.js";
 
 /** @typedef {import("./teaching.js").Training} Training */
 
+const FOLLOW_MS = 1500;
+
 /** Starts, cancels, and shows the training. */
 export class TrainPanel extends Component {
   #content = h("div", { class: "stack" });
@@ -20,6 +22,7 @@ export class TrainPanel extends Component {
   #told = h("p", { class: "hidden-text", role: "status" });
   #state = "";
   #received_ms = 0;
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   build() {
     this.className = "train-panel";
@@ -31,6 +34,7 @@ export class TrainPanel extends Component {
     this.listen(teaching, "dataset", () => this.#followPictures());
     this.listen(store, "status", () => this.#drawTrial());
     this.listen(this, "decided", () => teaching.loadTraining());
+    this.listen(this, "again", () => this.#start());
     this.repeat(1000, () => teaching.training?.state === "running" && this.#drawLeft());
     this.#draw();
     this.#drawTrial();
@@ -44,7 +48,11 @@ export class TrainPanel extends Component {
   /** The expected time and the reason depend on the pictures. */
   #followPictures() {
     const { training } = teaching;
-    if (training && training.state !== "running" && training.state !== "done") teaching.loadTraining();
+    if (!training || training.state === "running" || training.state === "done") return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      teaching.loadTraining();
+    }, FOLLOW_MS);
   }
 
   #drawTrial() {

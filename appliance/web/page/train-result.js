@@ -23,7 +23,7 @@ const COMPARISONS = {
 };
 const USE_LIMIT_MS = 120_000; // a swap of models
 
-/** Shows a result; emits `decided` when the model is used or put aside. */
+/** Shows a result; emits `decided` when the model is used or put aside, and `again` to train once more. */
 export class TrainResult extends Component {
   #result;
   #curve;
@@ -57,6 +57,7 @@ export class TrainResult extends Component {
     return h("div", { class: "row decide" },
       h("button", { type: "button", id: "use-model", class: isWorse ? "" : "primary", onclick: () => this.#use(name) }, "Use it"),
       h("button", { type: "button", id: "keep-model", class: isWorse ? "primary" : "", onclick: () => this.#keep() }, "Keep the old one"),
+      h("button", { type: "button", onclick: () => this.dispatchEvent(new Event("again", { bubbles: true })) }, "Train again"),
       h("span", { class: "soft" }, `“Use it” installs ${name} on trial.`));
   }
 
@@ -94,9 +95,11 @@ export class TrainResult extends Component {
 customElements.define("train-result", TrainResult);
 
 /** @param {TrainingResult} result */
-function describeAccuracy({ accuracy, running_accuracy: running }) {
+function describeAccuracy({ accuracy, running_accuracy: running, per_label: labels }) {
   if (!accuracy) return "There were too few pictures to test it on.";
-  const old = running ? `the running model: ${formatPercent(running.value)}` : "the running model does not have these labels";
+  const known = store.status?.model.labels ?? [];
+  const isComparable = !labels?.length || labels.some(({ label }) => known.includes(label));
+  const old = running && isComparable ? `the running model: ${formatPercent(running.value)}` : "the running model does not have these labels";
   return `Right in ${describeInterval(accuracy)} of ${accuracy.pictures} pictures it had not seen; ${old}.`;
 }
 
