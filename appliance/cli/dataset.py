@@ -161,5 +161,5 @@ def _pack(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
         print(f"{result.out}: {result.pictures} picture{'' if result.pictures == 1 else 's'}")
         index = {"csv": CSV_NAME, "jsonl": JSONL_NAME}.get(arguments.form)
         if not arguments.prefix and dataset.examples:
-            print(suggest_after_packing(result.out, index), file=sys.stderr)
+            print_lines([suggest_after_packing(result.out, index)])
     return ExitStatus.FAILED if result.left_out else ExitStatus.DONE
