@@ -137,6 +137,23 @@ def list_folders(dataset: Path, collected: Path) -> Listing:
     return Listing(pictures, _summarize(names, list(pictures.values())), tuple(notes))
 
 
+def add_to_listing(listing: Listing, dataset: Path, folder: str | None, file_name: str) -> Listing:
+    """Return a listing with one more picture, without reading the folders again.
+
+    Args:
+        listing: What the folders contained.
+        dataset: The dataset.
+        folder: The folder of the new picture in the dataset; None for its top.
+        file_name: Its name.
+    """
+    place = dataset / folder if folder else dataset
+    token = f"{DATASET}/{folder}" if folder else DATASET
+    picture = _describe(place / file_name, f"{token}/{file_name}", folder, (place / file_name).lstat())
+    pictures = listing.pictures | {picture.id: picture}
+    names = {label.name for label in listing.labels} | ({folder} if folder and folder != BACKGROUND else set())
+    return Listing(pictures, _summarize(names, list(pictures.values())), listing.notes)
+
+
 def stamp_folders(dataset: Path, collected: Path) -> tuple[tuple[str, int], ...]:
     """Return what changes whenever a file is added to or removed from one of the folders."""
     folders = [dataset, collected, *(Path(entry.path) for entry in _scan(dataset) if not entry.is_symlink())]
@@ -161,8 +178,7 @@ def _list_pictures(folder: Path, token: str, label: str | None) -> Iterator[Teac
     if folder.is_symlink() and token == COLLECTED:
         folder = folder.resolve()  # collect.dir is the owner's choice
     for entry in _scan(folder):
-        stem, suffix = Path(entry.name).stem, Path(entry.name).suffix
-        if suffix.lower() not in SUFFIXES or stem.startswith("."):
+        if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in SUFFIXES:
             continue
         try:
             if not entry.is_file(follow_symlinks=False):
@@ -170,20 +186,23 @@ def _list_pictures(folder: Path, token: str, label: str | None) -> Iterator[Teac
             status = entry.stat(follow_symlinks=False)
         except OSError:
             continue
-        place = f"{token}/{entry.name}"
-        origin = find_origin(stem)
-        time_s = parse_time(stem)
-        yield TeachingPicture(
-            stem if origin else _make_id(place),
-            place,
-            Path(entry.path),
-            None if label == BACKGROUND else label,
-            label == BACKGROUND,
-            origin or (PictureOrigin.COLLECTED if token == COLLECTED else PictureOrigin.IMPORTED),
-            find_recording(entry.name),
-            status.st_mtime if time_s is None else time_s,
-            status.st_size,
-        )
+        yield _describe(Path(entry.path), f"{token}/{entry.name}", label, status)
+
+
+def _describe(path: Path, token: str, label: str | None, status: os.stat_result) -> TeachingPicture:
+    origin, time_s = find_origin(path.stem), parse_time(path.stem)
+    other = PictureOrigin.COLLECTED if token.startswith(f"{COLLECTED}/") else PictureOrigin.IMPORTED
+    return TeachingPicture(
+        path.stem if origin else _make_id(token),
+        token,
+        path,
+        None if label == BACKGROUND else label,
+        label == BACKGROUND,
+        origin or other,
+        find_recording(path.name),
+        status.st_mtime if time_s is None else time_s,
+        status.st_size,
+    )
 
 
 def _make_id(place: str) -> str:

@@ -18,6 +18,7 @@ from appliance.teaching.folders import (
     DATASET,
     Listing,
     TeachingPicture,
+    add_to_listing,
     list_folders,
     stamp_folders,
 )
@@ -250,7 +251,8 @@ class DatasetStore:
             self._make_folder(folder)
             # Not synced, because a picture that is lost in a power cut can be taken again.
             write_atomically(folder / f"{stem}.jpg", jpeg, durable=False)
-        self._tell()
+            self._note_written(target.folder, f"{stem}.jpg")
+        self._on_change()
         return stem
 
     def discard(self, ids: Iterable[str]) -> int:
@@ -321,6 +323,11 @@ class DatasetStore:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if folder.is_symlink():
             raise TeachingError(409, f"{folder} is a symbolic link, which is not followed; replace it by a folder")
+
+    def _note_written(self, folder: str | None, file_name: str) -> None:
+        if self._listing is not None:
+            self._listing = add_to_listing(self._listing, self.folder, folder, file_name)
+            self._stamp = stamp_folders(self.folder, self._journal.roots[COLLECTED])
 
     def _tell(self) -> None:
         self._listing = None

@@ -45,7 +45,7 @@ def describe_result(
         "running_accuracy": _count_right(_find_old_accuracy(against), pictures),
         "comparison": _text_or_none(against.get("answer")),
         "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
-        "rejection": _text_or_none(trained.get("rejection_sentence")),
+        "rejection": _describe_rejection(trained.get("rejection")),
         "curve": [
             {
                 "threshold": float(point["threshold"]),
@@ -98,6 +98,19 @@ def _describe_mistake(mistake: Mapping[str, Any]) -> dict[str, Any]:
         "guess": None if guess in (None, BACKGROUND) else str(guess),
         "score": float(mistake.get("score") or 0.0),
     }
+
+
+def _describe_rejection(rejection: Any) -> str | None:
+    """Return what it costs to give no label to other things; None if that was not measured."""
+    keys = ("recall", "recall_without", "passed", "passed_without")
+    figures = [rejection.get(key) for key in keys] if isinstance(rejection, Mapping) else []
+    if not figures or any(not isinstance(figure, int | float) for figure in figures):
+        return None
+    recall, recall_without, passed, passed_without = (100 * figure for figure in figures)
+    return (
+        f"of pictures of other things, {passed:.1f} % instead of {passed_without:.0f} % get a label; for that, "
+        f"{recall:.0f} % instead of {recall_without:.0f} % of your things get theirs"
+    )
 
 
 def _text_or_none(text: Any) -> str | None:
