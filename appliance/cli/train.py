@@ -66,6 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="among several bases, use the most accurate (default), or a fast one that is nearly as accurate",
     )
     parser.add_argument(
+        "--reject",
+        choices=("none", "low", "standard", "high"),
+        default="standard",
+        help="how strictly pictures of other things are rejected; at most 0, 1, 3 (default), or 10 %% of the genuine "
+        "pictures are lost by it",
+    )
+    parser.add_argument(
+        "--test", action="store_true", help="set a tenth of the pictures aside, for evaluate --split test"
+    )
+    parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)"
     )
     parser.add_argument(
@@ -109,6 +119,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         raise UsageError(f"--model-version {arguments.model_version!r} is not a version by PEP 440, such as 1.2.0")
     try:
         from appliance.workshop.datasets.open import parse_gs_folders
+        from appliance.workshop.training.rejection import RejectLevel
         from appliance.workshop.training.train import TrainingRequest, train_bundle
     except ImportError as error:
         raise ApplianceError(f"training requires more libraries ({error}); {suggest_install('workshop')}") from error
@@ -129,6 +140,8 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         input=parse_declared_input(arguments),
         parent=arguments.parent,
         license=arguments.license,
+        reject=RejectLevel(arguments.reject),
+        has_test=arguments.test,
     )
     with open_progress(arguments) as line, limit_memory(arguments):
         return train_bundle(request, line.show)

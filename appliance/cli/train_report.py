@@ -47,6 +47,7 @@ def as_dict(out: Path, result: "TrainingResult") -> dict[str, Any]:
         "pictures": dict(chosen.counts),
         "multi_label": chosen.thresholds is not None,
         **({} if chosen.figures is None else _figures_as_dict(chosen, chosen.figures)),
+        **({} if chosen.rejection is None else {"rejection": chosen.rejection.as_dict()}),
         "threshold_curve": [point.as_dict() for point in chosen.choice.curve],
         "training": None if bundle.provenance is None else bundle.provenance.as_dict(),
         "warnings": list(result.warnings),
@@ -70,6 +71,7 @@ def format_result(out: Path, result: "TrainingResult") -> list[str | CommandLine
         *table,
         f"trained {labels} labels on {counts['train']} pictures{background} in {result.seconds:.1f} s",
         *([] if chosen.figures is None else _format_figures(chosen, chosen.figures)),
+        *([] if chosen.rejection is None else [chosen.rejection.describe()]),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
         *suggest_after_training(out),
     ]

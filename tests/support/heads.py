@@ -6,7 +6,7 @@ from appliance.imaging.view import View
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.base import Base
-from appliance.workshop.training.gate import DiscriminantSpace, LogisticCutoff, PrincipalSubspace, RejectionGate
+from appliance.workshop.training.gate import PrincipalSubspace, RejectionGate
 from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.head_input import HeadInput
 
@@ -14,19 +14,16 @@ LABELS = ("a", "b", "c", "d")
 
 
 def random_head(x: np.ndarray, gate: bool = True) -> ClassifierHead:
-    """Return a head with random weights whose gate has an acceptance of about 0.5 for these inputs."""
+    """Return a head with random weights, a class that is no label, and a gate that accepts about half of x."""
     random, size = np.random.default_rng(0), x.shape[1]
     mean, components = x.mean(axis=0), np.linalg.qr(random.normal(size=(size, min(8, size))))[0]
     subspace = PrincipalSubspace(mean, components)
-    space = DiscriminantSpace(
-        mean, random.normal(size=(size, 3)) / 5, random.normal(size=(4, 3)), random.uniform(0.5, 1, 3)
-    )
-    fitted = RejectionGate(
-        subspace, _half_open(subspace.measure_distances(x)), space, _half_open(space.measure_distances(x))
-    )
-    return ClassifierHead(
-        LABELS, random.normal(size=(4, size)) / 10, random.normal(size=4), fitted if gate else None, 1.0
-    )
+    distances = subspace.measure_distances(x)
+    softness = max(float(distances.std()), 0.01)
+    limits = distances.mean() + softness * np.array([0.0, 0.5, -0.5, 1.0])
+    fitted = RejectionGate(subspace, limits, softness) if gate else None
+    classes = len(LABELS) + 1
+    return ClassifierHead(LABELS, random.normal(size=(classes, size)) / 10, random.normal(size=classes), fitted, 1.0)
 
 
 def full_input(base: Base) -> HeadInput:
@@ -45,7 +42,3 @@ def features_of(base: Base, pictures: list[np.ndarray]) -> np.ndarray:
         model.invoke()
         stored.append(model.read().reshape(-1))
     return np.stack(stored)
-
-
-def _half_open(values: np.ndarray) -> LogisticCutoff:
-    return LogisticCutoff(float(values.mean()), max(float(values.std()), 0.01))

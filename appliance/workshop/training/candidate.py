@@ -16,20 +16,23 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.dataset import Example
-from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_validation_threshold
+from appliance.workshop.evaluation.threshold import ThresholdChoice
+from appliance.workshop.training.background_bank import BackgroundBank, load_bank
 from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.fitted_head import FittedHead
-from appliance.workshop.training.head import fit_head
+from appliance.workshop.training.head import BankRows, HeadTask, fit_head
+from appliance.workshop.training.head_input import HeadInput
 from appliance.workshop.training.multi_label.fit import fit_multi_label
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.origin import hash_dataset
+from appliance.workshop.training.rejection import RejectionCost, RejectLevel
 from appliance.workshop.training.stage_choice import choose_head_input
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
-from appliance.workshop.training.validation_figures import ValidationFigures, list_recordings_of, measure_validation
+from appliance.workshop.training.validation_figures import ValidationFigures, measure_validation
 
 Progress = Callable[[str, int, int], None]
 
@@ -56,10 +59,11 @@ class TrainedCandidate:
         counts: The number of pictures by kind: train, validation, test, background, unlabeled, unreadable, and computed
             (not cached).
         warnings: Sentences for the user.
-        samples: Some validation pictures with the scores that the model must give for them.
+        samples: Some pictures with the scores that the model must give for them.
         input: How a picture becomes the base's input, which is the new model's.
         figures: Its figures on pictures that the head was not fitted to.
         dataset_sha256: The hash of the pictures and their labels.
+        rejection: What the rejection of other subjects costs; None if pictures have several labels.
     """
 
     base: str
@@ -76,6 +80,7 @@ class TrainedCandidate:
     thresholds: IndependentThresholds | None = None
     figures: ValidationFigures | None = None
     dataset_sha256: str = ""
+    rejection: RejectionCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,16 @@ class CandidateOptions:
         seed: The seed of every random choice.
         name: The bundle's name, which is written into the model.
         progress: Called with the current step and its progress (done, total).
+        reject: How strictly other subjects are rejected.
+        find_bank: Returns the background bank of a base; None if it has none.
     """
 
     cache: FeatureCache
     seed: int
     name: str
     progress: Progress
+    reject: RejectLevel = RejectLevel.STANDARD
+    find_bank: Callable[[Base], BackgroundBank | None] = load_bank
 
 
 def train_candidate(
@@ -144,14 +153,21 @@ def train_candidate(
     if not features.rows.is_finite():
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
-    validates = training_set.is_validation[features.kept]
-    head_input = choose_head_input(base.groups, training_set, features.kept, features.rows)
+    bank = options.find_bank(base) if training_set.membership is None else None
+    head_input = choose_head_input(
+        base.groups, training_set, features.kept, features.rows, None if bank is None else bank.features
+    )
     rows = features.rows.convert_with(head_input.convert)
-    fit = _fit_single_label if training_set.membership is None else fit_multi_label
-    fitted = fit(training_set, features.kept, rows, options.seed, timer.is_fitting_over)
+    if training_set.membership is None:
+        task = _make_task(training_set, features.kept, rows, bank, head_input)
+        fitted = _fit_single_label(task, options, timer.is_fitting_over)
+    else:
+        fitted = fit_multi_label(training_set, features.kept, rows, options.seed, timer.is_fitting_over)
+    validates = training_set.is_validation[features.kept]
     is_background = training_set.is_background[features.kept]
     model = write_model(base, head_input, fitted.head, options.name)
-    samples = np.flatnonzero(validates)[:_SAMPLES]
+    samples = np.arange(len(features.kept))[:_SAMPLES]
+    sample_scores = fitted.head.score(rows[samples])
     measured = np.flatnonzero(validates) if fitted.measured is None else fitted.measured
     return TrainedCandidate(
         base=base.display_name,
@@ -164,33 +180,58 @@ def train_candidate(
         counts=_count_pictures(training_set, features, is_background, validates),
         warnings=_list_warnings(features, base),
         samples=[
-            (training_set.pictures[features.kept[index]], fitted.scores[rank]) for rank, index in enumerate(samples)
+            (training_set.pictures[features.kept[index]], scores)
+            for index, scores in zip(samples, sample_scores, strict=True)
         ],
         input=base.input,
         thresholds=fitted.thresholds,
         figures=measure_validation(training_set, features.kept[measured], fitted),
         dataset_sha256=hash_dataset(training_set, features.kept, features.digests),
+        rejection=fitted.rejection,
     )
 
 
-def _fit_single_label(
-    training_set: TrainingSet, kept: np.ndarray, rows: FeatureRows, seed: int, is_over: Callable[[], bool]
-) -> FittedHead:
-    """Fit a head for pictures with one label each (see multi_label/fit.py for several)."""
-    targets, validates = training_set.targets[kept], training_set.is_validation[kept]
-    validation = rows[validates], targets[validates]
-    train = rows.select(~validates), targets[~validates]
-    head = fit_head(training_set.labels, train, validation, training_set.background, seed, is_over)
-    scores = head.score(validation[0])
-    background_index = None if training_set.background is None else training_set.labels.index(training_set.background)
-    has_label = ~training_set.is_background[kept][validates]
+def _make_task(
+    training_set: TrainingSet,
+    kept: np.ndarray,
+    rows: FeatureRows,
+    bank: BackgroundBank | None,
+    head_input: HeadInput,
+) -> HeadTask:
+    return HeadTask(
+        labels=training_set.labels,
+        background=None if training_set.background is None else training_set.labels.index(training_set.background),
+        rows=rows,
+        targets=training_set.targets[kept],
+        groups=training_set.groups[kept],
+        validates=training_set.is_validation[kept],
+        bank=None if bank is None else BankRows(head_input.convert(bank.features), bank.sources, bank.kinds),
+    )
+
+
+def _fit_single_label(task: HeadTask, options: CandidateOptions, is_over: Callable[[], bool]) -> FittedHead:
+    """Fit a head for pictures with one label each (see multi_label/fit.py for several).
+
+    Its figures are those on the validation pictures, if there are any, else those of the cross-validation.
+    """
+    fit = fit_head(task, options.seed, options.reject, is_over)
+    unseen, scores = fit.unseen, fit.rejection.scores
+    is_measured = task.validates[unseen] if task.validates.any() else np.ones(len(unseen), bool)
+    measured, scores = unseen[is_measured], scores[is_measured]
+    targets = task.targets[measured]
     # A background label is never reported, so it is no answer.
     answers = scores.copy()
-    answers[:, [] if background_index is None else [background_index]] = -1
-    accuracy = float((answers.argmax(axis=1) == validation[1])[has_label].mean())
-    recordings = list_recordings_of(training_set, kept[validates])
-    choice = choose_validation_threshold(scores, validation[1], background_index, recordings)
-    return FittedHead(head, scores, accuracy, choice)
+    answers[:, [] if task.background is None else [task.background]] = -1
+    accuracy = float((answers.argmax(axis=1) == targets)[targets != task.background].mean())
+    return FittedHead(
+        fit.head,
+        scores,
+        accuracy,
+        fit.rejection.choice,
+        method="validation" if task.validates.any() else "cross-validation",
+        measured=measured,
+        rejection=fit.rejection.cost,
+    )
 
 
 def check_candidate(candidate: TrainedCandidate, bundle: Bundle) -> None:

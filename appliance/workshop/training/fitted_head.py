@@ -8,6 +8,7 @@ from appliance.workshop.evaluation.threshold import ThresholdChoice
 from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.multi_label.head import IndependentHead
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
+from appliance.workshop.training.rejection import RejectionCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class FittedHead:
         thresholds: The thresholds of the labels, if pictures have several labels; else None.
         method: How the pictures of `scores` were kept from the fit: validation, or cross-validation.
         measured: The rows that `scores` belong to; None for the validation pictures.
+        rejection: What the rejection of other subjects costs; None if pictures have several labels.
     """
 
     head: ClassifierHead | IndependentHead
@@ -32,3 +34,4 @@ class FittedHead:
     thresholds: IndependentThresholds | None = None
     method: str = "validation"
     measured: np.ndarray | None = None
+    rejection: RejectionCost | None = None

@@ -1,37 +1,56 @@
-"""Fit the head of a model: softmax regression on features, and a gate that rejects other subjects.
+"""Fit the head of a model: a calibrated softmax regression on features, and a gate that rejects other subjects.
 
 Let x be the features of a picture, standardized (see head_input.py).
 
-- The softmax chooses the label. It is fitted with several regularization strengths, and the fit with the best accuracy
-  on the validation pictures is used (choosing by log loss would lose 1.5 percentage points of accuracy on flowers).
-- The gate measures whether the picture shows any of the labels; see gate.py. It multiplies all scores by the same
-  factor, so their order does not change.
-- Background pictures add a class to the softmax. The gate is fitted without them, because it must recognize the labels.
+- The softmax chooses the label. Rows of the background bank, if the base has one, are a class of their own, which is no
+  output of the model; background pictures of the user are a label, and the rows of the bank are counted to it. All rows
+  of the bank together weigh no more than the user's pictures.
+- The regularization strength is the one whose best label is right most often (choosing by log loss would lose 1.5
+  percentage points of accuracy on flowers).
+- Scores are calibrated: the logits are multiplied by the factor with the best log loss, which becomes part of the
+  weights, so that a score of 0.8 is right in about 80 % of cases.
+- The gate rejects what is unlike all training pictures; see gate.py and rejection.py.
 
-Up to ONE_PIECE_ROWS training pictures are fitted in one piece by scikit-learn. More are fitted in batches: the same
-objective, whose value and gradient are summed up over batches of rows, so that memory does not grow with the pictures;
-the gate is then fitted to the first ONE_PIECE_ROWS pictures, which are a fair sample (see training_set.py).
+Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
+dataset has some, and all others by cross-validation. The final fit uses all pictures but those for validation. Of more
+than MANY_ROWS pictures, one fold is enough. Because everything is fitted to some hundred principal coordinates of x
+(see projection.py), the 25 fits take seconds.
 
-Everything is computed in float64 on one thread, with fixed signs of eigenvectors and rounded results, so that the same
-pictures and seed give the same numbers on the same machine. Only this module of the training uses scikit-learn.
+Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed
+give the same numbers on the same machine.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
+from appliance.workshop.training.background_bank import find_unlike
 from appliance.workshop.training.batched_regression import BatchedRegression, Rows
-from appliance.workshop.training.gate import RejectionGate, fit_gate
+from appliance.workshop.training.folds import FOLDS, assign_folds
+from appliance.workshop.training.gate import PrincipalSubspace, RejectionGate, fit_subspace
+from appliance.workshop.training.projection import (
+    MANY_AXES,
+    MANY_ROWS,
+    MAX_AXES,
+    SAMPLE_ROWS,
+    Projected,
+    Projection,
+    fit_projection,
+)
+from appliance.workshop.training.rejection import (
+    GenuinePictures,
+    Rejection,
+    RejectLevel,
+    UnseenScores,
+    choose_rejection,
+)
 
-ONE_PIECE_ROWS = 10_000
-STRENGTHS = (0.001, 0.003, 0.01, 0.03)
+STRENGTHS = (0.003, 0.01, 0.03)
 _DECIMALS = 5
+_MAX_FACTOR_LOG = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +59,10 @@ class ClassifierHead:
 
     Attributes:
         labels: In the order of the scores.
-        weights: (labels, size).
-        intercepts: (labels,).
+        weights: (classes, size); one class more than labels if the bank has a class of its own.
+        intercepts: (classes,).
         gate: None for a head without a gate.
-        strength: scikit-learn's C with the best result on the validation pictures.
+        strength: scikit-learn's C with the best result on unseen pictures.
     """
 
     labels: tuple[str, ...]
@@ -54,98 +73,257 @@ class ClassifierHead:
 
     def score(self, x: np.ndarray) -> np.ndarray:
         """Map (pictures, size) inputs of the head to (pictures, labels), equal to the written model's within 1e-5."""
-        logits = x @ self.weights.T + self.intercepts
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        softmax: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-        return softmax if self.gate is None else softmax * self.gate.acceptance(x)[:, np.newaxis]
-
-
-def fit_head(
-    labels: Sequence[str],
-    train: tuple[Rows, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
-    background: str | None,
-    seed: int,
-    is_over: Callable[[], bool] = lambda: False,
-) -> ClassifierHead:
-    """Fit a head.
-
-    Args:
-        labels: The names of the labels, including the background's; at least two.
-        train: (inputs of the head (pictures, size), indexes of labels (pictures,)); every label occurs among the first
-            ONE_PIECE_ROWS.
-        validation: The same for validation pictures, for selecting the strength.
-        background: The label whose pictures are not used to fit the gate.
-        seed: The seed of the folds.
-        is_over: Called between fits; if it returns True, the best fit so far is used.
-    """
-    y = train[1]
-    sample = slice(0, ONE_PIECE_ROWS)
-    x = train[0][sample]
-    is_label = np.ones(len(x), bool) if background is None else y[sample] != labels.index(background)
-    # Each fit runs on one thread, so that its numbers are reproducible; the two fits run in parallel.
-    with threadpool_limits(1), ThreadPoolExecutor(1, "gate") as pool:
-        gate = pool.submit(fit_gate, x[is_label], y[sample][is_label], seed)
-        fitter = _OnePiece(x, y) if len(x) == len(y) else BatchedRegression(train[0], y, len(labels))
-        fit = _fit_softmax(fitter.fit, validation, is_over)
-        return ClassifierHead(tuple(labels), fit.weights, fit.intercepts, gate.result(), fit.strength)
+        scores = compute_softmax(x @ self.weights.T + self.intercepts)[:, : len(self.labels)]
+        return scores if self.gate is None else scores * self.gate.acceptance(x)
 
 
 @dataclass(frozen=True, slots=True)
-class _SoftmaxFit:
-    """A fitted softmax with its accuracy and mean log-likelihood on the validation pictures."""
+class BankRows:
+    """The rows of the background bank as inputs of the head.
 
-    weights: np.ndarray
-    intercepts: np.ndarray
+    Attributes:
+        x: (rows, size).
+        sources: (rows,) int.
+        kinds: (rows,) int.
+    """
+
+    x: np.ndarray
+    sources: np.ndarray
+    kinds: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTask:
+    """What a head is fitted to.
+
+    Attributes:
+        labels: The names of the labels, including the background's.
+        background: The index of the label of the user's background pictures; None if there are none.
+        rows: (pictures, size) the inputs of the head, in an order in which the first ones are a fair sample.
+        targets: (pictures,) the index of each picture's label.
+        groups: (pictures,) int, the recording of each picture.
+        validates: (pictures,) bool: the picture is for validation, not for fitting.
+        bank: The rows of the background bank; None if the base has none.
+    """
+
+    labels: tuple[str, ...]
+    background: int | None
+    rows: Rows
+    targets: np.ndarray
+    groups: np.ndarray
+    validates: np.ndarray
+    bank: BankRows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFit:
+    """A fitted head, and how the pictures that the fit has not seen are scored.
+
+    Attributes:
+        head: The head.
+        unseen: (n,) the indexes of these pictures.
+        rejection: Their scores, the threshold, and the cost of the rejection.
+        bank_rows: The number of rows of the bank that were used.
+    """
+
+    head: ClassifierHead
+    unseen: np.ndarray
+    rejection: Rejection
+    bank_rows: int
+
+
+def fit_head(
+    task: HeadTask,
+    seed: int,
+    level: RejectLevel = RejectLevel.STANDARD,
+    is_over: Callable[[], bool] = lambda: False,
+) -> HeadFit:
+    """Fit a head.
+
+    Args:
+        task: The pictures with their labels.
+        seed: The seed of the folds.
+        level: How strictly other subjects are rejected.
+        is_over: Called between fits; if it returns True, the best fit so far is used.
+    """
+    with threadpool_limits(1):
+        bank = None if level == RejectLevel.NONE else task.bank
+        projection, own, others, sources = _project(task, bank, seed)
+        folds = np.where(task.validates, -1, assign_folds(task.targets, task.groups, seed))
+        validation = _CrossValidation(task, own, others, folds, sources)
+        best = validation.score(STRENGTHS[0])
+        for strength in STRENGTHS[1:]:
+            if is_over():
+                break
+            scored = validation.score(strength)
+            if scored.merit > best.merit:
+                best = scored
+        factor = _fit_factor(best.logits, task.targets[best.unseen])
+        distances, other_distances = validation.measure_distances(best.unseen)
+        labels = len(task.labels)
+        rejection = choose_rejection(
+            _compute_scores(best.logits * factor, distances, labels),
+            _compute_scores(best.other_logits * factor, other_distances, labels) if len(others) else None,
+            GenuinePictures(task.targets[best.unseen], task.background, task.groups[best.unseen].tolist()),
+            level,
+        )
+        weights, intercepts = validation.fit_all(best.strength)
+        subspace = validation.fit_subspace_of_all()
+    weights = weights * factor
+    gate = None
+    if rejection.limits is not None:
+        gate = RejectionGate(subspace.restore(projection), rejection.limits, rejection.softness)
+    head = ClassifierHead(
+        task.labels,
+        np.round(weights @ projection.axes.T, _DECIMALS),
+        np.round(intercepts * factor - weights @ (projection.mean @ projection.axes), _DECIMALS),
+        gate,
+        best.strength,
+    )
+    return HeadFit(head, best.unseen, rejection, len(others))
+
+
+def compute_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return (pictures, classes) probabilities."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    softmax: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return softmax
+
+
+def _project(task: HeadTask, bank: BankRows | None, seed: int) -> tuple[Projection, Projected, Projected, np.ndarray]:
+    """Return the projection, the projected pictures and rows of the bank, and the sources of these rows."""
+    train = np.flatnonzero(~task.validates)
+    sample = np.concatenate([task.rows[part : part + 500] for part in range(0, min(len(task.rows), SAMPLE_ROWS), 500)])
+    sample = sample[~task.validates[: len(sample)]]
+    if bank is not None:
+        sample = np.concatenate([sample, bank.x])
+    projection = fit_projection(sample, seed, MANY_AXES if len(train) > MANY_ROWS else MAX_AXES)
+    own = projection.project(task.rows)
+    empty = Projected(np.zeros((0, projection.axes.shape[1]), np.float32), np.zeros(0))
+    if bank is None:
+        return projection, own, empty, np.zeros(0, np.intp)
+    others = projection.project(bank.x)
+    is_learned = ~task.validates
+    if task.background is not None:
+        is_learned = is_learned & (task.targets != task.background)
+    unlike = find_unlike(own.coordinates[is_learned], task.groups[is_learned], others.coordinates, bank.kinds)
+    return projection, own, others.select(unlike), bank.sources[unlike]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """The logits of unseen pictures at one strength, with the accuracy and the mean log-likelihood of their labels."""
+
     strength: float
+    unseen: np.ndarray
+    logits: np.ndarray
+    other_logits: np.ndarray
     merit: tuple[float, float]
 
 
-def _fit_softmax(
-    fit_weights: Callable[[float], tuple[np.ndarray, np.ndarray]],
-    validation: tuple[np.ndarray, np.ndarray],
-    is_over: Callable[[], bool],
-) -> _SoftmaxFit:
-    validation_x, targets = validation
-    best = _rate(fit_weights(STRENGTHS[0]), validation_x, targets, STRENGTHS[0])
-    for strength in STRENGTHS[1:]:
-        if is_over():
-            break
-        fit = _rate(fit_weights(strength), validation_x, targets, strength)
-        if fit.merit > best.merit:
-            best = fit
-    return _SoftmaxFit(
-        np.round(best.weights, _DECIMALS), np.round(best.intercepts, _DECIMALS), best.strength, best.merit
-    )
+class _CrossValidation:
+    """Fit the softmax and the subspace without a fold or with all pictures, and score what was left out."""
+
+    def __init__(
+        self, task: HeadTask, own: Projected, others: Projected, folds: np.ndarray, sources: np.ndarray
+    ) -> None:
+        self._task, self._own, self._others, self._folds = task, own, others, folds
+        # A source is left out as a whole, because the next thing before the camera is from none of them.
+        self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
+        is_many = int((folds >= 0).sum()) > MANY_ROWS
+        self._used_folds = range(1 if is_many else FOLDS)
+        self._has_own_class = bool(len(others)) and task.background is None
+        self._classes = len(task.labels) + self._has_own_class
+        self._other_class = len(task.labels) if task.background is None else task.background
+
+    def score(self, strength: float) -> _Scored:
+        """Fit with a strength and score the unseen pictures, and the rows of the bank."""
+        logits = np.zeros((len(self._own), self._classes))
+        other_logits = np.zeros((len(self._others), self._classes))
+        unseen, is_scored = self._folds < 0, np.zeros(len(self._others), bool)
+        for fold in self._used_folds:
+            out, other_out = self._folds == fold, self._other_folds == fold
+            if not out.any():
+                continue
+            weights, intercepts = self._fit(~out & (self._folds >= 0), ~other_out, strength)
+            logits[out] = self._own.coordinates[out] @ weights.T + intercepts
+            other_logits[other_out] = self._others.coordinates[other_out] @ weights.T + intercepts
+            unseen, is_scored = unseen | out, is_scored | other_out
+        if (self._folds < 0).any() or not is_scored.all():
+            weights, intercepts = self.fit_all(strength)
+            logits[self._folds < 0] = self._own.coordinates[self._folds < 0] @ weights.T + intercepts
+            other_logits[~is_scored] = self._others.coordinates[~is_scored] @ weights.T + intercepts
+        indexes = np.flatnonzero(unseen)
+        return _Scored(strength, indexes, logits[indexes], other_logits, self._rate(logits[indexes], indexes))
+
+    def measure_distances(self, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distances of the unseen pictures and of the rows of the bank."""
+        whole = self.fit_subspace_of_all()
+        distances, others = whole.measure_projected(self._own), whole.measure_projected(self._others)
+        for fold in self._used_folds:
+            out = self._folds == fold
+            if out.any():
+                part = self._fit_subspace(~out & (self._folds >= 0))
+                distances[out] = part.measure_projected(self._own.select(out))
+        return distances[unseen], others
+
+    def fit_all(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights and intercepts of a fit to all pictures but those for validation."""
+        return self._fit(self._folds >= 0, np.ones(len(self._others), bool), strength)
+
+    def fit_subspace_of_all(self) -> PrincipalSubspace:
+        """Return the subspace of all labeled pictures but those for validation."""
+        return self._fit_subspace(self._folds >= 0)
+
+    def _fit(self, chosen: np.ndarray, others: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        x = np.concatenate([self._own.coordinates[chosen], self._others.coordinates[others]])
+        count, other_count = int(chosen.sum()), int(others.sum())
+        targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
+        weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))
+        return BatchedRegression(x, targets, self._classes, weights).fit(strength)
+
+    def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:
+        if self._task.background is not None:
+            chosen = chosen & (self._task.targets != self._task.background)
+        return fit_subspace(self._own.coordinates[chosen])
+
+    def _rate(self, logits: np.ndarray, unseen: np.ndarray) -> tuple[float, float]:
+        """Return accuracy and likelihood; a background label is no answer.
+
+        If accuracies are equal, which is common with few pictures, the likelihood of the correct labels decides.
+        """
+        targets = self._task.targets[unseen]
+        answers = logits[:, : len(self._task.labels)].copy()
+        is_shown = np.ones(len(unseen), bool)
+        if self._task.background is not None:
+            answers[:, self._task.background] = -np.inf
+            is_shown = targets != self._task.background
+        accuracy = (answers.argmax(axis=1) == targets)[is_shown].mean() if is_shown.any() else 0.0
+        likelihood = -_measure_loss(logits, targets)
+        return round(float(accuracy), 9), round(likelihood, 9)
 
 
-class _OnePiece:
-    """Fit all rows at once."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self._x, self._y = x, y
-
-    def fit(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights and intercepts for a value of C."""
-        model = LogisticRegression(C=strength, tol=1e-3, max_iter=300)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the result is good enough after 300 steps
-            model.fit(self._x, self._y)
-        weights, intercepts = model.coef_, model.intercept_
-        if len(weights) == 1:
-            # For two classes, scikit-learn stores the difference of their logits.
-            weights, intercepts = np.vstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
-        return weights, intercepts
-
-
-def _rate(
-    fitted: tuple[np.ndarray, np.ndarray], validation_x: np.ndarray, targets: np.ndarray, strength: float
-) -> _SoftmaxFit:
-    """Measure fitted weights and intercepts on the validation pictures."""
-    weights, intercepts = fitted
-    logits = validation_x @ weights.T + intercepts
+def _measure_loss(logits: np.ndarray, targets: np.ndarray) -> float:
     shifted = logits - logits.max(axis=1, keepdims=True)
-    likelihood = shifted[np.arange(len(targets)), targets] - np.log(np.exp(shifted).sum(axis=1))
-    # If accuracies are equal, which is common with few pictures, the likelihood of the correct labels decides.
-    merit = (round(float((logits.argmax(axis=1) == targets).mean()), 9), round(float(likelihood.mean()), 9))
-    return _SoftmaxFit(weights, intercepts, strength, merit)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets]
+    return float(losses.mean())
+
+
+def _fit_factor(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Return the factor of the logits with the best log loss on unseen pictures (temperature scaling)."""
+    found = minimize_scalar(
+        lambda log_factor: _measure_loss(logits * np.exp(log_factor), targets),
+        bounds=(-_MAX_FACTOR_LOG, _MAX_FACTOR_LOG),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return round(float(np.exp(found.x)), _DECIMALS)
+
+
+def _compute_scores(logits: np.ndarray, distances: np.ndarray, labels: int) -> UnseenScores:
+    return UnseenScores(
+        probabilities=compute_softmax(logits)[:, :labels],
+        plain=compute_softmax(logits[:, :labels]),
+        is_other=logits.argmax(axis=1) >= labels,
+        distances=distances,
+    )

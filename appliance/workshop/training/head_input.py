@@ -30,6 +30,28 @@ class RawRows(Protocol):
         ...
 
 
+class JoinedRows:
+    """Rows of two tables, one after the other."""
+
+    def __init__(self, first: RawRows, second: np.ndarray) -> None:
+        """Refer to the rows of both; they have the same columns."""
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, key: slice) -> np.ndarray:
+        """Return some rows."""
+        start, stop, _ = key.indices(len(self))
+        count = len(self._first)
+        return np.concatenate(
+            [
+                self._first[min(start, count) : min(stop, count)],
+                self._second[max(start - count, 0) : max(stop - count, 0)],
+            ]
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class HeadInput:
     """The map from all features of a base to the input of a head.

@@ -14,7 +14,8 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from appliance.workshop.training.feature_rows import FeatureRows
-from appliance.workshop.training.head_input import HeadInput, RawRows, fit_head_input
+from appliance.workshop.training.folds import assign_folds
+from appliance.workshop.training.head_input import HeadInput, JoinedRows, RawRows, fit_head_input
 from appliance.workshop.training.stages import FeatureGroup
 from appliance.workshop.training.training_set import TrainingSet
 
@@ -46,20 +47,30 @@ def choose_default(groups: Sequence[FeatureGroup]) -> tuple[FeatureGroup, ...]:
 
 
 def choose_head_input(
-    groups: Sequence[FeatureGroup], training_set: TrainingSet, kept: np.ndarray, rows: FeatureRows
+    groups: Sequence[FeatureGroup],
+    training_set: TrainingSet,
+    kept: np.ndarray,
+    rows: FeatureRows,
+    others: np.ndarray | None = None,
 ) -> HeadInput:
     """Choose the groups of features for a head, and standardize them.
+
+    Without validation pictures, a fold of the cross-validation stands for them.
 
     Args:
         groups: All groups of a base.
         training_set: The pictures with their labels.
         kept: The indexes of the pictures that were read.
         rows: All features of these pictures.
+        others: (rows, features) of the background bank, which make the deviations of few pictures more certain; None
+            for none.
     """
     validates = training_set.is_validation[kept]
+    if not validates.any():
+        validates = assign_folds(training_set.targets[kept], training_set.groups[kept], 0) == 0
     judged = validates & ~training_set.is_background[kept]
     train = rows.select(~validates)
-    whole = fit_head_input(groups, train)
+    whole = fit_head_input(groups, train if others is None else JoinedRows(train, others))
     if int(judged.sum()) < MIN_VALIDATION:
         return whole.choose(choose_default(groups))
     membership = training_set.membership

@@ -38,6 +38,7 @@ from appliance.workshop.training.candidate import (
 )
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.origin import describe_origin, list_parents
+from appliance.workshop.training.rejection import RejectLevel
 from appliance.workshop.training.training_set import TrainingSet, build_training_set
 from appliance.workshop.training.validation_figures import list_quality_warnings
 
@@ -67,6 +68,8 @@ class TrainingRequest:
         input: What the user states about the input of the bases, in place of what their files state.
         parent: The bundle that the new one replaces, which is recorded; None for the first model of its kind.
         license: A note on the licenses of the pictures, which is recorded.
+        reject: How strictly other subjects are rejected.
+        has_test: Set a tenth of the pictures without a split aside, for `evaluate --split test`.
     """
 
     dataset: str | Path
@@ -84,6 +87,8 @@ class TrainingRequest:
     input: DeclaredInput = field(default_factory=DeclaredInput)
     parent: Path | None = None
     license: str | None = None
+    reject: RejectLevel = RejectLevel.STANDARD
+    has_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +128,16 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         bases = [open_base(path, request.input) for path in request.bases]
         progress("sorting the pictures", 0, 0)
         training_set = build_training_set(
-            request.dataset, request.validation, request.background, request.gs_folders, request.seed, request.cache
+            request.dataset,
+            request.validation,
+            request.background,
+            request.gs_folders,
+            request.seed,
+            request.cache,
+            request.has_test,
         )
         name = request.name or request.out.name.removesuffix(".zip")
-        options = CandidateOptions(request.cache, request.seed, name, progress)
+        options = CandidateOptions(request.cache, request.seed, name, progress, request.reject)
         candidates: list[TrainedCandidate] = []
         failures = []
         for index, base in enumerate(bases):

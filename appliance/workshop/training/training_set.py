@@ -18,18 +18,18 @@ import numpy as np
 from appliance.errors import TrainingError
 from appliance.teaching.names import BACKGROUND
 from appliance.workshop.datasets.dataset import MIN_PICTURES, Dataset, Example
-from appliance.workshop.datasets.duplicates import PictureScan, scan_pictures
+from appliance.workshop.datasets.duplicates import PictureScan, group_near_duplicates, scan_pictures
 from appliance.workshop.datasets.obstacles import require_trainable
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
-from appliance.workshop.datasets.recordings import find_recording
+from appliance.workshop.datasets.recordings import divide_sole_recordings, find_recording, list_recordings
 from appliance.workshop.datasets.roles import assign_roles
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split
 from appliance.workshop.training.feature_cache import FeatureCache
 
 _BACKGROUND_VALIDATION_SHARE = 0.2
-# Without validation pictures, this share of the training pictures validates.
+# Without validation pictures, this share of the training pictures with several labels validates.
 _VALIDATION_SHARE = 0.1
 _NO_FILES = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME, ProblemKind.MISREAD)
 _NO_CACHE = FeatureCache(None)
@@ -51,6 +51,8 @@ class TrainingSet:
         membership: (pictures, labels) bool, the labels of each picture, if pictures have several; else None. Background
             pictures have none of the labels then, and there is no label for them.
         left_out: Label → number of pictures, for labels with too few pictures, which are left out.
+        group_numbers: (pictures,) int, the group of each picture: pictures of one recording, and near duplicates, are
+            never on both sides of a split or of a fold. None if all are separate.
     """
 
     labels: tuple[str, ...]
@@ -63,6 +65,12 @@ class TrainingSet:
     problem_count: int
     membership: np.ndarray | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    group_numbers: np.ndarray | None = None
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(pictures,) int, see group_numbers."""
+        return np.arange(len(self.targets)) if self.group_numbers is None else self.group_numbers
 
     @property
     def is_background(self) -> np.ndarray:
@@ -83,15 +91,16 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A picture with its label, or the rarest of several, its split, and all its labels."""
+    """A picture with its label, or the rarest of several, its split, all its labels, and the key of its group."""
 
     example: Example
     label: str
     split: Split | None
     labels: tuple[str, ...]
+    group: tuple[str, str | int]
 
     @property
-    def group(self) -> tuple[str, bool]:
+    def kind(self) -> tuple[str, bool]:
         """The label, and whether the picture is for validation."""
         return self.label, self.split == "validation"
 
@@ -103,16 +112,19 @@ def build_training_set(
     gs_folders: Mapping[str, Path],
     seed: int,
     cache: FeatureCache = _NO_CACHE,
+    has_test: bool = False,
 ) -> TrainingSet:
     """Open the datasets for a training run.
 
     Args:
         dataset: The pictures with their labels.
-        validation: Validation pictures; None for a part of the dataset.
+        validation: Validation pictures; None for those that the dataset marks. If there are none, choices are made by
+            cross-validation; with several labels on a picture, a tenth of the pictures validates.
         background: Pictures that show none of the labels, with any labels of their own; None for no background.
         gs_folders: See open_dataset.
         seed: The seed of the splits and the order.
         cache: Stores the thumbnails of the pictures.
+        has_test: Set a tenth of the pictures without a split aside for the test.
 
     Raises:
         DatasetError: A dataset cannot be read or is unsuitable.
@@ -125,11 +137,12 @@ def build_training_set(
     roles = assign_roles(first, scans, background is not None)
     first, scans = roles.dataset, list(roles.scans or ())
     if validation is None:
-        items = list(_label_items(_assign_all_splits(first, seed, scans)))
+        groups = group_near_duplicates(scans, divide_sole_recordings(first.examples, list_recordings(first.examples)))
+        items = list(_label_items(_assign_all_splits(first, seed, scans, has_test), groups.tolist()))
     else:
         second = open_dataset(validation, gs_folders)
         opened.append(second)
-        items = _combine(first, second)
+        items = _combine(first, second, scans)
     unlabeled = sum(len(one.unlabeled) for one in opened)
     labels = first.labels
     is_multi_label = any(one.is_multi_label for one in opened)
@@ -141,13 +154,23 @@ def build_training_set(
     has_background = bool(negatives) or background is not None
     if has_background:
         own = () if is_multi_label else (BACKGROUND,)
-        items += [_Item(example, BACKGROUND, example.split or _draw_split(example, seed), own) for example in negatives]
+        has_validation = any(item.split == "validation" for item in items)
+        items += [
+            _Item(
+                example,
+                BACKGROUND,
+                example.split or (_draw_split(example, seed) if has_validation else "train"),
+                own,
+                ("background", recording),
+            )
+            for example, recording in zip(negatives, list_recordings(negatives), strict=True)
+        ]
         labels = labels if is_multi_label else (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
     _require_train_and_validation(
-        labels, used, str(first.source), str((first if background is None else opened[-1]).source)
+        labels, used, str(first.source), str((first if background is None else opened[-1]).source), is_multi_label
     )
-    used = [used[index] for index in _order_fairly([item.group for item in used], seed)]
+    used = [used[index] for index in _order_fairly([item.kind for item in used], seed)]
     indexes = {label: index for index, label in enumerate(labels)}
     membership = None
     if is_multi_label:
@@ -164,6 +187,7 @@ def build_training_set(
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
         membership=membership,
         left_out=roles.left_out,
+        group_numbers=_number_groups([item.group for item in used]),
     )
 
 
@@ -182,8 +206,10 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
     validates = training_set.is_validation[kept]
     counts = training_set.count_labels(kept) + Counter(training_set.test_counts)
     train_counts = training_set.count_labels(kept[~validates])
+    needs_validation = training_set.membership is not None
     can_validate = bool((validates & ~training_set.is_background[kept]).any())
-    is_insufficient = any(train_counts[index] < 2 for index in range(len(training_set.labels))) or not can_validate
+    is_insufficient = any(train_counts[index] < 2 for index in range(len(training_set.labels)))
+    is_insufficient = is_insufficient or (needs_validation and not can_validate)
     if left_out and is_insufficient:
         raise TrainingError(
             f"the budget is too short: {left_out} pictures were not processed in time; increase the budget"
@@ -202,44 +228,59 @@ def require_enough(training_set: TrainingSet, kept: np.ndarray, unreadable: int,
         raise TrainingError(f"{lost}too few are left for training and validation; add more")
 
 
-def _label_items(dataset: Dataset) -> Iterator[_Item]:
+def _label_items(dataset: Dataset, groups: Sequence[str | int]) -> Iterator[_Item]:
     counts = Counter(label for example in dataset.examples for label in example.labels)
-    for example in dataset.examples:
+    for example, group in zip(dataset.examples, groups, strict=True):
         rarest = min(example.labels, key=lambda label: (counts[label], label))
-        yield _Item(example, rarest, example.split, example.labels)
+        yield _Item(example, rarest, example.split, example.labels, ("dataset", group))
 
 
-def _assign_all_splits(dataset: Dataset, seed: int, scans: Sequence[PictureScan]) -> Dataset:
-    """Return the dataset with a split for every picture; a tenth of TRAIN validates if nothing else does."""
-    assigned = assign_splits(dataset, seed, scans=scans)
-    if any(example.split == "validation" for example in assigned.examples):
-        return assigned
-    indexes = [index for index, example in enumerate(assigned.examples) if example.split == "train"]
-    free = tuple(dataclasses.replace(assigned.examples[index], split=None) for index in indexes)
-    shares = 1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0.0
-    part = dataclasses.replace(assigned, examples=free)
-    divided = assign_splits(part, seed, shares, [scans[index] for index in indexes])
+def _assign_all_splits(dataset: Dataset, seed: int, scans: Sequence[PictureScan], has_test: bool) -> Dataset:
+    """Return the dataset with a split for every picture that has none: train, or test for a tenth if it is wanted.
+
+    With several labels on a picture, a tenth validates if nothing else does.
+    """
+    shares = (0.8, 0.1, 0.1) if has_test else (1.0, 0.0, 0.0)
+    assigned = assign_splits(dataset, seed, shares, scans=scans)
     examples = list(assigned.examples)
-    for index, example in zip(indexes, divided.examples, strict=True):
-        examples[index] = example
+    for index, example in enumerate(examples):
+        # The shares are those of `evaluate --split test`, so that it selects the same test pictures.
+        if example.split == "validation" and dataset.examples[index].split is None:
+            examples[index] = dataclasses.replace(example, split="train")
+    if dataset.is_multi_label and not any(example.split == "validation" for example in examples):
+        indexes = [index for index, example in enumerate(examples) if example.split == "train"]
+        free = tuple(dataclasses.replace(examples[index], split=None) for index in indexes)
+        part = dataclasses.replace(assigned, examples=free)
+        shares = 1 - _VALIDATION_SHARE, _VALIDATION_SHARE, 0.0
+        divided = assign_splits(part, seed, shares, [scans[index] for index in indexes])
+        for index, example in zip(indexes, divided.examples, strict=True):
+            examples[index] = example
     return dataclasses.replace(assigned, examples=tuple(examples))
 
 
-def _combine(first: Dataset, second: Dataset) -> list[_Item]:
+def _combine(first: Dataset, second: Dataset, scans: Sequence[PictureScan]) -> list[_Item]:
     """Use all pictures of the second dataset for validation, regardless of their splits, except its test pictures."""
     for label in second.labels:
         if label not in first.labels:
             raise TrainingError(f"{second.source} has the label {label!r}, which {first.source} lacks; remove it")
-    train = [dataclasses.replace(item, split=item.split or "train") for item in _label_items(first)]
+    groups = group_near_duplicates(scans, divide_sole_recordings(first.examples, list_recordings(first.examples)))
+    train = [dataclasses.replace(item, split=item.split or "train") for item in _label_items(first, groups.tolist())]
     validation = [
-        dataclasses.replace(item, split="test" if item.split == "test" else "validation")
-        for item in _label_items(second)
+        dataclasses.replace(
+            item, split="test" if item.split == "test" else "validation", group=("validation", item.group[1])
+        )
+        for item in _label_items(second, list_recordings(second.examples))
     ]
     return train + validation
 
 
+def _number_groups(keys: Sequence[tuple[str, str | int]]) -> np.ndarray:
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], np.intp)
+
+
 def _require_train_and_validation(
-    labels: Sequence[str], used: Sequence[_Item], display_name: str, background_name: str
+    labels: Sequence[str], used: Sequence[_Item], display_name: str, background_name: str, is_multi_label: bool
 ) -> None:
     counts = Counter(label for item in used if item.split != "validation" for label in item.labels)
     if lacking := [label for label in labels if counts[label] < 2]:
@@ -250,7 +291,7 @@ def _require_train_and_validation(
         raise TrainingError(
             f"{display_name} has fewer than 2 training pictures of {', '.join(lacking)}; its splits leave no more"
         )
-    if not any(item.split == "validation" and item.label != BACKGROUND for item in used):
+    if is_multi_label and not any(item.split == "validation" and item.label != BACKGROUND for item in used):
         raise TrainingError(
             f"{display_name} has no validation pictures; mark some as VALIDATION, or pass a dataset with --validation"
         )

@@ -15,13 +15,19 @@ def main() -> int:
         epilog=REQUIRED_DATA,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("stage", choices=["build", "evaluate"], help="build writes appliance/bundled/general")
+    parser.add_argument(
+        "stage", choices=["build", "background", "evaluate"], help="build writes appliance/bundled/general"
+    )
     stage = parser.parse_args().stage
     try:
         if stage == "build":
             from appliance.workshop.models.general.build import build_bundle
 
             build_bundle()
+        elif stage == "background":
+            from appliance.workshop.models.general.background import build_bank
+
+            build_bank()
         else:
             from appliance.workshop.models.general.evaluate import print_figures
 

@@ -1,0 +1,241 @@
+"""Choose how strictly a head rejects other subjects: by what that costs, and by what it lets through.
+
+Both are measured on pictures that the fit has not seen: the cost on the user's pictures, by cross-validation; what gets
+through on the rows of the background bank, each source of which is left out of the fit that scores it, because the
+things before a camera are rarely those of the bank.
+
+A level limits the cost, the share of genuine pictures that would have got their label right without the rejection. Within
+it, the loosest limit is used that lets through almost nothing (_ENOUGH), or else the one that lets through least.
+Without a bank, what gets through is unknown; then the strictest limit within the cost is used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from appliance.workshop.evaluation.threshold import ThresholdChoice, choose_validation_threshold
+from appliance.workshop.training.gate import accept, choose_limits, measure_softness
+
+# The shares of the pictures that a limit accepts, from the loosest; None for no limit.
+QUANTILES = (None, 0.999, 0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.93, 0.9, 0.85)
+# Fewer than one picture in 200: a stricter limit would only cost.
+_ENOUGH = 0.005
+
+
+class RejectLevel(StrEnum):
+    """How strictly other subjects are rejected: the value of `train --reject`."""
+
+    NONE = "none"
+    LOW = "low"
+    STANDARD = "standard"
+    HIGH = "high"
+
+    @property
+    def max_cost(self) -> float:
+        """The largest share of genuine pictures that may be lost."""
+        return {"none": 0.0, "low": 0.01, "standard": 0.03, "high": 0.1}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenScores:
+    """Probabilities for pictures that the fit has not seen.
+
+    Attributes:
+        probabilities: (pictures, labels) of the softmax, without the class of the bank.
+        plain: (pictures, labels) of a softmax of the labels alone.
+        is_other: (pictures,) bool: the class of the bank is the most probable.
+        distances: (pictures,) from the subspace of the training pictures.
+    """
+
+    probabilities: np.ndarray
+    plain: np.ndarray
+    is_other: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionCost:
+    """What the rejection costs and prevents, for people and as JSON.
+
+    Attributes:
+        level: The level that the user chose.
+        lost: The share of genuine pictures that are lost, which the level limits.
+        recall_without: The share of genuine pictures that would get their label without the rejection.
+        recall: The share that gets it with the rejection.
+        others: The number of pictures of other things that were compared; 0 if there are none.
+        passed_without: The share of these that would get a label without the rejection; None if there are none.
+        passed: The share that gets one with the rejection.
+        curve: For each limit that was compared: its quantile, the lost share, the recall, and the share that passes.
+    """
+
+    level: RejectLevel
+    lost: float
+    recall_without: float
+    recall: float
+    others: int
+    passed_without: float | None
+    passed: float | None
+    curve: tuple[tuple[float | None, float, float, float | None], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the value of `rejection` in `train --json`."""
+        return {
+            "level": self.level.value,
+            "lost": round(self.lost, 6),
+            "recall_without": round(self.recall_without, 6),
+            "recall": round(self.recall, 6),
+            "others": self.others,
+            "passed_without": _round(self.passed_without),
+            "passed": _round(self.passed),
+            "curve": [
+                {"quantile": quantile, "lost": round(lost, 6), "recall": round(recall, 6), "passed": _round(passed)}
+                for quantile, lost, recall, passed in self.curve
+            ],
+        }
+
+    def describe(self) -> str:
+        """Return what the rejection costs and prevents as a sentence."""
+        if self.level == RejectLevel.NONE:
+            return "other subjects are not rejected (--reject none): every picture may get a label"
+        recall = f"without it recall would be {self.recall_without:.2f}; with it {self.recall:.2f}"
+        if self.passed is None or self.passed_without is None:
+            return (
+                f"rejection of other subjects: {recall}; what it lets through is not known without pictures of other "
+                "things (bundled:general as the base brings some)"
+            )
+        return (
+            f"rejection of other subjects: {recall}, and of other pictures {_percent(self.passed)} % instead of "
+            f"{_percent(self.passed_without)} % get a label (measured on {self.others} pictures of kinds that the fit "
+            "had not seen)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The chosen rejection.
+
+    Attributes:
+        limits: (labels,) the limits of the gate; None for no gate.
+        softness: Of the gate.
+        scores: (pictures, labels) the final scores of the unseen pictures.
+        choice: The threshold for these scores.
+        cost: What the rejection costs and prevents.
+    """
+
+    limits: np.ndarray | None
+    softness: float
+    scores: np.ndarray
+    choice: ThresholdChoice
+    cost: RejectionCost
+
+
+@dataclass(frozen=True, slots=True)
+class GenuinePictures:
+    """The pictures of the user that a rejection is measured on.
+
+    Attributes:
+        targets: (pictures,) the index of each picture's label.
+        background: The index of the background label, which is never reported; None if there is none.
+        groups: The recording of each picture.
+    """
+
+    targets: np.ndarray
+    background: int | None
+    groups: Sequence[int]
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """(pictures,) bool: whether the picture shows one of the labels."""
+        return np.ones(len(self.targets), bool) if self.background is None else self.targets != self.background
+
+
+def choose_rejection(
+    own: UnseenScores, others: UnseenScores | None, pictures: GenuinePictures, level: RejectLevel
+) -> Rejection:
+    """Choose the limits and the threshold.
+
+    Args:
+        own: The scores of the user's pictures.
+        others: The scores of the rows of the bank; None if there are none.
+        pictures: What is known about the user's pictures.
+        level: How strictly to reject.
+    """
+    plain = _choose_threshold(own.plain, pictures)
+    plain_passed = _measure_passed(others.plain, plain, pictures) if others else None
+    if level == RejectLevel.NONE:
+        cost = RejectionCost(level, 0.0, plain.recall, plain.recall, 0, plain_passed, plain_passed, ())
+        return Rejection(None, 1.0, own.plain, plain, cost)
+    options = [_try_quantile(own, others, pictures, quantile) for quantile in QUANTILES]
+    allowed = [option for option in options if option.lost <= level.max_cost] or options[:1]
+    best = allowed[-1]
+    if others is not None:
+        best = min(allowed, key=lambda option: option.passed or 0.0)
+        best = next((option for option in allowed if (option.passed or 0.0) <= _ENOUGH), best)
+    cost = RejectionCost(
+        level,
+        best.lost,
+        plain.recall,
+        best.choice.recall,
+        0 if others is None else len(others.distances),
+        plain_passed,
+        best.passed,
+        tuple((option.quantile, option.lost, option.choice.recall, option.passed) for option in options),
+    )
+    return Rejection(best.limits, best.softness, best.scores, best.choice, cost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """The limits at one quantile, with their cost and what they let through."""
+
+    quantile: float | None
+    limits: np.ndarray | None
+    softness: float
+    scores: np.ndarray
+    choice: ThresholdChoice
+    lost: float
+    passed: float | None
+
+
+def _try_quantile(
+    own: UnseenScores, others: UnseenScores | None, pictures: GenuinePictures, quantile: float | None
+) -> _Option:
+    has_label, targets = pictures.has_label, pictures.targets
+    softness = measure_softness(own.distances[has_label])
+    limits, scores, passing = None, own.probabilities, None if others is None else others.probabilities
+    is_lost = own.is_other
+    if quantile is not None:
+        labels = own.plain.shape[1]
+        limits = choose_limits(own.distances[has_label], targets[has_label], labels, quantile)
+        accepted = accept(own.distances, limits, softness)
+        scores = scores * accepted
+        is_lost = is_lost | (accepted[np.arange(len(targets)), targets] < 0.5)
+        if others is not None and passing is not None:
+            passing = passing * accept(others.distances, limits, softness)
+    is_right = own.plain.argmax(axis=1) == targets
+    choice = _choose_threshold(scores, pictures)
+    lost = float((is_right & is_lost)[has_label].mean())
+    passed = None if passing is None else _measure_passed(passing, choice, pictures)
+    return _Option(quantile, limits, softness, scores, choice, lost, passed)
+
+
+def _choose_threshold(scores: np.ndarray, pictures: GenuinePictures) -> ThresholdChoice:
+    return choose_validation_threshold(scores, pictures.targets, pictures.background, pictures.groups)
+
+
+def _measure_passed(scores: np.ndarray, choice: ThresholdChoice, pictures: GenuinePictures) -> float:
+    """Return the share of pictures of other things that get a label."""
+    reported = [label for label in range(scores.shape[1]) if label != pictures.background]
+    return float((scores[:, reported].max(axis=1) >= choice.threshold).mean())
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent, with one decimal below 10."""
+    return f"{100 * share:.1f}" if share < 0.0995 else f"{100 * share:.0f}"
+
+
+def _round(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 6)
