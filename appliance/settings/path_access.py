@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from appliance.errors import SettingsError
+from appliance.settings.credentials import CREDENTIALS, apply_credentials
 from appliance.settings.schema import Settings
 from appliance.system.shipped import is_shipped_name
 from appliance.system.systemd import is_system_service
@@ -52,13 +53,19 @@ class Protections:
         return None
 
 
-def check_paths(settings: Settings, environ: Mapping[str, str] = os.environ, mounts: Path = _MOUNTS) -> None:
+def check_paths(
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    mounts: Path = _MOUNTS,
+    credentials: Path = CREDENTIALS,
+) -> None:
     """Check the paths in the settings of a service of the system; anywhere else, every path may be right.
 
     Args:
         settings: Valid settings.
         environ: The variables of the service.
         mounts: What the kernel lists as mounted for this process.
+        credentials: The folder whose files systemd gives to the service.
 
     Raises:
         SettingsError: The unit hides or protects a path, or the account may not read it; the text names the reason and
@@ -67,7 +74,8 @@ def check_paths(settings: Settings, environ: Mapping[str, str] = os.environ, mou
     if not is_system_service(environ):
         return
     protections = Protections.from_mounts(mounts.read_text())
-    for key, path, is_written in list_paths(settings):
+    # The account cannot read the files of credentials themselves, and gets copies of them.
+    for key, path, is_written in list_paths(apply_credentials(settings, environ, credentials)):
         if fault := _describe_fault(key, path, is_written, protections):
             raise SettingsError(f"{settings.path or 'the settings'}: {key}: {fault}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import SettingsError
+from appliance.settings.credentials import CREDENTIALS
 from appliance.settings.load import load_settings
 from appliance.settings.path_access import Protections, check_paths, find_hidden_path, list_paths
 
@@ -64,16 +65,16 @@ def test_home_folder_is_refused_with_a_folder_that_works(tmp_path, mounts, name)
     assert f"{name}: the service cannot use /home/nobody-here/x" in find_hidden_path(settings, Protections(home=True))
 
 
-def check_as_nobody(settings, mounts):
+def check_as_nobody(settings, mounts, environ=MANAGED, credentials=CREDENTIALS):
     """Check in a process that may not write to /home, and raise its error here."""
     if os.geteuid() != 0:
-        return check_paths(settings, MANAGED, mounts)
+        return check_paths(settings, environ, mounts, credentials)
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         os.setgid(65534)
         os.setuid(65534)
         try:
-            check_paths(settings, MANAGED, mounts)
+            check_paths(settings, environ, mounts, credentials)
         except SettingsError as error:
             os.write(writing, str(error).encode())
         os._exit(0)
@@ -115,6 +116,22 @@ def test_file_that_the_account_may_not_read_is_named_with_a_folder(tmp_path, mou
     with pytest.raises(SettingsError, match=rf"{name}: this account may not read .*/closed/x; put it into /etc/"):
         check_as_nobody(load(tmp_path, name, closed / "x"), mounts)
     check_as_nobody(load(tmp_path, "camera.source", closed / "x"), mounts)  # tried again by the camera
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["mqtt.key_file", "mqtt.ca_file", "camera.password_file"])
+def test_credential_of_which_the_service_gets_a_copy_is_accepted(tmp_path, mounts, name):
+    mounts.write_text("")
+    folder, copies = mounts.parent / "credentials", mounts.parent / "copies"
+    folder.mkdir(mode=0o700)
+    copies.mkdir()
+    (folder / "secret").write_text("")
+    settings = load(tmp_path, name, folder / "secret")
+    environ = MANAGED | {"CREDENTIALS_DIRECTORY": str(copies)}
+    with pytest.raises(SettingsError, match="may not read"):
+        check_as_nobody(settings, mounts, environ, folder)
+    (copies / "secrets_secret").write_text("")
+    check_as_nobody(settings, mounts, environ, folder)
 
 
 def test_readable_and_unused_paths_are_accepted(tmp_path, mounts):
