@@ -1,4 +1,4 @@
-"""Test training on a machine with a real systemd: its limits, and that labeling survives when it runs out of memory."""
+"""Test training on a machine with a real systemd: its limits, and labeling while it runs out of memory."""
 
 import json
 import re
@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 # A dataset of drawn scenes in two labels, with two recordings each, written as the service's account.
 PICTURES = """
 from pathlib import Path
+import numpy as np
 from appliance.camera.scene.camera import SceneCamera
 from appliance.imaging.files import encode_jpeg
 from appliance.settings.schema import CameraSettings
@@ -23,7 +24,8 @@ for index in range({count}):
     folder = Path("/var/lib/appliance/dataset", ("cup", "mug")[index // 5 % 2])
     folder.mkdir(parents=True, exist_ok=True)
     name = f"20261129-12{{index // 60 % 60:02d}}{{index % 60:02d}}-000_rec-{{index // 10 % 4:08x}}.jpg"
-    (folder / name).write_bytes(encode_jpeg(camera.read()))
+    pixels = camera.read() // 2 + np.random.default_rng(index).integers(0, 99, (480, 640, 3), np.uint8)
+    (folder / name).write_bytes(encode_jpeg(pixels))
 """
 ASK = """
 import json, sys, urllib.request
@@ -70,12 +72,14 @@ class Trainer:
         return int(self.machine.run(f"for i in $(seq 30); do {command} && break; sleep 1; done").stdout.split()[-1])
 
 
-@pytest.fixture
-def trainer(new_machine):
-    return Trainer(new_machine())
+def test_training_in_the_sandbox_and_out_of_memory(new_machine):
+    trainer = Trainer(new_machine())
+    check_limits_and_result(trainer)
+    check_that_labeling_survives(trainer)
 
 
-def test_training_runs_in_the_sandbox_with_its_limits(trainer):
+def check_limits_and_result(trainer: Trainer) -> None:
+    """Train in the sandbox: lowest priority, first to die; the result survives a restart and can be used."""
     trainer.teach(120)
     trainer.ask("POST", "/api/training")
     listed = "ps -eo ni,cls,args | grep -- '-m appliance train' | grep -v grep"
@@ -95,7 +99,8 @@ def test_training_runs_in_the_sandbox_with_its_limits(trainer):
     assert status["model"]["version"] == used["version"] and status["model"]["origin"] == "trained on this device"
 
 
-def test_labeling_survives_a_training_that_runs_out_of_memory(trainer):
+def check_that_labeling_survives(trainer: Trainer) -> None:
+    """Let the kernel end a training for want of memory; the service goes on without a restart."""
     machine = trainer.machine
     # Twice what the daemon needs, and less than it and a training together need.
     machine.write("/etc/systemd/system/appliance.service.d/memory.conf", "[Service]\nMemoryMax=330M\nMemorySwapMax=0\n")
