@@ -350,6 +350,7 @@ const updateFigures = () => {
 };
 const updateAll = () => { updateFigures(); updateCurves(); updateLabels(); updateConfusion(); updateConfusedPairs(); updateMistakes(); };
 
+if (data.several) byId("calibration-caption").textContent = "Share of labels that are correct, by score";
 document.title = `Evaluation of ${data.title}`;
 byId("title").textContent = data.title;
 byId("about").textContent = data.about;
