@@ -1,6 +1,8 @@
 """The page in a real browser against the real daemon on drawn scenes, with a real broker."""
 
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -72,6 +74,27 @@ def test_link_signs_in_once_and_labels_follow_the_scenes(page, address, daemon):
     assert page.read_errors() == []
 
 
+def test_click_on_another_site_finds_the_session(page, address):
+    """Home Assistant links to the page; a strict cookie comes with the page's own request, not with that click."""
+
+    class OtherSite(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f'<a href="{address}">Visit</a>'.encode())
+
+        def log_message(self, *_): ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OtherSite) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        page.visit(f"http://localhost:{other.server_port}/", *PHONE)  # another site than 127.0.0.1
+        page.click("a")
+        page.wait("document.querySelector('now-view')", 20)
+        assert page.run("return location.href") == address
+        other.shutdown()
+
+
 def test_threshold_that_is_dragged_is_in_force_over_mqtt(page, broker):
     with broker.observer("appliance/t/threshold") as observer:
         x, y, width = page.run(
@@ -115,7 +138,7 @@ def test_uploaded_bundle_swaps_the_model(page, tmp_path):
     file = tmp_path / "garden.zip"
     file.write_bytes(zipped(bundle_folder(tmp_path / "garden", name="garden", version="3.1")))
     page.press("#model-file", str(file))
-    page.wait("document.querySelector('.card h2').innerText === 'garden 3.1'", 40)
+    page.wait("document.querySelector('model-view .card h2').innerText === 'garden 3.1'", 40)
     page.wait("[...document.querySelectorAll('button')].some((button) => button.innerText.startsWith('Go back to'))")
 
     broken = tmp_path / "broken.zip"
@@ -123,7 +146,7 @@ def test_uploaded_bundle_swaps_the_model(page, tmp_path):
     page.press("#model-file", str(broken))
     page.wait("document.querySelector('model-upload .danger')", 20)
     assert "upload a model bundle" in page.read("model-upload .danger")
-    assert page.read(".card h2") == "garden 3.1"
+    assert page.read("model-view .card h2") == "garden 3.1"
 
 
 def test_picture_that_is_none_is_refused_with_the_sentence(page, tmp_path):

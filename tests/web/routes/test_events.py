@@ -28,6 +28,7 @@ def test_event_has_its_picture_and_scores(admin, events):
     picture = admin.get(f"/api/events/{event['id']}.jpg")
     assert picture.headers["content-type"] == "image/jpeg"
     assert max(read_picture(io.BytesIO(picture.body), "event").shape[:2]) == 640
+    assert b"Exif\0" not in picture.body
 
 
 def test_filters_by_label_and_time(admin, events):
