@@ -36,7 +36,8 @@ READS = [
     "/api/events/a-1.jpg", "/api/events/labels", "/api/model", "/api/model/report", "/api/device/check",
     "/api/device/stats", "/api/device/log", "/api/device/settings", "/api/help", "/api/help/mqtt", "/metrics",
     "/api/dataset/labels", "/api/dataset/pictures", "/api/dataset/pictures/a.jpg", "/api/dataset/export/a.zip",
-    "/api/training", "/api/openapi.json", "/api/session", "/api/nothing", "/v1/models/default", "/docs", "/redoc", "/openapi.json",
+    "/api/training", "/api/openapi.json", "/api/session", "/api/nothing", "/v1/models/default", "/docs", "/redoc",
+    "/openapi.json",
 ]  # fmt: skip
 
 
@@ -95,6 +96,15 @@ def test_read_token_sees_neither_log_nor_settings(device, path):
         assert client.get("/api/status").status == client.get("/metrics").status == 200
     finally:
         device.access.revoke_token("peeker")
+
+
+def test_read_token_reads_pictures_events_status_and_metrics(device):
+    reader = device.program(Scope.READ, "reader")
+    try:
+        for path in ("/api/status", "/api/frame.jpg", "/api/events", "/api/model", "/api/device/stats", "/metrics"):
+            assert reader.get(path).status == 200, path
+    finally:
+        device.access.revoke_token("reader")
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/name", "/page/app.js"])
