@@ -271,6 +271,8 @@ class Collector:
             action()
         except Exception as error:  # noqa: BLE001 - see _run
             reason = describe_os_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            if isinstance(error, PermissionError):
+                reason += "; give the folder to the account of the daemon, or correct collect.dir"
             if self._error is None:
                 log.warning("frames cannot be collected in %s: %s; labeling continues", self._folder.path, reason)
             self._error = f"frames cannot be collected in {self._folder.path}: {reason}"

@@ -181,10 +181,10 @@ class CollectedFolder:
 
     def _free_space(self, pairs: deque[_Pair], added_bytes: int) -> None:
         if added_bytes > self._max_bytes:
-            raise OSError(f"one picture of {added_bytes} bytes exceeds collect.max_bytes")
+            raise OSError(f"one picture of {added_bytes} bytes exceeds collect.max_bytes; raise it")
         self._remove_oldest(pairs, added_bytes)
         if shutil.disk_usage(self.path).free - added_bytes < self._kept_free_bytes:
-            raise OSError(f"less than {self._kept_free_bytes // 1_000_000} MB are free on its disk")
+            raise OSError(f"less than {self._kept_free_bytes // 1_000_000} MB are free on its disk; free disk space")
 
     def _remove_oldest(self, pairs: deque[_Pair], added_bytes: int) -> None:
         while pairs and self.size_bytes + added_bytes > self._max_bytes:
