@@ -20,7 +20,7 @@ from appliance.web.uploads import receive_file
 router = APIRouter(prefix="/api/dataset", tags=["dataset"], responses=RESPONSES)
 
 _CHUNK_BYTES = 1 << 20
-_CONTENT = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
+_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BINARY = {"requestBody": {"required": True, "content": _CONTENT}}
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 PictureId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
