@@ -80,6 +80,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="with --against: exit status 0 only if BUNDLE is not worse by more than this, such as 2",
     )
+    _add_threshold_arguments(parser)
+    parser.add_argument(
+        "--split",
+        choices=SUBSETS,
+        default="auto",
+        help="the pictures of DATASET to use; missing splits are made in the same way as by train",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the seed for splits and confidence intervals (default: 0)"
+    )
+    add_gs_argument(parser)
+    add_json_argument(parser)
+
+
+def _add_threshold_arguments(parser: argparse.ArgumentParser) -> None:
     thresholds = parser.add_mutually_exclusive_group()
     thresholds.add_argument(
         "--set-threshold",
@@ -95,17 +110,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="write into BUNDLE the lowest thresholds at which the share P of the reported labels is right",
     )
-    parser.add_argument(
-        "--split",
-        choices=SUBSETS,
-        default="auto",
-        help="the pictures of DATASET to use; missing splits are made in the same way as by train",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="the seed for splits and confidence intervals (default: 0)"
-    )
-    add_gs_argument(parser)
-    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

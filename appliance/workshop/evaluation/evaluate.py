@@ -87,6 +87,10 @@ class ModelEvaluation:
         own = zip(self.predictions.labels, self.thresholds, strict=True)
         return {label: round(float(value), 6) for label, value in own if value != np.float32(self.threshold)}
 
+    def measure_quality(self, recordings: Sequence[str]) -> ModelQuality:
+        """Return the figures with their intervals; `recordings` has the recording of each picture."""
+        return measure_quality(self.predictions, self.threshold, self.thresholds, recordings)
+
     def replace_thresholds(self, threshold: float, label_thresholds: Mapping[str, float]) -> "ModelEvaluation":
         """Return the same evaluation under other thresholds."""
         thresholds = [label_thresholds.get(label, threshold) for label in self.predictions.labels]
@@ -133,15 +137,7 @@ class Evaluation:
     @property
     def quality(self) -> ModelQuality:
         """The model's figures with their intervals."""
-        model = self.model
-        return measure_quality(model.predictions, model.threshold, model.thresholds, self.recordings)
-
-    @property
-    def baseline_quality(self) -> ModelQuality | None:
-        """The figures of the baseline on the same pictures; None without one."""
-        if (old := self.baseline) is None:
-            return None
-        return measure_quality(old.predictions, old.threshold, old.thresholds, self.recordings)
+        return self.model.measure_quality(self.recordings)
 
     @property
     def labeled_background(self) -> MeasuredShare | None:

@@ -42,10 +42,7 @@ def as_dict(
         max_loss: The loss that is allowed, as a share; None if none was given.
     """
     model, quality = evaluation.model, evaluation.quality
-    curve = compute_curve(model.predictions)
-    effective_share = count_effective(evaluation.recordings) / max(1, len(evaluation.recordings))
-    area, limits = compute_area(model.predictions), compute_area_interval(model.predictions, evaluation.recordings)
-    low, high = limits or (None, None)
+    area = _area_as_dict(evaluation)
     mistakes = find_wrong_labels(model.predictions, model.thresholds)
     value: dict[str, Any] = {
         "model": model.bundle.identity.as_dict(),
@@ -57,23 +54,16 @@ def as_dict(
         "intervals": {
             "accuracy": quality.accuracy.as_dict(),
             **_point_as_dict(quality),
-            "area_under_curve": {"value": _round(area), "low": _round(low), "high": _round(high)},
+            "area_under_curve": area,
         },
-        "area_under_curve": _round(area),
+        "area_under_curve": area["value"],
         "at_threshold": {
             "threshold": model.threshold,
             "label_thresholds": model.label_thresholds,
             **_counts_as_dict(count_labels(model.predictions, model.thresholds)),
             "intervals": _point_as_dict(quality),
         },
-        "curve": [
-            {"threshold": threshold, **_counts_as_dict(counts)}
-            for threshold, counts in zip(_list_thresholds(), curve, strict=True)
-        ],
-        "threshold_curve": [
-            measure_point(threshold, counts, effective_share).as_dict()
-            for threshold, counts in zip(_list_thresholds(), curve, strict=True)
-        ],
+        **_curves_as_dict(evaluation),
         "per_label": list(_list_labels(model, quality)),
         "worst_labels": [each.label for each in quality.worst_labels],
         "confusion": _confusion_as_dict(model) if model.predictions.several is None else None,
@@ -86,19 +76,42 @@ def as_dict(
         "warnings": list(evaluation.warnings),
         "notes": list(evaluation.notes),
     }
-    old = evaluation.baseline_quality
-    if comparison is not None and evaluation.baseline is not None and old is not None:
-        value["against"] = {
-            "model": evaluation.baseline.bundle.identity.as_dict(),
-            "intervals": {"accuracy": old.accuracy.as_dict(), **_point_as_dict(old)},
-            "verdict": comparison.result,
-            "answer": comparison.result.answer,
-            "says": comparison.summary,
-            **({} if max_loss is None else {"max_loss": _loss_as_dict(comparison, max_loss)}),
-            "measures": [_difference_as_dict(each) for each in comparison.measures],
-            "per_label": [_difference_as_dict(each) for each in comparison.labels],
-        }
+    if comparison is not None and evaluation.baseline is not None:
+        value["against"] = _comparison_as_dict(evaluation, evaluation.baseline, comparison, max_loss)
     return value
+
+
+def _comparison_as_dict(
+    evaluation: Evaluation, baseline: ModelEvaluation, comparison: Comparison, max_loss: float | None
+) -> dict[str, Any]:
+    old = baseline.measure_quality(evaluation.recordings)
+    return {
+        "model": baseline.bundle.identity.as_dict(),
+        "intervals": {"accuracy": old.accuracy.as_dict(), **_point_as_dict(old)},
+        "verdict": comparison.result,
+        "answer": comparison.result.answer,
+        "says": comparison.summary,
+        **({} if max_loss is None else {"max_loss": _loss_as_dict(comparison, max_loss)}),
+        "measures": [_difference_as_dict(each) for each in comparison.measures],
+        "per_label": [_difference_as_dict(each) for each in comparison.labels],
+    }
+
+
+def _curves_as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    effective_share = count_effective(evaluation.recordings) / max(1, len(evaluation.recordings))
+    points = list(zip(_list_thresholds(), compute_curve(evaluation.model.predictions), strict=True))
+    return {
+        "curve": [{"threshold": threshold, **_counts_as_dict(counts)} for threshold, counts in points],
+        "threshold_curve": [
+            measure_point(threshold, counts, effective_share).as_dict() for threshold, counts in points
+        ],
+    }
+
+
+def _area_as_dict(evaluation: Evaluation) -> dict[str, float | None]:
+    predictions = evaluation.model.predictions
+    low, high = compute_area_interval(predictions, evaluation.recordings) or (None, None)
+    return {"value": _round(compute_area(predictions)), "low": _round(low), "high": _round(high)}
 
 
 def _point_as_dict(quality: ModelQuality) -> dict[str, Any]:
