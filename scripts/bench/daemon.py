@@ -41,7 +41,7 @@ def memory_mb(pid: int, name: str) -> float:
 
 def measure_frames_ms(model: str | None) -> list[float]:
     """Return the CPU time of a whole frame in milliseconds: in a tight loop, and at the daemon's rate."""
-    bundle = read_bundle(Path(model)) if model else read_device_bundle()
+    bundle = read_bundle(Path(model)) if model else read_device_bundle("scene")
     return [measure(bundle).frame_ms, measure(bundle, 50, 1 / FPS).frame_ms]
 
 

@@ -143,7 +143,7 @@ def test_unknown_label_names_near_ones(label, picture, option):
 def test_device_model_is_the_default(picture, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path / "state"))
     assert main(["label", str(picture), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["model"]["name"] == "flowers"
+    assert json.loads(capsys.readouterr().out)[0]["model"]["name"] == "general"
 
 
 def test_picture_is_required(capsys):

@@ -123,11 +123,14 @@ def test_wrong_budget_is_wrong_usage(time, tmp_path, capsys):
     assert "--budget" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("missing", ["--base", "--out"])
-def test_base_and_output_are_required(missing, capsys):
-    given = {"--base": "b.tflite", "--out": "new"}
-    del given[missing]
+def test_output_is_required(capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["train", "set", *(word for pair in given.items() for word in pair)])
+        main(["train", "set"])
     assert ended.value.code == 2
-    assert missing in capsys.readouterr().err
+    assert "--out" in capsys.readouterr().err
+
+
+def test_general_labeler_is_the_base_unless_one_is_given(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pictures", {"red": 10, "green": 10})
+    assert train(pictures, "--out", tmp_path / "new", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["base"] == "bundled:general"

@@ -146,6 +146,7 @@ def test_commands_over_mqtt(broker, data, flowers, tmp_path):
 def test_installed_model_labels_without_a_restart(broker, data, flowers, tmp_path):
     with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, flowers)) as daemon:
         bundled = json.loads(seen.wait_for("appliance/t/model")[0].payload)
+        assert bundled["title"] == "general"
         done = daemon.run("model", "install", str(data / AUTOML))
         assert done.returncode == 0, done.stderr
         assert "the running daemon labels with it" in done.stdout
@@ -161,8 +162,8 @@ def test_installed_model_labels_without_a_restart(broker, data, flowers, tmp_pat
         assert daemon.process.poll() is None
 
 
-def test_installed_model_that_does_not_fit_is_removed(broker, data, flowers, tmp_path):
-    text = settings(broker, flowers).replace("[events]", 'allow = ["roses"]\n[events]')
+def test_installed_model_that_does_not_fit_is_removed(broker, data, tmp_path):
+    text = settings(broker, "scene").replace("[events]", 'allow = ["roses"]\n[events]')
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
         seen.wait_for("appliance/t/model")
         done = daemon.run("model", "install", str(data / "models" / "mobilenet_v1_0.25_128_quant.tflite"))
@@ -197,8 +198,8 @@ def test_rollback_to_a_model_that_does_not_fit_is_refused(broker, data, flowers,
         seen.wait_for("appliance/t/availability", b"online", count=3)
 
 
-def test_starts_that_end_with_an_error_do_not_count(broker, data, flowers, tmp_path):
-    text = settings(broker, flowers)
+def test_starts_that_end_with_an_error_do_not_count(broker, data, tmp_path):
+    text = settings(broker, "scene")
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
         seen.wait_for("appliance/t/model")
         assert daemon.run("model", "install", str(data / AUTOML)).returncode == 0

@@ -44,7 +44,7 @@ def test_model_that_fails_on_half_of_the_frames_is_rolled_back(broker, tmp_path,
         assert len(daemon.log) < 3000
         wait_until(lambda: b'"labeling":"ok"' in seen.last("appliance/t/stats"), "labeling works again")
         assert json.loads(seen.last("appliance/t/stats"))["labeling_errors"] > 50
-        assert "flowers" in daemon.run("model", "list").stdout
+        assert "current, bundled      general" in daemon.run("model", "list").stdout
         assert Store(tmp_path / "d" / "state", FLOWERS).rejection(model.key)
 
 
@@ -57,7 +57,7 @@ def test_model_that_hangs_twice_after_its_probation_is_rolled_back(broker, tmp_p
             assert "for more than 30 s; ending the process" in daemon.log
             daemon.start()
         seen.wait_for("appliance/t/update")
-        daemon.wait_for_log("model flowers")
+        daemon.wait_for_log("model general")
         [step] = map(json.loads, seen.payloads("appliance/t/update"))
         assert (step["state"], step["sha256"]) == ("rolled_back", model.sha256)
         assert "does not respond" in step["reason"]

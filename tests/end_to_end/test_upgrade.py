@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.daemon.active_model import ActiveModel, open_store
+from appliance.imaging.view import View
 from appliance.settings.load import load_settings
+from appliance.settings.schema import LabelerSettings
 from appliance.workshop.datasets.open import open_dataset
 from support.broker import wait_until
 from support.daemon import Daemon, payloads, settings
@@ -73,6 +76,18 @@ def test_probation_threshold_and_outbox_survive_the_upgrade(unpack, broker):
         assert committed["version"] == "2.0"
         assert seen.last("appliance/t/threshold") == b"0.01"
         assert json.loads(seen.last("appliance/t/model"))["installed_version"] == "2.0"
+
+
+def test_bundled_model_of_the_old_release_stays(unpack):
+    state = unpack("state-0.1.0-probation.tar.xz") / "state"
+    store = open_store(state)
+    while store.read_state().current is not None:
+        store.rollback("the owner went back", refuse=False)
+    for _ in range(2):
+        active = ActiveModel(state, LabelerSettings(), View(), "auto")
+        active.mark_stopped()
+        assert active.current.identity.name == "flowers"
+    assert [listed.name for listed in store.list()] == ["flowers", "general"]
 
 
 def test_firebase_identity_threshold_and_rejection_survive(unpack, broker):
