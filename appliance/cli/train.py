@@ -1,7 +1,8 @@
 """Train a model on your own labels: from pictures in folders to a bundle, in seconds.
 
-The dataset is a folder or zip with one folder of pictures per label, or a CSV index. The base is any TFLite image
-classifier or embedding extractor; if several are given, the one that is best on the validation pictures is used.
+The dataset is a folder or zip with one folder of pictures per label, or a CSV index. The base is the general labeler
+that ships with the program, or any TFLite image classifier or embedding extractor; if several are given, the one that is
+best on the validation pictures is used.
 """
 
 import argparse
@@ -24,14 +25,13 @@ from appliance.cli.job_options import add_job_arguments, limit_memory, open_prog
 from appliance.cli.output import print_json, print_lines, print_message
 from appliance.cli.train_report import as_dict, format_result
 from appliance.errors import ApplianceError, UsageError, suggest_install
+from appliance.system.shipped import DEFAULT, PREFIX
 
 if TYPE_CHECKING:
     from appliance.workshop.training.train import TrainingResult
 
-EXAMPLE = (
-    "example: appliance train flowers.zip --base mobilenet_v1_1.0_224_quant_embedding_extractor.tflite "
-    "--out flowers-model"
-)
+EXAMPLE = "example: appliance train flowers.zip --out flowers-model"
+_DEFAULT_BASE = f"{PREFIX}{DEFAULT}"
 _UNIT_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -41,10 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base",
         action="append",
-        required=True,
         type=Path,
         metavar="BUNDLE",
-        help="the model to build on, such as bundled:general; repeatable, the best one is used",
+        help=f"the model to build on (default: {_DEFAULT_BASE}); repeatable, the best one is used",
     )
     parser.add_argument(
         "--out", required=True, type=parse_output_path, metavar="BUNDLE", help="the folder or .zip to write"
@@ -127,7 +126,7 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
     obey_runtime_setting()
     request = TrainingRequest(
         dataset=arguments.dataset,
-        bases=arguments.base,
+        bases=arguments.base or [Path(_DEFAULT_BASE)],
         out=arguments.out,
         validation=arguments.validation,
         background=arguments.background,
