@@ -132,10 +132,14 @@ def _import(arguments: argparse.Namespace, dataset: "Dataset") -> ExitStatus:
     for reason in result.left_out:
         print_message(f"left out: {reason}")
     if arguments.json:
-        print_json({"added": list(result.added), "known": result.known, "left_out": list(result.left_out)})
+        print_json(
+            {"added": list(result.added), "labeled": [list(pair) for pair in result.labeled], "known": result.known,
+             "left_out": list(result.left_out)}
+        )  # fmt: skip
     else:
+        labeled = f", {len(result.labeled)} got a label" if result.labeled else ""
         known = f", {result.known} were there already" if result.known else ""
-        print(f"{arguments.into}: {len(result.added)} added{known}")
+        print(f"{arguments.into}: {len(result.added)} added{labeled}{known}")
     return ExitStatus.FAILED if result.left_out else ExitStatus.DONE
 
 

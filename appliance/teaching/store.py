@@ -223,15 +223,24 @@ class DatasetStore:
         self._tell()
         return sentence
 
-    def note_added(self, tokens: Iterable[str], sentence: str) -> None:
-        """Note pictures that were added, so that undoing deletes them.
+    def note_imported(self, added: Sequence[str], labeled: Sequence[tuple[str, str]] = ()) -> None:
+        """Note an import, so that it can be undone.
+
+        Args:
+            added: The paths of the new pictures in the dataset.
+            labeled: The old and the new path of each picture that got a label.
 
         Raises:
             TeachingError: The change cannot be noted.
         """
+        count = len(added) + len(labeled)
+        what = "picture is removed" if count == 1 else "pictures are removed"
         with self._lock, guard_folder(self._state):
             self._listing = None
-            self._journal.note(sentence, [Move(self._in_trash(token), token) for token in tokens])
+            new = [f"{DATASET}/{path}" for path in added]
+            moves = [Move(self._in_trash(token), token) for token in new]
+            moves += [Move(f"{DATASET}/{old}", f"{DATASET}/{path}") for old, path in labeled]
+            self._journal.note(f"{count} imported {what}" if added else f"{count_pictures(count)} as before", moves)
         self._tell()
 
     def add(self, target: Target, stem: str, jpeg: bytes) -> str:

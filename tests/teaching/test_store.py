@@ -107,7 +107,7 @@ def test_link_in_place_of_a_label_is_refused(tmp_path):
 def test_imported_pictures_are_removed_by_undo(tmp_path):
     store = make_store(tmp_path)
     (stem,) = fill(store, "cup", 1)
-    store.note_added([f"dataset/cup/{stem}.jpg"], "1 imported picture is removed")
+    store.note_imported([f"cup/{stem}.jpg"])
     assert store.undo() == "1 imported picture is removed" and counts(store) == {"cup": 0}
 
 

@@ -17,7 +17,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.labeling.preprocess import crop
 from appliance.system.timestamps import to_rfc3339
 from appliance.teaching.folders import TeachingPicture
-from appliance.teaching.guesses import MAX_PX, GuessBook
+from appliance.teaching.guesses import MAX_PX, Guess, GuessBook
 from appliance.teaching.names import BACKGROUND
 from appliance.teaching.order import PictureKey, PictureOrder, measure_uncertainty, take_page
 from appliance.teaching.recorder import RecordableFrame, TeachingRecorder
@@ -123,7 +123,7 @@ class DeviceDataset:
         def make_key(picture: TeachingPicture) -> PictureKey:
             first = 0.0
             if order == "uncertain":
-                first = -measure_uncertainty(picture, self.guesses.get(picture.id), threshold)
+                first = -measure_uncertainty(picture, self._find_guess(picture), threshold)
             return first, -picture.time_s, picture.id
 
         page, following = take_page(pictures, make_key, cursor, limit)
@@ -196,16 +196,13 @@ class DeviceDataset:
             answer = self._run("dataset", "import", str(path), "--into", str(store.folder),
                                "--max-bytes", str(left_bytes), "--json", name=name, path=path)  # fmt: skip
         added = [str(each) for each in answer["added"]]
-        if added:
-            count = len(added)
-            store.note_added(
-                [f"dataset/{each}" for each in added],
-                f"{count} imported {'picture is' if count == 1 else 'pictures are'} removed",
-            )
+        labeled = [(str(old), str(new)) for old, new in answer["labeled"]]
+        if added or labeled:
+            store.note_imported(added, labeled)
         left_out = [str(each) for each in answer["left_out"]]
         more = len(left_out) - _MOST_LEFT_OUT
         return {
-            "added": len(added),
+            "added": len(added) + len(labeled),
             "known": int(answer["known"]),
             "left_out": left_out[:_MOST_LEFT_OUT] + ([f"and {more} more"] if more > 0 else []),
         }
@@ -249,16 +246,25 @@ class DeviceDataset:
         return self._parts.live.settings.collect.dir or self._default_collected
 
     def _describe(self, picture: TeachingPicture) -> dict[str, Any]:
-        guess = self.guesses.get(picture.id)
+        guess = self._find_guess(picture)
         return {
             "id": picture.id,
             "label": picture.label,
             "background": picture.is_background,
-            "guess": None if guess is None else {"label": guess.label, "score": guess.score},
+            "guess": None
+            if guess is None
+            else {"label": None if guess.label == BACKGROUND else guess.label, "score": guess.score},
             "time": to_rfc3339(picture.time_s),
             "origin": str(picture.origin),
             "burst": picture.recording,
         }
+
+    def _find_guess(self, picture: TeachingPicture) -> Guess | None:
+        """Return the guess of the running model, with its background label under the name of the dataset's."""
+        guess = self.guesses.get(picture.id)
+        if guess and guess.label == self._parts.active.current.bundle.background_label:
+            return Guess(BACKGROUND, guess.score)
+        return guess
 
     def _latest(self) -> RecordableFrame | None:
         result, view = self._parts.latest.result, self._parts.live.view

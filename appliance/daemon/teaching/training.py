@@ -30,9 +30,9 @@ from appliance.daemon.teaching.requirements import (
 )
 from appliance.daemon.teaching.staging import StagedPictures, stage_pictures
 from appliance.daemon.teaching.training_result import describe_result
+from appliance.daemon.teaching.training_state import TrainingState, make_state_file
 from appliance.errors import ApplianceError, TeachingError, describe_os_error
 from appliance.system.foreign_text import clean_text
-from appliance.system.state_file import StateFile
 from appliance.teaching.holdout import TrainingPlan, plan_training
 from appliance.teaching.names import BACKGROUND, MIN_PICTURES
 from appliance.teaching.store import DatasetStore
@@ -48,25 +48,6 @@ _END_LIMIT_S = 5.0
 _START_S, _PICTURE_S = 15.0, 0.15
 _MAX_TEXT = 500
 _INTERRUPTED = "the program ended during the training; start it again"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingState:
-    """The job, as it is kept.
-
-    Attributes:
-        state: none, running, done, failed or canceled.
-        error: Why it failed.
-        result: Its result, as in GET /api/training.
-        left_out: Label → number of pictures, for labels that had too few.
-        picture_s: The seconds for each picture of the last job that was done; 0 before.
-    """
-
-    state: str = "none"
-    error: str | None = None
-    result: Mapping[str, Any] | None = None
-    left_out: Mapping[str, int] | None = None
-    picture_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +81,7 @@ class TrainingJob:
         self._store, self._running, self._install = store, running, install
         self._find_blocked_reason, self._notify = find_blocked_reason, notify
         self._folder = store.work_folder / _FOLDER
-        self._file: StateFile[TrainingState] = StateFile(
-            store.work_folder / "training.json", _decode, _encode, TrainingState(), mode=0o640,
-            if_unreadable="the last training is forgotten", log=log,
-        )  # fmt: skip
+        self._file = make_state_file(store.work_folder)
         self._lock = threading.RLock()
         self._loaded: TrainingState | None = None
         self._progress = _Progress()
@@ -274,7 +252,10 @@ class TrainingJob:
                 ["evaluate", str(staged.out), str(staged.held_out), *background, "--split", "all", "--against",
                  str(running.source), "--json"]
             )  # fmt: skip
-        return describe_result(trained, evaluated, plan.unmeasured, 2 * MIN_PICTURES)
+        result = describe_result(trained, evaluated, plan.unmeasured, 2 * MIN_PICTURES)
+        if not set(running.labels) & set(plan.labels):
+            result["running_accuracy"] = None  # it has none of these labels
+        return result
 
     def _call(self, arguments: Sequence[str]) -> Mapping[str, Any]:
         with self._lock:
@@ -340,24 +321,3 @@ class TrainingJob:
             self._write(TrainingState(picture_s=self._read().picture_s))
         except OSError as error:
             raise TeachingError(507, f"the state cannot be written: {describe_os_error(error)}") from error
-
-
-def _decode(value: Any) -> TrainingState:
-    result = value["result"]
-    return TrainingState(
-        str(value["state"]),
-        None if value["error"] is None else str(value["error"])[:_MAX_TEXT],
-        dict(result) if result is not None else None,
-        {str(label): int(count) for label, count in (value["left_out"] or {}).items()},
-        float(value["picture_s"]),
-    )
-
-
-def _encode(state: TrainingState) -> Any:
-    return {
-        "state": state.state,
-        "error": state.error,
-        "result": state.result,
-        "left_out": dict(state.left_out or {}),
-        "picture_s": state.picture_s,
-    }

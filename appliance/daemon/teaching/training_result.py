@@ -103,10 +103,11 @@ def _describe_mistake(mistake: Mapping[str, Any]) -> dict[str, Any]:
 def _describe_rejection(rejection: Any) -> str | None:
     """Return what it costs to give no label to other things; None if that was not measured."""
     keys = ("recall", "recall_without", "passed", "passed_without")
-    figures = [rejection.get(key) for key in keys] if isinstance(rejection, Mapping) else []
-    if not figures or any(not isinstance(figure, int | float) for figure in figures):
+    found = [rejection.get(key) for key in keys] if isinstance(rejection, Mapping) else []
+    figures = [100 * figure for figure in found if isinstance(figure, int | float)]
+    if len(figures) != len(keys):
         return None
-    recall, recall_without, passed, passed_without = (100 * figure for figure in figures)
+    recall, recall_without, passed, passed_without = figures
     return (
         f"of pictures of other things, {passed:.1f} % instead of {passed_without:.0f} % get a label; for that, "
         f"{recall:.0f} % instead of {recall_without:.0f} % of your things get theirs"

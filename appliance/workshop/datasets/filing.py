@@ -7,7 +7,8 @@ pixels, which is more than any model for the device sees; JPEGs that are so alre
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +42,13 @@ class FilingResult:
 
     Attributes:
         added: The paths of the new files in the folder.
-        known: How many pictures were there already.
+        labeled: The old and the new path of each picture that was there without a label, and now has one.
+        known: How many pictures were there already, as they are.
         left_out: A sentence about each picture that was left out.
     """
 
     added: tuple[str, ...]
+    labeled: tuple[tuple[str, str], ...]
     known: int
     left_out: tuple[str, ...]
 
@@ -78,6 +81,7 @@ def file_pictures(
     examples = [*dataset.examples, *dataset.unlabeled]
     known = _list_stems(folder)
     added: list[str] = []
+    labeled: list[tuple[str, str]] = []
     same, left_bytes = 0, max_bytes
     left_out = [clean_text(problem.message, _MAX_REASON) for problem in dataset.problems if problem.kind not in _MINOR]
     for done, example in enumerate(examples, 1):
@@ -88,7 +92,11 @@ def file_pictures(
             continue
         stem = _make_stem(example, jpeg)
         if stem in known:
-            same += 1
+            if example.label is not None and known[stem].parent == folder:
+                labeled.append((known[stem].name, _label(folder, example.label, known[stem])))
+                known[stem] = folder / labeled[-1][1]
+            else:
+                same += 1
             continue
         if left_bytes is not None:
             left_bytes -= len(jpeg)
@@ -97,18 +105,15 @@ def file_pictures(
             left_out.append(f"{rest} {'picture' if rest == 1 else 'pictures'}: {reason}")
             break
         added.append(_write(folder, example.label, stem, jpeg))
-        known.add(stem)
+        known[stem] = folder / added[-1]
         progress(done, len(examples))
-    if not added and not same and left_out:
+    if not added and not labeled and not same and left_out:
         raise DatasetError(f"no picture was added: {left_out[-1]}")
-    return FilingResult(tuple(added), same, tuple(left_out))
+    return FilingResult(tuple(added), tuple(labeled), same, tuple(left_out))
 
 
-def _list_stems(folder: Path) -> set[str]:
-    stems = set()
-    for path in folder.glob("**/*.jpg") if folder.is_dir() else ():
-        stems.add(path.stem)
-    return stems
+def _list_stems(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob("**/*.jpg") if not path.is_symlink()} if folder.is_dir() else {}
 
 
 def _read_as_jpeg(example: Example) -> bytes:
@@ -149,15 +154,33 @@ def _write(folder: Path, label: str | None, stem: str, jpeg: bytes) -> str:
     Raises:
         DatasetError: It cannot be written, or its label has no letter.
     """
-    try:
-        name = clean_label(label) if label is not None else None
-        place = folder / name if name else folder
-        place.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if place.is_symlink():
-            raise DatasetError(f"{place} is a symbolic link, which is not followed; replace it by a folder")
+    with _explain(folder):
+        place = _make_place(folder, label)
         write_atomically(place / f"{stem}.jpg", jpeg, durable=False)
+    return str((place / f"{stem}.jpg").relative_to(folder))
+
+
+def _label(folder: Path, label: str, path: Path) -> str:
+    """Move a picture that has no label to one; return its new path in the folder."""
+    with _explain(folder):
+        target = _make_place(folder, label) / path.name
+        path.rename(target)
+    return str(target.relative_to(folder))
+
+
+def _make_place(folder: Path, label: str | None) -> Path:
+    place = folder / clean_label(label) if label is not None else folder
+    place.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if place.is_symlink():
+        raise DatasetError(f"{place} is a symbolic link, which is not followed; replace it by a folder")
+    return place
+
+
+@contextmanager
+def _explain(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DatasetError(f"{folder} cannot be written: {describe_os_error(error)}") from error
     except TeachingError as error:
         raise DatasetError(str(error)) from error
-    return f"{name}/{stem}.jpg" if name else f"{stem}.jpg"

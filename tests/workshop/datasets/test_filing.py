@@ -26,6 +26,16 @@ def test_pictures_are_filed_by_label_once(tmp_path):
     assert (again.added, again.known) == ((), 6)
 
 
+def test_unlabeled_picture_takes_the_label_of_an_import(tmp_path):
+    file(tmp_path, {"loose.jpg": make_picture(1)})
+    result = file_pictures(
+        open_dataset(write_folder(tmp_path / "labeled", {"cup/x.jpg": make_picture(1)})), tmp_path / "out"
+    )
+    ((old, new),) = result.labeled
+    assert (new, result.added, result.known) == (f"cup/{old}", (), 0)
+    assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jpg")] == [new]
+
+
 def test_names_keep_the_recording_and_own_names_stay(tmp_path):
     own = "20261129-120000-000_rec-1a2b3c4d.jpg"
     result = file(tmp_path, {f"cup/{own}": make_picture(1), "cup/IMG_rec-00ff00ff.jpg": make_picture(2)})
