@@ -265,7 +265,8 @@ def test_path_that_the_unit_hides_stops_the_service(machine, setting, section, p
     machine.write(CONFIG, f"[{section}]\n{setting}\n")
     machine.run("systemctl restart appliance", check=False)
     wait_until(lambda: machine.property("ActiveState") == "failed", "systemd gives up on wrong settings")
-    assert machine.property("ExecMainStatus") == "78" and machine.property("NRestarts") == "0"
+    status = machine.property("ExecMainStatus"), machine.property("NRestarts")
+    assert status == ("78", "0"), machine.run("journalctl -u appliance -o short-precise --no-pager -n 80").stdout
     assert re.search(rf"{section}\.\w+: the service cannot use /.*{protection}.*/var/lib/appliance", machine.journal())
     assert "Traceback" not in machine.journal()
 
