@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from support.broker import wait_until
 from support.browser import Browser, find_chromium
 from support.page_server import PageServer
 from support.teach_answers import make_picture, make_result
@@ -103,7 +104,7 @@ def test_first_thing_is_named_and_recorded_while_the_button_is_held(browser, ser
     browser.wait("/dropped \\(.*like the one before.*\\): /.test(document.querySelector('.told').innerText)")
     wait_for_text(browser, "[data-key='label:red_cup']", "needs")
     assert sent(server, "PUT", "/api/dataset/recording")[0] == {"label": "red_cup"}
-    assert len(sent(server, "DELETE", "/api/dataset/recording")) == 1
+    wait_until(lambda: len(sent(server, "DELETE", "/api/dataset/recording")) == 1, "the end of the recording")
     browser.wait(f"document.querySelectorAll('.picture-cell').length >= {kept}")
 
 
@@ -119,7 +120,7 @@ def test_space_records_and_a_window_that_loses_the_focus_stops(browser, server):
     browser.send_command("Input.dispatchKeyEvent", type="keyUp", key=" ", code="Space")
     wait_for_text(browser, ".told", "kept")
     assert sent(server, "PUT", "/api/dataset/recording")[0] == {"background": True}
-    assert len(sent(server, "DELETE", "/api/dataset/recording")) == 1
+    wait_until(lambda: len(sent(server, "DELETE", "/api/dataset/recording")) == 1, "the end of the recording")
 
 
 def test_click_of_a_screen_reader_starts_and_stops(browser, server):

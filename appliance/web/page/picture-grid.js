@@ -39,6 +39,7 @@ export class PictureGrid extends Component {
     this.listen(this.#box, "focus", () => this.#showActive());
     const observer = new ResizeObserver(() => this.#plan());
     observer.observe(this);
+    observer.observe(document.body); // what is above moves the grid without a scroll
     this.signal.addEventListener("abort", () => {
       observer.disconnect();
       this.list.stop();

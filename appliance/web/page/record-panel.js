@@ -105,6 +105,7 @@ export class RecordPanel extends Component {
       this.#start();
     });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) on(end, () => this.#stop());
+    on("pointercancel", () => (isHeld = false)); // no click follows
     on("keydown", (event) => {
       if (event.key !== " " && event.key !== "Enter") return;
       event.preventDefault(); // no click follows

@@ -18,7 +18,7 @@ export class SelectionBar extends Component {
 
   build() {
     this.className = "selection-bar";
-    this.setAttribute("role", "toolbar");
+    this.setAttribute("role", "group");
     this.setAttribute("aria-label", "Selected pictures");
     replace(this, this.#row, this.#newLabel);
     replace(this.#row,

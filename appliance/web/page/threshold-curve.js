@@ -58,7 +58,7 @@ export class ThresholdCurve extends Component {
     const right = precision ? `${describeInterval(precision)} of its labels` : "it labels nothing";
     const found = recall ? `${describeInterval(recall)} of your things` : "–";
     replace(this.#title, `Label at a score of ${threshold.toFixed(2)} and more${this.isMoved ? "" : " (chosen by the training)"}`);
-    replace(this.#text, h("dt", { class: "precision" }, "Right"), h("dd", null, right), h("dt", { class: "recall" }, "Found"), h("dd", null, found));
+    replace(this.#text, h("dt", { class: "label-0" }, "Right"), h("dd", null, right), h("dt", { class: "label-1" }, "Found"), h("dd", null, found));
     this.#range.setAttribute("aria-valuetext", `${threshold.toFixed(2)}: right in ${right}, finds ${found}`);
     const x = String(this.#toX(this.#points[this.#index].threshold));
     this.#line.setAttribute("x1", x);
@@ -78,10 +78,7 @@ export class ThresholdCurve extends Component {
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("class", "curve");
     svg.setAttribute("aria-hidden", "true");
-    for (const name of SHARES) {
-      const known = this.#points.filter((point) => point[name]);
-      svg.append(this.#buildBand(known, name), this.#buildLine(known, name));
-    }
+    for (const name of SHARES) svg.append(this.#buildLine(this.#points.filter((point) => point[name]), name));
     this.#line.setAttribute("y1", "0");
     this.#line.setAttribute("y2", "80");
     svg.append(this.#line);
@@ -97,22 +94,6 @@ export class ThresholdCurve extends Component {
     line.setAttribute("class", name);
     line.setAttribute("points", points.map((point) => this.#toPoint(point.threshold, /** @type {Share} */ (point[name]).value)).join(" "));
     return line;
-  }
-
-  /**
-   * Draw the interval as a band.
-   * @param {CurvePoint[]} points
-   * @param {"precision" | "recall"} name
-   */
-  #buildBand(points, name) {
-    const band = document.createElementNS(SVG, "polygon");
-    const edge = (/** @type {"low" | "high"} */ side) => points.map((point) => {
-      const share = /** @type {Share} */ (point[name]);
-      return this.#toPoint(point.threshold, share[side] ?? share.value);
-    });
-    band.setAttribute("class", `${name} band`);
-    band.setAttribute("points", [...edge("high"), ...edge("low").reverse()].join(" "));
-    return band;
   }
 
   /**
