@@ -37,6 +37,9 @@ class Base:
         std: The standard deviation of the input's normalization; see `mean`.
         sha256: The hash of the trunk; bases with equal trunks share their cached features.
         runtime: The name and version of the runtime; a different runtime may give slightly different features.
+        published: The path of the published model that it was fine-tuned from; "" if it is a published model itself.
+        has_seen_training: Whether it was trained on the training pictures, so that only validation pictures show how it
+            does on new ones.
     """
 
     display_name: str
@@ -48,6 +51,8 @@ class Base:
     std: tuple[float, ...] | None
     sha256: str
     runtime: str
+    published: str = ""
+    has_seen_training: bool = False
 
     @property
     def size(self) -> int:

@@ -48,7 +48,7 @@ class TrainedCandidate:
     """The result of training on one base.
 
     Attributes:
-        base: The path as given by the user.
+        base: The path as given by the user, for display.
         accuracy: See FittedHead.
         layers: The layers of the base whose means the head uses, as FeatureGroup.layer.
         invoke_ms: The median inference time of the complete new model, with one thread.
@@ -64,6 +64,7 @@ class TrainedCandidate:
         figures: Its figures on pictures that the head was not fitted to.
         dataset_sha256: The hash of the pictures and their labels.
         rejection: What the rejection of other subjects costs; None if pictures have several labels.
+        published: The published model that the base was fine-tuned from; "" if `base` is a published model itself.
     """
 
     base: str
@@ -81,6 +82,7 @@ class TrainedCandidate:
     figures: ValidationFigures | None = None
     dataset_sha256: str = ""
     rejection: RejectionCost | None = None
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,18 @@ def train_candidate(
     if not features.rows.is_finite():
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
-    bank = options.find_bank(base) if training_set.membership is None else None
+    bank = options.find_bank(base)
     head_input = choose_head_input(
         base.groups, training_set, features.kept, features.rows, None if bank is None else bank.features
     )
     rows = features.rows.convert_with(head_input.convert)
+    task = _make_task(training_set, features.kept, rows, bank, head_input, base.has_seen_training)
     if training_set.membership is None:
-        task = _make_task(training_set, features.kept, rows, bank, head_input)
         fitted = _fit_single_label(task, options, timer.is_fitting_over)
     else:
-        fitted = fit_multi_label(training_set, features.kept, rows, options.seed, timer.is_fitting_over)
+        has_bank = options.reject != RejectLevel.NONE
+        membership = training_set.membership[features.kept]
+        fitted = fit_multi_label(task, rows, membership, options.seed, timer.is_fitting_over, has_bank=has_bank)
     validates = training_set.is_validation[features.kept]
     is_background = training_set.is_background[features.kept]
     model = write_model(base, head_input, fitted.head, options.name)
@@ -183,6 +187,7 @@ def train_candidate(
             (training_set.pictures[features.kept[index]], scores)
             for index, scores in zip(samples, sample_scores, strict=True)
         ],
+        published=base.published,
         input=base.input,
         thresholds=fitted.thresholds,
         figures=measure_validation(training_set, features.kept[measured], fitted),
@@ -197,6 +202,7 @@ def _make_task(
     rows: FeatureRows,
     bank: BackgroundBank | None,
     head_input: HeadInput,
+    has_seen_training: bool,
 ) -> HeadTask:
     return HeadTask(
         labels=training_set.labels,
@@ -206,6 +212,7 @@ def _make_task(
         groups=training_set.groups[kept],
         validates=training_set.is_validation[kept],
         bank=None if bank is None else BankRows(head_input.convert(bank.features), bank.sources, bank.kinds),
+        has_seen_training=has_seen_training,
     )
 
 

@@ -12,7 +12,8 @@ Let x be the features of a picture, standardized (see head_input.py).
 - The gate rejects what is unlike all training pictures; see gate.py and rejection.py.
 
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
-dataset has some, and all others by cross-validation. The final fit uses all pictures but those for validation. Of more
+dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
+the others). The final fit uses all pictures but those for validation. Of more
 than MANY_ROWS pictures, one fold is enough. Because everything is fitted to some hundred principal coordinates of x
 (see projection.py), the 25 fits take seconds.
 
@@ -104,6 +105,7 @@ class HeadTask:
         groups: (pictures,) int, the recording of each picture.
         validates: (pictures,) bool: the picture is for validation, not for fitting.
         bank: The rows of the background bank; None if the base has none.
+        has_seen_training: Whether the base was trained on the pictures that are not for validation.
     """
 
     labels: tuple[str, ...]
@@ -113,6 +115,7 @@ class HeadTask:
     groups: np.ndarray
     validates: np.ndarray
     bank: BankRows | None = None
+    has_seen_training: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,8 @@ class _CrossValidation:
         # A source is left out as a whole, because the next thing before the camera is from none of them.
         self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
         is_many = int((folds >= 0).sum()) > MANY_ROWS
-        self._used_folds = range(1 if is_many else FOLDS)
+        # Of a base that was trained on these pictures, no fold is unseen.
+        self._used_folds = range(0) if task.has_seen_training else range(1 if is_many else FOLDS)
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
         self._other_class = len(task.labels) if task.background is None else task.background

@@ -37,6 +37,12 @@ from appliance.workshop.training.candidate import (
     train_candidate,
 )
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
+from appliance.workshop.training.fine_tuned import (
+    FineTuneOptions,
+    hold_out_validation,
+    require_torch,
+    train_fine_tuned,
+)
 from appliance.workshop.training.origin import describe_origin, list_parents
 from appliance.workshop.training.rejection import RejectLevel
 from appliance.workshop.training.training_set import TrainingSet, build_training_set
@@ -68,6 +74,7 @@ class TrainingRequest:
         input: What the user states about the input of the bases, in place of what their files state.
         parent: The bundle that the new one replaces, which is recorded; None for the first model of its kind.
         license: A note on the licenses of the pictures, which is recorded.
+        fine_tune: How to fine-tune the base of the general labeler as one more base; None not to do it.
         reject: How strictly other subjects are rejected.
         has_test: Set a tenth of the pictures without a split aside, for `evaluate --split test`.
     """
@@ -89,6 +96,7 @@ class TrainingRequest:
     license: str | None = None
     reject: RejectLevel = RejectLevel.STANDARD
     has_test: bool = False
+    fine_tune: FineTuneOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,8 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
     """
     started_s = time.monotonic()
     created = _read_source_date()
+    if request.fine_tune is not None:
+        require_torch()
     with create_bundle(request.out) as folder:
         parents = list_parents(request.parent)
         bases = [open_base(path, request.input) for path in request.bases]
@@ -138,6 +148,8 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         )
         name = request.name or request.out.name.removesuffix(".zip")
         options = CandidateOptions(request.cache, request.seed, name, progress, request.reject)
+        if request.fine_tune is not None:
+            training_set = hold_out_validation(training_set, request.seed)
         candidates: list[TrainedCandidate] = []
         failures = []
         for index, base in enumerate(bases):
@@ -150,6 +162,8 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
                 if request.budget_s is None:
                     raise
                 failures.append(f"{base.display_name} was left out: {error}")
+        if request.fine_tune is not None:
+            candidates.append(train_fine_tuned(training_set, request.fine_tune, options))
         if not candidates:
             raise TrainingError("; ".join(failures))
         chosen = choose_candidate(candidates, request.optimize)
@@ -217,7 +231,7 @@ def _describe_origin(
     if chosen.figures is None:
         return None
     return describe_origin(
-        Path(chosen.base),
+        Path(chosen.published or chosen.base),
         training_set,
         chosen.dataset_sha256,
         chosen.figures,

