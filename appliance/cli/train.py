@@ -28,6 +28,7 @@ from appliance.errors import ApplianceError, UsageError, suggest_install
 from appliance.system.shipped import DEFAULT, PREFIX
 
 if TYPE_CHECKING:
+    from appliance.workshop.training.fine_tuned import FineTuneOptions
     from appliance.workshop.training.train import TrainingResult
 
 EXAMPLE = "example: appliance train flowers.zip --out flowers-model"
@@ -78,6 +79,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)"
     )
     parser.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="train the whole base too, for up to 15 minutes (--budget for another limit); needs the extra torch",
+    )
+    parser.add_argument(
+        "--no-mirror",
+        action="store_true",
+        help="with --fine-tune, never mirror pictures; for arrows, letters, and left and right hands",
+    )
+    _add_record_arguments(parser)
+    add_input_arguments(parser)
+    add_job_arguments(parser)
+    add_gs_argument(parser)
+    add_json_argument(parser)
+
+
+def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of what the manifest states."""
+    parser.add_argument(
         "--name", type=parse_text, metavar="NAME", help="the bundle's name (default: the name of --out)"
     )
     parser.add_argument(
@@ -90,12 +110,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the model that the new one replaces, to be recorded in the bundle",
     )
     parser.add_argument(
-        "--license", metavar="NOTE", help="the license of the pictures, such as CC0, to be recorded in the bundle"
+        "--license",
+        type=parse_text,
+        metavar="NOTE",
+        help="the license of the pictures, such as CC0, to be recorded in the bundle",
     )
-    add_input_arguments(parser)
-    add_job_arguments(parser)
-    add_gs_argument(parser)
-    add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -141,9 +160,21 @@ def _train(arguments: argparse.Namespace) -> "TrainingResult":
         license=arguments.license,
         reject=RejectLevel(arguments.reject),
         has_test=arguments.test,
+        fine_tune=_parse_fine_tuning(arguments),
     )
     with open_progress(arguments) as line, limit_memory(arguments):
         return train_bundle(request, line.show)
+
+
+def _parse_fine_tuning(arguments: argparse.Namespace) -> "FineTuneOptions | None":
+    from appliance.workshop.training.feature_cache import default_cache_file
+    from appliance.workshop.training.fine_tuned import FineTuneOptions
+
+    if arguments.fine_tune:
+        return FineTuneOptions(not arguments.no_mirror, default_cache_file().parent / "fine-tuning")
+    if arguments.no_mirror:
+        raise UsageError("--no-mirror is for --fine-tune; give both, or neither")
+    return None
 
 
 def _parse_duration_s(text: str) -> float:

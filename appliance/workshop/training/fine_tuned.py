@@ -21,6 +21,7 @@ from appliance.workshop.training.training_set import TrainingSet
 PUBLISHED = "bundled:general"
 """The model whose base is fine-tuned."""
 DEFAULT_BUDGET_S = 900.0
+"""The time limit of a training with fine-tuning, if the user gives none."""
 # The rest is enough for the features of the tuned base and for the head.
 _TUNING_SHARE = 0.85
 
@@ -31,12 +32,10 @@ class FineTuneOptions:
 
     Attributes:
         mirrors: Whether mirrored pictures show the same; not so for arrows and letters.
-        budget_s: The time limit.
         checkpoints: The folder of the saved states of killed runs; None to save none.
     """
 
     mirrors: bool = True
-    budget_s: float = DEFAULT_BUDGET_S
     checkpoints: Path | None = None
 
 
@@ -68,7 +67,7 @@ def hold_out_validation(training_set: TrainingSet, seed: int) -> TrainingSet:
 
 
 def train_fine_tuned(
-    training_set: TrainingSet, fine_tune: FineTuneOptions, options: CandidateOptions
+    training_set: TrainingSet, fine_tune: FineTuneOptions, options: CandidateOptions, budget_s: float
 ) -> TrainedCandidate:
     """Fine-tune the base on the training pictures, and train a head on it.
 
@@ -76,6 +75,7 @@ def train_fine_tuned(
         training_set: The pictures, some of them for validation.
         fine_tune: How to fine-tune.
         options: The options that all candidates share.
+        budget_s: The time limit.
 
     Raises:
         TrainingError: The pictures are too few, or the time is too short.
@@ -87,7 +87,7 @@ def train_fine_tuned(
     request = FineTuningRequest(
         seed=options.seed,
         mirrors=fine_tune.mirrors,
-        end_s=started_s + _TUNING_SHARE * fine_tune.budget_s,
+        end_s=started_s + _TUNING_SHARE * budget_s,
         checkpoints=fine_tune.checkpoints,
         progress=options.progress,
     )
@@ -98,5 +98,5 @@ def train_fine_tuned(
         base = dataclasses.replace(
             open_base(file), display_name=f"{PUBLISHED}, fine-tuned", published=PUBLISHED, has_seen_training=True
         )
-    left_s = max(0.0, started_s + fine_tune.budget_s - time.monotonic())
+    left_s = max(0.0, started_s + budget_s - time.monotonic())
     return train_candidate(base, training_set, TrainingTimer.start(left_s), options)

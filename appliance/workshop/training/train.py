@@ -38,6 +38,7 @@ from appliance.workshop.training.candidate import (
 )
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.fine_tuned import (
+    DEFAULT_BUDGET_S,
     FineTuneOptions,
     hold_out_validation,
     require_torch,
@@ -155,7 +156,8 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         for index, base in enumerate(bases):
             left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
             # Each base gets an equal share of the remaining time.
-            timer = TrainingTimer.start(None if left_s is None else left_s / (len(bases) - index))
+            shares = len(bases) - index + (request.fine_tune is not None)
+            timer = TrainingTimer.start(None if left_s is None else left_s / shares)
             try:
                 candidates.append(train_candidate(base, training_set, timer, options))
             except TrainingError as error:
@@ -163,7 +165,8 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
                     raise
                 failures.append(f"{base.display_name} was left out: {error}")
         if request.fine_tune is not None:
-            candidates.append(train_fine_tuned(training_set, request.fine_tune, options))
+            left_s = max(1.0, started_s + (request.budget_s or DEFAULT_BUDGET_S) - time.monotonic())
+            candidates.append(train_fine_tuned(training_set, request.fine_tune, options, left_s))
         if not candidates:
             raise TrainingError("; ".join(failures))
         chosen = choose_candidate(candidates, request.optimize)
