@@ -116,6 +116,15 @@ def test_camera_that_is_pulled_is_reported_with_its_remedy(browser, server):
     browser.wait("!document.querySelector('.live-picture.dimmed')")
 
 
+def test_problem_is_counted_in_the_header_and_leads_to_its_note(browser, server):
+    open_page(browser, server, "#/events")
+    assert browser.read("#header .problems") == ""
+    server.change(problems=[{"part": "broker", "message": "mqtt.host is unknown; correct it"}])
+    wait_for_text(browser, "#header .problems", "1")
+    browser.click("#header .problems")
+    wait_for_text(browser, ".attention summary", "mqtt.host is unknown")  # a name keeps its first letter
+
+
 def test_pause_hides_the_picture_and_turn_on_brings_it_back(browser, server):
     open_page(browser, server)
     browser.wait("document.querySelector('.live-picture img')?.naturalWidth > 0")

@@ -136,9 +136,10 @@ function parseJson(text) {
 }
 
 /**
- * Return a sentence with an upper-case first letter; messages of the device begin in lower case.
+ * Return a sentence with an upper-case first letter; messages of the device begin in lower case. One that begins with a
+ * name, such as dict.txt or mqtt.host, is left as it is.
  * @param {string} text
  */
 export function startUpper(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return /^\S*[._/:=]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -137,10 +137,17 @@ function describeState() {
 
 function drawHeader() {
   const state = describeState();
-  rebuild(find("header"), [deviceName, state], () => [
+  const problems = signedIn && store.connection !== "lost" ? store.status?.problems.length ?? 0 : 0;
+  rebuild(find("header"), [deviceName, state, problems], () => [
     h("span", { class: "device" }, deviceName || "Camera"),
+    problems > 0 && h("a", { class: "problems", href: link("now"), onclick: showProblems, "aria-label": `Problems: ${problems}` }, icon("warning"), problems),
     state.text && h("span", { class: "state" }, h("span", { class: `dot ${state.kind}` }), state.text),
   ]);
+}
+
+/** Scroll to the notes about problems, which a phone shows below the picture. */
+function showProblems() {
+  setTimeout(() => document.querySelector(".attention, .live-picture .message")?.scrollIntoView({ block: "center" }), place === "now" ? 0 : 300);
 }
 
 /** Show the banner while the connection is lost. */
