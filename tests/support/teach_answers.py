@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 Answer = tuple[int, Any]
-_ENOUGH, _LEAST = 30, 10
+_LEAST = 10
 _COLORS = {"cup": "#c0392b", "bottle": "#1f7a4d", "key": "#b8860b", None: "#5b6770"}
 _START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -122,7 +122,7 @@ class TeachAnswers:
         for name in self.labels:
             count = sum(picture["label"] == name for picture in self.pictures)
             labels.append({
-                "name": name, "count": count, "enough": count >= _ENOUGH, "missing": max(0, _LEAST - count),
+                "name": name, "count": count, "enough": count >= _LEAST, "missing": max(0, _LEAST - count),
                 "recordings": 1 + count // 11,
             })  # fmt: skip
         none = sum(picture["background"] for picture in self.pictures)

@@ -8,6 +8,8 @@ import { NONE_OF_THESE, teaching } from "./teaching.js";
 /** @typedef {import("./picture-list.js").Filter} Filter */
 /** @typedef {{key: string, filter: Filter, text: string, count: number, note: string, kind: string, number: string}} Chip */
 
+const GOOD_START = 30;
+
 /** Emits `filter` when the viewer chooses what to see. */
 export class LabelChips extends Component {
   /** @type {Filter} */
@@ -95,9 +97,9 @@ function makeChips({ labels, background, unlabeled }) {
   return [
     chip({ kind: "all" }, "all", total),
     chip({ kind: "unlabeled" }, "unlabeled", unlabeled),
-    ...labels.map(({ name, count, enough, missing, recordings }, index) => chip({ kind: "label", label: name }, name, count, {
+    ...labels.map(({ name, count, missing, recordings }, index) => chip({ kind: "label", label: name }, name, count, {
       // With one recording, no picture can be held out to test the model.
-      note: missing > 0 ? `needs ${missing} more` : recordings === 1 ? "record it once more" : enough ? "enough" : "more would help",
+      note: missing > 0 ? `needs ${missing} more` : recordings === 1 ? "record it once more" : count < GOOD_START ? "more would help" : "enough",
       kind: missing > 0 ? "missing" : "",
       number: index < 9 ? String(index + 1) : "",
     })),
