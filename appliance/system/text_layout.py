@@ -51,7 +51,7 @@ def wrap_to_width(text: str, columns: int, indent: int | None = None) -> list[st
     """
     lines, rest = [], text
     left = _find_indent(text, columns) if indent is None else min(indent, columns - _MIN_COLUMNS)
-    while measure_width(rest) > columns:
+    while _count_fitting(rest, columns) < len(rest):
         gap = _find_break(rest, columns, left)
         if indent is not None and (gap is None or measure_width(rest[: gap.start()]) > columns):
             end = _count_fitting(rest, columns)
@@ -74,16 +74,29 @@ def _find_indent(text: str, columns: int) -> int:
 
 def _count_fitting(text: str, columns: int) -> int:
     """Return how many characters fit."""
-    return max(end for end in range(len(text)) if measure_width(text[:end]) <= columns)
+    width = 0
+    for index, character in enumerate(text):
+        width += measure_width(character)
+        if width > columns:
+            return index
+    return len(text)
 
 
 def _find_break(text: str, columns: int, indent: int) -> re.Match[str] | None:
     """Return the space at which to break a line: the last that fits, if possible one between cells; None if none is."""
-    start = len(text) - len(text.lstrip())
-    gaps = [gap for gap in _GAP.finditer(text, start) if gap.end() < len(text)]
-    fitting = [gap for gap in gaps if measure_width(text[: gap.start()]) <= columns]
+    end = _count_fitting(text, columns)
+    fitting: list[re.Match[str]] = []
+    for gap in _GAP.finditer(text, len(text) - len(text.lstrip())):
+        if gap.end() == len(text):
+            break
+        if gap.start() > end:
+            if not fitting:
+                return gap
+            break
+        fitting.append(gap)
     for gap in reversed(fitting):
+        rest = text[gap.end() :]
         is_between_cells = len(gap[0]) > 1 and measure_width(text[: gap.end()]) > indent
-        if is_between_cells and indent + measure_width(text[gap.end() :]) <= columns:
+        if is_between_cells and len(rest) <= columns and indent + measure_width(rest) <= columns:
             return gap
-    return fitting[-1] if fitting else next(iter(gaps), None)
+    return fitting[-1] if fitting else None

@@ -1,5 +1,7 @@
 """Lines of text in the width of a terminal."""
 
+import time
+
 import pytest
 
 from appliance.system.text_layout import CommandLine, lay_out, wrap_to_width
@@ -46,3 +48,10 @@ def test_command_is_never_broken():
     line = CommandLine("Its events, from your broker:", "mosquitto_sub -h localhost -v -t 'appliance/kitchen/#'")
     assert lay_out(line, 100) == [str(line)]
     assert lay_out(line, 40) == [line.text, f"  {line.command}"]
+
+
+def test_long_text_is_wrapped_in_reasonable_time():
+    """A foreign text of many words must not keep a command busy for minutes."""
+    began_s = time.process_time()
+    lines = wrap_to_width("word " * 20_000, 80)
+    assert time.process_time() - began_s < 2 and len(lines) > 1000
