@@ -12,6 +12,7 @@ from appliance.cli import main
 from support.tiny_models import tiny_model
 
 Color = tuple[float, float, float]
+_SHADES = 80
 
 
 def make_bundle(folder: Path, labels: str = "red green blue", **manifest: object) -> Path:
@@ -32,10 +33,14 @@ def make_png(red: float, green: float, blue: float) -> bytes:
 
 
 def make_shades(label: str, count: int, low: float = 0.6, high: float = 0.95) -> list[Color]:
-    """Return pictures of one of the colors, from weak to strong, that are right at any threshold below `low`."""
+    """Return different pictures of one of the colors, from weak to strong, right at any threshold below `low`."""
     channel = ("red", "green", "blue").index(label)
-    strengths = np.linspace(low, high, count).tolist()
-    return [tuple(strength if index == channel else 0.05 for index in range(3)) for strength in strengths]
+    strengths = np.linspace(low, high, min(count, _SHADES)).tolist()
+    # A channel has 256 values, so more pictures differ in the other channels.
+    return [
+        tuple(strengths[index % _SHADES] if each == channel else 0.05 + index // _SHADES / 255 for each in range(3))
+        for index in range(count)
+    ]
 
 
 def write_pictures(folder: Path, colors_by_label: Mapping[str, list[Color]]) -> Path:

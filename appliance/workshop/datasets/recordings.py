@@ -62,6 +62,28 @@ def list_recordings(examples: Sequence[Example]) -> list[str]:
     return [joined.get(recording, recording) for recording in recordings]
 
 
+def join_equal_files(recordings: Sequence[str], digests: Sequence[bytes]) -> list[str]:
+    """Return the recording of each picture, with those joined that contain the same file: it is one sample, not two.
+
+    Args:
+        recordings: The recording of each picture.
+        digests: The hash of each picture's file.
+    """
+    parents: dict[str, str] = {}
+
+    def find_root(recording: str) -> str:
+        while (parent := parents.get(recording, recording)) != recording:
+            recording = parent
+        return recording
+
+    first: dict[bytes, str] = {}
+    for recording, digest in zip(recordings, digests, strict=True):
+        one, other = find_root(first.setdefault(digest, recording)), find_root(recording)
+        if one != other:
+            parents[other] = one
+    return [find_root(recording) for recording in recordings]
+
+
 def divide_sole_recordings(examples: Sequence[Example], recordings: Sequence[str]) -> list[str]:
     """Return the recording of each picture, with those divided that are the only one of a label.
 

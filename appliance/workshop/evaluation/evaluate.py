@@ -22,7 +22,7 @@ from appliance.settings.schema import LabelerSettings
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
-from appliance.workshop.datasets.recordings import list_recordings
+from appliance.workshop.datasets.recordings import join_equal_files, list_recordings
 from appliance.workshop.datasets.split_names import Subset
 from appliance.workshop.evaluation.intervals import MeasuredShare, count_effective
 from appliance.workshop.evaluation.metrics import Predictions, apply_thresholds
@@ -205,13 +205,18 @@ def evaluate_models(
         subset=selection.subset,
         options=_list_options(request),
         pictures=pictures,
-        recordings=tuple(list_recordings(pictures)),
+        recordings=_list_recordings(pictures, scored, readable),
         background=background.dataset.source if background else None,
         background_pictures=background_pictures,
-        background_recordings=tuple(list_recordings(background_pictures)),
+        background_recordings=_list_recordings(background_pictures, scored, background_readable),
         skipped=skipped,
         notes=tuple(notes),
     )
+
+
+def _list_recordings(pictures: Sequence[Example], scored: PictureScores, indexes: Sequence[int]) -> tuple[str, ...]:
+    """Return the recording of each picture; a file that is there twice is in one recording."""
+    return tuple(join_equal_files(list_recordings(pictures), [scored.digests[index] for index in indexes]))
 
 
 def _evaluate_model(

@@ -4,6 +4,7 @@ Every picture is processed by the same code as a frame on a device (read_picture
 a device computes. Each picture is decoded once, for all models.
 """
 
+import hashlib
 import io
 import os
 import threading
@@ -30,10 +31,12 @@ class PictureScores:
     Attributes:
         scores: For each model, (pictures, outputs) float32, with a row of zeros for each unreadable picture.
         unreadable: The index of each unreadable picture → the reason.
+        digests: The SHA-256 of each file; empty for an unreadable picture.
     """
 
     scores: tuple[np.ndarray, ...]
     unreadable: Mapping[int, str]
+    digests: Sequence[bytes]
 
     def list_readable(self, start: int, stop: int) -> list[int]:
         """Return the indexes from `start` up to `stop` of readable pictures."""
@@ -46,17 +49,19 @@ def score_pictures(
     """Score pictures with several models at once, on as many threads as there are processors."""
     own = threading.local()
 
-    def score(example: Example) -> list[np.ndarray] | str:
+    def score(example: Example) -> tuple[bytes, list[np.ndarray]] | str:
         if not hasattr(own, "labelers"):
             own.labelers = [Labeler(bundle) for bundle in bundles]
         try:
-            pixels = read_picture(io.BytesIO(example.read_bytes()), example.name)
+            content = example.read_bytes()
+            pixels = read_picture(io.BytesIO(content), example.name)
         except PictureError as error:
             return str(error)
-        return [labeler.score(pixels) for labeler in own.labelers]
+        return hashlib.sha256(content).digest(), [labeler.score(pixels) for labeler in own.labelers]
 
     tables = tuple(np.zeros((len(examples), len(bundle.labels)), np.float32) for bundle in bundles)
     unreadable: dict[int, str] = {}
+    digests = [b""] * len(examples)
     threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(threads, "evaluate") as pool:
         try:
@@ -64,12 +69,13 @@ def score_pictures(
                 if isinstance(outcome, str):
                     unreadable[index] = outcome
                 else:
-                    for table, row in zip(tables, outcome, strict=True):
+                    digests[index], rows = outcome
+                    for table, row in zip(tables, rows, strict=True):
                         table[index] = row
                 progress(index + 1, len(examples))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    return PictureScores(tables, unreadable)
+    return PictureScores(tables, unreadable, digests)
 
 
 def align_predictions(

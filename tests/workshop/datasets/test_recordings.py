@@ -6,6 +6,7 @@ from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.datasets.recordings import (
     divide_sole_recordings,
     find_recording,
+    join_equal_files,
     list_recordings,
     list_sole_recordings,
 )
@@ -81,3 +82,9 @@ def test_sole_recording_of_a_label_is_divided_in_order():
     assert divided[30:] == recordings[30:]
     assert [len(set(divided[start : start + 3])) for start in range(0, 30, 3)] == [1] * 10
     assert len(set(divided[:30])) == 10
+
+
+def test_recordings_with_the_same_file_are_joined():
+    joined = join_equal_files(["a", "b", "b", "c", "d"], [b"1", b"2", b"3", b"3", b"4"])
+    assert joined == ["a", "b", "b", "b", "d"]
+    assert len(set(join_equal_files(["a", "b", "c"], [b"1"] * 3))) == 1

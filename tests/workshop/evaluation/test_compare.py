@@ -9,6 +9,11 @@ from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_m
 from support.evaluations import make_bundle, make_shades, run_evaluate, write_pictures
 
 
+def _make_grays(count):
+    """Return different pictures that are red and green enough for a threshold of 0.4, and not for one of 0.5."""
+    return [(0.45, 0.45, 0.1 + 0.01 * index) for index in range(count)]
+
+
 @pytest.fixture
 def colors(tmp_path):
     return write_pictures(tmp_path / "colors", {label: make_shades(label, 20) for label in ("red", "green", "blue")})
@@ -104,7 +109,11 @@ def test_five_reversed_labels_are_too_few(tmp_path, good, bad, capsys):
 )
 def test_difference_needs_enough_different_pictures(tmp_path, good, capsys, alike, lost, won, verdict):
     # The old model swaps red and green, so a picture with the swapped label is right for it and wrong for the new one.
-    shown = {"blue": make_shades("blue", alike), "red": make_shades("green", lost), "green": make_shades("green", won)}
+    shown = {
+        "blue": make_shades("blue", alike),
+        "red": make_shades("green", lost),
+        "green": make_shades("green", won, 0.55, 0.59),
+    }
     some = write_pictures(tmp_path / "some", shown)
     swapped = make_bundle(tmp_path / "swapped", labels="green red blue")
     status, value, _ = run_evaluate(capsys, good, some, "--against", swapped)
@@ -120,7 +129,11 @@ def test_mcnemars_test_is_stricter_for_accuracy(tmp_path, good, capsys):
     swapped = make_bundle(tmp_path / "swapped", labels="green red blue")
     verdicts = []
     for lost in (8, 7):
-        shown = {"blue": make_shades("blue", 90), "red": make_shades("green", lost), "green": make_shades("green", 1)}
+        shown = {
+            "blue": make_shades("blue", 90),
+            "red": make_shades("green", lost),
+            "green": make_shades("green", 1, 0.55),
+        }
         _, value, _ = run_evaluate(capsys, good, write_pictures(tmp_path / f"{lost}", shown), "--against", swapped)
         assert value["against"]["measures"][0]["interval"][1] < 0
         verdicts.append(value["against"]["measures"][0]["verdict"])
@@ -130,11 +143,18 @@ def test_mcnemars_test_is_stricter_for_accuracy(tmp_path, good, capsys):
 def test_few_false_labels_are_no_proof(tmp_path, good, colors, capsys):
     eager = make_bundle(tmp_path / "eager", confidenceThreshold=0.4)
     for count, verdict in ((5, "too_few"), (6, "worse")):
-        background = write_pictures(tmp_path / f"others-{count}", {"gray": [(0.45, 0.45, 0.1)] * count})
+        background = write_pictures(tmp_path / f"others-{count}", {"gray": _make_grays(count)})
         _, value, _ = run_evaluate(capsys, eager, colors, "--against", good, "--background", background)
-        # All pictures are alike, so drawing them again gives no interval.
+        # All pictures get the same labels, so drawing them again gives no interval.
         assert value["against"]["measures"][2]["interval"] == [None, None]
         assert value["against"]["measures"][2]["verdict"] == verdict
+
+
+def test_same_file_many_times_is_one_picture(tmp_path, good, bad, capsys):
+    some = write_pictures(tmp_path / "some", {"green": [(0.05, 0.9, 0.05)] * 60, "blue": [(0.05, 0.05, 0.9)] * 60})
+    status, value, _ = run_evaluate(capsys, bad, some, "--against", good)
+    assert (status, value["against"]["answer"], value["recordings"]) == (3, "too few to tell", 2)
+    assert value["intervals"]["accuracy"]["high"] > 0.6
 
 
 def test_pictures_of_one_recording_count_as_one(tmp_path, good, bad, colors, capsys):
@@ -161,7 +181,7 @@ def test_pictures_of_one_recording_count_as_one(tmp_path, good, bad, colors, cap
 def test_allowed_loss_is_judged_by_the_end_of_the_interval(
     tmp_path, good, capsys, alike, lost, max_loss, status, result
 ):
-    shown = {"blue": [(0.05, 0.05, 0.9)] * alike, "red": [(0.05, 0.9, 0.05)] * lost}
+    shown = {"blue": make_shades("blue", alike, 0.6, 0.95), "red": make_shades("green", lost)}
     some = write_pictures(tmp_path / "some", shown)
     swapped = make_bundle(tmp_path / "swapped", labels="green red blue")
     found, value, _ = run_evaluate(capsys, good, some, "--against", swapped, "--max-loss", max_loss)
@@ -183,7 +203,7 @@ def test_background_label_of_a_model_is_no_answer(tmp_path, colors, capsys):
     shy = make_bundle(tmp_path / "shy", labels="red green blue", backgroundLabel="blue")
     some = write_pictures(
         tmp_path / "mixed",
-        {label: [(*color, 0.95)] * 40 for label, color in (("red", (0.9, 0.1)), ("green", (0.1, 0.9)))},
+        {label: [(*color, 0.95)] for label, color in (("red", (0.9, 0.1)), ("green", (0.1, 0.9)))},
     )
     _, value, _ = run_evaluate(capsys, shy, some, "--against", good)
     accuracy = value["against"]["measures"][0]
@@ -199,7 +219,7 @@ def test_too_high_threshold_makes_a_model_worse(tmp_path, good, colors, capsys):
 
 
 def test_more_false_labels_make_a_model_worse(tmp_path, good, colors, capsys):
-    background = write_pictures(tmp_path / "others", {"gray": [(0.45, 0.45, 0.1)] * 20})
+    background = write_pictures(tmp_path / "others", {"gray": _make_grays(20)})
     eager = make_bundle(tmp_path / "eager", confidenceThreshold=0.4)
     status, value, _ = run_evaluate(capsys, eager, colors, "--against", good, "--background", background)
     assert status == 1
