@@ -164,7 +164,7 @@ def _next(dataset: Path) -> list[CommandLine]:
         return [CommandLine("then the next thing, or what is none of them:", f"{program} collect {words}")]
     source = shlex.quote(str(dataset))
     return [
-        CommandLine("train on all of them:", f"{program} train {source} --base bundled:general --out my-model"),
+        CommandLine("train on all of them:", f"{program} train {source} --out my-model"),
     ]
 
 

@@ -39,7 +39,6 @@ from appliance.teaching.store import DatasetStore
 
 log = logging.getLogger("appliance.teaching")
 
-BASE = "bundled:general"
 _FOLDER = "training"
 _STEP_COMPARE = "comparing with the running model"
 _NOTIFY_EVERY_S = 0.5
@@ -240,7 +239,7 @@ class TrainingJob:
         limit_mb = compute_memory_limit_mb(read_available_mb())
         memory = [] if limit_mb is None else ["--memory", str(limit_mb)]
         trained = self._call(
-            ["train", str(staged.train), *background, "--base", BASE, "--out", str(staged.out), "--name",
+            ["train", str(staged.train), *background, "--out", str(staged.out), "--name",
              identity.name, "--model-version", count_up(identity.version), "--parent", str(running.source), *memory,
              "--progress", "json", "--json"],
         )  # fmt: skip
