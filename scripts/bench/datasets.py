@@ -2,7 +2,7 @@
 
     check    check 1,000 and 40,000 generated pictures: processor time, their ratio, peak memory; and once more, cached
     recall   the share of the pairs of near duplicates that the buckets find, among 3,000 pictures with made copies
-    batches  the top-1 accuracy of a head that is fitted in batches, and of one that is fitted in one piece
+    batches  the top-1 accuracy of a head that is fitted as to many pictures (fewer axes, one fold), and as to few
     train    train on generated pictures (--count, 100,000 by default): seconds, peak memory of the largest process
 
 `recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); `train` needs their base.
@@ -138,10 +138,11 @@ def measure_recall(data: Path, count: int, base_name: str) -> None:
 
 def measure_batches(data: Path, count: int, base_name: str) -> None:
     from appliance.workshop.datasets.open import open_dataset
-    from appliance.workshop.training import head
+    from appliance.workshop.training import head, projection
     from appliance.workshop.training.base import open_base
     from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
     from appliance.workshop.training.features import extract_features
+    from appliance.workshop.training.head import HeadTask, fit_head
 
     base = open_base(data / "models" / base_name)
     parts = []
@@ -151,12 +152,14 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
         targets = np.array([dataset.labels.index(example.label or "") for example in dataset.examples])
         order = np.random.default_rng(0).permutation(len(features.kept))
         parts.append((features.values[order], targets[features.kept][order]))
-    for name, limit in (("in one piece", 10**9), ("in batches", 1000)):
-        head.ONE_PIECE_ROWS = limit
+    count = len(parts[0][1])
+    task = HeadTask(dataset.labels, None, parts[0][0], parts[0][1], np.arange(count), np.zeros(count, bool))
+    for name, limit in (("as a small dataset", projection.MANY_ROWS), ("as a large dataset", 1000)):
+        head.MANY_ROWS = limit
         began = time.monotonic()
-        fitted = head.fit_head(dataset.labels, parts[0], parts[1], None, 0)
+        fitted = fit_head(task, 0).head
         accuracy = (fitted.score(parts[1][0][:]).argmax(axis=1) == parts[1][1]).mean()
-        print(f"{name}: {len(parts[0][1])} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
+        print(f"{name}: {count} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
 
 
 def measure_train(data: Path, count: int, base_name: str) -> None:

@@ -37,7 +37,7 @@ from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
 from appliance.workshop.training.gate import RejectionGate
-from appliance.workshop.training.head import ClassifierHead, fit_head
+from appliance.workshop.training.head import ClassifierHead, HeadTask, fit_head
 from appliance.workshop.training.head_input import HeadInput, fit_head_input
 from appliance.workshop.training.stage_choice import choose_groups
 from appliance.workshop.training.train import TrainingRequest, train_bundle
@@ -215,8 +215,16 @@ def fit_model(
     whole = fit_head_input(base.groups, learned[0])
     parts = [(x, y[:, np.newaxis] == np.arange(len(labels))) for x, y in (learned, judged)]
     head_input = whole.choose(choose_groups(whole, parts[0], parts[1]))
-    inputs = [(head_input.convert(x), y) for x, y in (learned, judged)]
-    return FittedModel(fit_head(labels, inputs[0], inputs[1], background, 0), head_input)
+    x, y = np.vstack([learned[0], judged[0]]), np.append(learned[1], judged[1])
+    task = HeadTask(
+        labels,
+        None if background is None else labels.index(background),
+        head_input.convert(x),
+        y,
+        np.arange(len(y)),
+        np.arange(len(y)) >= len(learned[1]),
+    )
+    return FittedModel(fit_head(task, 0).head, head_input)
 
 
 def extract_without_flowers(base: Base, data: Path) -> np.ndarray:
@@ -303,16 +311,14 @@ def measure_near(data: Path, base_name: str) -> None:
     base = open_base(data / "models" / base_name)
     for name, recall in (("flowers", 0.85), ("clothing", 0.75), ("sign_digits", 0.80)):
         learned, judged = open_both(base, data, name)
-        results: dict[str, list[float]] = {"as trained": [], "far gate only": [], "softmax only": []}
+        results: dict[str, list[float]] = {"as trained": [], "softmax only": []}
         for left in range(len(learned.labels)):
             labels = tuple(label for label in learned.labels if label != learned.labels[left])
             rest, known = learned.targets != left, judged.targets != left
             move = np.array([index - (index > left) for index in range(len(learned.labels))])
             model = fit_model(base, labels, (learned.values[rest], move[learned.targets[rest]]),
                               (judged.values[known], move[judged.targets[known]]))  # fmt: skip
-            whole = model.head.gate
-            far_only = RejectionGate(whole.subspace, whole.far, None, None) if whole else None
-            for way, gate in (("as trained", whole), ("far gate only", far_only), ("softmax only", None)):
+            for way, gate in (("as trained", model.head.gate), ("softmax only", None)):
                 tried = model.with_gate(gate)
                 threshold = find_threshold(tried.score(judged.values[known]), move[judged.targets[known]], recall)
                 results[way].append(measure_share(tried, judged.values[~known], threshold, len(labels)))

@@ -1,9 +1,10 @@
 """The background bank: features of varied pictures that a head learns to reject, shipped with the general labeler.
 
-A softmax must prefer one of its labels for every picture, so a few hundred pictures of other things improve it more than
-any limit on distances: what they show, and what resembles it, gets no label any more (figures in docs/performance.md).
-The bank contains features only, no pictures, and fits only the base that computed them. `scripts/make-general background`
-makes it; appliance/bundled/general/BACKGROUND.md names its sources and their licenses.
+A softmax must prefer one of its labels for every picture, so a few hundred pictures of other things improve it more
+than any limit on distances: what they show, and what resembles it, gets no label any more (figures in
+docs/performance.md). The bank contains features only, no pictures, and fits only the base that computed them.
+`scripts/make-general background` makes it; appliance/bundled/general/BACKGROUND.md names its sources and their
+licenses.
 
 The bank must not make a model reject what the user teaches, so rows and whole kinds that resemble the user's pictures
 are left out: rows at least as near to one of them as a fourth of the user's pictures are to their nearest neighbors.
@@ -73,7 +74,8 @@ def read_bank(file: Path, base: Base) -> BackgroundBank | None:
         TrainingError: The file is damaged.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # Opened here, because numpy leaves a damaged file open.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             if str(stored["base"]) != base.sha256 or stored["rows"].shape[1] != base.size:
                 return None
             features = stored["low"] + stored["rows"].astype(np.float32) * stored["step"]

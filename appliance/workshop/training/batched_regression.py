@@ -1,8 +1,8 @@
 """Softmax regression, with the gradient of all rows summed up in batches, so that converted rows need little memory.
 
-The objective is that of scikit-learn's LogisticRegression: the weighted sum of the log losses plus |W|² / (2 C), without
-a penalty for the intercepts. It is convex, so L-BFGS finds the same minimum, up to its tolerance. Each feature is scaled
-by its curvature at the start, which takes a third of the steps and does not move the minimum.
+The objective is that of scikit-learn's LogisticRegression: the weighted sum of the log losses plus |W|² / (2 C),
+without a penalty for the intercepts. It is convex, so L-BFGS finds the same minimum, up to its tolerance. Each feature
+is scaled by its curvature at the start, which takes a third of the steps and does not move the minimum.
 """
 
 from typing import Protocol
@@ -26,7 +26,7 @@ class Rows(Protocol):
         ...
 
     def __getitem__(self, key: slice) -> np.ndarray:
-        """Return some rows as float64."""
+        """Return some rows as float32 or float64."""
         ...
 
 
@@ -73,7 +73,7 @@ class BatchedRegression:
             (self._start / scales).ravel(),
             jac=True,
             method="L-BFGS-B",
-            options={"gtol": _TOLERANCE / np.sqrt(total), "maxiter": _MAX_STEPS, "ftol": 1e-8},
+            options={"gtol": _TOLERANCE / np.sqrt(total), "maxiter": _MAX_STEPS, "ftol": 1e-7},
         )
         self._start = found.x.reshape(self._shape) * scales
         return self._start[:, :-1].copy(), self._start[:, -1].copy()
@@ -84,7 +84,7 @@ class BatchedRegression:
         loss, gradient = 0.0, np.zeros(self._shape)
         for part in split_rows(len(self._rows)):
             x, y, counts = self._rows[part], self._targets[part], self._weights[part]
-            logits = x @ weights.T + intercepts
+            logits = (x @ weights.T.astype(x.dtype)).astype(np.float64) + intercepts
             logits -= logits.max(axis=1, keepdims=True)
             powers = np.exp(logits)
             sums = powers.sum(axis=1, keepdims=True)
@@ -93,6 +93,6 @@ class BatchedRegression:
             errors = powers / sums
             errors[chosen] -= 1
             errors *= counts[:, np.newaxis]
-            gradient[:, :-1] += errors.T @ x
+            gradient[:, :-1] += errors.T.astype(x.dtype) @ x
             gradient[:, -1] += errors.sum(axis=0)
         return loss, gradient

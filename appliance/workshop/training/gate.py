@@ -1,12 +1,13 @@
 """The gate of a head: it rejects pictures that are unlike all training pictures, whatever the softmax prefers.
 
-Let m and U be the mean and the top 64 principal components of the inputs x of all labeled training pictures. Then
-d = |x − m|² − |Uᵀ(x − m)|² is the squared distance from the subspace of the training pictures. The score of a label is
-multiplied by logistic((q − d) / s). rejection.py chooses the limits q, one for each label, by what they cost and by what
-they let through; s is a tenth of the standard deviation of d, so that the scores of accepted pictures hardly change.
+Let m and U be the mean and the top 64 principal components of the inputs x of all labeled training pictures. Then d =
+|x − m|² − |Uᵀ(x − m)|² is the squared distance from the subspace of the training pictures. The score of a label is
+multiplied by logistic((q − d) / s). rejection.py chooses the limits q, one for each label, by what they cost and by
+what they let through; s is a tenth of the standard deviation of d, so that the scores of accepted pictures hardly
+change.
 
-The distances that limits are chosen by must come from pictures that the subspace was not fitted to, because d is smaller
-for those that it was fitted to (measured: a limit for 90 % of the training pictures accepted 1 % of new ones).
+The distances that limits are chosen by must come from pictures that the subspace was not fitted to, because d is
+smaller for those that it was fitted to (measured: a limit for 90 % of the training pictures accepted 1 % of new ones).
 """
 
 from dataclasses import dataclass

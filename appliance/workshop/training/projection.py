@@ -12,12 +12,12 @@ import numpy as np
 from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import split_rows
 
-MAX_AXES = 1024
+MAX_AXES = 768
 # Of many pictures, the coordinates alone would need much memory.
 MANY_ROWS, MANY_AXES = 10_000, 384
 # More pictures would change the axes little, and take memory.
 SAMPLE_ROWS = 3000
-_EXTRA, _POWER_STEPS = 32, 2
+_EXTRA, _POWER_STEPS = 32, 1
 
 
 @dataclass(frozen=True, slots=True)

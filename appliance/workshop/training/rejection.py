@@ -4,9 +4,9 @@ Both are measured on pictures that the fit has not seen: the cost on the user's 
 through on the rows of the background bank, each source of which is left out of the fit that scores it, because the
 things before a camera are rarely those of the bank.
 
-A level limits the cost, the share of genuine pictures that would have got their label right without the rejection. Within
-it, the loosest limit is used that lets through almost nothing (_ENOUGH), or else the one that lets through least.
-Without a bank, what gets through is unknown; then the strictest limit within the cost is used.
+A level limits the cost, the share of genuine pictures that would have got their label right without the rejection.
+Within it, the loosest limit is used that lets through almost nothing (_ENOUGH), or else the one that lets through
+least. Without a bank, what gets through is unknown; then the strictest limit within the cost is used.
 """
 
 from collections.abc import Sequence

@@ -1,44 +1,53 @@
-"""The rejection gate: its cutoff, its distances and their limits."""
+"""The gate: it accepts pictures like those of the training, and rejects others."""
 
 import numpy as np
 import pytest
 
 from appliance.workshop.training.gate import (
-    FAR_COMPONENTS,
-    LogisticCutoff,
     PrincipalSubspace,
-    count_far_components,
-    fit_gate,
+    RejectionGate,
+    accept,
+    choose_limits,
+    fit_subspace,
+    measure_softness,
 )
+from appliance.workshop.training.projection import fit_projection
 
 
-@pytest.mark.parametrize(("pictures", "components"), [(2, 1), (80, 20), (256, 64), (10_000, FAR_COMPONENTS)])
-def test_few_pictures_give_few_components(pictures, components):
-    assert count_far_components(pictures) == components
+def test_acceptance_is_half_at_the_limit_of_each_label():
+    accepted = accept(np.array([2.0, 3.0, 50.0]), np.array([2.0, 3.0]), 0.5)
+    np.testing.assert_allclose(accepted[[0, 1], [0, 1]], 0.5)
+    assert accepted[2].max() < 1e-6
 
 
-def test_cutoff_falls_from_1_to_0():
-    cutoff = LogisticCutoff(limit=2.0, softness=0.5)
-    accepted = cutoff.acceptance(np.array([-1e9, 2.0, 2.5, 1e9]))
-    np.testing.assert_allclose(accepted, [1, 0.5, 1 / (1 + np.e), 0], atol=1e-12)
-
-
-def test_distance_from_a_subspace():
+def test_distance_leaves_out_the_components():
     subspace = PrincipalSubspace(np.array([1.0, 0, 0]), np.array([[0.0], [1.0], [0.0]]))
-    np.testing.assert_allclose(subspace.measure_distances(np.array([[1.0, 9, 0], [3.0, 9, 1]])), [0, 5])
+    np.testing.assert_allclose(subspace.measure_distances(np.array([[1.0, 5, 0], [3.0, 5, 1]])), [0, 5])
 
 
-def test_single_label_has_no_discriminants():
-    x = np.random.default_rng(0).uniform(size=(40, 6))
-    gate = fit_gate(x, np.zeros(40, int), 0)
-    assert gate.discriminants is None and gate.near is None
-    assert gate.acceptance(x).mean() > 0.5
-
-
-def test_matrix_of_many_pictures_gives_the_gate_of_few():
-    # 60 pictures of 61 features use the products between pictures, of 59 features the products between features.
+def test_restored_subspace_measures_the_same_distances():
     random = np.random.default_rng(0)
-    x, y = random.uniform(size=(60, 59)), np.repeat([0, 1], 30)
-    many = fit_gate(x, y, 0)
-    few = fit_gate(np.hstack([x, np.zeros((60, 2))]), y, 0)
-    np.testing.assert_allclose(many.acceptance(x), few.acceptance(np.hstack([x, np.zeros((60, 2))])), atol=1e-3)
+    rows = random.normal(size=(60, 5)) @ random.normal(size=(5, 40)) + random.normal(0, 0.2, (60, 40))
+    projection = fit_projection(rows, 0, 12)
+    subspace = fit_subspace(projection.project(rows).coordinates)
+    expected = subspace.measure_projected(projection.project(rows))
+    np.testing.assert_allclose(subspace.restore(projection).measure_distances(rows), expected, rtol=0.01, atol=0.01)
+
+
+def test_gate_rejects_what_is_off_the_subspace():
+    random = np.random.default_rng(1)
+    rows = np.hstack([random.normal(size=(200, 3)), np.zeros((200, 37))]) + random.normal(0, 0.1, (200, 40))
+    subspace = fit_subspace(rows[:100])
+    distances = subspace.measure_distances(rows[100:])
+    limits = choose_limits(distances, np.zeros(100, int), 1, 0.95)
+    gate = RejectionGate(subspace, limits, measure_softness(distances))
+    assert (gate.acceptance(rows[100:]) > 0.5).mean() == pytest.approx(0.95, abs=0.02)
+    assert gate.acceptance(rows[:20] + np.eye(40)[20] * 5).max() < 0.01
+
+
+def test_limit_of_a_rare_and_distant_label_accepts_its_pictures():
+    distances = np.append(np.linspace(0, 1, 1000), np.linspace(3, 4, 12))
+    targets = np.append(np.zeros(1000, int), np.ones(12, int))
+    limits = choose_limits(distances, targets, 2, 0.97)
+    assert limits[1] == pytest.approx(4)
+    assert limits[0] < 1.1

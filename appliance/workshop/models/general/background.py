@@ -2,7 +2,8 @@
 
 The bank contains features of garments, of flowers, and of drawn patterns, the same number of each label, drawn at
 random from the training pictures of each set (see training/background_bank.py). Hands (sign_digits) are left out: they
-belong to people, the user holds things before the camera with them, and they would improve no figure (docs/performance.md).
+belong to people, the user holds things before the camera with them, and they would improve no figure
+(docs/performance.md).
 """
 
 import csv
@@ -32,8 +33,8 @@ _SEED = 20261122
 _HEAD = """\
 # Background bank of the general labeler
 
-`background.npz` contains features (numbers that the general labeler computes, no pictures) of these pictures. `appliance
-train` uses them as examples of what a new model should not label.
+`background.npz` contains features (numbers that the general labeler computes, no pictures) of these pictures.
+`appliance train` uses them as examples of what a new model should not label.
 
 | Source | Pictures | License |
 | --- | --- | --- |

@@ -1,0 +1,85 @@
+"""The rejection is chosen by what it costs, and by what it lets through."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from appliance.workshop.training.rejection import GenuinePictures, RejectLevel, UnseenScores, choose_rejection
+
+COUNT = 400
+
+
+def sharp(targets: np.ndarray, own: float = 0.9) -> np.ndarray:
+    scores = np.full((len(targets), 2), 1 - own)
+    scores[np.arange(len(targets)), targets] = own
+    return scores
+
+
+def make_own() -> tuple[UnseenScores, GenuinePictures]:
+    targets = np.arange(COUNT) % 2
+    distances = np.random.default_rng(0).permutation(np.linspace(0, 10, COUNT))
+    scores = sharp(targets)
+    return UnseenScores(scores, scores, np.zeros(COUNT, bool), distances), GenuinePictures(
+        targets, None, list(range(COUNT))
+    )
+
+
+def make_others(distance: float, share_known: float = 0.0) -> UnseenScores:
+    scores = sharp(np.zeros(100, int))
+    is_other = np.arange(100) < 100 * share_known
+    learned = np.where(is_other[:, np.newaxis], 0.01, scores)
+    return UnseenScores(learned, scores, is_other, np.full(100, distance))
+
+
+def test_loose_limit_is_used_if_it_lets_nothing_through():
+    own, pictures = make_own()
+    chosen = choose_rejection(own, make_others(50), pictures, RejectLevel.STANDARD)
+    assert chosen.cost.lost <= 0.0025
+    assert chosen.cost.passed == 0
+    assert chosen.cost.passed_without == 1
+    assert chosen.limits is not None and chosen.limits.min() > 9.9
+
+
+def test_no_gate_is_used_if_the_class_alone_rejects():
+    own, pictures = make_own()
+    assert choose_rejection(own, make_others(0, 1.0), pictures, RejectLevel.STANDARD).limits is None
+
+
+@pytest.mark.parametrize(("level", "lost"), [("low", 0.01), ("standard", 0.03), ("high", 0.1)])
+def test_cost_stays_within_the_level(level, lost):
+    own, pictures = make_own()
+    # No limit within the cost rejects these.
+    others = dataclasses.replace(make_others(0), distances=np.linspace(0, 10, 100))
+    cost = choose_rejection(own, others, pictures, RejectLevel(level)).cost
+    assert cost.lost <= lost
+    assert lost < 0.02 or cost.lost > lost / 2
+    assert cost.passed is not None and cost.passed > 1 - 1.5 * lost
+
+
+def test_strictest_limit_within_the_cost_is_used_without_a_bank():
+    own, pictures = make_own()
+    cost = choose_rejection(own, None, pictures, RejectLevel.STANDARD).cost
+    assert 0.02 < cost.lost <= 0.03
+    assert cost.passed is None
+    assert "not known" in cost.describe()
+
+
+def test_level_none_rejects_nothing():
+    own, pictures = make_own()
+    chosen = choose_rejection(own, make_others(50), pictures, RejectLevel.NONE)
+    assert chosen.limits is None
+    np.testing.assert_array_equal(chosen.scores, own.plain)
+
+
+def test_sentence_states_both_recalls_and_both_shares():
+    own, pictures = make_own()
+    text = choose_rejection(own, make_others(50), pictures, RejectLevel.STANDARD).cost.describe()
+    assert "recall would be 1.00; with it 1.00" in text
+    assert "0.0 % instead of 100 %" in text
+
+
+def test_pictures_that_the_class_takes_count_as_lost():
+    own, pictures = make_own()
+    taken = dataclasses.replace(own, is_other=np.arange(COUNT) < 8)
+    assert choose_rejection(taken, make_others(0, 1.0), pictures, RejectLevel.STANDARD).cost.lost == pytest.approx(0.02)
