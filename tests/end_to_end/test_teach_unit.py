@@ -11,20 +11,20 @@ from support.machine import Machine, put_clone, wheels
 
 pytestmark = pytest.mark.slow
 
-# A dataset of drawn scenes in two labels, with two recordings each, written as the service's account.
+# A dataset of two labels with four recordings each, written as the service's account: colored squares before clutter.
 PICTURES = """
 from pathlib import Path
 import numpy as np
-from appliance.camera.scene.camera import SceneCamera
 from appliance.imaging.files import encode_jpeg
-from appliance.settings.schema import CameraSettings
 
-camera = SceneCamera(CameraSettings(source="scene", fps=50.0))
 for index in range({count}):
-    folder = Path("/var/lib/appliance/dataset", ("cup", "mug")[index // 5 % 2])
+    label, random = index % 2, np.random.default_rng(index)
+    pixels = np.kron(random.integers(0, 120, (12, 16, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
+    x, y = random.integers(0, 440), random.integers(0, 280)
+    pixels[y : y + 200, x : x + 200] = ((255, 40, 40), (40, 40, 255))[label]
+    folder = Path("/var/lib/appliance/dataset", ("cup", "mug")[label])
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"20261129-12{{index // 60 % 60:02d}}{{index % 60:02d}}-000_rec-{{index // 10 % 4:08x}}.jpg"
-    pixels = camera.read() // 2 + np.random.default_rng(index).integers(0, 99, (480, 640, 3), np.uint8)
+    name = f"20261129-12{{index // 60 % 60:02d}}{{index % 60:02d}}-000_rec-{{index // 2 % 4:07x}}{{label}}.jpg"
     (folder / name).write_bytes(encode_jpeg(pixels))
 """
 ASK = """

@@ -22,11 +22,18 @@ def assign_folds(targets: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarr
     members: dict[int, list[int]] = {}
     for index in np.random.default_rng(seed).permutation(len(targets)).tolist():
         members.setdefault(int(groups[index]), []).append(index)
+    # Without a group that has most pictures there would be nothing to fit to, so it is cut.
+    parts = [
+        part
+        for indexes in members.values()
+        for part in ([indexes[fold::FOLDS] for fold in range(FOLDS)] if 2 * len(indexes) > len(targets) else [indexes])
+        if part
+    ]
     folds = np.zeros(len(targets), np.intp)
     of_label: Counter[tuple[int, int]] = Counter()
     totals = [0] * FOLDS
     # Large groups first, because small ones can still even out what they leave.
-    for indexes in sorted(members.values(), key=len, reverse=True):
+    for indexes in sorted(parts, key=len, reverse=True):
         labels = [int(targets[index]) for index in indexes]
 
         def fill(fold: int, labels: list[int] = labels) -> tuple[int, int]:
