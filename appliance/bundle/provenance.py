@@ -5,7 +5,7 @@
     "training": {
       "base": {"name": "general", "version": "1.0.0", "sha256": "…"},
       "parents": [{"name": "things", "version": "1", "sha256": "…"}],
-      "dataset": {"sha256": "…", "pictures": {"cup": 30, "pen": 28}},
+      "dataset": {"sha256": "…", "pictures": {"cup": 30, "pen": 28}, "test": 6},
       "metrics": {"pictures": 58, "method": "cross-validation", "threshold": 0.62, "calibrationError": 0.03,
                   "accuracy": {"value": 0.95, "low": 0.9, "high": 0.98}, "precision": {…}, "recall": {…}},
       "seed": 0,
@@ -85,6 +85,7 @@ class Provenance:
         parents: The models that it replaces one after the other, the newest first.
         dataset_sha256: The hash of its pictures and their labels.
         pictures: Label → the number of its pictures.
+        test: The number of pictures that were set aside for a test, and are not among these.
         metrics: Its figures.
         seed: The seed of every random choice.
         license: A note on the licenses of the base and the pictures.
@@ -94,13 +95,14 @@ class Provenance:
     parents: tuple[ModelIdentity, ...] = ()
     dataset_sha256: str | None = None
     pictures: Mapping[str, int] = field(default_factory=dict)
+    test: int | None = None
     metrics: TrainingMetrics | None = None
     seed: int | None = None
     license: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object of the manifest, of `model show --json`, and of GET /api/model."""
-        dataset = {"sha256": self.dataset_sha256, "pictures": dict(self.pictures) or None}
+        dataset = {"sha256": self.dataset_sha256, "pictures": dict(self.pictures) or None, "test": self.test}
         values = {
             "base": None if self.base is None else self.base.as_dict(),
             "parents": [parent.as_dict() for parent in self.parents] or None,
@@ -129,6 +131,7 @@ def parse_provenance(value: Any) -> Provenance | None:
         parents=tuple(parent for each in listed if (parent := _parse_model(each)) is not None),
         dataset_sha256=_parse_sha256(dataset.get("sha256")),
         pictures=_parse_pictures(dataset.get("pictures")),
+        test=_parse_count(dataset.get("test"), _MAX_COUNT),
         metrics=_parse_metrics(value.get("metrics")),
         seed=_parse_count(value.get("seed"), _MAX_SEED),
         license=_parse_text(value.get("license"), _MAX_LICENSE),

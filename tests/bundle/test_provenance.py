@@ -25,6 +25,7 @@ FULL = Provenance(
     parents=(ModelIdentity("things", "2", "b" * 64), ModelIdentity("things", "1", "c" * 64)),
     dataset_sha256="d" * 64,
     pictures={"cup": 30, "Müsli": 28},
+    test=6,
     metrics=TrainingMetrics(58, "cross-validation", 0.62, 0.03, {"accuracy": MetricValue(0.95, 0.9, 0.98)}),
     seed=7,
     license="base: Apache-2.0",

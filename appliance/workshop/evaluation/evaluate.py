@@ -33,7 +33,12 @@ from appliance.workshop.evaluation.quality import (
     warn_of_weak_labels,
 )
 from appliance.workshop.evaluation.scoring import PictureScores, align_predictions, score_pictures
-from appliance.workshop.evaluation.selection import PictureSelection, select_background, select_pictures
+from appliance.workshop.evaluation.selection import (
+    PictureSelection,
+    note_known_pictures,
+    select_background,
+    select_pictures,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,12 @@ def evaluate_models(
         for bundle, scores in zip(bundles, scored.scores, strict=True)
     ]
     skipped = tuple(_list_skipped(selection, background, scored, examples))
-    notes = [*selection.notes, *_note_labels(models, pictures, dataset), *_note_skipped(skipped)]
+    notes = [
+        *selection.notes,
+        *note_known_pictures(selection, bundles[0]),
+        *_note_labels(models, pictures, dataset),
+        *_note_skipped(skipped),
+    ]
     notes += background.notes if background else ()
     if any(not np.isfinite(scores[readable + background_readable]).all() for scores in scored.scores):
         notes.append("some of the scores are not numbers; they count as 0")

@@ -1,13 +1,14 @@
 """Select the pictures of a dataset for an evaluation, if possible those on which the model was not trained.
 
 By default, this is the test split, otherwise the validation split, otherwise all pictures. If a subset is requested by
-name and the dataset has no splits, they are assigned in the same way as by `train`: with the same seed, the test split
-contains the pictures that training held out.
+name and the dataset has no splits, they are assigned in the same way as by `train --test`: with the same seed, the test
+split contains the pictures that training set aside.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from appliance.bundle.bundle import Bundle
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.problems import ProblemKind
@@ -55,7 +56,8 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
         if subset == "all":
             notes.append(
                 f"{dataset.source} has no splits, so all its pictures are used; if the model was trained on some of "
-                "them, the figures are too good; --split test selects the pictures that `appliance train` held out"
+                "them, the figures are too good; --split test selects the pictures that `appliance train --test` set "
+                "aside"
             )
         elif subset == "validation":
             notes.append(f"{dataset.source} has no test split, so its validation pictures are used")
@@ -65,6 +67,25 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
     if not pictures:
         raise DatasetError(f"{dataset.source} has no {subset} pictures; choose others with --split")
     return PictureSelection(dataset, pictures, subset, tuple(notes))
+
+
+def note_known_pictures(selection: PictureSelection, bundle: Bundle) -> Iterator[str]:
+    """Yield a note if the splits of the dataset were made now, and the model was trained without a test part.
+
+    Args:
+        selection: The selected pictures.
+        bundle: The model.
+    """
+    has_splits = all(example.split is not None for example in selection.dataset.examples)
+    record = bundle.provenance
+    if has_splits or selection.subset == "all" or record is None or not record.pictures:
+        return
+    if selection.subset != "test" or not record.test:
+        yield (
+            f"{bundle.source} was trained without a {selection.subset} part, so if it was trained on "
+            f"{selection.dataset.source}, it knows these pictures, and the figures are too good; train with --test and "
+            "evaluate with --split test, or use other pictures"
+        )
 
 
 def select_background(dataset: Dataset) -> PictureSelection:

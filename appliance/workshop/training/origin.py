@@ -81,6 +81,7 @@ def describe_origin(
         parents=parents,
         dataset_sha256=dataset_sha256,
         pictures={label: counts[index] for index, label in enumerate(training_set.labels)},
+        test=sum(training_set.test_counts.values()),
         metrics=_list_metrics(figures),
         seed=seed if seed >= 0 else None,
         license="; ".join(filter(None, notes)) or None,
