@@ -82,13 +82,14 @@ def test_dataset_without_labels_is_refused(tmp_path):
         select_pictures(open_dataset(tmp_path), "auto", 0)
 
 
-def test_model_without_a_test_part_knows_the_pictures_of_every_split(tmp_path, colors, capsys):
+def test_model_without_a_test_part_knows_the_pictures_of_every_split(tmp_path, capsys):
+    shown = write_folder(tmp_path / "shown", make_files({"red": 12, "green": 12}))
     record = {"dataset": {"pictures": {"red": 10, "green": 10, "blue": 10}, "test": 0}}
     known = make_bundle(tmp_path / "known", training=record)
     record = {"dataset": {"pictures": {"red": 8, "green": 8, "blue": 8}, "test": 3}}
     fair = make_bundle(tmp_path / "fair", training=record)
     for model, split, is_known in ((known, "test", True), (fair, "test", False), (fair, "validation", True)):
-        _, _, err = run_evaluate(capsys, model, colors, "--split", split)
+        _, _, err = run_evaluate(capsys, model, shown, "--split", split)
         assert ("knows these pictures" in err) is is_known
     # Splits that the dataset marks were respected by the training.
     marked = write_index(tmp_path, [("TEST", "red", RED), ("TRAIN", "green", GREEN)])
