@@ -4,43 +4,58 @@ from collections.abc import Callable
 
 import numpy as np
 
-from appliance.workshop.datasets.recordings import list_recordings
+from appliance.workshop.training.background_bank import find_unlike
 from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.fitted_head import FittedHead
-from appliance.workshop.training.multi_label.head import LabeledRows, fit_independent_head
+from appliance.workshop.training.head import HeadTask
+from appliance.workshop.training.multi_label.head import MAX_FOLDED_ROWS, LabeledRows, fit_independent_head
 from appliance.workshop.training.multi_label.thresholds import choose_thresholds
-from appliance.workshop.training.training_set import TrainingSet
 
 
 def fit_multi_label(
-    training_set: TrainingSet, kept: np.ndarray, rows: FeatureRows, seed: int, is_over: Callable[[], bool]
+    task: HeadTask,
+    rows: FeatureRows,
+    membership: np.ndarray,
+    seed: int,
+    is_over: Callable[[], bool],
+    *,
+    has_bank: bool = True,
 ) -> FittedHead:
     """Fit a head whose labels are decided independently.
 
     Args:
-        training_set: The pictures, with `membership`.
-        kept: The indexes of the pictures that were read.
-        rows: The inputs of the head for these pictures.
+        task: The pictures; their targets are not used.
+        rows: (pictures, size) the inputs of the head.
+        membership: (pictures, labels) bool, the labels of the pictures.
         seed: The seed of the folds.
         is_over: Returns whether fitting must end.
+        has_bank: Whether the rows of the background bank are learned as pictures without any of the labels.
     """
-    if training_set.membership is None:
-        raise ValueError("the pictures have one label each")
-    validates = training_set.is_validation[kept]
-    membership = training_set.membership[kept]
-    recordings = list_recordings([training_set.pictures[index] for index in kept])
+    validates = task.validates
 
     def select(chosen: np.ndarray, values: Rows) -> LabeledRows:
-        return LabeledRows(values, membership[chosen], [recordings[index] for index in np.flatnonzero(chosen)])
+        return LabeledRows(values, membership[chosen], task.groups[chosen].tolist())
 
     validation_rows = rows[validates]
     fitted = fit_independent_head(
-        training_set.labels,
+        task.labels,
         select(~validates, rows.select(~validates)),
         select(validates, validation_rows),
         seed,
         is_over,
+        _choose_negatives(task, rows, seed) if has_bank else None,
     )
-    thresholds = choose_thresholds(training_set.labels, fitted.scores, fitted.membership, fitted.recordings)
+    thresholds = choose_thresholds(task.labels, fitted.scores, fitted.membership, fitted.recordings)
     return FittedHead(fitted.head, fitted.head.score(validation_rows), fitted.merit, thresholds.common, thresholds)
+
+
+def _choose_negatives(task: HeadTask, rows: FeatureRows, seed: int) -> np.ndarray | None:
+    """Return rows of the background bank that resemble none of the pictures, no more than there are pictures."""
+    learned = np.flatnonzero(~task.validates)
+    if task.bank is None or len(learned) > MAX_FOLDED_ROWS:
+        return None
+    unlike = np.flatnonzero(find_unlike(rows[learned], task.groups[learned], task.bank.x, task.bank.kinds))
+    count = min(len(unlike), len(learned))
+    chosen: np.ndarray = task.bank.x[np.random.default_rng(seed).permutation(unlike)[:count]]
+    return chosen

@@ -6,8 +6,8 @@ label, so each training picture gets such a score too: the training pictures are
 scored by weights that are fitted to the others. Pictures of one recording are in the same fold. With more than
 MAX_FOLDED_ROWS training pictures, there are enough validation pictures.
 
-No gate is fitted: a picture of something else is rejected because no label reaches its threshold, and background
-pictures are simply pictures without any of the labels.
+No gate is fitted: a picture of something else is rejected because no label reaches its threshold. Background pictures,
+and the rows of the background bank if the base has one, are simply pictures without any of the labels.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -57,7 +57,7 @@ class LabeledRows:
     Attributes:
         rows: (pictures, size).
         membership: (pictures, labels) bool.
-        recordings: The recording of each picture; see datasets/recordings.py.
+        recordings: The group of each picture: its recording, or its near duplicates.
     """
 
     rows: Rows
@@ -90,6 +90,7 @@ def fit_independent_head(
     validation: LabeledRows,
     seed: int,
     is_over: Callable[[], bool] = lambda: False,
+    negatives: np.ndarray | None = None,
 ) -> IndependentFit:
     """Fit a head.
 
@@ -99,14 +100,16 @@ def fit_independent_head(
         validation: The pictures for selecting the strength, for the calibration, and for the thresholds.
         seed: The seed of the folds.
         is_over: Called between fits; if it returns True, the best fit so far is used.
+        negatives: (rows, size) further inputs without any of the labels, to which every fit is fitted; not for more
+            than MAX_FOLDED_ROWS pictures.
     """
     # One thread, so that the numbers are reproducible.
     with threadpool_limits(1):
         x = train.rows[0 : len(train.rows)] if len(train.rows) <= MAX_FOLDED_ROWS else train.rows
-        best = _choose_strength(IndependentRegression(x, train.membership), validation, is_over)
+        best = _choose_strength(_make_regression(x, train.membership, negatives), validation, is_over)
         logits, unseen = [best.logits], [validation]
         if isinstance(x, np.ndarray) and not is_over():
-            logits.append(_score_folds(x, train, best.strength, seed))
+            logits.append(_score_folds(x, train, best.strength, seed, negatives))
             unseen.append(train)
         all_logits = np.concatenate(logits)
         membership = np.concatenate([part.membership for part in unseen])
@@ -166,7 +169,16 @@ def measure_mean_precision(scores: np.ndarray, membership: np.ndarray) -> float:
     return float(np.mean(known)) if known else 0.0
 
 
-def _score_folds(x: np.ndarray, train: LabeledRows, strength: float, seed: int) -> np.ndarray:
+def _make_regression(x: Rows, membership: np.ndarray, negatives: np.ndarray | None) -> IndependentRegression:
+    if negatives is None or not isinstance(x, np.ndarray):
+        return IndependentRegression(x, membership)
+    none = np.zeros((len(negatives), membership.shape[1]), bool)
+    return IndependentRegression(np.concatenate([x, negatives]), np.concatenate([membership, none]))
+
+
+def _score_folds(
+    x: np.ndarray, train: LabeledRows, strength: float, seed: int, negatives: np.ndarray | None
+) -> np.ndarray:
     """Return (pictures, labels) the logits of the training pictures, by weights fitted to the other folds."""
     groups = sorted(set(train.recordings), key=str)
     order = np.random.default_rng(seed).permutation(len(groups)).tolist()
@@ -177,6 +189,6 @@ def _score_folds(x: np.ndarray, train: LabeledRows, strength: float, seed: int) 
         inside = folds == fold
         if inside.all():
             break
-        weights, intercepts = IndependentRegression(x[~inside], train.membership[~inside]).fit(strength)
+        weights, intercepts = _make_regression(x[~inside], train.membership[~inside], negatives).fit(strength)
         logits[inside] = x[inside] @ weights.T + intercepts
     return logits
