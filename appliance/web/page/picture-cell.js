@@ -4,7 +4,10 @@ import { colorClass } from "./colors.js";
 import { h } from "./dom.js";
 import { formatPercent } from "./format.js";
 import { icon } from "./icons.js";
-import { addressOf, nameTarget } from "./teaching.js";
+import { addressOf, nameTarget, NONE_OF_THESE } from "./teaching.js";
+
+// How the device names none of the labels in a guess.
+const NONE_LABEL = "background";
 
 /** @type {Record<string, string>} */
 const ORIGINS = { recorded: "recorded", collected: "collected by itself", event: "from an event", imported: "imported" };
@@ -18,7 +21,8 @@ export function buildCell(picture, size) {
   const { label, background, guess } = picture;
   const isDecided = label !== null || background;
   const name = nameTarget({ label, background });
-  const differs = isDecided && guess && (guess.label ?? "") !== (label ?? "");
+  const taken = guess?.label === NONE_LABEL ? NONE_OF_THESE : guess?.label ?? "nothing";
+  const differs = isDecided && guess && taken !== name;
   const origin = ORIGINS[picture.origin] ?? picture.origin;
   const image = h("img", {
     loading: "lazy", decoding: "async", draggable: false, alt: "", src: addressOf(picture.id, size), title: origin,
@@ -30,6 +34,6 @@ export function buildCell(picture, size) {
     h("span", { class: `what ${isDecided ? colorClass(label) : "label-none undecided"}` },
       h("span", { class: "swatch", "aria-hidden": "true" }), h("span", { class: "name" }, name)),
     h("span", { class: differs ? "guess differs" : "guess" },
-      guess ? `${guess.label ?? "nothing"} ${formatPercent(guess.score)}` : "no guess yet"),
+      guess ? `${taken} ${formatPercent(guess.score)}` : "no guess yet"),
   ];
 }

@@ -99,9 +99,11 @@ export class TeachPictures extends Component {
     this.#timer = undefined;
     const { list, selected } = this.#grid;
     this.#shown ??= this.#wanted;
-    if ((list.more ? this.#shown : list.items.length) === this.#wanted || list.isLoading) return;
-    if (selected.size || this.#grid.getBoundingClientRect().top < 0) this.#fresh.hidden = false;
-    else this.#reload(1);
+    if (list.isLoading) return;
+    const isOld = (list.more ? this.#shown : list.items.length) !== this.#wanted;
+    const isBusy = selected.size > 0 || this.#grid.getBoundingClientRect().top < 0;
+    if (isBusy) this.#fresh.hidden &&= !isOld;
+    else if (isOld || list.items.some(({ guess }) => !guess)) this.#reload(1); // a guess may be known now
   }
 
   /** @param {import("./teaching.js").Change} change */

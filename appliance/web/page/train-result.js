@@ -126,7 +126,7 @@ function buildMistake({ picture_id: id, label, guess, score }) {
     buildTargets(names, { unlabeled: true }), h("option", { value: "delete" }, "delete it"));
   const item = h("li", null, h("img", { loading: "lazy", alt: `Filed as ${own}`, src: addressOf(id, 320) }),
     h("span", null, h("strong", { class: colorClass(label) }, own)),
-    h("span", { class: "soft small" }, guess ? `taken for ${guess} ${formatPercent(score)}` : "taken for nothing"), fix);
+    h("span", { class: "soft small" }, guess ? `taken for ${guess === "background" ? NONE_OF_THESE : guess} ${formatPercent(score)}` : "taken for nothing"), fix);
   fix.onchange = async () => {
     const target = parseTarget(fix.value);
     if (!target && fix.value !== "delete") return;
