@@ -26,6 +26,7 @@ no final period. An error is raised where the fact is known and caught where som
     ├── WebError                     the page cannot be served
     │   ├── WebAccessError               the file with sessions and tokens cannot be used
     │   └── RequestError                 a request to the page is refused, with an HTTP status
+    │       └── TeachingError            the dataset of the device cannot be changed as requested
     ├── StoreError                   the folder of installed models cannot be used
     ├── UpdateError                  a newer model could not be fetched or installed
     │   ├── SourceError                  a source cannot be used for now; a later attempt may succeed

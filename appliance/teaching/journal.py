@@ -48,7 +48,7 @@ class JournalStep:
     moves: tuple[Move, ...]
 
 
-class Journal:
+class TeachingJournal:
     """The last MAX_STEPS steps and the files of what was deleted. Not thread-safe."""
 
     def __init__(self, folder: Path, roots: dict[str, Path]):

@@ -1,7 +1,7 @@
 """Record pictures of one thing while someone holds a button: two a second, until it is released or no longer renewed.
 
 A thread of its own takes the newest labeled frame, so labeling never waits: it costs one picture to encode for each one
-that is kept. The recording ends when nobody renews it, when the dataset is full, and when the camera is turned off.
+that is kept. The recording ends when it is not renewed in time, when the dataset is full, and when the camera is off.
 """
 
 import logging

@@ -22,7 +22,7 @@ from appliance.teaching.folders import (
     list_folders,
     stamp_folders,
 )
-from appliance.teaching.journal import TRASH, Journal, Move
+from appliance.teaching.journal import TRASH, Move, TeachingJournal
 from appliance.teaching.names import BACKGROUND, MIN_PICTURES, clean_label
 from appliance.teaching.space import KEPT_FREE_BYTES, require_free_disk
 from appliance.teaching.wording import Target, count_pictures, guard_folder
@@ -62,7 +62,7 @@ class DatasetStore:
         self._collected, self._max_bytes, self._on_change = collected, max_bytes, on_change
         self._kept_free_bytes = kept_free_bytes
         self._lock = threading.RLock()
-        self._journal = Journal(self.work_folder, {DATASET: self.folder, COLLECTED: collected()})
+        self._journal = TeachingJournal(self.work_folder, {DATASET: self.folder, COLLECTED: collected()})
         self._listing: Listing | None = None
         self._stamp: tuple[tuple[str, int], ...] = ()
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from appliance.errors import TeachingError
-from appliance.teaching.journal import MAX_STEPS, Journal, Move
+from appliance.teaching.journal import MAX_STEPS, Move, TeachingJournal
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def root(tmp_path):
 
 
 def open_journal(root):
-    return Journal(root / "teaching", {"dataset": root / "dataset", "collected": root / "collected"})
+    return TeachingJournal(root / "teaching", {"dataset": root / "dataset", "collected": root / "collected"})
 
 
 def test_step_is_undone_after_a_restart(root):

@@ -228,7 +228,7 @@ class DeviceDataset:
         return {"id": export_id, "bytes": size, "pictures": int(answer["pictures"]), "left_out": left_out}
 
     def take_export(self, export_id: str) -> Path:
-        """Return the zip of an export, which the caller removes; nobody else gets it.
+        """Return the zip of an export, which the caller removes; it is given out once.
 
         Raises:
             TeachingError: There is none.
