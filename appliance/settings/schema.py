@@ -299,15 +299,9 @@ class CollectSettings:
     )
     dir: Path | None = option(None, "The folder for the frames; default: the folder collected in the state folder.")
     score_min: float | None = option(
-        None,
-        "Keep a frame if its best score is from score_min to score_max; default: half of the threshold in force.",
-        check_range(0, 1),
+        None, "Keep best scores from this; default: half the threshold.", check_range(0, 1)
     )
-    score_max: float | None = option(
-        None,
-        "The upper end of that range; 0 turns this rule off; default: halfway from the threshold in force to 1.",
-        check_range(0, 1),
-    )
+    score_max: float | None = option(None, "Up to this; 0 turns the rule off; default: midway to 1.", check_range(0, 1))
     margin_max: float = option(
         0.1,
         "Keep a frame if its two best scores differ by at most this and the best reaches score_min; 0 turns this rule "
@@ -316,10 +310,7 @@ class CollectSettings:
     )
     on_start: bool = option(True, "Keep a frame if a label starts.")
     every_s: float = option(
-        600.0,
-        "Keep at least one frame in this time in seconds, and each frame that is unlike all kept ones, regardless of "
-        "the scores; 0 turns both rules off.",
-        check_range(0, 31_536_000),
+        600.0, "Keep a frame at least this often (s), and all novel ones; 0 turns both off.", check_range(0, 31_536_000)
     )
     max_bytes: int = option(
         500_000_000,
