@@ -140,7 +140,9 @@ def _describe_losses(measures: Sequence[Difference]) -> str:
 
 
 def _describe_loss(each: Difference) -> str:
-    recordings = f" of about {each.samples:.0f} recordings" if each.samples < each.pictures - 0.5 else ""
+    recordings = ""
+    if each.samples < each.pictures - 0.5:
+        recordings = f" of about {each.samples:.0f} recording{'' if round(each.samples) == 1 else 's'}"
     pictures = f"{each.pictures} picture{'' if each.pictures == 1 else 's'}{recordings}"
     name = "false labels" if each.is_rate else each.name
     if each.possible_loss >= 1:

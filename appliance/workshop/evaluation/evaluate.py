@@ -199,15 +199,9 @@ def evaluate_models(
         for bundle, scores in zip(bundles, scored.scores, strict=True)
     ]
     skipped = tuple(_list_skipped(selection, background, scored, examples))
-    notes = [
-        *selection.notes,
-        *note_known_pictures(selection, bundles[0]),
-        *_note_labels(models, pictures, dataset),
-        *_note_skipped(skipped),
-    ]
-    notes += background.notes if background else ()
-    if any(not np.isfinite(scores[readable + background_readable]).all() for scores in scored.scores):
-        notes.append("some of the scores are not numbers; they count as 0")
+    notes = [*selection.notes, *note_known_pictures(selection, bundles[0])]
+    notes += [*_note_labels(models, pictures, dataset), *_note_skipped(skipped)]
+    notes += [*(background.notes if background else ()), *_note_scores(scored, readable + background_readable)]
     return Evaluation(
         model=models[0],
         baseline=models[1] if len(models) > 1 else None,
@@ -301,6 +295,11 @@ def _note_labels(models: Sequence[ModelEvaluation], pictures: Sequence[Example],
         if unpictured := model.unpictured_labels:
             labels = _join_some(unpictured)
             yield f"{dataset.source} has no picture of {labels}, so these labels of {name} are not evaluated"
+
+
+def _note_scores(scored: PictureScores, indexes: Sequence[int]) -> Iterator[str]:
+    if any(not np.isfinite(scores[indexes]).all() for scores in scored.scores):
+        yield "some of the scores are not numbers; they count as 0"
 
 
 def _note_skipped(skipped: Sequence[SkippedFile]) -> Iterator[str]:

@@ -153,7 +153,9 @@ def describe_share(share: MeasuredShare, word: str = "", sample: str = "pictures
     if share.value is None or share.low is None or share.high is None:
         return f"– {word}".rstrip() + f", on no {sample}"
     decimals = 1 if share.total >= _DECIMAL_FROM else 0
-    recordings = f" of about {share.effective:.0f} recordings" if share.effective < share.total - 0.5 else ""
+    recordings = ""
+    if share.effective < share.total - 0.5:
+        recordings = f" of about {share.effective:.0f} recording{'' if round(share.effective) == 1 else 's'}"
     what = f"{100 * share.value:.{decimals}f} % {word}".rstrip()
     counted = f"{share.total} {sample.removesuffix('s') if share.total == 1 else sample}"
     between = f"between {100 * share.low:.{decimals}f} and {100 * share.high:.{decimals}f}"

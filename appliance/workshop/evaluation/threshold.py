@@ -135,7 +135,8 @@ class ThresholdChoice:
         required = count_required(self.target)
         wanted = f"{100 * self.target:g} %"
         if share.effective < required:
-            return f"{at_least}; to promise {wanted}, at least {required} reported labels are needed, all right"
+            of = " of different recordings" if share.effective < share.total - 0.5 else ""
+            return f"{at_least}; to promise {wanted}, at least {required} reported labels{of} are needed, all right"
         return f"{at_least}; {wanted} is not reached at any threshold"
 
 
