@@ -53,6 +53,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation", metavar="DATASET", help="pictures to choose the model by (default: a part of DATASET)"
     )
+    _add_fit_arguments(parser)
+    _add_record_arguments(parser)
+    add_input_arguments(parser)
+    add_job_arguments(parser)
+    add_gs_argument(parser)
+    add_json_argument(parser)
+
+
+def _add_fit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of how the model is fitted and chosen."""
     parser.add_argument(
         "--budget",
         type=_parse_duration_s,
@@ -88,11 +98,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --fine-tune, never mirror pictures; for arrows, letters, and left and right hands",
     )
-    _add_record_arguments(parser)
-    add_input_arguments(parser)
-    add_job_arguments(parser)
-    add_gs_argument(parser)
-    add_json_argument(parser)
 
 
 def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
