@@ -2,6 +2,7 @@
 
 import re
 import time
+import zipfile
 
 import pytest
 
@@ -28,8 +29,8 @@ def daemon(things, tmp_path_factory):
     pytest.importorskip("fastapi")
     pytest.importorskip("sklearn")
     web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{free_port()}"]\n'
-    with Daemon(tmp_path_factory.mktemp("daemon"), settings(None, things.url, fps=5, more=web)) as started:
-        wait_until(lambda: started.count_lines("the page is served at"), "the page is served", 60)
+    with Daemon(tmp_path_factory.mktemp("daemon"), settings(None, things.url, fps=3, more=web)) as started:
+        wait_until(lambda: started.count_lines("the page is served at"), "the page is served", 180)
         yield started
 
 
@@ -150,19 +151,16 @@ def test_training_is_canceled_at_once_and_labeling_went_on(page):
 
 def test_dataset_is_downloaded_and_comes_back_as_a_zip(page, tmp_path):
     before = read_counts(page)
-    data = page.run(
-        "const made = await (await fetch('/api/dataset/export', {method: 'POST'})).json();"
-        "const bytes = new Uint8Array(await (await fetch(made.url)).arrayBuffer());"
-        "return Array.from(bytes)"
-    )
+    page.send_command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.run("document.querySelector('dataset-files details').open = true")
+    page.click("#download-dataset")
     file = tmp_path / "dataset.zip"
-    file.write_bytes(bytes(data))
+    wait_until(lambda: file.is_file() and zipfile.is_zipfile(file), "the download", 120)
     page.click("[data-key='label:ball']")
     page.wait("document.querySelectorAll('.picture-cell').length > 5", 30)
     page.press(".pictures", "\ue009a\ue000")  # control and a
     page.press(".pictures", "\ue017")  # delete
     page.wait("document.querySelector('[data-key=\"label:ball\"] strong').textContent === '0'", 30)
-    page.run("document.querySelector('dataset-files details').open = true")
     page.press("#dataset-file", str(file))
     page.wait("/\\d+ pictures? added/.test(document.querySelector('dataset-files').innerText)", 60)
     page.wait("document.querySelector('[data-key=\"label:ball\"] strong').textContent !== '0'", 30)

@@ -1,5 +1,6 @@
 """A network camera that shows drawn things: a test decides what is held before it, and no two pictures are alike."""
 
+import contextlib
 import io
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,8 @@ from PIL import Image
 from appliance.camera.scene.scenery import draw_background, draw_distractor
 from appliance.camera.scene.sprites import paste
 
-_SIZE_PX = (640, 480)
+_SIZE_PX = (400, 300)
+_GRAINS = 8
 
 
 class DrawnThings:
@@ -22,6 +24,8 @@ class DrawnThings:
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
         self._background, self._light = draw_background(np.random.default_rng(seed), _SIZE_PX)
+        shape = self._background.shape
+        self._grains = [self._rng.integers(-4, 5, shape, dtype=np.int16) for _ in range(_GRAINS)]
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -39,12 +43,12 @@ class DrawnThings:
             rng, thing = self._rng, self.thing
             frame = self._background.copy()
             if thing:
-                radius = int(rng.integers(70, 150))
+                radius = int(rng.integers(45, 95))
                 sprite = draw_distractor(thing, rng, radius, self._light)
                 x = int(rng.integers(radius, _SIZE_PX[0] - radius))
                 y = int(rng.integers(radius, _SIZE_PX[1] - radius))
                 paste(frame, sprite, x, y)
-            frame = np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
+            frame = np.clip(frame + self._grains[int(rng.integers(_GRAINS))], 0, 255).astype(np.uint8)
         out = io.BytesIO()
         Image.fromarray(frame).save(out, "JPEG", quality=88)
         return out.getvalue()
@@ -61,4 +65,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "image/jpeg")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # the daemon stopped waiting
+            self.wfile.write(body)
