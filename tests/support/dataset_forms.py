@@ -326,6 +326,7 @@ def list_forms() -> Iterator[Form]:
     yield Form("vertex-jsonl", index_form("i.jsonl", _JSONL), SPLIT)
     for form, suffix in (("WEBP", "webp"), ("TIFF", "tiff"), ("AVIF", "avif"), ("HEIF", "HEIC"), ("PNG", "png")):
         yield Form(f"pictures-{form}", write_pictures(form, suffix), PLAIN)
+    yield Form("unreadable-file", extended(plain, cat__page_DOT_jpg="<html>"), PLAIN)
     # What must end in a sentence.
     flat = folder_form(train="train/images/{label}{n}", test="valid/images/{label}{n}")
     yield Form("yolo", extended(flat, train__labels__cat0_DOT_txt="0 .5 .5 .2 .2\n"), "boxes in the form of YOLO")

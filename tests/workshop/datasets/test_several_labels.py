@@ -11,6 +11,7 @@ from appliance.workshop.datasets.label_names import rename_labels
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.pack import pack_dataset
 from appliance.workshop.datasets.split_assignment import assign_splits
+from appliance.workshop.training.training_set import build_training_set
 from support.datasets import list_messages
 from support.multi_label import LABELS, list_pictures, write_index
 
@@ -70,6 +71,8 @@ def test_every_label_of_each_picture_is_read(index, folder):
     dataset = open_dataset(folder / index)
     found = {name.rpartition("d=")[2]: labels for name, labels in read_labels(dataset).items()}
     assert found == EXPECTED and dataset.labels == LABELS and dataset.is_multi_label
+    training_set = build_training_set(folder / index, None, None, {}, 0)
+    assert training_set.membership is not None and training_set.membership.sum() == len(training_set.pictures) * 1.5
     assert not [problem for problem in dataset.problems if problem.kind not in ("unused", "passed_over")]
 
 
