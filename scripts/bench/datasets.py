@@ -138,11 +138,12 @@ def measure_recall(data: Path, count: int, base_name: str) -> None:
 
 def measure_batches(data: Path, count: int, base_name: str) -> None:
     from appliance.workshop.datasets.open import open_dataset
-    from appliance.workshop.training import head, projection
+    from appliance.workshop.training import cross_validation, head, projection
     from appliance.workshop.training.base import open_base
     from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
     from appliance.workshop.training.features import extract_features
-    from appliance.workshop.training.head import HeadTask, fit_head
+    from appliance.workshop.training.head import fit_head
+    from appliance.workshop.training.head_task import HeadTask
 
     base = open_base(data / "models" / base_name)
     parts = []
@@ -155,7 +156,7 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
     count = len(parts[0][1])
     task = HeadTask(dataset.labels, None, parts[0][0], parts[0][1], np.arange(count), np.zeros(count, bool))
     for name, limit in (("as a small dataset", projection.MANY_ROWS), ("as a large dataset", 1000)):
-        head.MANY_ROWS = limit
+        cross_validation.MANY_ROWS = head.MANY_ROWS = limit
         began = time.monotonic()
         fitted = fit_head(task, 0).head
         accuracy = (fitted.score(parts[1][0][:]).argmax(axis=1) == parts[1][1]).mean()

@@ -37,8 +37,9 @@ from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
 from appliance.workshop.training.gate import RejectionGate
-from appliance.workshop.training.head import ClassifierHead, HeadTask, fit_head
+from appliance.workshop.training.head import ClassifierHead, fit_head
 from appliance.workshop.training.head_input import HeadInput, fit_head_input
+from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.stage_choice import choose_groups
 from appliance.workshop.training.train import TrainingRequest, train_bundle
 

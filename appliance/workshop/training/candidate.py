@@ -23,8 +23,9 @@ from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.fitted_head import FittedHead
-from appliance.workshop.training.head import BankRows, HeadTask, fit_head
+from appliance.workshop.training.head import fit_head
 from appliance.workshop.training.head_input import HeadInput
+from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.multi_label.fit import fit_multi_label
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.origin import hash_dataset

@@ -13,9 +13,9 @@ Let x be the features of a picture, standardized (see head_input.py).
 
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
 dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
-the others). The final fit uses all pictures but those for validation. Of more
-than MANY_ROWS pictures, one fold is enough. Because everything is fitted to some hundred principal coordinates of x
-(see projection.py), the 25 fits take seconds.
+the others). The final fit uses all pictures but those for validation. Of more than MANY_ROWS pictures, one fold is
+enough. Because everything is fitted to some hundred principal coordinates of x (see projection.py), the 16 fits take
+seconds.
 
 Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed
 give the same numbers on the same machine.
@@ -29,9 +29,10 @@ from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
 from appliance.workshop.training.background_bank import find_unlike
-from appliance.workshop.training.batched_regression import BatchedRegression, Rows
-from appliance.workshop.training.folds import FOLDS, assign_folds
-from appliance.workshop.training.gate import PrincipalSubspace, RejectionGate, fit_subspace
+from appliance.workshop.training.cross_validation import CrossValidation, measure_loss
+from appliance.workshop.training.folds import assign_folds
+from appliance.workshop.training.gate import RejectionGate
+from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.projection import (
     MANY_AXES,
     MANY_ROWS,
@@ -79,46 +80,6 @@ class ClassifierHead:
 
 
 @dataclass(frozen=True, slots=True)
-class BankRows:
-    """The rows of the background bank as inputs of the head.
-
-    Attributes:
-        x: (rows, size).
-        sources: (rows,) int.
-        kinds: (rows,) int.
-    """
-
-    x: np.ndarray
-    sources: np.ndarray
-    kinds: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class HeadTask:
-    """What a head is fitted to.
-
-    Attributes:
-        labels: The names of the labels, including the background's.
-        background: The index of the label of the user's background pictures; None if there are none.
-        rows: (pictures, size) the inputs of the head, in an order in which the first ones are a fair sample.
-        targets: (pictures,) the index of each picture's label.
-        groups: (pictures,) int, the recording of each picture.
-        validates: (pictures,) bool: the picture is for validation, not for fitting.
-        bank: The rows of the background bank; None if the base has none.
-        has_seen_training: Whether the base was trained on the pictures that are not for validation.
-    """
-
-    labels: tuple[str, ...]
-    background: int | None
-    rows: Rows
-    targets: np.ndarray
-    groups: np.ndarray
-    validates: np.ndarray
-    bank: BankRows | None = None
-    has_seen_training: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class HeadFit:
     """A fitted head, and how the pictures that the fit has not seen are scored.
 
@@ -153,7 +114,7 @@ def fit_head(
         bank = None if level == RejectLevel.NONE else task.bank
         projection, own, others, sources = _project(task, bank, seed)
         folds = np.where(task.validates, -1, assign_folds(task.targets, task.groups, seed))
-        validation = _CrossValidation(task, own, others, folds, sources)
+        validation = CrossValidation(task, own, others, folds, sources)
         best = validation.score(STRENGTHS[0])
         for strength in STRENGTHS[1:]:
             if is_over():
@@ -166,7 +127,7 @@ def fit_head(
         labels = len(task.labels)
         rejection = choose_rejection(
             _compute_scores(best.logits * factor, distances, labels),
-            _compute_scores(best.other_logits * factor, other_distances, labels) if len(others) else None,
+            _compute_scores(best.other_logits * factor, other_distances[best.rows], labels) if len(best.rows) else None,
             GenuinePictures(task.targets[best.unseen], task.background, task.groups[best.unseen].tolist()),
             level,
         )
@@ -213,110 +174,10 @@ def _project(task: HeadTask, bank: BankRows | None, seed: int) -> tuple[Projecti
     return projection, own, others.select(unlike), bank.sources[unlike]
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """The logits of unseen pictures at one strength, with the accuracy and the mean log-likelihood of their labels."""
-
-    strength: float
-    unseen: np.ndarray
-    logits: np.ndarray
-    other_logits: np.ndarray
-    merit: tuple[float, float]
-
-
-class _CrossValidation:
-    """Fit the softmax and the subspace without a fold or with all pictures, and score what was left out."""
-
-    def __init__(
-        self, task: HeadTask, own: Projected, others: Projected, folds: np.ndarray, sources: np.ndarray
-    ) -> None:
-        self._task, self._own, self._others, self._folds = task, own, others, folds
-        # A source is left out as a whole, because the next thing before the camera is from none of them.
-        self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
-        is_many = int((folds >= 0).sum()) > MANY_ROWS
-        # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0) if task.has_seen_training else range(1 if is_many else FOLDS)
-        self._has_own_class = bool(len(others)) and task.background is None
-        self._classes = len(task.labels) + self._has_own_class
-        self._other_class = len(task.labels) if task.background is None else task.background
-
-    def score(self, strength: float) -> _Scored:
-        """Fit with a strength and score the unseen pictures, and the rows of the bank."""
-        logits = np.zeros((len(self._own), self._classes))
-        other_logits = np.zeros((len(self._others), self._classes))
-        unseen, is_scored = self._folds < 0, np.zeros(len(self._others), bool)
-        for fold in self._used_folds:
-            out, other_out = self._folds == fold, self._other_folds == fold
-            if not out.any():
-                continue
-            weights, intercepts = self._fit(~out & (self._folds >= 0), ~other_out, strength)
-            logits[out] = self._own.coordinates[out] @ weights.T + intercepts
-            other_logits[other_out] = self._others.coordinates[other_out] @ weights.T + intercepts
-            unseen, is_scored = unseen | out, is_scored | other_out
-        if (self._folds < 0).any() or not is_scored.all():
-            weights, intercepts = self.fit_all(strength)
-            logits[self._folds < 0] = self._own.coordinates[self._folds < 0] @ weights.T + intercepts
-            other_logits[~is_scored] = self._others.coordinates[~is_scored] @ weights.T + intercepts
-        indexes = np.flatnonzero(unseen)
-        return _Scored(strength, indexes, logits[indexes], other_logits, self._rate(logits[indexes], indexes))
-
-    def measure_distances(self, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the distances of the unseen pictures and of the rows of the bank."""
-        whole = self.fit_subspace_of_all()
-        distances, others = whole.measure_projected(self._own), whole.measure_projected(self._others)
-        for fold in self._used_folds:
-            out = self._folds == fold
-            if out.any():
-                part = self._fit_subspace(~out & (self._folds >= 0))
-                distances[out] = part.measure_projected(self._own.select(out))
-        return distances[unseen], others
-
-    def fit_all(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights and intercepts of a fit to all pictures but those for validation."""
-        return self._fit(self._folds >= 0, np.ones(len(self._others), bool), strength)
-
-    def fit_subspace_of_all(self) -> PrincipalSubspace:
-        """Return the subspace of all labeled pictures but those for validation."""
-        return self._fit_subspace(self._folds >= 0)
-
-    def _fit(self, chosen: np.ndarray, others: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        x = np.concatenate([self._own.coordinates[chosen], self._others.coordinates[others]])
-        count, other_count = int(chosen.sum()), int(others.sum())
-        targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
-        weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))
-        return BatchedRegression(x, targets, self._classes, weights).fit(strength)
-
-    def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:
-        if self._task.background is not None:
-            chosen = chosen & (self._task.targets != self._task.background)
-        return fit_subspace(self._own.coordinates[chosen])
-
-    def _rate(self, logits: np.ndarray, unseen: np.ndarray) -> tuple[float, float]:
-        """Return accuracy and likelihood; a background label is no answer.
-
-        If accuracies are equal, which is common with few pictures, the likelihood of the correct labels decides.
-        """
-        targets = self._task.targets[unseen]
-        answers = logits[:, : len(self._task.labels)].copy()
-        is_shown = np.ones(len(unseen), bool)
-        if self._task.background is not None:
-            answers[:, self._task.background] = -np.inf
-            is_shown = targets != self._task.background
-        accuracy = (answers.argmax(axis=1) == targets)[is_shown].mean() if is_shown.any() else 0.0
-        likelihood = -_measure_loss(logits, targets)
-        return round(float(accuracy), 9), round(likelihood, 9)
-
-
-def _measure_loss(logits: np.ndarray, targets: np.ndarray) -> float:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets]
-    return float(losses.mean())
-
-
 def _fit_factor(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the factor of the logits with the best log loss on unseen pictures (temperature scaling)."""
     found = minimize_scalar(
-        lambda log_factor: _measure_loss(logits * np.exp(log_factor), targets),
+        lambda log_factor: measure_loss(logits * np.exp(log_factor), targets),
         bounds=(-_MAX_FACTOR_LOG, _MAX_FACTOR_LOG),
         method="bounded",
         options={"xatol": 1e-3},

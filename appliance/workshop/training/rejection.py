@@ -5,8 +5,8 @@ through on the rows of the background bank, each source of which is left out of 
 things before a camera are rarely those of the bank.
 
 A level limits the cost, the share of genuine pictures that would have got their label right without the rejection.
-Within it, the loosest limit is used that lets through almost nothing (_ENOUGH), or else the one that lets through
-least. Without a bank, what gets through is unknown; then the strictest limit within the cost is used.
+Within it, the loosest limit is used that lets through almost nothing (_ENOUGH). If none does, or if there is no bank,
+the strictest limit within the cost is used, because a bank that gets through says little about other things.
 """
 
 from collections.abc import Sequence
@@ -170,10 +170,8 @@ def choose_rejection(
         return Rejection(None, 1.0, own.plain, plain, cost)
     options = [_try_quantile(own, others, pictures, quantile) for quantile in QUANTILES]
     allowed = [option for option in options if option.lost <= level.max_cost] or options[:1]
-    best = allowed[-1]
-    if others is not None:
-        best = min(allowed, key=lambda option: option.passed or 0.0)
-        best = next((option for option in allowed if (option.passed or 0.0) <= _ENOUGH), best)
+    is_enough = [option for option in allowed if option.passed is not None and option.passed <= _ENOUGH]
+    best = is_enough[0] if is_enough else allowed[-1]
     cost = RejectionCost(
         level,
         best.lost,

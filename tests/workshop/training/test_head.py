@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from appliance.workshop.training.head import BankRows, HeadFit, HeadTask, fit_head
+from appliance.workshop.training.head import HeadFit, fit_head
+from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.rejection import RejectLevel
 
 SIZE, LABELS = 60, 3
