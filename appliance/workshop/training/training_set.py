@@ -133,8 +133,7 @@ def build_training_set(
     first = open_dataset(dataset, gs_folders)
     scans = scan_pictures(first.examples, cache=cache)
     require_trainable(first, scans, background is not None)
-    opened = [first]
-    roles = assign_roles(first, scans, background is not None)
+    opened, roles = [first], assign_roles(first, scans, background is not None)
     first, scans = roles.dataset, list(roles.scans or ())
     if validation is None:
         groups = group_near_duplicates(scans, divide_sole_recordings(first.examples, list_recordings(first.examples)))
@@ -143,8 +142,7 @@ def build_training_set(
         second = open_dataset(validation, gs_folders)
         opened.append(second)
         items = _combine(first, second, scans)
-    unlabeled = sum(len(one.unlabeled) for one in opened)
-    labels = first.labels
+    labels, unlabeled = first.labels, sum(len(one.unlabeled) for one in opened)
     is_multi_label = any(one.is_multi_label for one in opened)
     negatives = roles.background
     if background is not None:
@@ -153,40 +151,58 @@ def build_training_set(
         negatives = (*others.examples, *others.unlabeled)
     has_background = bool(negatives) or background is not None
     if has_background:
-        own = () if is_multi_label else (BACKGROUND,)
-        has_validation = any(item.split == "validation" for item in items)
-        items += [
-            _Item(
-                example,
-                BACKGROUND,
-                example.split or (_draw_split(example, seed) if has_validation else "train"),
-                own,
-                ("background", recording),
-            )
-            for example, recording in zip(negatives, list_recordings(negatives), strict=True)
-        ]
+        items += _make_background_items(negatives, items, seed, is_multi_label)
         labels = labels if is_multi_label else (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
     _require_train_and_validation(
         labels, used, str(first.source), str((first if background is None else opened[-1]).source), is_multi_label
     )
     used = [used[index] for index in _order_fairly([item.kind for item in used], seed)]
+    return dataclasses.replace(
+        _make_training_set(labels, used, is_multi_label),
+        background=BACKGROUND if has_background and not is_multi_label else None,
+        unlabeled=unlabeled,
+        test_counts=Counter(labels.index(label) for item in items if item.split == "test" for label in item.labels),
+        # Ignore invalid label names, which do not matter for background pictures.
+        problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
+        left_out=roles.left_out,
+    )
+
+
+def _make_background_items(
+    negatives: Sequence[Example], items: Sequence[_Item], seed: int, is_multi_label: bool
+) -> list[_Item]:
+    """Return the background pictures; some validate if pictures of labels do."""
+    own = () if is_multi_label else (BACKGROUND,)
+    has_validation = any(item.split == "validation" for item in items)
+    return [
+        _Item(
+            example,
+            BACKGROUND,
+            example.split or (_draw_split(example, seed) if has_validation else "train"),
+            own,
+            ("background", recording),
+        )
+        for example, recording in zip(negatives, list_recordings(negatives), strict=True)
+    ]
+
+
+def _make_training_set(labels: tuple[str, ...], used: Sequence[_Item], is_multi_label: bool) -> TrainingSet:
+    """Return the pictures with their targets; what concerns the whole datasets is not filled in."""
     indexes = {label: index for index, label in enumerate(labels)}
     membership = None
     if is_multi_label:
         membership = np.array([[label in item.labels for label in labels] for item in used], bool)
     return TrainingSet(
         labels=labels,
-        background=BACKGROUND if has_background and not is_multi_label else None,
+        background=None,
         pictures=tuple(item.example for item in used),
         targets=np.array([indexes[item.label] if item.labels else -1 for item in used], np.intp),
         is_validation=np.array([item.split == "validation" for item in used], bool),
-        unlabeled=unlabeled,
-        test_counts=Counter(indexes[label] for item in items if item.split == "test" for label in item.labels),
-        # Ignore invalid label names, which do not matter for background pictures.
-        problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
+        unlabeled=0,
+        test_counts={},
+        problem_count=0,
         membership=membership,
-        left_out=roles.left_out,
         group_numbers=_number_groups([item.group for item in used]),
     )
 
