@@ -1,6 +1,6 @@
 """Measure what the page costs: memory and processor time of the daemon, and whether labeling waits for viewers.
 
-    scripts/bench-web [--seconds N]
+    scripts/bench-web [--seconds N] [--model BUNDLE]
     scripts/bench-web --against COMMIT [--seconds N]
 
 Two daemons with drawn scenes at 5 fps run side by side, one with the page and one without. The one with the page then
@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from appliance.labeling.labeler import Labeler
 from appliance.system.shipped import find_shipped
 from appliance.web.access.principal import Scope
 from appliance.web.access.store import AccessStore
+from appliance.web.live.pictures import lower_priority
 from support.broker import free_port, wait_until
 from support.browser import Browser, find_chromium
 from support.daemon import Daemon, settings
@@ -117,19 +119,19 @@ def watch(client: Client) -> Callable[[threading.Event], None]:
     return work
 
 
-def predict(client: Client, picture: str, done: list[float]) -> Callable[[threading.Event], None]:
+def predict(client: Client, picture: str, done: list[float], batch: int = 1) -> Callable[[threading.Event], None]:
     """Return the work of a client that predicts without pause."""
 
     def work(stop: threading.Event) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
-        body = json.dumps({"instances": [{"b64": picture}]})
+        body = json.dumps({"instances": [{"b64": picture}] * batch})
         headers = {**client.headers, "Content-Type": "application/json"}
         while not stop.is_set():
             connection.request("POST", "/v1/models/default:predict", body, headers)
             answer = connection.getresponse()
             assert answer.status == 200, answer.read()
             answer.read()
-            done.append(time.monotonic())
+            done.extend([time.monotonic()] * batch)
         connection.close()
 
     return work
@@ -155,29 +157,45 @@ def measure_history() -> float:
         return (time.perf_counter() - began_s) * 1000
 
 
-def measure_bare_rate(jpeg: bytes, seconds: float) -> float:
-    """Return how many JPEG pictures per second the labeler alone decodes and labels."""
-    labeler = Labeler(read_bundle(FLOWERS))
-    count, until = 0, time.monotonic() + seconds
-    while time.monotonic() < until:
-        labeler.score(read_picture(io.BytesIO(jpeg), "frame", max(labeler.input_px)))
-        count += 1
-    return count / seconds
+def measure_predictions(client: Client, model: Path, jpeg: bytes, batch: int, seconds: float) -> tuple[float, float]:
+    """Return how many pictures per second one client gets labeled, and the labeler alone decodes and labels.
+
+    They take turns, and both run at the low priority of predictions, so that other work affects them alike.
+    """
+    labeler, rounds = Labeler(read_bundle(model)), 6
+    rates: tuple[list[float], list[float]] = ([], [])
+
+    def label_alone() -> int:
+        count, until = 0, time.monotonic() + seconds / rounds
+        while time.monotonic() < until:
+            labeler.score(read_picture(io.BytesIO(jpeg), "frame", max(labeler.input_px)))
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(1, initializer=lower_priority) as worker:
+        for _ in range(rounds):
+            done: list[float] = []
+            with run_many(1, predict(client, base64.b64encode(jpeg).decode(), done, batch)):
+                time.sleep(seconds / rounds)
+            rates[0].append(len(done) * rounds / seconds)
+            rates[1].append(worker.submit(label_alone).result() * rounds / seconds)
+    return statistics.median(rates[0]), statistics.median(rates[1])
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: 20)")
+    parser.add_argument("--model", default=FLOWERS, type=Path, help="the bundle that labels (default: flowers)")
     parser.add_argument("--against", metavar="COMMIT", help="compare this program, without the page, with a commit")
     arguments = parser.parse_args()
     if arguments.against:
         compare_with_commit(arguments.against, arguments.seconds)
     else:
-        measure_page(arguments.seconds)
+        measure_page(arguments.model, arguments.seconds)
 
 
-def measure_page(seconds: float) -> None:
+def measure_page(model: Path, seconds: float) -> None:
     """Measure what the page costs."""
     with tempfile.TemporaryDirectory() as folder:
         state, port = Path(folder) / "on" / "state", free_port()
@@ -185,10 +203,12 @@ def measure_page(seconds: float) -> None:
         token = AccessStore(state).new_token("bench", Scope.ADMIN)
         web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{port}"]\n'
         with (
-            Daemon(Path(folder) / "off", settings(None, "scene", fps=FPS).replace('id = "t"', 'id = "off"')) as off,
-            Daemon(Path(folder) / "on", settings(None, "scene", fps=FPS, more=web)) as on,
+            Daemon(
+                Path(folder) / "off", settings(None, "scene", model=model, fps=FPS).replace('id = "t"', 'id = "off"')
+            ) as off,
+            Daemon(Path(folder) / "on", settings(None, "scene", model=model, fps=FPS, more=web)) as on,
         ):
-            on.wait_for_log("the page is served")
+            wait_until(lambda: on.count_lines("the page is served"), "the page is served", 120)
             wait_until(lambda: off.count_lines("started"), "the other daemon labels", 30)
             client = Client(port, token)
             time.sleep(3)
@@ -196,7 +216,7 @@ def measure_page(seconds: float) -> None:
             idle_off, idle_on = measure_cpu_of_both(off, on, seconds)
             print(f"page on, without viewers: {rss:+.0f} MB, {100 * (idle_on - idle_off):+.1f} % of a core "
                   f"({100 * idle_off:.1f} % without the page)")  # fmt: skip
-            report_load(client, off, on, seconds)
+            report_load(client, model, off, on, seconds)
             report_first_paint(on, Path(folder))
 
 
@@ -271,7 +291,7 @@ def measure_cpu_of_both(off: Daemon, on: Daemon, seconds: float) -> tuple[float,
     return (after[0] - before[0]) / seconds, (after[1] - before[1]) / seconds
 
 
-def report_load(client: Client, off: Daemon, on: Daemon, seconds: float) -> None:
+def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: float) -> None:
     """Print the figures with viewers and with predictions."""
     print(f"labels in the stream: {describe(measure_intervals(client, seconds))}")
     # The stream of labels, which measures the intervals, is the 20th.
@@ -287,11 +307,12 @@ def report_load(client: Client, off: Daemon, on: Daemon, seconds: float) -> None
     with run_many(4, predict(client, picture, done)):
         intervals = measure_intervals(client, seconds)
     print(f"4 clients predict without pause ({len(done) / seconds:.0f}/s): {describe(intervals)}")
-    done.clear()
-    with run_many(1, predict(client, picture, done)):
-        time.sleep(seconds / 2)
-    rate, bare = len(done) / (seconds / 2), measure_bare_rate(jpeg, seconds / 2)
-    print(f"predictions of one client: {rate:.0f}/s, {rate / bare:.2f} × the labeler with the same JPEG ({bare:.0f}/s)")
+    for batch in (1, 16):
+        rate, bare = measure_predictions(client, model, jpeg, batch, seconds)
+        print(
+            f"predictions of one client, {batch} in a request: {rate:.0f} pictures/s, {rate / bare:.2f} × the labeler "
+            f"with the same JPEG ({bare:.0f}/s)"
+        )
     print(f"first page of 10,000 events: {measure_history():.0f} ms")
 
 
