@@ -103,8 +103,9 @@ async function showPlace() {
   if (route.place !== place) {
     const isFirst = !place;
     place = route.place;
-    const View = await VIEWS[/** @type {keyof typeof VIEWS} */ (route.place)]();
-    if (place !== route.place || !signedIn) return;
+    view = null; // an address that changes meanwhile is for the new view
+    const View = await loadView(route.place);
+    if (!View || place !== route.place || !signedIn) return;
     view = /** @type {View} */ (new View());
     replace(find("main"), view);
     window.scrollTo(0, 0);
@@ -114,8 +115,19 @@ async function showPlace() {
       else anchor.removeAttribute("aria-current");
     }
   }
-  view?.follow?.(route.parts);
+  view?.follow?.(parseRoute(location.hash).parts);
   setTitle();
+}
+
+/** @param {string} name of a place */
+async function loadView(name) {
+  try {
+    return await VIEWS[/** @type {keyof typeof VIEWS} */ (name)]();
+  } catch {
+    const reload = h("button", { type: "button", onclick: () => location.reload() }, "Load the page again");
+    showToast(`${TITLES[/** @type {keyof typeof TITLES} */ (name)]} could not be loaded from the device`, reload);
+    return null;
+  }
 }
 
 /** Put the place and the device into the title of the window. */
