@@ -1,8 +1,8 @@
 """Train a model on your own labels: from pictures in folders to a bundle, in seconds.
 
 The dataset is a folder or zip with one folder of pictures per label, or a CSV index. The base is the general labeler
-that ships with the program, or any TFLite image classifier or embedding extractor; if several are given, the one that is
-best on the validation pictures is used.
+that ships with the program, or any TFLite image classifier or embedding extractor; if several are given, the best one
+is used.
 """
 
 import argparse

@@ -50,7 +50,7 @@ def test_progress_is_shown_on_a_terminal(pictures, base, tmp_path):
     seen = read_until(terminal, b"no end of it")
     os.close(terminal)
     assert process.wait(30) == 0
-    assert b"extracting features with base.tflite: 108 of 108" in seen
+    assert b"extracting features with base.tflite: 120 of 120" in seen
 
 
 def test_progress_and_table_fit_a_narrow_terminal(pictures, base, tmp_path):
@@ -91,8 +91,9 @@ def test_model_remembers_where_it_is_from(pictures, base, tmp_path, capsys):
     )
     record = read_bundle(second).provenance
     assert record.base == read_bundle(first).identity and record.parents == (record.base,)
-    assert sum(record.pictures.values()) == 108 and set(record.pictures) == {"red", "green", "blue"}
-    assert record.metrics.pictures == 12 and record.metrics.figures["accuracy"].low > 0.5
+    assert (dict(record.pictures), record.test) == ({"red": 40, "green": 40, "blue": 40}, 0)
+    assert (record.metrics.pictures, record.metrics.method) == (120, "cross-validation")
+    assert record.metrics.figures["accuracy"].low > 0.5
     one = read_bundle(first).provenance
     assert (one.seed, one.license) == (3, "pictures: CC0")
     assert record.license == "base: pictures: CC0"

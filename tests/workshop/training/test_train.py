@@ -19,7 +19,7 @@ from support.training import colored, read_files, train, write_base, write_pictu
 
 def test_pictures_in_folders_become_a_bundle(pictures, base, tmp_path, capsys):
     assert train(pictures, "--base", base, "--out", tmp_path / "new", "--model-version", "1.2.0") == 0
-    assert "trained 3 labels on 96 pictures" in capsys.readouterr().out
+    assert "trained 3 labels on 120 pictures" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["dict.txt", "manifest.json", "model.tflite"]
     bundle = read_bundle(tmp_path / "new")
     assert (bundle.identity.name, bundle.version, bundle.labels) == ("new", "1.2.0", ("blue", "green", "red"))
@@ -100,6 +100,7 @@ def make_candidate(accuracy: float, invoke_ms: float) -> TrainedCandidate:
     return TrainedCandidate(
         "base",
         accuracy,
+        (),
         invoke_ms,
         0.1,
         choose_validation_threshold(np.full((1, 2), 0.9), np.zeros(1, int), None),
@@ -143,7 +144,7 @@ def test_base_with_an_assumed_range_needs_a_stated_one(pictures, tmp_path, capsy
 
 def test_budget_too_short_for_any_picture_is_reported(pictures, base, tmp_path, capsys):
     assert train(pictures, "--base", base, "--out", tmp_path / "new", "--budget", "0.001s") == 1
-    assert "budget is too short: 108 pictures" in capsys.readouterr().err
+    assert "budget is too short: 120 pictures" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
