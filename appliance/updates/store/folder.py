@@ -67,9 +67,8 @@ class ModelFolder:
                 with self._hold_lock():
                     yield
         except OSError as error:
-            raise StoreError(
-                f"the models in {self.path} cannot be changed: {describe_os_error(error)}; {self._suggest_remedy(error)}"
-            ) from error
+            reason, remedy = describe_os_error(error), self._suggest_remedy(error)
+            raise StoreError(f"the models in {self.path} cannot be changed: {reason}; {remedy}") from error
 
     def read_state(self) -> tuple[StoreState, str | None]:
         """Return the state and a description of any damage; the state is empty if the file is missing or damaged.
