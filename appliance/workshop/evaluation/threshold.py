@@ -145,7 +145,8 @@ def find_thresholds_for_precision(predictions: Predictions, precision: float) ->
 
     The common threshold is the lowest one at which all labels together reach the precision. A label that does not reach
     the precision at the common threshold gets the lowest higher threshold at which it does, so that all labels together
-    still reach the precision. Only thresholds that give at least MIN_LABELS_GIVEN labels count.
+    still reach the precision. If pictures have several labels, each label gets the lowest threshold at which it reaches
+    the precision alone, also below the common one. Only thresholds that give at least MIN_LABELS_GIVEN labels count.
     """
     curve = compute_curve(predictions)
     first = find_precise_threshold(curve[1:], precision, MIN_LABELS_GIVEN)
@@ -155,13 +156,16 @@ def find_thresholds_for_precision(predictions: Predictions, precision: float) ->
     label_thresholds, unreached = {}, []
     for index, label in enumerate(predictions.labels):
         own_curve = compute_curve(predictions, index)
-        if not own_curve[common].given or own_curve[common].right >= precision * own_curve[common].given:
+        is_reached = own_curve[common].right >= precision * own_curve[common].given
+        if predictions.several is None and is_reached:
             continue
-        higher = find_precise_threshold(own_curve[common:], precision, MIN_LABELS_GIVEN)
-        if higher is None:
+        lowest = common if predictions.several is None else 1
+        higher = find_precise_threshold(own_curve[lowest:], precision, MIN_LABELS_GIVEN)
+        if higher is not None:
+            if lowest + higher != common:
+                label_thresholds[label] = (lowest + higher) / 100
+        elif not is_reached:
             unreached.append(label)
-        else:
-            label_thresholds[label] = (common + higher) / 100
     return PrecisionTarget(common / 100, label_thresholds, tuple(unreached), _find_best(curve))
 
 

@@ -155,3 +155,14 @@ def test_curve_has_each_threshold_with_its_intervals():
         "high": pytest.approx(0.983, abs=1e-3),
     }
     assert choice.curve[-1].as_dict()["precision"] == {"value": None, "low": None, "high": None}
+
+
+def test_independent_labels_get_thresholds_of_their_own():
+    """With several labels on a picture, a label that is precise at a low threshold keeps its recall."""
+    scores = np.tile(np.linspace(0, 1, 400, dtype=np.float32)[:, np.newaxis], (1, 2))
+    own = scores >= np.array([0.2, 0.8], np.float32)
+    first = np.where(own[:, 0], 0, -1)
+    predictions = Predictions(("low", "high"), scores, first, first, scores.max(axis=1), own)
+    found = find_thresholds_for_precision(predictions, 0.95)
+    thresholds = {label: found.label_thresholds.get(label, found.threshold) for label in ("low", "high")}
+    assert thresholds["low"] <= 0.2 and 0.75 <= thresholds["high"] <= 0.8 and not found.unreached_labels
