@@ -31,6 +31,33 @@ class PictureVerdict(StrEnum):
     SIMILAR = "similar"
 
 
+class RecentSignatures:
+    """The signatures of the last MAX_COMPARED pictures, in one array, so that comparing copies nothing."""
+
+    def __init__(self) -> None:
+        """Start without pictures."""
+        self._rows: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, signature: np.ndarray) -> None:
+        """Add a signature, in place of the oldest one if there is no room.
+
+        Args:
+            signature: (1444,) float32.
+        """
+        if self._rows is None:
+            self._rows = np.zeros((MAX_COMPARED, len(signature)), np.float32)
+        self._rows[self._count % MAX_COMPARED] = signature
+        self._count += 1
+
+    def compare(self, signature: np.ndarray) -> float:
+        """Return the similarity to the most similar picture; −1 without one."""
+        if self._rows is None:
+            return -1.0
+        # Not the operator @, whose library computes on threads that wait busily and so delay the labeling.
+        return float(np.einsum("ij,j->i", self._rows[: min(self._count, MAX_COMPARED)], signature).max())
+
+
 class Burst:
     """The pictures of one recording. Not thread-safe.
 
@@ -51,7 +78,9 @@ class Burst:
         self.recording = secrets.token_hex(4)
         self.kept = self.dropped = 0
         self.last: PictureVerdict | None = None
-        self._signatures: list[np.ndarray] = list(known)[-MAX_COMPARED:]
+        self._signatures = RecentSignatures()
+        for signature in known:
+            self._signatures.add(signature)
         self._sharpness: list[float] = []
         self._kept_sharpness: dict[str, float] = {}
         self._drops_blurred = drops_blurred
@@ -67,10 +96,9 @@ class Burst:
         if sharpness < self._limit():
             return self._drop(PictureVerdict.BLURRED)
         signature = compute_signature(pixels)
-        near = self._signatures[-MAX_COMPARED:]
-        if near and float(np.max(np.stack(near) @ signature)) >= NEAR:
+        if self._signatures.compare(signature) >= NEAR:
             return self._drop(PictureVerdict.SIMILAR)
-        self._signatures.append(signature)
+        self._signatures.add(signature)
         return PictureVerdict.KEPT
 
     def note_kept(self, picture_id: str) -> None:

@@ -21,6 +21,10 @@ BACKGROUND = "background"
 MIN_PICTURES = 10
 """A label with fewer pictures is kept out of training."""
 
+# A dataset whose folders all have such names would be read as divided into these parts.
+_PARTS = {
+    "train", "training", "validation", "valid", "val", "test", "testing", "holdout", "unassigned", "unlabeled",
+}  # fmt: skip
 _MAX_LABEL = 32
 _SHOWN = 80
 # Letters that Unicode does not decompose.
@@ -60,9 +64,11 @@ def clean_label(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text[:1000].translate(_LETTERS))
     plain = "".join(character for character in plain if not unicodedata.combining(character))
     name = re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:_MAX_LABEL].strip("_")
+    shown = clean_text(text, _SHOWN)
     if not name:
-        shown = clean_text(text, _SHOWN)
         raise TeachingError(400, f"the label {shown!r} has no letter from A to Z and no digit; give it another name")
+    if name.lower() in _PARTS:
+        raise TeachingError(400, f"the label {shown!r} is the name of a part of a dataset; use another, as toy_{name}")
     return name
 
 

@@ -144,6 +144,13 @@ class TeachingRecorder:
             thread.join(_STOP_LIMIT_S)
         return _describe(session)
 
+    def close(self) -> None:
+        """End a recording without waiting, because the program stops."""
+        with self._lock:
+            if self._session:
+                self._session.until_s = float("-inf")
+                self._wake.set()
+
     def _require_frames(self) -> None:
         frame = self._latest()
         if frame is None or time.monotonic() - frame.monotonic_s > _MAX_AGE_S:

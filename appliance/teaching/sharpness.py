@@ -22,7 +22,8 @@ def measure_sharpness(pixels: np.ndarray) -> float:
     Args:
         pixels: (height, width, 3) uint8 RGB.
     """
-    gray = resize_to_fit(pixels, _SIDE_PX).astype(np.float32) @ _LUMA
+    # Not the operator @, whose library computes on threads that wait busily and so delay the labeling.
+    gray = np.einsum("yxc,c->yx", resize_to_fit(pixels, _SIDE_PX).astype(np.float32), _LUMA)
     if min(gray.shape) < 3:
         return 0.0
     inner = gray[1:-1, 1:-1]

@@ -1,5 +1,7 @@
 """Which pictures of a recording are kept."""
 
+import time
+
 import numpy as np
 
 from appliance.teaching.burst import Burst, PictureVerdict, compute_signature
@@ -51,3 +53,15 @@ def test_background_keeps_plain_pictures():
 
 def test_each_recording_has_an_id_of_its_own():
     assert len({Burst().recording for _ in range(20)}) == 20
+
+
+def test_comparing_starts_no_threads_that_wait_busily():
+    """Such threads would keep the interpreter from the labeling."""
+    known = [compute_signature(draw(seed, 320)) for seed in range(3)] * 130
+    burst = Burst(known)
+    pixels = draw(9, 320)
+    burst.judge(pixels)
+    process_s, thread_s = time.process_time(), time.thread_time()
+    for _ in range(10):
+        burst.judge(pixels)
+    assert time.process_time() - process_s <= 1.3 * (time.thread_time() - thread_s)

@@ -18,8 +18,8 @@ def test_label_gets_a_valid_name(text, name):
     assert clean_label(text) == name and is_label_name(name)
 
 
-@pytest.mark.parametrize("text", ["", " ", "..", "日本", "\x1b", "___"])
-def test_label_without_letters_is_refused(text):
+@pytest.mark.parametrize("text", ["", " ", "..", "日本", "\x1b", "___", "Train", "test"])
+def test_label_without_letters_or_with_a_meaning_is_refused(text):
     with pytest.raises(TeachingError) as caught:
         clean_label(text)
     assert caught.value.status == 400 and "\x1b" not in str(caught.value)

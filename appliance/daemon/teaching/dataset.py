@@ -70,6 +70,7 @@ class DeviceDataset:
 
     def stop(self) -> None:
         """End what runs in the background."""
+        self.recorder.close()
         if child := self._child:
             child.end()
         self.guesses.stop()

@@ -45,7 +45,7 @@ def stage_pictures(plan: TrainingPlan, folder: Path) -> StagedPictures:
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o750, parents=True)
-    # In capitals, this folder is a split, so that training holds out nothing else.
+    # In capitals, these folders are splits, whatever the labels are named, and training holds out nothing else.
     train = folder / "train"
     for label in plan.labels:
         _link(plan.train[label], train / "TRAIN" / label)
@@ -54,7 +54,7 @@ def stage_pictures(plan: TrainingPlan, folder: Path) -> StagedPictures:
     for label, pictures in plan.held_out.items():
         if label != BACKGROUND:
             held_out = folder / "held-out"
-            _link(pictures, held_out / label)
+            _link(pictures, held_out / "TEST" / label)
     other = _link_background(plan.held_out.get(BACKGROUND, []), folder / "held-out-background")
     return StagedPictures(train, background, held_out, other if held_out else None, folder / "model")
 

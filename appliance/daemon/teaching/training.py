@@ -84,7 +84,7 @@ class TrainingJob:
         self._lock = threading.RLock()
         self._loaded: TrainingState | None = None
         self._progress = _Progress()
-        self._started_s = self._notified_s = 0.0
+        self._started_s = self._notified_s = self._expected_s = 0.0
         self._thread: threading.Thread | None = None
         self._child: Child | None = None
         self._is_canceled = self._is_stopping = False
@@ -114,7 +114,8 @@ class TrainingJob:
                 raise TeachingError(507, f"the training cannot be prepared: {describe_os_error(error)}") from error
             self._is_canceled = False
             self._started_s = time.monotonic()
-            self._progress = _Progress("reading the pictures", 0, plan.pictures, self._expect_s(plan))
+            self._expected_s = self._expect_s(plan)
+            self._progress = _Progress("reading the pictures", 0, plan.pictures, self._expected_s)
             self._thread = threading.Thread(target=self._run, args=(plan, staged), name="training", daemon=True)
             self._thread.start()
         self._tell()
@@ -246,7 +247,7 @@ class TrainingJob:
         evaluated = None
         if staged.held_out:
             background = ["--background", str(staged.held_out_background)] if staged.held_out_background else []
-            self._advance(_Progress(_STEP_COMPARE, 0, 0, self._left_s(plan)))
+            self._advance(_Progress(_STEP_COMPARE, 0, 0, self._left_s()))
             evaluated = self._call(
                 ["evaluate", str(staged.out), str(staged.held_out), *background, "--split", "all", "--against",
                  str(running.source), "--json"]
@@ -283,11 +284,11 @@ class TrainingJob:
             progress = _Progress(clean_text(str(value["step"]), 100), int(value["done"]), int(value["total"]), None)
         except (ValueError, TypeError, LookupError):
             return
-        self._advance(replace(progress, left_s=self._left_s(self._plan(), value.get("left_s"))))
+        self._advance(replace(progress, left_s=self._left_s(value.get("left_s"))))
 
-    def _left_s(self, plan: TrainingPlan, stated_s: Any = None) -> float:
+    def _left_s(self, stated_s: Any = None) -> float:
         """Return the expected seconds left: what the step states if that is more than what is usual for the rest."""
-        usual_s = self._expect_s(plan) - (time.monotonic() - self._started_s)
+        usual_s = self._expected_s - (time.monotonic() - self._started_s)
         return max(usual_s, float(stated_s) if isinstance(stated_s, int | float) else 0.0, 1.0)
 
     def _advance(self, progress: _Progress) -> None:

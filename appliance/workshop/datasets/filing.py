@@ -87,7 +87,7 @@ def file_pictures(
     for done, example in enumerate(examples, 1):
         try:
             jpeg = _read_as_jpeg(example)
-        except PictureError as error:
+        except (PictureError, TeachingError) as error:
             left_out.append(clean_text(str(error), _MAX_REASON))
             continue
         stem = _make_stem(example, jpeg)
@@ -117,6 +117,14 @@ def _list_stems(folder: Path) -> dict[str, Path]:
 
 
 def _read_as_jpeg(example: Example) -> bytes:
+    """Return the content as JPEG.
+
+    Raises:
+        PictureError: It cannot be read.
+        TeachingError: Its label has no valid name.
+    """
+    if example.label is not None:
+        clean_label(example.label)
     content = example.read_bytes()
     width, height = read_picture_size(io.BytesIO(content), example.name)
     if width * height > _MAX_PX:

@@ -16,7 +16,7 @@ def test_pictures_are_linked_by_their_ids(tmp_path):
     (tmp_path / "work" / "old").touch()
     staged = stage_pictures(plan, tmp_path / "work")
     trained = {path.stem for path in (staged.train / "TRAIN" / "cup").iterdir()}
-    held_out = {path.stem for path in (staged.held_out / "cup").iterdir()}
+    held_out = {path.stem for path in (staged.held_out / "TEST" / "cup").iterdir()}
     assert trained | held_out == set(cups) and not trained & held_out and len(trained) == 12
     assert {path.stem for path in (staged.background / "background").iterdir()} == set(others)
     assert staged.held_out_background is None and not (tmp_path / "work" / "old").exists()
