@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.workshop.training.batched_regression import BatchedRegression
-from appliance.workshop.training.folds import FOLDS
+from appliance.workshop.training.folds import count_folds
 from appliance.workshop.training.gate import PrincipalSubspace, fit_subspace
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.projection import MANY_ROWS, Projected
@@ -52,10 +52,11 @@ class CrossValidation:
         """
         self._task, self._own, self._others, self._folds = task, own, others, folds
 
-        self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
+        count = count_folds(len(folds))
+        self._other_folds = np.unique(sources, return_inverse=True)[1] % count
         is_many = int((folds >= 0).sum()) > MANY_ROWS
         # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0) if task.has_seen_training else range(1 if is_many else FOLDS)
+        self._used_folds = range(0) if task.has_seen_training else range(1 if is_many else count)
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
         self._other_class = len(task.labels) if task.background is None else task.background

@@ -14,7 +14,7 @@ Let x be the features of a picture, standardized (see head_input.py).
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
 dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
 the others). The final fit uses all pictures but those for validation. Of more than MANY_ROWS pictures, one fold is
-enough. Because everything is fitted to some hundred principal coordinates of x (see projection.py), the 16 fits take
+enough. Because everything is fitted to some hundred principal coordinates of x (see projection.py), the fits take
 seconds.
 
 Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed

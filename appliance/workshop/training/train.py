@@ -51,7 +51,7 @@ from appliance.workshop.training.validation_figures import list_quality_warnings
 
 # When optimizing for latency, a faster base may be less accurate than the best one by this much.
 LATENCY_TOLERANCE = 0.02
-# With fewer pictures, the gate accepts up to a fourth of the pictures of other subjects (measured).
+# With fewer pictures and no background bank, the gate accepts up to a fourth of the pictures of other subjects.
 FEW_PICTURES = 300
 
 
@@ -262,7 +262,8 @@ def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[
     small = [label for index, label in enumerate(training_set.labels) if per_label[index] < RECOMMENDED_PICTURES]
     if small:
         warnings.append(f"fewer than {RECOMMENDED_PICTURES} pictures of {', '.join(small)}; more improve the model")
-    if chosen.counts["train"] < FEW_PICTURES and not training_set.background:
+    has_others = chosen.rejection is not None and chosen.rejection.others > 0
+    if chosen.counts["train"] < FEW_PICTURES and not training_set.background and not has_others:
         warnings.append(
             f"with only {chosen.counts['train']} training pictures, the model may label pictures of other "
             f"subjects; add such pictures with --background, or use {FEW_PICTURES} or more training pictures"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from appliance.workshop.training.folds import FOLDS, assign_folds
+from appliance.workshop.training.folds import FOLDS, FOLDS_OF_FEW, assign_folds
 
 
 def test_pictures_of_one_recording_share_a_fold():
@@ -10,7 +10,7 @@ def test_pictures_of_one_recording_share_a_fold():
     groups = np.arange(120) // 6
     folds = assign_folds(targets, groups, 0)
     assert all(len(set(folds[groups == group].tolist())) == 1 for group in range(20))
-    assert set(folds.tolist()) == set(range(FOLDS))
+    assert set(folds.tolist()) == set(range(FOLDS_OF_FEW))
 
 
 def test_each_label_is_spread_evenly_over_the_folds():
@@ -29,4 +29,4 @@ def test_same_seed_gives_the_same_folds():
 
 def test_group_of_most_pictures_is_cut_so_that_a_fit_is_possible():
     folds = assign_folds(np.repeat([0, 1], 30), np.zeros(60, int), 0)
-    assert set(folds.tolist()) == set(range(FOLDS))
+    assert set(folds.tolist()) == set(range(FOLDS_OF_FEW))

@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from appliance.errors import DatasetError, TrainingError
+from appliance.errors import TrainingError
 from appliance.teaching.names import BACKGROUND
+from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.evaluation.selection import select_pictures
 from appliance.workshop.training.training_set import build_training_set, require_enough
 from support.training import train, write_pictures
 
@@ -66,7 +68,27 @@ def test_beginning_of_a_training_set_is_a_fair_sample(tmp_path):
     assert training_set.labels == ("green", "red")
     begin = training_set.targets[:20]
     assert (begin == 1).sum() == pytest.approx(16, abs=1)
-    assert training_set.is_validation[:20].any() and not training_set.is_validation[:20].all()
+    assert not training_set.is_validation.any()
+
+
+def test_tenth_is_set_aside_only_when_asked_for(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 40, "green": 40})
+    assert sum(build(folder).test_counts.values()) == 0
+    with_test = build_training_set(folder, None, None, {}, 0, has_test=True)
+    assert sum(with_test.test_counts.values()) == pytest.approx(8, abs=2)
+    assert len(with_test.pictures) == 80 - sum(with_test.test_counts.values())
+    held_out = {picture.name for picture in select_pictures(open_dataset(folder), "test", 0).pictures}
+    assert not held_out & {picture.name for picture in with_test.pictures}
+
+
+def test_pictures_of_one_recording_are_one_group(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", {"red": 20, "green": 20})
+    for index, picture in enumerate(sorted((folder / "red").iterdir())):
+        picture.rename(picture.with_name(f"20261130-10150{index % 10}-123_rec-{index // 10}abc.png"))
+    training_set = build(folder)
+    groups = {picture.name: group for picture, group in zip(training_set.pictures, training_set.groups, strict=True)}
+    of_red = {name.split("rec-")[1][0]: group for name, group in groups.items() if "rec-" in name}
+    assert len({group for name, group in groups.items() if "rec-" in name}) == len(of_red) == 2
 
 
 def test_same_seed_gives_the_same_order(tmp_path):
@@ -81,7 +103,7 @@ def test_background_is_the_last_label(tmp_path):
     training_set = build(folder, write_pictures(tmp_path / "other", {"gray": 30}))
     assert training_set.labels == ("green", "red", BACKGROUND) and training_set.background == BACKGROUND
     assert training_set.is_background.sum() == 30
-    assert 0 < (training_set.is_background & training_set.is_validation).sum() < 15
+    assert not training_set.is_validation.any()
 
 
 def test_too_few_pictures_after_extraction_are_an_error(tmp_path):
