@@ -276,7 +276,7 @@ def _count_pictures(
     return {
         "train": int((~validates & ~is_background).sum()),
         "validation": int((validates & ~is_background).sum()),
-        "test": sum(training_set.test_counts.values()),
+        "test": training_set.test_pictures,
         "background": int(is_background.sum()),
         "unlabeled": training_set.unlabeled,
         "unreadable": len(features.unreadable),
