@@ -47,6 +47,7 @@ class TrainingSet:
         is_validation: (pictures,) bool: whether the picture is for validation, not for fitting.
         unlabeled: The number of pictures without a label, which are left out.
         test_counts: The number of test pictures of each label, by index.
+        test_pictures: The number of test pictures, which may have several labels.
         problem_count: The number of files of the datasets that cannot be used.
         membership: (pictures, labels) bool, the labels of each picture, if pictures have several; else None. Background
             pictures have none of the labels then, and there is no label for them.
@@ -66,6 +67,7 @@ class TrainingSet:
     membership: np.ndarray | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     group_numbers: np.ndarray | None = None
+    test_pictures: int = 0
 
     @property
     def groups(self) -> np.ndarray:
@@ -166,6 +168,7 @@ def build_training_set(
         # Ignore invalid label names, which do not matter for background pictures.
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
         left_out=roles.left_out,
+        test_pictures=sum(item.split == "test" for item in items),
     )
 
 
