@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from appliance.bundle.version import is_newer, is_version
+from appliance.bundle.version import count_up, is_newer, is_version
 
 ACCEPTED = [
     "0",
@@ -105,3 +105,14 @@ def test_no_version_is_neither_newer_nor_older(other):
 def test_versions_are_compared_as_versions():
     assert is_newer("1.10", "1.9") and is_newer("2.0", "2.0rc1") and is_newer("1!0.1", "2.0")
     assert not is_newer("1.0", "1.0.0") and not is_newer("sha256:0123456789ab", "1.0") and not is_newer(None, "1.0")
+
+
+@pytest.mark.parametrize(
+    ("version", "following"),
+    [("1.2.3", "1.2.4"), ("0.2.0", "0.2.1"), ("7", "8"), ("1!2.0", "1!2.1"), ("2.0rc1", "2.1"), ("1.0+local.5", "1.1"),
+     ("sha256:ab12", "1"), ("", "1"), ("9" * 5000, "1")],
+)  # fmt: skip
+def test_last_number_counts_up(version, following):
+    assert count_up(version) == following
+    if is_version(version):
+        assert is_newer(following, version)
