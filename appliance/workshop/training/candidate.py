@@ -143,31 +143,14 @@ def train_candidate(
         BaseModelError: The base outputs values that are not numbers.
         BundleError: The base does not run.
     """
-    short_name = Path(base.display_name).name
-    step = f"extracting features with {short_name}"
-    features = extract_features(
-        base,
-        training_set.pictures,
-        options.cache,
-        lambda done, total: options.progress(step, done, total),
-        timer.extraction_end_s,
-    )
-    require_enough(training_set, features.kept, len(features.unreadable), features.left_out)
-    if not features.rows.is_finite():
-        raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
-    options.progress(f"fitting the head of {short_name}", 0, 0)
+    features = _extract(base, training_set, timer, options)
     bank = options.find_bank(base)
     head_input = choose_head_input(
         base.groups, training_set, features.kept, features.rows, None if bank is None else bank.features
     )
     rows = features.rows.convert_with(head_input.convert)
     task = _make_task(training_set, features.kept, rows, bank, head_input, base.has_seen_training)
-    if training_set.membership is None:
-        fitted = _fit_single_label(task, options, timer.is_fitting_over)
-    else:
-        has_bank = options.reject != RejectLevel.NONE
-        membership = training_set.membership[features.kept]
-        fitted = fit_multi_label(task, rows, membership, options.seed, timer.is_fitting_over, has_bank=has_bank)
+    fitted = _fit(task, rows, training_set, features.kept, timer, options)
     validates = training_set.is_validation[features.kept]
     is_background = training_set.is_background[features.kept]
     model = write_model(base, head_input, fitted.head, options.name)
@@ -195,6 +178,40 @@ def train_candidate(
         dataset_sha256=hash_dataset(training_set, features.kept, features.digests),
         rejection=fitted.rejection,
     )
+
+
+def _extract(base: Base, training_set: TrainingSet, timer: TrainingTimer, options: CandidateOptions) -> Features:
+    """Return the features of all pictures that can be used."""
+    short_name = Path(base.display_name).name
+    step = f"extracting features with {short_name}"
+    features = extract_features(
+        base,
+        training_set.pictures,
+        options.cache,
+        lambda done, total: options.progress(step, done, total),
+        timer.extraction_end_s,
+    )
+    require_enough(training_set, features.kept, len(features.unreadable), features.left_out)
+    if not features.rows.is_finite():
+        raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
+    options.progress(f"fitting the head of {short_name}", 0, 0)
+    return features
+
+
+def _fit(
+    task: HeadTask,
+    rows: FeatureRows,
+    training_set: TrainingSet,
+    kept: np.ndarray,
+    timer: TrainingTimer,
+    options: CandidateOptions,
+) -> FittedHead:
+    """Fit a head for pictures with one label each, or for pictures with several."""
+    if training_set.membership is None:
+        return _fit_single_label(task, options, timer.is_fitting_over)
+    has_bank = options.reject != RejectLevel.NONE
+    membership = training_set.membership[kept]
+    return fit_multi_label(task, rows, membership, options.seed, timer.is_fitting_over, has_bank=has_bank)
 
 
 def _make_task(

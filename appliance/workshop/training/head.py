@@ -43,8 +43,8 @@ from appliance.workshop.training.projection import (
     fit_projection,
 )
 from appliance.workshop.training.rejection import (
+    ChosenRejection,
     GenuinePictures,
-    Rejection,
     RejectLevel,
     UnseenScores,
     choose_rejection,
@@ -92,7 +92,7 @@ class HeadFit:
 
     head: ClassifierHead
     unseen: np.ndarray
-    rejection: Rejection
+    rejection: ChosenRejection
     bank_rows: int
 
 

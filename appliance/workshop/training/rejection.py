@@ -114,7 +114,7 @@ class RejectionCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
+class ChosenRejection:
     """The chosen rejection.
 
     Attributes:
@@ -154,7 +154,7 @@ class GenuinePictures:
 
 def choose_rejection(
     own: UnseenScores, others: UnseenScores | None, pictures: GenuinePictures, level: RejectLevel
-) -> Rejection:
+) -> ChosenRejection:
     """Choose the limits and the threshold.
 
     Args:
@@ -167,7 +167,7 @@ def choose_rejection(
     plain_passed = _measure_passed(others.plain, plain, pictures) if others else None
     if level == RejectLevel.NONE:
         cost = RejectionCost(level, 0.0, plain.recall, plain.recall, 0, plain_passed, plain_passed, ())
-        return Rejection(None, 1.0, own.plain, plain, cost)
+        return ChosenRejection(None, 1.0, own.plain, plain, cost)
     options = [_try_quantile(own, others, pictures, quantile) for quantile in QUANTILES]
     allowed = [option for option in options if option.lost <= level.max_cost] or options[:1]
     is_enough = [option for option in allowed if option.passed is not None and option.passed <= _ENOUGH]
@@ -182,7 +182,7 @@ def choose_rejection(
         best.passed,
         tuple((option.quantile, option.lost, option.choice.recall, option.passed) for option in options),
     )
-    return Rejection(best.limits, best.softness, best.scores, best.choice, cost)
+    return ChosenRejection(best.limits, best.softness, best.scores, best.choice, cost)
 
 
 @dataclass(frozen=True, slots=True)

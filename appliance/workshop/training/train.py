@@ -26,7 +26,7 @@ from appliance.errors import TrainingError
 from appliance.system.timestamps import to_rfc3339
 from appliance.workshop.datasets.dataset import RECOMMENDED_PICTURES
 from appliance.workshop.datasets.roles import describe_left_out
-from appliance.workshop.training.base import open_base
+from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.bundle_output import create_bundle
 from appliance.workshop.training.candidate import (
     CandidateOptions,
@@ -138,37 +138,10 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         parents = list_parents(request.parent)
         bases = [open_base(path, request.input) for path in request.bases]
         progress("sorting the pictures", 0, 0)
-        training_set = build_training_set(
-            request.dataset,
-            request.validation,
-            request.background,
-            request.gs_folders,
-            request.seed,
-            request.cache,
-            request.has_test,
-        )
+        training_set = _build_training_set(request)
         name = request.name or request.out.name.removesuffix(".zip")
         options = CandidateOptions(request.cache, request.seed, name, progress, request.reject)
-        if request.fine_tune is not None:
-            training_set = hold_out_validation(training_set, request.seed)
-        candidates: list[TrainedCandidate] = []
-        failures = []
-        for index, base in enumerate(bases):
-            left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
-            # Each base gets an equal share of the remaining time.
-            shares = len(bases) - index + (request.fine_tune is not None)
-            timer = TrainingTimer.start(None if left_s is None else left_s / shares)
-            try:
-                candidates.append(train_candidate(base, training_set, timer, options))
-            except TrainingError as error:
-                if request.budget_s is None:
-                    raise
-                failures.append(f"{base.display_name} was left out: {error}")
-        if request.fine_tune is not None:
-            left_s = max(1.0, started_s + (request.budget_s or DEFAULT_BUDGET_S) - time.monotonic())
-            candidates.append(train_fine_tuned(training_set, request.fine_tune, options, left_s))
-        if not candidates:
-            raise TrainingError("; ".join(failures))
+        candidates, failures = _train_candidates(request, bases, training_set, options, started_s)
         chosen = choose_candidate(candidates, request.optimize)
         progress("writing", 0, 0)
         _write_result(folder, chosen, training_set, _Statements(name, request.version, created, parents), request)
@@ -180,6 +153,52 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         warnings=(*_list_warnings(training_set, chosen), *chosen.warnings, *failures),
         seconds=time.monotonic() - started_s,
     )
+
+
+def _build_training_set(request: TrainingRequest) -> TrainingSet:
+    training_set = build_training_set(
+        request.dataset,
+        request.validation,
+        request.background,
+        request.gs_folders,
+        request.seed,
+        request.cache,
+        request.has_test,
+    )
+    return training_set if request.fine_tune is None else hold_out_validation(training_set, request.seed)
+
+
+def _train_candidates(
+    request: TrainingRequest,
+    bases: Sequence[Base],
+    training_set: TrainingSet,
+    options: CandidateOptions,
+    started_s: float,
+) -> tuple[list[TrainedCandidate], list[str]]:
+    """Train a candidate on each base, and the fine-tuned one; return them, and why others are missing.
+
+    Raises:
+        TrainingError: No candidate could be trained.
+    """
+    candidates: list[TrainedCandidate] = []
+    failures = []
+    for index, base in enumerate(bases):
+        left_s = None if request.budget_s is None else max(0.0, started_s + request.budget_s - time.monotonic())
+        # Each base gets an equal share of the remaining time.
+        shares = len(bases) - index + (request.fine_tune is not None)
+        timer = TrainingTimer.start(None if left_s is None else left_s / shares)
+        try:
+            candidates.append(train_candidate(base, training_set, timer, options))
+        except TrainingError as error:
+            if request.budget_s is None:
+                raise
+            failures.append(f"{base.display_name} was left out: {error}")
+    if request.fine_tune is not None:
+        left_s = max(1.0, started_s + (request.budget_s or DEFAULT_BUDGET_S) - time.monotonic())
+        candidates.append(train_fine_tuned(training_set, request.fine_tune, options, left_s))
+    if not candidates:
+        raise TrainingError("; ".join(failures))
+    return candidates, failures
 
 
 def choose_candidate(
