@@ -13,7 +13,7 @@ import pytest
 
 from appliance.bundle.bundle import read_bundle
 from appliance.errors import BundleError, StoreError
-from appliance.updates.store.state import decode_state, encode_state
+from appliance.updates.store.state import TRAINED_HERE, decode_state, encode_state
 from appliance.updates.store.store import Store
 from support import made_models
 from support.bundles import bundle_folder
@@ -111,6 +111,14 @@ def test_newer_bundled_model_of_the_same_name_replaces_it(store, make, name, del
     assert f"{choice.bundle.identity.name} {choice.bundle.identity.version}" == (runs or f"shipped {slot.version}")
     assert (choice.installed is None) == (runs in ("shipped 1.10", "shipped 2.0") and delivered in ("1.9", "2.0rc1"))
     assert bool(choice.reasons) == (choice.installed is None), "the replacement is reported"
+
+
+def test_newer_bundled_model_never_replaces_one_that_was_trained_here(store, make):
+    """It has the name of its base, but the labels of its owner."""
+    store.install(make("1.0.1", name="shipped", model=made_models.good(1)), TRAINED_HERE)
+    shutil.rmtree(store.bundled)
+    bundle_folder(store.bundled, name="shipped", version="2.0")
+    assert running(again(store)) == "shipped 1.0.1"
 
 
 def test_owner_can_go_back_from_a_newer_bundled_model(store, make):
