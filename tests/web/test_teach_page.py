@@ -216,6 +216,7 @@ def test_finger_selects_after_a_long_press_and_scrolls_before(browser, server):
 def test_bar_labels_moves_deletes_and_undo_takes_it_back(browser, server):
     server.teach.fill(cup=1, unlabeled=8)
     open_teach(browser, server)
+    browser.wait("document.querySelectorAll('.picture-cell').length === 8")
     browser.click(".picture-cell")
     choose(browser, "#label-as", "new")
     browser.press("selection-bar new-label input", "wrench\n")
