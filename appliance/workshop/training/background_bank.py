@@ -111,29 +111,42 @@ def write_bank(file: Path, bank: BackgroundBank, base: Base) -> None:
     )
 
 
-def find_unlike(pictures: np.ndarray, groups: np.ndarray, others: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+def find_unlike(
+    pictures: np.ndarray, targets: np.ndarray, groups: np.ndarray, others: np.ndarray, kinds: np.ndarray
+) -> np.ndarray:
     """Return which rows of a bank resemble none of the user's pictures, (rows,) bool.
 
     Args:
         pictures: (pictures, axes) the coordinates of the user's pictures.
+        targets: (pictures,) the index of the label of each; few pictures of a label are less similar to each other.
         groups: (pictures,) the recording of each; pictures of one recording do not show how similar pictures are.
         others: (rows, axes) the coordinates of the bank.
         kinds: (rows,) the kind of each row.
     """
-    sample = np.linspace(0, len(pictures) - 1, min(len(pictures), _COMPARED_ROWS)).astype(np.intp)
+    sample = _sample_labels(targets)
     center = (pictures.mean(axis=0) + others.mean(axis=0)) / 2
     own, rows = _normalize(pictures[sample] - center), _normalize(others - center)
     cosines = own @ own.T
     cosines[groups[sample][:, np.newaxis] == groups[sample]] = -1
     nearest = cosines.max(axis=1)
-    nearest = nearest[nearest > -1]
-    limit = float(np.quantile(nearest, _NEAR_QUANTILE)) if len(nearest) else _DEFAULT_NEAR
-    resembles = (rows @ own.T).max(axis=1) >= limit
+    limits = np.full(len(sample), _DEFAULT_NEAR)
+    for label in np.unique(targets[sample]):
+        is_own = targets[sample] == label
+        known = nearest[is_own & (nearest > -1)]
+        if len(known):
+            limits[is_own] = np.quantile(known, _NEAR_QUANTILE)
+    resembles = (rows @ own.T >= limits).any(axis=1)
     for kind in np.unique(kinds):
         if resembles[kinds == kind].mean() > _RESEMBLING_KIND:
             resembles[kinds == kind] = True
     unlike: np.ndarray = ~resembles
     return unlike
+
+
+def _sample_labels(targets: np.ndarray) -> np.ndarray:
+    """Return the indexes of the pictures to compare: all of rare labels, some of frequent ones."""
+    most = max(1, _COMPARED_ROWS // max(len(np.unique(targets)), 1))
+    return np.concatenate([np.flatnonzero(targets == label)[:most] for label in np.unique(targets)])
 
 
 def _normalize(vectors: np.ndarray) -> np.ndarray:

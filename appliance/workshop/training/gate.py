@@ -97,7 +97,8 @@ def choose_limits(distances: np.ndarray, targets: np.ndarray, labels: int, quant
     """Return the limit of each label, (labels,), that accepts this share of the pictures.
 
     The common limit applies to a label whose own pictures are nearer. The limit of a label whose pictures are farther
-    (a rare one has little influence on the subspace) is at the same quantile of its own pictures, of few the farthest.
+    (a rare one has little influence on the subspace) is at the same quantile of its own pictures. If they are too few
+    for that quantile, it is one standard deviation beyond the farthest.
 
     Args:
         distances: (pictures,) of pictures that the subspace was not fitted to.
@@ -109,6 +110,7 @@ def choose_limits(distances: np.ndarray, targets: np.ndarray, labels: int, quant
     for label in range(labels):
         own = np.sort(distances[targets == label])
         if len(own):
-            rank = min(len(own), int(np.ceil(quantile * (len(own) + 1))))
-            limits[label] = max(limits[label], own[rank - 1])
+            rank = int(np.ceil(quantile * (len(own) + 1)))
+            farthest = own[rank - 1] if rank <= len(own) else own[-1] + own.std()
+            limits[label] = max(limits[label], farthest)
     return np.round(limits, _DECIMALS)

@@ -170,7 +170,13 @@ def _project(task: HeadTask, bank: BankRows | None, seed: int) -> tuple[Projecti
     is_learned = ~task.validates
     if task.background is not None:
         is_learned = is_learned & (task.targets != task.background)
-    unlike = find_unlike(own.coordinates[is_learned], task.groups[is_learned], others.coordinates, bank.kinds)
+    unlike = find_unlike(
+        own.coordinates[is_learned],
+        task.targets[is_learned],
+        task.groups[is_learned],
+        others.coordinates,
+        bank.kinds,
+    )
     return projection, own, others.select(unlike), bank.sources[unlike]
 
 

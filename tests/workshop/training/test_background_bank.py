@@ -67,7 +67,7 @@ def test_kinds_that_resemble_the_users_pictures_are_left_out():
     mine, other = random.normal(size=30) * 4, random.normal(size=30) * 4
     pictures = mine + random.normal(size=(60, 30))
     rows = np.vstack([mine + random.normal(size=(10, 30)), other + random.normal(size=(10, 30))])
-    unlike = find_unlike(pictures, np.arange(60), rows, np.repeat([0, 1], 10))
+    unlike = find_unlike(pictures, np.zeros(60, int), np.arange(60), rows, np.repeat([0, 1], 10))
     assert not unlike[:10].any()
     assert unlike[10:].all()
 
@@ -78,6 +78,18 @@ def test_pictures_of_one_recording_do_not_hide_the_resemblance():
     # Each recording has ten nearly equal pictures, so every picture has a very near neighbor.
     pictures = np.repeat(mine + random.normal(size=(6, 30)), 10, axis=0) + random.normal(0, 0.01, (60, 30))
     rows = np.vstack([mine + random.normal(size=(10, 30)), other + random.normal(size=(10, 30))])
-    unlike = find_unlike(pictures, np.arange(60) // 10, rows, np.repeat([0, 1], 10))
+    unlike = find_unlike(pictures, np.zeros(60, int), np.arange(60) // 10, rows, np.repeat([0, 1], 10))
     assert not unlike[:10].any()
     assert unlike[10:].all()
+
+
+def test_kinds_that_resemble_a_rare_label_are_left_out():
+    random = np.random.default_rng(1)
+    frequent, rare, other = random.normal(size=(3, 30)) * 3
+    # The few pictures of the rare label are less alike than the many of the frequent one.
+    pictures = np.vstack([frequent + random.normal(0, 0.5, (200, 30)), rare + random.normal(0, 2.5, (12, 30))])
+    rows = np.vstack([rare + random.normal(0, 2.5, (20, 30)), other + random.normal(0, 1, (20, 30))])
+    targets = np.append(np.zeros(200, int), np.ones(12, int))
+    unlike = find_unlike(pictures, targets, np.arange(212), rows, np.repeat([0, 1], 20))
+    assert not unlike[:20].any()
+    assert unlike[20:].all()

@@ -49,5 +49,5 @@ def test_limit_of_a_rare_and_distant_label_accepts_its_pictures():
     distances = np.append(np.linspace(0, 1, 1000), np.linspace(3, 4, 12))
     targets = np.append(np.zeros(1000, int), np.ones(12, int))
     limits = choose_limits(distances, targets, 2, 0.97)
-    assert limits[1] == pytest.approx(4)
+    assert 4 < limits[1] < 4.5
     assert limits[0] < 1.1

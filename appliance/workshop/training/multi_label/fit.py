@@ -55,7 +55,9 @@ def _choose_negatives(task: HeadTask, rows: FeatureRows, seed: int) -> np.ndarra
     learned = np.flatnonzero(~task.validates)
     if task.bank is None or len(learned) > MAX_FOLDED_ROWS:
         return None
-    unlike = np.flatnonzero(find_unlike(rows[learned], task.groups[learned], task.bank.x, task.bank.kinds))
+    unlike = np.flatnonzero(
+        find_unlike(rows[learned], task.targets[learned], task.groups[learned], task.bank.x, task.bank.kinds)
+    )
     count = min(len(unlike), len(learned))
     chosen: np.ndarray = task.bank.x[np.random.default_rng(seed).permutation(unlike)[:count]]
     return chosen
