@@ -64,6 +64,10 @@ export class PictureGrid extends Component {
     return this.list.items.filter((picture) => this.selected.has(picture.id)).map((picture) => picture.id);
   }
 
+  focus() {
+    this.#box.focus({ preventScroll: true });
+  }
+
   clear() {
     this.#setSelection([]);
   }
