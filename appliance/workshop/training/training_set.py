@@ -156,9 +156,8 @@ def build_training_set(
         items += _make_background_items(negatives, items, seed, is_multi_label)
         labels = labels if is_multi_label else (*(label for label in labels if label != BACKGROUND), BACKGROUND)
     used = [item for item in items if item.split != "test"]
-    _require_train_and_validation(
-        labels, used, str(first.source), str((first if background is None else opened[-1]).source), is_multi_label
-    )
+    source = first.source if background is None else opened[-1].source
+    _require_train_and_validation(labels, used, str(first.source), str(source), is_multi_label)
     used = [used[index] for index in _order_fairly([item.kind for item in used], seed)]
     return dataclasses.replace(
         _make_training_set(labels, used, is_multi_label),
