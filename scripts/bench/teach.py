@@ -4,7 +4,8 @@
 
 A daemon labels drawn scenes. In turns, the intervals between labeled frames are measured while it does nothing else,
 while it records two pictures a second, and while it trains on the pictures; the longest interval is stated as a
-multiple of the median of the same daemon while it does nothing else.
+multiple of the median of the same daemon while it does nothing else. A second daemon that never trains is measured at
+the same time, because other work on the machine delays both.
 """
 
 import argparse
@@ -85,8 +86,8 @@ def describe(intervals_s: list[float], median_s: float) -> str:
     )
 
 
-def measure_round(client: Client) -> None:
-    """Measure one turn: nothing else, recording, training."""
+def measure_round(client: Client, other: Client) -> None:
+    """Measure one turn: nothing else, recording, training; `other` belongs to a daemon that never trains."""
     client.take_intervals()
     time.sleep(QUIET_S)
     quiet_s = client.take_intervals()
@@ -98,13 +99,32 @@ def measure_round(client: Client) -> None:
         time.sleep(1)
     client.ask("DELETE", "/api/dataset/recording")
     print(f"  recording:    {describe(client.take_intervals(), median_s)}")
+    other.take_intervals()
     started_s = time.monotonic()
     client.ask("POST", "/api/training")
     while (state := client.ask("GET", "/api/training"))["state"] == "running":
         time.sleep(1)
     seconds = time.monotonic() - started_s
     print(f"  training:     {describe(client.take_intervals(), median_s)}; {state['state']} in {seconds:.0f} s")
+    others_s = other.take_intervals()
+    longest = max(others_s) / statistics.median(others_s)
+    print(f"  meanwhile, the daemon that never trains: longest {longest:.2f} × its median")
     client.ask("DELETE", "/api/training")
+
+
+def start(folder: Path, name: str, pictures: int, fps: float) -> tuple[Daemon, Client]:
+    """Start a daemon with the page and so many pictures; return it when it labels."""
+    state, port = folder / "state", free_port()
+    state.mkdir(parents=True)
+    write_pictures(state / "dataset", pictures)
+    token = AccessStore(state).new_token("bench", Scope.ADMIN)
+    web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{port}"]\n'
+    text = settings(None, "scene", fps=fps, more=web).replace('id = "t"', f'id = "{name}"')
+    daemon = Daemon(folder, text, {"XDG_CACHE_HOME": str(folder / "cache")})
+    daemon.wait_for_log("the page is served")
+    client = Client(port, token)
+    wait_until(lambda: len(client.times_s) > 5, "labeled frames", 30)
+    return daemon, client
 
 
 def main() -> None:
@@ -115,18 +135,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        state, port = Path(folder) / "state", free_port()
-        write_pictures(state / "dataset", arguments.pictures)
-        token = AccessStore(state).new_token("bench", Scope.ADMIN)
-        web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{port}"]\n'
-        environ = {"XDG_CACHE_HOME": str(Path(folder) / "cache")}
-        with Daemon(Path(folder), settings(None, "scene", fps=arguments.fps, more=web), environ) as daemon:
-            daemon.wait_for_log("the page is served")
-            client = Client(port, token)
-            wait_until(lambda: len(client.times_s) > 5, "labeled frames", 30)
-            for number in range(arguments.rounds):
-                print(f"round {number + 1}, {arguments.pictures} pictures, {arguments.fps:g} frames/s")
-                measure_round(client)
+        daemon, client = start(Path(folder) / "teach", "teach", arguments.pictures, arguments.fps)
+        with daemon:
+            control, other = start(Path(folder) / "other", "other", 0, arguments.fps)
+            with control:
+                for number in range(arguments.rounds):
+                    print(f"round {number + 1}, {arguments.pictures} pictures, {arguments.fps:g} frames/s", flush=True)
+                    measure_round(client, other)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def test_unknown_socket_command_is_refused(tmp_path):
 
 def test_every_socket_command_is_in_the_table(tmp_path):
     assert set(SOCKET_COMMANDS) == set(ControlCommand)
-    # The page registers its own command (tests/daemon/page).
-    assert set(SOCKET_COMMANDS.values()) - {"web"} <= set(make_commands(tmp_path).table)
+    # The page and teaching register their own commands (tests/daemon/page, tests/daemon/teaching).
+    assert set(SOCKET_COMMANDS.values()) - {"web", "record"} <= set(make_commands(tmp_path).table)
 
 
 def test_command_of_an_optional_part_gets_its_argument(tmp_path):

@@ -73,8 +73,8 @@ def test_reports_get_model_and_threshold_of_a_new_engine():
 def test_collector_gets_scores_without_denied_labels():
     collector = Recorder()
     CollectorListener(collector).on_frame(make_result(deny=(LABELS[-1],)))
-    [(_, (frame, labels, scores, events, identity, view))] = collector.calls
-    assert view == View(rotation=90)
+    [(_, (frame, labels, scores, events, identity, view, threshold))] = collector.calls
+    assert view == View(rotation=90) and 0 < threshold < 1
     assert (frame.number, tuple(labels), tuple(events), identity) == (7, tuple(LABELS), (), IDENTITY)
     assert np.argmax(scores) != len(LABELS) - 1
 
