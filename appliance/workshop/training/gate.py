@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.projection import Projected, Projection
+from appliance.workshop.training.projection import Projected, PrincipalAxes
 
 COMPONENTS = 64
 _SPREAD = 0.1
+# A label with fewer pictures gets a limit of its own; one limit for all others keeps the order of the labels.
+_FEW = 100
 _DECIMALS = 5
 
 
@@ -44,7 +46,7 @@ class PrincipalSubspace:
         distances: np.ndarray = self.measure_distances(pictures.coordinates) + pictures.rests
         return distances
 
-    def restore(self, projection: Projection) -> "PrincipalSubspace":
+    def restore(self, projection: PrincipalAxes) -> "PrincipalSubspace":
         """Return the same subspace for x itself instead of its coordinates."""
         return PrincipalSubspace(
             np.round(projection.mean + projection.axes @ self.mean, _DECIMALS),
@@ -96,9 +98,9 @@ def measure_softness(distances: np.ndarray) -> float:
 def choose_limits(distances: np.ndarray, targets: np.ndarray, labels: int, quantile: float) -> np.ndarray:
     """Return the limit of each label, (labels,), that accepts this share of the pictures.
 
-    The common limit applies to a label whose own pictures are nearer. The limit of a label whose pictures are farther
-    (a rare one has little influence on the subspace) is at the same quantile of its own pictures. If they are too few
-    for that quantile, it is one standard deviation beyond the farthest.
+    The common limit applies to labels with many pictures, and to a label whose own pictures are nearer. The limit of a
+    rare label, which has little influence on the subspace, is at the same quantile of its own pictures if they are
+    farther. If they are too few for that quantile, it is one standard deviation beyond the farthest.
 
     Args:
         distances: (pictures,) of pictures that the subspace was not fitted to.
@@ -109,7 +111,7 @@ def choose_limits(distances: np.ndarray, targets: np.ndarray, labels: int, quant
     limits = np.full(labels, np.quantile(distances, quantile))
     for label in range(labels):
         own = np.sort(distances[targets == label])
-        if len(own):
+        if 0 < len(own) < _FEW:
             rank = int(np.ceil(quantile * (len(own) + 1)))
             farthest = own[rank - 1] if rank <= len(own) else own[-1] + own.std()
             limits[label] = max(limits[label], farthest)

@@ -39,7 +39,7 @@ from appliance.workshop.training.projection import (
     MAX_AXES,
     SAMPLE_ROWS,
     Projected,
-    Projection,
+    PrincipalAxes,
     fit_projection,
 )
 from appliance.workshop.training.rejection import (
@@ -154,7 +154,9 @@ def compute_softmax(logits: np.ndarray) -> np.ndarray:
     return softmax
 
 
-def _project(task: HeadTask, bank: BankRows | None, seed: int) -> tuple[Projection, Projected, Projected, np.ndarray]:
+def _project(
+    task: HeadTask, bank: BankRows | None, seed: int
+) -> tuple[PrincipalAxes, Projected, Projected, np.ndarray]:
     """Return the projection, the projected pictures and rows of the bank, and the sources of these rows."""
     train = np.flatnonzero(~task.validates)
     sample = np.concatenate([task.rows[part : part + 500] for part in range(0, min(len(task.rows), SAMPLE_ROWS), 500)])

@@ -41,7 +41,7 @@ class Projected:
 
 
 @dataclass(frozen=True, slots=True)
-class Projection:
+class PrincipalAxes:
     """Orthonormal axes through the mean of the training pictures.
 
     Attributes:
@@ -65,7 +65,7 @@ class Projection:
         return Projected(coordinates, rests)
 
 
-def fit_projection(sample: np.ndarray, seed: int, max_axes: int = MAX_AXES) -> Projection:
+def fit_projection(sample: np.ndarray, seed: int, max_axes: int = MAX_AXES) -> PrincipalAxes:
     """Find the principal axes.
 
     Args:
@@ -85,4 +85,4 @@ def fit_projection(sample: np.ndarray, seed: int, max_axes: int = MAX_AXES) -> P
     _, vectors = np.linalg.eigh((seen.T @ seen).astype(np.float64))
     chosen = axes.astype(np.float64) @ vectors[:, ::-1][:, :count]
     # The sign of an axis is arbitrary.
-    return Projection(mean, chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)]))
+    return PrincipalAxes(mean, chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)]))
