@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.projection import Projected, PrincipalAxes
+from appliance.workshop.training.projection import PrincipalAxes, Projected
 
 COMPONENTS = 64
 _SPREAD = 0.1

@@ -38,8 +38,8 @@ from appliance.workshop.training.projection import (
     MANY_ROWS,
     MAX_AXES,
     SAMPLE_ROWS,
-    Projected,
     PrincipalAxes,
+    Projected,
     fit_projection,
 )
 from appliance.workshop.training.rejection import (
