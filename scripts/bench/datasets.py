@@ -19,6 +19,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -156,9 +157,9 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
     count = len(parts[0][1])
     task = HeadTask(dataset.labels, None, parts[0][0], parts[0][1], np.arange(count), np.zeros(count, bool))
     for name, limit in (("as a small dataset", projection.MANY_ROWS), ("as a large dataset", 1000)):
-        cross_validation.MANY_ROWS = head.MANY_ROWS = limit
         began = time.monotonic()
-        fitted = fit_head(task, 0).head
+        with patch.object(cross_validation, "MANY_ROWS", limit), patch.object(head, "MANY_ROWS", limit):
+            fitted = fit_head(task, 0).head
         accuracy = (fitted.score(parts[1][0][:]).argmax(axis=1) == parts[1][1]).mean()
         print(f"{name}: {count} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
 

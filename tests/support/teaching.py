@@ -12,7 +12,7 @@ from appliance.teaching.wording import Target
 FIRST_S = 1_700_000_000.0
 
 
-def draw(seed, side_px=64):
+def draw(seed: int, side_px: int = 64) -> np.ndarray:
     """Return pixels of squares at places of their own: different seeds look different."""
     random = np.random.default_rng(seed)
     pixels = np.full((side_px, side_px, 3), 120, np.uint8)
