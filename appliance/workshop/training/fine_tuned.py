@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.errors import TrainingError, suggest_install
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.candidate import CandidateOptions, TrainedCandidate, TrainingTimer, train_candidate
-from appliance.workshop.training.folds import assign_folds
+from appliance.workshop.training.folds import assign_folds, count_folds
 from appliance.workshop.training.training_set import TrainingSet
 
 PUBLISHED = "bundled:general"
@@ -24,6 +24,8 @@ DEFAULT_BUDGET_S = 900.0
 """The time limit of a training with fine-tuning, if the user gives none."""
 # The rest is enough for the features of the tuned base and for the head.
 _TUNING_SHARE = 0.85
+# One picture in so many is held out.
+_HELD_OUT_PART = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def hold_out_validation(training_set: TrainingSet, seed: int) -> TrainingSet:
     if training_set.is_validation.any():
         return training_set
     folds = assign_folds(training_set.targets, training_set.groups, seed)
-    return dataclasses.replace(training_set, is_validation=folds == 0)
+    held_out = count_folds(len(folds)) // _HELD_OUT_PART
+    return dataclasses.replace(training_set, is_validation=folds < held_out)
 
 
 def train_fine_tuned(
