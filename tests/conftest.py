@@ -26,13 +26,21 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Restore the logging configuration of the process, which commands change, after each test."""
-    root, own = logging.getLogger(), logging.getLogger("appliance")
-    before = list(root.handlers), root.level, own.level
+    """Restore the logging configuration of the process, which commands change, after each test.
+
+    The levels are set before each test too, because fixtures that live longer than a test also run commands.
+    """
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    _set_initial_levels()
     yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    own.setLevel(before[2])
+    root.handlers[:] = handlers
+    _set_initial_levels()
+
+
+def _set_initial_levels() -> None:
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("appliance").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_no_text_installs_this_program_from_an_index():
 
 def test_exit_statuses_stay():
     assert {status.name: int(status) for status in ExitStatus} == {
-        "DONE": 0, "FAILED": 1, "WRONG_USAGE": 2, "WRONG_SETTINGS": 78, "INTERRUPTED": 130,
+        "DONE": 0, "FAILED": 1, "WRONG_USAGE": 2, "TOO_FEW": 3, "WRONG_SETTINGS": 78, "INTERRUPTED": 130,
     }  # fmt: skip
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -130,18 +128,10 @@ def test_foreign_answer_of_the_daemon_is_one_sentence(serve, capsys):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_root_writes_as_the_owner_of_the_state_folder(camera, monkeypatch, tmp_path_factory):
-    settings = camera(6)
-    base = tmp_path_factory.getbasetemp().parent
-    with tempfile.TemporaryDirectory(dir=base.parent) as folder:  # which other accounts can reach
-        Path(folder).chmod(0o755)
-        state = Path(folder, "state")
-        state.mkdir()
-        os.chown(state, 65534, 65534)
-        monkeypatch.setenv("APPLIANCE_STATE_DIR", str(state))
-        check_owner(settings, state)
-
-
-def check_owner(settings, state):
+def test_root_writes_as_the_owner_of_the_state_folder(camera, monkeypatch, open_folder):
+    settings, state = camera(6), open_folder / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(state))
     assert main(["collect", "cup", "--count", "2", "--every", "0.1", "--config", settings]) == 0
     assert {path.stat().st_uid for path in (state / "dataset").rglob("*")} == {65534}

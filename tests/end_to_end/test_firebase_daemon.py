@@ -11,6 +11,9 @@ from support.daemon import Daemon, payloads, settings
 from support.firebase import with_labels
 from support.firebase_server import APP, FETCH, INSTALLATIONS, KEY, PROJECT, FirebaseServer, download_path, error
 
+pytestmark = pytest.mark.slow
+
+
 END = "Firebase ML will be shut down on 2027-06-15"
 
 

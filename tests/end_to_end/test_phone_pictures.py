@@ -31,10 +31,10 @@ def test_phone_pictures_become_a_model_by_the_advice(tmp_path, capsys):
     files |= {f"Müll & Co/IMG_{n}.HEIC": make_heic("green", 100 + n) for n in range(20)}
     phone = write_folder(tmp_path / "my phone", files)
     assert main(["dataset", "check", str(phone)]) == 1
-    (command,) = re.findall(r"^  (appliance dataset pack .*)$", capsys.readouterr().out, re.M)
+    (command,) = re.findall(r"run:\s+(\S+ dataset pack .*)$", capsys.readouterr().out, re.M)
     base = write_base(tmp_path / "base.tflite")
     assert main(["train", str(phone), "--base", str(base), "--out", str(tmp_path / "model")]) == 1
-    assert command in capsys.readouterr().err
+    assert shlex.split(command)[1:] == shlex.split(capsys.readouterr().err.partition("run: appliance")[2])
     assert main([*shlex.split(command)[1:], "--convert"]) == 0
     (packed,) = (path for path in tmp_path.iterdir() if path.name.endswith("-renamed"))
     assert {path.suffix for path in Path(packed).rglob("IMG*")} == {".jpg"}

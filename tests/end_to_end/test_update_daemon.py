@@ -110,6 +110,7 @@ def test_url_source_updates_past_broken_and_slow_models(tmp_path, server, start,
         server, tmp_path / "v2", version="2.0", model=made_models.good(2), labels=("rot", "green", "blue"), **ALL_SEEN
     )
     assert watcher.until("committed")["version"] == "2.0"
+    wait_until(lambda: watcher.model()["in_progress"] is False, "the update to end")
     assert watcher.model() | {"title": ""} == {
         "installed_version": "2.0", "latest_version": "2.0", "title": "", "in_progress": False,
         "update_percentage": None, "release_summary": "committed: input 0..255 (from the model's quantization)",

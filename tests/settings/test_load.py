@@ -154,7 +154,7 @@ def test_missing_file_is_an_error(tmp_path):
 
 def test_empty_range_of_scores_is_an_error(tmp_path):
     path = tmp_path / "a.toml"
-    path.write_text("[collect]\nscore_min = 0.8\n")
+    path.write_text("[collect]\nscore_min = 0.8\nscore_max = 0.7\n")
     with pytest.raises(SettingsError, match=r"line 2: collect\.score_min.*collect\.score_max.*0\.7"):
         load_settings(path, {})
     path.write_text("[collect]\nscore_min = 0.8\nscore_max = 0\n")

@@ -69,6 +69,7 @@ def test_devices_get_the_pushed_bundle(operator, device, bundles):
     assert (offer.sha256, offer.name) == (given.identity.sha256, given.identity.name)
 
 
+@pytest.mark.slow
 def test_rollout_from_a_slice_to_everyone_and_back(operator, device, server, tmp_path, bundles):
     publisher = operator.publisher()
     publisher.push(bundles["1.0"])
