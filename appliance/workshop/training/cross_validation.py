@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.batched_regression import BatchedRegression
+from appliance.workshop.training.batched_regression import BatchedRegression, Rows
 from appliance.workshop.training.folds import count_folds
 from appliance.workshop.training.gate import PrincipalSubspace, fit_subspace
 from appliance.workshop.training.head_task import HeadTask
@@ -35,6 +35,30 @@ class ScoredPictures:
     merit: tuple[float, float]
 
 
+class JoinedRows:
+    """Some pictures and the rows of the bank, which are copied only when they are used."""
+
+    def __init__(self, coordinates: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> None:
+        """Refer to the rows.
+
+        Args:
+            coordinates: (pictures, axes).
+            chosen: (n,) the indexes of the pictures to use.
+            others: (rows, axes).
+        """
+        self._coordinates, self._chosen, self._others = coordinates, chosen, others
+
+    def __len__(self) -> int:
+        return len(self._chosen) + len(self._others)
+
+    def __getitem__(self, key: slice) -> np.ndarray:
+        """Return consecutive rows, (rows, axes)."""
+        start, stop, _ = key.indices(len(self))
+        count = len(self._chosen)
+        own = self._coordinates[self._chosen[start : min(stop, count)]]
+        return own if stop <= count else np.concatenate([own, self._others[max(0, start - count) : stop - count]])
+
+
 class CrossValidation:
     """Fit the softmax and the subspace without a fold or with all pictures, and score what was left out."""
 
@@ -54,9 +78,9 @@ class CrossValidation:
 
         count = count_folds(len(folds))
         self._other_folds = np.unique(sources, return_inverse=True)[1] % count
-        is_many = int((folds >= 0).sum()) > MANY_ROWS
+        self._is_many = int((folds >= 0).sum()) > MANY_ROWS
         # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0) if task.has_seen_training else range(1 if is_many else count)
+        self._used_folds = range(0) if task.has_seen_training else range(1 if self._is_many else count)
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
         self._other_class = len(task.labels) if task.background is None else task.background
@@ -108,11 +132,12 @@ class CrossValidation:
             chosen, others = self._folds >= 0, np.ones(len(self._others), bool)
             if left_out is not None:
                 chosen, others = chosen & (self._folds != left_out), self._other_folds != left_out
-            x = np.concatenate([self._own.coordinates[chosen], self._others.coordinates[others]])
+            x = JoinedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[others])
             count, other_count = int(chosen.sum()), int(others.sum())
             targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
             weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))
-            self._regressions[left_out] = BatchedRegression(x, targets, self._classes, weights)
+            rows: Rows = x if self._is_many else x[:]
+            self._regressions[left_out] = BatchedRegression(rows, targets, self._classes, weights)
         return self._regressions[left_out].fit(strength)
 
     def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:

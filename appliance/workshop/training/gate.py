@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.projection import PrincipalAxes, Projected
 
 COMPONENTS = 64
@@ -43,7 +44,9 @@ class PrincipalSubspace:
 
     def measure_projected(self, pictures: Projected) -> np.ndarray:
         """Return the distances of projected pictures, for a subspace in the coordinates of their projection."""
-        distances: np.ndarray = self.measure_distances(pictures.coordinates) + pictures.rests
+        distances = np.empty(len(pictures))
+        for part in split_rows(len(pictures)):
+            distances[part] = self.measure_distances(pictures.coordinates[part]) + pictures.rests[part]
         return distances
 
     def restore(self, projection: PrincipalAxes) -> "PrincipalSubspace":
@@ -81,12 +84,14 @@ def accept(distances: np.ndarray, limits: np.ndarray, softness: float) -> np.nda
 
 def fit_subspace(coordinates: np.ndarray) -> PrincipalSubspace:
     """Fit the subspace to (pictures, axes) coordinates of at least two pictures."""
-    coordinates = coordinates.astype(np.float64)
-    mean = coordinates.mean(axis=0)
-    centered = coordinates - mean
+    mean = coordinates.mean(axis=0, dtype=np.float64)
+    spread = np.zeros((coordinates.shape[1],) * 2)
+    for part in split_rows(len(coordinates)):
+        centered = coordinates[part] - mean
+        spread += centered.T @ centered
     # So many components can be estimated from this number of pictures.
     count = max(1, min(COMPONENTS, len(coordinates) // 4, coordinates.shape[1]))
-    _, vectors = np.linalg.eigh(centered.T @ centered)
+    _, vectors = np.linalg.eigh(spread)
     return PrincipalSubspace(mean, vectors[:, ::-1][:, :count])
 
 
