@@ -175,6 +175,7 @@ def test_installed_model_that_does_not_fit_is_removed(broker, data, tmp_path):
         seen.wait_for("appliance/t/availability", b"online", count=2)
 
 
+@pytest.mark.slow
 def test_rollback_to_a_model_that_does_not_fit_is_refused(broker, data, flowers, tmp_path):
     text = settings(broker, flowers)
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:
@@ -198,6 +199,7 @@ def test_rollback_to_a_model_that_does_not_fit_is_refused(broker, data, flowers,
         seen.wait_for("appliance/t/availability", b"online", count=3)
 
 
+@pytest.mark.slow
 def test_starts_that_end_with_an_error_do_not_count(broker, data, tmp_path):
     text = settings(broker, "scene")
     with broker.observer() as seen, Daemon(tmp_path / "d", text) as daemon:

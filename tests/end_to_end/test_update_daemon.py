@@ -247,6 +247,7 @@ def test_orders_are_answered_by_what_became_of_them(tmp_path, server, start, wat
     wait_until(lambda: watcher.model()["installed_version"] == "1.0", "version 1 runs")
 
 
+@pytest.mark.slow
 def test_check_says_how_the_source_is_doing(tmp_path, server, start, watcher):
     def found():
         done = daemon.run("check", "--config", str(tmp_path / "daemon-0/appliance.toml"), "--json")

@@ -240,6 +240,7 @@ def test_flipped_bits_of_a_model_never_harm_this_process(tmp_path):
         assert str(folder) in message
 
 
+@pytest.mark.slow
 def test_probe_that_is_suspended_passes_later(tmp_path):
     """As on a device whose processes are suspended for longer than the limit."""
     child, thread, outcome = start_probe(bundle_folder(tmp_path / "b"), Limits(time_s=8))

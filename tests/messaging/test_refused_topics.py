@@ -135,6 +135,7 @@ def test_a_denial_without_a_reason_is_found_by_trial(tmp_path, new_broker, proto
         observer.wait_for(TOPICS.event)
 
 
+@pytest.mark.slow
 def test_denied_events_stay_in_the_outbox_with_3_1_1(tmp_path, new_broker):
     broker = new_broker(passwords={"cam": "x"}, acl=EVERYTHING_BUT_EVENTS)
     with device(tmp_path, broker, username="cam", password="x", protocol="3.1.1") as pi:

@@ -49,6 +49,7 @@ def test_certificate_that_cannot_be_used_costs_only_the_page(tmp_path, certifica
         assert device.service.page.viewers is None and "web.key_file" in device.service.page._error
 
 
+@pytest.mark.slow
 def test_fuzzed_requests_get_no_500_and_delay_no_frame(device, admin, tmp_path):
     """60 s from the API's description, with a fixed seed; the slow paths are streams, and restart ends the daemon."""
     command = [

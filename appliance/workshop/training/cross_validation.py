@@ -35,7 +35,7 @@ class ScoredPictures:
     merit: tuple[float, float]
 
 
-class JoinedRows:
+class BankedRows:
     """Some pictures and the rows of the bank, which are copied only when they are used."""
 
     def __init__(self, coordinates: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> None:
@@ -132,7 +132,7 @@ class CrossValidation:
             chosen, others = self._folds >= 0, np.ones(len(self._others), bool)
             if left_out is not None:
                 chosen, others = chosen & (self._folds != left_out), self._other_folds != left_out
-            x = JoinedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[others])
+            x = BankedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[others])
             count, other_count = int(chosen.sum()), int(others.sum())
             targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
             weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))

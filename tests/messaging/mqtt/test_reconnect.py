@@ -251,6 +251,7 @@ def test_another_client_with_the_same_id_is_reported(tmp_path, broker, caplog, p
         assert pi.publisher.connected
 
 
+@pytest.mark.slow
 def test_frozen_broker_is_noticed_and_events_are_sent_again(tmp_path, broker, caplog):
     with device(tmp_path, broker, keepalive_s=5) as pi:
         wait_until(lambda: pi.publisher.connected, "connected")

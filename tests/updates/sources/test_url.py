@@ -198,6 +198,7 @@ def test_new_validator_with_the_old_body_is_not_believed_for_ever(tmp_path, serv
         rig.until("swapped", 2)
 
 
+@pytest.mark.slow
 def test_every_24th_check_asks_unconditionally_and_so_does_one_after_a_failure(tmp_path, server):
     publish_second(server, tmp_path)
     with Rig(tmp_path / "device", server.url("/manifest.json"), interval_s=3600.0) as rig:

@@ -68,6 +68,7 @@ def test_body_that_stops_is_disconnected(device, admin):
         assert seconds_until_closed(connection) < 5 * LIMIT_S
 
 
+@pytest.mark.slow
 def test_client_that_reads_nothing_loses_its_stream(device, admin):
     with connect(device, 4096) as connection:
         connection.sendall(

@@ -61,6 +61,7 @@ def test_second_copy_cannot_sign_over_what_is_served(operator, other, web, bundl
         operator.publisher().refresh()
 
 
+@pytest.mark.slow
 def test_copies_that_signed_the_same_version_are_told_apart(operator, other, web, bundles, tmp_path):
     operator.publisher().push(bundles["2.0"])
     sync_to_folder(operator.site, tmp_path / "web")

@@ -119,7 +119,9 @@ def started_rollout(tmp_path_factory, bundles):
         return operator, seen, seen.version()
 
 
-@pytest.mark.parametrize("act", ACTIONS)
+@pytest.mark.parametrize(
+    "act", [name if name == "push" else pytest.param(name, marks=pytest.mark.slow) for name in ACTIONS]
+)
 def test_interruption_at_any_file_leaves_a_valid_site(tmp_path, bundles, started_rollout, act):
     """A new device and one that knows the site accept it, and the operation can be repeated."""
     operator, seen, old = started_rollout

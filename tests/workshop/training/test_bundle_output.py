@@ -117,6 +117,7 @@ def test_ctrl_c_leaves_the_old_bundle_alone(pictures, base, tmp_path):
     not shutil.which("strace"), reason="strace, which sends a signal at a chosen call, is not installed"
 )
 @pytest.mark.parametrize(("when", "version"), [(1, "1.0.0"), (2, "2.0.0")])
+@pytest.mark.slow
 def test_ctrl_c_between_the_renames_leaves_a_bundle(pictures, base, tmp_path, when, version):
     out = tmp_path / "out" / "new"
     assert train(pictures, "--base", base, "--out", out, "--model-version", "1.0.0") == 0
