@@ -143,7 +143,7 @@ class CrossValidation:
     def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:
         if self._task.background is not None:
             chosen = chosen & (self._task.targets != self._task.background)
-        return fit_subspace(self._own.coordinates[chosen])
+        return fit_subspace(BankedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[:0]))
 
     def _rate(self, logits: np.ndarray, unseen: np.ndarray) -> tuple[float, float]:
         """Return accuracy and likelihood; a background label is no answer.

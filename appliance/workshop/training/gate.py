@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.projection import PrincipalAxes, Projected
 
@@ -82,15 +83,17 @@ def accept(distances: np.ndarray, limits: np.ndarray, softness: float) -> np.nda
     return accepted
 
 
-def fit_subspace(coordinates: np.ndarray) -> PrincipalSubspace:
+def fit_subspace(coordinates: Rows) -> PrincipalSubspace:
     """Fit the subspace to (pictures, axes) coordinates of at least two pictures."""
-    mean = coordinates.mean(axis=0, dtype=np.float64)
-    spread = np.zeros((coordinates.shape[1],) * 2)
+    size = coordinates[0:1].shape[1]
+    mean, spread = np.zeros(size), np.zeros((size, size))
+    for part in split_rows(len(coordinates)):
+        mean += coordinates[part].sum(axis=0, dtype=np.float64) / len(coordinates)
     for part in split_rows(len(coordinates)):
         centered = coordinates[part] - mean
         spread += centered.T @ centered
     # So many components can be estimated from this number of pictures.
-    count = max(1, min(COMPONENTS, len(coordinates) // 4, coordinates.shape[1]))
+    count = max(1, min(COMPONENTS, len(coordinates) // 4, size))
     _, vectors = np.linalg.eigh(spread)
     return PrincipalSubspace(mean, vectors[:, ::-1][:, :count])
 
