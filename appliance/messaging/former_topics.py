@@ -156,8 +156,10 @@ def clear_topics(
         result.left = sorted(_list_retained(connect, filters, limit_s))
         result.reason = (result.reason or "the broker keeps them") if result.left else None
         result.cleared = len(found) - len(result.left)
-    elif settings.protocol != "5" and result.reason is None:
-        result.left, result.reason = topics, "with MQTT 3.1.1, the broker does not report whether it cleared them"
+    elif settings.protocol != "5":
+        # An acknowledgment by MQTT 3.1.1 is no proof that the account may write, also if the connection ended early.
+        unknown = "with MQTT 3.1.1, the broker does not report whether it cleared them"
+        result.left, result.reason = topics, result.reason or unknown
     return result
 
 

@@ -5,7 +5,7 @@ import re
 import cv2
 import numpy as np
 
-_MODULE_PX = 8
+_MODULE_PX = (8, 5, 12, 3)
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 # Each character of the compact form has two modules, one above the other.
 _HALVES = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0), "\xa0": (0, 0)}
@@ -20,8 +20,10 @@ def read_qr_code(text: str) -> str:
     width = max(map(len, drawn))
     halves = [[_HALVES[character] for character in line.ljust(width)] for line in drawn]
     modules = np.array([[pair[row] for pair in line] for line in halves for row in (0, 1)], np.uint8)
-    picture = np.kron(np.pad(modules, 4, constant_values=1), np.ones((_MODULE_PX, _MODULE_PX), np.uint8)) * 255
-    for shown in (picture, 255 - picture):  # terminals are dark or light
-        if found := cv2.QRCodeDetector().detectAndDecode(shown)[0]:
-            return found
+    # Like a phone, which tries again at another distance: OpenCV now and then misses a code in one size.
+    for side_px in _MODULE_PX:
+        picture = np.kron(np.pad(modules, 4, constant_values=1), np.ones((side_px, side_px), np.uint8)) * 255
+        for shown in (picture, 255 - picture):  # terminals are dark or light
+            if found := cv2.QRCodeDetector().detectAndDecode(shown)[0]:
+                return found
     return ""
