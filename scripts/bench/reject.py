@@ -30,9 +30,10 @@ from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
 from appliance.workshop.training.head import HeadFit, compute_softmax, fit_head
-from appliance.workshop.training.head_input import HeadInput, JoinedRows, fit_head_input
+from appliance.workshop.training.head_input import HeadInput, fit_head_input
 from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.rejection import RejectLevel
+from appliance.workshop.training.rows import JoinedRows
 from appliance.workshop.training.stage_choice import choose_default
 
 ROOT = Path(__file__).resolve().parents[2]

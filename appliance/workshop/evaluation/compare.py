@@ -64,7 +64,7 @@ class _Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _PairedRows:
     """What each picture contributes to the sums of a figure.
 
     Attributes:
@@ -78,7 +78,7 @@ class _Rows:
     samples: float
 
     @classmethod
-    def add_up(cls, rows: np.ndarray, recordings: np.ndarray) -> "_Rows":
+    def add_up(cls, rows: np.ndarray, recordings: np.ndarray) -> "_PairedRows":
         """Add up (pictures, columns) contributions by the recording of each picture."""
         counted = np.concatenate([rows, np.ones((len(rows), 1))], axis=1).astype(np.int64)
         _, indexes = np.unique(recordings, return_inverse=True)
@@ -105,13 +105,15 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
     content = new.predictions.has_content
     is_right = np.stack([new.predictions.is_right, old.predictions.is_right], axis=1)
     accuracy = _Measure("accuracy", _compute_share, is_share=True)
-    measures = [_compare(accuracy, _Rows.add_up(is_right[content], recordings[content]), random)]
+    measures = [_compare(accuracy, _PairedRows.add_up(is_right[content], recordings[content]), random)]
     own = new.predictions.is_own_label.sum(axis=1)[:, np.newaxis]
     counts = np.concatenate([_count_given(new), _count_given(old), own], axis=1)
-    measures.append(_compare(_Measure("F1 at the threshold", _compute_f1), _Rows.add_up(counts, recordings), random))
+    measures.append(
+        _compare(_Measure("F1 at the threshold", _compute_f1), _PairedRows.add_up(counts, recordings), random)
+    )
     if new.background is not None and old.background is not None:
         false = np.stack([_count_false(new, new.background), _count_false(old, old.background)], axis=1)
-        rows = _Rows.add_up(false, np.array(evaluation.background_recordings))
+        rows = _PairedRows.add_up(false, np.array(evaluation.background_recordings))
         measures.append(_compare(_Measure(FALSE_LABELS, _compute_rate, is_less_better=True), rows, random))
     labels = [_compare(measure, rows, random) for measure, rows in _list_labels(evaluation, new, old, is_right)]
     results = {each.result for each in measures}
@@ -122,22 +124,22 @@ def compare_models(evaluation: Evaluation, seed: int = 0) -> Comparison:
 
 def _list_labels(
     evaluation: Evaluation, new: ModelEvaluation, old: ModelEvaluation, is_right: np.ndarray
-) -> Iterator[tuple[_Measure, _Rows]]:
+) -> Iterator[tuple[_Measure, _PairedRows]]:
     recordings = np.array(evaluation.recordings)
     if new.predictions.several is not None:
         for label in sorted({label for example in evaluation.pictures for label in example.labels}):
             own = np.array([label in example.labels for example in evaluation.pictures], np.intp)[:, np.newaxis]
             counts = np.concatenate([_count_label(new, label), _count_label(old, label), own], axis=1)
-            yield _Measure(label, _compute_f1), _Rows.add_up(counts, recordings)
+            yield _Measure(label, _compute_f1), _PairedRows.add_up(counts, recordings)
         return
     content = new.predictions.has_content
     targets = np.array([str(example.label) for example in evaluation.pictures])
     for label in np.unique(targets[content]).tolist():
         is_own = content & (targets == label)
-        yield _Measure(label, _compute_share, is_share=True), _Rows.add_up(is_right[is_own], recordings[is_own])
+        yield _Measure(label, _compute_share, is_share=True), _PairedRows.add_up(is_right[is_own], recordings[is_own])
 
 
-def _compare(measure: _Measure, rows: _Rows, random: np.random.Generator) -> Difference:
+def _compare(measure: _Measure, rows: _PairedRows, random: np.random.Generator) -> Difference:
     """Compute one figure of both models, the interval of its difference, and the result."""
     pictures = len(rows.pictures)
     if not pictures:
@@ -154,7 +156,7 @@ def _compare(measure: _Measure, rows: _Rows, random: np.random.Generator) -> Dif
     )
 
 
-def _find_interval(measure: _Measure, rows: _Rows, random: np.random.Generator) -> tuple[float, float] | None:
+def _find_interval(measure: _Measure, rows: _PairedRows, random: np.random.Generator) -> tuple[float, float] | None:
     """Return the 95 % interval of new − old; None if the samples are too few, or all draws are equal."""
     if rows.samples < MIN_DIFFERENT_PICTURES:
         return None
@@ -173,7 +175,7 @@ def _find_interval(measure: _Measure, rows: _Rows, random: np.random.Generator) 
     return low, high
 
 
-def _is_beyond_chance(measure: _Measure, rows: _Rows) -> bool:
+def _is_beyond_chance(measure: _Measure, rows: _PairedRows) -> bool:
     """Return whether the exact test excludes chance, with each recording as one sample."""
     if measure.is_share:
         return passes_mcnemar(*_count_different(rows.recordings))

@@ -5,29 +5,16 @@ without a penalty for the intercepts. It is convex, so L-BFGS finds the same min
 is scaled by its curvature at the start, which takes a third of the steps and does not move the minimum.
 """
 
-from typing import Protocol
-
 import numpy as np
 from scipy.optimize import minimize
 
 from appliance.workshop.training.feature_rows import split_rows
+from appliance.workshop.training.rows import Rows
 
 _TOLERANCE = 1e-4
 _MAX_STEPS = 200
 # The mean curvature of the log loss, relative to the square of a feature; it only affects the number of steps.
 _CURVATURE = 0.15
-
-
-class Rows(Protocol):
-    """(rows, size) inputs of a head: an array, or features that are converted when they are used."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        ...
-
-    def __getitem__(self, key: slice) -> np.ndarray:
-        """Return some rows as float32 or float64."""
-        ...
 
 
 class BatchedRegression:

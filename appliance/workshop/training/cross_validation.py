@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.batched_regression import BatchedRegression, Rows
+from appliance.workshop.training.batched_regression import BatchedRegression
 from appliance.workshop.training.folds import count_folds
 from appliance.workshop.training.gate import PrincipalSubspace, fit_subspace
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.projection import MANY_ROWS, Projected
+from appliance.workshop.training.rows import ChosenRows, JoinedRows, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +34,6 @@ class ScoredPictures:
     rows: np.ndarray
     other_logits: np.ndarray
     merit: tuple[float, float]
-
-
-class BankedRows:
-    """Some pictures and the rows of the bank, which are copied only when they are used."""
-
-    def __init__(self, coordinates: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> None:
-        """Refer to the rows.
-
-        Args:
-            coordinates: (pictures, axes).
-            chosen: (n,) the indexes of the pictures to use.
-            others: (rows, axes).
-        """
-        self._coordinates, self._chosen, self._others = coordinates, chosen, others
-
-    def __len__(self) -> int:
-        return len(self._chosen) + len(self._others)
-
-    def __getitem__(self, key: slice) -> np.ndarray:
-        """Return consecutive rows, (rows, axes)."""
-        start, stop, _ = key.indices(len(self))
-        count = len(self._chosen)
-        own = self._coordinates[self._chosen[start : min(stop, count)]]
-        return own if stop <= count else np.concatenate([own, self._others[max(0, start - count) : stop - count]])
 
 
 class CrossValidation:
@@ -132,7 +109,8 @@ class CrossValidation:
             chosen, others = self._folds >= 0, np.ones(len(self._others), bool)
             if left_out is not None:
                 chosen, others = chosen & (self._folds != left_out), self._other_folds != left_out
-            x = BankedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[others])
+            own = ChosenRows(self._own.coordinates, np.flatnonzero(chosen))
+            x = JoinedRows(own, self._others.coordinates[others])
             count, other_count = int(chosen.sum()), int(others.sum())
             targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
             weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))
@@ -143,7 +121,7 @@ class CrossValidation:
     def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:
         if self._task.background is not None:
             chosen = chosen & (self._task.targets != self._task.background)
-        return fit_subspace(BankedRows(self._own.coordinates, np.flatnonzero(chosen), self._others.coordinates[:0]))
+        return fit_subspace(ChosenRows(self._own.coordinates, np.flatnonzero(chosen)))
 
     def _rate(self, logits: np.ndarray, unseen: np.ndarray) -> tuple[float, float]:
         """Return accuracy and likelihood; a background label is no answer.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.projection import PrincipalAxes, Projected
+from appliance.workshop.training.rows import Rows
 
 COMPONENTS = 64
 _SPREAD = 0.1

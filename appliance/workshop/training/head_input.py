@@ -7,49 +7,15 @@ whatever is fitted to x (weights, distances) is used as it is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from appliance.workshop.training.feature_rows import split_rows
+from appliance.workshop.training.rows import Rows
 from appliance.workshop.training.stages import FeatureGroup
 
 # A feature that hardly ever differs from its mean is not enlarged beyond this share of its layer's typical deviation.
 _LEAST_DEVIATION = 0.1
-
-
-class RawRows(Protocol):
-    """(rows, features) all features of a base, converted when they are used."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        ...
-
-    def __getitem__(self, key: slice) -> np.ndarray:
-        """Return some rows."""
-        ...
-
-
-class JoinedRows:
-    """Rows of two tables, one after the other."""
-
-    def __init__(self, first: RawRows, second: np.ndarray) -> None:
-        """Refer to the rows of both; they have the same columns."""
-        self._first, self._second = first, second
-
-    def __len__(self) -> int:
-        return len(self._first) + len(self._second)
-
-    def __getitem__(self, key: slice) -> np.ndarray:
-        """Return some rows."""
-        start, stop, _ = key.indices(len(self))
-        count = len(self._first)
-        return np.concatenate(
-            [
-                self._first[min(start, count) : min(stop, count)],
-                self._second[max(start - count, 0) : max(stop - count, 0)],
-            ]
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +51,7 @@ class HeadInput:
         return HeadInput(tuple(groups), self.mean[columns], self.factor[columns])
 
 
-def fit_head_input(groups: Sequence[FeatureGroup], rows: RawRows) -> HeadInput:
+def fit_head_input(groups: Sequence[FeatureGroup], rows: Rows) -> HeadInput:
     """Measure the means and deviations of the training pictures' features.
 
     Args:

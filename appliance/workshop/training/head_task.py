@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.batched_regression import Rows
+from appliance.workshop.training.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import split_rows
+from appliance.workshop.training.rows import Rows
 
 MAX_AXES = 768
 # Of many pictures, the coordinates alone would need much memory.

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.folds import assign_folds
-from appliance.workshop.training.head_input import HeadInput, JoinedRows, RawRows, fit_head_input
+from appliance.workshop.training.head_input import HeadInput, fit_head_input
+from appliance.workshop.training.rows import JoinedRows, Rows
 from appliance.workshop.training.stages import FeatureGroup
 from appliance.workshop.training.training_set import TrainingSet
 
@@ -83,7 +84,7 @@ def choose_head_input(
 
 
 def choose_groups(
-    whole: HeadInput, train: tuple[RawRows, np.ndarray], validation: tuple[RawRows, np.ndarray]
+    whole: HeadInput, train: tuple[Rows, np.ndarray], validation: tuple[Rows, np.ndarray]
 ) -> tuple[FeatureGroup, ...]:
     """Choose the groups with which the best label of most validation pictures is right.
 

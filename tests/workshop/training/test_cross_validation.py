@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.training.cross_validation import BankedRows, CrossValidation, measure_loss
+from appliance.workshop.training.cross_validation import CrossValidation, measure_loss
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.projection import Projected
 
@@ -32,13 +32,3 @@ def test_unseen_source_of_the_bank_gets_a_label():
 
 def test_loss_of_equal_logits_is_that_of_chance():
     assert measure_loss(np.zeros((5, 4)), np.zeros(5, int)) == pytest.approx(np.log(4))
-
-
-def test_joined_rows_equal_their_copy():
-    coordinates, others = np.arange(20.0).reshape(10, 2), -np.arange(6.0).reshape(3, 2)
-    chosen = np.array([1, 2, 5, 9])
-    rows = BankedRows(coordinates, chosen, others)
-    whole = np.concatenate([coordinates[chosen], others])
-    assert len(rows) == 7
-    for part in (slice(0, 2), slice(2, 6), slice(4, 9), slice(0, 100), slice(None)):
-        np.testing.assert_array_equal(rows[part], whole[part])

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from appliance.workshop.training.background_bank import find_unlike
-from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.fitted_head import FittedHead
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.multi_label.head import MAX_FOLDED_ROWS, LabeledRows, fit_independent_head
 from appliance.workshop.training.multi_label.thresholds import choose_thresholds
+from appliance.workshop.training.rows import Rows
 
 
 def fit_multi_label(

@@ -18,9 +18,9 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from appliance.workshop.evaluation.metrics import Predictions, compute_area
-from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.multi_label.calibration import fit_calibration
 from appliance.workshop.training.multi_label.regression import IndependentRegression
+from appliance.workshop.training.rows import Rows
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 FOLDS = 5

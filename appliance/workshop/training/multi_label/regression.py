@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from appliance.workshop.training.batched_regression import Rows
 from appliance.workshop.training.feature_rows import split_rows
+from appliance.workshop.training.rows import Rows
 
 _TOLERANCE = 1e-4
 _MAX_STEPS = 300
