@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.workshop.evaluation.intervals import describe_recordings
 from appliance.workshop.evaluation.paired import compute_least_interval
 
 MIN_DIFFERENT_PICTURES = 6
@@ -140,9 +141,7 @@ def _describe_losses(measures: Sequence[Difference]) -> str:
 
 
 def _describe_loss(each: Difference) -> str:
-    recordings = ""
-    if each.samples < each.pictures - 0.5:
-        recordings = f" of about {each.samples:.0f} recording{'' if round(each.samples) == 1 else 's'}"
+    recordings = describe_recordings(each.samples, each.pictures)
     pictures = f"{each.pictures} picture{'' if each.pictures == 1 else 's'}{recordings}"
     name = "false labels" if each.is_rate else each.name
     if each.possible_loss >= 1:

@@ -24,7 +24,7 @@ from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.recordings import join_equal_files, list_recordings
 from appliance.workshop.datasets.split_names import Subset
-from appliance.workshop.evaluation.intervals import MeasuredShare, count_effective
+from appliance.workshop.evaluation.intervals import MeasuredShare, share_effective
 from appliance.workshop.evaluation.metrics import Predictions, apply_thresholds
 from appliance.workshop.evaluation.quality import (
     ModelQuality,
@@ -150,9 +150,9 @@ class Evaluation:
         if self.model.background is None:
             return None
         is_labeled = np.asarray(apply_thresholds(self.model.background, self.model.thresholds).any(axis=1))
-        groups = self.background_recordings
-        effective_share = count_effective(groups) / len(groups) if groups else 1.0
-        return MeasuredShare.measure(int(is_labeled.sum()), len(is_labeled), effective_share)
+        return MeasuredShare.measure(
+            int(is_labeled.sum()), len(is_labeled), share_effective(self.background_recordings)
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

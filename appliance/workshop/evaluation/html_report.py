@@ -23,7 +23,7 @@ from appliance.system.foreign_text import clean_text
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.difference import Comparison
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
-from appliance.workshop.evaluation.intervals import count_effective
+from appliance.workshop.evaluation.intervals import share_effective
 from appliance.workshop.evaluation.json_report import as_dict
 from appliance.workshop.evaluation.metrics import Predictions, compute_area
 from appliance.workshop.evaluation.mistakes import find_wrong_labels
@@ -136,9 +136,9 @@ def _collect_data(evaluation: Evaluation, comparison: Comparison | None, max_los
         "accuracy": values["accuracy"],
         "calibration": values["calibration"],
         "intervals": values["intervals"],
-        "effectiveShare": _share_effective(evaluation.recordings),
+        "effectiveShare": share_effective(evaluation.recordings),
         "labelShares": _list_label_shares(evaluation),
-        "backgroundShare": _share_effective(evaluation.background_recordings),
+        "backgroundShare": share_effective(evaluation.background_recordings),
         "worst": [f"{each.label} ({describe_share(each.recall)})" for each in evaluation.quality.worst_labels],
         "warnings": values["warnings"],
         "threshold": _to_steps(model.threshold),
@@ -158,10 +158,6 @@ def _describe_evaluation(evaluation: Evaluation) -> str:
         background = f"{len(evaluation.background_pictures)} of {evaluation.background.name}"
         about += f", and {background}, which show none of its labels"
     return f"{about}."
-
-
-def _share_effective(recordings: Sequence[str]) -> float:
-    return count_effective(recordings) / len(recordings) if recordings else 1.0
 
 
 def _list_label_shares(evaluation: Evaluation) -> list[float]:

@@ -18,11 +18,11 @@ rather than narrow.
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 # The quantiles .975 and .9 of the standard normal distribution.
-_TWO_SIDED_95, _ONE_SIDED_90 = 1.959963984540054, 1.2815515655446004
+TWO_SIDED_95, _ONE_SIDED_90 = 1.959963984540054, 1.2815515655446004
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class MeasuredShare:
     @property
     def low(self) -> float | None:
         """The lower end of the two-sided 95 % interval; None for an empty sample."""
-        return None if self.value is None else _compute_end(self.value, self.effective, -_TWO_SIDED_95)
+        return None if self.value is None else _compute_end(self.value, self.effective, -TWO_SIDED_95)
 
     @property
     def high(self) -> float | None:
         """The upper end of the two-sided 95 % interval; None for an empty sample."""
-        return None if self.value is None else _compute_end(self.value, self.effective, _TWO_SIDED_95)
+        return None if self.value is None else _compute_end(self.value, self.effective, TWO_SIDED_95)
 
     @property
     def bound(self) -> float:
@@ -86,6 +86,18 @@ def count_effective(groups: Iterable[Hashable]) -> float:
     sizes = Counter(groups).values()
     total = sum(sizes)
     return total**2 / sum(size**2 for size in sizes) if total else 0.0
+
+
+def share_effective(groups: Sequence[Hashable]) -> float:
+    """Return the independent samples for each sample with these groups, 0–1; 1 for none."""
+    return count_effective(groups) / len(groups) if len(groups) else 1.0
+
+
+def describe_recordings(effective: float, total: int) -> str:
+    """Return " of about 3 recordings" to follow a number of pictures; "" if all of them are independent."""
+    if effective >= total - 0.5:
+        return ""
+    return f" of about {effective:.0f} recording{'' if round(effective) == 1 else 's'}"
 
 
 def floor_percent(share: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from appliance.workshop.evaluation.difference import Comparison, Difference
 from appliance.workshop.evaluation.evaluate import Evaluation, ModelEvaluation
-from appliance.workshop.evaluation.intervals import MeasuredShare, count_effective
+from appliance.workshop.evaluation.intervals import MeasuredShare, share_effective
 from appliance.workshop.evaluation.metrics import (
     THRESHOLD_GRID,
     Counts,
@@ -98,7 +98,7 @@ def _comparison_as_dict(
 
 
 def _curves_as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    effective_share = count_effective(evaluation.recordings) / max(1, len(evaluation.recordings))
+    effective_share = share_effective(evaluation.recordings)
     points = list(zip(_list_thresholds(), compute_curve(evaluation.model.predictions), strict=True))
     return {
         "curve": [{"threshold": threshold, **_counts_as_dict(counts)} for threshold, counts in points],

@@ -9,7 +9,8 @@ that only one of the models labels correctly is a fair coin toss.
 
 import math
 
-_TWO_SIDED_95 = 1.959963984540054
+from appliance.workshop.evaluation.intervals import TWO_SIDED_95
+
 _SIGNIFICANCE = 0.05
 _HALVINGS = 60
 
@@ -32,7 +33,7 @@ def compute_paired_interval(only_new: float, only_old: float, total: float) -> t
 
 def compute_least_interval(total: float) -> float:
     """Return how large a difference of shares may be although no picture differs: half of the interval; 1 for none."""
-    return _TWO_SIDED_95**2 / (total + _TWO_SIDED_95**2)
+    return TWO_SIDED_95**2 / (total + TWO_SIDED_95**2)
 
 
 def passes_mcnemar(only_new: int, only_old: int) -> bool:
@@ -44,11 +45,11 @@ def passes_mcnemar(only_new: int, only_old: int) -> bool:
 
 def _find_end(only_new: float, only_old: float, total: float, inside: float, outside: float) -> float:
     """Return the difference between `inside` and `outside` at which the score statistic is z, by bisection."""
-    if _measure_score(only_new, only_old, total, outside) <= _TWO_SIDED_95:
+    if _measure_score(only_new, only_old, total, outside) <= TWO_SIDED_95:
         return outside
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
-        if _measure_score(only_new, only_old, total, middle) <= _TWO_SIDED_95:
+        if _measure_score(only_new, only_old, total, middle) <= TWO_SIDED_95:
             inside = middle
         else:
             outside = middle

@@ -6,11 +6,10 @@ Every figure is a share of a sample, so it comes with its 95 % interval and the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from appliance.workshop.evaluation.intervals import MeasuredShare, count_effective
+from appliance.workshop.evaluation.intervals import MeasuredShare, describe_recordings, share_effective
 from appliance.workshop.evaluation.metrics import (
     Calibration,
     Predictions,
@@ -44,16 +43,6 @@ class LabelQuality:
     precision: MeasuredShare
     recall: MeasuredShare
     accuracy: MeasuredShare
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the entry of `per_label` in `train --json`."""
-        return {
-            "label": self.label,
-            "pictures": self.recall.total,
-            "precision": self.precision.as_dict(),
-            "recall": self.recall.as_dict(),
-            "accuracy": self.accuracy.as_dict(),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +106,13 @@ def measure_quality(
         np.arange(len(predictions.targets)) if recordings is None else np.unique(recordings, return_inverse=True)[1]
     )
     content, is_right = predictions.has_content, predictions.is_right
-    effective_share = _share_effective(groups)
+    effective_share = share_effective(groups.tolist())
     labels = []
     for index, counts in enumerate(count_each_label(predictions, thresholds)):
         is_own = predictions.is_own_label[:, index]
         if not counts.content:
             continue
-        own_share = _share_effective(groups[is_own])
+        own_share = share_effective(groups[is_own].tolist())
         is_best = is_own & (predictions.best_labels == index)
         labels.append(
             LabelQuality(
@@ -134,7 +123,7 @@ def measure_quality(
             )
         )
     return ModelQuality(
-        MeasuredShare.measure(int(is_right.sum()), int(content.sum()), _share_effective(groups[content])),
+        MeasuredShare.measure(int(is_right.sum()), int(content.sum()), share_effective(groups[content].tolist())),
         measure_point(threshold, count_labels(predictions, thresholds), effective_share),
         tuple(labels),
         compute_calibration(predictions),
@@ -153,13 +142,10 @@ def describe_share(share: MeasuredShare, word: str = "", sample: str = "pictures
     if share.value is None or share.low is None or share.high is None:
         return f"– {word}".rstrip() + f", on no {sample}"
     decimals = 1 if share.total >= _DECIMAL_FROM else 0
-    recordings = ""
-    if share.effective < share.total - 0.5:
-        recordings = f" of about {share.effective:.0f} recording{'' if round(share.effective) == 1 else 's'}"
     what = f"{100 * share.value:.{decimals}f} % {word}".rstrip()
     counted = f"{share.total} {sample.removesuffix('s') if share.total == 1 else sample}"
     between = f"between {100 * share.low:.{decimals}f} and {100 * share.high:.{decimals}f}"
-    return f"{what}, {between}, on {counted}{recordings}"
+    return f"{what}, {between}, on {counted}{describe_recordings(share.effective, share.total)}"
 
 
 def bracket_share(share: MeasuredShare) -> str:
@@ -245,10 +231,6 @@ def warn_of_weak_labels(quality: ModelQuality) -> Iterator[str]:
             f"only {100 * recall.value:.0f} % of the pictures with a known label would get it at the threshold "
             f"{quality.point.threshold:g}; add pictures, or accept more mistakes with evaluate --target-precision 0.9"
         )
-
-
-def _share_effective(groups: np.ndarray) -> float:
-    return count_effective(groups.tolist()) / len(groups) if len(groups) else 1.0
 
 
 def _join_some(names: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from appliance.bundle.bundle import Bundle
 from appliance.workshop.evaluation.intervals import (
     MeasuredShare,
-    count_effective,
     count_required,
     floor_percent,
+    share_effective,
 )
 from appliance.workshop.evaluation.metrics import (
     THRESHOLD_GRID,
@@ -211,7 +211,7 @@ def choose_validation_threshold(
         label_scores[:, background] = 0
     has_content = targets != background if background is not None else np.ones(len(targets), bool)
     own_scores = np.where(has_content, label_scores[np.arange(len(targets)), targets], -1.0)
-    effective_share = 1.0 if groups is None or not len(targets) else count_effective(groups) / len(targets)
+    effective_share = 1.0 if groups is None else share_effective(groups)
     content = int(has_content.sum())
     points = []
     for step in _VALIDATION_STEPS:

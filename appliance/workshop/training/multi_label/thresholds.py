@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from appliance.workshop.evaluation.intervals import count_effective
+from appliance.workshop.evaluation.intervals import share_effective
 from appliance.workshop.evaluation.metrics import Counts
 from appliance.workshop.evaluation.threshold import (
     VALIDATION_PRECISION,
@@ -73,7 +73,7 @@ def choose_thresholds(
         membership: (pictures, labels) bool, the labels of these pictures.
         recordings: The recording of each picture; pictures of one recording count as one sample.
     """
-    share = count_effective(recordings) / len(recordings) if len(recordings) else 1.0
+    share = share_effective(recordings)
     curve = [measure_point(step / 100, _count(scores, membership, step / 100), share) for step in _STEPS]
     common = choose_threshold(curve).threshold
     columns = [_measure_column(scores[:, index], membership[:, index]) for index in range(len(labels))]
