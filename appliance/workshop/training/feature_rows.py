@@ -7,13 +7,12 @@ deleted as soon as it is open, so that a killed process leaves nothing behind.
 
 import mmap
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from appliance.errors import TrainingError, describe_os_error
+from appliance.workshop.training.mapped_file import map_nameless_file
 
 STORED = np.dtype(np.float16)
 BATCH_ROWS = 2048
@@ -41,17 +40,8 @@ class FeatureFile:
             self._values = np.zeros((count, size), STORED)
             return
         usable = folder if folder is not None and folder.is_dir() and os.access(folder, os.W_OK) else None
-        needed = count * size * STORED.itemsize
-        try:
-            with tempfile.TemporaryFile(prefix="features-", dir=usable) as file:
-                # A full disk must be noticed here, because a failing page of the map would end the process.
-                os.posix_fallocate(file.fileno(), 0, needed)
-                self._map = mmap.mmap(file.fileno(), 0)
-        except OSError as error:
-            raise TrainingError(
-                f"the features of {count} pictures need {needed / 1e6:.0f} MB in {usable or tempfile.gettempdir()}, "
-                f"which cannot be used ({describe_os_error(error)}); free space there"
-            ) from error
+        content = f"the features of {count} pictures need"
+        self._map = map_nameless_file(count * size * STORED.itemsize, usable, "features-", content)
         self._values = np.frombuffer(self._map, STORED).reshape(count, size)
 
     @property

@@ -92,7 +92,7 @@ def extract_features(
     Raises:
         BundleError: The base does not run.
     """
-    digests, unreadable = _hash_pictures(pictures)
+    digests, unreadable = hash_pictures(pictures)
     file = FeatureFile(len(pictures), base.size, cache.folder)
     has_row = np.zeros(len(pictures), bool)
     # Of identical pictures, only the first one is processed.
@@ -155,7 +155,7 @@ def _cache_key(base: Base) -> str:
     return f"{base.sha256} {base.runtime} {os.uname().machine} {preparation} steps {STEPS_VERSION}"
 
 
-def _hash_pictures(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dict[int, str]]:
+def hash_pictures(pictures: Sequence[Picture]) -> tuple[list[bytes | None], dict[int, str]]:
     """Return the hash of each picture file (None if it cannot be read), and the reasons by index."""
     digests: list[bytes | None] = []
     unreadable: dict[int, str] = {}

@@ -1,9 +1,6 @@
 """Decode the pictures once, into a file that is mapped into memory, because each epoch uses them again."""
 
 import io
-import mmap
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.errors import ApplianceError, TrainingError, describe_os_error
+from appliance.errors import ApplianceError
 from appliance.imaging.files import read_picture
 from appliance.imaging.view import View
 from appliance.labeling.input_form import InputForm
 from appliance.labeling.preprocess import Preprocessor
 from appliance.workshop.training.feature_workers import count_workers
 from appliance.workshop.training.features import Picture
+from appliance.workshop.training.mapped_file import map_nameless_file
 
 
 class PixelFile:
@@ -34,19 +32,9 @@ class PixelFile:
         Raises:
             TrainingError: The disk has too little space.
         """
-        needed = count * side_px * side_px * 3
-        try:
-            with tempfile.TemporaryFile(prefix="pixels-", dir=folder) as file:
-                # A full disk must be noticed here, because a failing page of the map would end the process.
-                os.posix_fallocate(file.fileno(), 0, needed)
-                self._map = mmap.mmap(file.fileno(), 0)
-        except OSError as error:
-            raise TrainingError(
-                f"fine-tuning on {count} pictures needs {needed / 1e6:.0f} MB in {folder or tempfile.gettempdir()}, "
-                f"which cannot be used ({describe_os_error(error)}); free space there"
-            ) from error
-        self._values = np.frombuffer(self._map, np.uint8).reshape(count, side_px, side_px, 3)
-        self._is_read = np.zeros(count, bool)
+        content = f"fine-tuning on {count} pictures needs"
+        mapped = map_nameless_file(count * side_px * side_px * 3, folder, "pixels-", content)
+        self._values = np.frombuffer(mapped, np.uint8).reshape(count, side_px, side_px, 3)
         self._rows = np.zeros(0, np.intp)
 
     def __len__(self) -> int:
@@ -70,7 +58,7 @@ class PixelFile:
         """
         side_px = self._values.shape[1]
         form = InputForm((side_px, side_px), np.dtype(np.uint8), shape=(1, side_px, side_px, 3))
-        own = threading.local()
+        own, is_read = threading.local(), np.zeros(len(pictures), bool)
 
         def decode(index: int) -> None:
             if not hasattr(own, "preprocessor"):
@@ -81,10 +69,10 @@ class PixelFile:
             except (OSError, ApplianceError):
                 return
             self._values[index] = own.preprocessor.prepare(pixels)[0]
-            self._is_read[index] = True
+            is_read[index] = True
 
         with ThreadPoolExecutor(count_workers(), "decode") as pool:
             for done, _ in enumerate(pool.map(decode, range(len(pictures))), start=1):
                 progress(done, len(pictures))
-        self._rows = np.flatnonzero(self._is_read)
+        self._rows = np.flatnonzero(is_read)
         return self._rows

@@ -3,7 +3,6 @@
 The head is then fitted to the features of the new base like to those of any other.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.errors import BaseModelError, TrainingError, suggest_install
+from appliance.workshop.training.features import hash_pictures
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
@@ -69,11 +69,11 @@ def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> bytes:
         )
     network = Lite0Network(len(training_set.labels))
     network.load_published(read_published_weights())
-    digests = [_hash(picture.read_bytes) for picture in training_set.pictures]
+    digests, _ = hash_pictures(training_set.pictures)
     checkpoint = TuningCheckpoint(
         request.checkpoints,
         [
-            *digests,
+            *(digest or b"" for digest in digests),
             training_set.targets.tobytes(),
             training_set.is_validation.tobytes(),
             f"{request.seed} {request.mirrors}".encode(),
@@ -133,10 +133,3 @@ def _read(
 def _list_few(training_set: TrainingSet) -> list[str]:
     counts = np.bincount(training_set.targets[~training_set.is_validation], minlength=len(training_set.labels))
     return [label for label, count in zip(training_set.labels, counts, strict=True) if count < MIN_PICTURES_PER_LABEL]
-
-
-def _hash(read_bytes: Callable[[], bytes]) -> bytes:
-    try:
-        return hashlib.sha256(read_bytes()).digest()
-    except OSError:
-        return b""
