@@ -16,7 +16,7 @@ from pathlib import Path
 from appliance.errors import SettingsError
 
 VARIABLE = "APPLIANCE_MEMORY_LIMIT"
-_MEMINFO = Path("/proc/meminfo")
+MEMINFO = Path("/proc/meminfo")
 
 # Parameter numbers of mallopt(3), from malloc.h. Frames of an ordinary camera are smaller than the threshold.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -38,7 +38,7 @@ def configure_malloc() -> None:
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
-def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = _MEMINFO) -> float | None:
+def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path = MEMINFO) -> float | None:
     """Return the memory limit in MB (1e6 bytes) from APPLIANCE_MEMORY_LIMIT, or None if there is none.
 
     Args:
@@ -63,14 +63,31 @@ def read_memory_limit_mb(environ: Mapping[str, str] = os.environ, meminfo: Path 
     )
 
 
-def read_total_memory_mb(meminfo: Path = _MEMINFO) -> float:
+def read_total_memory_mb(meminfo: Path = MEMINFO) -> float:
     """Return the memory of the machine in MB (1e6 bytes).
 
     Raises:
         SettingsError: The file does not contain it.
         OSError: The file cannot be read.
     """
-    match = re.search(r"^MemTotal:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
-    if match is None:
+    total_mb = _read_mb(meminfo, "MemTotal")
+    if total_mb is None:
         raise SettingsError(f"{meminfo} has no MemTotal; set {VARIABLE} in megabytes, such as 250M")
-    return int(match[1]) * 1024 / 1e6
+    return total_mb
+
+
+def read_available_mb(meminfo: Path = MEMINFO) -> float | None:
+    """Return the memory in MB (1e6 bytes) that can be used without swapping; None if the kernel does not state it.
+
+    Args:
+        meminfo: The kernel's /proc/meminfo, proc(5).
+    """
+    try:
+        return _read_mb(meminfo, "MemAvailable")
+    except (OSError, UnicodeError):
+        return None
+
+
+def _read_mb(meminfo: Path, name: str) -> float | None:
+    match = re.search(rf"^{name}:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
+    return None if match is None else int(match[1]) * 1024 / 1e6

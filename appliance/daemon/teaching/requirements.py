@@ -1,11 +1,11 @@
 """What a training on this device needs: the libraries, enough pictures, and memory that nothing else uses."""
 
 import os
-import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from appliance.system.memory import MEMINFO, read_available_mb
 from appliance.teaching.holdout import TrainingPlan
 from appliance.teaching.names import BACKGROUND, MIN_PICTURES
 
@@ -15,7 +15,6 @@ NEEDED_MB = 300
 _LIBRARIES_MB = 130
 # What stays for the rest of the system, of the memory that is available.
 _SPARE_MB = 60
-_MEMINFO = Path("/proc/meminfo")
 _LIBRARIES = ("sklearn", "joblib", "anyascii")
 _MIN_LABELS = 2
 
@@ -41,7 +40,7 @@ def is_workshop_installed() -> bool:
 
 
 def find_training_obstacle(
-    plan: TrainingPlan, has_workshop: bool | None = None, meminfo: Path = _MEMINFO
+    plan: TrainingPlan, has_workshop: bool | None = None, meminfo: Path = MEMINFO
 ) -> TrainingObstacle | None:
     """Return why no model can be trained here now; None if one can be.
 
@@ -72,15 +71,6 @@ def find_training_obstacle(
             f"pictures each; {few or 'record pictures of each thing'}",
         )
     return None
-
-
-def read_available_mb(meminfo: Path = _MEMINFO) -> float | None:
-    """Return the memory in MB (1e6 bytes) that can be used without swapping; None if the kernel does not state it."""
-    try:
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
-    except (OSError, UnicodeError):
-        return None
-    return None if match is None else int(match[1]) * 1024 / 1e6
 
 
 def compute_memory_limit_mb(available_mb: float | None) -> int | None:

@@ -7,8 +7,8 @@ from appliance.daemon.teaching.requirements import (
     choose_processors,
     compute_memory_limit_mb,
     find_training_obstacle,
-    read_available_mb,
 )
+from appliance.system.memory import read_available_mb
 from appliance.teaching.holdout import TrainingPlan
 
 
