@@ -4,11 +4,12 @@ The watchdog is fed only while no thread is past its deadline. So a thread that 
 but a thread that waits on purpose (for a frame, or in a back-off) does not.
 """
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # Python's default is 5 ms. The labeling thread acquires the interpreter lock several times per frame, and another busy
 # thread (parsing a reply, drawing a scene) may delay each acquisition by that much. With both cores busy, the interval
@@ -19,6 +20,16 @@ _SWITCH_INTERVAL_S = 0.0005
 def set_switch_interval() -> None:
     """Make busy threads release the interpreter lock ten times as often as with Python's default."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+
+
+def lower_thread_priority(nice: int = 5) -> None:
+    """Give the calling thread a lower priority than labeling has, if the system permits it.
+
+    Args:
+        nice: From 0 to 19, the lowest priority.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 class Heartbeat:

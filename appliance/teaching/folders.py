@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.system.foreign_text import clean_text
@@ -132,7 +132,7 @@ def list_folders(dataset: Path, collected: Path) -> Listing:
         # The first of two equal names keeps the id that is in the name.
         pictures.setdefault(picture.id, picture)
         if pictures[picture.id] is not picture:
-            other = _replace_id(picture)
+            other = replace(picture, id=_make_id(picture.token))
             pictures[other.id] = other
     return Listing(pictures, _summarize(names, list(pictures.values())), tuple(notes))
 
@@ -207,13 +207,6 @@ def _describe(path: Path, token: str, label: str | None, status: os.stat_result)
 
 def _make_id(place: str) -> str:
     return "file-" + hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:_ID_DIGITS]
-
-
-def _replace_id(picture: TeachingPicture) -> TeachingPicture:
-    return TeachingPicture(
-        _make_id(picture.token), picture.token, picture.path, picture.label, picture.is_background, picture.origin,
-        picture.recording, picture.time_s, picture.size_bytes,
-    )  # fmt: skip
 
 
 def _summarize(names: set[str], pictures: Sequence[TeachingPicture]) -> tuple[LabelSummary, ...]:

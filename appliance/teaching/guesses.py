@@ -7,7 +7,6 @@ interpreter and waits for nothing here.
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from appliance.errors import ApplianceError, PictureError
 from appliance.imaging.files import read_picture, read_picture_size
 from appliance.system.regular_files import read_regular_file
 from appliance.system.state_file import StateFile
+from appliance.system.threads import lower_thread_priority
 from appliance.teaching.folders import TeachingPicture
 
 log = logging.getLogger("appliance.teaching")
@@ -142,8 +142,7 @@ class GuessBook:
         return self._guesses
 
     def _run(self, pictures: Sequence[TeachingPicture]) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        lower_thread_priority(_NICE)
         key, told_s = self._model_key(), time.monotonic()
         try:
             labeler: PictureLabeler | None = None

@@ -5,7 +5,6 @@ that is kept. The recording ends when it is not renewed in time, when the datase
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import numpy as np
 from appliance.errors import ApplianceError, PictureError, TeachingError
 from appliance.imaging.files import encode_jpeg, read_picture
 from appliance.imaging.fingerprint import THUMBNAIL_PX
+from appliance.system.threads import lower_thread_priority
 from appliance.teaching.burst import MAX_COMPARED, Burst, PictureVerdict, compute_signature
 from appliance.teaching.names import make_recorded_stem
 from appliance.teaching.store import DatasetStore
@@ -29,7 +29,6 @@ log = logging.getLogger("appliance.teaching")
 EVERY_S = 0.5
 RENEW_LIMIT_S = 3.0
 _JPEG_QUALITY = 92
-_NICE = 5
 _STOP_LIMIT_S = 10.0
 # A frame that is older than this does not show what is held before the camera now.
 _MAX_AGE_S = 5.0
@@ -56,7 +55,7 @@ class RecordableFrame:
 
 
 @dataclass(slots=True)
-class _Session:
+class _RecordingSession:
     """A recording in progress or the last one."""
 
     target: Target
@@ -89,7 +88,7 @@ class TeachingRecorder:
         """
         self._store, self._latest, self._notify, self._note_guess = store, latest, notify, note_guess
         self._lock = threading.Lock()
-        self._session: _Session | None = None
+        self._session: _RecordingSession | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
@@ -120,7 +119,7 @@ class TeachingRecorder:
             if session is None or not session.is_active:
                 self._require_frames()
                 self._store.require_space(0)
-                session = self._session = _Session(target, Burst(), every_s, now_s + RENEW_LIMIT_S, count)
+                session = self._session = _RecordingSession(target, Burst(), every_s, now_s + RENEW_LIMIT_S, count)
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, args=(session,), name="recording", daemon=True)
                 self._thread.start()
@@ -156,9 +155,8 @@ class TeachingRecorder:
         if frame is None or time.monotonic() - frame.monotonic_s > _MAX_AGE_S:
             raise TeachingError(503, _NO_FRAMES)
 
-    def _run(self, session: _Session) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    def _run(self, session: _RecordingSession) -> None:
+        lower_thread_priority()
         due_s = time.monotonic()
         try:
             session.burst = Burst(
@@ -182,14 +180,14 @@ class TeachingRecorder:
             session.is_active = False
             self._notify(_describe(session))
 
-    def _is_complete(self, session: _Session) -> bool:
+    def _is_complete(self, session: _RecordingSession) -> bool:
         """Return whether enough pictures are kept, without those that proved to be blurred."""
         if session.count is None or session.burst.kept < session.count:
             return False
         self._store.discard(session.burst.take_blurred())
         return session.burst.kept >= session.count
 
-    def _take(self, session: _Session) -> bool:
+    def _take(self, session: _RecordingSession) -> bool:
         """Judge the newest frame, and keep it if it is good; return whether there was a new one."""
         frame = self._latest()
         if frame is None or frame.number == session.number:
@@ -209,11 +207,7 @@ class TeachingRecorder:
 
 def read_signatures(store: DatasetStore, target: Target) -> Iterable[np.ndarray]:
     """Yield the signatures of the newest pictures of a target, oldest first."""
-    pictures = [
-        picture
-        for picture in store.listing().pictures.values()
-        if (picture.label, picture.is_background) == (target.label, target.is_background)
-    ]
+    pictures = [picture for picture in store.listing().pictures.values() if target.contains(picture)]
     for picture in sorted(pictures, key=lambda picture: picture.time_s)[-MAX_COMPARED:]:
         with suppress(PictureError):
             yield compute_signature(read_thumbnail(picture.path))
@@ -228,7 +222,7 @@ def read_thumbnail(path: Path) -> np.ndarray:
     return read_picture(path, least_px=4 * THUMBNAIL_PX)
 
 
-def _describe(session: _Session) -> dict[str, Any]:
+def _describe(session: _RecordingSession) -> dict[str, Any]:
     burst = session.burst
     return {
         "label": session.target.label,

@@ -7,7 +7,7 @@ reaches collect.max_bytes, or the disk is nearly full, nothing more is added.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ class DatasetStore:
         """
         with self._lock, guard_folder(self._state):
             pictures = self._select(ids)
-            pictures = [picture for picture in pictures if not self._is_in(picture, target)]
+            pictures = [picture for picture in pictures if not target.contains(picture)]
             if target.folder:
                 self._make_folder(self.folder / target.folder)
             changed = len(pictures)
@@ -202,11 +202,7 @@ class DatasetStore:
         """
         with self._lock, guard_folder(self._state):
             pictures = self._select(ids)
-            moves = [
-                Move(token, self._in_trash(token))
-                for picture in pictures
-                for token in (picture.token, *self._find_sidecar(picture))
-            ]
+            moves = [Move(token, self._in_trash(token)) for token in self._list_tokens(pictures)]
             sentence = f"{count_pictures(len(pictures))} {'is' if len(pictures) == 1 else 'are'} back"
             self._journal.carry_out(sentence, moves)
         self._tell()
@@ -307,16 +303,15 @@ class DatasetStore:
             raise TeachingError(404, _GONE)
         return found
 
-    def _is_in(self, picture: TeachingPicture, target: Target) -> bool:
-        return (picture.label, picture.is_background) == (target.label, target.is_background)
-
     def _make_moves(self, pictures: Iterable[TeachingPicture], folder: str | None) -> list[Move]:
         place = f"{DATASET}/{folder}" if folder else DATASET
-        return [
-            Move(token, f"{place}/{token.rpartition('/')[2]}")
-            for picture in pictures
-            for token in (picture.token, *self._find_sidecar(picture))
-        ]
+        return [Move(token, f"{place}/{token.rpartition('/')[2]}") for token in self._list_tokens(pictures)]
+
+    def _list_tokens(self, pictures: Iterable[TeachingPicture]) -> Iterator[str]:
+        """Yield the token of each picture, and that of what moves with it."""
+        for picture in pictures:
+            yield picture.token
+            yield from self._find_sidecar(picture)
 
     def _find_sidecar(self, picture: TeachingPicture) -> list[str]:
         """Return the token of the file with the prediction of a collected frame, which moves with it."""

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.errors import TeachingError, describe_os_error
 from appliance.system.owner import act_as_owner
 from appliance.teaching.names import BACKGROUND
+
+if TYPE_CHECKING:
+    from appliance.teaching.folders import TeachingPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class Target:
     def folder(self) -> str | None:
         """The name of the folder in the dataset; None for its top."""
         return BACKGROUND if self.is_background else self.label
+
+    def contains(self, picture: "TeachingPicture") -> bool:
+        """Return whether a picture is here already."""
+        return (picture.label, picture.is_background) == (self.label, self.is_background)
 
     @property
     def words(self) -> str:

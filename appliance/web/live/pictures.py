@@ -1,32 +1,23 @@
 """Encode the newest frame as a JPEG once for all viewers, on a thread of low priority, only while there are viewers."""
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from appliance.imaging.files import encode_jpeg, resize_to_fit
+from appliance.system.threads import lower_thread_priority
 from appliance.web.device import LiveFrame
 
 # A request is answered with the next larger of these sizes, so that viewers share pictures.
 SIZES_PX = (160, 320, 480, 640, 960, 1280, 1920)
 DEFAULT_PX = 640
 _QUALITY = 75
-_NICE = 5
 
 
 def choose_size(width: int | None) -> int:
     """Return the size to encode for a wanted width in pixels."""
     wanted = DEFAULT_PX if width is None else width
     return next((size for size in SIZES_PX if size >= wanted), SIZES_PX[-1])
-
-
-def lower_priority() -> None:
-    """Give this thread a lower priority than labeling has."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class FramePictures:
@@ -39,7 +30,7 @@ class FramePictures:
             latest: Returns the newest frame.
         """
         self._latest = latest
-        self._encoder = ThreadPoolExecutor(1, "web-pictures", initializer=lower_priority)
+        self._encoder = ThreadPoolExecutor(1, "web-pictures", initializer=lower_thread_priority)
         self._encoded: dict[int, tuple[int, asyncio.Future[bytes]]] = {}
 
     async def encode(self, size_px: int) -> tuple[int, bytes] | None:

@@ -16,7 +16,7 @@ from appliance.bundle.bundle import Bundle
 from appliance.bundle.input_spec import list_common_ranges, override
 from appliance.bundle.key import bundle_key
 from appliance.errors import RequestError
-from appliance.web.live.pictures import lower_priority
+from appliance.system.threads import lower_thread_priority
 from appliance.web.predict.pictures import decode_picture
 
 MAX_PICTURES = 16
@@ -44,7 +44,7 @@ class Predictor:
             open_labeler: Returns a labeler for whole pictures.
         """
         self._active_bundle, self._open_labeler = active_bundle, open_labeler
-        self._worker = ThreadPoolExecutor(1, "web-predict", initializer=lower_priority)
+        self._worker = ThreadPoolExecutor(1, "web-predict", initializer=lower_thread_priority)
         self._waiting = threading.BoundedSemaphore(_MAX_WAITING)
         self._labeler: Any = None
         self._key: str | None = None
