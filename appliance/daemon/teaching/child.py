@@ -124,8 +124,26 @@ class Child:
             os.killpg(self._process.pid, number)
 
 
-def run_command(arguments: Sequence[str], on_child: Callable[[Child], None] = lambda _: None) -> Any:
-    """Run a command that prints JSON, and return its value, whatever its exit status.
+def read_answer(child: Child) -> dict[str, Any]:
+    """Wait for a command that prints a JSON object, and return it, whatever its exit status.
+
+    Raises:
+        ControlError: It failed without printing one, or printed why it failed.
+    """
+    status, output = child.wait()
+    try:
+        value = json.loads(output)
+    except ValueError as error:
+        raise ControlError(child.describe_failure(status)) from error
+    if not isinstance(value, dict):
+        raise ControlError(child.describe_failure(status))
+    if status != 0 and set(value) == {"error"}:
+        raise ControlError(clean_text(str(value["error"]), _MAX_LINE))
+    return value
+
+
+def run_command(arguments: Sequence[str], on_child: Callable[[Child], None] = lambda _: None) -> dict[str, Any]:
+    """Run a command that prints a JSON object, and return it, whatever its exit status.
 
     Args:
         arguments: The command and its arguments.
@@ -139,14 +157,7 @@ def run_command(arguments: Sequence[str], on_child: Callable[[Child], None] = la
     except OSError as error:
         raise ControlError(f"no process can be started: {error.strerror}; see the log of the device") from error
     on_child(child)
-    status, output = child.wait()
-    try:
-        value = json.loads(output)
-    except ValueError as error:
-        raise ControlError(child.describe_failure(status)) from error
-    if status != 0 and isinstance(value, dict) and set(value) == {"error"}:
-        raise ControlError(clean_text(str(value["error"]), _MAX_LINE))
-    return value
+    return read_answer(child)
 
 
 def lower_priority(pid: int) -> None:

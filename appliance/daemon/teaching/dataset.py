@@ -113,11 +113,8 @@ class DeviceDataset:
     ) -> dict[str, Any]:
         """Return the object of GET /api/dataset/pictures, and guess what is missing in the background."""
         pictures = [
-            picture
-            for picture in self.store.listing().pictures.values()
-            if target is None
-            or (picture.label, picture.is_background) == (target.label, target.is_background)
-        ]  # fmt: skip
+            picture for picture in self.store.listing().pictures.values() if target is None or target.contains(picture)
+        ]
         engine = self._parts.pipeline.engine
         threshold = engine.filter.threshold if engine else 0.5
 
@@ -302,10 +299,9 @@ class DeviceDataset:
             self._child = child
 
         try:
-            answer = run_command(arguments, note)
+            return run_command(arguments, note)
         except ControlError as error:
             # The sentence names the file that the person gave, not the copy on this device.
             raise TeachingError(422, str(error).replace(str(path), name)) from error
         finally:
             self._child = None
-        return dict(answer)

@@ -19,20 +19,20 @@ from typing import Any
 from appliance.bundle.bundle import Bundle
 from appliance.bundle.edit import write_thresholds
 from appliance.bundle.version import count_up
-from appliance.daemon.teaching.child import Child
+from appliance.daemon.teaching.child import Child, read_answer
 from appliance.daemon.teaching.requirements import (
     TrainingObstacle,
     choose_processors,
     compute_memory_limit_mb,
     find_training_obstacle,
     is_workshop_installed,
-    read_available_mb,
 )
 from appliance.daemon.teaching.staging import StagedPictures, stage_pictures
 from appliance.daemon.teaching.training_result import describe_result
 from appliance.daemon.teaching.training_state import TrainingState, make_state_file
-from appliance.errors import ApplianceError, TeachingError, describe_os_error
+from appliance.errors import ApplianceError, ControlError, TeachingError, describe_os_error
 from appliance.system.foreign_text import clean_text
+from appliance.system.memory import read_available_mb
 from appliance.teaching.holdout import TrainingPlan, plan_training
 from appliance.teaching.names import BACKGROUND, MIN_PICTURES
 from appliance.teaching.store import DatasetStore
@@ -265,17 +265,13 @@ class TrainingJob:
                 child = self._child = Child(arguments, self._read_line, choose_processors())
             except OSError as error:
                 raise TeachingError(503, f"no process can be started: {describe_os_error(error)}") from error
-        status, output = child.wait()
-        self._child = None
         try:
-            value = json.loads(output)
-        except ValueError:
-            value = None
-        # `evaluate` ends with other statuses when the new model is not better.
-        if isinstance(value, dict) and "error" not in value:
-            return value
-        sentence = str(value["error"]) if isinstance(value, dict) else child.describe_failure(status)
-        raise TeachingError(500, sentence.replace(str(self._folder), "the dataset"))
+            # `evaluate` ends with other statuses when the new model is not better.
+            return read_answer(child)
+        except ControlError as error:
+            raise TeachingError(500, str(error).replace(str(self._folder), "the dataset")) from error
+        finally:
+            self._child = None
 
     def _read_line(self, line: str) -> None:
         """Take a line of progress of `train --progress json`; other lines are messages."""

@@ -41,8 +41,8 @@ def describe_result(
         "name": str(model["name"]),
         "version": str(model["version"]),
         "labels": [str(label) for label in trained["labels"] if label != trained.get("background_label")],
-        "accuracy": _count_right((value.get("intervals") or value).get("accuracy"), pictures),
-        "running_accuracy": _count_right(_find_old_accuracy(against), pictures),
+        "accuracy": _count_right(_find_accuracy(value), pictures),
+        "running_accuracy": _count_right(_find_accuracy(against), pictures),
         "comparison": _text_or_none(against.get("answer")),
         "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
         "rejection": _describe_rejection(trained.get("rejection")),
@@ -52,14 +52,14 @@ def describe_result(
                 "precision": _describe_share(point.get("precision")),
                 "recall": _describe_share(point.get("recall")),
             }
-            for point in value.get("threshold_curve", value.get("curve", ()))
+            for point in value.get("threshold_curve", ())
         ],
         "threshold": float(at_threshold["threshold"]),
         "mistakes": [_describe_mistake(each) for each in value.get("mistakes", ())][:_MAX_MISTAKES],
         "per_label": [
             {
                 "label": str(each["label"]),
-                "recall": _describe_share((each.get("intervals") or each).get("recall")),
+                "recall": _describe_share(each["intervals"]["recall"]),
                 "pictures": int(each.get("pictures", 0)),
             }
             for each in value.get("per_label", ())
@@ -68,26 +68,23 @@ def describe_result(
     }
 
 
-def _describe_share(figure: Any) -> dict[str, float | None] | None:
-    """Return a figure with its interval; a figure without one is a number, and one that is not known is null."""
-    if isinstance(figure, Mapping):
-        found = {key: figure.get(key) for key in ("value", "low", "high")}
-        return None if found["value"] is None else found
-    return None if figure is None else {"value": float(figure), "low": None, "high": None}
+def _describe_share(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a figure with its interval; None if it is not known."""
+    if figure is None or figure.get("value") is None:
+        return None
+    return {key: figure.get(key) for key in ("value", "low", "high")}
 
 
 def _count_right(figure: Any, pictures: int) -> dict[str, float | int | None] | None:
     share = _describe_share(figure)
-    if share is None or not pictures or share["value"] is None:
+    if share is None or not pictures:
         return None
     return {**share, "right": round(share["value"] * pictures), "pictures": pictures}
 
 
-def _find_old_accuracy(against: Mapping[str, Any]) -> Any:
-    if "intervals" in against:
-        return against["intervals"]["accuracy"]
-    measures = against.get("measures", ())
-    return next((measure.get("old") for measure in measures if measure.get("name") == "accuracy"), None)
+def _find_accuracy(model: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the accuracy of a model with its interval; None if it was not measured."""
+    return (model.get("intervals") or {}).get("accuracy")
 
 
 def _describe_mistake(mistake: Mapping[str, Any]) -> dict[str, Any]:

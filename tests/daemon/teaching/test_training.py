@@ -67,7 +67,14 @@ def evaluated(picture):
         "intervals": {"accuracy": {"value": 0.95, "low": 0.76, "high": 0.99}},
         "at_threshold": {"threshold": 0.4},
         "threshold_curve": [{"threshold": 0.4, "precision": {"value": 1, "low": 0.8, "high": 1}, "recall": None}],
-        "per_label": [{"label": "cup", "pictures": 10, "recall": 0.9}],
+        "per_label": [
+            {
+                "label": "cup",
+                "pictures": 10,
+                "recall": 0.9,
+                "intervals": {"recall": {"value": 0.9, "low": 0.6, "high": 0.98}},
+            }
+        ],
         "mistakes": [{"picture": f"held-out/cup/{picture}.jpg", "shows": "cup", "label": None, "score": 0.9}],
         "against": {"answer": "too few to tell", "says": "Too few.", "verdict": "too_few"},
     }
