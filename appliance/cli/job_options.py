@@ -5,7 +5,6 @@ import json
 import re
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,11 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from appliance.cli.output import ProgressLine
+from appliance.cli.step_pace import StepPace
 from appliance.errors import ApplianceError
 from appliance.system.foreign_text import clean_text
 
 _EVERY_S = 0.5
-_ESTIMATE_AFTER_S = 1.0
 _MAX_STEP = 100
 _STATUS = Path("/proc/self/status")
 
@@ -32,9 +31,7 @@ class JsonProgress:
             stream: Where to write; None for standard error.
         """
         self._stream = sys.stderr if stream is None else stream
-        self._step: str | None = None
-        self._step_started_s = self._written_s = 0.0
-        self._done_at_start = 0
+        self._pace = StepPace(_EVERY_S)
 
     def __enter__(self) -> Self:
         return self
@@ -52,26 +49,16 @@ class JsonProgress:
             done: Number of finished items.
             total: Total number of items; 0 if unknown.
         """
-        now_s = time.monotonic()
-        if stage != self._step:
-            self._step, self._step_started_s, self._done_at_start, self._written_s = stage, now_s, done, 0.0
-        if now_s - self._written_s < _EVERY_S and done < total:
+        if not self._pace.is_due(stage, done, total):
             return
-        self._written_s = now_s
+        left_s = self._pace.estimate_left_s(done, total)
         value = {
             "step": clean_text(stage, _MAX_STEP),
             "done": done,
             "total": total,
-            "left_s": self._estimate_left_s(now_s, done, total),
+            "left_s": None if left_s is None else round(left_s, 1),
         }
         print(json.dumps(value, ensure_ascii=False), file=self._stream, flush=True)
-
-    def _estimate_left_s(self, now_s: float, done: int, total: int) -> float | None:
-        """Return the seconds left of this step; None if there is no estimate yet."""
-        elapsed_s, finished = now_s - self._step_started_s, done - self._done_at_start
-        if elapsed_s < _ESTIMATE_AFTER_S or finished <= 0:
-            return None
-        return round((total - done) * elapsed_s / finished, 1)
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:

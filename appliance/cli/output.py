@@ -4,11 +4,11 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from appliance.cli.step_pace import StepPace
 from appliance.cli.streams import write_bytes, write_controls
 from appliance.system.foreign_text import clean_output, clean_text
 from appliance.system.text_layout import CommandLine, lay_out
@@ -20,8 +20,6 @@ _OTHER_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CLEAR = "\r\033[K"
 _REDRAW_EVERY_S = 0.1
-# The rate in the first second is not representative.
-_ESTIMATE_AFTER_S = 1.0
 
 
 def print_json(value: Any) -> None:
@@ -71,9 +69,7 @@ class ProgressLine:
         """
         self._stream = sys.stderr if stream is None else stream
         self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._stage = ""
-        self._stage_started_s = self._drawn_s = 0.0
-        self._done_at_start = 0
+        self._pace = StepPace(_REDRAW_EVERY_S)
 
     def __enter__(self) -> Self:
         return self
@@ -91,16 +87,11 @@ class ProgressLine:
             done: Number of finished items.
             total: Total number of items; 0 if unknown.
         """
-        if not self._is_terminal:
+        if not self._is_terminal or not self._pace.is_due(stage, done, total):
             return
-        now_s = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._stage_started_s, self._done_at_start, self._drawn_s = stage, now_s, done, 0.0
-        if now_s - self._drawn_s < _REDRAW_EVERY_S and done < total:
-            return
-        self._drawn_s = now_s
         count = f": {done} of {total}" if total else " …"
-        count += self._format_time_left(now_s, done, total)
+        left_s = self._pace.estimate_left_s(done, total)
+        count += "" if left_s is None else f", {left_s:.0f} s left"
         # One column stays free, because a full row makes some terminals begin the next one.
         columns = read_columns(self._stream) - 1 - measure_width(count)
         write_controls(self._stream, f"{_CLEAR}{cut_to_width(clean_text(stage, _MAX_MESSAGE), max(columns, 1))}{count}")
@@ -117,11 +108,5 @@ class ProgressLine:
 
     def clear(self) -> None:
         """Remove the line."""
-        if self._is_terminal and self._stage:
+        if self._is_terminal and self._pace.step:
             write_controls(self._stream, _CLEAR)
-
-    def _format_time_left(self, now_s: float, done: int, total: int) -> str:
-        elapsed_s = now_s - self._stage_started_s
-        # Items that were already done at the start of the stage came from a cache and took no time.
-        rate = (done - self._done_at_start) / elapsed_s if elapsed_s > 0 else 0.0
-        return f", {(total - done) / rate:.0f} s left" if rate and elapsed_s > _ESTIMATE_AFTER_S else ""
