@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.broker import Broker, mosquitto
+from support.browser import Browser, find_chromium
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +51,16 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return a real browser without a page, for all tests of a module; skip if there is none."""
+    if not find_chromium():
+        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
+    started = Browser(tmp_path_factory.mktemp("browser"))
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from support.broker import Broker, free_port, mosquitto, wait_until
-from support.browser import Browser, find_chromium
 from support.bundles import bundle_folder, zipped
 from support.daemon import Daemon, settings
 
@@ -31,15 +30,6 @@ def daemon(broker, tmp_path_factory):
     with Daemon(tmp_path_factory.mktemp("daemon"), settings(broker, "scene", fps=5, more=web)) as started:
         wait_until(lambda: started.count_lines("the page is served at"), "the page is served", 60)
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not find_chromium():
-        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")

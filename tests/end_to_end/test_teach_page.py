@@ -7,7 +7,6 @@ import zipfile
 import pytest
 
 from support.broker import free_port, wait_until
-from support.browser import Browser, find_chromium
 from support.daemon import Daemon, settings
 from support.drawn_things import DrawnThings
 
@@ -32,15 +31,6 @@ def daemon(things, tmp_path_factory):
     with Daemon(tmp_path_factory.mktemp("daemon"), settings(None, things.url, fps=3, more=web)) as started:
         wait_until(lambda: started.count_lines("the page is served at"), "the page is served", 180)
         yield started
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not find_chromium():
-        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")

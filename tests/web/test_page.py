@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from support.browser import Browser, find_chromium
 from support.page_server import CODE, PageServer, make_event
 
 pytestmark = pytest.mark.browser
@@ -14,15 +13,6 @@ pytestmark = pytest.mark.browser
 PLACES = ("#/now", "#/events", "#/events/event-2", "#/teach", "#/model", "#/device", "#/device/manual/mqtt")
 NARROW = (360, 740)
 PHONE = (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not find_chromium():
-        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.close()
 
 
 @pytest.fixture

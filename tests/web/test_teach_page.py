@@ -6,7 +6,6 @@ import re
 import pytest
 
 from support.broker import wait_until
-from support.browser import Browser, find_chromium
 from support.page_server import PageServer
 from support.teach_answers import make_picture, make_result
 
@@ -14,15 +13,6 @@ pytestmark = pytest.mark.browser
 
 NARROW = (360, 740)
 WIDE = (1280, 900)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not find_chromium():
-        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.close()
 
 
 @pytest.fixture

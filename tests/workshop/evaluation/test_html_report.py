@@ -10,7 +10,6 @@ from appliance.workshop.evaluation.evaluate import EvaluationRequest, evaluate_m
 from appliance.workshop.evaluation.html_report import render_report, write_report
 from appliance.workshop.evaluation.intervals import MeasuredShare
 from appliance.workshop.evaluation.metrics import count_each_label, count_labels
-from support.browser import Browser, find_chromium
 from support.evaluations import make_bundle, make_png, make_shades, write_pictures
 
 PHONE = (390, 844)
@@ -33,15 +32,6 @@ def evaluation(tmp_path_factory):
             model, write_pictures(folder / "colors", shown), write_pictures(folder / "others", background), old
         )
     )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not find_chromium():
-        pytest.skip("chromium and chromedriver are not installed (scripts/install-test-tools)")
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.close()
 
 
 @pytest.fixture
