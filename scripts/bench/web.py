@@ -41,9 +41,9 @@ from appliance.history.records import EventQuery, EventRecord
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
 from appliance.system.shipped import find_shipped
+from appliance.system.threads import lower_thread_priority
 from appliance.web.access.principal import Scope
 from appliance.web.access.store import AccessStore
-from appliance.web.live.pictures import lower_priority
 from support.broker import free_port, wait_until
 from support.browser import Browser, find_chromium
 from support.daemon import Daemon, settings
@@ -172,7 +172,7 @@ def measure_predictions(client: Client, model: Path, jpeg: bytes, batch: int, se
             count += 1
         return count
 
-    with ThreadPoolExecutor(1, initializer=lower_priority) as worker:
+    with ThreadPoolExecutor(1, initializer=lower_thread_priority) as worker:
         for _ in range(rounds):
             done: list[float] = []
             with run_many(1, predict(client, base64.b64encode(jpeg).decode(), done, batch)):

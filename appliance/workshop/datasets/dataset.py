@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.errors import PictureError
 from appliance.workshop.datasets.containers import FileContainer
-from appliance.workshop.datasets.problems import Problem
+from appliance.workshop.datasets.problems import Problem, ProblemKind
 from appliance.workshop.datasets.split_names import Split
 
 MAX_PICTURE_BYTES = 30_000_000
@@ -96,6 +96,11 @@ class Dataset:
     examples: Sequence[Example]
     unlabeled: Sequence[Example] = ()
     problems: Sequence[Problem] = ()
+
+    @property
+    def misreading(self) -> Problem | None:
+        """Why the files cannot be understood, in which case the dataset must not be used; None if they can."""
+        return next((problem for problem in self.problems if problem.kind == ProblemKind.MISREAD), None)
 
     @property
     def is_multi_label(self) -> bool:

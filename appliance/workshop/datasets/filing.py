@@ -23,13 +23,13 @@ from appliance.imaging.files import (
 )
 from appliance.system.atomic_files import write_atomically
 from appliance.system.foreign_text import clean_text
+from appliance.teaching.guesses import MAX_PX
 from appliance.teaching.names import clean_label, find_origin, find_recording
 from appliance.teaching.space import require_free_disk
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.problems import ProblemKind
 
 MAX_SIDE_PX = 1280
-_MAX_PX = 50_000_000
 _JPEG_QUALITY = 92
 _HASH_DIGITS = 20
 _MAX_REASON = 200
@@ -71,7 +71,7 @@ def file_pictures(
         DatasetError: The folder cannot be written, the folders of the dataset have several meanings, or the first
             picture does not fit any more.
     """
-    if fault := next((each for each in dataset.problems if each.kind == ProblemKind.MISREAD), None):
+    if fault := dataset.misreading:
         raise DatasetError(f"{dataset.source} cannot be imported: {fault.message}")
     if dataset.is_multi_label:
         raise DatasetError(
@@ -127,7 +127,7 @@ def _read_as_jpeg(example: Example) -> bytes:
         clean_label(example.label)
     content = example.read_bytes()
     width, height = read_picture_size(io.BytesIO(content), example.name)
-    if width * height > _MAX_PX:
+    if width * height > MAX_PX:
         raise PictureError(f"{example.name} has {width} x {height} pixels, too many for a device; make it smaller")
     is_jpeg = detect_picture_format(content[:64]) == "JPEG"
     if is_jpeg and max(width, height) <= MAX_SIDE_PX and not has_metadata(content):

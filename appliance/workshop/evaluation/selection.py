@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from appliance.bundle.bundle import Bundle
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.dataset import Dataset, Example
-from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split, Subset
 
@@ -44,7 +43,7 @@ def select_pictures(dataset: Dataset, subset: Subset, seed: int) -> PictureSelec
     Raises:
         DatasetError: The subset is empty, or the folders have several meanings.
     """
-    if fault := next((each for each in dataset.problems if each.kind == ProblemKind.MISREAD), None):
+    if fault := dataset.misreading:
         raise DatasetError(f"{dataset.source} cannot be understood: {fault.message}")
     if not dataset.examples:
         raise DatasetError(f"{dataset.source} has no labeled picture; put the pictures into one folder per label")
