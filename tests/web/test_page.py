@@ -138,6 +138,22 @@ def test_lost_connection_shows_a_banner_and_recovers_by_itself(browser, server):
     wait_for_text(browser, ".device", "Pantry")
 
 
+def test_status_of_the_stream_outlives_an_older_answer(browser, server):
+    open_page(browser, server)
+    browser.run(
+        "window.fetch = ((real) => async (...request) => {"
+        " const answer = await real(...request);"
+        " if (String(request[0]).includes('/api/status')) await new Promise((go) => { window.release = go; });"
+        " return answer; })(window.fetch)"
+    )
+    browser.run("import('/page/store.js').then(({ store }) => { window.refreshed = store.refresh(); })")
+    browser.wait("window.release")
+    server.change(device={"name": "Garage"})
+    browser.wait("document.body.innerText.includes('Garage')")
+    browser.run("window.release(); return window.refreshed")
+    assert "Garage" in browser.read("body")
+
+
 def test_hidden_page_requests_nothing(browser, server):
     open_page(browser, server)
     browser.run(

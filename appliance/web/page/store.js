@@ -146,10 +146,12 @@ class Store extends EventTarget {
     return Boolean(this.status?.running && this.status.known && (this.labels?.known ?? true));
   }
 
-  /** Ask for the status, after a change that the viewer made. */
+  /** Ask for the status, after a change that the viewer made; one that the stream brought meanwhile is newer. */
   async refresh() {
+    const { status } = this;
     try {
-      this.#setStatus(await request("GET", "/api/status"));
+      const answer = await request("GET", "/api/status");
+      if (this.status === status) this.#setStatus(answer);
     } catch { /* the stream brings it later */ }
   }
 
