@@ -139,7 +139,7 @@ def measure_recall(data: Path, count: int, base_name: str) -> None:
 
 def measure_batches(data: Path, count: int, base_name: str) -> None:
     from appliance.workshop.datasets.open import open_dataset
-    from appliance.workshop.training import cross_validation, head, projection
+    from appliance.workshop.training import cross_validation
     from appliance.workshop.training.base import open_base
     from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
     from appliance.workshop.training.features import extract_features
@@ -156,9 +156,9 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
         parts.append((features.values[order], targets[features.kept][order]))
     count = len(parts[0][1])
     task = HeadTask(dataset.labels, None, parts[0][0], parts[0][1], np.arange(count), np.zeros(count, bool))
-    for name, limit in (("as a small dataset", projection.MANY_ROWS), ("as a large dataset", 1000)):
+    for name, limit in (("as a small dataset", cross_validation.MANY_ROWS), ("as a large dataset", 1000)):
         began = time.monotonic()
-        with patch.object(cross_validation, "MANY_ROWS", limit), patch.object(head, "MANY_ROWS", limit):
+        with patch.object(cross_validation, "MANY_ROWS", limit):
             fitted = fit_head(task, 0).head
         accuracy = (fitted.score(parts[1][0][:]).argmax(axis=1) == parts[1][1]).mean()
         print(f"{name}: {count} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
@@ -168,7 +168,7 @@ def measure_train(data: Path, count: int, base_name: str) -> None:
     number = count or 100_000
     with tempfile.TemporaryDirectory() as work:
         folder = write_pictures(Path(work) / "pictures", number)
-        base = data / "models" / base_name
+        base = base_name if base_name.startswith("bundled:") else data / "models" / base_name
         seconds, cpu_s, memory_mb = run_command(
             Path(work) / "cache", "train", folder, "--base", base, "--out", Path(work) / "model"
         )

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from appliance.workshop.training.batched_regression import BatchedRegression
-from appliance.workshop.training.folds import count_folds
+from appliance.workshop.training.folds import count_folds, count_scored_folds
 from appliance.workshop.training.gate import PrincipalSubspace, fit_subspace
 from appliance.workshop.training.head_task import HeadTask
-from appliance.workshop.training.projection import MANY_ROWS, Projected
+from appliance.workshop.training.projection import Projected
 from appliance.workshop.training.rows import ChosenRows, JoinedRows, Rows
+
+# The coordinates of more pictures are read in batches, because a copy for each fold would need much memory.
+MANY_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,10 @@ class CrossValidation:
 
         count = count_folds(len(folds))
         self._other_folds = np.unique(sources, return_inverse=True)[1] % count
-        self._is_many = int((folds >= 0).sum()) > MANY_ROWS
+        learned = int((folds >= 0).sum())
+        self._is_many = learned > MANY_ROWS
         # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0) if task.has_seen_training else range(1 if self._is_many else count)
+        self._used_folds = range(0 if task.has_seen_training else min(count, count_scored_folds(learned)))
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
         self._other_class = len(task.labels) if task.background is None else task.background

@@ -13,8 +13,8 @@ Let x be the features of a picture, standardized (see head_input.py).
 
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
 dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
-the others). The final fit uses all pictures but those for validation. Of more than MANY_ROWS pictures, one fold is
-enough. Because everything is fitted to some hundred principal coordinates of x (see projection.py), the fits take
+the others). The final fit uses all pictures but those for validation. Of many pictures, fewer folds are enough (see
+folds.py). Because everything is fitted to some hundred principal coordinates of x (see projection.py), the fits take
 seconds.
 
 Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed
@@ -34,9 +34,6 @@ from appliance.workshop.training.folds import assign_folds
 from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.projection import (
-    MANY_AXES,
-    MANY_ROWS,
-    MAX_AXES,
     SAMPLE_ROWS,
     PrincipalAxes,
     Projected,
@@ -158,12 +155,11 @@ def _project(
     task: HeadTask, bank: BankRows | None, seed: int
 ) -> tuple[PrincipalAxes, Projected, Projected, np.ndarray]:
     """Return the projection, the projected pictures and rows of the bank, and the sources of these rows."""
-    train = np.flatnonzero(~task.validates)
     sample = np.concatenate([task.rows[part : part + 500] for part in range(0, min(len(task.rows), SAMPLE_ROWS), 500)])
     sample = sample[~task.validates[: len(sample)]]
     if bank is not None:
         sample = np.concatenate([sample, bank.x])
-    projection = fit_projection(sample, seed, MANY_AXES if len(train) > MANY_ROWS else MAX_AXES)
+    projection = fit_projection(sample, seed)
     own = projection.project(task.rows)
     empty = Projected(np.zeros((0, projection.axes.shape[1]), np.float32), np.zeros(0))
     if bank is None:

@@ -13,8 +13,6 @@ from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.rows import Rows
 
 MAX_AXES = 768
-# Of many pictures, the coordinates alone would need much memory.
-MANY_ROWS, MANY_AXES = 10_000, 384
 # More pictures would change the axes little, and take memory.
 SAMPLE_ROWS = 3000
 _EXTRA, _POWER_STEPS = 32, 1
