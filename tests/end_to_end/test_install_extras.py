@@ -11,15 +11,15 @@ pytestmark = pytest.mark.slow
 INSTALL = "scripts/install.sh --wheels /wheels"
 PICTURES = """
 from pathlib import Path
-from appliance.camera.scene.camera import SceneCamera
+import numpy as np
+from appliance.camera.scene.camera import draw_scene
 from appliance.imaging.files import encode_jpeg
-from appliance.settings.schema import CameraSettings
 
-camera = SceneCamera(CameraSettings(source="scene", fps=50.0))
-for index in range(60):
-    folder = Path("/tmp/pictures", "ab"[index // 5 % 2])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{index}.jpg").write_bytes(encode_jpeg(camera.read()))
+for label in ("roses", "tulips"):
+    folder = Path("/tmp/pictures", label)
+    folder.mkdir(parents=True)
+    for index in range(30):
+        (folder / f"{index}.jpg").write_bytes(encode_jpeg(draw_scene(label, np.random.default_rng(index))))
 """
 
 
@@ -45,7 +45,7 @@ def test_extras_are_installed_named_and_kept(new_machine):
     said = machine.run(f"{INSTALL} --with workshop --with tflite-runtime", timeout_s=600).stdout
     assert "ready after" in said and "on tflite-runtime 2.14" in said, said
     machine.run(train, timeout_s=600)
-    machine.run("appliance label /tmp/pictures/a/*.jpg --model /tmp/own")
+    machine.run("appliance label /tmp/pictures/roses/*.jpg --model /tmp/own")
     # The next upgrade needs no option to keep them.
     machine.write(f"{CLONE}/appliance/new_module.py", '"""A change."""\n')
     assert "on tflite-runtime 2.14" in machine.run(INSTALL, timeout_s=600).stdout
