@@ -16,7 +16,7 @@ from appliance.history.records import EventQuery, EventRecord
 
 log = logging.getLogger("appliance.history")
 
-VERSION = 1
+VERSION = 2
 """PRAGMA user_version of the files that this program writes."""
 
 _SCHEMA = f"""
@@ -31,12 +31,20 @@ CREATE TABLE events (
     reason TEXT,
     model TEXT NOT NULL,           -- JSON: name, version
     scores TEXT NOT NULL,          -- JSON: [[label, score], …], best first
-    picture_bytes INTEGER NOT NULL
+    picture_bytes INTEGER NOT NULL,
+    added INTEGER NOT NULL         -- counts up; unlike started_s, a step of the clock does not change the order
 ) WITHOUT ROWID;
 CREATE INDEX events_by_time ON events (started_s, id);
 CREATE INDEX events_by_label ON events (label, started_s, id);
+CREATE INDEX events_by_addition ON events (added);
 CREATE TABLE alive (one INTEGER PRIMARY KEY CHECK (one = 1), time_s REAL NOT NULL);
 PRAGMA user_version = {VERSION};
+"""
+_FROM_VERSION_1 = """
+ALTER TABLE events ADD COLUMN added INTEGER NOT NULL DEFAULT 0;
+UPDATE events SET added = CAST(started_s AS INTEGER);
+CREATE INDEX events_by_addition ON events (added);
+PRAGMA user_version = 2;
 """
 # Interpolated into statements: a constant, so no input can change them.
 _COLUMNS = "id, label, score, peak_score, started_s, ended_s, duration_s, reason, model, scores, picture_bytes"
@@ -71,7 +79,10 @@ class HistoryDatabase:
             event.reason, json.dumps(dict(event.model)), json.dumps([list(item) for item in event.scores]),
             event.picture_bytes,
         )  # fmt: skip
-        statement = f"INSERT OR REPLACE INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constant
+        statement = (
+            f"INSERT OR REPLACE INTO events ({_COLUMNS}, added) VALUES (?,?,?,?,?,?,?,?,?,?,?, "  # noqa: S608 - constant
+            "(SELECT coalesce(max(added), 0) + 1 FROM events))"
+        )
         with self._connection:
             self._connection.execute(statement, values)
 
@@ -141,11 +152,17 @@ class HistoryDatabase:
         ).fetchone()
         return int(count), int(size)
 
-    def list_oldest(self, limit: int) -> list[tuple[str, float, int]]:
-        """Return (id, start in Unix time, bytes of the picture) of the oldest events that have ended."""
+    def list_oldest(self, limit: int) -> list[tuple[str, int]]:
+        """Return (id, bytes of the picture) of the events that were added first and have ended."""
         return self._connection.execute(
-            "SELECT id, started_s, picture_bytes FROM events WHERE ended_s IS NOT NULL ORDER BY started_s, id LIMIT ?",
-            (limit,),
+            "SELECT id, picture_bytes FROM events WHERE ended_s IS NOT NULL ORDER BY added LIMIT ?", (limit,)
+        ).fetchall()
+
+    def list_aged(self, before_s: float, limit: int) -> list[tuple[str, int]]:
+        """Return (id, bytes of the picture) of events that have ended, and started before a Unix time."""
+        return self._connection.execute(
+            "SELECT id, picture_bytes FROM events WHERE started_s < ? AND ended_s IS NOT NULL LIMIT ?",
+            (before_s, limit),
         ).fetchall()
 
     def remove(self, ids: list[str]) -> None:
@@ -202,6 +219,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             (version,) = cursor.fetchone()
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        elif version == 1:
+            connection.executescript(f"BEGIN; {_FROM_VERSION_1} COMMIT;")
         elif version != VERSION:
             raise sqlite3.DatabaseError(f"its version is {version}")
         with closing(connection.execute("PRAGMA quick_check(1)")) as cursor:

@@ -32,8 +32,8 @@ class History:
         with self._open() as database:
             return [] if database is None else database.select(query)
 
-    def select_before(self, event_id: str, query: EventQuery) -> list[EventRecord]:
-        """Return the events that precede an event; the newest ones if that event was removed.
+    def select_before(self, event_id: str, query: EventQuery) -> list[EventRecord] | None:
+        """Return the events that precede an event; None if that event was removed.
 
         Raises:
             HistoryError: The history cannot be read now.
@@ -42,9 +42,11 @@ class History:
             if database is None:
                 return []
             event = database.find(event_id)
-            if event is not None:
-                query = replace(query, before_s=event.started_s, before_id=event.id)
-            return database.select(query)
+            if event is None:
+                return None
+            if query.before_s is not None and query.before_s <= event.started_s:
+                return database.select(query)
+            return database.select(replace(query, before_s=event.started_s, before_id=event.id))
 
     def find(self, event_id: str) -> EventRecord | None:
         """Return an event; None if there is none with this id.

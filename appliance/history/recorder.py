@@ -233,18 +233,25 @@ class HistoryRecorder:
         """Remove the oldest events until every limit is kept."""
         self._count, self._bytes = database.measure()
         oldest_s = self._clock() - self._settings.max_age_days * _DAY_S
-        while True:
-            removed = []
-            for event_id, started_s, picture_bytes in database.list_oldest(_REMOVED_AT_ONCE):
-                if not self._exceeds_limits() and started_s >= oldest_s:
+        while aged := database.list_aged(oldest_s, _REMOVED_AT_ONCE):
+            self._remove(database, aged)
+        while self._exceeds_limits():
+            removed, count, size = [], self._count, self._bytes
+            for event_id, picture_bytes in database.list_oldest(_REMOVED_AT_ONCE):
+                if count <= self._settings.max_events and size <= self._settings.max_bytes:
                     break
-                removed.append(event_id)
-                self._count, self._bytes = self._count - 1, self._bytes - picture_bytes
-            if not removed:
+                removed.append((event_id, picture_bytes))
+                count, size = count - 1, size - picture_bytes
+            if not removed:  # all of them are open
                 return
-            # The rows first: a kill between the two leaves a file, which the next start sweeps.
-            database.remove(removed)
-            self.pictures.remove(removed)
+            self._remove(database, removed)
+
+    def _remove(self, database: HistoryDatabase, events: Sequence[tuple[str, int]]) -> None:
+        # The rows first: a kill between the two leaves a file, which the next start sweeps.
+        ids = [event_id for event_id, _ in events]
+        database.remove(ids)
+        self._count, self._bytes = self._count - len(ids), self._bytes - sum(size for _, size in events)
+        self.pictures.remove(ids)
 
 
 def remove_history(folder: Path) -> None:

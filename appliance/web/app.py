@@ -32,6 +32,7 @@ from appliance.web.predict.predictor import Predictor
 from appliance.web.routes import dataset, events, metrics, model, now, page, predict, session, training
 from appliance.web.routes import device as device_routes
 from appliance.web.routes.context import WebContext
+from appliance.web.routes.errors import describe_invalid
 
 log = logging.getLogger("appliance.web")
 
@@ -90,8 +91,9 @@ def build_app(
         openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.context = WebContext(device, access, limit, feed, pictures, predictor, folder, cookie_name)
+    # They are searched in this order, and clients predict many times a second.
     for router in (
-        page.router, session.router, now.router, events.router, model.router, device_routes.router, predict.router,
+        predict.router, page.router, session.router, now.router, events.router, model.router, device_routes.router,
         metrics.router, dataset.router, training.router,
     ):  # fmt: skip
         app.include_router(router)
@@ -115,7 +117,7 @@ def _handle_errors(app: FastAPI) -> None:
         return _answer(status, sentences.get(status, str(getattr(error, "detail", error))), dict(headers or {}))
 
     async def answer_invalid(_: Request, error: Exception) -> Response:
-        return _answer(422, _describe_invalid(error))
+        return _answer(422, describe_invalid(error.errors() if isinstance(error, RequestValidationError) else ()))
 
     async def answer_unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -129,18 +131,6 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _find_status(error: Exception) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 409)
-
-
-def _describe_invalid(error: Exception) -> str:
-    """Return the first fault of a request in one sentence."""
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
-    if not faults:
-        return "the request is not valid"
-    fault = faults[0]
-    place = ".".join(str(part) for part in fault.get("loc", ())[1:])
-    where = f"{place}: " if place else ""
-    message = str(fault.get("msg", "is not valid"))
-    return f"the request is not valid: {where}{message[:1].lower()}{message[1:]}"
 
 
 def _answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect
 from appliance.errors import DiskFullError, RequestError, describe_os_error
 from appliance.transport.disk_space import CHECK_EVERY_BYTES, require_free_space
 
+_FORM = b"--"
+"""The first bytes of multipart/form-data, which `curl --form` sends."""
 _ZIP = b"PK\x03\x04"
 _HEAD_BYTES = 8
 _TFLITE = slice(4, 8)
@@ -42,8 +44,13 @@ async def receive_bytes(request: Request, limit: int) -> bytes:
 
 
 @asynccontextmanager
-async def receive_file(request: Request, folder: Path) -> AsyncIterator[Path]:
+async def receive_file(request: Request, folder: Path, refusal: str) -> AsyncIterator[Path]:
     """Yield the body as a file: a .zip, or a .tflite by its first bytes. It is removed at the end of the block.
+
+    Args:
+        request: The request.
+        folder: The folder for the file.
+        refusal: The sentence about a file that is neither.
 
     Raises:
         RequestError: It has no length, is neither, was cut off, or does not fit on the disk.
@@ -55,7 +62,7 @@ async def receive_file(request: Request, folder: Path) -> AsyncIterator[Path]:
         with tempfile.TemporaryDirectory(prefix="upload-", dir=folder) as place:
             path = Path(place) / "model"
             await _write(request, path, folder)
-            yield path.rename(path.with_suffix(_find_suffix(path)))
+            yield path.rename(path.with_suffix(_find_suffix(path, refusal)))
     except ClientDisconnect as error:
         raise RequestError(400, "the upload was cut off; send it again") from error
     except DiskFullError as error:
@@ -87,11 +94,13 @@ async def _write(request: Request, path: Path, folder: Path) -> None:
                 await run_in_threadpool(require_free_space, folder, None)
 
 
-def _find_suffix(path: Path) -> str:
+def _find_suffix(path: Path, refusal: str) -> str:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if head.startswith(_ZIP):
         return ".zip"
     if head[_TFLITE] == b"TFL3":
         return ".tflite"
-    raise RequestError(422, "this file is neither a .zip nor a .tflite model; upload a model bundle")
+    if head.startswith(_FORM):
+        raise RequestError(422, "this is a form; send the file itself as the body, with curl: --data-binary @FILE")
+    raise RequestError(422, refusal)

@@ -44,7 +44,7 @@ def test_open_events_are_never_the_oldest(database):
     database.add(record(1))
     database.add(record(2, 2000.0))
     database.end("b-2", 0.9, 2001.0, 1.0, None)
-    assert [event_id for event_id, _, _ in database.list_oldest(9)] == ["b-2"]
+    assert [event_id for event_id, _ in database.list_oldest(9)] == ["b-2"]
 
 
 def test_row_that_is_not_json_is_left_out(tmp_path, database):
@@ -63,3 +63,20 @@ def test_file_of_a_later_version_is_kept_aside(tmp_path, caplog):
     connection.close()
     HistoryDatabase(path).close()
     assert Path(f"{path}.damaged").exists() and "version is 99" in caplog.text
+
+
+def test_file_of_version_1_is_read_and_its_events_are_the_oldest(tmp_path):
+    path = tmp_path / "first.sqlite3"
+    HistoryDatabase(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "DROP INDEX events_by_addition; ALTER TABLE events DROP COLUMN added; PRAGMA user_version = 1;"
+            "INSERT INTO events VALUES ('a-1', 'rose', 1, 1, 2000, 2001, 1, NULL, '{}', '[]', 5);"
+        )
+    connection.close()
+    database = HistoryDatabase(path)
+    database.add(record(1))
+    database.end("b-1", 0.9, 1001.0, 1.0, None)
+    assert [event_id for event_id, _ in database.list_oldest(9)] == ["a-1", "b-1"]
+    assert [event.id for event in database.select(EventQuery())] == ["a-1", "b-1"]
+    database.close()

@@ -67,8 +67,13 @@ def test_pages_follow_each_other_without_gap_or_repetition(folder):
     assert found == ["b-9", "b-8", "b-7", "b-6", "b-5", "b-4", "b-3", "b-2", "b-1"]
 
 
-def test_page_before_a_removed_event_is_the_newest(folder):
-    assert ids(History(folder).select_before("b-99", EventQuery(limit=1))) == ["b-6"]
+def test_there_is_no_page_before_a_removed_event(folder):
+    assert History(folder).select_before("b-99", EventQuery(limit=1)) is None
+
+
+def test_page_before_an_event_ends_at_the_earlier_of_both_limits(folder):
+    assert ids(History(folder).select_before("b-5", EventQuery(before_s=4000))) == ["b-3", "b-2", "b-1"]
+    assert ids(History(folder).select_before("b-3", EventQuery(before_s=9000))) == ["b-2", "b-1"]
 
 
 def test_span_of_time(folder):

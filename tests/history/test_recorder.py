@@ -99,6 +99,15 @@ def test_oldest_events_are_removed_beyond_the_limits(make, tmp_path):
     assert files == {f"boot-{number}" for number in range(15, 25)}
 
 
+def test_clock_that_was_ahead_does_not_make_new_events_the_oldest(make, tmp_path):
+    recorder = make(max_events=2)
+    for number, started_s in enumerate((NOW_S + 900 * DAY_S, NOW_S + 900 * DAY_S, NOW_S, NOW_S + 1)):
+        recorder.record_started(started(number, started_s=started_s))
+        recorder.record_ended(ended(number))
+    recorder.stop(10)
+    assert [event.id for event in read(tmp_path)] == ["boot-3", "boot-2"]
+
+
 def test_bytes_of_pictures_are_limited(make, tmp_path):
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (480, 640, 3), np.uint8)

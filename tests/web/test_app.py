@@ -49,6 +49,23 @@ def test_body_of_another_shape_is_one_sentence(admin):
             assert 400 <= answer.status < 500 and "\n" not in answer.error, (method, path, body, answer)
 
 
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_json_is_read_whatever_its_stated_type(admin, content_type):
+    stated = {"Content-Type": content_type} if content_type else {}
+    assert admin.send("PUT", "/api/threshold", b'{"value": 0.4}', stated).status == 200
+    assert admin.send("POST", "/v1/models/default:predict", b'{"instances": ["eA=="]}', stated).status == 422
+    assert admin.send("PUT", "/api/threshold", b'{"value": null}', stated).status == 200
+
+
+def test_head_is_answered_as_get_without_the_body(device, admin):
+    for client, path in ((device.anonymous(), "/healthz"), (device.anonymous(), "/"), (admin, "/api/status")):
+        given, asked = client.send("HEAD", path), client.get(path)
+        assert given.status == asked.status and given.body == b""
+        assert given.headers.get("content-type") == asked.headers.get("content-type")
+    assert device.anonymous().send("HEAD", "/api/status").status == 401
+    assert admin.send("HEAD", "/api/labels").status == 405, "a stream has no end"
+
+
 def test_unknown_paths_and_methods_are_one_sentence(admin):
     assert "/api/nothing" in admin.get("/api/nothing").error
     assert admin.send("DELETE", "/api/status").status == 405

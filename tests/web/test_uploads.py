@@ -25,7 +25,7 @@ def make_request(*parts, length=None):
 
 
 async def receive_into(folder, request):
-    async with receive_file(request, folder) as path:
+    async with receive_file(request, folder, "upload a model") as path:
         return path.name, path.read_bytes()
 
 
@@ -35,9 +35,17 @@ def test_kind_is_recognized_and_the_file_is_removed(tmp_path, head, name):
     assert list((tmp_path / "up").iterdir()) == []
 
 
-@pytest.mark.parametrize("parts", [(b"",), (b"hello",), (b"\x00" * 100,)])
-def test_other_files_are_refused(tmp_path, parts):
-    with pytest.raises(RequestError, match=r"neither a \.zip nor") as raised:
+@pytest.mark.parametrize(
+    ("parts", "remedy"),
+    [
+        ((b"",), "upload a model"),
+        ((b"hello",), "upload a model"),
+        ((b"\x00" * 100,), "upload a model"),
+        ((b"--------------------------f00\r\nContent-Disposition: form-data",), "--data-binary"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, parts, remedy):
+    with pytest.raises(RequestError, match=remedy) as raised:
         asyncio.run(receive_into(tmp_path, make_request(*parts)))
     assert raised.value.status == 422 and list(tmp_path.iterdir()) == []
 

@@ -5,6 +5,7 @@ the client within 10 s. A connection that misses a deadline is aborted, so that 
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -44,6 +45,21 @@ class DeadlineProtocol(H11Protocol):
         self._idle_since_s = self.clock()
         self._header_since_s = None
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP in one sentence, as every other error, and close the connection."""
+        body = json.dumps({"error": "this is not a valid HTTP/1.1 request; correct the client"}).encode()
+        headers = [
+            (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
+            (b"x-content-type-options", b"nosniff"), (b"connection", b"close"),
+        ]  # fmt: skip
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way
+            self.transport.close()
+            return
+        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            if data := self.conn.send(event):
+                self.transport.write(data)
+        self.transport.close()
 
     def resume_writing(self) -> None:
         """Take into account that the client took most of what was written."""

@@ -153,7 +153,8 @@ export class EventList extends Component {
     if (last) query.set("before", last.id);
     if (day) query.set("since", day.toISOString());
     const until = day ? +endOfDay(day) : Infinity;
-    const limit = Math.min(until, this.#before_ms ?? Infinity);
+    // Where the last event was, if it was removed in the meantime; times have milliseconds.
+    const limit = Math.min(until, last ? Date.parse(last.started) + 1 : this.#before_ms ?? Infinity);
     if (limit < Infinity) query.set("until", new Date(limit).toISOString());
     return query;
   }

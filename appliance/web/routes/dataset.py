@@ -19,6 +19,7 @@ from appliance.web.uploads import receive_file
 
 router = APIRouter(prefix="/api/dataset", tags=["dataset"], responses=RESPONSES)
 
+_REFUSAL = "this file is not a .zip; upload a zip with one folder of pictures for each label"
 _CHUNK_BYTES = 1 << 20
 _CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BINARY = {"requestBody": {"required": True, "content": _CONTENT}}
@@ -175,9 +176,9 @@ async def import_pictures(
 ) -> dict[str, Any]:
     """Add the pictures of a zip with one folder for each label (the body); those that are there are left out."""
     shown = clean_text(name.rpartition("/")[2].rpartition("\\")[2], 100) or "the upload"
-    async with receive_file(request, context.uploads) as path:
+    async with receive_file(request, context.uploads, _REFUSAL) as path:
         if path.suffix != ".zip":
-            raise RequestError(422, "this file is not a .zip; upload a zip with one folder of pictures for each label")
+            raise RequestError(422, _REFUSAL)
         return await run_in_threadpool(context.device.dataset.import_pictures, path, shown)
 
 

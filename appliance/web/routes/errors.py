@@ -1,5 +1,6 @@
-"""The errors of the API, for its description."""
+"""The errors of the API: their description, and the sentence of a request that is not valid."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,3 +32,69 @@ class ErrorAnswer(BaseModel):
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": meaning} for status, meaning in _MEANINGS.items()
 }
+
+_WANTED: dict[str, str] = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "string_type": "a text in quotes",
+}
+_BOUNDS: dict[str, tuple[str, str]] = {
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
+_OBJECTS = ("dict_type", "model_attributes_type", "model_type")
+
+
+def describe_invalid(faults: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first fault of a request in one sentence.
+
+    Args:
+        faults: What pydantic reports: `type`, `loc`, `msg`, and `ctx`.
+    """
+    if not faults:
+        return "the request is not valid"
+    fault = faults[0]
+    kind, context = str(fault.get("type")), fault.get("ctx") or {}
+    if kind == "json_invalid":
+        return f"the body is not JSON ({context.get('error')} at character {fault.get('loc', (0,))[-1]})"
+    # A choice between types adds their names, which begin with an upper-case letter; no key does.
+    parts = [str(part) for part in fault.get("loc", ())[1:] if part != "str" and not str(part)[:1].isupper()]
+    place = ".".join(parts) or "the body"
+    return f"the request is not valid: {_describe_fault(kind, context, place) or _describe_other(fault, place)}"
+
+
+def _describe_fault(kind: str, context: Mapping[str, Any], place: str) -> str | None:
+    """Return what is wrong at a place; None for a kind that no parameter here can have."""
+    if kind == "missing":
+        return "it needs a body" if place == "the body" else f"{place} is missing"
+    if kind in _WANTED:
+        return f"{place} must be {_WANTED[kind]}"
+    if kind in _OBJECTS:
+        return f"{place} must be a JSON object, such as {{…}}"
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        return f"{place} must be {words} {context[key]:g}"
+    if kind in ("literal_error", "enum"):
+        return f"{place} must be {context['expected']}"
+    describe = _LENGTHS.get(kind)
+    return f"{place} must have {describe(context)}" if describe else None
+
+
+_LENGTHS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "too_short": lambda context: f"at least {context['min_length']} entries, not {context['actual_length']}",
+    "too_long": lambda context: f"at most {context['max_length']} entries, not {context['actual_length']}",
+    "string_too_short": lambda context: f"at least {context['min_length']} characters",
+    "string_too_long": lambda context: f"at most {context['max_length']} characters",
+}
+
+
+def _describe_other(fault: Mapping[str, Any], place: str) -> str:
+    message = str(fault.get("msg", "is not valid"))
+    return f"{place}: {message[:1].lower()}{message[1:]}"

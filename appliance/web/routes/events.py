@@ -1,6 +1,7 @@
 """The history of events."""
 
 import math
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -56,17 +57,22 @@ class FiledPicture(BaseModel):
 def list_events(
     context: Context,
     label: Annotated[str | None, Query(max_length=255)] = None,
-    before: Annotated[str | None, Query(max_length=80)] = None,
+    before: Annotated[str | None, Query(max_length=80, description="The id of an event, or a time.")] = None,
     since: Time = None,
     until: Time = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_EVENTS)] = 50,
 ) -> EventPage:
-    """Return events, newest first; `before` is the id of the last event of the previous answer."""
+    """Return events, newest first; `before` is the id of the last event of the previous answer, or a time.
+
+    If that event was removed in the meantime, `until` replaces it.
+    """
     history = context.device.history
     if history is None:
         return EventPage(events=[], more=False)
     query = EventQuery(label, _parse_time(until, "until"), "", _parse_time(since, "since"), limit + 1)
-    found = history.select(query) if before is None else history.select_before(before, query)
+    found = None if before is None else history.select_before(before, query)
+    if found is None:
+        found = history.select(_replace_removed(query, before))
     return EventPage(events=[event.as_dict() for event in found[:limit]], more=len(found) > limit)
 
 
@@ -134,6 +140,23 @@ def mark_wrong(event_id: EventId, wrong: WrongLabel, context: Context) -> FiledP
     if _require_history(context).find(event_id) is None:
         raise RequestError(404, _PRUNED)
     return FiledPicture(label=context.device.mark_wrong(event_id, wrong.label))
+
+
+def _replace_removed(query: EventQuery, before: str | None) -> EventQuery:
+    """Return the query for events before a time, or before an event that was removed.
+
+    Raises:
+        RequestError: Neither a time nor `until` says where the removed event was.
+    """
+    if before is None:
+        return query
+    try:
+        time_s = _parse_time(before, "before")
+    except RequestError as error:
+        if query.before_s is None:
+            raise RequestError(404, f"{_PRUNED}; give before a time instead") from error
+        return query
+    return replace(query, before_s=time_s if query.before_s is None else min(query.before_s, time_s or 0.0))
 
 
 def _require_history(context: WebContext) -> History:

@@ -22,6 +22,7 @@ router = APIRouter(prefix="/api/model", tags=["model"], responses=RESPONSES)
 _REPORT_CSP = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
 )
+_REFUSAL = "this file is neither a .zip nor a .tflite model; upload a model bundle"
 # Larger than the input of any model for this device.
 _TRIED_PX = 640
 _CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -63,7 +64,7 @@ async def upload_model(
     if reason := context.device.upload_blocked_reason:
         raise RequestError(403, reason)
     options = _parse_options(input_range, resize)
-    async with receive_file(request, context.uploads) as path:
+    async with receive_file(request, context.uploads, _REFUSAL) as path:
         return await run_in_threadpool(context.device.install_model, path, options, _clean_name(name))
 
 

@@ -1,5 +1,6 @@
 """Slow and idle clients: each loses its own connection, and nobody else's."""
 
+import json
 import socket
 import time
 
@@ -113,3 +114,13 @@ def test_stop_ends_open_streams(tmp_path):
         own.service.page.stop()
         answer.read()
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GET / HTTP/1.1\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET /\r\n\r\n"],
+)
+def test_request_that_is_no_http_gets_a_sentence(device, request_bytes):
+    head, _, body = device.anonymous().raw(request_bytes).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and b"application/json" in head
+    assert set(json.loads(body)) == {"error"}

@@ -157,3 +157,9 @@ def test_changes_are_streamed(device, admin, store):
     finally:
         dataset.notify = before
     assert told[-1][0] == "dataset" and told[-1][1]["labels"][0]["count"] == 1
+
+
+def test_import_of_no_zip_names_what_to_upload(admin):
+    for body in (b"junk", bytes(4) + b"TFL3"):
+        answer = admin.send("POST", "/api/dataset/import", body)
+        assert answer.status == 422 and "folder of pictures" in answer.error and "bundle" not in answer.error

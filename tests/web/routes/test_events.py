@@ -22,6 +22,16 @@ def test_events_come_newest_first_and_in_pages(admin, events):
     assert first["more"] is True and second["events"][0]["started"] <= first["events"][0]["started"]
 
 
+def test_page_before_a_removed_event_needs_its_time(admin, events):
+    """A list that begins anew at the newest event would have no end."""
+    gone = admin.get("/api/events?before=gone-1")
+    assert gone.status == 404 and "time" in gone.error
+    until = events[-2]["started"]
+    assert admin.get(f"/api/events?before=gone-1&until={until}").json["events"][0]["id"] == events[-1]["id"]
+    assert admin.get(f"/api/events?before={until}").json["events"][0]["id"] == events[-1]["id"]
+    assert admin.get(f"/api/events?before={until}&until={events[-1]['started']}").json["events"] == []
+
+
 def test_event_has_its_picture_and_scores(admin, events):
     event = admin.get(f"/api/events/{events[-1]['id']}").json
     assert event["picture"] is True and event["scores"][0]["score"] >= event["scores"][-1]["score"]
