@@ -334,7 +334,10 @@ class _Handler(BaseHTTPRequestHandler):
                 events = [event for event in events if keep(datetime.fromisoformat(event["started"]), at)]
         if "before" in query:
             ids = [event["id"] for event in events]
-            events = events[ids.index(query["before"][0]) + 1 :]
+            if query["before"][0] in ids:
+                events = events[ids.index(query["before"][0]) + 1 :]
+            elif "until" not in query:
+                return 404, {"error": "this event was removed"}
         limit = int(query.get("limit", ["50"])[0])
         return 200, {"events": events[:limit], "more": len(events) > limit}
 
