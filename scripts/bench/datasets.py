@@ -2,10 +2,12 @@
 
     check    check 1,000 and 40,000 generated pictures: processor time, their ratio, peak memory; and once more, cached
     recall   the share of the pairs of near duplicates that the buckets find, among 3,000 pictures with made copies
-    batches  the top-1 accuracy of a head that is fitted as to many pictures (fewer axes, one fold), and as to few
+    batches  the top-1 accuracy of a head that is fitted in batches, as to many pictures, and in one piece
     train    train on generated pictures (--count, 100,000 by default): seconds, peak memory of the largest process
 
-`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); `train` needs their base.
+`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); so does `train`, if --base names
+a base among them, not bundled:general. With --distinct N, `train` runs the base on N pictures only, and computes the
+features of every other one as a mixture of two of these with the same label; everything else is as always.
 """
 
 import argparse
@@ -36,16 +38,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench-datasets", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    figures = {"check": measure_check, "recall": measure_recall, "batches": measure_batches, "train": measure_train}
-    parser.add_argument("figure", choices=figures)
+    figures = {"check": measure_check, "recall": measure_recall, "batches": measure_batches}
+    parser.add_argument("figure", choices=[*figures, "train"])
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
     )
     parser.add_argument("--base", default=BASE, help="for batches and train")
     parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--distinct", type=int, default=0, help="for train")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    figures[arguments.figure](arguments.data, arguments.count, arguments.base)
+    if arguments.figure == "train":
+        measure_train(arguments.data, arguments.count, arguments.base, arguments.distinct)
+    else:
+        figures[arguments.figure](arguments.data, arguments.count, arguments.base)
 
 
 def write_pictures(folder: Path, count: int) -> Path:
@@ -62,10 +68,16 @@ def write_pictures(folder: Path, count: int) -> Path:
     return folder
 
 
-def run_command(cache: Path, *words: object) -> tuple[float, float, float]:
-    """Run a command of the program; return its seconds, its processor seconds, and its peak memory in MB."""
+def run_command(cache: Path, *words: object, prepare: str = "") -> tuple[float, float, float]:
+    """Run a command of the program; return its seconds, its processor seconds, and its peak memory in MB.
+
+    Args:
+        cache: The folder for caches.
+        words: The command.
+        prepare: Code to run before it.
+    """
     code = (
-        "import resource, sys; from appliance.cli import main; status = main(sys.argv[1:]); "
+        f"{prepare}\nimport resource, sys; from appliance.cli import main; status = main(sys.argv[1:]); "
         "own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN); "
         "print(own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime, "
         "max(own.ru_maxrss, others.ru_maxrss) / 1024, status, file=sys.stderr)"
@@ -164,15 +176,41 @@ def measure_batches(data: Path, count: int, base_name: str) -> None:
         print(f"{name}: {count} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
 
 
-def measure_train(data: Path, count: int, base_name: str) -> None:
+# Mixes the features of two pictures with the same label, instead of running the base on a third one.
+MIX_FEATURES = """
+import numpy as np
+from appliance.workshop.training import features
+
+compute = features.compute_features
+
+def mix(base, pictures, count):
+    pictures, random, known = list(pictures), np.random.default_rng(0), {}
+    random.shuffle(pictures)
+    # The first ones are labeled with the written model, whose scores must be those of the fit.
+    pictures.sort(key=lambda item: item[0] >= 10)
+    of_label = {index: picture.label for index, picture in pictures}
+    for index, outcome in compute(base, pictures[:DISTINCT], DISTINCT):
+        known.setdefault(of_label[index], []).append(outcome)
+        yield index, outcome
+    for index, _ in pictures[DISTINCT:]:
+        first, second = random.integers(0, len(known[of_label[index]]), 2)
+        first, second = known[of_label[index]][first], known[of_label[index]][second]
+        yield index, first + (second - first) * random.random(dtype=np.float32)
+
+features.compute_features = mix
+"""
+
+
+def measure_train(data: Path, count: int, base_name: str, distinct: int) -> None:
     number = count or 100_000
+    prepare = MIX_FEATURES.replace("DISTINCT", str(distinct)) if distinct else ""
     with tempfile.TemporaryDirectory() as work:
         folder = write_pictures(Path(work) / "pictures", number)
         base = base_name if base_name.startswith("bundled:") else data / "models" / base_name
         seconds, cpu_s, memory_mb = run_command(
-            Path(work) / "cache", "train", folder, "--base", base, "--out", Path(work) / "model"
+            Path(work) / "cache", "train", folder, "--base", base, "--out", Path(work) / "model", prepare=prepare
         )
-    print(f"{number} pictures: {seconds:.0f} s, {cpu_s:.0f} CPU s, largest process {memory_mb:.0f} MB")
+    print(f"{number} pictures with {base_name}: {seconds:.0f} s, {cpu_s:.0f} CPU s, largest process {memory_mb:.0f} MB")
 
 
 if __name__ == "__main__":

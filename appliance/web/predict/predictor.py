@@ -1,14 +1,14 @@
 """Label pictures of clients with a labeler of its own, so that live labeling does not wait for them.
 
-One picture is labeled at a time, on one thread of low priority. The labeler follows the active model: it is loaded
-again for the next picture after a swap.
+One request is answered at a time, on one thread of low priority. The labeler follows the active model: it is loaded
+again for the next request after a swap.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from appliance.system.threads import lower_thread_priority
 from appliance.web.predict.pictures import decode_picture
 
 MAX_PICTURES = 16
-# Each waiting client holds one of the threads that answer requests.
+# The pictures of each waiting request are in memory.
 _MAX_WAITING = 6
 _SHOWN_LABELS = 5
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Prediction:
 
 
 class Predictor:
-    """Labels pictures. Safe to use from any thread, but never on the event loop: every method waits."""
+    """Labels pictures. Safe to use from any thread."""
 
     def __init__(self, active_bundle: Callable[[], Bundle], open_labeler: Callable[[Bundle], Any]):
         """Prepare; the labeler is loaded with the first picture.
@@ -49,28 +50,38 @@ class Predictor:
         self._labeler: Any = None
         self._key: str | None = None
 
-    def predict(self, pictures: Sequence[bytes]) -> list[Prediction]:
-        """Decode and label pictures.
+    def submit(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """Run `work` on the thread of predictions; it may call `predict` there.
+
+        Raises:
+            RequestError: Too many requests wait, or the device is restarting.
+        """
+        if not self._waiting.acquire(blocking=False):
+            raise RequestError(503, "too many predictions wait; try again in a moment")
+        try:
+            future = self._worker.submit(work)
+        except RuntimeError as error:  # the worker was shut down
+            self._waiting.release()
+            raise RequestError(503, "the device is restarting; try again in a minute") from error
+        future.add_done_callback(lambda _: self._waiting.release())
+        return future
+
+    def predict(self, pictures: Iterable[bytes]) -> list[Prediction]:
+        """Decode and label pictures; only in work for `submit`.
 
         Raises:
             PictureError: One of them is no picture; the text names its number.
             ModelError: The model cannot be run.
-            RequestError: Too many clients wait.
         """
-
-        def work() -> list[Prediction]:
-            labeler = self._use_active()
-            least_px = max(labeler.input_px)
-            return [
-                Prediction(labeler.score(decode_picture(data, f"instance {number}", least_px)), labeler.bundle)
-                for number, data in enumerate(pictures)
-            ]
-
-        answer: list[Prediction] = self._run(work)
-        return answer
+        labeler = self._use_active()
+        least_px = max(labeler.input_px)
+        return [
+            Prediction(labeler.score(decode_picture(data, f"instance {number}", least_px)), labeler.bundle)
+            for number, data in enumerate(pictures)
+        ]
 
     def try_picture(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Label one picture; with an assumed input range, also under each common range.
+        """Label one picture, and wait for it; with an assumed input range, also under each common range.
 
         Args:
             pixels: (height, width, 3) uint8 RGB.
@@ -95,23 +106,11 @@ class Predictor:
                 }
             return answer
 
-        found: dict[str, Any] = self._run(work)
-        return found
+        return self.submit(work).result()
 
     def close(self) -> None:
         """Stop the thread after the current picture."""
         self._worker.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self, work: Callable[[], Any]) -> Any:
-        if not self._waiting.acquire(blocking=False):
-            raise RequestError(503, "too many predictions wait; try again in a moment")
-        try:
-            future: Future[Any] = self._worker.submit(work)
-            return future.result()
-        except RuntimeError as error:  # the worker was shut down
-            raise RequestError(503, "the device is restarting; try again in a minute") from error
-        finally:
-            self._waiting.release()
 
     def _use_active(self) -> Any:
         bundle = self._active_bundle()

@@ -4,6 +4,7 @@ TensorFlow Serving: https://www.tensorflow.org/tfx/serving/api_rest#predict_api,
 Vertex AI: projects.locations.endpoints.predict, with AutoML's {"content": …}, parameters and predictions.
 """
 
+import asyncio
 import base64
 import binascii
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.errors import RequestError
-from appliance.web.predict.predictor import MAX_PICTURES, Prediction
+from appliance.web.predict.predictor import MAX_PICTURES, Prediction, Predictor
 from appliance.web.routes.context import Context, WebContext
 from appliance.web.routes.errors import RESPONSES
 
@@ -47,16 +48,18 @@ class PredictRequest(BaseModel):
 
 
 @router.post("/models/{name}:predict")
-def predict_as_serving(request: PredictRequest, context: Context, name: Annotated[str, _SEGMENT]) -> dict[str, Any]:
+async def predict_as_serving(
+    request: PredictRequest, context: Context, name: Annotated[str, _SEGMENT]
+) -> dict[str, Any]:
     """Label pictures as TensorFlow Serving does; NAME is the model's name or `default`."""
     running = context.device.active_bundle().identity.name
     if name not in ("default", running):
         raise RequestError(404, f"this device runs the model {running}; use that name, or default")
-    return _predict(request, context)
+    return await _predict(request, context)
 
 
 @router.post("/projects/{project}/locations/{location}/endpoints/{endpoint}:predict")
-def predict_as_vertex(
+async def predict_as_vertex(
     request: PredictRequest,
     context: Context,
     project: Annotated[str, _SEGMENT],
@@ -64,13 +67,17 @@ def predict_as_vertex(
     endpoint: Annotated[str, _SEGMENT],
 ) -> dict[str, Any]:
     """Label pictures as an endpoint of Vertex AI does; project, location and endpoint are not checked."""
-    return _predict(request, context)
+    return await _predict(request, context)
 
 
-def _predict(request: PredictRequest, context: WebContext) -> dict[str, Any]:
-    pictures = [_decode(instance, number) for number, instance in enumerate(request.instances)]
+async def _predict(request: PredictRequest, context: WebContext) -> dict[str, Any]:
+    return await asyncio.wrap_future(context.predictor.submit(lambda: _label(request, context.predictor)))
+
+
+def _label(request: PredictRequest, predictor: Predictor) -> dict[str, Any]:
+    """Return the answer to a request; called on the thread of predictions."""
+    predictions = predictor.predict(_decode(instance, number) for number, instance in enumerate(request.instances))
     parameters = request.parameters or Parameters.model_validate({})
-    predictions = context.predictor.predict(pictures)
     identity = predictions[0].bundle.identity
     return {
         "predictions": [_format(prediction, parameters) for prediction in predictions],

@@ -31,6 +31,10 @@ class FakeLabeler:
         return np.linspace(0, 1, len(self.bundle.labels)).astype(np.float32)
 
 
+def predict(predictor, *pictures):
+    return predictor.submit(lambda: predictor.predict(pictures)).result(20)
+
+
 def test_labeler_is_loaded_once_and_again_after_a_swap():
     opened, active = [], [BUNDLE]
 
@@ -39,16 +43,16 @@ def test_labeler_is_loaded_once_and_again_after_a_swap():
         return FakeLabeler(bundle)
 
     with closing(Predictor(lambda: active[-1], open_labeler)) as predictor:
-        assert len(predictor.predict([PICTURE, PICTURE])) == 2
-        predictor.predict([PICTURE])
+        assert len(predict(predictor, PICTURE, PICTURE)) == 2
+        predict(predictor, PICTURE)
         active.append(replace(BUNDLE, identity=replace(BUNDLE.identity, name="other")))
-        predictor.predict([PICTURE])
+        predict(predictor, PICTURE)
     assert opened == ["flowers", "other"]
 
 
 def test_picture_that_cannot_be_read_is_named():
     with closing(Predictor(lambda: BUNDLE, FakeLabeler)) as predictor, pytest.raises(PictureError, match="instance 1"):
-        predictor.predict([PICTURE, b"no"])
+        predict(predictor, PICTURE, b"no")
 
 
 def test_assumed_range_is_answered_under_each_range():
@@ -58,17 +62,23 @@ def test_assumed_range_is_answered_under_each_range():
     assert set(answer["ranges"]) == {"-1..1", "0..1", "0..255"} and len(answer["labels"]) == 5
 
 
-def test_too_many_waiting_clients_are_refused(monkeypatch):
+def test_too_many_waiting_requests_are_refused():
     release = threading.Event()
     with closing(Predictor(lambda: BUNDLE, lambda bundle: release.wait(20) and FakeLabeler(bundle))) as predictor:
-        predictor._waiting = threading.BoundedSemaphore(1)
-        first = threading.Thread(target=predictor.predict, args=([PICTURE],))
-        first.start()
-        while predictor._waiting.acquire(blocking=False):
-            predictor._waiting.release()
+        waiting = [predictor.submit(lambda: predictor.predict([PICTURE])) for _ in range(6)]
         with pytest.raises(RequestError, match="try again") as raised:
-            predictor.predict([PICTURE])
+            predict(predictor, PICTURE)
         assert raised.value.status == 503
         release.set()
-        first.join()
+        for each in waiting:
+            assert each.result(20)
+        assert predict(predictor, PICTURE)
     assert predictor_module.MAX_PICTURES == 16
+
+
+def test_request_after_the_end_is_refused():
+    predictor = Predictor(lambda: BUNDLE, FakeLabeler)
+    predictor.close()
+    for _ in range(8):
+        with pytest.raises(RequestError, match="restarting"):
+            predict(predictor, PICTURE)

@@ -1,5 +1,7 @@
 """Who makes a request, for the routes."""
 
+import asyncio
+
 import pytest
 from fastapi import Request
 
@@ -10,10 +12,10 @@ from appliance.web.routes.context import get_principal
 
 def test_routes_know_who_asks():
     principal = Principal("k", Scope.READ, "n")
-    assert get_principal(Request({"type": "http", "principal": principal})) is principal
+    assert asyncio.run(get_principal(Request({"type": "http", "principal": principal}))) is principal
 
 
 def test_route_without_a_principal_refuses():
     with pytest.raises(RequestError) as raised:
-        get_principal(Request({"type": "http", "principal": None}))
+        asyncio.run(get_principal(Request({"type": "http", "principal": None})))
     assert raised.value.status == 401

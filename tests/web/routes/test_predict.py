@@ -85,3 +85,25 @@ def test_live_labeling_goes_on_while_clients_predict(device, reader, picture):
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_prediction_waits_for_no_other_request(device, reader, picture, monkeypatch):
+    release, waiting = threading.Event(), threading.Semaphore(0)
+
+    def describe(_):
+        waiting.release()
+        release.wait(20)
+        return {}
+
+    monkeypatch.setattr(type(device.device), "describe_status", describe)
+    others = [threading.Thread(target=reader.get, args=("/api/status",)) for _ in range(12)]
+    for other in others:
+        other.start()
+    try:
+        # All threads that answer requests are busy.
+        assert all(waiting.acquire(timeout=20) for _ in others)
+        assert reader.send("POST", PATHS[0], {"instances": [{"b64": picture}]}, timeout_s=5).status == 200
+    finally:
+        release.set()
+        for other in others:
+            other.join()
