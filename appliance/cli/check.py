@@ -1,4 +1,4 @@
-"""Check settings, camera, model, broker, update source, disk and clock, and report what to do about problems.
+"""Check settings, camera, model, broker, page, update source, disk and clock, and report what to do about problems.
 
 If the daemon is running, it uses the camera, so the age of its newest frame is reported instead. With --config, what
 FILE configures differently from the running daemon is checked as FILE states it.

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _switch(arguments.config, arguments.enable)
     if arguments.new_token is not None:
         answer = _ask({"action": "new-token", "name": arguments.new_token, "scope": arguments.scope or "read"})
-        print_message(f"the token {answer['name']} may {answer['scope']}; it is shown only now:")
+        print_message(f"the token {answer['name']} with the scope {answer['scope']}, which is shown only now:")
         print(answer["token"])
     elif arguments.revoke is not None:
         _ask({"action": "revoke", "name": arguments.revoke})
@@ -81,6 +81,8 @@ def print_link(answer: dict[str, Any]) -> None:
     Args:
         answer: The daemon's answer: the addresses of the page, and a code.
     """
+    from appliance.settings.schema import WebSettings
+
     links = [f"{url}/#{answer['code']}" for url in answer["urls"]]
     print_message("Open this link on your phone or computer; it signs in once, within 10 minutes:")
     print(links[0])
@@ -89,9 +91,10 @@ def print_link(answer: dict[str, Any]) -> None:
     for other in links[1:]:
         print_message(f"the same page: {other}")
     if "//127." in links[0] or "//[::1]" in links[0]:
-        print_message(
-            "the page is open to this machine only; open it to your network with: sudo appliance web --enable"
-        )
+        # --enable replaces only the default of web.listen.
+        is_default = any(f"//{listen}/" in links[0] for listen in WebSettings().listen)
+        how = "open it with: sudo appliance web --enable" if is_default else f"to open it, set web.listen = {_NETWORK}"
+        print_message(f"the page is open to this machine only, not to your network; {how}")
     elif not answer["tls"]:
         print_message("without TLS, others on the network path can read the picture; see: appliance help security")
 

@@ -195,8 +195,8 @@ def connect_commands(parts: Parts, runtime: Path, restart: Callable[[], None]) -
         parts.switch, parts.active, parts.switches, messaging.reports, parts.update_host.report_step,
         parts.updater if has_source else None, restart,
         DeviceQueries(
-            describe=lambda: describe_daemon(parts.status, live.settings),
-            observe=lambda: describe_daemon(parts.status, live.settings) | latest.describe(),
+            describe=lambda: describe_daemon(parts),
+            observe=lambda: describe_daemon(parts) | latest.describe(),
             encode_frame=lambda: latest.encode_frame(live.view),
         ),
     )  # fmt: skip
@@ -236,9 +236,13 @@ def make_history(settings: Settings, state: Path) -> HistoryRecorder | None:
     return HistoryRecorder(state / HISTORY_FOLDER, settings.history) if keeps_history(settings) else None
 
 
-def describe_daemon(status: Status, settings: Settings) -> dict[str, Any]:
+def describe_daemon(parts: Parts) -> dict[str, Any]:
     """Return the state of the daemon, and hashes of the settings in force, for commands that compare theirs."""
-    return status.describe(settings.path) | {"setting_hashes": hash_settings(settings)}
+    settings, history = parts.live.settings, parts.history
+    return parts.status.describe(settings.path) | {
+        "setting_hashes": hash_settings(settings),
+        "history": {"folder": str(history.folder), "trouble": history.error} if history else None,
+    }
 
 
 def _make_event_ids(boot: str) -> Callable[[], str]:

@@ -19,6 +19,7 @@ from appliance.daemon.active_model import read_bundle_in_force
 from appliance.daemon.input_notices import InputNotices
 from appliance.diagnostics.collect_check import find_collect_check
 from appliance.diagnostics.leftovers import find_leftovers
+from appliance.diagnostics.page_check import find_page_check
 from appliance.diagnostics.running_daemon import RunningDaemon, ask_running_daemon, list_keys
 from appliance.diagnostics.unit import find_unseen_path
 from appliance.diagnostics.update_check import check_update_source
@@ -116,6 +117,11 @@ def check_device(settings: Settings, *, is_file_given: bool = False) -> Iterator
         yield from _check_running_daemon(daemon.report, settings)
     if leftovers := find_leftovers(daemon.report if daemon else None, settings):
         yield CheckResult("former topics", CheckState.OK, leftovers)  # they hinder nothing
+    has_same_page = daemon is not None and not (is_file_given and daemon.differs_in("web."))
+    if check_page := find_page_check(daemon is not None, has_same_page, settings):
+        yield _run_daemon_check("page", check_page)
+    if daemon and (trouble := (daemon.report.get("history") or {}).get("trouble")):
+        yield CheckResult("history", CheckState.NOT_OK, str(trouble))
     asks_daemon = daemon is not None and not (is_file_given and daemon.differs_in("update."))
     yield _run_check("update source", lambda: check_update_source(settings, asks_daemon))
     yield _run_check("disk", lambda: _check_disk(daemon.report if daemon else None))

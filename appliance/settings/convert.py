@@ -80,6 +80,8 @@ def _convert_table(hint: Any, value: Any) -> dict[str, Any]:
 
 def _convert_list(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     is_open = hints[-1] is Ellipsis
+    if is_open and isinstance(value, str) and value:  # a single one needs no brackets
+        value = [value]
     if isinstance(value, list):
         item_hints = [hints[0]] * len(value) if is_open else hints
         if len(value) == len(item_hints):

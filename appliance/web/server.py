@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,12 +10,19 @@ from typing import Any
 import anyio.to_thread
 import uvicorn
 
-from appliance.errors import WebError, describe_os_error
+from appliance.errors import WebError
 from appliance.settings.schema import WebSettings
 from appliance.web.access.store import AccessStore
 from appliance.web.app import WebApp, build_app
-from appliance.web.connections.listener import MAX_CONNECTIONS, ConnectionBudget, Listener, open_listener
+from appliance.web.connections.listener import (
+    MAX_CONNECTIONS,
+    ConnectionBudget,
+    Listener,
+    choose_addresses,
+    open_listener,
+)
 from appliance.web.connections.protocol import SWEEP_EVERY_S, DeadlineProtocol, close_longest_idle
+from appliance.web.connections.tls import load_certificate
 from appliance.web.device import PageDevice
 
 log = logging.getLogger("appliance.web")
@@ -63,7 +69,7 @@ class WebServer:
         self._settings = settings
         self._app: WebApp = build_app(device, access, state / UPLOADS, settings.public_url, max_model_bytes)
         self._budget = ConnectionBudget()
-        self._tls = _load_certificate(settings)
+        self._tls = load_certificate(settings)
         self._listeners: list[Listener] = []
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -89,8 +95,9 @@ class WebServer:
         Raises:
             WebError: An address cannot be listened on.
         """
+        addresses = choose_addresses(self._settings.listen)
         try:
-            for address in self._settings.listen:
+            for address in addresses:
                 self._listeners.append(open_listener(address, self._budget, self._settings.allow_public))
         except WebError:
             self._close_listeners()
@@ -98,7 +105,7 @@ class WebServer:
         self._thread.start()
         self._ready.wait(_HANDSHAKE_LIMIT_S)
         scheme = "https" if self._tls else "http"
-        log.info("the page is served at %s", ", ".join(f"{scheme}://{each}" for each in self._settings.listen))
+        log.info("the page is served at %s", ", ".join(f"{scheme}://{each}" for each in addresses))
 
     def stop(self, limit_s: float = 5.0) -> None:
         """End every stream and stop; return after `limit_s` at the latest."""
@@ -174,27 +181,3 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 _make_loop: Callable[[], asyncio.AbstractEventLoop] = _Loop
-
-
-def _load_certificate(settings: WebSettings) -> ssl.SSLContext | None:
-    """Return the TLS context; None without a certificate.
-
-    Raises:
-        WebError: The certificate or its key cannot be used.
-    """
-    if settings.cert_file is None or settings.key_file is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    except ssl.SSLError as error:
-        raise WebError(
-            f"{settings.cert_file} and {settings.key_file} are no certificate with its key: {error.reason or error}; "
-            "correct web.cert_file and web.key_file"
-        ) from error
-    except OSError as error:
-        raise WebError(
-            f"the certificate cannot be read: {describe_os_error(error)}; correct web.cert_file and web.key_file"
-        ) from error
-    return context

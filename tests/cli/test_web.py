@@ -6,6 +6,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.cli.exit_status import ExitStatus
+from appliance.cli.web import print_link
 from support.paths import ROOT
 from support.qr_code import read_qr_code
 from support.web import WebDevice
@@ -34,8 +35,13 @@ def test_printed_link_signs_in(device, run):
     status, out, err = run()
     url, _, code = out.partition("/#")
     assert status == ExitStatus.DONE and url == f"http://127.0.0.1:{device.port}" and "10 minutes" in err
-    assert "--enable" in err  # nobody else can open it
+    assert "web.listen" in err  # nobody else can open it, and --enable leaves an address of one's own
     assert device.access.redeem_code(code)
+
+
+def test_default_address_is_opened_with_enable(capsys):
+    print_link({"urls": ["http://127.0.0.1:8080"], "code": "x", "tls": False})
+    assert "--enable" in capsys.readouterr().err
 
 
 def test_qr_code_is_printed_on_a_terminal_only(run, monkeypatch):
@@ -50,7 +56,7 @@ def test_qr_code_is_printed_on_a_terminal_only(run, monkeypatch):
 
 def test_token_is_printed_once_listed_and_revoked(device, run):
     status, token, err = run("--new-token", "dash")
-    assert status == 0 and device.access.find_token(token).scope == "read" and "only now" in err
+    assert status == 0 and device.access.find_token(token).scope == "read" and "only now" in err and "scope read" in err
     _, listed, _ = run("--tokens")
     assert "dash" in listed and "read" in listed and token not in listed
     assert run("--new-token", "dash")[0] == ExitStatus.FAILED

@@ -210,6 +210,12 @@ def test_update_source_of_the_file_is_asked_directly(in_force):
     assert not result.is_ok and "127.0.0.1:1" in result.message
 
 
+def test_history_that_cannot_be_written_has_its_line(run_checks_with_daemon):
+    results = run_checks_with_daemon({"history": {"folder": "/x", "trouble": "the history in /x cannot be written"}})
+    assert not results["history"].is_ok and "cannot be written" in results["history"].message
+    assert "history" not in run_checks_with_daemon({"history": {"folder": "/x", "trouble": None}})
+
+
 def test_settings_that_the_daemon_has_not_loaded_yet_are_named(in_force):
     path = find_control_socket()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,15 +19,23 @@ _LOOPBACK = ("127.0.0.1", "[::1]")
 class AccessCommands:
     """Make sign-in links and tokens, and end them; every change acts at once."""
 
-    def __init__(self, state: Path, read_settings: Callable[[], WebSettings], read_error: Callable[[], str | None]):
+    def __init__(
+        self,
+        state: Path,
+        read_settings: Callable[[], WebSettings],
+        read_error: Callable[[], str | None],
+        read_viewers: Callable[[], int | None],
+    ):
         """Keep references; the file of sessions and tokens is read with the first use.
 
         Args:
             state: The state folder.
             read_settings: Returns the web section in force.
             read_error: Returns why the page is not served; None if it is.
+            read_viewers: Returns the number of open pages; None while no page is served.
         """
         self._state, self._read_settings, self._read_error = state, read_settings, read_error
+        self._read_viewers = read_viewers
         self._access: AccessStore | None = None
 
     @property
@@ -47,6 +55,7 @@ class AccessCommands:
         request = argument if isinstance(argument, Mapping) else {}
         actions: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "link": self._make_link,
+            "status": self._describe,
             "new-token": self._make_token,
             "revoke": self._revoke,
             "tokens": self._list_tokens,
@@ -64,6 +73,14 @@ class AccessCommands:
             raise ControlError(f"the page is not served: {error}")
         urls = list_urls(self._read_settings())
         return {"urls": urls, "code": self.access.make_code(), "tls": urls[0].startswith("https://")}
+
+    def _describe(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        """Return whether the page is served, for `appliance check`."""
+        settings = self._read_settings()
+        return {
+            "enabled": settings.enabled, "listen": list(settings.listen), "urls": list_urls(settings),
+            "viewers": self._read_viewers(), "trouble": self._read_error(),
+        }  # fmt: skip
 
     def _make_token(self, request: Mapping[str, Any]) -> dict[str, Any]:
         try:

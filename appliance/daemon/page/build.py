@@ -67,7 +67,9 @@ class Page:
         self._parts, self._teaching, self._state = parts, teaching, state
         self._error: str | None = None
         self._try_again_s = 0.0
-        self._commands = AccessCommands(state, lambda: parts.live.settings.web, lambda: self._error)
+        self._commands = AccessCommands(
+            state, lambda: parts.live.settings.web, lambda: self._error, lambda: self.viewers
+        )
         commands.register("web", DeviceCommand(self._commands.run))
         self._running = self._build(commands, state_error) if parts.live.settings.web.enabled else None
 

@@ -3,8 +3,9 @@
 asyncio calls `accept` of the listening socket, so the limits also cover connections that never finish a TLS handshake.
 """
 
+import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from appliance.errors import WebError, describe_os_error
@@ -86,6 +87,26 @@ class Listener(socket.socket):
                 counted.budget = self.budget
                 return counted, peer
             connection.close()
+
+
+def has_ipv6() -> bool:
+    """Return whether the kernel supports IPv6, which `ipv6.disable=1` turns off."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return error.errno != errno.EAFNOSUPPORT
+    return True
+
+
+def choose_addresses(addresses: Sequence[str], has_ipv6: Callable[[], bool] = has_ipv6) -> list[str]:
+    """Return the addresses to listen on: without IPv6, only the others, if there are any.
+
+    Args:
+        addresses: The entries of web.listen.
+        has_ipv6: Whether this machine has IPv6.
+    """
+    others = [address for address in addresses if not address.startswith("[")]
+    return others if others and len(others) < len(addresses) and not has_ipv6() else list(addresses)
 
 
 def open_listener(address: str, budget: ConnectionBudget, allow_public: bool) -> Listener:

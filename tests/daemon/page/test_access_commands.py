@@ -8,7 +8,7 @@ from appliance.settings.schema import WebSettings
 
 
 def make(tmp_path, error=None, **web):
-    return AccessCommands(tmp_path, lambda: WebSettings(**web), lambda: error)
+    return AccessCommands(tmp_path, lambda: WebSettings(**web), lambda: error, lambda: 2)
 
 
 def urls(**web):
@@ -46,3 +46,11 @@ def test_tokens_can_be_managed_while_the_page_is_off(tmp_path):
     with pytest.raises(ControlError, match="read or admin"):
         commands.run({"action": "new-token", "name": "a", "scope": "x"})
     assert commands.run({"action": "sign-out-everywhere"}) == {"sessions": 0}
+
+
+def test_status_tells_where_the_page_is_and_why_it_is_not_served(tmp_path):
+    status = make(tmp_path, "port in use", enabled=True, listen=("127.0.0.1:81",)).run({"action": "status"})
+    assert status == {
+        "enabled": True, "listen": ["127.0.0.1:81"], "urls": ["http://127.0.0.1:81"], "viewers": 2,
+        "trouble": "port in use",
+    }  # fmt: skip

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from appliance.errors import WebError
-from appliance.web.connections.listener import ConnectionBudget, open_listener
+from appliance.web.connections.listener import ConnectionBudget, choose_addresses, open_listener
 from support.broker import free_port
 
 
@@ -71,3 +71,10 @@ def test_ipv6_listener_does_not_take_the_ipv4_port():
         closing(open_listener(f"127.0.0.1:{port}", ConnectionBudget(), False)),
     ):
         pass
+
+
+def test_kernel_without_ipv6_leaves_the_other_addresses():
+    both = ("0.0.0.0:8080", "[::]:8080")
+    assert choose_addresses(both, lambda: False) == ["0.0.0.0:8080"]
+    assert choose_addresses(both, lambda: True) == list(both)
+    assert choose_addresses(both[1:], lambda: False) == ["[::]:8080"], "the error must name what cannot be used"
