@@ -17,7 +17,7 @@ from appliance.control.protocol import ANSWER_KEY, ERROR_KEY, OK_KEY
 from appliance.control.wire import MAX_ANSWER_BYTES, LineReader, encode_message, open_socket_address
 from appliance.errors import ControlAccessError, ControlError, DaemonAbsentError, describe_os_error
 from appliance.system.foreign_text import clean_text
-from appliance.system.paths import suggest_access
+from appliance.system.paths import find_unit, suggest_access
 
 # Longer than any sentence or path in an answer.
 MAX_TEXT = 4096
@@ -59,9 +59,9 @@ def _connect(connection: socket.socket, path: Path) -> None:
         with open_socket_address(path) as address:
             connection.connect(address)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        raise DaemonAbsentError(
-            f"no daemon is running (nothing listens on {path}); start it with: systemctl start appliance"
-        ) from error
+        unit = find_unit()
+        start = f"sudo systemctl start {unit}" if unit else "appliance run"
+        raise DaemonAbsentError(f"no daemon is running (nothing listens on {path}); start it with: {start}") from error
     except PermissionError as error:
         raise ControlAccessError(
             f"this account may not contact the daemon; {suggest_access(_find_closed(path))}"

@@ -19,6 +19,7 @@ from appliance.settings.credentials import apply_credentials
 from appliance.settings.load import load_settings
 from appliance.settings.path_access import check_paths
 from appliance.system.logs import configure_logging
+from appliance.system.paths import find_unit
 from appliance.system.systemd import Notifier
 from appliance.updates.updater import Updater
 
@@ -84,7 +85,9 @@ class SettingsReloader:
         self._notify_parts(changes)
         log.info("settings reloaded; %s", f"changed: {', '.join(changes.live)}" if changes.live else "nothing changed")
         if changes.restart:
-            log.warning("these take effect after `systemctl restart appliance`: %s", ", ".join(changes.restart))
+            unit = find_unit()
+            when = f"`sudo systemctl restart {unit}`" if unit else "a restart"
+            log.warning("these take effect after %s: %s", when, ", ".join(changes.restart))
         identity = self._active.current.identity
         self._notifier.notify_ready(f"labeling with {identity.name} {identity.version}")
 

@@ -36,7 +36,7 @@ from appliance.settings.secrets import read_secret
 from appliance.system.atomic_files import is_read_only
 from appliance.system.clock import is_clock_before_build
 from appliance.system.device_id import resolve_device_id
-from appliance.system.paths import find_state_dir
+from appliance.system.paths import find_state_dir, find_unit
 
 # Enough for a large model update and a day of events; with less, updates may fail.
 MIN_FREE_BYTES = 100_000_000
@@ -143,7 +143,9 @@ def _describe_settings(settings: Settings, daemon: RunningDaemon | None, is_file
         return f"{valid}; the running service uses {used} instead, with other values of {keys}"
     if is_file_given and daemon.report.get("settings") != str(settings.path):
         return f"{valid}; the running service has other values of {keys}"
-    return f"{valid}; not yet in effect: {keys}; apply it with: sudo systemctl restart appliance"
+    unit = find_unit()
+    remedy = f"apply it with: sudo systemctl restart {unit}" if unit else "restart the daemon to apply it"
+    return f"{valid}; not yet in effect: {keys}; {remedy}"
 
 
 def _run_check(part: str, check: Callable[[], str]) -> CheckResult:

@@ -1,6 +1,7 @@
 """Check the page: whether a running daemon serves it, else whether its settings allow it to be served."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from appliance.control.client import ask
@@ -64,14 +65,10 @@ def check_settings(settings: WebSettings, used: tuple[str, ...] | list[str] = ()
 
     scheme = "https" if load_certificate(settings) else "http"
     addresses = choose_addresses(settings.listen)
-    opened = []
-    try:
+    with ExitStack() as opened:
         for address in addresses:
             if address not in used:
-                opened.append(open_listener(address, ConnectionBudget(), settings.allow_public))
-    finally:
-        for listener in opened:
-            listener.close()
+                opened.enter_context(open_listener(address, ConnectionBudget(), settings.allow_public))
     return f"can be served at {', '.join(f'{scheme}://{address}' for address in addresses)}"
 
 

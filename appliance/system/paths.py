@@ -102,6 +102,24 @@ def find_instance_state(
     return state if file.parent == settings and file.suffix == ".toml" and state.exists() else None
 
 
+def find_unit(
+    environ: Mapping[str, str] = os.environ, system: Path = SYSTEM_STATE, units: Iterable[Path] = UNITS
+) -> str | None:
+    """Return the name of the unit that uses the state folder; None if it belongs to no installed service.
+
+    Args:
+        environ: As in ensure_state_dir.
+        system: The state folder of an installed appliance; that of a further camera has -NAME at its end.
+        units: The unit files of an installed service.
+    """
+    folder = _find_state_dir(environ, system, units)
+    if folder == system and is_service_installed(units):
+        return "appliance"
+    prefix = f"{system.name}-"
+    is_further = folder.parent == system.parent and folder.name.startswith(prefix)
+    return f"appliance@{folder.name.removeprefix(prefix)}" if is_further else None
+
+
 def suggest_access(path: Path) -> str:
     """Return the remedy for an account that may not read a file or folder of the service."""
     remedy = "run the command with sudo"

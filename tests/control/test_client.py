@@ -57,7 +57,7 @@ def test_refusal_of_the_daemon_is_the_commands_error(server, path):
 
 
 def test_absent_daemon_is_an_error_with_its_remedy(path):
-    with pytest.raises(DaemonAbsentError, match="systemctl start appliance"):
+    with pytest.raises(DaemonAbsentError, match="start it with: "):
         ask(path, {})
     with ControlServer(path, echo):
         pass

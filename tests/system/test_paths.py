@@ -13,6 +13,7 @@ from appliance.system.paths import (
     find_control_socket,
     find_instance_state,
     find_state_dir,
+    find_unit,
 )
 
 NOBODY = 65534
@@ -127,6 +128,17 @@ def test_settings_of_a_further_camera_select_its_service(tmp_path):
     for other in (None, etc / "appliance.toml", etc / "none.toml", tmp_path / "garden.toml", etc / "garden"):
         assert find_instance_state(other, {}, **places) is None
     assert find_instance_state(etc / "garden.toml", {"STATE_DIRECTORY": "/x"}, **places) is None
+
+
+def test_unit_is_named_only_for_the_folder_of_an_installed_service(tmp_path):
+    system, unit = tmp_path / "appliance", tmp_path / "appliance.service"
+    system.mkdir()
+    for folder, expected in ((system, "appliance"), (tmp_path / "appliance-garden", "appliance@garden")):
+        unit.touch()
+        assert find_unit({"STATE_DIRECTORY": str(folder)}, system, [unit]) == expected
+    assert find_unit({"APPLIANCE_STATE_DIR": str(tmp_path / "trial")}, system, [unit]) is None
+    unit.unlink()
+    assert find_unit({}, system, [unit]) is None, "an advice to start a service that is not there"
 
 
 def test_daemon_and_command_use_the_same_socket(tmp_path):
