@@ -13,12 +13,19 @@ import pytest
 
 from support.broker import Broker, mosquitto
 from support.browser import Browser, find_chromium
+from support.paths import CHILD_ENVIRONMENT, TERMINAL_VARIABLES
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Restore Ctrl-C and hangup, which background processes of a shell ignore, and with them the tested programs."""
+    """Make the tests independent of how they are started.
+
+    Restores Ctrl-C and hangup, which background processes of a shell ignore, and with them the tested programs.
+    """
+    os.environ["TERM"] = CHILD_ENVIRONMENT["TERM"]
+    for name in TERMINAL_VARIABLES:
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup

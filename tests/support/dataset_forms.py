@@ -272,6 +272,7 @@ def list_forms() -> Iterator[Form]:
     capital = folder_form(train="Training Images/{label}/{n}", test="Testing Images/{label}/{n}")
     yield Form("Training Images", capital, SPLIT)
     yield Form("common-word", folder_form(train="animals-train/{label}/{n}", test="animals-test/{label}/{n}"), SPLIT)
+    yield Form("split-in-names", folder_form(train="train_{label}/{n}", test="test_{label}/{n}"), SPLIT)
     yield Form("images-in-labels", folder_form(train="{label}/images/{n}"), PLAIN)
     yield Form("boxes-beside", extended(_TRAIN_TEST, labels__0_DOT_txt="0 .5 .5 .2 .2\n"), SPLIT)
     yield Form("images-inside", folder_form(train="train/images/{label}/{n}", test="test/images/{label}/{n}"), SPLIT)
@@ -323,6 +324,8 @@ def list_forms() -> Iterator[Form]:
     yield Form("csv-one-hot", index_form("i.csv", "{path},{is_cat},{is_dog}", "filename,cat,dog"), {
         "cat": (0, 0, 0, 16), "dog": (0, 0, 0, 16),
     })  # fmt: skip
+    hugging_face = index_form("m.jsonl", '{"file_name": "{path}", "label": "{label}", "split": "{split}"}')
+    yield Form("hugging-face-jsonl", hugging_face, SPLIT)
     yield Form("vertex-jsonl", index_form("i.jsonl", _JSONL), SPLIT)
     for form, suffix in (("WEBP", "webp"), ("TIFF", "tiff"), ("AVIF", "avif"), ("HEIF", "HEIC"), ("PNG", "png")):
         yield Form(f"pictures-{form}", write_pictures(form, suffix), PLAIN)
@@ -336,6 +339,7 @@ def list_forms() -> Iterator[Form]:
     yield Form("split-and-other", extended(_TRAIN_TEST, more__1_DOT_jpg=picture(96)), "more beside them is not")
     yield Form("flat-train-test", folder_form(train="train/{label}{n}", test="test/{label}{n}"), "named like splits")
     yield Form("folds", folder_form(train="fold1/{label}/{n}", test="fold2/{label}/{n}"), "contain the same folders")
+    yield Form("parts", folder_form(train="images_1/{label}{n}", test="images_2/{label}{n}"), "parts of one folder")
     yield Form("csv-without-label", index_form("i.csv", "{path},9,{n}", "path,width,size"), "gives no picture a label")
     yield Form("lost-label", write_lost_label, "would lose a label")
     yield Form("train-and-test", write_leaked, "in TRAIN and in TEST")

@@ -45,7 +45,7 @@ export class ModelView extends Component {
     rebuild(this.#update, [status.update, model.sha256, this.#putAside, this.#previous], () => this.#buildUpdate(status));
     rebuild(this.#upload, [status.upload, model.sha256], () => [h("h2", null, "Another model"), status.upload
       ? new ModelUpload()
-      : h("p", { class: "soft" }, "Uploads are off: models come from the update source. Set web.upload to true in the settings to allow them.")]);
+      : h("p", { class: "soft" }, "Uploads are off. Set web.upload to true in the settings to allow them, also past the signatures of an update source.")]);
     if (model.sha256 === this.#shownModel) return;
     this.#shownModel = model.sha256;
     this.#loadMore(model.sha256);

@@ -8,7 +8,7 @@ import { describeError, isAbort } from "./messages.js";
 import { store } from "./store.js";
 
 /** @typedef {Record<string, any>} Point */
-/** @typedef {{title: string, unit: string, digits: number, zero?: boolean, read: (point: Point) => number | null | undefined}} Chart */
+/** @typedef {{title: string, unit: string, digits: number, zero?: boolean, read: (point: Point, before?: Point) => number | null | undefined}} Chart */
 
 const KEPT = 24 * 60;
 const WIDTH = 240;
@@ -19,6 +19,8 @@ const GAP_MS = 3 * 60_000;
 const CHARTS = [
   { title: "Frames a second", unit: "/s", digits: 1, zero: true, read: (point) => point.fps },
   { title: "Inference", unit: "ms", digits: 1, zero: true, read: (point) => point.inference_ms?.p50 ?? point.inference_ms },
+  { title: "Dropped frames", unit: "/min", digits: 0, zero: true, read: (point, before) => before && point.dropped - before.dropped },
+  { title: "Damaged frames", unit: "/min", digits: 0, zero: true, read: (point, before) => before && point.damaged - before.damaged },
   { title: "Temperature", unit: "°C", digits: 0, read: (point) => point.temperature_c ?? point.cpu_temp_c },
   { title: "Memory", unit: "MB", digits: 0, read: (point) => point.rss_mb },
   { title: "Free disk", unit: "GB", digits: 2, read: (point) => point.disk_free_mb && point.disk_free_mb / 1000 },
@@ -61,11 +63,11 @@ customElements.define("stats-charts", StatsCharts);
  * @param {Point[]} points
  */
 function buildChart({ title, unit, digits, zero, read }, points) {
-  const known = points.map((point) => ({ at: Date.parse(point.time), value: read(point) }))
+  const known = points.map((point, index) => ({ at: Date.parse(point.time), value: read(point, points[index - 1]) }))
     .filter((/** @type {any} */ point) => typeof point.value === "number" && Number.isFinite(point.value));
   const values = /** @type {{at: number, value: number}[]} */ (known);
-  const text = (/** @type {number} */ value) => `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`.replace(" /s", "/s");
-  if (!values.length) return h("figure", null, h("figcaption", null, title), h("p", { class: "soft" }, "not measured here"));
+  const text = (/** @type {number} */ value) => `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`.replace(" /", "/");
+  if (!values.length) return h("figure", null, h("figcaption", null, title), h("p", { class: "soft" }, points.length > 1 ? "not measured here" : "from the second minute"));
   const all = values.map((point) => point.value);
   const [least, most, last] = [Math.min(...all), Math.max(...all), all[all.length - 1]];
   const range = least === most ? `always ${text(least)}` : `${text(least)} to ${text(most)}`;

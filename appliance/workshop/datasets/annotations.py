@@ -1,4 +1,4 @@
-"""Recognize annotations for other kinds of models: boxes and outlines in the forms of COCO, Pascal VOC, and YOLO.
+"""Recognize annotations for other kinds of models: boxes and outlines, in the forms of several programs.
 
 Labels are for whole pictures here. Such files are named, with the way to get labels from them, instead of being skipped
 like any other file.
@@ -16,12 +16,24 @@ from appliance.workshop.datasets.problems import Problem, ProblemKind
 
 REMEDY = (
     "labels are for whole pictures here; export the dataset for classification (in Roboflow: Folder Structure, or "
-    "Multi-Label Classification), or list the pictures with their labels in a .csv"
+    "Multi-Label Classification; in CVAT: ImageNet), or list the pictures with their labels in a .csv"
 )
 _HEAD_BYTES = 4096
-_YOLO_ROW = re.compile(r"\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*")
+_COCO_NAME = "_annotations.coco.json"
 _COCO_KEYS = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _READ = 20
+# Suffix → kind → what shows it.
+_KINDS = {
+    ".json": {
+        "LabelMe": re.compile(r'"(shapes|imagePath)"\s*:'),
+        "Create ML": re.compile(r'"coordinates"\s*:'),
+        "Datumaro": re.compile(r'"items"\s*:|"categories"\s*:\s*\{'),
+    },
+    ".xml": {"CVAT": re.compile(r"<annotations\b"), "Pascal VOC": re.compile(r"<annotation\b")},
+    ".txt": {"YOLO": re.compile(r"\A\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*$", re.MULTILINE)},
+}
+# Programs whose files have boxes, outlines, or labels of whole pictures.
+_TOOLS = {"LabelMe", "Create ML", "Datumaro", "CVAT"}
 
 
 def find_annotations(container: FileContainer, names: Sequence[str]) -> list[Problem]:
@@ -38,9 +50,13 @@ def find_annotations(container: FileContainer, names: Sequence[str]) -> list[Pro
         counts[kind] += 1
         examples.setdefault(kind, name)
     return [
-        Problem(ProblemKind.UNUSED, examples[kind], f"{examples[kind]} contains boxes in the form of {kind}; {REMEDY}")
+        Problem(ProblemKind.UNUSED, examples[kind], f"{examples[kind]} contains {_describe(kind)}; {REMEDY}")
         for kind in counts
     ]
+
+
+def _describe(kind: str) -> str:
+    return f"annotations of {kind}" if kind in _TOOLS else f"boxes in the form of {kind}"
 
 
 def is_coco(text: str) -> bool:
@@ -55,17 +71,14 @@ def _recognize(container: FileContainer, names: Sequence[str], stems: set[str]) 
         path = PurePosixPath(name)
         suffix = path.suffix.lower()
         is_named = path.stem.startswith("instances_") or "annotations" in name.lower()
-        if suffix == ".json" and is_named and opened[suffix] < _READ:
-            opened[suffix] += 1
-            if path.name == "_annotations.coco.json" or is_coco(_read_head(container, name)):
-                yield "COCO", name
-        elif suffix in (".xml", ".txt") and path.stem in stems and opened[suffix] < _READ:
-            opened[suffix] += 1
-            head = _read_head(container, name)
-            if suffix == ".xml" and "<annotation" in head:
-                yield "Pascal VOC", name
-            elif suffix == ".txt" and head and _YOLO_ROW.fullmatch(head.splitlines()[0]):
-                yield "YOLO", name
+        if suffix not in _KINDS or opened[suffix] >= _READ or not (path.stem in stems or is_named):
+            continue
+        opened[suffix] += 1
+        head = "" if path.name == _COCO_NAME else _read_head(container, name)
+        if path.name == _COCO_NAME or (suffix == ".json" and is_coco(head)):
+            yield "COCO", name
+        elif kind := next((kind for kind, pattern in _KINDS[suffix].items() if pattern.search(head)), None):
+            yield kind, name
 
 
 def _read_head(container: FileContainer, name: str) -> str:

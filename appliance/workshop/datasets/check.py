@@ -52,6 +52,8 @@ _PROBLEM_FINDINGS: dict[ProblemKind, tuple[FindingLevel, str, str]] = {
                           "entries are refused and will be left out"),
     ProblemKind.WRONG_ROW: (FindingLevel.WARNING, "row of the index is invalid and will be left out",
                             "rows of the index are invalid and will be left out"),
+    ProblemKind.NO_PICTURES: (FindingLevel.WARNING, "folder beside the labels has no picture",
+                              "folders beside the labels have no pictures"),
     ProblemKind.UNUSED: (FindingLevel.NOTE, "thing is not used", "things are not used"),
     ProblemKind.SKIPPED: (FindingLevel.NOTE, "file was skipped", "files were skipped"),
 }  # fmt: skip

@@ -71,6 +71,11 @@ class FolderContainer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._empty: list[str] = []
+
+    def list_empty_folders(self) -> list[str]:
+        """Return the paths of the folders in which `list_files` found nothing."""
+        return sorted(self._empty)
 
     def list_files(self) -> tuple[list[str], list[Problem]]:
         """Return the relative path of every file, sorted, and the problems; an unreadable subfolder is a problem.
@@ -81,9 +86,13 @@ class FolderContainer:
         names: list[str] = []
         problems: list[Problem] = []
         folders = [""]
+        self._empty = []
         while folders:
             parent = folders.pop()
-            for name, entry in self._list_entries(parent, problems):
+            entries = self._list_entries(parent, problems)
+            if entries == [] and parent:
+                self._empty.append(parent)
+            for name, entry in entries or []:
                 kind = ProblemKind.LOST_LABEL if entry.is_dir() else ProblemKind.REFUSED
                 if not is_printable(name):
                     problems.append(_unprintable_name(name, kind))
@@ -106,7 +115,8 @@ class FolderContainer:
         """Return a file's size (see FileContainer)."""
         return _get_status(self.folder / key).st_size
 
-    def _list_entries(self, parent: str, problems: list[Problem]) -> list[tuple[str, os.DirEntry[str]]]:
+    def _list_entries(self, parent: str, problems: list[Problem]) -> list[tuple[str, os.DirEntry[str]]] | None:
+        """Return (path, entry) of what is in a folder; None, with a problem, if it cannot be read."""
         try:
             with os.scandir(self.folder / parent) as entries:
                 listing = list(entries)
@@ -115,7 +125,7 @@ class FolderContainer:
             if not parent:
                 raise DatasetError(f"{self.folder} cannot be read: {reason}") from error
             problems.append(Problem(ProblemKind.LOST_LABEL, parent, f"the folder {parent} cannot be read: {reason}"))
-            return []
+            return None
         prefix = f"{parent}/" if parent else ""
         return [(prefix + entry.name, entry) for entry in listing if not is_system_file(entry.name)]
 
@@ -166,6 +176,16 @@ class ZipContainer:
             else:
                 names[name] = None
         return sorted(names), [*problems, *_find_lost_folders(names, refused)]
+
+    def list_empty_folders(self) -> list[str]:
+        """Return the paths of the folders in which there is no entry."""
+        entries = self._open_archive().namelist()
+        used = {str(parent) for name in entries for parent in PurePosixPath(name).parents}
+        folders = [name.rstrip("/") for name in entries if name.endswith("/")]
+        return [
+            name for name in folders
+            if name not in used and is_printable(name) and not any(map(is_system_file, name.split("/")))
+        ]  # fmt: skip
 
     def read(self, key: str, limit_bytes: int) -> bytes:
         """Return an entry's first bytes (see FileContainer); zipfile never returns more than the declared size."""

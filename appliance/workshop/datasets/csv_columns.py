@@ -8,29 +8,31 @@ from pathlib import PurePosixPath
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.formats import is_picture_suffix
 from appliance.workshop.datasets.label_cells import SEVERAL_WORDS
-from appliance.workshop.datasets.layout import parse_split
+from appliance.workshop.datasets.split_folders import parse_split
 
 UNASSIGNED = "UNASSIGNED"
 
-_PATH_WORDS = (
+PATH_WORDS = (
     "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "image_name", "image_file",
     "img", "img_path", "picture", "photo", "url", "uri", "image_url", "image_uri", "gcs_file_path", "gcs_uri",
-    "imagegcsuri", "image_gcs_uri", "image_id", "id", "name",
+    "imagegcsuri", "image_gcs_uri", "source_ref", "image_id", "img_id", "picture_id", "photo_id", "file_id", "id_code",
+    "id", "name", "files", "filenames", "filepaths", "file_paths", "images", "image_paths", "image_names", "paths",
 )  # fmt: skip
-_LABEL_WORDS = (
+LABEL_WORDS = (
     "label", "labels", "class", "classes", "category", "label_name", "class_name", "classname", "category_name",
     "display_name", "displayname", "target", "tag", "tags", "annotation", "species", "breed", "variety", "diagnosis",
-    "disease", *SEVERAL_WORDS,
+    "disease", "choice", "choices", *SEVERAL_WORDS,
 )  # fmt: skip
 # Columns with the corners of a box: an index for the detection of objects.
 _BOX_WORDS = {"xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "bbox", "bbox_x", "bbox_y", "box"}
-_SET_WORDS = ("set", "split", "ml_use", "subset", "partition", "usage", "aiplatform_googleapis_com_ml_use")
+SET_WORDS = ("set", "split", "ml_use", "subset", "partition", "usage", "aiplatform_googleapis_com_ml_use")
 # Columns that answer yes or no, with the split of a yes, in the order in which they count, and of a no.
 _FLAG_WORDS: dict[str, tuple[str, str]] = {
     "is_test": ("test", "train"), "is_valid": ("validation", "train"), "is_val": ("validation", "train"),
     "is_validation": ("validation", "train"), "is_train": ("train", "test"), "is_training": ("train", "test"),
 }  # fmt: skip
-_YES, _NO = {"1", "1.0", "true", "yes", "t", "y"}, {"0", "0.0", "false", "no", "f", "n", ""}
+_YES = {"1", "1.0", "true", "yes", "t", "y", "x"}
+_NO = {"0", "0.0", "-1", "false", "no", "f", "n", ""}
 _TYPICAL = 0.8
 _SAMPLED_ROWS = 200
 
@@ -89,11 +91,8 @@ def find_columns(rows: Sequence[list[str]], name: str) -> Columns:
     words = [_normalize(cell) for cell in rows[0]]
     sample = rows[1 : 1 + _SAMPLED_ROWS]
     by_content = _find_picture_column(sample)
-    named = _find_word(words, _PATH_WORDS)
-    known = named is not None and any(
-        _find_word(words, known_words) is not None for known_words in (_LABEL_WORDS, _SET_WORDS, tuple(_FLAG_WORDS))
-    )
-    if any(is_picture_name(cell) for cell in rows[0]) or not (known or by_content is not None):
+    named = _find_word(words, PATH_WORDS)
+    if any(is_picture_name(cell) for cell in rows[0]) or (named is None and by_content is None):
         return _find_unnamed_columns(rows[: 1 + _SAMPLED_ROWS])
     names = [word for word in words if word]  # spreadsheets add empty columns, and some exports leave columns unnamed
     if repeated := sorted({word for word in names if names.count(word) > 1}):
@@ -125,14 +124,14 @@ def _count_pictures(rows: Sequence[list[str]], index: int) -> int:
 
 def _name_columns(first: Sequence[str], words: Sequence[str], path: int, rows: Sequence[list[str]]) -> Columns:
     sample = rows[:_SAMPLED_ROWS]
-    set_index = _find_word(words, _SET_WORDS)
+    set_index = _find_word(words, SET_WORDS)
     others = [word if index != path else "" for index, word in enumerate(words)]
     if set_index is None:
-        unknown = (index for index, word in enumerate(others) if word and word not in _LABEL_WORDS)
+        unknown = (index for index, word in enumerate(others) if word and word not in LABEL_WORDS)
         set_index = next((index for index in unknown if _is_split_column(rows, index)), None)
     flags = tuple((words.index(word), splits) for word, splits in _FLAG_WORDS.items() if word in words)
     flags = flags if set_index is None else ()
-    numbered = [index for index, word in enumerate(others) if re.sub(r"_?\d+$", "", word) in _LABEL_WORDS]
+    numbered = [index for index, word in enumerate(others) if re.sub(r"_?\d+$", "", word) in LABEL_WORDS]
     label = _find_label_column(others, sample)
     label = numbered[0] if label is None and numbered else label
     more = tuple(index for index in numbered if index != label and re.search(r"\d$", words[index]))
@@ -148,6 +147,8 @@ def _name_columns(first: Sequence[str], words: Sequence[str], path: int, rows: S
     elif label is None and len(named) == 1:
         label = named[0]
         rest = [index for index in rest if index != label]
+    elif label is None and len(rest) == len(ones) == 1:
+        label, rest = rest[0], []  # the only question, such as has_cactus: its answers are the labels
     unused = tuple(first[index].strip() for index in rest)
     several = label is not None and words[label] in SEVERAL_WORDS
     return Columns(path, label, set_index, True, flags, classes, unused, False, more, several, boxes)
@@ -155,7 +156,7 @@ def _name_columns(first: Sequence[str], words: Sequence[str], path: int, rows: S
 
 def _find_label_column(words: Sequence[str], sample: Sequence[list[str]]) -> int | None:
     """Return the column with the first known name of a label; one with words is preferred to one with numbers."""
-    known = [words.index(word) for word in _LABEL_WORDS if word in words]
+    known = [words.index(word) for word in LABEL_WORDS if word in words]
     spelled = (index for index in known if not all(_is_number(cells[index]) for cells in sample if len(cells) > index))
     return next(spelled, next(iter(known), None))
 
@@ -167,7 +168,9 @@ def _is_split_column(rows: Sequence[list[str]], index: int) -> bool:
 
 
 def _is_flag_column(rows: Sequence[list[str]], index: int) -> bool:
-    return all(len(cells) <= index or cells[index].lower() in _YES | _NO for cells in rows)
+    cells = {row[index].lower() for row in rows if len(row) > index}
+    # Beside a 0 or an empty cell, −1 does not mean no, but for example "uncertain".
+    return cells <= _YES | _NO and not ("-1" in cells and cells & {"0", "0.0", ""})
 
 
 def _is_label_column(rows: Sequence[list[str]], index: int) -> bool:

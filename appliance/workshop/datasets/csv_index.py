@@ -5,12 +5,12 @@
 (cloud.google.com/automl/docs/reference/rest/v1/InputConfig, "AutoML Vision, Classification"). A path is relative to the
 CSV's folder; a gs:// URL, after percent-decoding, is looked up in the local copy of its bucket (--gs). A row without a
 label is an unlabeled picture; a row may have several labels (see label_cells). The first row may name the columns in
-any order (see csv_columns); the others are reported. The separator is a comma, a semicolon, or a tab.
+any order (see csv_columns); the others are reported. The separator is a comma, a semicolon, a tab, or |.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Sequence
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.csv_columns import (
@@ -22,36 +22,17 @@ from appliance.workshop.datasets.csv_columns import (
     is_yes,
     parse_flag,
 )
-from appliance.workshop.datasets.index_paths import IndexRow, RowResolver
-from appliance.workshop.datasets.index_text import IndexRecord, make_record, read_index_text
+from appliance.workshop.datasets.index_text import IndexRecord, make_record
 from appliance.workshop.datasets.label_cells import find_label_separator, require_labels, split_cell
-from appliance.workshop.datasets.layout import parse_split
+from appliance.workshop.datasets.label_studio import is_on_server, locate_picture
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
+from appliance.workshop.datasets.split_folders import parse_split
 
-_SEPARATORS = ",;\t"
+_SEPARATORS = ",;\t|"
+# The first line with which Excel writes and reads another separator.
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
 _SAMPLED_LINES = 50
-
-
-def read_rows(index: Path, gs_folders: Mapping[str, Path]) -> tuple[list[IndexRow], list[Problem]]:
-    """Read a CSV index and find its pictures.
-
-    Args:
-        index: The CSV, UTF-8 or UTF-16.
-        gs_folders: gs://bucket, or gs://bucket/folder → the folder of its local copy.
-
-    Returns:
-        The valid rows, and the problems of the other rows.
-
-    Raises:
-        DatasetError: The file cannot be read, is not CSV, or refers to a bucket that is not in `gs_folders`.
-    """
-    records, problems = parse_csv(read_index_text(index), str(index), index.name)
-    resolver = RowResolver(index, gs_folders)
-    for record in records:
-        resolver.add(record)
-    resolver.require_mapped_buckets()
-    resolver.merge_rows()
-    return resolver.rows, [*problems, *resolver.problems]
+_SHOWN = 80
 
 
 def parse_csv(text: str, source: str, name: str) -> tuple[list[IndexRecord], list[Problem]]:
@@ -83,7 +64,9 @@ def parse_csv(text: str, source: str, name: str) -> tuple[list[IndexRecord], lis
             "as labels, remove these columns"
         )
         problems.append(Problem(ProblemKind.MISREAD, name, message))
-    rows = rows[1 if columns.has_header else 0 :]
+    if columns.has_header:
+        # An index that was joined from several has the row again.
+        rows = [(line, cells) for line, cells in rows[1:] if cells != rows[0][1]]
     separator = _find_label_separator([cells for _, cells in rows], columns)
     records: list[IndexRecord] = []
     for line, cells in rows:
@@ -98,11 +81,14 @@ def parse_csv(text: str, source: str, name: str) -> tuple[list[IndexRecord], lis
 def _read_cells(text: str, source: str) -> list[tuple[int, list[str]]]:
     """Return (line number, stripped cells) of each row that is not empty."""
     lines = text.splitlines(keepends=True)
-    reader = csv.reader(lines, delimiter=_find_separator(lines), skipinitialspace=True)
+    stated = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
+    separator = stated[1] if stated is not None and stated[1] in _SEPARATORS else _find_separator(lines)
+    first = 1 if stated is not None else 0
+    reader = csv.reader(lines[first:], delimiter=separator, skipinitialspace=True)
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+        rows = [(reader.line_num + first, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
-        raise DatasetError(f"{source}, line {reader.line_num}: not CSV: {error}") from error
+        raise DatasetError(f"{source}, line {reader.line_num + first}: not CSV: {error}") from error
     return [(line, cells) for line, cells in rows if any(cells)]
 
 
@@ -173,4 +159,7 @@ def _parse_row(row: str, cells: list[str], columns: Columns, separator: str | No
     if not is_printable(name):
         raise ValueError(f"contains a picture name with characters that cannot be printed: {name!r}")
     labels = [label for cell in labels for label in split_cell(cell, separator)]
-    return make_record(row, name, require_labels(name, labels) if columns.is_free else labels, split)
+    if unprintable := next((label for label in labels if not is_printable(label)), None):
+        raise ValueError(f"gives {name} a label with line breaks or control characters: {unprintable[:_SHOWN]!r}")
+    labels = list(require_labels(name, labels)) if columns.is_free else labels
+    return make_record(row, name, labels, split, locate_picture(name, None) if is_on_server(name) else ())

@@ -33,7 +33,7 @@ MAX_SIDE_PX = 1280
 _JPEG_QUALITY = 92
 _HASH_DIGITS = 20
 _MAX_REASON = 200
-_MINOR = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME)
+_MINOR = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.NO_PICTURES, ProblemKind.WRONG_NAME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ Nothing outside the index's folder and these local copies is read, unless an ind
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from appliance.errors import DatasetError
@@ -17,6 +18,8 @@ from appliance.workshop.datasets.name_lookup import NameLookup
 from appliance.workshop.datasets.problems import Problem, ProblemKind
 from appliance.workshop.datasets.split_names import Split
 
+# The beginning of an absolute path, also of Windows (C:/Users).
+_FOREIGN_ROOT = re.compile(r"/|[A-Za-z]:/")
 # An index has one row for each label of a picture if at least this many and this share of its pictures have several.
 _MIN_REPEATED, _REPEATED_SHARE = 3, 0.1
 
@@ -58,6 +61,7 @@ class RowResolver:
     problems: list[Problem] = field(default_factory=list)
     lost_labels: set[str | None] = field(default_factory=set)
     _lookup: NameLookup | None = None
+    _foreign_root: str | None = None
     _unmapped: dict[str, int] = field(default_factory=dict)
     _seen: dict[tuple[Path, tuple[str | None, ...]], str] = field(default_factory=dict)
 
@@ -111,18 +115,36 @@ class RowResolver:
         names: Iterable[str] = record.paths or (record.name,)
         if any("\\" in name for name in names):
             names = [variant for name in names for variant in (name, name.replace("\\", "/"))]
+        names = list(names)
         paths = [_resolve_path(name, self.index.parent, self.gs_folders) for name in names]
         if (found := next((path for path in paths if path.exists()), None)) is not None:
             return found
-        return self._find_below(record.name) or paths[-1]
+        return next((below for name in names if (below := self._find_below(name)) is not None), paths[-1])
 
     def _find_below(self, name: str) -> Path | None:
         """Return the only file below the index's folder that ends with this path, or with it and a suffix."""
-        if "://" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        name = name.replace("\\", "/")
+        if "://" in name or ".." in PurePosixPath(name).parts:
             return None
         if self._lookup is None:
             self._lookup = NameLookup(FolderContainer(self.index.parent).list_files()[0])
+        if _FOREIGN_ROOT.match(name):
+            return self._find_foreign(name, self._lookup)
         found = self._lookup.find(name)
+        return None if found is None else self.index.parent / found
+
+    def _find_foreign(self, name: str, lookup: NameLookup) -> Path | None:
+        """Return the file for an absolute path of the computer on which the index was written.
+
+        The first path that is found below the index's folder shows the folder there; all others must be in it, too.
+        """
+        parts = name.split("/")
+        if self._foreign_root is None:
+            ends = (("/".join(parts[:at]), lookup.find("/".join(parts[at:]))) for at in range(1, len(parts)))
+            self._foreign_root, found = next(((root, end) for root, end in ends if end is not None), (None, None))
+        else:
+            inner = name.removeprefix(f"{self._foreign_root}/")
+            found = lookup.find(inner) if inner != name else None
         return None if found is None else self.index.parent / found
 
 

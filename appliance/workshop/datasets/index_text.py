@@ -15,6 +15,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# What is often saved under the name of an index or a picture.
+_OTHER_FILES = (
+    (b"PK\x03\x04", "a zip or a spreadsheet; unpack it, or save it as CSV"),
+    (b"version https://git-lfs", "a pointer of Git LFS instead of the file; run: git lfs pull"),
+    (b"<!doctype html", "a web page; download the file itself"),
+    (b"<html", "a web page; download the file itself"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,20 @@ def read_index_text(index: Path) -> str:
     return decode_index(content, str(index))
 
 
+def describe_other_file(head: bytes) -> str | None:
+    """Return what a file is that was meant to be text or a picture, with the remedy; None for any other content."""
+    start = head[:64].lstrip().lower()
+    return next((text for magic, text in _OTHER_FILES if start.startswith(magic.lower())), None)
+
+
 def decode_index(content: bytes, name: str) -> str:
     """Decode the content of an index, whose encoding its first bytes show.
 
     Raises:
         DatasetError: The content is not text in UTF-8 or UTF-16.
     """
+    if other := describe_other_file(content):
+        raise DatasetError(f"{name} is {other}")
     encoding = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if encoding is None:
         # Without a mark, the zero bytes of Latin letters show UTF-16.

@@ -1,38 +1,37 @@
-"""Read the indexes of other programs that are JSON: Vertex AI, Label Studio, and Edge Impulse.
+"""Read the indexes of other programs that are JSON: Vertex AI, Label Studio, Edge Impulse, and lists of objects.
 
 - Vertex AI's import file (.jsonl): one object per line with imageGcsUri, classificationAnnotation.displayName, and
   dataItemResourceLabels (cloud.google.com/vertex-ai/docs/image-data/classification/prepare-data)
-- Label Studio's exports JSON and JSON-MIN (.json): a list of tasks (labelstud.io/guide/export)
+- Label Studio's exports JSON (label_studio.py) and JSON-MIN, and other lists of objects (json_objects.py)
 - Edge Impulse's info.labels, which lies beside the folders training and testing
   (docs.edgeimpulse.com, "Edge Impulse exporter format")
 """
 
+import dataclasses
 import json
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from appliance.errors import DatasetError
 from appliance.workshop.datasets.annotations import REMEDY
 from appliance.workshop.datasets.index_text import IndexRecord, make_record
-from appliance.workshop.datasets.layout import parse_split
+from appliance.workshop.datasets.json_objects import list_objects, read_object, require_text
+from appliance.workshop.datasets.label_studio import is_on_server, is_task, locate_picture, read_task
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
+from appliance.workshop.datasets.split_folders import parse_split
 
 EDGE_IMPULSE_NAME = "info.labels"
 ML_USE = "aiplatform.googleapis.com/ml_use"
-_UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")
 
 
 def parse_jsonl(text: str, name: str) -> tuple[list[IndexRecord], list[Problem]]:
-    """Return what the lines of Vertex AI's import file state, and the problems of invalid lines."""
-    lines = [(f"row {number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return _collect(((row, _load(line, row, name)) for row, line in lines), _read_vertex, name)
+    """Return what the lines of Vertex AI's import file, or other objects, state; and the problems of invalid lines."""
+    lines = [(f"row {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    return _collect(((row, _load(line)) for row, line in lines), _read_line, name)
 
 
 def parse_json(text: str, source: str, name: str) -> tuple[list[IndexRecord], list[Problem]]:
-    """Return what the tasks of a Label Studio export, or the files of an info.labels, state.
+    """Return what the tasks of a Label Studio export, the files of an info.labels, or other objects state.
 
     Raises:
         DatasetError: The text is not JSON, or is something else.
@@ -44,20 +43,22 @@ def parse_json(text: str, source: str, name: str) -> tuple[list[IndexRecord], li
     if isinstance(value, dict) and isinstance(value.get("files"), list):
         return _collect(_number(value["files"]), _read_edge_impulse, name)
     if isinstance(value, list) and all(isinstance(task, dict) for task in value):
-        return _collect(_number(value), _read_task, name)
+        return _collect(_number(value), _read_entry, name)
     if isinstance(value, dict) and "images" in value and "annotations" in value:
         raise DatasetError(f"{source} contains boxes in the form of COCO; {REMEDY}")
+    if isinstance(value, dict) and (objects := list_objects(value)) is not None:
+        return _collect(_number(objects), _read_entry, name)
     raise DatasetError(
-        f"{source} is neither a Label Studio export (a list of tasks) nor an Edge Impulse info.labels; "
-        "export it as JSON or CSV"
+        f"{source} is neither a Label Studio export, nor a list of objects with path and label, nor an Edge Impulse "
+        "info.labels; export it as JSON or CSV"
     )
 
 
-def _number(values: list[Any]) -> Iterator[tuple[str, Any]]:
+def _number(values: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     return ((f"entry {number}", value) for number, value in enumerate(values, 1))
 
 
-def _load(line: str, row: str, name: str) -> Any:
+def _load(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -72,6 +73,8 @@ def _collect(values: Any, read: Any, name: str) -> tuple[list[IndexRecord], list
             record = read(row, value)
             if not is_printable(record.name):
                 raise ValueError(f"contains a picture name with characters that cannot be printed: {record.name!r}")
+            if unprintable := next((each for each in _list_labels(record) if not is_printable(each)), None):
+                raise ValueError(f"gives {record.name} a label with line breaks or control characters: {unprintable!r}")
             records.append(record)
         except ValueError as error:
             problems.append(Problem(ProblemKind.WRONG_ROW, row, f"{row} of {name} {error}"))
@@ -80,13 +83,29 @@ def _collect(values: Any, read: Any, name: str) -> tuple[list[IndexRecord], list
     return records, problems
 
 
+def _list_labels(record: IndexRecord) -> tuple[str, ...]:
+    return () if record.label is None else (record.label, *record.others)
+
+
+def _read_line(row: str, value: Mapping[str, Any]) -> IndexRecord:
+    return _read_vertex(row, value) if "imageGcsUri" in value else read_object(row, value)
+
+
+def _read_entry(row: str, value: Mapping[str, Any]) -> IndexRecord:
+    if is_task(value):
+        return read_task(row, value)
+    record = read_object(row, value)
+    is_studio = is_on_server(record.name) or "annotation_id" in value
+    return dataclasses.replace(record, paths=locate_picture(record.name, None)) if is_studio else record
+
+
 def _read_vertex(row: str, value: Mapping[str, Any]) -> IndexRecord:
-    name = _require_text(value["imageGcsUri"])
-    if "boundingBoxAnnotations" in value:
-        raise ValueError(f"gives {name} boxes; an index of labels has none")
+    name = require_text(value["imageGcsUri"])
+    if "boundingBoxAnnotations" in value or "segmentationAnnotation" in value or "polygonAnnotations" in value:
+        raise ValueError(f"gives {name} boxes or outlines; an index of labels has none")
     single = value.get("classificationAnnotation") or {}
     several = value.get("classificationAnnotations") or []
-    labels = [_require_text(each["displayName"]) for each in [single, *several] if each]
+    labels = [require_text(each["displayName"]) for each in [single, *several] if each]
     use = (value.get("dataItemResourceLabels") or {}).get(ML_USE) or value.get("ml_use") or ""
     split = parse_split(use)
     if use and split is None and use.lower() != "unassigned":
@@ -94,46 +113,8 @@ def _read_vertex(row: str, value: Mapping[str, Any]) -> IndexRecord:
     return make_record(row, name, labels, split)
 
 
-def _read_task(row: str, task: Mapping[str, Any]) -> IndexRecord:
-    """Read a task of Label Studio, in its full form (data, annotations) or the short one (image, choice)."""
-    data = task.get("data", task)
-    name = _require_text(
-        next(data[key] for key in ("image", "img", "picture", "photo", "url", "captioning") if key in data)
-    )
-    answers: list[set[str]] = []
-    for annotation in task.get("annotations") or task.get("completions") or []:
-        if not annotation.get("was_cancelled"):
-            results = annotation.get("result") or []
-            answers.append({choice for result in results for choice in result.get("value", {}).get("choices", [])})
-    answers = [answer for answer in answers if answer]
-    if any(answer != answers[0] for answer in answers):
-        listed = " and ".join(", ".join(sorted(map(str, answer))) for answer in answers[:2])
-        raise ValueError(f"gives {name} different labels in different annotations ({listed}); keep one annotation")
-    labels = list(answers[0]) if answers else []
-    if "data" not in task:
-        choice: Any = next((task[key] for key in ("choice", "label", "choices", "class") if key in task), [])
-        choice = choice.get("choices", []) if isinstance(choice, dict) else choice
-        labels += choice if isinstance(choice, list) else [choice]
-    uploaded = task.get("file_upload")
-    labels = [_require_text(label) for label in labels]
-    return make_record(row, name, labels, None, _locate_task(name, uploaded if isinstance(uploaded, str) else None))
-
-
-def _locate_task(name: str, uploaded: str | None) -> tuple[str, ...]:
-    """Return where the picture of a task may be: Label Studio stores the path on its server."""
-    parts = urlsplit(name)
-    local = parse_qs(parts.query).get("d", [""])[0] if "local-files" in parts.path else ""
-    if name.startswith("gs://"):
-        return (name,)
-    path = local or unquote(parts.path if parts.scheme else name)
-    base = PurePosixPath(uploaded or path).name
-    plain = _UPLOAD_PREFIX.sub("", base, count=1)
-    own = [] if path.startswith("/") or parts.scheme else [path]
-    return tuple(dict.fromkeys([*own, f"images/{base}", base, f"images/{plain}", plain]))
-
-
 def _read_edge_impulse(row: str, value: Mapping[str, Any]) -> IndexRecord:
-    name = _require_text(value["path"])
+    name = require_text(value["path"])
     label = value.get("label") or {}
     if label.get("type") == "multi-label":
         raise ValueError(f"gives {name} labels that change with time; a picture has one")
@@ -141,10 +122,4 @@ def _read_edge_impulse(row: str, value: Mapping[str, Any]) -> IndexRecord:
         raise ValueError(f"gives {name} boxes; an index of labels has none")
     text = label.get("label") if label.get("type") != "unlabeled" else None
     category = value.get("category") or ""
-    return IndexRecord(row, name, _require_text(text) if text else None, parse_split(category))
-
-
-def _require_text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise TypeError
-    return value.strip()
+    return IndexRecord(row, name, require_text(text) if text else None, parse_split(category))

@@ -24,6 +24,8 @@ def label_name_error(label: str) -> str | None:
 def describe_wrong_name(label: str, better: str) -> str:
     """Return a message about an invalid name and the valid one to use instead."""
     shown = clean_text(label, _SHOWN_CHARACTERS)
+    if label != label.strip() and label.isprintable():
+        shown = label[:_SHOWN_CHARACTERS]  # the spaces are what is wrong
     return (
         f"the label {shown!r} is not 1 to 32 characters of A–Z, a–z, 0–9, and _; rename it, for example to {better!r}"
     )

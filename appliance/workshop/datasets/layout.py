@@ -8,10 +8,12 @@ AutoML's structured form is LABEL/picture. Common variations are read as intende
 - LABEL/SPLIT/picture
 - SPLIT/LABEL.number.jpg, as Edge Impulse and Kaggle name pictures
 - a word that all folders of splits share (animals-train, animals-test)
+- SPLIT_LABEL/picture or LABEL_SPLIT/picture (train_cat, test_cat, trainA), if a label is in several splits
 - a folder for pictures inside of each label (LABEL/images/picture)
 
 A single TRAIN, VALIDATION, or TEST is a split if it is written in capitals and all its pictures are in subfolders. What
-has several meanings is a problem: two labels with the same subfolders, and labels that are named like splits.
+has several meanings is a problem: two labels with the same subfolders, labels that are named like splits, and folders
+that are rather parts of one (images_part_1, 100CANON, 2026-11-30).
 """
 
 import re
@@ -21,25 +23,23 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from appliance.workshop.datasets.problems import Problem, ProblemKind
+from appliance.workshop.datasets.split_folders import (
+    NOISE_WORDS,
+    SPLIT_WORDS,
+    UNASSIGNED,
+    divide_name,
+    divide_names,
+    parse_split_folder,
+)
 from appliance.workshop.datasets.split_names import SPLITS, Split
 
-UNASSIGNED = "unassigned"
 _LISTED = 5
 
-_SPLIT_WORDS: dict[str, Split] = {
-    "train": "train", "training": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "validate": "validation",
-    "dev": "validation", "development": "validation", "eval": "validation", "evaluation": "validation",
-    "test": "test", "testing": "test", "holdout": "test",
-}  # fmt: skip
-# Pictures without labels, on which a model was tried.
-_UNLABELED_WORDS = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "inference"}
-# Words beside the name of a split in the name of a folder.
-_NOISE_WORDS = {
-    "set", "seg", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "pics", "split", "folder",
-    "my", "the",
-}  # fmt: skip
 _PICTURE_FOLDERS = {"images", "image", "imgs", "img", "pictures", "photos", "pics", "data", "jpg", "jpeg", "png"}
+# Words of numbered folders into which pictures of all labels were divided, such as images_1 and images_2.
+_PART_WORDS = {"images", "image", "imgs", "img", "pictures", "photos", "pics", "batch", "chunk", "shard", "folder"}
+_CAMERA_FOLDER = re.compile(r"\d{3}[A-Z0-9_]{5}")  # as DCIM/100CANON (DCF, JEITA CP-3461)
+_DAY = re.compile(r"(19|20)\d\d[-_. ]?(0[1-9]|1[0-2])[-_. ]?([0-2]\d|3[01])")
 _LABEL_IN_NAME = re.compile(r"([^.]+)\..+\.[A-Za-z]+")
 
 
@@ -73,23 +73,6 @@ class _Path:
         return self.folders[0] if self.folders else ""
 
 
-def parse_split(word: str) -> Split | None:
-    """Return the split that a word (TRAIN, val, …) names; None for any other word."""
-    return _SPLIT_WORDS.get(word.strip().lower())
-
-
-def parse_split_folder(name: str) -> str | None:
-    """Return the split that the name of a folder contains, "unassigned" for other pictures, or None for other names."""
-    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
-    words = [word for word in words if word not in _NOISE_WORDS]
-    if len(words) != 1:
-        return None
-    word = words[0] if words[0] in _SPLIT_WORDS else re.sub(r"(set|data|images|imgs)$", "", words[0])
-    if word == UNASSIGNED or word in _UNLABELED_WORDS:
-        return UNASSIGNED
-    return _SPLIT_WORDS.get(word)
-
-
 def classify_paths(names: Sequence[str], unusable: Sequence[str] = ()) -> list[PathMeaning]:
     """Return the label and split of each path (see read_layout)."""
     return read_layout(names, unusable).meanings
@@ -116,7 +99,7 @@ def read_layout(names: Sequence[str], unusable: Sequence[str] = ()) -> Layout:
             for path in [*paths, *others]
         ]
         return Layout(meanings, [])
-    problems = [*_find_split_labels(paths), *_find_subfolders(paths)]
+    problems = [*_find_split_labels(paths), *_find_parts(paths), *_find_subfolders(paths)]
     return Layout([PathMeaning(path.top or None, None) for path in [*paths, *others]], problems)
 
 
@@ -124,15 +107,16 @@ def _rename_splits(paths: list[_Path], others: list[_Path]) -> tuple[list[_Path]
     """Give folders of splits that share a word (animals-train, animals-test) the names of the splits alone."""
     words: dict[str, list[str]] = {}
     for top in {path.top for path in paths} - {""}:
-        words[top] = [word for word in re.split(r"[^a-z]+", top.lower()) if word and word not in _NOISE_WORDS]
-    splits = {top: [word for word in own if word in _SPLIT_WORDS] for top, own in words.items()}
-    rests = {tuple(word for word in own if word not in _SPLIT_WORDS) for own in words.values()}
+        words[top] = [word for word in re.split(r"[^a-z]+", top.lower()) if word and word not in NOISE_WORDS]
+    splits = {top: [word for word in own if word in SPLIT_WORDS] for top, own in words.items()}
+    rests = {tuple(word for word in own if word not in SPLIT_WORDS) for own in words.values()}
     names = [own[0] for own in splits.values() if len(own) == 1]
+    renamed = {top: tuple(own) for top, own in splits.items()}
     if len(words) < 2 or len(rests) != 1 or rests == {()} or len(set(names)) != len(words):
-        return paths, others
+        renamed = divide_names(list(words))
 
     def rename(path: _Path) -> _Path:
-        return _Path((splits[path.top][0], *path.folders[1:]), path.name) if path.top in splits else path
+        return _Path((*renamed[path.top], *path.folders[1:]), path.name) if path.top in renamed else path
 
     return [rename(path) for path in paths], [rename(path) for path in others]
 
@@ -200,6 +184,8 @@ def _read_split_folders(paths: Sequence[_Path], others: Sequence[_Path]) -> Layo
     if all(not path.folders or (len(path.folders) == 1 and path.top.lower() in _PICTURE_FOLDERS) for path in inside):
         inside = [_Path((), path.name) for path in inside]
         other_inside = [_Path((), path.name) for path in other_inside]
+    for top in _find_unlabeled_splits(paths, inside):
+        inside = [_Path((), rest.name) if path.top == top else rest for path, rest in zip(paths, inside, strict=True)]
     labeled_tops = {path.top for path, rest in zip(paths, inside, strict=True) if rest.folders}
     flat = [path for path in paths if path.folders and not labeled_tops]
     in_names = _find_labels_in_names(flat)
@@ -208,6 +194,19 @@ def _read_split_folders(paths: Sequence[_Path], others: Sequence[_Path]) -> Layo
         label = rest.top or (_label_in_name(path) if path.top in in_names else None)
         meanings.append(PathMeaning(label if path.folders else None, _as_split(path.top) if path.folders else None))
     return Layout(meanings, list(_find_subfolders(inside)))
+
+
+def _find_unlabeled_splits(paths: Sequence[_Path], inside: Sequence[_Path]) -> list[str]:
+    """Return the splits that have all pictures in a folder such as images, while others have folders for labels."""
+    names: dict[str, set[str]] = {}
+    for path, rest in zip(paths, inside, strict=True):
+        names.setdefault(path.top, set()).update(rest.folders[:1])
+    labels = set().union(*names.values())
+    return [
+        top for top, own in names.items()
+        if own and all(name.lower() in _PICTURE_FOLDERS for name in own) and labels - own
+        and not any(own & other for whole, other in names.items() if whole != top and other - own)
+    ]  # fmt: skip
 
 
 def _find_inner_wrapper(paths: Sequence[_Path], top: str) -> str | None:
@@ -252,6 +251,29 @@ def _find_split_labels(paths: Sequence[_Path]) -> Iterator[Problem]:
             "pictures into SPLIT/LABEL/, or list them in a .csv index"
         )
         yield Problem(ProblemKind.MISREAD, named[0], message)
+    elif divided := [
+        label for label in labels if label in divide_names([each for each in labels if divide_name(each)])
+    ]:
+        others = [label for label in labels if label not in divided]
+        message = (
+            f"the folders {_list_names(divided)} are named like splits of a label, but {_list_names(others)} beside "
+            "them are not; put the pictures into SPLIT/LABEL/"
+        )
+        yield Problem(ProblemKind.MISREAD, divided[0], message)
+
+
+def _find_parts(paths: Sequence[_Path]) -> Iterator[Problem]:
+    """Yield a problem if the folders are rather parts of one: numbered, folders of a camera, or days."""
+    tops = sorted({path.top for path in paths} - {""})
+    texts = {tuple(word for word in re.split(r"[^a-z]+", top.lower()) if word) for top in tops}
+    is_numbered = len(texts) == 1 and bool(set(*texts) & _PART_WORDS)
+    is_camera = all(map(_CAMERA_FOLDER.fullmatch, tops)) and len({top[3:] for top in tops}) == 1
+    if len(tops) > 1 and (is_numbered or is_camera or all(map(_DAY.fullmatch, tops))):
+        message = (
+            f"the folders {_list_names(tops)} are rather parts of one folder than labels; put the pictures into one "
+            "folder per label, or list them in a .csv with the columns path and label"
+        )
+        yield Problem(ProblemKind.MISREAD, tops[0], message)
 
 
 def _find_subfolders(paths: Sequence[_Path]) -> Iterator[Problem]:

@@ -96,15 +96,15 @@ def count_groups(groups: Sequence[list[int]]) -> str:
 def _find_in_problems(dataset: Dataset) -> Iterator[Obstacle]:
     texts = {
         ProblemKind.MISREAD: ("the folders or columns have more than one meaning", "cannot be understood"),
-        ProblemKind.LOST_LABEL: ("labels that are lost", "would lose a label"),
+        ProblemKind.LOST_LABEL: ("labels are lost", "would lose a label"),
         ProblemKind.WRONG_NAME: ("labels with invalid names", "has a label with an invalid name"),
     }
     for kind, (many, sentence) in texts.items():
         messages = tuple(problem.message for problem in dataset.problems if problem.kind == kind)
         if messages:
             text = many if kind == ProblemKind.MISREAD else f"{len(messages)} {many}"
-            if kind == ProblemKind.WRONG_NAME:
-                text = "1 label has an invalid name" if len(messages) == 1 else f"{len(messages)} {many}"
+            if len(messages) == 1 and kind != ProblemKind.MISREAD:
+                text = "1 label has an invalid name" if kind == ProblemKind.WRONG_NAME else "1 label is lost"
             command = suggest_renames(dataset) if kind == ProblemKind.WRONG_NAME else None
             advice = f"; to rename all, run: {command}" if command else ""
             yield Obstacle(kind, text, messages, f"{sentence}: {messages[0]}{advice}")

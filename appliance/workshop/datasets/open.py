@@ -5,6 +5,7 @@ not prevent the others from being used.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,12 @@ from appliance.workshop.datasets.containers import (
     find_sidecars,
 )
 from appliance.workshop.datasets.dataset import Dataset, DevicePrediction, Example
+from appliance.workshop.datasets.folders_without_pictures import find_folders_without_pictures
 from appliance.workshop.datasets.formats import SUPPORTED, check_picture_file
 from appliance.workshop.datasets.index import INDEX_SUFFIXES, read_index
 from appliance.workshop.datasets.inner_index import (
     apply_records,
+    compare_with_indexes,
     is_inner_index,
     read_index_beside,
     read_inner_indexes,
@@ -45,6 +48,7 @@ class _Content:
     problems: list[Problem]
 
 
+_URL = re.compile(r"(https?|gs|s3|ftp):/")
 _FORMS = "a folder, a .zip, or an index (.csv, .tsv, .jsonl, .json)"
 
 
@@ -93,6 +97,8 @@ def _read_content(source: Path, gs_folders: Mapping[str, Path]) -> _Content:
         raise DatasetError(describe_unreadable(source, error)) from error
     except ValueError as error:
         raise DatasetError(f"{str(source)!r} is not a path: {error}") from error
+    if not is_there and (match := _URL.match(str(source))):
+        raise DatasetError(f"{source} is on another machine ({match[1]}); download it, and give the file or folder")
     if not is_there:
         raise DatasetError(f"{source} does not exist; a dataset is {_FORMS}")
     if source.is_dir():
@@ -145,6 +151,13 @@ def _read_structured(container: FolderContainer | ZipContainer) -> _Content:
     if stated is None and _is_unclear(layout):
         others = [name for name in names if name not in sidecar_names]
         layout, problems = _read_by_index(container, others, usable, unusable, layout, problems)
+    if stated is None and not _is_unclear(layout):
+        layout, problems = compare_with_indexes(container, names, [*usable, *unusable], layout, problems)
+    pictures = {*usable, *unusable}
+    others = [name for name in names if name not in pictures]
+    problems += find_folders_without_pictures(
+        [*usable, *unusable], layout.meanings, others, container.list_empty_folders()
+    )
     problems += layout.problems
     for name, meaning in zip(usable, layout.meanings[: len(usable)], strict=True):
         sidecar = sidecars.get(name)
@@ -203,7 +216,8 @@ def _read_indexed(index: Path, gs_folders: Mapping[str, Path]) -> _Content:
             examples.append(Example(row.name, row.label, row.split, container, str(row.path), others=row.others))
     if examples and all(example.label is None for example in examples):
         message = (
-            f"{index} gives no picture a label; name the column of the labels label, and that of the pictures path"
+            f"{index} gives no picture a label; name the column or key of the labels label, and that of the pictures "
+            "path"
         )
         problems.append(Problem(ProblemKind.MISREAD, index.name, message))
     return _Content(examples, unusable_labels, problems)

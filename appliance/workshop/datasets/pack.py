@@ -30,9 +30,9 @@ from appliance.workshop.datasets.formats import SUFFIXES
 from appliance.workshop.datasets.json_index import ML_USE
 from appliance.workshop.datasets.label_cells import is_number
 from appliance.workshop.datasets.label_names import suggest_renames
-from appliance.workshop.datasets.layout import UNASSIGNED
 from appliance.workshop.datasets.problems import ProblemKind
 from appliance.workshop.datasets.split_assignment import assign_splits
+from appliance.workshop.datasets.split_folders import UNASSIGNED
 from appliance.workshop.datasets.split_names import SPLITS, PackFormat, PackSplit
 from appliance.workshop.datasets.work_folder import create_work_folder
 
@@ -45,7 +45,7 @@ _MAX_SIDECAR_BYTES = 1 << 16
 _PICTURES = "pictures"
 # The labels in one cell, if they must be, are separated by this character, which no label contains.
 _SEPARATOR = "|"
-_REMARKS = (ProblemKind.SKIPPED, ProblemKind.UNUSED)
+_REMARKS = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.NO_PICTURES)
 _OBSTACLES = (ProblemKind.MISREAD, ProblemKind.WRONG_NAME)
 
 

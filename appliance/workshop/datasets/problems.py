@@ -23,6 +23,8 @@ class ProblemKind(StrEnum):
     """A folder that is a label cannot be read at all, so that a model would lack the label."""
     MISREAD = "misread"
     """The folders or columns have several meanings, so that a model would learn something else than intended."""
+    NO_PICTURES = "no_pictures"
+    """A folder beside those of the labels has no picture."""
     UNUSED = "unused"
     """A column, row, or subfolder means nothing for a dataset."""
     SKIPPED = "passed_over"

@@ -15,6 +15,10 @@ from support.datasets import write_folder
         ("1.xml", "<annotation><object/></annotation>", "Pascal VOC"),
         ("train/_annotations.coco.json", '{"info": 1}', "COCO"),
         ("annotations/instances_val.json", '{"images": [], "annotations": []}', "COCO"),
+        ("annotations.xml", "<?xml?><annotations><image/>", "CVAT"),
+        ("pics/1.json", '{"shapes": []}', "LabelMe"),
+        ("_annotations.createml.json", '[{"annotations": [{"coordinates": {}}]}]', "Create ML"),
+        ("annotations/default.json", '{"items": []}', "Datumaro"),
         ("labels/1.txt", "a red cup on a table", None),
         ("readme.txt", "0 0.5 0.5 0.2 0.2", None),
         ("1.xml", "<gpx/>", None),
@@ -24,4 +28,4 @@ def test_annotations_are_recognized_by_name_and_content(name, text, kind, tmp_pa
     container = FolderContainer(write_folder(tmp_path, {"pics/1.jpg": b"", name: text.encode()}))
     problems = find_annotations(container, container.list_files()[0])
     assert [problem.name for problem in problems] == ([name] if kind else [])
-    assert all(f"form of {kind}; labels are for whole pictures" in problem.message for problem in problems)
+    assert all(f"of {kind}; labels are for whole pictures" in problem.message for problem in problems)

@@ -55,3 +55,23 @@ def test_order_without_names_follows_the_content():
 def test_column_with_two_meanings_is_an_error():
     with pytest.raises(DatasetError, match="more than one column named label"):
         find(["path", "label", "Label"], *PICTURES)
+
+
+def test_unknown_word_for_the_picture_is_a_header_all_the_same():
+    assert find(["id_code", "diagnosis"], ["a1", "0"], ["a2", "1"]) == Columns(0, 1, has_header=True)
+
+
+def test_only_question_of_an_index_gives_the_labels():
+    assert find(["id", "has_cactus"], ["1.jpg", "1"], ["2.jpg", "0"]).label == 1
+    assert find(["id", "width"], ["1.jpg", "640"], ["2.jpg", "640"]).label is None
+
+
+@pytest.mark.parametrize(("yes", "no"), [("x", ""), ("1", "-1"), ("True", "False")])
+def test_class_is_marked_in_several_ways(yes, no):
+    rows = [["1.jpg", yes, no], ["2.jpg", no, yes]]
+    assert find(["file", "cat", "dog"], *rows).classes == ((1, "cat"), (2, "dog"))
+
+
+def test_minus_one_beside_zero_is_not_a_no():
+    rows = [["1.jpg", "1", "0"], ["2.jpg", "-1", "1"], ["3.jpg", "0", "-1"]]
+    assert find(["path", "cat", "dog"], *rows).unused == ("cat", "dog")

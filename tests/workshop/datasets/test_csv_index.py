@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,9 +131,9 @@ def test_impossible_path_is_refused_and_the_others_are_read(name, folder):
 def test_path_that_the_locale_cannot_encode_is_refused(name, folder):
     (folder / "index.csv").write_text(f"001.jpg,a\n{name},a\n", encoding="utf-8")
     code = (
-        "import pathlib, sys; from appliance.workshop.datasets.csv_index import read_rows; "
-        "rows, problems = read_rows(pathlib.Path(sys.argv[1]), {'gs://b': pathlib.Path('.')}); "
-        "print([row.name for row in rows], [problem.kind.value for problem in problems])"
+        "import pathlib, sys; from appliance.workshop.datasets.index import read_index; "
+        "found = read_index(pathlib.Path(sys.argv[1]), {'gs://b': pathlib.Path('.')}); "
+        "print([row.name for row in found.rows], [problem.kind.value for problem in found.problems])"
     )
     ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
@@ -192,3 +193,35 @@ def test_published_index_is_read(data):
     """Its pictures lie in two zips, so they are not found; its columns are understood all the same."""
     with pytest.raises(DatasetError, match=r"no usable picture .*digit_0/IMG_1158\.jpg cannot be read: No such file"):
         open_dataset(data / "sign_digits" / "sign_digits_trainval_index.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\npath;label\n001.jpg;a\n002.jpg;b\n",
+        "path|label\n001.jpg|a\n002.jpg|b\n",
+        "path,label\n001.jpg,a\npath,label\n002.jpg,b\n",
+        "/content/drive/set/001.jpg,a\n/content/drive/set/002.jpg,b\n",
+        "C:\\Users\\me\\set\\001.jpg,a\nC:\\Users\\me\\set\\002.jpg,b\n",
+        "image,choice\n/data/upload/1/1a2b3c4d-001.jpg,a\n/data/upload/1/1a2b3c4d-002.jpg,b\n",
+        "Kennung,Sorte\n001,a\n002,b\n",
+    ],
+    ids=["excel", "pipe", "joined", "other computer", "windows", "label studio", "header"],
+)
+def test_rows_of_other_programs_are_understood(text, folder):
+    dataset = open_index(folder, text)
+    assert [(each.label, Path(each.key).name) for each in dataset.examples] == [("a", "001.jpg"), ("b", "002.jpg")]
+    assert {problem.kind for problem in dataset.problems} <= {"unused"}
+
+
+def test_absolute_paths_are_in_one_folder(folder):
+    text = "/other/set/001.jpg,a\n/other/copy/002.jpg,a\n/other/set/sub/004.jpg,b\n"
+    dataset = open_index(folder, text)
+    assert [Path(example.key).name for example in dataset.examples] == ["001.jpg", "004.jpg"]
+    assert "/other/copy/002.jpg cannot be read" in list_messages(dataset, "unreadable")[0]
+
+
+def test_quote_that_does_not_end_is_a_problem_of_its_row(folder):
+    dataset = open_index(folder, 'path,label\n001.jpg,a\n002.jpg,"b\n003.jpg,a\n')
+    assert dataset.labels == ("a",)
+    assert "a label with line breaks" in list_messages(dataset, "wrong_row")[0]

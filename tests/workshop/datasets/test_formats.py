@@ -22,7 +22,7 @@ def write(kind, tmp_path, files):
 @pytest.mark.parametrize(
     ("name", "content", "problem_kind", "message"),
     [
-        ("a/page.jpg", b"<html>404 not found</html>", "unreadable", "although its name claims JPEG"),
+        ("a/page.jpg", b"<html>404 not found</html>", "unreadable", "not a picture, but a web page"),
         ("a/empty.png", b"", "unreadable", "not a picture"),
         (
             "a/really.jpg",
@@ -34,7 +34,10 @@ def write(kind, tmp_path, files):
         ("a/new.jpg", make_picture(5, "WEBP"), "wrong_format", "contains WEBP, .* rename it to .webp"),
         ("a/drawing.svg", b"<svg/>", "wrong_format", "is SVG; supported formats are JPEG, PNG"),
         ("a/notes.txt", b"hello", "passed_over", "not a picture and was skipped"),
-        ("a/nested.zip", b"PK\x03\x04", "passed_over", "skipped"),
+        ("a/nested.zip", b"PK\x03\x04", "unreadable", "an archive, .* unpack it there"),
+        ("a/raw.dng", make_picture(5, "TIFF"), "wrong_format", "is DNG; supported formats"),
+        ("a/1.jpg", b"version https://git-lfs.github.com/spec/v1\n", "unreadable", "git lfs pull"),
+        ("a/1.jpg.part", make_picture(5), "unreadable", "did not finish"),
         ("a/huge.bmp", b"BM" + bytes(30_000_000), "too_large", "30.0 MB, more than 30 MB"),
         ("a/odd\x1b[2J.jpg", make_picture(5), "refused", r"'a/odd.*' has a name that cannot be printed"),
     ],

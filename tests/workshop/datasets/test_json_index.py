@@ -17,7 +17,7 @@ from appliance.workshop.datasets.json_index import parse_json, parse_jsonl
             "does not name a picture",
         ),
         ({"imageGcsUri": "1.jpg", "dataItemResourceLabels": {"aiplatform.googleapis.com/ml_use": "x"}}, "'x' instead"),
-        ({"image": "1.jpg"}, "does not name a picture"),
+        ({"width": 7, "label": "cat"}, "does not name a picture"),
         ([], "does not name a picture"),
         ({"imageGcsUri": "1\x1b.jpg"}, "cannot be printed"),
     ],

@@ -1,8 +1,12 @@
 """Define EfficientNet-Lite0 for training, with the names of the published weights.
 
 Convolutions with stride 2 pad as TFLite's SAME does for an even side, so the trained network equals the written one.
+
+The first blocks stay as published. They find edges and textures, which all pictures have; and because they work on the
+largest maps, training them would take half of the time and of the memory.
 """
 
+import copy
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,15 +18,19 @@ from appliance.workshop.training.lite0.architecture import EPSILON, STAGES
 
 # The share of the old statistics of a batch normalization that each batch replaces, as for the published weights.
 _MOMENTUM = 0.01
-_DROPOUT = 0.2
-_FEATURES = 1280
+FEATURES = 1280
+FROZEN_BLOCKS = 3
+"""The stem and so many blocks are not trained."""
 
 
 class Lite0Block(nn.Module):  # type: ignore[misc]  # torch is not installed for type checks
     """An inverted residual block."""
 
-    def __init__(self, inputs: int, outputs: int, expansion: int, size: int, stride: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, size: int, stride: int, is_frozen: bool = False
+    ) -> None:
         super().__init__()
+        self._convolve = _convolve_folded if is_frozen else _convolve_and_normalize
         wide = inputs * expansion
         self.stride, self.size, self.expands = stride, size, expansion > 1
         self.is_residual = stride == 1 and inputs == outputs
@@ -39,9 +47,10 @@ class Lite0Block(nn.Module):  # type: ignore[misc]  # torch is not installed for
         """Compute (n, inputs, side, side) → (n, outputs, side / stride, side / stride)."""
         entry = signal
         if self.expands:
-            signal = F.relu6(self._bn0(self._expand_conv(signal)))
-        signal = F.relu6(self._bn1(self._depthwise_conv(_pad_same(signal, self.size, self.stride))))
-        signal = self._bn2(self._project_conv(signal))
+            signal = F.relu6(self._convolve(self._expand_conv, self._bn0, signal), inplace=True)
+        padded = _pad_same(signal, self.size, self.stride)
+        signal = F.relu6(self._convolve(self._depthwise_conv, self._bn1, padded), inplace=True)
+        signal = self._convolve(self._project_conv, self._bn2, signal)
         return entry + signal if self.is_residual else signal
 
 
@@ -56,20 +65,38 @@ class Lite0Network(nn.Module):  # type: ignore[misc]  # torch is not installed f
         for stage in STAGES:
             for repeat in range(stage.repeats):
                 stride = stage.stride if repeat == 0 else 1
-                blocks.append(Lite0Block(channels, stage.outputs, stage.expansion, stage.size, stride))
+                is_frozen = len(blocks) < FROZEN_BLOCKS
+                blocks.append(Lite0Block(channels, stage.outputs, stage.expansion, stage.size, stride, is_frozen))
                 channels = stage.outputs
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head = nn.Conv2d(channels, _FEATURES, 1, bias=False)
-        self._bn1 = _normalize(_FEATURES)
-        self._fc = nn.Linear(_FEATURES, labels)
+        self._conv_head = nn.Conv2d(channels, FEATURES, 1, bias=False)
+        self._bn1 = _normalize(FEATURES)
+        self._fc = nn.Linear(FEATURES, labels)
+        for module in (self._conv_stem, self._bn0, *blocks[:FROZEN_BLOCKS]):
+            module.requires_grad_(False)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """Compute the logits of the labels."""
-        signal = F.relu6(self._bn0(self._conv_stem(_pad_same(signal, 3, 2))))
-        for block in self._blocks:
+    def forward(self, signal: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Compute the logits of the labels.
+
+        Args:
+            signal: The pictures.
+            kept: (n, FEATURES), factors of the features, for dropout in training; None for 1.
+        """
+        with torch.no_grad():
+            signal = F.relu6(_convolve_folded(self._conv_stem, self._bn0, _pad_same(signal, 3, 2)), inplace=True)
+            for block in self._blocks[:FROZEN_BLOCKS]:
+                signal = block(signal)
+        for block in self._blocks[FROZEN_BLOCKS:]:
             signal = block(signal)
-        pooled = F.relu6(self._bn1(self._conv_head(signal))).mean(dim=(2, 3))
-        return self._fc(F.dropout(pooled, _DROPOUT, self.training))
+        pooled = F.relu6(self._bn1(self._conv_head(signal))).mean(dim=(2, 3), inplace=True)
+        return self._fc(pooled if kept is None else pooled * kept)
+
+    def make_replica(self) -> "Lite0Network":
+        """Return a network with the same weights in memory, but with gradients and statistics of its own."""
+        replica = copy.deepcopy(self)
+        for own, shared in zip(replica.parameters(), self.parameters(), strict=True):
+            own.data = shared.data
+        return replica
 
     def load_published(self, weights: Mapping[str, np.ndarray]) -> None:
         """Start from published weights (see lite0/weights.py), without their classifier."""
@@ -81,15 +108,27 @@ class Lite0Network(nn.Module):  # type: ignore[misc]  # torch is not installed f
         return {name: values.detach().numpy().copy() for name, values in self.state_dict().items()}
 
     def split_parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
-        """Return the classifier's parameters, the weights of the convolutions, and everything else (normalization)."""
+        """Return what is trained: the classifier's parameters, the convolutions' weights, and the normalizations'."""
         head = list(self._fc.parameters())
-        kernels = [each.weight for each in self.modules() if isinstance(each, nn.Conv2d)]
+        kernels = [each.weight for each in self.modules() if isinstance(each, nn.Conv2d) and each.weight.requires_grad]
         known = {id(each) for each in (*head, *kernels)}
-        return head, kernels, [each for each in self.parameters() if id(each) not in known]
+        return head, kernels, [each for each in self.parameters() if each.requires_grad and id(each) not in known]
 
 
 def _normalize(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=EPSILON, momentum=_MOMENTUM)
+
+
+def _convolve_and_normalize(convolution: nn.Conv2d, normalization: nn.BatchNorm2d, signal: Tensor) -> Tensor:
+    return normalization(convolution(signal))
+
+
+def _convolve_folded(convolution: nn.Conv2d, normalization: nn.BatchNorm2d, signal: Tensor) -> Tensor:
+    """Normalize by the published statistics, within the convolution."""
+    factor = normalization.weight / torch.sqrt(normalization.running_var + EPSILON)
+    weight = convolution.weight * factor[:, None, None, None]
+    bias = normalization.bias - normalization.running_mean * factor
+    return F.conv2d(signal, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
 
 
 def _pad_same(signal: Tensor, size: int, stride: int) -> Tensor:

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 BATCH = 32
-MAX_EPOCHS, MIN_EPOCHS = 8, 2
-# Larger sets need fewer epochs: about as many pictures in all as 8 epochs of 1,500 pictures.
-_PICTURES_IN_ALL = 12_000
+MAX_EPOCHS, MIN_EPOCHS = 14, 2
+# Larger sets need fewer epochs.
+_PICTURES_IN_ALL = 20_000
 _WARM_UP_SHARE = 0.15
 
 
@@ -34,10 +34,15 @@ class TuningSchedule:
             return (step + 1) / (warm_up + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1.0, self.steps - warm_up)))
 
-    def shorten(self, step: int, epochs_left: int) -> "TuningSchedule":
-        """Return the schedule with at most this many more epochs, but at least the current one."""
-        done = -(-step // self.steps_per_epoch)
-        return TuningSchedule(min(self.epochs, max(done, 1) + epochs_left), self.steps_per_epoch)
+    def adjust(self, step: int, epochs_left: int, most: int) -> "TuningSchedule":
+        """Return the schedule with so many more epochs, but at least the current one, and at most `most`."""
+        done = max(1, -(-step // self.steps_per_epoch))
+        return TuningSchedule(max(done, min(done + epochs_left, most)), self.steps_per_epoch)
+
+
+def plan_most(pictures: int) -> int:
+    """Return the number of epochs after which more are of no use for so many pictures."""
+    return min(MAX_EPOCHS, max(MIN_EPOCHS + 2, round(_PICTURES_IN_ALL / max(1, pictures))))
 
 
 def plan_epochs(pictures: int, step_s: float, validation_s: float, left_s: float | None) -> TuningSchedule | None:
@@ -53,7 +58,7 @@ def plan_epochs(pictures: int, step_s: float, validation_s: float, left_s: float
         The schedule; None if not even MIN_EPOCHS fit.
     """
     steps = max(1, pictures // BATCH)
-    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS + 2, round(_PICTURES_IN_ALL / max(1, pictures))))
+    epochs = plan_most(pictures)
     if left_s is not None:
         epochs = min(epochs, int(left_s / (steps * step_s + validation_s)))
     return TuningSchedule(epochs, steps) if epochs >= MIN_EPOCHS else None

