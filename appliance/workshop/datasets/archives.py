@@ -8,12 +8,9 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, cast
 
 from appliance.workshop.datasets.formats import is_picture_suffix
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _FORMATS = (
     (b"Rar!\x1a\x07", 0, "a RAR archive", "unrar x {}"),
@@ -82,9 +79,14 @@ def _has_pictures(path: Path) -> bool:
 
 def _is_single_file(path: Path, suffix: str) -> bool:
     """Return whether a compressed file is no tar archive."""
-    openers: dict[str, Callable[[Path], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     try:
-        with openers[suffix](path) as file:
+        with path.open("rb") as packed, _unpack(packed, suffix) as file:
             return file.read(512)[257:262] != b"ustar"
     except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return False
+
+
+def _unpack(file: IO[bytes], suffix: str) -> IO[bytes]:
+    if suffix == ".gz":
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    return bz2.BZ2File(file) if suffix == ".bz2" else lzma.LZMAFile(file)
