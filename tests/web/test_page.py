@@ -315,6 +315,16 @@ def test_foreign_text_is_never_markup(browser, server):
         assert not [error for error in browser.read_errors() if "/page/safe-html.js" not in error]
 
 
+def test_lost_frames_have_charts_of_each_minute(browser, server):
+    open_page(browser, server, "#/device")
+    browser.wait("document.querySelectorAll('stats-charts figure').length === 8")
+    charts = "return [...document.querySelectorAll('stats-charts figure')].map((each) => each.innerText)"
+    texts = [" ".join(text.split()) for text in browser.run(charts)]
+    # The made-up counter of dropped frames counts up by one each minute.
+    assert any(text.startswith("Dropped frames 1/min") for text in texts), texts
+    assert any(text.startswith("Damaged frames 0/min") for text in texts), texts
+
+
 def test_name_of_a_file_is_never_markup(browser, server, tmp_path):
     evil = "<img src=x onerror=alert(1)>.zip"
     (tmp_path / evil).write_bytes(b"PK")

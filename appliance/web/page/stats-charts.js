@@ -67,7 +67,7 @@ function buildChart({ title, unit, digits, zero, read }, points) {
     .filter((/** @type {any} */ point) => typeof point.value === "number" && Number.isFinite(point.value));
   const values = /** @type {{at: number, value: number}[]} */ (known);
   const text = (/** @type {number} */ value) => `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`.replace(" /", "/");
-  if (!values.length) return h("figure", null, h("figcaption", null, title), h("p", { class: "soft" }, points.length > 1 ? "not measured here" : "from the second minute"));
+  if (!values.length) return h("figure", null, h("figcaption", null, title), h("p", { class: "soft" }, "no value yet, or not measured here"));
   const all = values.map((point) => point.value);
   const [least, most, last] = [Math.min(...all), Math.max(...all), all[all.length - 1]];
   const range = least === most ? `always ${text(least)}` : `${text(least)} to ${text(most)}`;
