@@ -90,7 +90,9 @@ def build_app(
         title="Camera appliance", version=__version__, description=_DESCRIPTION,
         openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.state.context = WebContext(device, access, limit, feed, pictures, predictor, folder, cookie_name)
+    app.state.context = WebContext(
+        device, access, limit, feed, pictures, predictor, folder, cookie_name, public_url
+    )  # fmt: skip
     # They are searched in this order, and clients predict many times a second.
     for router in (
         predict.router, page.router, session.router, now.router, events.router, model.router, device_routes.router,

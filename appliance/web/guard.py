@@ -153,6 +153,7 @@ class Guard:
                 raise RequestError(401, "this token is not valid; make one with: appliance web --new-token NAME")
             return principal
         session_id = _read_cookie(_text(headers.get(b"cookie")), self._cookie_name)
+        scope["session_id"] = session_id
         return self._access.find_session(session_id) if session_id else None
 
     def _check_origin(self, method: str, path: str, headers: dict[bytes, bytes], own: str) -> None:

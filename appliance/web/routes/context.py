@@ -28,6 +28,7 @@ class WebContext:
     Attributes:
         uploads: The folder for uploads.
         cookie_name: The name of the session cookie.
+        public_url: The setting web.public_url.
     """
 
     device: PageDevice
@@ -38,6 +39,7 @@ class WebContext:
     predictor: Predictor
     uploads: Path
     cookie_name: str
+    public_url: str | None = None
 
 
 async def get_context(request: Request) -> WebContext:

@@ -1,6 +1,7 @@
 """Sign in and out, as a browser does."""
 
 from support.broker import wait_until
+from support.web import WebClient, WebDevice
 
 
 def sign_in(client, code, **headers):
@@ -15,6 +16,24 @@ def test_link_signs_in_with_a_strict_cookie(device):
     assert "HttpOnly" in cookie and "SameSite=strict" in cookie and "Path=/" in cookie and "Secure" not in cookie
     signed_in = client.get("/api/session", Cookie=cookie.partition(";")[0])
     assert signed_in.json == {"scope": "admin", "device": "Kitchen"}
+
+
+def test_cookie_is_prolonged_when_the_page_is_opened(device, admin):
+    """Else the browser would drop it 30 days after the sign-in, however often the page is used."""
+    browser = device.browser()
+    renewed = browser.get("/api/session").headers["set-cookie"]
+    assert renewed.startswith(f"{browser.headers['Cookie']};") and "Max-Age=2592000" in renewed
+    assert "HttpOnly" in renewed and "SameSite=strict" in renewed
+    assert "set-cookie" not in admin.get("/api/session").headers, "a token is no session"
+
+
+def test_cookie_behind_a_proxy_with_tls_stays_secure(tmp_path):
+    with WebDevice(tmp_path, public_url="https://cam.example") as device:
+        client = WebClient(device.port, {"Host": "cam.example", "Origin": "https://cam.example"})
+        signed_in = client.send("POST", "/api/session", {"code": device.access.make_code()})
+        cookie = signed_in.headers["set-cookie"]
+        reading = WebClient(device.port, {"Host": "cam.example", "Cookie": cookie.partition(";")[0]})
+        assert "Secure" in cookie and "Secure" in reading.get("/api/session").headers["set-cookie"]
 
 
 def test_cookie_is_found_among_malformed_ones_of_other_programs(device):
