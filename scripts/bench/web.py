@@ -2,11 +2,15 @@
 
     scripts/bench-web [--seconds N] [--model BUNDLE]
     scripts/bench-web --against COMMIT [--seconds N]
+    scripts/bench-web --fuzz [--seconds N]
 
 Two daemons with drawn scenes at 5 fps run side by side, one with the page and one without. The one with the page then
 gets one viewer, 20 viewers, and 4 clients that predict without pause. Labeling intervals are those of the stream of
-labels. The last part times the first page of events with 10,000 events, and predictions against the bare labeler, and
-in Chromium, with the processor slowed 6 times, the first paint of the page and the first label and picture on it.
+labels; with viewers and without, in several turns, which show what other work on the machine does to them. The last
+part times the first page of events with 10,000 events, and predictions against the bare labeler, and in Chromium, with
+the processor slowed 6 times, the first paint of the page and the first label and picture on it.
+
+With --fuzz, schemathesis sends requests of every kind from the description of the API for that many seconds.
 
 With --against, a daemon of an earlier commit runs beside one of this program, both without the page and with the same
 model, in turns of a few seconds so that other work on the machine affects both alike.
@@ -51,7 +55,7 @@ from support.daemon import Daemon, settings
 FLOWERS = find_shipped("flowers")
 FPS = 5.0
 PHONE_PX = (390, 844)
-VISITS = 9
+VISITS, TURNS = 9, 4
 ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -140,7 +144,11 @@ def predict(client: Client, picture: str, done: list[float], batch: int = 1) -> 
 def describe(intervals: list[float]) -> str:
     """Describe intervals."""
     median = statistics.median(intervals)
-    return f"median {median * 1000:.0f} ms, longest {max(intervals) / median:.2f} × the median"
+    most = sorted(intervals)[int(0.99 * len(intervals))]
+    return (
+        f"median {median * 1000:.0f} ms, 99 % at most {most / median:.2f}, longest {max(intervals) / median:.2f} × the "
+        "median"
+    )
 
 
 def measure_history() -> float:
@@ -188,8 +196,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default: 20)")
     parser.add_argument("--model", default=FLOWERS, type=Path, help="the bundle that labels (default: flowers)")
     parser.add_argument("--against", metavar="COMMIT", help="compare this program, without the page, with a commit")
+    parser.add_argument("--fuzz", action="store_true", help="measure the labeling intervals while the API is fuzzed")
     arguments = parser.parse_args()
-    if arguments.against:
+    if arguments.fuzz:
+        report_fuzzing(arguments.seconds)
+    elif arguments.against:
         compare_with_commit(arguments.against, arguments.seconds)
     else:
         measure_page(arguments.model, arguments.seconds)
@@ -291,16 +302,54 @@ def measure_cpu_of_both(off: Daemon, on: Daemon, seconds: float) -> tuple[float,
     return (after[0] - before[0]) / seconds, (after[1] - before[1]) / seconds
 
 
-def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: float) -> None:
-    """Print the figures with viewers and with predictions."""
-    print(f"labels in the stream: {describe(measure_intervals(client, seconds))}")
+def report_viewers(client: Client, off: Daemon, on: Daemon, seconds: float) -> None:
+    """Print the processor time and the labeling intervals with and without viewers, in turns."""
     # The stream of labels, which measures the intervals, is the 20th.
-    for count in (1, 19):
+    counts = (0, 1, 19)
+    turns: dict[int, list[list[float]]] = {count: [] for count in counts}
+    cpu: dict[int, list[float]] = {count: [] for count in counts}
+    for _, count in itertools.product(range(TURNS), counts):
         with run_many(count, watch(client)):
             time.sleep(1)
-            cpu_off, cpu_on = measure_cpu_of_both(off, on, seconds)
-            intervals = measure_intervals(client, seconds)
-        print(f"{count} viewers at 640 px: {100 * (cpu_on - cpu_off):+.1f} % of a core; {describe(intervals)}")
+            before = [read_cpu_s(each.process.pid) for each in (off, on)]
+            turns[count].append(measure_intervals(client, seconds / 2))
+            after = [read_cpu_s(each.process.pid) for each in (off, on)]
+        cpu[count].append(100 * ((after[1] - before[1]) - (after[0] - before[0])) / (seconds / 2))
+    for count in counts:
+        longest = ", ".join(f"{max(turn) / statistics.median(turn):.2f}" for turn in turns[count])
+        print(
+            f"{count} viewers at 640 px: {statistics.median(cpu[count]):+.1f} % of a core; "
+            f"{describe(list(itertools.chain.from_iterable(turns[count])))}; longest in each turn {longest}"
+        )
+
+
+def report_fuzzing(seconds: float) -> None:
+    """Print how late labels are while requests of every kind arrive."""
+    with tempfile.TemporaryDirectory() as folder:
+        state, port = Path(folder) / "state", free_port()
+        state.mkdir(parents=True)
+        token = AccessStore(state).new_token("bench", Scope.ADMIN)
+        web = f'[web]\nenabled = true\nlisten = ["127.0.0.1:{port}"]\n'
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/api/openapi.json", "--no-color",
+            "-H", f"Authorization: Bearer {token}", "--seed", "1", "--max-time", str(int(seconds)),
+            "--checks", "not_a_server_error", "--continue-on-failure",
+            "--exclude-path-regex", "/api/(labels|stream.mjpg|restart|running|frame.jpg)",
+        ]  # fmt: skip
+        with Daemon(Path(folder), settings(None, "scene", model=FLOWERS, fps=FPS, more=web)) as daemon:
+            wait_until(lambda: daemon.count_lines("the page is served"), "the page is served", 120)
+            client = Client(port, token)
+            time.sleep(3)
+            print(f"without requests: {describe(measure_intervals(client, seconds / 3))}")
+            fuzzing = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+            print(f"with requests of every kind: {describe(measure_intervals(client, seconds))}")
+            output = fuzzing.communicate()[0]
+        print(*(line for line in output.splitlines() if "passed" in line or "Server error" in line), sep="\n")
+
+
+def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: float) -> None:
+    """Print the figures with viewers and with predictions."""
+    report_viewers(client, off, on, seconds)
     jpeg = client.open("/api/frame.jpg?width=640").read()
     picture = base64.b64encode(jpeg).decode()
     done: list[float] = []
@@ -311,7 +360,7 @@ def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: f
         rate, bare = measure_predictions(client, model, jpeg, batch, seconds)
         print(
             f"predictions of one client, {batch} in a request: {rate:.0f} pictures/s, {rate / bare:.2f} × the labeler "
-            f"with the same JPEG ({bare:.0f}/s)"
+            f"with the same JPEG ({bare:.0f}/s); {1000 / rate - 1000 / bare:.2f} ms more for a picture"
         )
     print(f"first page of 10,000 events: {measure_history():.0f} ms")
 
