@@ -41,6 +41,7 @@ def as_dict(out: Path, result: "TrainingResult") -> dict[str, Any]:
                 "inference_ms": round(candidate.invoke_ms, 3),
                 "strength": candidate.strength,
                 "layers": list(candidate.layers),
+                "fine_tuned": None if candidate.tuning is None else candidate.tuning.as_dict(),
             }
             for candidate in result.candidates
         ],
@@ -50,6 +51,7 @@ def as_dict(out: Path, result: "TrainingResult") -> dict[str, Any]:
         **({} if chosen.rejection is None else {"rejection": chosen.rejection.as_dict()}),
         "threshold_curve": [point.as_dict() for point in chosen.choice.curve],
         "training": None if bundle.provenance is None else bundle.provenance.as_dict(),
+        "fine_tuning": result.suggestion or None,
         "warnings": list(result.warnings),
         "seconds": round(result.seconds, 2),
     }
@@ -73,6 +75,8 @@ def format_result(out: Path, result: "TrainingResult") -> list[str | CommandLine
         *([] if chosen.figures is None else _format_figures(chosen, chosen.figures)),
         *([] if chosen.rejection is None else [chosen.rejection.describe()]),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
+        *([] if chosen.tuning is None else [chosen.tuning.describe()]),
+        *([result.suggestion] if result.suggestion else []),
         *suggest_after_training(out),
     ]
 

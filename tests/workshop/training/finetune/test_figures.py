@@ -1,0 +1,15 @@
+"""What fine-tuning has reached is a sentence."""
+
+import pytest
+
+from appliance.workshop.training.finetune.figures import TuningFigures
+
+
+@pytest.mark.parametrize(("passes", "words"), [(1, "each picture once"), (6, "each picture 6 times")])
+def test_figures_are_a_sentence(passes, words):
+    sentence = TuningFigures(passes, 0.98745).describe()
+    assert words in sentence and "98.7 % of the validation pictures right" in sentence
+
+
+def test_figures_are_rounded_in_json():
+    assert TuningFigures(3, 2 / 3).as_dict() == {"passes": 3, "float_accuracy": 0.666667}
