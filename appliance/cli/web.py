@@ -19,6 +19,7 @@ from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_lines, print_message
 from appliance.cli.streams import write_controls
 from appliance.errors import ApplianceError, SettingsError, UsageError, describe_os_error, suggest_install
+from appliance.system.text_width import read_columns
 
 EXAMPLE = (
     "examples: sudo appliance web\n"
@@ -106,6 +107,10 @@ def _print_qr_code(link: str) -> None:
         return
     drawn = io.StringIO()
     segno.make(link, error="l", micro=False).terminal(out=drawn, compact=True)
+    columns = max(map(len, drawn.getvalue().splitlines()))
+    if read_columns(sys.stdout) < columns:
+        print_message(f"a terminal with at least {columns} columns also shows the link as a QR code")
+        return
     # White on black, also on a light terminal: not every phone reads a code with its colors exchanged.
     begin, end = ("", "") if os.environ.get("TERM", "dumb") == "dumb" else ("\x1b[97;40m", "\x1b[0m")
     write_controls(sys.stdout, "".join(f"{begin}{line}{end}\n" for line in drawn.getvalue().splitlines()))

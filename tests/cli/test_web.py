@@ -54,6 +54,13 @@ def test_qr_code_is_printed_on_a_terminal_only(run, monkeypatch):
         assert ("\x1b[97;40m" in printed) == (kind != "dumb")
 
 
+def test_qr_code_that_the_terminal_would_break_is_left_out(run, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("appliance.cli.web.read_columns", lambda stream: 30)
+    _, out, err = run()
+    assert "█" not in out and "columns" in err
+
+
 def test_token_is_printed_once_listed_and_revoked(device, run):
     status, token, err = run("--new-token", "dash")
     assert status == 0 and device.access.find_token(token).scope == "read" and "only now" in err and "scope read" in err
