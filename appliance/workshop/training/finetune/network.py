@@ -61,7 +61,8 @@ class Lite0Network(nn.Module):  # type: ignore[misc]  # torch is not installed f
         super().__init__()
         self._conv_stem = nn.Conv2d(3, 32, 3, 2, bias=False)
         self._bn0 = _normalize(32)
-        blocks, channels = [], 32
+        blocks: list[Lite0Block] = []
+        channels = 32
         for stage in STAGES:
             for repeat in range(stage.repeats):
                 stride = stage.stride if repeat == 0 else 1
