@@ -181,7 +181,8 @@ def _adapt(scope: Scopes) -> Scopes:
 
     HEAD is answered as GET, without the body, which uvicorn leaves out. All bodies but files are JSON, also those of
     clients that state another type: `curl --data`, and what TensorFlow Serving's manual shows. That needs no check of
-    the type against forged requests, because the Origin of every change was checked.
+    the type against forged requests, because the Origin of every change was checked. A parameter without a value, as
+    forms send it, is absent.
     """
     is_head = scope["method"] == "HEAD" and not scope["path"].startswith(_NOT_FOR_HEAD)
     headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
@@ -189,6 +190,7 @@ def _adapt(scope: Scopes) -> Scopes:
         **scope,
         "method": "GET" if is_head else scope["method"],
         "headers": [*headers, (b"content-type", b"application/json")],
+        "query_string": b"&".join(part for part in scope["query_string"].split(b"&") if not part.endswith(b"=")),
     }
 
 

@@ -22,6 +22,11 @@ def test_events_come_newest_first_and_in_pages(admin, events):
     assert first["more"] is True and second["events"][0]["started"] <= first["events"][0]["started"]
 
 
+def test_empty_parameters_are_absent(admin, events):
+    answer = admin.get("/api/events?label=&view=&before=&since=&until=&limit=")
+    assert answer.status == 200 and len(answer.json["events"]) >= len(events)
+
+
 def test_page_before_a_removed_event_needs_its_time(admin, events):
     """A list that begins anew at the newest event would have no end."""
     gone = admin.get("/api/events?before=gone-1")
