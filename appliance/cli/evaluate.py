@@ -126,6 +126,10 @@ def run(arguments: argparse.Namespace) -> int:
         from appliance.workshop.evaluation.html_report import require_report_folder
 
         require_report_folder(arguments.report)  # before the work of minutes
+    if arguments.scores:
+        from appliance.workshop.evaluation.score_table import require_score_file
+
+        require_score_file(arguments.scores)
     result = _apply_thresholds(arguments, _evaluate(arguments))
     evaluation, messages = result.evaluation, result.messages
     comparison = compare_models(evaluation, arguments.seed) if evaluation.baseline else None

@@ -12,8 +12,27 @@ from appliance.workshop.evaluation.evaluate import Evaluation
 from appliance.workshop.evaluation.metrics import NO_SCORE
 
 _DECIMALS = 4
+_COLUMNS = ("picture", "label", "best_label", "best_score")
+_HEAD = ",".join(_COLUMNS).encode()
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA_STARTS = "=+-@"
+
+
+def require_score_file(file: Path) -> None:
+    """Raise an error if a file exists that is something other than earlier scores, because it would be lost.
+
+    Raises:
+        WorkshopError: It is something else, or a folder.
+    """
+    try:
+        with file.open("rb") as old:
+            head = old.read(len(_HEAD))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise WorkshopError(f"the scores cannot be written to {file}: {describe_os_error(error)}") from error
+    if head and head != _HEAD:
+        raise WorkshopError(f"{file} contains something other than scores, which would be lost; choose a new file")
 
 
 def write_scores(evaluation: Evaluation, file: Path) -> None:
@@ -22,13 +41,14 @@ def write_scores(evaluation: Evaluation, file: Path) -> None:
     Background pictures follow the others, without a label. A score that the model does not give is empty.
 
     Raises:
-        WorkshopError: The file cannot be written.
+        WorkshopError: The file cannot be written, or contains something else.
     """
+    require_score_file(file)
     model = evaluation.model
     labels = model.predictions.labels
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["picture", "label", "best_label", "best_score", *map(_protect, labels)])
+    rows.writerow([*_COLUMNS, *map(_protect, labels)])
     parts = [(evaluation.pictures, model.predictions)]
     if model.background is not None:
         parts.append((evaluation.background_pictures, model.background))

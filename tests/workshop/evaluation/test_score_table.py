@@ -33,3 +33,13 @@ def test_file_that_cannot_be_written_is_a_sentence(inputs, tmp_path, capsys):
     (tmp_path / "file").write_text("x")
     assert main(["evaluate", str(inputs[0]), str(inputs[1]), "--scores", str(tmp_path / "file" / "s.csv")]) == 1
     assert "the scores cannot be written to" in capsys.readouterr().err
+
+
+def test_other_file_is_not_overwritten(inputs, tmp_path, capsys):
+    dataset = tmp_path / "index.csv"
+    dataset.write_text("1.jpg,red\n")
+    assert main(["evaluate", str(inputs[0]), str(inputs[1]), "--scores", str(dataset)]) == 1
+    assert "contains something other than scores" in capsys.readouterr().err
+    assert dataset.read_text() == "1.jpg,red\n"
+    for _ in range(2):  # earlier scores are replaced
+        assert main(["evaluate", str(inputs[0]), str(inputs[1]), "--scores", str(tmp_path / "s.csv")]) == 0
