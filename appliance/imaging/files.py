@@ -43,7 +43,9 @@ _HEAD_BYTES = 64
 _BMP_HEADERS_BYTES = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
-def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int | None = None) -> np.ndarray:
+def read_picture(
+    source: Path | BinaryIO, name: str | None = None, least_px: int | None = None, limit_px: int = MAX_PX
+) -> np.ndarray:
     """Read a picture file.
 
     Alpha is dropped, as by Pillow's convert("RGB"). Only the first frame of an animation is read. Gray pictures with 16
@@ -54,14 +56,15 @@ def read_picture(source: Path | BinaryIO, name: str | None = None, least_px: int
         name: The name for errors; required for a stream.
         least_px: The smallest sufficient length of each side. A JPEG may then be decoded at a half, a quarter or an
             eighth of its size, which is several times faster. None returns all pixels.
+        limit_px: The greatest number of pixels of the whole picture, checked before it is decoded.
 
     Returns:
         (height, width, 3) uint8 RGB, upright by its EXIF orientation; a new array.
 
     Raises:
-        PictureError: The file is missing, is not a picture, is damaged, or has more than MAX_PX pixels.
+        PictureError: The file is missing, is not a picture, is damaged, or has more than `limit_px` pixels.
     """
-    with _open_picture(source, name or str(source)) as image:
+    with _open_picture(source, name or str(source), limit_px) as image:
         if least_px is not None:
             image.draft(None, (least_px, least_px))
         return _convert_to_rgb(image)
@@ -149,7 +152,7 @@ def has_metadata(jpeg: bytes) -> bool:
 
 
 @contextmanager
-def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+def _open_picture(source: Path | BinaryIO, name: str, limit_px: int = MAX_PX) -> Iterator[Image.Image]:
     """Open a picture without decoding it; errors inside the block become a PictureError."""
     try:
         with warnings.catch_warnings():
@@ -158,9 +161,9 @@ def _open_picture(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
             with _open_regular(source) as file:
                 _prepare_decoder(file, name)
                 with Image.open(file) as image:
-                    if image.width * image.height > MAX_PX:
+                    if image.width * image.height > limit_px:
                         size = f"{image.width} x {image.height} pixels"
-                        raise PictureError(f"{name} has {size}, more than the limit of {MAX_PX // 1_000_000} million")
+                        raise PictureError(f"{name} has {size}, more than the limit of {limit_px // 1_000_000} million")
                     yield image
     except PictureError:
         raise

@@ -33,6 +33,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ from support.daemon import Daemon, settings
 FLOWERS = find_shipped("flowers")
 FPS = 5.0
 PHONE_PX = (390, 844)
-VISITS, TURNS = 9, 4
+VISITS, TURNS, PREDICTION_TURNS = 9, 4, 6
 ROOT = Path(__file__).resolve().parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -165,29 +166,49 @@ def measure_history() -> float:
         return (time.perf_counter() - began_s) * 1000
 
 
-def measure_predictions(client: Client, model: Path, jpeg: bytes, batch: int, seconds: float) -> tuple[float, float]:
-    """Return how many pictures per second one client gets labeled, and the labeler alone decodes and labels.
+@dataclass(frozen=True)
+class PredictionRates:
+    """How fast one client gets pictures labeled, and the labeler alone decodes and labels the same picture.
 
-    They take turns, and both run at the low priority of predictions, so that other work affects them alike.
+    Attributes:
+        served: Pictures per second of the client.
+        bare: Pictures per second of the labeler alone.
+        more_cpu_ms: The processor time of the daemon for a picture beyond that of the labeler alone.
     """
-    labeler, rounds = Labeler(read_bundle(model)), 6
-    rates: tuple[list[float], list[float]] = ([], [])
+
+    served: float
+    bare: float
+    more_cpu_ms: float
+
+
+def measure_predictions(
+    client: Client, daemon: Daemon, model: Path, jpeg: bytes, batch: int, seconds: float
+) -> PredictionRates:
+    """Measure both in turns, both at the low priority of predictions, so that other work affects them alike."""
+    labeler, turn_s = Labeler(read_bundle(model)), seconds / PREDICTION_TURNS
+    served, bare, bare_cpu_ms, busy_s, idle_s = [], [], [], 0.0, 0.0
 
     def label_alone() -> int:
-        count, until = 0, time.monotonic() + seconds / rounds
+        count, until, began_s = 0, time.monotonic() + turn_s, time.thread_time()
         while time.monotonic() < until:
             labeler.score(read_picture(io.BytesIO(jpeg), "frame", max(labeler.input_px)))
             count += 1
+        bare_cpu_ms.append(1000 * (time.thread_time() - began_s) / count)
         return count
 
     with ThreadPoolExecutor(1, initializer=lower_thread_priority) as worker:
-        for _ in range(rounds):
+        for _ in range(PREDICTION_TURNS):
             done: list[float] = []
+            before_s = read_cpu_s(daemon.process.pid)
             with run_many(1, predict(client, base64.b64encode(jpeg).decode(), done, batch)):
-                time.sleep(seconds / rounds)
-            rates[0].append(len(done) * rounds / seconds)
-            rates[1].append(worker.submit(label_alone).result() * rounds / seconds)
-    return statistics.median(rates[0]), statistics.median(rates[1])
+                time.sleep(turn_s)
+            between_s = read_cpu_s(daemon.process.pid)
+            served.append(len(done))
+            bare.append(worker.submit(label_alone).result())
+            busy_s += between_s - before_s
+            idle_s += read_cpu_s(daemon.process.pid) - between_s
+    more_cpu_ms = 1000 * (busy_s - idle_s) / sum(served) - statistics.median(bare_cpu_ms)
+    return PredictionRates(statistics.median(served) / turn_s, statistics.median(bare) / turn_s, more_cpu_ms)
 
 
 def main() -> None:
@@ -357,10 +378,12 @@ def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: f
         intervals = measure_intervals(client, seconds)
     print(f"4 clients predict without pause ({len(done) / seconds:.0f}/s): {describe(intervals)}")
     for batch in (1, 16):
-        rate, bare = measure_predictions(client, model, jpeg, batch, seconds)
+        rates = measure_predictions(client, on, model, jpeg, batch, seconds)
         print(
-            f"predictions of one client, {batch} in a request: {rate:.0f} pictures/s, {rate / bare:.2f} × the labeler "
-            f"with the same JPEG ({bare:.0f}/s); {1000 / rate - 1000 / bare:.2f} ms more for a picture"
+            f"predictions of one client, {batch} in a request: {rates.served:.0f} pictures/s, "
+            f"{rates.served / rates.bare:.2f} × the labeler with the same JPEG ({rates.bare:.0f}/s); for a picture, "
+            f"{1000 / rates.served - 1000 / rates.bare:.2f} ms more, of which {rates.more_cpu_ms:.2f} ms of the "
+            "daemon's processor time"
         )
     print(f"first page of 10,000 events: {measure_history():.0f} ms")
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from appliance.errors import PictureError
-from appliance.imaging.files import detect_picture_format, read_picture, read_picture_size
+from appliance.imaging.files import detect_picture_format, read_picture
 
 MAX_PX = 40_000_000
 """Of a JPEG, which is decoded at a fraction of its size if that suffices."""
@@ -29,10 +29,4 @@ def decode_picture(data: bytes, name: str, least_px: int | None = None) -> np.nd
     form = detect_picture_format(data[:_HEAD_BYTES])
     if form not in _FORMATS:
         raise PictureError(f"{name} is not a picture in a known format; send a JPEG, PNG, WebP, GIF or BMP")
-    width, height = read_picture_size(io.BytesIO(data), name)
-    limit_px = MAX_PX if form == "JPEG" else MAX_OTHER_PX
-    if width * height > limit_px:
-        raise PictureError(
-            f"{name} has {width} x {height} pixels, more than the limit of {limit_px // 1_000_000} million"
-        )
-    return read_picture(io.BytesIO(data), name, least_px)
+    return read_picture(io.BytesIO(data), name, least_px, MAX_PX if form == "JPEG" else MAX_OTHER_PX)
