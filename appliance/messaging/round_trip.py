@@ -35,7 +35,8 @@ def measure_round_trip(
         settings: The mqtt section.
         password: The account's password.
         topics: The device's topics; the message goes to a topic below T/check.
-        client_id: The MQTT client id; must differ from the daemon's.
+        client_id: The beginning of the MQTT client id; two checks at once have different ids, else each would end the
+            other's connection.
         limit_s: The time limit for the whole round trip.
 
     Returns:
@@ -44,7 +45,7 @@ def measure_round_trip(
     Raises:
         MessagingError: The message did not return; the error describes why.
     """
-    broker = f"{settings.host}:{broker_port(settings)}"
+    broker, client_id = f"{settings.host}:{broker_port(settings)}", f"{client_id}-{secrets.token_hex(3)}"
     try:
         connection = open_connection(settings, password, client_id, None, limit_s)
     except Exception as error:

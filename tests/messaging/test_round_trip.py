@@ -1,5 +1,7 @@
 """Test the round trip of `appliance check` with a real broker."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from appliance.errors import MessagingError
@@ -30,6 +32,12 @@ def test_a_message_comes_back_and_leaves_nothing_behind(broker, protocol):
         later.publish("done")
         later.wait_for("done")
         assert [message.topic for message in later.messages] == ["done"]
+
+
+def test_checks_at_the_same_time_do_not_end_each_other(broker):
+    """The page and a person at a terminal may check at once; a broker allows one connection for each client id."""
+    with ThreadPoolExecutor(4) as pool:
+        assert all(took_s > 0 for took_s in pool.map(lambda _: trip(broker), range(40)))
 
 
 def test_missing_broker_is_reported(new_broker):
