@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.system.foreign_text import clean_text
 
+_MAX_DIGITS = 18
 _SHOWN_CHARACTERS = 80
 
 
@@ -70,6 +71,14 @@ def parse_output_path(text: str) -> Path:
 def is_utf8(text: str) -> bool:
     """Return whether a text can be written as UTF-8; a name from the file system may contain other bytes."""
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def parse_bytes(text: str) -> int:
+    """Parse a number of bytes, at least 1."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_DIGITS or int(text) < 1:
+        shown = clean_text(text, _SHOWN_CHARACTERS)
+        raise argparse.ArgumentTypeError(f"{shown!r} is not a number of bytes, such as 500000000")
+    return int(text)
 
 
 def parse_fraction(text: str) -> float:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_output_path, parse_text
+from appliance.cli.arguments import add_gs_argument, add_json_argument, parse_bytes, parse_output_path, parse_text
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.next_step import name_program, suggest_after_check, suggest_after_packing
 from appliance.cli.output import ProgressLine, print_json, print_lines, print_message
@@ -43,14 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="the folder; created if it is missing")
     add.add_argument(
-        "--max-bytes", type=int, default=None, metavar="N", help="add at most N bytes of pictures (default: no limit)"
+        "--max-bytes",
+        type=parse_bytes,
+        default=None,
+        metavar="N",
+        help="add at most N bytes of pictures (default: no limit)",
     )
     for action in (check, pack, add):
         action.add_argument(
             "dataset",
             type=Path,
             metavar="DATASET",
-            help="a folder with one folder per label, a .zip of it, or an index (.csv, .jsonl, .json)",
+            help="a folder with one folder per label, a .zip of it, or an index (.csv, .tsv, .jsonl, .json)",
         )
         action.add_argument(
             "--rename",
@@ -101,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     renames = parse_renames(arguments.rename)
     if arguments.action == "pack" and arguments.prefix and arguments.form not in ("csv", "jsonl"):
         raise UsageError("--prefix is for --form csv and --form jsonl")
+    if arguments.action == "pack" and arguments.form == "zip" and arguments.out.suffix.lower() != ".zip":
+        raise UsageError(f"--out {arguments.out}: the name of a zip ends with .zip, such as {arguments.out.name}.zip")
     dataset = rename_labels(open_dataset(arguments.dataset, parse_gs_folders(arguments.gs)), renames)
     actions = {"check": _check, "pack": _pack, "import": _import}
     return actions[arguments.action](arguments, dataset)

@@ -54,7 +54,12 @@ class _ThresholdResult:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `appliance evaluate`."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the model: a folder, .zip or .tflite")
-    parser.add_argument("dataset", type=Path, metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
+    parser.add_argument(
+        "dataset",
+        type=Path,
+        metavar="DATASET",
+        help="pictures with labels: a folder, a .zip, or an index (.csv, .tsv, .jsonl, .json)",
+    )
     parser.add_argument(
         "--report",
         type=parse_output_path,

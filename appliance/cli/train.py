@@ -38,7 +38,11 @@ _UNIT_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `appliance train`."""
-    parser.add_argument("dataset", metavar="DATASET", help="a folder, .zip or .csv of pictures with labels")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="pictures with labels: a folder, a .zip, or an index (.csv, .tsv, .jsonl, .json)",
+    )
     parser.add_argument(
         "--base",
         action="append",

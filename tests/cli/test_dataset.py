@@ -25,6 +25,11 @@ def test_wrong_usage_has_its_own_exit_status(tmp_path, capsys):
     assert "gs://bucket=FOLDER" in capsys.readouterr().err
 
 
+def test_zip_needs_its_suffix_so_that_it_can_be_opened(plain, tmp_path, capsys):
+    assert main(["dataset", "pack", str(plain), "--out", str(tmp_path / "set"), "--form", "zip"]) == 2
+    assert "ends with .zip, such as set.zip" in capsys.readouterr().err
+
+
 def test_undecodable_picture_is_left_out_and_named(plain, tmp_path, capsys):
     (plain / "a" / "cut.jpg").write_bytes(make_picture(77)[:400])
     (plain / "a" / "page.jpg").write_bytes(b"<html>")
@@ -66,6 +71,7 @@ def test_seed_makes_other_splits(plain, tmp_path):
         ["pack", "plain", "--out", "out", "--form", "rar"],
         ["pack", "plain", "--out", "out", "--form", "zip", "--split", "some"],
         ["pack", "plain", "--out", "out", "--form", "zip", "--seed", "x"],
+        ["import", "x", "--into", "y", "--max-bytes", "-1"],
     ],
     ids=" ".join,
 )

@@ -148,7 +148,7 @@ def _make_stem(example: Example, jpeg: bytes) -> str:
 
 def _find_obstacle(folder: Path, size_bytes: int, left_bytes: int | None) -> str | None:
     if left_bytes is not None and left_bytes < 0:
-        return "the dataset has reached its limit (collect.max_bytes); delete pictures, or raise it"
+        return "the dataset has reached its limit (collect.max_bytes, or --max-bytes); delete pictures, or raise it"
     try:
         require_free_disk(folder, size_bytes)
     except TeachingError as error:
