@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     renames = parse_renames(arguments.rename)
     if arguments.action == "pack" and arguments.prefix and arguments.form not in ("csv", "jsonl"):
         raise UsageError("--prefix is for --form csv and --form jsonl")
-    if arguments.action == "pack" and arguments.form == "zip" and arguments.out.suffix.lower() != ".zip":
+    is_zip = arguments.action == "pack" and arguments.form == "zip"
+    if is_zip and arguments.out.suffix.lower() != ".zip" and not arguments.out.exists():
         raise UsageError(f"--out {arguments.out}: the name of a zip ends with .zip, such as {arguments.out.name}.zip")
     dataset = rename_labels(open_dataset(arguments.dataset, parse_gs_folders(arguments.gs)), renames)
     actions = {"check": _check, "pack": _pack, "import": _import}
