@@ -123,7 +123,7 @@ def find_unlike(
         others: (rows, axes) the coordinates of the bank.
         kinds: (rows,) the kind of each row.
     """
-    sample = _sample_labels(targets)
+    sample = sample_labels(targets, _COMPARED_ROWS)
     center = (pictures.mean(axis=0) + others.mean(axis=0)) / 2
     own, rows = _normalize(pictures[sample] - center), _normalize(others - center)
     cosines = own @ own.T
@@ -143,9 +143,9 @@ def find_unlike(
     return unlike
 
 
-def _sample_labels(targets: np.ndarray) -> np.ndarray:
-    """Return the indexes of the pictures to compare: all of rare labels, some of frequent ones."""
-    most = max(1, _COMPARED_ROWS // max(len(np.unique(targets)), 1))
+def sample_labels(targets: np.ndarray, count: int) -> np.ndarray:
+    """Return the indexes of about `count` pictures at most: all of rare labels, the first ones of frequent labels."""
+    most = max(1, count // max(len(np.unique(targets)), 1))
     return np.concatenate([np.flatnonzero(targets == label)[:most] for label in np.unique(targets)])
 
 

@@ -28,8 +28,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
-from appliance.workshop.training.background_bank import find_unlike
-from appliance.workshop.training.cross_validation import CrossValidation, measure_loss
+from appliance.workshop.training.background_bank import find_unlike, sample_labels
+from appliance.workshop.training.cross_validation import MANY_ROWS, CrossValidation, measure_loss
 from appliance.workshop.training.folds import assign_folds
 from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head_task import BankRows, HeadTask
@@ -168,12 +168,12 @@ def _project(
     is_learned = ~task.validates
     if task.background is not None:
         is_learned = is_learned & (task.targets != task.background)
+    learned = np.flatnonzero(is_learned)
+    if len(learned) > MANY_ROWS:
+        # A copy of all coordinates would need as much memory again.
+        learned = learned[sample_labels(task.targets[learned], MANY_ROWS)]
     unlike = find_unlike(
-        own.coordinates[is_learned],
-        task.targets[is_learned],
-        task.groups[is_learned],
-        others.coordinates,
-        bank.kinds,
+        own.coordinates[learned], task.targets[learned], task.groups[learned], others.coordinates, bank.kinds
     )
     return projection, own, others.select(unlike), bank.sources[unlike]
 

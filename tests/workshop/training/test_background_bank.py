@@ -12,6 +12,7 @@ from appliance.workshop.training.background_bank import (
     find_unlike,
     load_bank,
     read_bank,
+    sample_labels,
     write_bank,
 )
 from appliance.workshop.training.base import Base, open_base
@@ -93,3 +94,9 @@ def test_kinds_that_resemble_a_rare_label_are_left_out():
     unlike = find_unlike(pictures, targets, np.arange(212), rows, np.repeat([0, 1], 20))
     assert not unlike[:20].any()
     assert unlike[20:].all()
+
+
+def test_sample_has_all_pictures_of_rare_labels():
+    targets = np.repeat([0, 1, 2], [5000, 20, 3000])
+    counts = np.bincount(targets[sample_labels(targets, 900)])
+    assert counts.tolist() == [300, 20, 300]
