@@ -6,6 +6,7 @@ subcommand, write its module and add a line to COMMANDS.
 """
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -17,7 +18,14 @@ from appliance import __version__
 from appliance.cli.arguments import is_utf8, join_negative_values
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.output import print_json, print_message
-from appliance.errors import ApplianceError, OutputError, RuntimeMissingError, SettingsError, UsageError
+from appliance.errors import (
+    ApplianceError,
+    OutputError,
+    RuntimeMissingError,
+    SettingsError,
+    UsageError,
+    describe_os_error,
+)
 from appliance.system.foreign_text import clean_text
 from appliance.system.logs import configure_logging, is_json_log
 from appliance.system.paths import find_instance_state
@@ -74,6 +82,10 @@ def main(argv: Sequence[str]) -> int:
         if wants_json:
             print_json({"error": "interrupted"})
         return ExitStatus.INTERRUPTED
+    except OSError as error:  # of a file that no command expects, for example because its name is too long
+        log.debug("traceback of the error", exc_info=error)
+        _report(_describe_file_error(error), wants_json)
+        return ExitStatus.FAILED
     except Exception as error:
         if not _report_bug(error, wants_json):
             raise
@@ -108,6 +120,23 @@ def _report(reason: str, wants_json: bool) -> None:
         print_message(reason)
     if wants_json:
         print_json({"error": reason})
+
+
+def _describe_file_error(error: OSError) -> str:
+    """Return the system's error with the file that it is about, and the remedy."""
+    remedies = {
+        errno.ENAMETOOLONG: "give a shorter name",
+        errno.EACCES: "choose a file or folder that this account may use, or run the command with sudo",
+        errno.EPERM: "choose a file or folder that this account may use, or run the command with sudo",
+        errno.ENOSPC: "free disk space",
+        errno.EDQUOT: "free disk space",
+        errno.EROFS: "choose a folder on a disk that can be written",
+        errno.EIO: "check the disk and its log: dmesg",
+        errno.EMFILE: "raise the limit of open files: ulimit -n",
+    }
+    remedy = remedies.get(error.errno or 0, "run the command again with -v for details")
+    named = "" if error.filename is None else f"{clean_text(os.fsdecode(error.filename), 80)}: "
+    return f"{named}{describe_os_error(error)}; {remedy}"
 
 
 def _report_bug(error: Exception, wants_json: bool) -> bool:

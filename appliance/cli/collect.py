@@ -169,7 +169,7 @@ def _next(dataset: Path) -> list[CommandLine]:
 
 
 def _parse_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_COUNT:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= _MAX_COUNT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MAX_COUNT}")
     return int(text)
 

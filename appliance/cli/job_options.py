@@ -106,6 +106,6 @@ def limit_memory(arguments: argparse.Namespace, status: Path = _STATUS) -> Itera
 
 
 def _parse_memory_mb(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 10 <= int(text) <= 10_000_000:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 10 <= int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes, at least 10")
     return int(text)

@@ -1,5 +1,6 @@
 """Test the command line: help with an example everywhere, common options at every level, exit statuses."""
 
+import errno
 import json
 
 import pytest
@@ -106,3 +107,42 @@ def test_unexpected_error_with_json_is_an_object_too(monkeypatch, capsys):
     monkeypatch.setattr("appliance.bundle.bundle.read_bundle", lambda _: 1 / 0)
     assert main(["bench", "--model", "x", "--json"]) == 1
     assert "ZeroDivisionError" in json.loads(capsys.readouterr().out)["error"]
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["label", LONG], ["snapshot", "--local", LONG], ["collect", "cup", "--count", LONG], ["model", "install", LONG]],
+    ids=lambda words: words[0],
+)
+def test_name_or_number_that_is_too_long_is_one_sentence(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("APPLIANCE_CAMERA__SOURCE", "scene")
+    try:
+        status = main(words)
+    except SystemExit as ended:
+        status = ended.code
+    error = capsys.readouterr().err
+    assert status in (1, 2) and "Traceback" not in error
+    assert "File name too long" in error or "does not exist" in error or "a number from 1 to" in error
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", LONG), "shorter"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "sudo"),
+        (OSError(errno.EIO, "Input/output error"), "dmesg"),
+        (OSError(errno.EBUSY, "Device or resource busy", b"\xff\x1b[31m"), "-v"),
+    ],
+)
+def test_failing_file_is_one_sentence_with_a_remedy(error, remedy, monkeypatch, capsys):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("appliance.bundle.bundle.read_bundle", fail)
+    assert main(["bench", "--model", "x", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] in err and remedy in err and len(err) < 300 and "\x1b" not in err
