@@ -1,5 +1,6 @@
 """Describe the result of a training for the page, from what `appliance train` and `appliance evaluate` print."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -9,7 +10,17 @@ from appliance.teaching.names import BACKGROUND
 
 _MAX_TEXT = 500
 _MAX_MISTAKES = 24
+_DECIMAL_BELOW = 9.95
 _MAX_WARNINGS = 20
+# Beginnings of warnings about the figures of the training alone, which mean nothing beside those of held-out pictures.
+_OF_TRAINING_FIGURES = ("all pictures of ", "less than half of the pictures of ", "only ")
+# Advice for the command line → what to do on the page.
+_ON_THE_PAGE = (
+    (re.compile(r"lower the threshold of the label with evaluate --set-threshold \S+"), "lower the threshold"),
+    (re.compile(r"accept more mistakes with evaluate --target-precision \S+"), "lower the threshold"),
+    (re.compile(r"evaluate on about ([\d,]+) pictures or more"), r"about \1 held-out pictures are needed; record more"),
+    (re.compile(rf"(?<=[ ,]){BACKGROUND}(?=[,; ])"), "none of these"),
+)
 _NOTHING_HELD_OUT = (
     "no picture could be held out, so it is unknown how good this model is; record each thing at least twice, from "
     "another side, {least} pictures or more"
@@ -30,7 +41,7 @@ def describe_result(
     model = trained["model"]
     value = evaluated or {}
     against = value.get("against") or {}
-    warnings = [clean_text(str(each), _MAX_TEXT) for each in trained.get("warnings", ())][:_MAX_WARNINGS]
+    warnings = [_word_for_page(each) for each in _list_warnings(trained, evaluated)][:_MAX_WARNINGS]
     if evaluated and unmeasured:
         warnings.append(
             f"no picture of {', '.join(unmeasured)} was held out; record it a second time, from another side"
@@ -44,7 +55,7 @@ def describe_result(
         "accuracy": _count_right(_find_accuracy(value), pictures),
         "running_accuracy": _count_right(_find_accuracy(against), pictures),
         "comparison": _text_or_none(against.get("answer")),
-        "sentence": clean_text(str(against.get("says") or _NOTHING_HELD_OUT.format(least=least)), _MAX_TEXT),
+        "sentence": _word_for_page(against.get("says") or _NOTHING_HELD_OUT.format(least=least)),
         "rejection": _describe_rejection(trained.get("rejection")),
         "curve": [
             {
@@ -66,6 +77,23 @@ def describe_result(
         ],
         "warnings": warnings,
     }
+
+
+def _list_warnings(trained: Mapping[str, Any], evaluated: Mapping[str, Any] | None) -> list[Any]:
+    """Return the warnings about the pictures, and those about the figures that the page shows."""
+    warnings = list(trained.get("warnings", ()))
+    if evaluated is None:
+        return warnings
+    about_pictures = [each for each in warnings if not str(each).startswith(_OF_TRAINING_FIGURES)]
+    return [*about_pictures, *evaluated.get("warnings", ())]
+
+
+def _word_for_page(text: Any) -> str:
+    """Return a sentence of a command with the advice that fits the page, clean and bounded."""
+    words = clean_text(str(text), _MAX_TEXT)
+    for pattern, better in _ON_THE_PAGE:
+        words = pattern.sub(better, words)
+    return words
 
 
 def _describe_share(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -106,9 +134,14 @@ def _describe_rejection(rejection: Any) -> str | None:
         return None
     recall, recall_without, passed, passed_without = figures
     return (
-        f"of pictures of other things, {passed:.1f} % instead of {passed_without:.0f} % get a label; for that, "
-        f"{recall:.0f} % instead of {recall_without:.0f} % of your things get theirs"
+        f"of pictures of other things, {_format(passed)} % instead of {_format(passed_without)} % get a label; "
+        f"for that, {recall:.0f} % instead of {recall_without:.0f} % of your things get theirs"
     )
+
+
+def _format(percent: float) -> str:
+    """Return a share in percent, with a decimal if it is small: 0, 0.8, 41."""
+    return f"{percent:.1f}".removesuffix(".0") if percent < _DECIMAL_BELOW else f"{percent:.0f}"
 
 
 def _text_or_none(text: Any) -> str | None:
