@@ -88,7 +88,7 @@ def build_app(
     cookie_name = f"appliance_{device.device_id}"
     app = FastAPI(
         title="Camera appliance", version=__version__, description=_DESCRIPTION,
-        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False,
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.context = WebContext(
         device, access, limit, feed, pictures, predictor, folder, cookie_name, public_url

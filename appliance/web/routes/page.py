@@ -1,10 +1,11 @@
-"""The files of the page, and the health of the server."""
+"""The files of the page, the description of the API, and the health of the server."""
 
 import hashlib
 from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import JSONResponse
 
 from appliance.errors import RequestError
 from appliance.web.routes.errors import RESPONSES
@@ -26,6 +27,15 @@ _TYPES = {
 def get_health() -> Response:
     """Answer that the server runs."""
     return Response(status_code=204)
+
+
+@router.get("/api/openapi.json", include_in_schema=False)
+def get_description(request: Request) -> JSONResponse:
+    """Return the description of the API.
+
+    FastAPI's own path would make it on the event loop, and delay everything else: by seconds on a slow machine.
+    """
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/", response_class=Response, responses={200: {"content": {"text/html": {}}}})
