@@ -134,6 +134,8 @@ def get_picture(picture_id: PictureId, context: Context, size: Annotated[int, Qu
 @router.patch("/pictures")
 def change_pictures(change: PictureChange, context: Context) -> Changed:
     """Label pictures, or take their label away; a label that does not exist yet is added."""
+    if "label" not in change.model_fields_set and not change.background:
+        raise RequestError(400, "give a label, null to take it away, or background")
     dataset = context.device.dataset
     changed = dataset.move_pictures(change.ids, _find_target(context, change.label, change.background))
     return Changed(changed=changed, undo=dataset.undo_steps)

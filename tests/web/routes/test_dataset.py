@@ -53,6 +53,7 @@ def test_labels_are_added_renamed_and_removed(admin, store):
         ("PATCH", "pictures", {"ids": []}, 422), ("PATCH", "pictures", {"ids": ["gone"], "label": "a"}, 404),
         ("PATCH", "pictures", {"ids": ["a"] * 2001, "label": "a"}, 422),
         ("PATCH", "pictures", {"ids": ["a"], "label": "a", "background": True}, 400),
+        ("PATCH", "pictures", {"ids": ["a"]}, 400),
         ("DELETE", "pictures", {"ids": ["gone"]}, 404), ("DELETE", "pictures", None, 422),
         ("PUT", "recording", {}, 400), ("PUT", "recording", {"label": "a", "background": True}, 400),
         ("PUT", "recording", {"label": "a", "every_s": 0}, 422), ("PUT", "recording", {"label": 3}, 422),
