@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _switch(arguments.config, arguments.enable)
     if arguments.new_token is not None:
         answer = _ask({"action": "new-token", "name": arguments.new_token, "scope": arguments.scope or "read"})
-        print_message(f"the token {answer['name']} with the scope {answer['scope']}, which is shown only now:")
+        print_message(f"the token {answer['name']} (scope {answer['scope']}); it is shown only now:")
         print(answer["token"])
     elif arguments.revoke is not None:
         _ask({"action": "revoke", "name": arguments.revoke})
@@ -128,8 +128,8 @@ def _switch(config: Path | None, enable: bool) -> int:
     """Change web.enabled in the settings file, and restart an installed service that runs.
 
     Raises:
-        ApplianceError: The libraries of the page are not installed; nothing was changed.
-        SettingsError: There is no settings file, it is invalid, or it cannot be written.
+        ApplianceError: The libraries of the page are not installed, or this account may not change the file.
+        SettingsError: There is no settings file, or it is invalid.
     """
     from appliance.daemon.page.build import find_missing_library
     from appliance.settings.edit import set_value
@@ -172,7 +172,9 @@ def _write_checked(path: Path, text: str) -> None:
         with open_replacement(path, stat.S_IMODE(status.st_mode), owner=owner) as file:
             file.write(text.encode())
     except OSError as error:
-        raise SettingsError(f"{path} cannot be changed: {describe_os_error(error)}; run this as root (sudo)") from error
+        raise ApplianceError(
+            f"{path} cannot be changed: {describe_os_error(error)}; run this as root (sudo)"
+        ) from error
 
 
 def _restart_service(path: Path) -> int:

@@ -128,12 +128,19 @@ def describe_unwritable(path: Path, error: sqlite3.Error | OSError) -> str:
     reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
     if is_read_only(path.parent):  # SQLite reports it as an I/O error
         reason = os.strerror(errno.EROFS)
-    elif path.is_dir():
+    elif _is_folder(path):
         reason = "a folder is in its place"
     return (
         f"the outbox {path} cannot be written ({reason}), so events wait in memory and are lost if the process ends;"
         " free space on the disk, or give the service write access to the folder"
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a link into a closed folder
+        return False
 
 
 def read_unwritable(path: Path, boot_id: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:

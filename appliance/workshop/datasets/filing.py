@@ -7,6 +7,7 @@ pixels, which is more than any model for the device sees; JPEGs that are so alre
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from appliance.imaging.files import (
 )
 from appliance.system.atomic_files import write_atomically
 from appliance.system.foreign_text import clean_text
+from appliance.system.owner import act_as_owner
 from appliance.teaching.guesses import MAX_PX
 from appliance.teaching.names import clean_label, find_origin, find_recording
 from appliance.teaching.space import require_free_disk
@@ -186,8 +188,11 @@ def _make_place(folder: Path, label: str | None) -> Path:
 
 @contextmanager
 def _explain(folder: Path) -> Iterator[None]:
+    """Write with the rights of the folder's owner, who may have put a link there, and explain what fails."""
+    existing = next(above for above in (folder, *folder.absolute().parents) if os.path.lexists(above))
     try:
-        yield
+        with act_as_owner(existing):
+            yield
     except OSError as error:
         raise DatasetError(f"{folder} cannot be written: {describe_os_error(error)}") from error
     except TeachingError as error:

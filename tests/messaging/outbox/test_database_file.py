@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from appliance.messaging.outbox.database_file import VERSION
+from appliance.messaging.outbox.database_file import VERSION, describe_unwritable
 from appliance.messaging.outbox.outbox import Outbox
 from support.outbox import WEEK_S, count_logged, events, seqs
 from support.paths import ROOT
@@ -125,3 +125,8 @@ def test_second_process_gets_an_error(path, open_outbox):
     done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
     assert f"{path} is in use by another process; run only one appliance per state folder" in done.stderr
+
+
+def test_path_that_cannot_be_looked_up_is_described_all_the_same(tmp_path):
+    path = tmp_path / ("x" * 300)  # as for a link into a closed folder, stat fails with more than "no such file"
+    assert "events wait in memory" in describe_unwritable(path, PermissionError(13, "Permission denied"))

@@ -1,6 +1,7 @@
 """Add the pictures of a dataset to the folder of a device."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from appliance.imaging.files import read_picture_size
 from appliance.workshop.datasets.filing import file_pictures
 from appliance.workshop.datasets.open import open_dataset
 from support.datasets import make_files, make_picture, write_folder
+
+NOBODY = 65534
 
 
 def file(tmp_path, files, **options):
@@ -69,3 +72,24 @@ def test_link_in_place_of_a_label_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="symbolic link"):
         file(tmp_path, {"cup/a.jpg": make_picture(1)})
     assert not any((tmp_path / "outside").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write where another account's link leads")
+def test_link_of_another_account_leads_root_nowhere(open_folder, tmp_path):
+    """The account of the service may replace its dataset, or a folder above it, by a link."""
+    victim, state = open_folder / "victim", open_folder / "state"
+    victim.mkdir(mode=0o700)
+    state.mkdir()
+    os.chown(state, NOBODY, NOBODY)
+    pictures = open_dataset(write_folder(tmp_path / "in", make_files({"cup": 2})))
+    for number, into in enumerate(("dataset", "above/dataset", "missing/dataset")):
+        link = state / into.partition("/")[0]
+        if into != "missing/dataset":
+            link.symlink_to(victim)
+            os.lchown(link, NOBODY, NOBODY)
+            with pytest.raises(DatasetError, match="Permission denied"):
+                file_pictures(pictures, state / into)
+            assert list(victim.iterdir()) == [], number
+        else:
+            file_pictures(pictures, state / into)
+            assert {path.stat().st_uid for path in link.rglob("*")} == {NOBODY}, "the service must be able to change it"
