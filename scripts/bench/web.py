@@ -365,7 +365,7 @@ def report_fuzzing(seconds: float) -> None:
             fuzzing = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
             print(f"with requests of every kind: {describe(measure_intervals(client, seconds))}")
             output = fuzzing.communicate()[0]
-        print(*(line for line in output.splitlines() if "passed" in line or "Server error" in line), sep="\n")
+        print(*(line for line in output.splitlines() if "generated, " in line or "Server error" in line), sep="\n")
 
 
 def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: float) -> None:
