@@ -438,6 +438,16 @@ def test_full_place_fits_a_narrow_phone_and_names_its_controls(browser, server):
     assert browser.read_errors() == []
 
 
+def test_another_model_takes_the_old_guesses_away(browser, server):
+    server.teach.fill(cup=1)
+    server.teach.pictures[0]["guess"] = {"label": "balloon", "score": 0.9}
+    open_teach(browser, server)
+    wait_for_text(browser, ".picture-cell", "balloon")
+    server.teach.pictures[0]["guess"] = None
+    server.change(model={"sha256": "f" * 64})
+    browser.wait("!document.querySelector('.picture-cell').innerText.includes('balloon')")
+
+
 @pytest.mark.slow
 def test_foreign_text_in_teach_is_never_markup(browser, server):
     evil = "<img src=x onerror=\"document.title='broken'\">"

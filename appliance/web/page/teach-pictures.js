@@ -6,6 +6,7 @@ import { LabelChips } from "./label-chips.js";
 import { NewLabel } from "./new-label.js";
 import { PictureGrid } from "./picture-grid.js";
 import { SelectionBar } from "./selection-bar.js";
+import { store } from "./store.js";
 import { NONE_OF_THESE, teaching } from "./teaching.js";
 
 /** @typedef {import("./teaching.js").Target} Target */
@@ -29,6 +30,8 @@ export class TeachPictures extends Component {
   /** How many pictures the filter had when they were loaded; null after a change of the viewer's own. */
   #shown = /** @type {number | null} */ (null);
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  /** The model that made the guesses. */
+  #guesser = store.status?.model.sha256;
 
   build() {
     this.className = "teach-pictures";
@@ -41,6 +44,7 @@ export class TeachPictures extends Component {
     this.listen(teaching, "dataset", () => this.#follow());
     this.listen(teaching, "changed", (event) => this.#apply(event.detail));
     this.listen(teaching, "undone", () => this.#reload());
+    this.listen(store, "status", () => this.#followModel());
     this.listen(document, "keydown", (event) => this.#followKey(event));
     this.signal.addEventListener("abort", () => clearTimeout(this.#timer));
     this.#timer = undefined;
@@ -104,6 +108,15 @@ export class TeachPictures extends Component {
     const isBusy = selected.size > 0 || this.#grid.getBoundingClientRect().top < 0;
     if (isBusy) this.#fresh.hidden &&= !isOld;
     else if (isOld || list.items.some(({ guess }) => !guess)) this.#reload(1); // a guess may be known now
+  }
+
+  /** Take away the guesses of a model that does not run any more. */
+  #followModel() {
+    const guesser = store.status?.model.sha256;
+    if (guesser === this.#guesser) return;
+    this.#guesser = guesser;
+    if (this.#grid.selected.size) this.#fresh.hidden = false;
+    else if (this.#isStarted) this.#reload();
   }
 
   /** @param {import("./teaching.js").Change} change */
