@@ -45,16 +45,17 @@ def choose_source(arguments: argparse.Namespace) -> LiveSource:
     from appliance.diagnostics.running_daemon import ask_running_daemon, list_keys
     from appliance.settings.credentials import apply_credentials
     from appliance.settings.load import load_settings
-    from appliance.system.paths import is_service_installed
+    from appliance.system.paths import SYSTEM_SETTINGS, find_unit, is_service_installed
 
     settings = apply_credentials(load_settings(arguments.config))
     if arguments.local:
         return LiveSource(settings, is_daemon=False)
     daemon = ask_running_daemon(settings)
     if daemon is None:
-        if is_service_installed() and arguments.config is None:
+        unit = find_unit() or ("appliance" if is_service_installed() else None)
+        if unit and (arguments.config is None or arguments.config.absolute().parent == SYSTEM_SETTINGS):
             raise ControlError(
-                "the installed service is not running; start it with: sudo systemctl start appliance, "
+                f"the installed service is not running; start it with: sudo systemctl start {unit}, "
                 "or open the camera here with --local"
             )
         return LiveSource(settings, is_daemon=False)

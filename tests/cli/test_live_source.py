@@ -49,6 +49,19 @@ def test_stopped_service_is_reported_with_the_command_that_starts_it(monkeypatch
     assert not choose(local=True).is_daemon
 
 
+def test_stopped_service_of_a_further_camera_is_named_by_its_file(monkeypatch, tmp_path):
+    file = tmp_path / "garden.toml"
+    file.write_text("")
+    monkeypatch.setattr("appliance.system.paths.SYSTEM_SETTINGS", tmp_path)
+    monkeypatch.setattr("appliance.system.paths.find_unit", lambda: "appliance@garden")
+    with pytest.raises(ControlError, match="sudo systemctl start appliance@garden"):
+        choose(config=file)
+    elsewhere = tmp_path / "mine" / "garden.toml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("")
+    assert not choose(config=elsewhere).is_daemon, "a file of one's own is no service"
+
+
 def test_file_with_other_settings_is_not_mistaken_for_the_daemons(daemon, tmp_path):
     (tmp_path / "same.toml").write_text("")
     assert choose(config=Path(tmp_path / "same.toml")).is_daemon
