@@ -53,11 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record until enough pictures are kept; return 1 if there are fewer."""
-    from appliance.teaching.names import clean_label
+    from appliance.teaching.names import BACKGROUND, clean_label
     from appliance.teaching.wording import Target
 
     if (arguments.label is None) != arguments.background:
         raise UsageError("give the LABEL of what you hold before the camera, or --background")
+    if arguments.label is not None and arguments.label.strip().lower() == BACKGROUND:
+        raise UsageError(f"{BACKGROUND} is not a label; give --background to take pictures of none of the labels")
     target = Target(is_background=True) if arguments.background else Target(clean_label(arguments.label))
     if target.label and target.label != arguments.label:
         print_message(f"the label is {target.label}, because a name has only A–Z, a–z, 0–9, and _")

@@ -25,7 +25,7 @@ MIN_PICTURES = 10
 _PARTS = {
     "train", "training", "validation", "valid", "val", "test", "testing", "holdout", "unassigned", "unlabeled",
 }  # fmt: skip
-_MAX_LABEL = 32
+MAX_LABEL = 32
 _SHOWN = 80
 # Letters that Unicode does not decompose.
 _LETTERS = str.maketrans(
@@ -52,6 +52,17 @@ class PictureOrigin(StrEnum):
     IMPORTED = "imported"
 
 
+def write_in_latin(text: str) -> str:
+    """Return a text in letters from A to Z; without the extra workshop, those of other scripts get lost."""
+    try:
+        from anyascii import anyascii
+
+        return anyascii(text)
+    except (ImportError, OSError):  # it loads each script late, when this thread may not read the program's folder
+        plain = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+        return "".join(character for character in plain if not unicodedata.combining(character))
+
+
 def clean_label(text: str) -> str:
     """Return the valid name of a label for what a person wrote: "hot dog" becomes hot_dog, and Müsli Musli.
 
@@ -61,9 +72,7 @@ def clean_label(text: str) -> str:
     Raises:
         TeachingError: No letter or digit is left.
     """
-    plain = unicodedata.normalize("NFKD", text[:1000].translate(_LETTERS))
-    plain = "".join(character for character in plain if not unicodedata.combining(character))
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[:_MAX_LABEL].strip("_")
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", write_in_latin(text[:1000])).strip("_")[:MAX_LABEL].strip("_")
     shown = clean_text(text, _SHOWN)
     if not name:
         raise TeachingError(400, f"the label {shown!r} has no letter from A to Z and no digit; give it another name")

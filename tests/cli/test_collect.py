@@ -112,7 +112,7 @@ def run_command(words):
 @pytest.mark.parametrize(
     ("words", "status"),
     [
-        ([], 2), (["cup", "--background"], 2), (["日本"], 1), (["cup", "--count", "0"], 2),
+        ([], 2), (["cup", "--background"], 2), (["•"], 1), (["Background"], 2), (["cup", "--count", "0"], 2),
         (["cup", "--count", "1001"], 2), (["cup", "--every", "0.01"], 2), (["cup", "--every", "x"], 2),
     ],
 )  # fmt: skip

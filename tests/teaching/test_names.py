@@ -11,14 +11,15 @@ from appliance.teaching.names import clean_label, find_origin, find_recording, m
     ("text", "name"),
     [
         ("cup", "cup"), ("hot dog", "hot_dog"), ("Müsli", "Musli"), ("Straße", "Strasse"), ("../../etc", "etc"),
-        ("a\0b\x1b[31m\u202ec", "a_b_31m_c"), ("x" * 300, "x" * 32), ("  cup  ", "cup"), ("\ud800cup", "cup"),
+        ("a\0b\x1b[31m\u202ec", "a_b_31mc"), ("x" * 300, "x" * 32), ("  cup  ", "cup"), ("\ud800cup", "cup"),
+        ("Жук", "Zhuk"), ("日本", "RiBen"),
     ],
 )  # fmt: skip
 def test_label_gets_a_valid_name(text, name):
     assert clean_label(text) == name and is_label_name(name)
 
 
-@pytest.mark.parametrize("text", ["", " ", "..", "日本", "\x1b", "___", "Train", "test"])
+@pytest.mark.parametrize("text", ["", " ", "..", "…", "•", "\x1b", "___", "Train", "test"])
 def test_label_without_letters_or_with_a_meaning_is_refused(text):
     with pytest.raises(TeachingError) as caught:
         clean_label(text)

@@ -8,8 +8,8 @@ pixels, which is more than any model for the device sees; JPEGs that are so alre
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,13 @@ from appliance.imaging.files import (
 )
 from appliance.system.atomic_files import write_atomically
 from appliance.system.foreign_text import clean_text
+from appliance.system.names import is_label_name
 from appliance.system.owner import act_as_owner
 from appliance.teaching.guesses import MAX_PX
-from appliance.teaching.names import clean_label, find_origin, find_recording
+from appliance.teaching.names import MAX_LABEL, clean_label, find_origin, find_recording
 from appliance.teaching.space import require_free_disk
 from appliance.workshop.datasets.dataset import Dataset, Example
+from appliance.workshop.datasets.label_names import rename_labels
 from appliance.workshop.datasets.problems import ProblemKind
 
 MAX_SIDE_PX = 1280
@@ -80,6 +82,7 @@ def file_pictures(
             f"{dataset.source} has pictures with several labels, which folders cannot show; "
             "train on it where it is: appliance train"
         )
+    dataset = rename_labels(dataset, _name_labels(dataset.labels))
     examples = [*dataset.examples, *dataset.unlabeled]
     known = _list_stems(folder)
     added: list[str] = []
@@ -112,6 +115,24 @@ def file_pictures(
     if not added and not labeled and not same and left_out:
         raise DatasetError(f"no picture was added: {left_out[-1]}")
     return FilingResult(tuple(added), tuple(labeled), same, tuple(left_out))
+
+
+def _name_labels(labels: Sequence[str]) -> dict[str, str]:
+    """Return the valid name of each label that has none; no two labels get the same one (C# and C++)."""
+    taken = {label for label in labels if is_label_name(label)}
+    names: dict[str, str] = {}
+    for label in labels:
+        with suppress(TeachingError):  # it is reported with each picture of the label
+            stem = clean_label(label)
+            if label == stem:
+                continue
+            name, number = stem, 1
+            while name in taken:
+                number += 1
+                name = f"{stem[: MAX_LABEL - 1 - len(str(number))]}_{number}"
+            names[label] = name
+            taken.add(name)
+    return names
 
 
 def _list_stems(folder: Path) -> dict[str, Path]:

@@ -3,12 +3,12 @@
 import dataclasses
 import re
 import shlex
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 from appliance.errors import UsageError
 from appliance.system.foreign_text import clean_text
 from appliance.system.names import is_label_name
+from appliance.teaching.names import write_in_latin
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.problems import ProblemKind
 
@@ -56,7 +56,7 @@ def propose_names(labels: Iterable[str]) -> dict[str, str]:
         if is_label_name(label):
             continue
         stem = (
-            re.sub(r"[^A-Za-z0-9]+", "_", _write_in_latin(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_")
+            re.sub(r"[^A-Za-z0-9]+", "_", write_in_latin(label)).strip("_")[:_MAX_LABEL_CHARACTERS].strip("_")
             or "label"
         )
         name, number = stem, 1
@@ -67,15 +67,6 @@ def propose_names(labels: Iterable[str]) -> dict[str, str]:
         taken.add(name.lower())
         proposed[label] = name
     return proposed
-
-
-def _write_in_latin(label: str) -> str:
-    """Return the label in Latin letters; without the extra workshop, which a device need not have, only accents go."""
-    try:
-        from anyascii import anyascii
-    except ImportError:
-        return unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
-    return anyascii(label)
 
 
 def parse_renames(options: Iterable[str]) -> dict[str, str]:

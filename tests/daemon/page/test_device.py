@@ -30,7 +30,7 @@ def test_second_installation_waits_for_the_first(device, tmp_path):
         device.install_model(tmp_path, DeclaredInput(), "x")
 
 
-@pytest.mark.parametrize("label", ["..", "日本"])
+@pytest.mark.parametrize("label", ["..", "•"])
 def test_label_that_cannot_be_files_no_picture(device, label):
     with pytest.raises(RequestError, match="label"):
         device.mark_wrong("a-1", label)

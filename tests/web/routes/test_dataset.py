@@ -48,7 +48,7 @@ def test_labels_are_added_renamed_and_removed(admin, store):
     ("method", "path", "body", "status"),
     [
         ("PUT", "labels", {}, 400), ("PUT", "labels", {"add": "a", "remove": "b"}, 400),
-        ("PUT", "labels", {"add": "日本"}, 400), ("PUT", "labels", {"add": ""}, 422),
+        ("PUT", "labels", {"add": "•"}, 400), ("PUT", "labels", {"add": ""}, 422),
         ("PUT", "labels", {"add": "x" * 300}, 422), ("PUT", "labels", {"remove": "gone"}, 404),
         ("PATCH", "pictures", {"ids": []}, 422), ("PATCH", "pictures", {"ids": ["gone"], "label": "a"}, 404),
         ("PATCH", "pictures", {"ids": ["a"] * 2001, "label": "a"}, 422),

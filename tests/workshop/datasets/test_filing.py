@@ -57,6 +57,12 @@ def test_labels_get_valid_names(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"hot_dog", "Musli"}
 
 
+def test_labels_with_the_same_valid_name_stay_apart(tmp_path):
+    files = make_files({"C++": 1, "C#": 1, "C": 1})
+    file_pictures(open_dataset(write_folder(tmp_path / "in", files)), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["C", "C_2", "C_3"]
+
+
 def test_limit_leaves_the_rest_out_and_says_so(tmp_path):
     size = len(make_picture(0))
     result = file(tmp_path, make_files({"cup": 10}), max_bytes=int(3.5 * size))
