@@ -106,9 +106,11 @@ class Service:
         runtime = f"{model.runtime} ({model.kernels})"
         log.info("camera-appliance %s, device %s, %s, model %s", __version__, parts.device, runtime, name)
         parts.pipeline.use(parts.engine)
-        parts.reports.end_unfinished(parts.outbox.open_events(check_open_event))
+        ended = parts.reports.end_unfinished(parts.outbox.open_events(check_open_event))
         if parts.history:
             parts.history.start()
+            for event in ended:  # with the time of its last frame, which the history itself does not know
+                parts.history.record_ended(event)
         parts.switches.start(parts.capture.set_running, parts.reloader.reopen_camera)
         for thread in self._threads:
             thread.start()

@@ -246,6 +246,13 @@ class EventPayload:
             clock_step=event.clock_step,
         )
 
+    def to_event(self) -> Event:
+        """Return what happened as the tracker reports it."""
+        return Event(
+            self.id, self.type, self.label, self.score, self.peak_score, self.started_s, self.ended_s, self.reason,
+            self.duration_s, self.clock_step,
+        )  # fmt: skip
+
     def end_at_restart(
         self, ended_s: float | None, progress: EventProgress | None, boot: str, seq: int
     ) -> "EventPayload":

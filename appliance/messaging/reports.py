@@ -204,13 +204,16 @@ class Reports:
 
     # Called by the main thread.
 
-    def end_unfinished(self, open_events: Sequence[Mapping[str, Any]]) -> None:
+    def end_unfinished(self, open_events: Sequence[Mapping[str, Any]]) -> list[Event]:
         """End the events that were open when an earlier process died; called once, before the first frame.
 
         Args:
             open_events: The start payloads, from the outbox.
+
+        Returns:
+            The ends.
         """
-        last = self._last_frame.before
+        last, ends = self._last_frame.before, []
         with self._lock:
             for started in map(EventPayload.from_dict, open_events):
                 self._seq += 1
@@ -219,6 +222,8 @@ class Reports:
                 # The age counts from the end of the event, so after a night without power it is delivered as late.
                 self._offer(self._topics.event, ended.as_dict(), ended.ended_s)
                 self._labels.publish_switch(started.label)
+                ends.append(ended.to_event())
+        return ends
 
     def report_threshold(self, value: float) -> None:
         """Report the common threshold in use."""

@@ -9,6 +9,8 @@ import av
 import pytest
 from PIL import Image
 
+from appliance.history.history import History
+from appliance.system.timestamps import to_rfc3339
 from support.broker import wait_until
 from support.daemon import Daemon, payloads, settings
 
@@ -76,7 +78,9 @@ def test_video_file_is_labeled(broker, data, tmp_path):
 
 def test_event_of_a_killed_process_ends_at_the_next_start(broker, data, tmp_path):
     picture = data / "images" / "mlkit_tulips.jpeg"
-    with broker.observer() as seen, Daemon(tmp_path / "d", settings(broker, picture, model=data / AUTOML)) as daemon:
+    chosen = settings(broker, picture, model=data / AUTOML, more="[history]\nenabled = true\n")
+    with broker.observer() as seen, Daemon(tmp_path / "d", chosen) as daemon:
+        history = History(daemon.state / "history")
         seen.wait_for("appliance/t/label/tulips", b"ON")
         started = json.loads(seen.wait_for("appliance/t/event")[0].payload)
         daemon.kill()
@@ -89,6 +93,9 @@ def test_event_of_a_killed_process_ends_at_the_next_start(broker, data, tmp_path
                 ended.extend(e for e in payloads(seen.payloads("appliance/t/event")) if e["type"] == "ended") or ended
             ),
             "the end of the event",
+        )
+        wait_until(
+            lambda: to_rfc3339(history.find(started["id"]).ended_s or 0) == ended[0]["ended"], "the history has the end"
         )
     ended = ended[0]
     assert (ended["id"], ended["reason"]) == (started["id"], "restart")

@@ -83,6 +83,11 @@ def test_event_of_a_killed_process_is_ended_at_the_next_start(make, tmp_path):
     make(NOW_S + 120).stop(10)
     (event,) = read(tmp_path)
     assert (event.reason, event.ended_s) == ("restart", NOW_S + 60)
+    again = make(NOW_S + 120)
+    again.record_ended(ended(1, ended_s=NOW_S + 61, reason="restart"))  # the time of its last frame is known
+    again.stop(10)
+    (event,) = read(tmp_path)
+    assert (event.reason, event.ended_s, event.duration_s) == ("restart", NOW_S + 61, 5.0)
 
 
 def test_oldest_events_are_removed_beyond_the_limits(make, tmp_path):
