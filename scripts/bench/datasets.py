@@ -2,11 +2,10 @@
 
     check    check 1,000 and 40,000 generated pictures: processor time, their ratio, peak memory; and once more, cached
     recall   the share of the pairs of near duplicates that the buckets find, among 3,000 pictures with made copies
-    batches  the top-1 accuracy of a head that is fitted in batches, as to many pictures, and in one piece
     train    train on generated pictures (--count, 100,000 by default): seconds, peak memory of the largest process
 
-`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); so does `train`, if --base names
-a base among them, not bundled:general. With --distinct N, `train` runs the base on N pictures only, and computes the
+`recall` needs the published pictures of the tests (APPLIANCE_TEST_DATA); so does `train`, if --base names a base among
+them, not bundled:general. With --distinct N, `train` runs the base on N pictures only, and computes the
 features of every other one as a mixture of two of these with the same label; everything else is as always.
 """
 
@@ -21,7 +20,6 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -38,12 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench-datasets", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    figures = {"check": measure_check, "recall": measure_recall, "batches": measure_batches}
+    figures = {"check": measure_check, "recall": measure_recall}
     parser.add_argument("figure", choices=[*figures, "train"])
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
     )
-    parser.add_argument("--base", default=BASE, help="for batches and train")
+    parser.add_argument("--base", default=BASE, help="for train")
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--distinct", type=int, default=0, help="for train")
     arguments = parser.parse_args()
@@ -147,33 +145,6 @@ def measure_recall(data: Path, count: int, base_name: str) -> None:
     near_pairs.SMALL = 0
     found = set(near_pairs.find_near_pairs(thumbnails))
     print(f"{len(thumbnails)} pictures, {len(every)} pairs, recall {len(found & every) / len(every):.4f}")
-
-
-def measure_batches(data: Path, count: int, base_name: str) -> None:
-    from appliance.workshop.datasets.open import open_dataset
-    from appliance.workshop.training import cross_validation
-    from appliance.workshop.training.base import open_base
-    from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
-    from appliance.workshop.training.features import extract_features
-    from appliance.workshop.training.head import fit_head
-    from appliance.workshop.training.head_task import HeadTask
-
-    base = open_base(data / "models" / base_name)
-    parts = []
-    for name in ("train", "val"):
-        dataset = open_dataset(data / "flowers" / f"flowers_{name}.zip")
-        features = extract_features(base, dataset.examples, FeatureCache(default_cache_file()))
-        targets = np.array([dataset.labels.index(example.label or "") for example in dataset.examples])
-        order = np.random.default_rng(0).permutation(len(features.kept))
-        parts.append((features.values[order], targets[features.kept][order]))
-    count = len(parts[0][1])
-    task = HeadTask(dataset.labels, None, parts[0][0], parts[0][1], np.arange(count), np.zeros(count, bool))
-    for name, limit in (("as a small dataset", cross_validation.MANY_ROWS), ("as a large dataset", 1000)):
-        began = time.monotonic()
-        with patch.object(cross_validation, "MANY_ROWS", limit):
-            fitted = fit_head(task, 0).head
-        accuracy = (fitted.score(parts[1][0][:]).argmax(axis=1) == parts[1][1]).mean()
-        print(f"{name}: {count} pictures, accuracy {accuracy:.4f}, {time.monotonic() - began:.1f} s")
 
 
 # Mixes the features of two pictures with the same label, instead of running the base on a third one.

@@ -26,6 +26,8 @@ MIN_LABELS_GIVEN = 10
 
 # What the threshold of a new model is chosen for: this share of the reported labels is right.
 VALIDATION_PRECISION = 0.95
+# With fewer pictures per label, a threshold that promises so much would silence the model, so this is the aim.
+FEW_PICTURES, FEW_PRECISION = 100, 0.9
 # The threshold of a model that reports no label of the validation pictures at any other.
 DEFAULT_THRESHOLD = 0.5
 _VALIDATION_STEPS = range(30, 100)
@@ -131,7 +133,9 @@ class ThresholdChoice:
             return "no label of these pictures is reported at any threshold, so nothing can be promised"
         at_least = f"at least {floor_percent(share.bound)} % of the reported labels are right (90 % sure)"
         if self.is_reached:
-            return at_least
+            if self.target >= VALIDATION_PRECISION:
+                return at_least
+            return f"{at_least}; from {FEW_PICTURES} pictures per label on, the aim is {100 * VALIDATION_PRECISION:g} %"
         required = count_required(self.target)
         wanted = f"{100 * self.target:g} %"
         if share.effective < required:
@@ -188,6 +192,11 @@ def merge_thresholds(
     label_thresholds = {} if common is not None else dict(bundle.label_thresholds)
     label_thresholds |= {label: value for label, value in requested if label is not None}
     return common, label_thresholds
+
+
+def aim_precision(pictures: int, labels: int) -> float:
+    """Return the precision that the threshold of a new model aims at, by the number of pictures and labels."""
+    return FEW_PRECISION if pictures < FEW_PICTURES * labels else VALIDATION_PRECISION
 
 
 def choose_validation_threshold(

@@ -3,19 +3,23 @@
 A source of the bank is left out as a whole, because the next thing before the camera is from none of them.
 """
 
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
-from appliance.workshop.training.batched_regression import BatchedRegression
-from appliance.workshop.training.folds import count_folds, count_scored_folds
+from appliance.workshop.training.discriminant import Moments, fit_discriminant, measure_moments
+from appliance.workshop.training.folds import FOLDS
 from appliance.workshop.training.gate import PrincipalSubspace, fit_subspace
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.projection import Projected
-from appliance.workshop.training.rows import ChosenRows, JoinedRows, Rows
+from appliance.workshop.training.rows import ChosenRows
 
-# The coordinates of more pictures are read in batches, because a copy for each fold would need much memory.
-MANY_ROWS = 10_000
+_MAX_FACTOR_LOG = 5.0
+_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class ScoredPictures:
         logits: Their logits.
         rows: The indexes of the rows whose source was left out of the fit.
         other_logits: The logits of these rows.
-        merit: The accuracy and the mean log-likelihood of the pictures' labels.
+        factor: The factor of the logits with the best log loss.
+        loss: The mean log loss of the pictures with it.
     """
 
     strength: float
@@ -36,7 +41,8 @@ class ScoredPictures:
     logits: np.ndarray
     rows: np.ndarray
     other_logits: np.ndarray
-    merit: tuple[float, float]
+    factor: float
+    loss: float
 
 
 class CrossValidation:
@@ -55,18 +61,16 @@ class CrossValidation:
             sources: (rows,) the source of each row of the bank.
         """
         self._task, self._own, self._others, self._folds = task, own, others, folds
-
-        count = count_folds(len(folds))
-        self._other_folds = np.unique(sources, return_inverse=True)[1] % count
-        learned = int((folds >= 0).sum())
-        self._is_many = learned > MANY_ROWS
+        self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
         # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0 if task.has_seen_training else min(count, count_scored_folds(learned)))
+        self._used_folds = range(0 if task.has_seen_training else FOLDS)
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
-        self._other_class = len(task.labels) if task.background is None else task.background
-        # A regression starts from its result for the strength before.
-        self._regressions: dict[int | None, BatchedRegression] = {}
+        other_targets = np.full(len(others), len(task.labels) if task.background is None else task.background)
+        is_shown = np.ones(len(folds), bool) if task.background is None else task.targets != task.background
+        self._shown = self._measure(own, task.targets, np.where(is_shown, folds, -1))
+        self._pictures = self._shown if is_shown.all() else self._measure(own, task.targets, folds)
+        self._rows = self._measure(others, other_targets, self._other_folds)
 
     def score(self, strength: float) -> ScoredPictures:
         """Fit with a strength and score the unseen pictures, and the rows of the bank whose source was left out."""
@@ -85,8 +89,8 @@ class CrossValidation:
             weights, intercepts = self.fit_all(strength)
             logits[self._folds < 0] = self._own.coordinates[self._folds < 0] @ weights.T + intercepts
         indexes, rows = np.flatnonzero(unseen), np.flatnonzero(is_scored)
-        merit = self._rate(logits[indexes], indexes)
-        return ScoredPictures(strength, indexes, logits[indexes], rows, other_logits[rows], merit)
+        factor, loss = fit_factor(logits[indexes], self._task.targets[indexes])
+        return ScoredPictures(strength, indexes, logits[indexes], rows, other_logits[rows], factor, loss)
 
     def measure_distances(self, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the distances of the unseen pictures and of all rows of the bank."""
@@ -95,7 +99,7 @@ class CrossValidation:
         for fold in self._used_folds:
             out = self._folds == fold
             if out.any():
-                part = self._fit_subspace(~out & (self._folds >= 0))
+                part = self._fit_subspace(fold)
                 distances[out] = part.measure_projected(self._own.select(out))
         return distances[unseen], others
 
@@ -105,42 +109,43 @@ class CrossValidation:
 
     def fit_subspace_of_all(self) -> PrincipalSubspace:
         """Return the subspace of all labeled pictures but those for validation."""
-        return self._fit_subspace(self._folds >= 0)
+        return self._fit_subspace(None)
+
+    def _measure(self, pictures: Projected, targets: np.ndarray, folds: np.ndarray) -> dict[int | None, Moments]:
+        """Return the sums of each fold, and under None those of all folds."""
+        moments: dict[int | None, Moments] = {
+            fold: measure_moments(
+                ChosenRows(pictures.coordinates, np.flatnonzero(folds == fold)), targets[folds == fold], self._classes
+            )
+            for fold in range(FOLDS)
+        }
+        moments[None] = reduce(operator.add, moments.values())
+        return moments
 
     def _fit(self, left_out: int | None, strength: float) -> tuple[np.ndarray, np.ndarray]:
         """Fit the softmax without a fold, or to all folds."""
-        if left_out not in self._regressions:
-            chosen, others = self._folds >= 0, np.ones(len(self._others), bool)
-            if left_out is not None:
-                chosen, others = chosen & (self._folds != left_out), self._other_folds != left_out
-            own = ChosenRows(self._own.coordinates, np.flatnonzero(chosen))
-            x = JoinedRows(own, self._others.coordinates[others])
-            count, other_count = int(chosen.sum()), int(others.sum())
-            targets = np.append(self._task.targets[chosen], np.full(other_count, self._other_class))
-            weights = np.append(np.ones(count), np.full(other_count, min(1.0, count / max(other_count, 1))))
-            rows: Rows = x if self._is_many else x[:]
-            self._regressions[left_out] = BatchedRegression(rows, targets, self._classes, weights)
-        return self._regressions[left_out].fit(strength)
+        own, others = (_leave_out(moments, left_out) for moments in (self._pictures, self._rows))
+        count, other_count = float(own.counts.sum()), float(others.counts.sum())
+        return fit_discriminant(own + others.weigh(min(1.0, count / max(other_count, 1.0))), strength)
 
-    def _fit_subspace(self, chosen: np.ndarray) -> PrincipalSubspace:
-        if self._task.background is not None:
-            chosen = chosen & (self._task.targets != self._task.background)
-        return fit_subspace(ChosenRows(self._own.coordinates, np.flatnonzero(chosen)))
+    def _fit_subspace(self, left_out: int | None) -> PrincipalSubspace:
+        return fit_subspace(_leave_out(self._shown, left_out))
 
-    def _rate(self, logits: np.ndarray, unseen: np.ndarray) -> tuple[float, float]:
-        """Return accuracy and likelihood; a background label is no answer.
 
-        If accuracies are equal, which is common with few pictures, the likelihood of the correct labels decides.
-        """
-        targets = self._task.targets[unseen]
-        answers = logits[:, : len(self._task.labels)].copy()
-        is_shown = np.ones(len(unseen), bool)
-        if self._task.background is not None:
-            answers[:, self._task.background] = -np.inf
-            is_shown = targets != self._task.background
-        accuracy = (answers.argmax(axis=1) == targets)[is_shown].mean() if is_shown.any() else 0.0
-        likelihood = -measure_loss(logits, targets)
-        return round(float(accuracy), 9), round(likelihood, 9)
+def _leave_out(moments: Mapping[int | None, Moments], left_out: int | None) -> Moments:
+    return moments[None] if left_out is None else moments[None] - moments[left_out]
+
+
+def fit_factor(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Return the factor of the logits with the best log loss (temperature scaling), and this mean log loss."""
+    found = minimize_scalar(
+        lambda log_factor: measure_loss(logits * np.exp(log_factor), targets),
+        bounds=(-_MAX_FACTOR_LOG, _MAX_FACTOR_LOG),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    factor = round(float(np.exp(found.x)), _DECIMALS)
+    return factor, round(measure_loss(logits * factor, targets), 9)
 
 
 def measure_loss(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from appliance.errors import TrainingError, suggest_install
 from appliance.workshop.training.base import open_base
 from appliance.workshop.training.candidate import CandidateOptions, TrainedCandidate, TrainingTimer, train_candidate
-from appliance.workshop.training.folds import assign_folds, count_folds
+from appliance.workshop.training.folds import FOLDS, assign_folds
 from appliance.workshop.training.training_set import TrainingSet
 
 PUBLISHED = "bundled:general"
@@ -107,8 +107,7 @@ def hold_out_validation(training_set: TrainingSet, seed: int) -> TrainingSet:
     if training_set.is_validation.any():
         return training_set
     folds = assign_folds(training_set.targets, training_set.groups, seed)
-    held_out = count_folds(len(folds)) // _HELD_OUT_PART
-    return dataclasses.replace(training_set, is_validation=folds < held_out)
+    return dataclasses.replace(training_set, is_validation=folds < FOLDS // _HELD_OUT_PART)
 
 
 def train_fine_tuned(

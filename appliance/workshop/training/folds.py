@@ -8,35 +8,19 @@ from collections import Counter
 
 import numpy as np
 
-FOLDS = 5
 # Without a fifth of few pictures, a fit is much worse than the final one, so that its scores promise too little
 # (measured with 30 pictures a label: recall .59 at the chosen threshold with 5 folds, .69 with 10).
-FEW_PICTURES, FOLDS_OF_FEW = 1000, 10
-# With so many unseen pictures, the accuracies of two fits are compared within some tenths of a point; more folds would
-# take time in proportion to the pictures.
-ENOUGH_UNSEEN = 10_000
-
-
-def count_folds(pictures: int) -> int:
-    """Return the number of folds for a number of pictures."""
-    return FOLDS_OF_FEW if pictures < FEW_PICTURES else FOLDS
-
-
-def count_scored_folds(pictures: int) -> int:
-    """Return how many of the folds are scored: all, or as many as have ENOUGH_UNSEEN pictures together."""
-    folds = count_folds(pictures)
-    return min(folds, -(-ENOUGH_UNSEEN * folds // max(pictures, 1)))
+FOLDS = 10
 
 
 def assign_folds(targets: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return the fold of each picture, (pictures,) from 0 to count_folds(pictures) − 1.
+    """Return the fold of each picture, (pictures,) from 0 to FOLDS − 1.
 
     Args:
         targets: (pictures,) the index of each picture's label.
         groups: (pictures,) int, the group of each picture.
         seed: The seed of the random order.
     """
-    count = count_folds(len(targets))
     members: dict[int, list[int]] = {}
     for index in np.random.default_rng(seed).permutation(len(targets)).tolist():
         members.setdefault(int(groups[index]), []).append(index)
@@ -44,12 +28,12 @@ def assign_folds(targets: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarr
     parts = [
         part
         for indexes in members.values()
-        for part in ([indexes[fold::count] for fold in range(count)] if 2 * len(indexes) > len(targets) else [indexes])
+        for part in ([indexes[fold::FOLDS] for fold in range(FOLDS)] if 2 * len(indexes) > len(targets) else [indexes])
         if part
     ]
     folds = np.zeros(len(targets), np.intp)
     of_label: Counter[tuple[int, int]] = Counter()
-    totals = [0] * count
+    totals = [0] * FOLDS
     # Large groups first, because small ones can still even out what they leave.
     for indexes in sorted(parts, key=len, reverse=True):
         labels = [int(targets[index]) for index in indexes]
@@ -57,7 +41,7 @@ def assign_folds(targets: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarr
         def fill(fold: int, labels: list[int] = labels) -> tuple[int, int]:
             return sum(of_label[label, fold] for label in labels), totals[fold]
 
-        fold = min(range(count), key=fill)
+        fold = min(range(FOLDS), key=fill)
         folds[indexes] = fold
         of_label.update((label, fold) for label in labels)
         totals[fold] += len(indexes)

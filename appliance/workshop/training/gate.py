@@ -13,10 +13,11 @@ smaller for those that it was fitted to (measured: a limit for 90 % of the train
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 
+from appliance.workshop.training.discriminant import Moments
 from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.projection import PrincipalAxes, Projected
-from appliance.workshop.training.rows import Rows
 
 COMPONENTS = 64
 _SPREAD = 0.1
@@ -83,19 +84,15 @@ def accept(distances: np.ndarray, limits: np.ndarray, softness: float) -> np.nda
     return accepted
 
 
-def fit_subspace(coordinates: Rows) -> PrincipalSubspace:
-    """Fit the subspace to (pictures, axes) coordinates of at least two pictures."""
-    size = coordinates[0:1].shape[1]
-    mean, spread = np.zeros(size), np.zeros((size, size))
-    for part in split_rows(len(coordinates)):
-        mean += coordinates[part].sum(axis=0, dtype=np.float64) / len(coordinates)
-    for part in split_rows(len(coordinates)):
-        centered = coordinates[part] - mean
-        spread += centered.T @ centered
-    # So many components can be estimated from this number of pictures.
-    count = max(1, min(COMPONENTS, len(coordinates) // 4, size))
-    _, vectors = np.linalg.eigh(spread)
-    return PrincipalSubspace(mean, vectors[:, ::-1][:, :count])
+def fit_subspace(moments: Moments) -> PrincipalSubspace:
+    """Fit the subspace to at least two pictures, in the coordinates of their projection."""
+    count, size = float(moments.counts.sum()), len(moments.products)
+    mean = moments.sums.sum(axis=0) / count
+    # So many components can be estimated from this number of pictures; of few axes, some must remain for distances.
+    components = max(1, min(COMPONENTS, int(count) // 4, size // 2))
+    spread = moments.products - count * np.outer(mean, mean)
+    _, vectors = eigh(spread, subset_by_index=(size - components, size - 1))
+    return PrincipalSubspace(mean, vectors[:, ::-1])
 
 
 def measure_softness(distances: np.ndarray) -> float:

@@ -2,20 +2,21 @@
 
 Let x be the features of a picture, standardized (see head_input.py).
 
-- The softmax chooses the label. Rows of the background bank, if the base has one, are a class of their own, which is no
-  output of the model; background pictures of the user are a label, and the rows of the bank are counted to it. All rows
-  of the bank together weigh no more than the user's pictures.
-- The regularization strength is the one whose best label is right most often (choosing by log loss would lose 1.5
-  percentage points of accuracy on flowers).
+- The softmax chooses the label: a linear discriminant analysis (see discriminant.py). Rows of the background bank, if
+  the base has one, are a class of their own, which is no output of the model; background pictures of the user are a
+  label, and the rows of the bank are counted to it. All rows of the bank together weigh no more than the user's
+  pictures.
 - Scores are calibrated: the logits are multiplied by the factor with the best log loss, which becomes part of the
-  weights, so that a score of 0.8 is right in about 80 % of cases.
+  weights, so that a score of 0.8 is right in about 80 % of cases. The regularization strength is the one with the best
+  log loss after that.
+- The class of the bank may take no more of the user's pictures than the level of rejection permits: its logit is
+  reduced until that holds.
 - The gate rejects what is unlike all training pictures; see gate.py and rejection.py.
 
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
 dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
-the others). The final fit uses all pictures but those for validation. Of many pictures, fewer folds are enough (see
-folds.py). Because everything is fitted to some hundred principal coordinates of x (see projection.py), the fits take
-seconds.
+the others). The final fit uses all pictures but those for validation. Because everything is fitted to some hundred
+principal coordinates of x (see projection.py), and to sums over the pictures, the fits take a second.
 
 Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed
 give the same numbers on the same machine.
@@ -25,11 +26,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits
 
 from appliance.workshop.training.background_bank import find_unlike, sample_labels
-from appliance.workshop.training.cross_validation import MANY_ROWS, CrossValidation, measure_loss
+from appliance.workshop.training.cross_validation import CrossValidation
 from appliance.workshop.training.folds import assign_folds
 from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head_task import BankRows, HeadTask
@@ -45,11 +45,13 @@ from appliance.workshop.training.rejection import (
     RejectLevel,
     UnseenScores,
     choose_rejection,
+    measure_excess,
 )
 
-STRENGTHS = (0.003, 0.01, 0.03)
+STRENGTHS = (0.1, 0.3, 1.0, 3.0)
 _DECIMALS = 5
-_MAX_FACTOR_LOG = 3.0
+# Of more pictures, a sample shows which rows of the bank resemble them.
+_MANY_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class ClassifierHead:
         weights: (classes, size); one class more than labels if the bank has a class of its own.
         intercepts: (classes,).
         gate: None for a head without a gate.
-        strength: scikit-learn's C with the best result on unseen pictures.
+        strength: The shrinkage with the best result on unseen pictures.
     """
 
     labels: tuple[str, ...]
@@ -117,27 +119,31 @@ def fit_head(
             if is_over():
                 break
             scored = validation.score(strength)
-            if scored.merit > best.merit:
+            if scored.loss < best.loss:
                 best = scored
-        factor = _fit_factor(best.logits, task.targets[best.unseen])
         distances, other_distances = validation.measure_distances(best.unseen)
-        labels = len(task.labels)
+        labels, targets = len(task.labels), task.targets[best.unseen]
+        logits, other_logits = best.logits * best.factor, best.other_logits * best.factor
+        excess = measure_excess(logits, labels, targets, level)
+        logits[:, labels:] -= excess
+        other_logits[:, labels:] -= excess
         rejection = choose_rejection(
-            _compute_scores(best.logits * factor, distances, labels),
-            _compute_scores(best.other_logits * factor, other_distances[best.rows], labels) if len(best.rows) else None,
-            GenuinePictures(task.targets[best.unseen], task.background, task.groups[best.unseen].tolist()),
+            _compute_scores(logits, distances, labels),
+            _compute_scores(other_logits, other_distances[best.rows], labels) if len(best.rows) else None,
+            GenuinePictures(targets, task.background, task.groups[best.unseen].tolist()),
             level,
         )
         weights, intercepts = validation.fit_all(best.strength)
         subspace = validation.fit_subspace_of_all()
-    weights = weights * factor
+    weights, intercepts = weights * best.factor, intercepts * best.factor
+    intercepts[labels:] -= excess
     gate = None
     if rejection.limits is not None:
         gate = RejectionGate(subspace.restore(projection), rejection.limits, rejection.softness)
     head = ClassifierHead(
         task.labels,
         np.round(weights @ projection.axes.T, _DECIMALS),
-        np.round(intercepts * factor - weights @ (projection.mean @ projection.axes), _DECIMALS),
+        np.round(intercepts - weights @ (projection.mean @ projection.axes), _DECIMALS),
         gate,
         best.strength,
     )
@@ -169,24 +175,13 @@ def _project(
     if task.background is not None:
         is_learned = is_learned & (task.targets != task.background)
     learned = np.flatnonzero(is_learned)
-    if len(learned) > MANY_ROWS:
+    if len(learned) > _MANY_ROWS:
         # A copy of all coordinates would need as much memory again.
-        learned = learned[sample_labels(task.targets[learned], MANY_ROWS)]
+        learned = learned[sample_labels(task.targets[learned], _MANY_ROWS)]
     unlike = find_unlike(
         own.coordinates[learned], task.targets[learned], task.groups[learned], others.coordinates, bank.kinds
     )
     return projection, own, others.select(unlike), bank.sources[unlike]
-
-
-def _fit_factor(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return the factor of the logits with the best log loss on unseen pictures (temperature scaling)."""
-    found = minimize_scalar(
-        lambda log_factor: measure_loss(logits * np.exp(log_factor), targets),
-        bounds=(-_MAX_FACTOR_LOG, _MAX_FACTOR_LOG),
-        method="bounded",
-        options={"xatol": 1e-3},
-    )
-    return round(float(np.exp(found.x)), _DECIMALS)
 
 
 def _compute_scores(logits: np.ndarray, distances: np.ndarray, labels: int) -> UnseenScores:

@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from appliance.workshop.training.feature_rows import FeatureRows
-from appliance.workshop.training.folds import assign_folds
+from appliance.workshop.training.folds import FOLDS, assign_folds
 from appliance.workshop.training.head_input import HeadInput, fit_head_input
 from appliance.workshop.training.rows import JoinedRows, Rows
 from appliance.workshop.training.stages import FeatureGroup
@@ -22,6 +22,8 @@ from appliance.workshop.training.training_set import TrainingSet
 
 # With fewer validation pictures, the default is used.
 MIN_VALIDATION = 100
+# One in so many pictures, if the dataset has no validation pictures.
+_HELD_OUT_PART = 5
 _DEFAULT_DEPTH, _DEFAULT_GRID = 2, 2
 # The share of the validation pictures that 1,000 more features must improve.
 _WORTH_OF_1000 = 0.002
@@ -56,7 +58,7 @@ def choose_head_input(
 ) -> HeadInput:
     """Choose the groups of features for a head, and standardize them.
 
-    Without validation pictures, a fold of the cross-validation stands for them.
+    Without validation pictures, a fifth of the pictures stands for them.
 
     Args:
         groups: All groups of a base.
@@ -68,7 +70,7 @@ def choose_head_input(
     """
     validates = training_set.is_validation[kept]
     if not validates.any():
-        validates = assign_folds(training_set.targets[kept], training_set.groups[kept], 0) == 0
+        validates = assign_folds(training_set.targets[kept], training_set.groups[kept], 0) < FOLDS // _HELD_OUT_PART
     judged = validates & ~training_set.is_background[kept]
     train = rows.select(~validates)
     whole = fit_head_input(groups, train if others is None else JoinedRows(train, others))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from appliance.workshop.training import cross_validation, folds
-from appliance.workshop.training.cross_validation import CrossValidation, measure_loss
+from appliance.workshop.training.cross_validation import CrossValidation, fit_factor, measure_loss
+from appliance.workshop.training.discriminant import fit_discriminant, measure_moments
 from appliance.workshop.training.head_task import HeadTask
 from appliance.workshop.training.projection import Projected
 
@@ -31,26 +31,27 @@ def test_unseen_source_of_the_bank_gets_a_label():
     assert ((rows[:20] @ weights.T + intercepts).argmax(axis=1) == 2).mean() > 0.9
 
 
-def make_validation(count: int = 300) -> CrossValidation:
+def test_logits_are_those_of_a_fit_without_the_fold():
     random = np.random.default_rng(1)
-    targets = np.arange(count) % 3
-    x = np.eye(8)[targets] + random.normal(0, 0.5, (count, 8))
-    task = HeadTask(("a", "b", "c"), None, x, targets, np.arange(count), np.zeros(count, bool))
-    none = Projected(np.zeros((0, 8), np.float32), np.zeros(0))
-    return CrossValidation(task, make_projected(x), none, np.arange(count) // 3 % 10, np.zeros(0, np.intp))
+    targets = np.arange(300) % 3
+    x = np.eye(8)[targets] + random.normal(0, 0.5, (300, 8))
+    none, folds = Projected(np.zeros((0, 8), np.float32), np.zeros(0)), np.arange(300) // 3 % 10
+    task = HeadTask(("a", "b", "c"), None, x, targets, np.arange(300), np.zeros(300, bool))
+    logits = CrossValidation(task, make_projected(x), none, folds, np.zeros(0, np.intp)).score(0.1).logits
+    for fold in range(10):
+        others = x[folds != fold].astype(np.float32)
+        weights, intercepts = fit_discriminant(measure_moments(others, targets[folds != fold], 3), 0.1)
+        np.testing.assert_allclose(logits[folds == fold], x[folds == fold] @ weights.T + intercepts, atol=1e-3)
 
 
-def test_fit_of_many_pictures_equals_the_fit_in_one_piece(monkeypatch):
-    whole = make_validation().score(0.01)
-    monkeypatch.setattr(cross_validation, "MANY_ROWS", 50)
-    in_batches = make_validation().score(0.01)
-    np.testing.assert_array_equal(in_batches.unseen, whole.unseen)
-    np.testing.assert_allclose(in_batches.logits, whole.logits, atol=1e-4)
-
-
-def test_of_many_pictures_enough_are_unseen(monkeypatch):
-    monkeypatch.setattr(folds, "ENOUGH_UNSEEN", 100)
-    assert len(make_validation().score(0.01).unseen) == 120
+def test_factor_calibrates_logits_that_are_too_large():
+    random = np.random.default_rng(2)
+    logits = random.normal(0, 2, (4000, 3))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = (random.random((4000, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    factor, loss = fit_factor(logits * 5, targets)
+    assert factor == pytest.approx(0.2, rel=0.1)
+    assert loss < measure_loss(logits * 5, targets)
 
 
 def test_loss_of_equal_logits_is_that_of_chance():

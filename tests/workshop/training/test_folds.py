@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from appliance.workshop.training.folds import FOLDS, FOLDS_OF_FEW, assign_folds, count_scored_folds
+from appliance.workshop.training.folds import FOLDS, assign_folds
 
 
 def test_pictures_of_one_recording_share_a_fold():
@@ -10,13 +10,13 @@ def test_pictures_of_one_recording_share_a_fold():
     groups = np.arange(120) // 6
     folds = assign_folds(targets, groups, 0)
     assert all(len(set(folds[groups == group].tolist())) == 1 for group in range(20))
-    assert set(folds.tolist()) == set(range(FOLDS_OF_FEW))
+    assert set(folds.tolist()) == set(range(FOLDS))
 
 
 def test_each_label_is_spread_evenly_over_the_folds():
     targets = np.array([0] * 1000 + [1] * 12)
     folds = assign_folds(targets, np.arange(1012), 3)
-    assert sorted(np.bincount(folds[targets == 1], minlength=FOLDS).tolist()) == [2, 2, 2, 3, 3]
+    assert sorted(np.bincount(folds[targets == 1], minlength=FOLDS).tolist()) == [1] * 8 + [2] * 2
     assert np.ptp(np.bincount(folds[targets == 0], minlength=FOLDS)) <= 1
 
 
@@ -29,9 +29,4 @@ def test_same_seed_gives_the_same_folds():
 
 def test_group_of_most_pictures_is_cut_so_that_a_fit_is_possible():
     folds = assign_folds(np.repeat([0, 1], 30), np.zeros(60, int), 0)
-    assert set(folds.tolist()) == set(range(FOLDS_OF_FEW))
-
-
-def test_folds_are_scored_until_enough_pictures_are_unseen():
-    counts = {pictures: count_scored_folds(pictures) for pictures in (500, 3000, 10_000, 12_501, 30_000, 50_001)}
-    assert counts == {500: 10, 3000: 5, 10_000: 5, 12_501: 4, 30_000: 2, 50_001: 1}
+    assert set(folds.tolist()) == set(range(FOLDS))

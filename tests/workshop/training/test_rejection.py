@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from appliance.workshop.training.rejection import GenuinePictures, RejectLevel, UnseenScores, choose_rejection
+from appliance.workshop.training.rejection import (
+    GenuinePictures,
+    RejectLevel,
+    UnseenScores,
+    choose_rejection,
+    measure_excess,
+)
 
 COUNT = 400
 
@@ -35,18 +41,21 @@ def make_others(distance: float, share_known: float = 0.0) -> UnseenScores:
 def test_loose_limit_is_used_if_it_lets_nothing_through():
     own, pictures = make_own()
     chosen = choose_rejection(own, make_others(50), pictures, RejectLevel.STANDARD)
-    assert chosen.cost.lost <= 0.0025
+    assert chosen.cost.lost <= 0.01
     assert chosen.cost.passed == 0
     assert chosen.cost.passed_without == 1
-    assert chosen.limits is not None and chosen.limits.min() > 9.9
+    assert chosen.limits is not None and chosen.limits.min() > 9.85
 
 
-def test_no_gate_is_used_if_the_class_alone_rejects():
+def test_cheap_limit_is_used_even_if_the_class_rejects_all():
     own, pictures = make_own()
-    assert choose_rejection(own, make_others(0, 1.0), pictures, RejectLevel.STANDARD).limits is None
+    chosen = choose_rejection(own, make_others(0, 1.0), pictures, RejectLevel.STANDARD)
+    assert chosen.limits is not None
+    assert 0.005 < chosen.cost.lost <= 0.01
 
 
-@pytest.mark.parametrize(("level", "lost"), [("low", 0.01), ("standard", 0.03), ("high", 0.1)])
+# New pictures lose more than the unseen ones, so these may lose three quarters of what the level permits.
+@pytest.mark.parametrize(("level", "lost"), [("low", 0.0075), ("standard", 0.0225), ("high", 0.075)])
 def test_cost_stays_within_the_level(level, lost):
     own, pictures = make_own()
     # No limit within the cost rejects these.
@@ -60,7 +69,7 @@ def test_cost_stays_within_the_level(level, lost):
 def test_strictest_limit_within_the_cost_is_used_without_a_bank():
     own, pictures = make_own()
     cost = choose_rejection(own, None, pictures, RejectLevel.STANDARD).cost
-    assert 0.02 < cost.lost <= 0.03
+    assert 0.015 < cost.lost <= 0.0225
     assert cost.passed is None
     assert "not known" in cost.describe()
 
@@ -83,3 +92,26 @@ def test_pictures_that_the_class_takes_count_as_lost():
     own, pictures = make_own()
     taken = dataclasses.replace(own, is_other=np.arange(COUNT) < 8)
     assert choose_rejection(taken, make_others(0, 1.0), pictures, RejectLevel.STANDARD).cost.lost == pytest.approx(0.02)
+
+
+def test_class_of_the_bank_takes_no_more_than_the_level_permits():
+    targets = np.arange(200) % 2
+    logits = np.zeros((200, 3))
+    logits[np.arange(200), targets] = 2
+    logits[:20, 2] = np.linspace(2.1, 4, 20)
+    for level in ("low", "standard", "high"):
+        excess = measure_excess(logits, 2, targets, RejectLevel(level))
+        lost = (logits[:, 2] - excess >= 2).sum()
+        assert lost <= RejectLevel(level).max_cost * 200 < lost + 1
+    assert measure_excess(logits[:, :2], 2, targets, RejectLevel.STANDARD) == 0
+    assert measure_excess(logits[20:], 2, targets[20:], RejectLevel.STANDARD) == 0
+
+
+@pytest.mark.parametrize(("count", "target"), [(100, 0.9), (240, 0.95)])
+def test_few_pictures_promise_less(count, target):
+    targets = np.arange(count) % 2
+    scores = sharp(targets)
+    own = UnseenScores(scores, scores, np.zeros(count, bool), np.linspace(0, 10, count))
+    choice = choose_rejection(own, None, GenuinePictures(targets, None, list(range(count))), RejectLevel.LOW).choice
+    assert choice.target == target
+    assert ("the aim is 95 %" in choice.promise) == (count == 100)
