@@ -190,7 +190,9 @@ def _adapt(scope: Scopes) -> Scopes:
         **scope,
         "method": "GET" if is_head else scope["method"],
         "headers": [*headers, (b"content-type", b"application/json")],
-        "query_string": b"&".join(part for part in scope["query_string"].split(b"&") if not part.endswith(b"=")),
+        "query_string": b"&".join(
+            part for part in scope["query_string"].split(b"&") if part.partition(b"=")[1:] != (b"=", b"")
+        ),
     }
 
 
