@@ -1,7 +1,8 @@
 """HTTP/1.1 connections with deadlines, which uvicorn's protocol lacks.
 
 A request's header must arrive within 10 s, its body must make progress every 10 s, and every write must be taken by
-the client within 10 s. A connection that misses a deadline is aborted, so that slow clients cannot hold places.
+the client within 10 s. A connection that misses a deadline is aborted, so that slow clients cannot hold places. When
+all places are taken, a new connection takes that of one that is idle or sends its body slowly.
 """
 
 import asyncio
@@ -15,8 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_LIMIT_S = WRITE_LIMIT_S = BODY_LIMIT_S = 10.0
 SWEEP_EVERY_S = 1.0
-# A client that takes fewer bytes than this in 10 s is too slow.
+# A client that takes or sends fewer bytes than this in 10 s is too slow, unless it is done.
 _PROGRESS_BYTES = 16_384
+# A body that made no such progress for so long may lose its place to a new connection.
+_STALLED_S = 2.0
 
 
 class DeadlineProtocol(H11Protocol):
@@ -28,17 +31,24 @@ class DeadlineProtocol(H11Protocol):
         """Start the deadline of the first request."""
         super().connection_made(transport)
         self._received_s = self._idle_since_s = self._drained_s = self.clock()
-        self._unsent = 0
+        self._unsent = self._body_bytes = 0
         self._header_since_s: float | None = None
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes."""
-        self._received_s = self.clock()
+        self._body_bytes += len(data)
+        if self._body_bytes >= _PROGRESS_BYTES:
+            self._note_body_progress()
         if self._header_since_s is None and self._awaits_header:
-            self._header_since_s = self._received_s
+            self._header_since_s = self.clock()
         super().data_received(data)
         if not self._awaits_header:
             self._header_since_s = None
+        if not self._awaits_body:
+            self._note_body_progress()
+
+    def _note_body_progress(self) -> None:
+        self._received_s, self._body_bytes = self.clock(), 0
 
     def on_response_complete(self) -> None:
         """Start the deadline of the next request."""
@@ -76,13 +86,18 @@ class DeadlineProtocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     @property
-    def idle_since_s(self) -> float:
-        """When the last request ended, or the connection was made; monotonic seconds."""
-        return self._idle_since_s
+    def replaceable_since_s(self) -> float | None:
+        """Since when a new connection may take the place of this one, in monotonic seconds; None if it may not."""
+        if self.is_idle:
+            return self._idle_since_s
+        is_stalled = self._awaits_body and self.clock() - self._received_s > _STALLED_S
+        return self._received_s if is_stalled else None
 
     def check_deadlines(self) -> None:
         """Abort the connection if it missed a deadline."""
         now_s, unsent = self.clock(), self.transport.get_write_buffer_size()
+        if not self._awaits_body:  # also while the application reads no more
+            self._note_body_progress()
         if unsent == 0 or unsent <= self._unsent - _PROGRESS_BYTES:
             self._drained_s, self._unsent = now_s, unsent
         self._unsent = max(self._unsent, unsent)
@@ -104,13 +119,15 @@ class DeadlineProtocol(H11Protocol):
 
 
 def close_longest_idle(connections: Iterable[Any]) -> bool:
-    """Abort the connection that has been idle longest, to make room for a new one; return whether there was one."""
-    idle = [
-        each
+    """Abort the connection that has been idle or stalled longest, to make room for a new one; return whether it was."""
+    found = [
+        (since_s, each)
         for each in connections
-        if isinstance(each, DeadlineProtocol) and each.is_idle and not each.transport.is_closing()
+        if isinstance(each, DeadlineProtocol)
+        and not each.transport.is_closing()
+        and (since_s := each.replaceable_since_s) is not None
     ]
-    if not idle:
+    if not found:
         return False
-    min(idle, key=lambda each: each.idle_since_s).transport.abort()
+    min(found, key=lambda pair: pair[0])[1].transport.abort()
     return True

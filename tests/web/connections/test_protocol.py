@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -92,6 +93,36 @@ def test_200_idle_connections_shut_nobody_out(device, admin):
                 each.close()
     finally:
         protocol.HEADER_LIMIT_S = LIMIT_S
+
+
+SLOW = b"POST /api/session HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 60000\r\n\r\n{"
+
+
+def test_body_byte_by_byte_is_disconnected_in_time(device):
+    with connect(device) as connection:
+        connection.sendall(SLOW)
+        began_s = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < began_s + 20 * LIMIT_S:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+        assert time.monotonic() - began_s < 10 * LIMIT_S
+
+
+def test_70_slow_bodies_of_strangers_shut_nobody_out(device, admin, monkeypatch):
+    monkeypatch.setattr(protocol, "BODY_LIMIT_S", 60.0)
+    monkeypatch.setattr(protocol, "_STALLED_S", 0.2)
+    slow = [connect(device) for _ in range(70)]
+    try:
+        for turn in range(5):
+            for each in slow:
+                with suppress(OSError):  # of one whose place was taken
+                    each.sendall(b"x" if turn else SLOW)
+            time.sleep(0.3)  # until the device may call them stalled
+            assert admin.get("/api/status").status == 200
+    finally:
+        for each in slow:
+            each.close()
 
 
 def test_frames_are_labeled_while_slow_clients_wait(device):
