@@ -297,6 +297,12 @@ def _list_warnings(training_set: TrainingSet, chosen: TrainedCandidate) -> list[
         warnings.append(
             f"{training_set.problem_count} files were not used; `appliance dataset check` shows the reasons"
         )
+    if shared := training_set.shared_pictures:
+        pictures = "1 picture" if shared == 1 else f"{shared} pictures"
+        warnings.append(
+            f"{pictures} for validation {'is' if shared == 1 else 'are'} also for training, so the figures are too "
+            "good; remove the same files from one of both"
+        )
     if training_set.unlabeled:
         warnings.append(f"{training_set.unlabeled} pictures have no label and were left out")
     if chosen.figures is not None:

@@ -27,11 +27,14 @@ from appliance.workshop.datasets.roles import assign_roles
 from appliance.workshop.datasets.split_assignment import assign_splits
 from appliance.workshop.datasets.split_names import Split
 from appliance.workshop.training.feature_cache import FeatureCache
+from appliance.workshop.training.shared_files import count_shared_files, require_no_contradiction
 
 _BACKGROUND_VALIDATION_SHARE = 0.2
 # Without validation pictures, this share of the training pictures with several labels validates.
 _VALIDATION_SHARE = 0.1
-_NO_FILES = (ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.WRONG_NAME, ProblemKind.MISREAD)
+_NO_FILES = (
+    ProblemKind.SKIPPED, ProblemKind.UNUSED, ProblemKind.NO_PICTURES, ProblemKind.WRONG_NAME, ProblemKind.MISREAD,
+)  # fmt: skip
 _NO_CACHE = FeatureCache(None)
 
 
@@ -52,6 +55,7 @@ class TrainingSet:
         membership: (pictures, labels) bool, the labels of each picture, if pictures have several; else None. Background
             pictures have none of the labels then, and there is no label for them.
         left_out: Label → number of pictures, for labels with too few pictures, which are left out.
+        shared_pictures: The number of pictures of a second dataset for validation that are also for training.
         group_numbers: (pictures,) int, the group of each picture: pictures of one recording, and near duplicates, are
             never on both sides of a split or of a fold. None if all are separate.
     """
@@ -68,6 +72,7 @@ class TrainingSet:
     left_out: Mapping[str, int] = field(default_factory=dict)
     group_numbers: np.ndarray | None = None
     test_pictures: int = 0
+    shared_pictures: int = 0
 
     @property
     def groups(self) -> np.ndarray:
@@ -135,6 +140,7 @@ def build_training_set(
     first = open_dataset(dataset, gs_folders)
     scans = scan_pictures(first.examples, cache=cache)
     require_trainable(first, scans, background is not None)
+    shared = 0
     opened, roles = [first], assign_roles(first, scans, background is not None)
     first, scans = roles.dataset, list(roles.scans or ())
     if validation is None:
@@ -144,6 +150,7 @@ def build_training_set(
         second = open_dataset(validation, gs_folders)
         opened.append(second)
         items = _combine(first, second, scans)
+        shared = count_shared_files([each for each in first.examples if each.split in (None, "train")], second.examples)
     labels, unlabeled = first.labels, sum(len(one.unlabeled) for one in opened)
     is_multi_label = any(one.is_multi_label for one in opened)
     negatives = roles.background
@@ -151,6 +158,7 @@ def build_training_set(
         others = open_dataset(background, gs_folders)
         opened.append(others)
         negatives = (*others.examples, *others.unlabeled)
+        require_no_contradiction(first, others)
     has_background = bool(negatives) or background is not None
     if has_background:
         items += _make_background_items(negatives, items, seed, is_multi_label)
@@ -168,6 +176,7 @@ def build_training_set(
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
         left_out=roles.left_out,
         test_pictures=sum(item.split == "test" for item in items),
+        shared_pictures=shared,
     )
 
 
@@ -278,6 +287,10 @@ def _assign_all_splits(dataset: Dataset, seed: int, scans: Sequence[PictureScan]
 
 def _combine(first: Dataset, second: Dataset, scans: Sequence[PictureScan]) -> list[_Item]:
     """Use all pictures of the second dataset for validation, regardless of their splits, except its test pictures."""
+    if fault := second.misreading:
+        raise TrainingError(f"{second.source} cannot be understood: {fault.message}")
+    if not second.examples:
+        raise TrainingError(f"{second.source} has no picture with a label; --validation needs labeled pictures")
     for label in second.labels:
         if label not in first.labels:
             raise TrainingError(f"{second.source} has the label {label!r}, which {first.source} lacks; remove it")

@@ -11,6 +11,7 @@ from appliance.teaching.names import BACKGROUND
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.evaluation.selection import select_pictures
 from appliance.workshop.training.training_set import build_training_set, require_enough
+from support.datasets import make_files, make_picture, write_folder
 from support.training import train, write_pictures
 
 
@@ -153,3 +154,21 @@ def test_background_of_one_recording_is_on_one_side(tmp_path):
         if "rec-" in picture.name:
             sides.setdefault(picture.name[-12:], set()).add(validates)
     assert all(len(side) == 1 for side in sides.values())
+
+
+def test_same_files_in_two_datasets_are_found(tmp_path):
+    write_folder(tmp_path / "set", make_files({"a": 10, "b": 10}))
+    write_folder(tmp_path / "more", make_files({"a": 4, "b": 4}, first_seed=500))
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / "more" / "a" / name).write_bytes(next((tmp_path / "set" / "a").iterdir()).read_bytes())
+    both = build_training_set(tmp_path / "set", tmp_path / "more", None, {}, 0)
+    assert both.shared_pictures == 2
+    with pytest.raises(TrainingError, match="2 pictures in .*more have a label in .*set; remove the files"):
+        build_training_set(tmp_path / "set", None, tmp_path / "more", {}, 0)
+
+
+def test_validation_without_labels_is_an_error(tmp_path):
+    write_folder(tmp_path / "set", make_files({"a": 10, "b": 10}))
+    write_folder(tmp_path / "more", {"1.jpg": make_picture(500)})
+    with pytest.raises(TrainingError, match="no picture with a label; --validation"):
+        build_training_set(tmp_path / "set", tmp_path / "more", None, {}, 0)
