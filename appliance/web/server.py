@@ -144,7 +144,7 @@ class WebServer:
         config.load()
         config.ssl = self._tls
         server = self._server = uvicorn.Server(config)
-        self._budget.make_room = lambda: close_longest_idle(server.server_state.connections)
+        self._budget.make_room = lambda: self._make_room(server)
         feed = asyncio.create_task(self._app.feed.run())
         sweep = asyncio.create_task(self._sweep(server))
         self._ready.set()
@@ -158,6 +158,12 @@ class WebServer:
                     connection.transport.abort()
             # A transport closes its socket in a callback of the loop, which ends with this coroutine.
             await asyncio.sleep(_LAST_CALLBACKS_S)
+
+    def _make_room(self, server: uvicorn.Server) -> bool:
+        """End a connection that is idle, or one in a TLS handshake; return whether there was one."""
+        connections = [each for each in server.server_state.connections if isinstance(each, DeadlineProtocol)]
+        known = {each.transport.get_extra_info("socket").fileno() for each in connections}
+        return close_longest_idle(connections) or self._budget.shut_unknown(known)
 
     async def _sweep(self, server: uvicorn.Server) -> None:
         """Check the deadlines of all connections, and end the streams when the server stops."""

@@ -43,6 +43,18 @@ def test_page_over_tls_sets_a_secure_cookie(tmp_path, certificate):
             assert client.get("/healthz").status == 204
 
 
+def test_200_handshakes_that_never_begin_shut_nobody_out(tmp_path, certificate):
+    with WebDevice(tmp_path, cert_file=certificate / "crt", key_file=certificate / "key") as device:
+        client = WebClient(device.port, tls=ssl.create_default_context(cafile=str(certificate / "crt")))
+        idle = [socket.create_connection((HOST, device.port)) for _ in range(200)]
+        try:
+            for _ in range(5):
+                assert client.get("/healthz").status == 204
+        finally:
+            for each in idle:
+                each.close()
+
+
 def test_certificate_that_cannot_be_used_costs_only_the_page(tmp_path, certificate):
     (tmp_path / "key").write_text("no key")
     with WebDevice(tmp_path, cert_file=certificate / "crt", key_file=tmp_path / "key") as device:

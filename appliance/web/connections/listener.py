@@ -5,7 +5,8 @@ asyncio calls `accept` of the listening socket, so the limits also cover connect
 
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from appliance.errors import WebError, describe_os_error
@@ -30,6 +31,7 @@ class ConnectionBudget:
             make_room: Closes an idle connection; returns whether there was one.
         """
         self._limit, self.make_room = limit, make_room
+        self._sockets: dict[socket.socket, None] = {}
         self._open = 0
         self.refused = 0
 
@@ -46,9 +48,31 @@ class ConnectionBudget:
         self._open += 1
         return True
 
-    def release(self) -> None:
+    def note(self, connection: socket.socket) -> None:
+        """Remember the socket of a connection that was counted, oldest first."""
+        self._sockets[connection] = None
+
+    def release(self, connection: socket.socket) -> None:
         """Count a closed connection."""
+        self._sockets.pop(connection, None)
         self._open -= 1
+
+    def shut_unknown(self, known: Collection[int]) -> bool:
+        """Shut down the oldest connection that is not yet known, to make room; return whether there was one.
+
+        Such a one has not finished its TLS handshake, so that the server has not made it known. Its transport sees the
+        end, and closes it.
+
+        Args:
+            known: The file descriptors of the connections that the server knows.
+        """
+        found = next((each for each in self._sockets if each.fileno() not in known), None)
+        if found is None:
+            return False
+        del self._sockets[found]
+        with suppress(OSError):
+            found.shutdown(socket.SHUT_RDWR)
+        return True
 
 
 class _CountedSocket(socket.socket):
@@ -61,7 +85,7 @@ class _CountedSocket(socket.socket):
         budget, self.budget = self.budget, None
         super().close()
         if budget:
-            budget.release()
+            budget.release(self)
 
 
 class Listener(socket.socket):
@@ -85,6 +109,7 @@ class Listener(socket.socket):
             if (self.allow_public or is_private_address(str(peer[0]))) and self.budget.take():
                 counted = _CountedSocket(fileno=connection.detach())
                 counted.budget = self.budget
+                self.budget.note(counted)
                 return counted, peer
             connection.close()
 
