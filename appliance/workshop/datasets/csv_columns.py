@@ -21,7 +21,7 @@ PATH_WORDS = (
 LABEL_WORDS = (
     "label", "labels", "class", "classes", "category", "label_name", "class_name", "classname", "category_name",
     "display_name", "displayname", "target", "tag", "tags", "annotation", "species", "breed", "variety", "diagnosis",
-    "disease", "choice", "choices", *SEVERAL_WORDS,
+    "disease", "choice", "choices", *SEVERAL_WORDS, "class_id", "classid", "label_id", "category_id",
 )  # fmt: skip
 # Columns with the corners of a box: an index for the detection of objects.
 _BOX_WORDS = {"xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "bbox", "bbox_x", "bbox_y", "box"}

@@ -29,6 +29,7 @@ from appliance.workshop.datasets.split_folders import (
     UNASSIGNED,
     divide_name,
     divide_names,
+    is_unlabeled_folder,
     parse_split_folder,
 )
 from appliance.workshop.datasets.split_names import SPLITS, Split
@@ -95,12 +96,12 @@ def read_layout(names: Sequence[str], unusable: Sequence[str] = ()) -> Layout:
         return _read_split_folders(paths, others)
     if _has_splits_in_labels(paths):
         meanings = [
-            PathMeaning(path.top or None, _as_split(path.folders[1]) if len(path.folders) > 1 else None)
+            PathMeaning(_as_label(path.top), _as_split(path.folders[1]) if len(path.folders) > 1 else None)
             for path in [*paths, *others]
         ]
         return Layout(meanings, [])
     problems = [*_find_split_labels(paths), *_find_parts(paths), *_find_subfolders(paths)]
-    return Layout([PathMeaning(path.top or None, None) for path in [*paths, *others]], problems)
+    return Layout([PathMeaning(_as_label(path.top), None) for path in [*paths, *others]], problems)
 
 
 def _rename_splits(paths: list[_Path], others: list[_Path]) -> tuple[list[_Path], list[_Path]]:
@@ -116,7 +117,11 @@ def _rename_splits(paths: list[_Path], others: list[_Path]) -> tuple[list[_Path]
         renamed = divide_names(list(words))
 
     def rename(path: _Path) -> _Path:
-        return _Path((*renamed[path.top], *path.folders[1:]), path.name) if path.top in renamed else path
+        if path.top not in renamed:
+            return path
+        # The folder is there twice in some archives: animals-train/animals-train/LABEL.
+        rest = path.folders[2:] if path.folders[1:2] == path.folders[:1] else path.folders[1:]
+        return _Path((*renamed[path.top], *rest), path.name)
 
     return [rename(path) for path in paths], [rename(path) for path in others]
 
@@ -164,6 +169,10 @@ def _has_splits_in_labels(paths: Sequence[_Path]) -> bool:
     return bool(inner) and all(parse_split_folder(word) for word in inner)
 
 
+def _as_label(top: str) -> str | None:
+    return None if not top or is_unlabeled_folder(top) else top
+
+
 def _as_split(word: str) -> Split | None:
     found = parse_split_folder(word)
     return next((split for split in SPLITS if split == found), None)
@@ -191,7 +200,7 @@ def _read_split_folders(paths: Sequence[_Path], others: Sequence[_Path]) -> Layo
     in_names = _find_labels_in_names(flat)
     meanings = []
     for path, rest in zip([*paths, *others], [*inside, *other_inside], strict=True):
-        label = rest.top or (_label_in_name(path) if path.top in in_names else None)
+        label = _as_label(rest.top) or (_label_in_name(path) if path.top in in_names else None)
         meanings.append(PathMeaning(label if path.folders else None, _as_split(path.top) if path.folders else None))
     return Layout(meanings, list(_find_subfolders(inside)))
 

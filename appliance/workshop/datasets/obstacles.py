@@ -113,9 +113,9 @@ def _find_in_problems(dataset: Dataset) -> Iterator[Obstacle]:
 def _describe_missing_labels(dataset: Dataset) -> Obstacle:
     remedy = "put the pictures into one folder per label, at least two"
     if dataset.labels:
-        message = "there is only one label; a model needs at least two"
+        message = f"there is only one label; {remedy}"
         return Obstacle("one_label", message, dataset.labels, f"has only the label {dataset.labels[0]}; {remedy}")
-    message = "no picture has a label; pictures of none of the labels are for --background"
+    message = f"no picture has a label; {remedy}, or pass them with --background if they show none of the labels"
     return Obstacle("no_label", message, (), f"has no label; {remedy}")
 
 
@@ -131,14 +131,15 @@ def _find_small_labels(dataset: Dataset, readable: Sequence[Example]) -> Iterato
             )
         yield Obstacle(
             "too_few",
-            f"{has} fewer than {MIN_PICTURES} pictures, too few for training",
+            f"{has} fewer than {MIN_PICTURES} pictures, too few for training; add more, or leave out the label",
             tuple(f"{label} has {counts[label]}" for label in few),
             sentence,
         )
     trainable = Counter(label for each in readable if each.split in (None, "train") for label in each.labels)
     if lacking := [label for label in dataset.labels if label not in few and trainable[label] < _MIN_TRAIN_PICTURES]:
         message = (
-            f"fewer than {_MIN_TRAIN_PICTURES} training pictures of {', '.join(lacking)}; the splits leave no more"
+            f"fewer than {_MIN_TRAIN_PICTURES} training pictures of {', '.join(lacking)}; move some from the other "
+            "splits to TRAIN"
         )
         items = tuple(f"{label} has {trainable[label]} for training" for label in lacking)
         yield Obstacle("not_in_train", message, items, f"has {message}")
@@ -154,7 +155,7 @@ def _find_constant_labels(dataset: Dataset, readable: Sequence[Example]) -> Iter
         message = f"{', '.join(constant)} on every picture for training, so nothing shows what lacks it"
         remedy = "add pictures without it, or leave out the label"
         items = tuple(f"{label} is on {counts[label]} of {len(training)}" for label in constant)
-        yield Obstacle("constant_label", message, items, f"has {message}; {remedy}")
+        yield Obstacle("constant_label", f"{message}; {remedy}", items, f"has {message}; {remedy}")
 
 
 def _find_contradictions(examples: Sequence[Example], same: Sequence[list[int]]) -> Iterator[Obstacle]:
@@ -179,5 +180,8 @@ def _describe_groups(
     names = tuple(tuple(examples[index].name for index in indexes) for indexes in groups)
     first = " = ".join(names[0][:_LISTED])
     return Obstacle(
-        kind, f"{message}: {count_groups(groups)}", names, f"has {message} ({first}; {count_groups(groups)}); {remedy}"
+        kind,
+        f"{message}: {count_groups(groups)}; {remedy}",
+        names,
+        f"has {message} ({first}; {count_groups(groups)}); {remedy}",
     )

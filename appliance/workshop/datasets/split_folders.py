@@ -15,6 +15,8 @@ SPLIT_WORDS: dict[str, Split] = {
 }  # fmt: skip
 # Pictures without labels, on which a model was tried.
 _UNLABELED_WORDS = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "inference"}
+# Folders for pictures that were not labeled yet; no_label is CVAT's.
+_UNLABELED_FOLDERS = {"unlabeled", "unlabelled", "unassigned", "unsorted", "no_label", "nolabel"}
 # Words beside the name of a split in the name of a folder.
 NOISE_WORDS = {
     "set", "seg", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "pics", "split", "folder",
@@ -40,6 +42,11 @@ def parse_split_folder(name: str) -> str | None:
     if word == UNASSIGNED or word in _UNLABELED_WORDS:
         return UNASSIGNED
     return SPLIT_WORDS.get(word)
+
+
+def is_unlabeled_folder(name: str) -> bool:
+    """Return whether the name of a folder states that its pictures have no label yet."""
+    return re.sub(r"[^a-z]+", "_", name.lower()).strip("_") in _UNLABELED_FOLDERS
 
 
 def divide_names(tops: Sequence[str]) -> dict[str, tuple[str, ...]]:

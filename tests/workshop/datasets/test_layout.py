@@ -16,6 +16,8 @@ from appliance.workshop.datasets.layout import PathMeaning, classify_paths, read
         (["train/1.jpg", "test/2.jpg"], [("train", None), ("test", None)]),
         (["set/TRAIN/a/1.jpg", "set/TEST/a/2.jpg"], [("a", "train"), ("a", "test")]),
         (["1.jpg"], [(None, None)]),
+        (["a/1.jpg", "Unlabeled/2.jpg", "no_label/3.jpg"], [("a", None), (None, None), (None, None)]),
+        (["train/a/1.jpg", "test/unsorted/2.jpg"], [("a", "train"), (None, "test")]),
     ],
 )
 def test_folders_give_label_and_split(names, expected):
@@ -34,6 +36,7 @@ def test_unusable_paths_follow_the_meaning_of_the_others():
     [
         (["train_cat/1.jpg", "test_cat/2.jpg", "train_a/3.jpg"], [("cat", "train"), ("cat", "test"), ("a", "train")]),
         (["catTrain/1.jpg", "catTest/2.jpg"], [("cat", "train"), ("cat", "test")]),
+        (["x_train/x_train/a/1.jpg", "x_test/x_test/2.jpg"], [("a", "train"), (None, "test")]),
         (["train_engine/1.jpg", "test_tube/2.jpg"], [("train_engine", None), ("test_tube", None)]),
         (["train/n1/images/1.jpg", "val/images/2.jpg"], [("n1", "train"), (None, "validation")]),
         (["train/images/1.jpg", "train/n1/1.jpg", "val/images/2.jpg"],
