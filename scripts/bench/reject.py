@@ -8,9 +8,9 @@
     levels   each level of --reject: what is lost, and what gets a label
     curve    each limit that is compared: the measured cost, and what gets through
 
-Heads are fitted to the train part of each set and measured on another one (--part val; any FOLDER with SET_PART.zip may
-be given with --measured). The features are computed once and cached. The base is bundled:general. No picture of the
-measured part is used for a choice.
+Heads are fitted to the train part of each set, with layers that are chosen as train chooses them, and measured on
+another one (--part val; any FOLDER with SET/SET_PART.zip may be given with --measured). The features are computed once
+and cached. The base is bundled:general. No picture of the measured part is used for a choice.
 """
 
 import argparse
@@ -29,12 +29,13 @@ from appliance.workshop.training.background_bank import BackgroundBank, load_ban
 from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
+from appliance.workshop.training.folds import FOLDS, assign_folds
 from appliance.workshop.training.head import HeadFit, compute_softmax, fit_head
 from appliance.workshop.training.head_input import HeadInput, fit_head_input
 from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.rejection import RejectLevel
 from appliance.workshop.training.rows import JoinedRows
-from appliance.workshop.training.stage_choice import choose_default
+from appliance.workshop.training.stage_choice import MIN_VALIDATION, choose_default, choose_groups
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = ("flowers", "sign_digits", "clothing")
@@ -107,21 +108,31 @@ class Bench:
         rows: np.ndarray | None = None,
         labels: Sequence[int] | None = None,
     ) -> Model:
-        """Fit a head as train does, but with the default layers of the base, to some rows of a set."""
+        """Fit a head as train does, to some rows of a set."""
         learned = self.learned(name)
         rows = np.random.default_rng(seed).permutation(len(learned.targets)) if rows is None else rows
         values, targets = learned.values[rows], learned.targets[rows]
         names = learned.labels if labels is None else tuple(learned.labels[label] for label in labels)
         if labels is not None:
             targets = np.array([list(labels).index(target) for target in targets])
-        groups = choose_default(self.base.groups)
-        source = values if bank is None else JoinedRows(values, bank.features)
-        head_input = fit_head_input(groups, source)
+        head_input = choose_input(self.base, values, targets, bank)
         task = HeadTask(
             names, None, head_input.convert(values), targets, np.arange(len(rows)), np.zeros(len(rows), bool),
             None if bank is None else BankRows(head_input.convert(bank.features), bank.sources, bank.kinds),
         )  # fmt: skip
         return Model(fit_head(task, seed, level), head_input)
+
+
+def choose_input(base: Base, values: np.ndarray, targets: np.ndarray, bank: BackgroundBank | None) -> HeadInput:
+    """Choose the layers and standardize the features, as train does for a dataset without validation pictures."""
+    is_held_out = assign_folds(targets, np.arange(len(targets)), 0) < FOLDS // 5
+    rest = values[~is_held_out]
+    whole = fit_head_input(base.groups, rest if bank is None else JoinedRows(rest, bank.features))
+    if is_held_out.sum() < MIN_VALIDATION:
+        return whole.choose(choose_default(base.groups))
+    is_label = targets[:, np.newaxis] == np.unique(targets)
+    parts = [(values[chosen], is_label[chosen]) for chosen in (~is_held_out, is_held_out)]
+    return whole.choose(choose_groups(whole, parts[0], parts[1]))
 
 
 def find_threshold(scores: np.ndarray, targets: np.ndarray) -> float:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from appliance.workshop.evaluation.threshold import (
+    VALIDATION_PRECISION,
     ThresholdChoice,
-    aim_precision,
     choose_validation_threshold,
 )
 from appliance.workshop.training.gate import accept, choose_limits, measure_softness
@@ -150,11 +150,13 @@ class GenuinePictures:
         targets: (pictures,) the index of each picture's label.
         background: The index of the background label, which is never reported; None if there is none.
         groups: The recording of each picture.
+        precision: The precision that the threshold aims at.
     """
 
     targets: np.ndarray
     background: int | None
     groups: Sequence[int]
+    precision: float = VALIDATION_PRECISION
 
     @property
     def has_label(self) -> np.ndarray:
@@ -250,9 +252,9 @@ def _try_quantile(
 
 
 def _choose_threshold(scores: np.ndarray, pictures: GenuinePictures) -> ThresholdChoice:
-    shown = pictures.targets[pictures.has_label]
-    target = aim_precision(len(shown), len(np.unique(shown)))
-    return choose_validation_threshold(scores, pictures.targets, pictures.background, pictures.groups, target)
+    return choose_validation_threshold(
+        scores, pictures.targets, pictures.background, pictures.groups, pictures.precision
+    )
 
 
 def _measure_passed(scores: np.ndarray, choice: ThresholdChoice, pictures: GenuinePictures) -> float:

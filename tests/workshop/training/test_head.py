@@ -133,3 +133,17 @@ def test_bank_like_the_users_pictures_is_left_out():
     same = dataclasses.replace(task, bank=BankRows(mine, np.zeros(120, int), np.zeros(120, int)))
     assert fit_head(same, 0).bank_rows == 0
     assert fit_head(task, 0).bank_rows > 100
+
+
+def test_few_pictures_per_label_aim_at_less():
+    assert [fit_head(make_task(each), 0).rejection.choice.target for each in (30, 100)] == [0.9, 0.95]
+
+
+def test_class_of_the_bank_is_weakened_until_it_costs_no_more_than_permitted():
+    task = make_task(each=60)
+    # Rows of the bank beside a label would take many of its pictures.
+    near = clouds(11, 40)[0][:60] + np.random.default_rng(3).normal(0, 0.35, (60, SIZE))
+    bank = BankRows(np.vstack([near, task.bank.x[60:]]), np.repeat([0, 1], 60), np.repeat(np.arange(12), 10))
+    fit = fit_head(dataclasses.replace(task, bank=bank), 0, RejectLevel.LOW)
+    assert fit.bank_rows == 120
+    assert fit.rejection.cost.lost <= 0.0075

@@ -107,11 +107,9 @@ def test_class_of_the_bank_takes_no_more_than_the_level_permits():
     assert measure_excess(logits[20:], 2, targets[20:], RejectLevel.STANDARD) == 0
 
 
-@pytest.mark.parametrize(("count", "target"), [(100, 0.9), (240, 0.95)])
-def test_few_pictures_promise_less(count, target):
-    targets = np.arange(count) % 2
-    scores = sharp(targets)
-    own = UnseenScores(scores, scores, np.zeros(count, bool), np.linspace(0, 10, count))
-    choice = choose_rejection(own, None, GenuinePictures(targets, None, list(range(count))), RejectLevel.LOW).choice
-    assert choice.target == target
-    assert ("the aim is 95 %" in choice.promise) == (count == 100)
+def test_threshold_aims_at_the_precision_of_the_pictures():
+    own, pictures = make_own()
+    few = dataclasses.replace(pictures, precision=0.9)
+    choices = [choose_rejection(own, None, each, RejectLevel.LOW).choice for each in (pictures, few)]
+    assert [choice.target for choice in choices] == [0.95, 0.9]
+    assert ["the aim is 95 %" in choice.promise for choice in choices] == [False, True]

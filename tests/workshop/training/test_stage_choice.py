@@ -61,6 +61,20 @@ def test_layers_that_tell_labels_apart_are_chosen(informative, expected):
     assert name(chosen) == expected
 
 
+def test_quarters_are_preferred_to_equal_means_over_the_whole_picture():
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, 700)
+    features = random.normal(9, 1, (700, 88))
+    signal = random.normal(0, 3, (3, 8))[y]
+    features[:, 8:40] += np.repeat(signal, 4, axis=1)
+    features[:, 40:48] += signal
+    membership = y[:, np.newaxis] == np.arange(3)
+    chosen = choose_groups(
+        fit_head_input(GROUPS, features[:400]), (features[:400], membership[:400]), (features[400:], membership[400:])
+    )
+    assert name(chosen) == ["pooled", "last in quarters"]
+
+
 def write_sides(folder: Path) -> Path:
     """Write pictures whose label is the brighter side; the mean of each is the same."""
     random = np.random.default_rng(0)
