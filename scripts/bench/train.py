@@ -33,13 +33,14 @@ from appliance.imaging.files import read_picture
 from appliance.labeling.interpreter import LoadedModel
 from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.open import open_dataset
+from appliance.workshop.training.background_bank import load_bank
 from appliance.workshop.training.base import Base, open_base
 from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
 from appliance.workshop.training.features import extract_features
-from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head import ClassifierHead, fit_head
 from appliance.workshop.training.head_input import HeadInput, fit_head_input
-from appliance.workshop.training.head_task import HeadTask
+from appliance.workshop.training.head_task import BankRows, HeadTask
+from appliance.workshop.training.rows import JoinedRows
 from appliance.workshop.training.stage_choice import choose_groups
 from appliance.workshop.training.train import TrainingRequest, train_bundle
 
@@ -64,7 +65,9 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
     )
-    parser.add_argument("--base", default=EXTRACTOR, help="for background, near and latency")
+    parser.add_argument(
+        "--base", default="bundled:general", help="bundled:NAME, or a model of the tests; not for accuracy"
+    )
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     figures[arguments.figure](arguments.data, arguments.base)
@@ -74,7 +77,7 @@ def main() -> None:
 
 
 def measure_stages(data: Path, base_name: str) -> None:
-    base = Path("bundled:general" if base_name == EXTRACTOR else data / "models" / base_name)
+    base = locate_base(data, base_name)
     own = open_model(base)
     for name in ("flowers", "sign_digits", "clothing"):
         with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +93,10 @@ def measure_stages(data: Path, base_name: str) -> None:
             old, new = time_invokes(own, LoadedModel(chosen.model, name, "auto", 1))
             print(f"{name}: accuracy {chosen.accuracy:.3f} on val with {', '.join(chosen.layers)};")
             print(f"  {new:.2f} ms per invoke, {new / old:.3f} times the base; trained in {seconds:.0f} s", flush=True)
+
+
+def locate_base(data: Path, name: str) -> Path:
+    return Path(name) if name.startswith("bundled:") else data / "models" / name
 
 
 def open_model(path: Path) -> LoadedModel:
@@ -145,8 +152,8 @@ def extract_some(source: Path, target: Path, each: dict[str, int]) -> Path:
     return target
 
 
-def measure_time(data: Path, _: str) -> None:
-    flowers, base = data / "flowers", data / "models" / EXTRACTOR
+def measure_time(data: Path, base_name: str) -> None:
+    flowers, base = data / "flowers", locate_base(data, base_name)
     with tempfile.TemporaryDirectory() as folder:
         each = dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 200)
         thousand = extract_some(flowers / "flowers_train.zip", Path(folder) / "flowers.zip", each)
@@ -160,14 +167,16 @@ def measure_time(data: Path, _: str) -> None:
             print(f"  {output.splitlines()[1]}")
 
 
-def measure_small(data: Path, _: str) -> None:
+def measure_small(data: Path, base_name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         few = extract_some(
             data / "sign_digits" / "sign_digits_train.zip",
             Path(folder) / "few.zip",
             {f"digit_{n}": 10 for n in range(10)},
         )
-        seconds, used, peak_mb, _ = run_train(few, "--base", data / "models" / EXTRACTOR, "--out", Path(folder) / "out")
+        seconds, used, peak_mb, _ = run_train(
+            few, "--base", locate_base(data, base_name), "--out", Path(folder) / "out"
+        )
         print(f"10 labels of 10 pictures: {seconds:.1f} s, {used:.1f} s of CPU time, at most {peak_mb:.0f} MB")
 
 
@@ -201,8 +210,11 @@ class FittedModel:
     def score(self, features: np.ndarray) -> np.ndarray:
         return self.head.score(self.head_input.convert(features))
 
-    def with_gate(self, gate: RejectionGate | None) -> "FittedModel":
-        return FittedModel(dataclasses.replace(self.head, gate=gate), self.head_input)
+    def without_rejection(self) -> "FittedModel":
+        """Return a softmax of the labels alone."""
+        count, head = len(self.head.labels), self.head
+        plain = dataclasses.replace(head, weights=head.weights[:count], intercepts=head.intercepts[:count], gate=None)
+        return FittedModel(plain, self.head_input)
 
 
 def fit_model(
@@ -213,7 +225,8 @@ def fit_model(
     background: str | None = None,
 ) -> FittedModel:
     """Choose the layers and fit a head, as train does."""
-    whole = fit_head_input(base.groups, learned[0])
+    bank = load_bank(base)
+    whole = fit_head_input(base.groups, learned[0] if bank is None else JoinedRows(learned[0], bank.features))
     parts = [(x, y[:, np.newaxis] == np.arange(len(labels))) for x, y in (learned, judged)]
     head_input = whole.choose(choose_groups(whole, parts[0], parts[1]))
     x, y = np.vstack([learned[0], judged[0]]), np.append(learned[1], judged[1])
@@ -224,6 +237,7 @@ def fit_model(
         y,
         np.arange(len(y)),
         np.arange(len(y)) >= len(learned[1]),
+        None if bank is None else BankRows(head_input.convert(bank.features), bank.sources, bank.kinds),
     )
     return FittedModel(fit_head(task, 0).head, head_input)
 
@@ -266,7 +280,7 @@ def find_threshold(scores: np.ndarray, targets: np.ndarray, recall: float = RECA
 
 
 def measure_background(data: Path, base_name: str) -> None:
-    base = open_base(data / "models" / base_name)
+    base = open_base(locate_base(data, base_name))
     sets = {name: open_both(base, data, name) for name in ("flowers", "clothing", "sign_digits")}
     without_flowers = extract_without_flowers(base, data)
     print(f"share of pictures that get a label, at the threshold with a validation recall of {RECALL} ({base_name})")
@@ -280,7 +294,7 @@ def measure_background(data: Path, base_name: str) -> None:
             model = fit_model(base, labels, (x, y), (judged.values, judged.targets), given and "background")
             ways = {"as trained": model}
             if given is None:
-                ways["softmax only"] = model.with_gate(None)
+                ways["softmax only"] = model.without_rejection()
             for way, tried in ways.items():
                 kinds = len(learned.labels)
                 threshold = find_threshold(tried.score(judged.values)[:, :kinds], judged.targets)
@@ -309,7 +323,7 @@ def print_automl(data: Path, judged: FeatureSet) -> None:
 
 
 def measure_near(data: Path, base_name: str) -> None:
-    base = open_base(data / "models" / base_name)
+    base = open_base(locate_base(data, base_name))
     for name, recall in (("flowers", 0.85), ("clothing", 0.75), ("sign_digits", 0.80)):
         learned, judged = open_both(base, data, name)
         results: dict[str, list[float]] = {"as trained": [], "softmax only": []}
@@ -319,8 +333,7 @@ def measure_near(data: Path, base_name: str) -> None:
             move = np.array([index - (index > left) for index in range(len(learned.labels))])
             model = fit_model(base, labels, (learned.values[rest], move[learned.targets[rest]]),
                               (judged.values[known], move[judged.targets[known]]))  # fmt: skip
-            for way, gate in (("as trained", model.head.gate), ("softmax only", None)):
-                tried = model.with_gate(gate)
+            for way, tried in (("as trained", model), ("softmax only", model.without_rejection())):
                 threshold = find_threshold(tried.score(judged.values[known]), move[judged.targets[known]], recall)
                 results[way].append(measure_share(tried, judged.values[~known], threshold, len(labels)))
         print(f"{name}, one label left out at a time, at a recall of {recall} on the others ({base_name})")
@@ -333,14 +346,12 @@ def measure_near(data: Path, base_name: str) -> None:
 
 
 def measure_latency(data: Path, base_name: str) -> None:
-    path = data / "models" / base_name
+    path = locate_base(data, base_name)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         run_train(data / "sign_digits" / "sign_digits_val.zip", "--base", path, "--out", out)
-        files = [path if path.is_file() else read_bundle(path).model_file, out / "model.tflite"]
-        models = [LoadedModel(file.read_bytes(), str(file), "auto", 1) for file in files]
-        old, new = time_invokes(*models)
-        sizes = [f"{file.stat().st_size:,} bytes" for file in files]
+        old, new = time_invokes(open_model(path), open_model(out))
+        sizes = [f"{len(read_unlabeled_model(each)[0]):,} bytes" for each in (path, out)]
         print(
             f"{base_name}: {old:.2f} ms, {sizes[0]}; with the new head {new:.2f} ms, {sizes[1]}: {new / old:.3f} times"
         )

@@ -139,7 +139,7 @@ def test_few_pictures_per_label_aim_at_less():
     assert [fit_head(make_task(each), 0).rejection.choice.target for each in (30, 100)] == [0.9, 0.95]
 
 
-def test_class_of_the_bank_is_weakened_until_it_costs_no_more_than_permitted():
+def test_class_of_the_bank_costs_no_more_than_permitted():
     task = make_task(each=60)
     # Rows of the bank beside a label would take many of its pictures.
     near = clouds(11, 40)[0][:60] + np.random.default_rng(3).normal(0, 0.35, (60, SIZE))

@@ -61,7 +61,7 @@ def test_layers_that_tell_labels_apart_are_chosen(informative, expected):
     assert name(chosen) == expected
 
 
-def test_quarters_are_preferred_to_equal_means_over_the_whole_picture():
+def test_quarters_are_preferred_to_equal_whole_means():
     random = np.random.default_rng(0)
     y = random.integers(0, 3, 700)
     features = random.normal(9, 1, (700, 88))
