@@ -31,7 +31,6 @@ from threadpoolctl import threadpool_limits
 from appliance.workshop.evaluation.threshold import aim_precision
 from appliance.workshop.training.background_bank import find_unlike, sample_labels
 from appliance.workshop.training.cross_validation import CrossValidation
-from appliance.workshop.training.evidence_floor import NO_FLOOR, measure_floor
 from appliance.workshop.training.folds import assign_folds
 from appliance.workshop.training.gate import RejectionGate
 from appliance.workshop.training.head_task import BankRows, HeadTask
@@ -129,8 +128,6 @@ def fit_head(
         excess = measure_excess(logits, labels, targets, level)
         logits[:, labels:] -= excess
         other_logits[:, labels:] -= excess
-        floor = measure_floor(logits, targets, level) if task.has_seen_training and not len(others) else NO_FLOOR
-        logits = np.column_stack([logits, np.tile(floor, (len(logits), 1))])
         rejection = choose_rejection(
             _compute_scores(logits, distances, labels),
             _compute_scores(other_logits, other_distances[best.rows], labels) if len(best.rows) else None,
@@ -141,7 +138,6 @@ def fit_head(
         subspace = validation.fit_subspace_of_all()
     weights, intercepts = weights * best.factor, intercepts * best.factor
     intercepts[labels:] -= excess
-    weights, intercepts = np.pad(weights, ((0, len(floor)), (0, 0))), np.append(intercepts, floor)
     gate = None
     if rejection.limits is not None:
         gate = RejectionGate(subspace.restore(projection), rejection.limits, rejection.softness)
