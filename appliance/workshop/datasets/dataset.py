@@ -103,6 +103,11 @@ class Dataset:
         return next((problem for problem in self.problems if problem.kind == ProblemKind.MISREAD), None)
 
     @property
+    def for_training(self) -> list[Example]:
+        """The labeled pictures in the split for training, or in none."""
+        return [example for example in self.examples if example.split in (None, "train")]
+
+    @property
     def is_multi_label(self) -> bool:
         """Whether a picture has several labels, so that a model must report each label independently."""
         return any(example.others for example in self.examples)

@@ -75,13 +75,7 @@ def file_pictures(
         DatasetError: The folder cannot be written, the folders of the dataset have several meanings, or the first
             picture does not fit any more.
     """
-    if fault := dataset.misreading:
-        raise DatasetError(f"{dataset.source} cannot be imported: {fault.message}")
-    if dataset.is_multi_label:
-        raise DatasetError(
-            f"{dataset.source} has pictures with several labels, which folders cannot show; "
-            "train on it where it is: appliance train"
-        )
+    _require_importable(dataset)
     dataset = rename_labels(dataset, _name_labels(dataset.labels))
     examples = [*dataset.examples, *dataset.unlabeled]
     known = _list_stems(folder)
@@ -115,6 +109,16 @@ def file_pictures(
     if not added and not labeled and not same and left_out:
         raise DatasetError(f"no picture was added: {left_out[-1]}")
     return FilingResult(tuple(added), tuple(labeled), same, tuple(left_out))
+
+
+def _require_importable(dataset: Dataset) -> None:
+    if fault := dataset.misreading:
+        raise DatasetError(f"{dataset.source} cannot be imported: {fault.message}")
+    if dataset.is_multi_label:
+        raise DatasetError(
+            f"{dataset.source} has pictures with several labels, which folders cannot show; "
+            "train on it where it is: appliance train"
+        )
 
 
 def _name_labels(labels: Sequence[str]) -> dict[str, str]:

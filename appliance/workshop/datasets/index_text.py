@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.errors import DatasetError, describe_unreadable
 from appliance.workshop.datasets.split_names import Split
 
+_NO_LABEL = {"", "nan", "null", "n/a", "#n/a"}
 MAX_INDEX_BYTES = 100_000_000  # AutoML's limit for a CSV
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -48,8 +49,8 @@ class IndexRecord:
 def make_record(
     row: str, name: str, labels: Sequence[str], split: Split | None, paths: tuple[str, ...] = ()
 ) -> IndexRecord:
-    """Return what an index states about a picture with any number of labels."""
-    found = sorted({label for label in labels if label})
+    """Return what an index states about a picture with any number of labels; some programs write nan for none."""
+    found = sorted({label for label in labels if label.lower() not in _NO_LABEL})
     return IndexRecord(row, name, found[0] if found else None, split, paths, tuple(found[1:]))
 
 

@@ -9,6 +9,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,12 +21,15 @@ from appliance.workshop.datasets.label_studio import is_on_server, is_task, loca
 from appliance.workshop.datasets.problems import Problem, ProblemKind, is_printable
 from appliance.workshop.datasets.split_folders import parse_split
 
+_LIST = re.compile(r"\s*\[\s*\{")
 EDGE_IMPULSE_NAME = "info.labels"
 ML_USE = "aiplatform.googleapis.com/ml_use"
 
 
 def parse_jsonl(text: str, name: str) -> tuple[list[IndexRecord], list[Problem]]:
     """Return what the lines of Vertex AI's import file, or other objects, state; and the problems of invalid lines."""
+    if _LIST.match(text):
+        return parse_json(text, name, name)
     lines = [(f"row {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     return _collect(((row, _load(line)) for row, line in lines), _read_line, name)
 
@@ -39,6 +43,8 @@ def parse_json(text: str, source: str, name: str) -> tuple[list[IndexRecord], li
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if "Extra data" in str(error) and text.lstrip().startswith("{"):
+            return parse_jsonl(text, name)
         raise DatasetError(f"{source} is not JSON: {error}") from error
     if isinstance(value, dict) and isinstance(value.get("files"), list):
         return _collect(_number(value["files"]), _read_edge_impulse, name)

@@ -19,17 +19,19 @@ def count_shared_files(ones: Sequence[Example], others: Sequence[Example]) -> in
     return sum(_hash(example) in known for example in suspects) if known else 0
 
 
-def require_no_contradiction(dataset: Dataset, background: Dataset) -> None:
-    """Raise an error if background pictures are the same files as pictures with a label.
+def require_no_contradiction(dataset: Dataset, background: Dataset) -> tuple[Example, ...]:
+    """Return the background pictures, unless some are the same files as pictures with a label.
 
     Raises:
         TrainingError: There are such pictures.
     """
-    if shared := count_shared_files(dataset.examples, [*background.examples, *background.unlabeled]):
+    negatives = (*background.examples, *background.unlabeled)
+    if shared := count_shared_files(dataset.examples, negatives):
         pictures = "1 picture" if shared == 1 else f"{shared} pictures"
         raise TrainingError(
             f"{pictures} in {background.source} have a label in {dataset.source}; remove the files from one of both"
         )
+    return negatives
 
 
 def _read_size(example: Example) -> int | None:

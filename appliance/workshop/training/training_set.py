@@ -140,7 +140,6 @@ def build_training_set(
     first = open_dataset(dataset, gs_folders)
     scans = scan_pictures(first.examples, cache=cache)
     require_trainable(first, scans, background is not None)
-    shared = 0
     opened, roles = [first], assign_roles(first, scans, background is not None)
     first, scans = roles.dataset, list(roles.scans or ())
     if validation is None:
@@ -150,15 +149,12 @@ def build_training_set(
         second = open_dataset(validation, gs_folders)
         opened.append(second)
         items = _combine(first, second, scans)
-        shared = count_shared_files([each for each in first.examples if each.split in (None, "train")], second.examples)
     labels, unlabeled = first.labels, sum(len(one.unlabeled) for one in opened)
     is_multi_label = any(one.is_multi_label for one in opened)
     negatives = roles.background
     if background is not None:
-        others = open_dataset(background, gs_folders)
-        opened.append(others)
-        negatives = (*others.examples, *others.unlabeled)
-        require_no_contradiction(first, others)
+        opened.append(open_dataset(background, gs_folders))
+        negatives = require_no_contradiction(first, opened[-1])
     has_background = bool(negatives) or background is not None
     if has_background:
         items += _make_background_items(negatives, items, seed, is_multi_label)
@@ -176,7 +172,7 @@ def build_training_set(
         problem_count=sum(1 for one in opened for problem in one.problems if problem.kind not in _NO_FILES),
         left_out=roles.left_out,
         test_pictures=sum(item.split == "test" for item in items),
-        shared_pictures=shared,
+        shared_pictures=0 if validation is None else count_shared_files(first.for_training, opened[1].examples),
     )
 
 

@@ -44,3 +44,11 @@ def test_boxes_of_edge_impulse_are_refused():
     files = [{"path": "training/1.jpg", "label": {"type": "unlabeled"}, "boundingBoxes": [{"label": "x"}]}]
     records, problems = parse_json(json.dumps({"files": files}), "info.labels", "info.labels")
     assert not records and "boxes" in problems[0].message
+
+
+def test_lines_and_lists_are_understood_under_both_suffixes():
+    objects = [{"image": "1.jpg", "label": "cat"}, {"image": "2.jpg", "label": "nan"}]
+    (one, other), _ = parse_jsonl(json.dumps(objects), "i.jsonl")
+    assert (one.label, other.label) == ("cat", None)
+    (one, other), _ = parse_json("\n".join(map(json.dumps, objects)), "i.json", "i.json")
+    assert (one.label, other.label) == ("cat", None)

@@ -17,3 +17,9 @@ def test_suffix_of_a_picture_may_be_missing():
     assert LOOKUP.find("dog/1") == "set/dog/1.jpg"
     assert LOOKUP.find("b.c") == "a/b.c.jpg"
     assert LOOKUP.find("1") is None
+
+
+def test_case_counts_only_if_two_names_differ_in_it():
+    lookup = NameLookup(["a/1.jpg", "b/2.JPG", "b/2.jpg"])
+    assert lookup.find("A/1.JPG") == "a/1.jpg"
+    assert (lookup.find("b/2.JPG"), lookup.find("b/2.Jpg")) == ("b/2.JPG", None)
