@@ -30,7 +30,7 @@ _KINDS = {
         "Datumaro": re.compile(r'"items"\s*:|"categories"\s*:\s*\{'),
     },
     ".xml": {"CVAT": re.compile(r"<annotations\b"), "Pascal VOC": re.compile(r"<annotation\b")},
-    ".txt": {"YOLO": re.compile(r"\A\d+( +-?\d*\.?\d+(e-?\d+)?){4,}\s*$", re.MULTILINE)},
+    ".txt": {"YOLO": re.compile(r"\A\d+( +-?(\d+(\.\d*)?|\.\d+)(e-?\d+)?){4,}\s*$", re.MULTILINE)},
 }
 # Programs whose files have boxes, outlines, or labels of whole pictures.
 _TOOLS = {"LabelMe", "Create ML", "Datumaro", "CVAT"}

@@ -20,6 +20,7 @@ from support.datasets import write_folder
         ("_annotations.createml.json", '[{"annotations": [{"coordinates": {}}]}]', "Create ML"),
         ("annotations/default.json", '{"items": []}', "Datumaro"),
         ("labels/1.txt", "a red cup on a table", None),
+        ("labels/1.txt", "0 " + "11 " * 60 + "x", None),  # at once, not after trying all divisions of the numbers
         ("readme.txt", "0 0.5 0.5 0.2 0.2", None),
         ("1.xml", "<gpx/>", None),
     ],
