@@ -76,6 +76,8 @@ def run_command(cache: Path, *words: object, prepare: str = "") -> tuple[float, 
     """
     code = (
         f"{prepare}\nimport resource, sys; from appliance.cli import main; status = main(sys.argv[1:]); "
+        # The processor time of worker processes is known when they have ended.
+        "from joblib.externals.loky import get_reusable_executor; get_reusable_executor().shutdown(wait=True); "
         "own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN); "
         "print(own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime, "
         "max(own.ru_maxrss, others.ru_maxrss) / 1024, status, file=sys.stderr)"
