@@ -25,13 +25,13 @@ from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.fitted_head import FittedHead
 from appliance.workshop.training.head import fit_head
-from appliance.workshop.training.head_input import HeadInput
+from appliance.workshop.training.head_input import HeadInput, fit_head_input
 from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.multi_label.fit import fit_multi_label
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.origin import hash_dataset
 from appliance.workshop.training.rejection import RejectionCost, RejectLevel
-from appliance.workshop.training.stage_choice import choose_head_input
+from appliance.workshop.training.stage_choice import choose_for_tuned, choose_head_input
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
 from appliance.workshop.training.validation_figures import ValidationFigures, measure_validation
@@ -148,9 +148,7 @@ def train_candidate(
     """
     features = _extract(base, training_set, timer, options)
     bank = options.find_bank(base)
-    head_input = choose_head_input(
-        base.groups, training_set, features.kept, features.rows, None if bank is None else bank.features
-    )
+    head_input = _choose_input(base, training_set, features, bank)
     rows = features.rows.convert_with(head_input.convert)
     task = _make_task(training_set, features.kept, rows, bank, head_input, base.has_seen_training)
     fitted = _fit(task, rows, training_set, features.kept, timer, options)
@@ -181,6 +179,14 @@ def train_candidate(
         dataset_sha256=hash_dataset(training_set, features.kept, features.digests),
         rejection=fitted.rejection,
     )
+
+
+def _choose_input(base: Base, training_set: TrainingSet, features: Features, bank: BackgroundBank | None) -> HeadInput:
+    if base.has_seen_training:
+        learned = features.rows.select(~training_set.is_validation[features.kept])
+        return fit_head_input(choose_for_tuned(base.groups), learned)
+    others = None if bank is None else bank.features
+    return choose_head_input(base.groups, training_set, features.kept, features.rows, others)
 
 
 def _extract(base: Base, training_set: TrainingSet, timer: TrainingTimer, options: CandidateOptions) -> Features:
