@@ -2,11 +2,13 @@
 
     check    check 1,000 and 40,000 generated pictures: processor time, their ratio, peak memory; and once more, cached
     recall   the share of the pairs of near duplicates that the buckets find, among 3,000 pictures with made copies
+    batches  the top-1 accuracy of a head that is fitted in many batches of mapped features, with the axes of a sample,
+             and of one that is fitted in one piece to all features and their own axes
     train    train on generated pictures (--count, 100,000 by default): seconds, peak memory of the largest process
 
-`recall` needs the published pictures of the tests (APPLIANCE_TEST_DATA); so does `train`, if --base names a base among
-them, not bundled:general. With --distinct N, `train` runs the base on N pictures only, and computes the
-features of every other one as a mixture of two of these with the same label; everything else is as always.
+`recall` and `batches` need the published pictures of the tests (APPLIANCE_TEST_DATA); so does every --base but
+bundled:general. With --distinct N, `train` runs the base on N pictures only, and computes the features of every other
+one as a mixture of two of these with the same label; everything else is as always.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -36,12 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/bench-datasets", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    figures = {"check": measure_check, "recall": measure_recall}
+    figures = {"check": measure_check, "recall": measure_recall, "batches": measure_batches}
     parser.add_argument("figure", choices=[*figures, "train"])
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared")) / "data"
     )
-    parser.add_argument("--base", default=BASE, help="for train")
+    parser.add_argument("--base", default=BASE, help="for batches and train")
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--distinct", type=int, default=0, help="for train")
     arguments = parser.parse_args()
@@ -149,6 +152,39 @@ def measure_recall(data: Path, count: int, base_name: str) -> None:
     print(f"{len(thumbnails)} pictures, {len(every)} pairs, recall {len(found & every) / len(every):.4f}")
 
 
+def find_base(data: Path, name: str) -> Path:
+    return Path(name) if name.startswith("bundled:") else data / "models" / name
+
+
+def measure_batches(data: Path, count: int, base_name: str) -> None:
+    from appliance.workshop.datasets.open import open_dataset
+    from appliance.workshop.training import feature_rows, head
+    from appliance.workshop.training.base import open_base
+    from appliance.workshop.training.feature_cache import FeatureCache, default_cache_file
+    from appliance.workshop.training.features import extract_features
+    from appliance.workshop.training.head_input import fit_head_input
+    from appliance.workshop.training.head_task import HeadTask
+
+    base, cache = open_base(find_base(data, base_name)), FeatureCache(default_cache_file())
+    for subject in ("flowers", "clothing", "sign_digits"):
+        parts = []
+        for name in ("train", "val"):
+            dataset = open_dataset(data / subject / f"{subject}_{name}.zip")
+            order = np.random.default_rng(0).permutation(len(dataset.examples)).tolist()
+            features = extract_features(base, [dataset.examples[index] for index in order], cache)
+            labels = [dataset.examples[order[index]].label or "" for index in features.kept]
+            parts.append((features.rows, np.array([dataset.labels.index(label) for label in labels])))
+        (rows, targets), (other_rows, other_targets) = parts
+        convert = fit_head_input(base.groups, rows).convert
+        rows, unseen, number = rows.convert_with(convert), other_rows.convert_with(convert)[:], len(targets)
+        for text, given, batch, sample in (("one piece", rows[:], number, number), ("batches of 256", rows, 256, 1000)):
+            task = HeadTask(dataset.labels, None, given, targets, np.arange(number), np.zeros(number, bool))
+            with patch.object(feature_rows, "BATCH_ROWS", batch), patch.object(head, "SAMPLE_ROWS", sample):
+                fitted = head.fit_head(task, 0).head
+            accuracy = (fitted.score(unseen).argmax(axis=1) == other_targets).mean()
+            print(f"{subject}, {number} pictures, {text}: accuracy {accuracy:.4f} of {len(unseen)}", flush=True)
+
+
 # Mixes the features of two pictures with the same label, instead of running the base on a third one.
 MIX_FEATURES = """
 import numpy as np
@@ -179,9 +215,15 @@ def measure_train(data: Path, count: int, base_name: str, distinct: int) -> None
     prepare = MIX_FEATURES.replace("DISTINCT", str(distinct)) if distinct else ""
     with tempfile.TemporaryDirectory() as work:
         folder = write_pictures(Path(work) / "pictures", number)
-        base = base_name if base_name.startswith("bundled:") else data / "models" / base_name
         seconds, cpu_s, memory_mb = run_command(
-            Path(work) / "cache", "train", folder, "--base", base, "--out", Path(work) / "model", prepare=prepare
+            Path(work) / "cache",
+            "train",
+            folder,
+            "--base",
+            find_base(data, base_name),
+            "--out",
+            Path(work) / "model",
+            prepare=prepare,
         )
     print(f"{number} pictures with {base_name}: {seconds:.0f} s, {cpu_s:.0f} CPU s, largest process {memory_mb:.0f} MB")
 
