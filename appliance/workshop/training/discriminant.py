@@ -77,7 +77,9 @@ def fit_discriminant(moments: Moments, shrinkage: float) -> tuple[np.ndarray, np
     is_known = moments.counts > 1e-9
     means = np.where(is_known[:, np.newaxis], moments.sums / counts[:, np.newaxis], moments.sums.sum(axis=0) / total)
     within = moments.products - (means * moments.counts[:, np.newaxis]).T @ means
-    within[np.diag_indices(len(within))] += max(shrinkage * float(np.trace(within)) / total, 1e-9)
+    # If all pictures of a class are equal, what remains of Σ is the rounding of large sums.
+    least = 1e-9 * (1 + float(np.trace(moments.products)))
+    within[np.diag_indices(len(within))] += max(shrinkage * float(np.trace(within)) / total, least)
     weights = total * cho_solve(cho_factor(within, lower=True, overwrite_a=True), means.T).T
     intercepts = np.log(counts / total) - (weights * means).sum(axis=1) / 2
     return weights, intercepts

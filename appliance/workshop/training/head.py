@@ -1,4 +1,4 @@
-"""Fit the head of a model: a calibrated softmax regression on features, and a gate that rejects other subjects.
+"""Fit the head of a model: a calibrated linear classifier of features, and a gate that rejects other subjects.
 
 Let x be the features of a picture, standardized (see head_input.py).
 

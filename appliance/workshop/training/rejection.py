@@ -48,6 +48,10 @@ class RejectLevel(StrEnum):
         """The share of unseen genuine pictures that may be lost, so that new ones lose at most 1, 3, or 10 %."""
         return _MEASURED_SHARE * {"none": 0.0, "low": 0.01, "standard": 0.03, "high": 0.1}[self.value]
 
+    def permit(self, pictures: int) -> int:
+        """Return how many of these unseen pictures may be lost; one of few proves nothing."""
+        return max(1, int(self.max_cost * pictures))
+
 
 @dataclass(frozen=True, slots=True)
 class UnseenScores:
@@ -181,10 +185,11 @@ def choose_rejection(
         cost = RejectionCost(level, 0.0, plain.recall, plain.recall, 0, plain_passed, plain_passed, ())
         return ChosenRejection(None, 1.0, own.plain, plain, cost)
     options = [_try_quantile(own, others, pictures, quantile) for quantile in QUANTILES]
-    allowed = [option for option in options if option.lost <= level.max_cost] or options[:1]
+    count = int(pictures.has_label.sum())
+    allowed = [option for option in options if round(option.lost * count) <= level.permit(count)] or options[:1]
     is_enough = [option for option in allowed if option.passed is not None and option.passed <= _ENOUGH]
     is_cheap = [option for option in allowed if option.lost <= _CHEAP]
-    best = max([is_enough[0], *is_cheap[-1:]], key=options.index) if is_enough else allowed[-1]
+    best = min([is_enough[0], *is_cheap[-1:]], key=_get_share) if is_enough else allowed[-1]
     cost = RejectionCost(
         level,
         best.lost,
@@ -212,7 +217,7 @@ def measure_excess(logits: np.ndarray, labels: int, targets: np.ndarray, level: 
     own = logits[:, :labels]
     is_right = own.argmax(axis=1) == targets
     margins = np.sort((logits[:, labels] - own.max(axis=1))[is_right])[::-1]
-    permitted = int(level.max_cost * len(targets))
+    permitted = level.permit(len(targets))
     return max(0.0, round(float(margins[permitted]) + _STEP, 5)) if len(margins) > permitted else 0.0
 
 
@@ -227,6 +232,11 @@ class _Option:
     choice: ThresholdChoice
     lost: float
     passed: float | None
+
+
+def _get_share(option: _Option) -> float:
+    """Return the share of pictures that an option accepts."""
+    return 1.0 if option.quantile is None else option.quantile
 
 
 def _try_quantile(

@@ -68,6 +68,12 @@ def test_class_without_pictures_is_never_the_best():
     assert (scores.argmax(axis=1) != 2).all()
 
 
+def test_equal_pictures_of_a_class_are_fitted():
+    y = np.repeat(np.arange(3), 37)
+    x = np.random.default_rng(8).normal(0, 300, (3, 40))[y]
+    assert (score(x, fit_discriminant(measure_moments(x, y, 3), 0.1)).argmax(axis=1) == y).all()
+
+
 def test_rare_class_is_recognized_beside_a_big_one():
     x, y = clouds(6, [500, 12])
     fitted = fit_discriminant(measure_moments(x, y, 2), 0.3)

@@ -107,6 +107,18 @@ def test_class_of_the_bank_takes_no_more_than_the_level_permits():
     assert measure_excess(logits[20:], 2, targets[20:], RejectLevel.STANDARD) == 0
 
 
+def test_one_lost_picture_of_few_does_not_end_the_rejection():
+    targets = np.arange(20) % 2
+    logits = np.where(np.arange(3) == targets[:, np.newaxis], 2.0, 0.0)
+    logits[0, 2] = 30
+    assert measure_excess(logits, 2, targets, RejectLevel.STANDARD) == 0
+    scores, is_other = sharp(targets), np.arange(20) == 0
+    own = UnseenScores(scores, scores, is_other, np.linspace(0, 1, 20))
+    cost = choose_rejection(own, make_others(50), GenuinePictures(targets, None, range(20)), RejectLevel.LOW).cost
+    assert cost.lost == pytest.approx(0.05)
+    assert cost.passed == 0
+
+
 def test_threshold_aims_at_the_precision_of_the_pictures():
     own, pictures = make_own()
     few = dataclasses.replace(pictures, precision=0.9)
