@@ -118,6 +118,12 @@ class FineTuning:
 
     def run(self) -> TunedNetwork | None:
         """Train; return the network with the best weights, or None if the time is too short for it."""
+        try:
+            return self._train()
+        finally:
+            self._gradient.close()
+
+    def _train(self) -> TunedNetwork | None:
         if self._schedule is None:
             self._schedule = self._plan()
         schedule = self._schedule
@@ -135,8 +141,7 @@ class FineTuning:
             return None
         self._network.load_state_dict(self._best.state)
         self._network.eval()
-        self._gradient.close()
-        return TunedNetwork(self._network, self._best.accuracy, self._step // schedule.steps_per_epoch)
+        return TunedNetwork(self._network, self._best.accuracy, -(-self._step // schedule.steps_per_epoch))
 
     def _run_epoch(self, schedule: TuningSchedule) -> None:
         """Train on each picture once, or on the rest of a saved epoch, and measure the result."""
