@@ -54,5 +54,13 @@ def test_factor_calibrates_logits_that_are_too_large():
     assert loss < measure_loss(logits * 5, targets)
 
 
+def test_labels_that_are_always_right_do_not_get_scores_of_one():
+    targets = np.arange(40) % 2
+    logits = np.where(np.arange(2) == targets[:, np.newaxis], 500.0, 0.0)
+    factor, _ = fit_factor(logits, targets)
+    best = 1 / (1 + np.exp(-500 * factor))
+    assert 0.99 < best < 0.9995
+
+
 def test_loss_of_equal_logits_is_that_of_chance():
     assert measure_loss(np.zeros((5, 4)), np.zeros(5, int)) == pytest.approx(np.log(4))
