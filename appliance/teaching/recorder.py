@@ -110,7 +110,9 @@ class TeachingRecorder:
             session = self._session
             now_s = time.monotonic()
             if session and session.is_active and session.target != target:
-                raise TeachingError(409, f"pictures are being recorded {session.target.words} already; try again when that has ended")
+                raise TeachingError(
+                    409, f"pictures are being recorded {session.target.words} already; try again when that has ended"
+                )
             if session and session.target == target and session.error:
                 error, session.error = session.error, None
                 raise error
