@@ -169,9 +169,7 @@ def test_keys_that_need_a_restart_are_logged_each_time(broker, start):
     watched = start(settings(broker, "scene"))
     for times in (1, 2):
         watched.reload(settings(broker, "scene", more='keepalive_s = 60\nbase_topic = "x"\n'))
-        watched.daemon.wait_for_log(
-            "these take effect after a restart: mqtt.keepalive_s, mqtt.base_topic", times
-        )
+        watched.daemon.wait_for_log("these take effect after a restart: mqtt.keepalive_s, mqtt.base_topic", times)
     assert "nothing changed" in watched.daemon.log
 
 
