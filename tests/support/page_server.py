@@ -328,6 +328,9 @@ class _Handler(BaseHTTPRequestHandler):
             if not found:
                 return 404, {"error": "this event was removed"}
             return 200, owner.read_frame() if path.endswith(".jpg") else found
+        return self._list_events(events, query)
+
+    def _list_events(self, events: list[dict[str, Any]], query: dict[str, list[str]]) -> Answer:
         for name, keep in (("since", lambda start, at: start >= at), ("until", lambda start, at: start < at)):
             if name in query:
                 at = datetime.fromisoformat(query[name][0])
