@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def compare(data: Path, name: str, budget: str, out: Path) -> None:
 class TrainRun:
     """The JSON of `appliance train`, and what it took."""
 
-    result: dict
+    result: dict[str, Any]
     wall_s: float
     processor_s: float
     peak_mb: float
@@ -85,8 +86,8 @@ def run_train(data: Path, name: str, out: Path, options: list[str]) -> TrainRun:
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "appliance", "train", data / name / f"{name}_train.zip"),
-                *("--validation", data / name / f"{name}_val.zip", "--out", out, "--json", *options),
+                *(sys.executable, "-m", "appliance", "train", str(data / name / f"{name}_train.zip")),
+                *("--validation", str(data / name / f"{name}_val.zip"), "--out", str(out), "--json", *options),
             ],
             env={**os.environ, "XDG_CACHE_HOME": cache},
             check=True,
