@@ -13,7 +13,7 @@ import pytest
 
 from support.broker import Broker, mosquitto
 from support.browser import Browser, find_chromium
-from support.paths import CHILD_ENVIRONMENT, TERMINAL_VARIABLES
+from support.paths import CHILD_ENVIRONMENT, OUTPUT_VARIABLES
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,7 @@ def pytest_configure() -> None:
     Restores Ctrl-C and hangup, which background processes of a shell ignore, and with them the tested programs.
     """
     os.environ["TERM"] = CHILD_ENVIRONMENT["TERM"]
-    for name in TERMINAL_VARIABLES:
+    for name in OUTPUT_VARIABLES:
         os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -166,11 +166,14 @@ def _open_missing_descriptors() -> None:
 
 
 def _discard_rest() -> None:
-    """Let what could not be written go to /dev/null, because Python writes it again at its exit, with a traceback."""
+    """Let what could not be written go to /dev/null, because Python writes it again at its exit, with a status of 120."""
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
-            stream.flush()
-        except (OutputError, BrokenPipeError):
+            if isinstance(stream, SafeStream):
+                io.TextIOWrapper.flush(stream)  # not its own, which fails silently if the stream is lossy
+            else:
+                stream.flush()
+        except (OSError, ValueError, OutputError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, descriptor)
             os.close(null)

@@ -11,10 +11,10 @@ SHARED = Path(os.environ.get("APPLIANCE_TEST_DATA", ROOT.parent / "shared"))
 FLOWERS = find_shipped("flowers")
 # For child processes: the package under test, and these helpers.
 PYTHON_PATH = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-# What a terminal sets differs between machines, and programs write otherwise on one that is "dumb" or narrow.
-TERMINAL_VARIABLES = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
+# These differ between machines: programs write otherwise on a terminal that is "dumb" or narrow, or without buffers.
+OUTPUT_VARIABLES = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED")
 CHILD_ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if name not in TERMINAL_VARIABLES},
+    **{name: value for name, value in os.environ.items() if name not in OUTPUT_VARIABLES},
     "TERM": "xterm",
     "PYTHONPATH": PYTHON_PATH,
 }
