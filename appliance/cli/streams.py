@@ -166,7 +166,7 @@ def _open_missing_descriptors() -> None:
 
 
 def _discard_rest() -> None:
-    """Let what could not be written go to /dev/null, because Python writes it again at its exit, with a status of 120."""
+    """Let what could not be written go to /dev/null, because Python writes it again at its exit, with status 120."""
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if isinstance(stream, SafeStream):
