@@ -11,6 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 _MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
 # Lone surrogates stand for bytes of a variable that are not UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# One item of a list; not a list or table that was meant and is not valid TOML.
+_SINGLE = re.compile(r"[^\[{].{0,199}", re.DOTALL)
 _TYPE_NAMES: dict[type, str] = {
     str: "a string in quotes",
     int: "a whole number",
@@ -80,7 +82,7 @@ def _convert_table(hint: Any, value: Any) -> dict[str, Any]:
 
 def _convert_list(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     is_open = hints[-1] is Ellipsis
-    if is_open and isinstance(value, str) and value:  # a single one needs no brackets
+    if is_open and isinstance(value, str) and _SINGLE.fullmatch(value):  # a single one needs no brackets
         value = [value]
     if isinstance(value, list):
         item_hints = [hints[0]] * len(value) if is_open else hints

@@ -125,4 +125,4 @@ def test_keys_that_need_a_restart_are_named_each_time(reload, caplog):
     reload(text)
     _, live, _ = reload(text)
     assert live.settings.mqtt.keepalive_s != 61
-    assert caplog.text.count("restart appliance`: mqtt.keepalive_s") == 2
+    assert caplog.text.count("these take effect after a restart: mqtt.keepalive_s") == 2
