@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,7 @@ from appliance.workshop.training.base import Base
 MIN_FOR_PROCESSES = 400
 # The most pictures that one task contains: enough to make the exchange between processes cheap.
 _TASK_PICTURES = 16
+_WATCH_EVERY_S = 1.0
 
 _Outcome = np.ndarray | str
 
@@ -67,6 +69,7 @@ def compute_features(
         batch_size=1,
         pre_dispatch=2 * workers,
         max_nbytes=None,
+        **({"initializer": _end_with, "initargs": (os.getpid(),)} if has_processes else {}),
     )
     size = _TASK_PICTURES if has_processes else 1
     job = _Job(base, resolve_runtime("auto"))
@@ -83,6 +86,17 @@ def _divide(pictures: Iterable[tuple[int, Any]], size: int) -> Iterator[list[tup
 
 def _compute(job: _Job, pictures: list[tuple[int, Any]]) -> list[tuple[int, _Outcome]]:
     return [(index, _compute_one(job, picture)) for index, picture in pictures]
+
+
+def _end_with(parent: int) -> None:
+    """Let this worker end with its parent; one that was killed while it sent a task leaves it waiting for the rest."""
+    threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_EVERY_S)
+    os._exit(1)
 
 
 def _compute_one(job: _Job, picture: Any) -> _Outcome:
