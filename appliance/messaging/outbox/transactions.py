@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import weakref
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,8 @@ class OutboxDatabase:
         self._address = address
         opened = open_database(path, damage)
         self._db, self.unreadable = opened.db, opened.unreadable
+        # A start that fails drops this object without `close`, which Python 3.13 reports.
+        weakref.finalize(self, self._db.close).atexit = False
         try:
             self._boot_id = boot_id
             self._boot, self._boot_known = self._find_boot(boot_id)
