@@ -73,12 +73,24 @@ def is_utf8(text: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
+def parse_whole_number(text: str, least: int, most: int, description: str) -> int:
+    """Parse a whole number in decimal digits.
+
+    Args:
+        text: The argument.
+        least: The smallest number that is accepted.
+        most: The largest number that is accepted.
+        description: What the argument must be, for the error.
+    """
+    # Python refuses to convert thousands of digits.
+    if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_DIGITS or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{clean_text(text, _SHOWN_CHARACTERS)!r} is not {description}")
+    return int(text)
+
+
 def parse_bytes(text: str) -> int:
     """Parse a number of bytes, at least 1."""
-    if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_DIGITS or int(text) < 1:
-        shown = clean_text(text, _SHOWN_CHARACTERS)
-        raise argparse.ArgumentTypeError(f"{shown!r} is not a number of bytes, such as 500000000")
-    return int(text)
+    return parse_whole_number(text, 1, 10**_MAX_DIGITS, "a number of bytes, such as 500000000")
 
 
 def parse_fraction(text: str) -> float:

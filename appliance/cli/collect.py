@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.cli.arguments import add_json_argument
+from appliance.cli.arguments import add_json_argument, parse_whole_number
 from appliance.cli.exit_status import ExitStatus
 from appliance.cli.live_source import add_source_arguments, ask_daemon, choose_source
 from appliance.cli.next_step import name_program
@@ -171,9 +171,7 @@ def _next(dataset: Path) -> list[CommandLine]:
 
 
 def _parse_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= _MAX_COUNT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MAX_COUNT}")
-    return int(text)
+    return parse_whole_number(text, 1, _MAX_COUNT, f"a number from 1 to {_MAX_COUNT}")
 
 
 def _parse_every_s(text: str) -> float:

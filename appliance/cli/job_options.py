@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from appliance.cli.arguments import parse_whole_number
 from appliance.cli.output import ProgressLine
 from appliance.cli.step_pace import StepPace
 from appliance.errors import ApplianceError
@@ -106,6 +107,4 @@ def limit_memory(arguments: argparse.Namespace, status: Path = _STATUS) -> Itera
 
 
 def _parse_memory_mb(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 10 <= int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes, at least 10")
-    return int(text)
+    return parse_whole_number(text, 10, 10_000_000, "a number of megabytes, at least 10")
