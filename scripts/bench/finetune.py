@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reject import FLOWERS_IN_IMAGES, count_at, find_threshold  # beside this file
 
 from appliance.bundle.bundle import read_bundle
 from appliance.imaging.files import read_picture
@@ -31,8 +32,6 @@ from appliance.workshop.datasets.open import open_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = ("sign_digits", "flowers", "clothing")
-FLOWERS_IN_IMAGES = ("daisy", "dandelion", "roses", "sunflower", "tulips")
-PRECISION = 0.95
 
 
 def main() -> None:
@@ -114,9 +113,9 @@ def print_rejection(data: Path, name: str, bundle: Path, shipped: float) -> None
     files = [path for path in sorted((data / "images").iterdir()) if not (name == "flowers" and is_flower(path))]
     others["images"] = np.array([score_best(labeler, path.read_bytes(), path.name) for path in files])
     for way, threshold in (("precision .95", find_threshold(scores, targets)), ("the shipped threshold", shipped)):
-        given, right = (scores >= threshold).sum(), (scores[np.arange(len(targets)), targets] >= threshold).sum()
+        recall, precision = count_at(scores, targets, threshold)
         shares = ", ".join(f"{other} {(best >= threshold).mean():.1%}" for other, best in others.items())
-        print(f"    at {way} ({threshold:.2f}): recall {right / len(targets):.3f}, precision {right / given:.3f};")
+        print(f"    at {way} ({threshold:.2f}): recall {recall:.3f}, precision {precision:.3f};")
         print(f"      labels on {shares} of {len(files)}", flush=True)
 
 
@@ -126,16 +125,6 @@ def is_flower(path: Path) -> bool:
 
 def score_best(labeler: Labeler, content: bytes, name: str) -> float:
     return float(labeler.score(read_picture(io.BytesIO(content), name)).max())
-
-
-def find_threshold(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Return the lowest score at which PRECISION of all given labels are right; 1 if there is none."""
-    is_own = (targets[:, np.newaxis] == np.arange(scores.shape[1])).ravel()
-    order = np.argsort(-scores.ravel(), kind="stable")
-    given, right = scores.ravel()[order], np.cumsum(is_own[order])
-    is_last = np.append(given[1:] != given[:-1], True)
-    precise = np.flatnonzero((right >= PRECISION * np.arange(1, len(order) + 1)) & is_last)
-    return float(given[precise[-1]]) if len(precise) else 1.0
 
 
 if __name__ == "__main__":
