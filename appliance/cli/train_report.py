@@ -75,7 +75,7 @@ def format_result(out: Path, result: "TrainingResult") -> list[str | CommandLine
         *([] if chosen.figures is None else _format_figures(chosen, chosen.figures)),
         *([] if chosen.rejection is None else [chosen.rejection.describe()]),
         f"one picture takes {chosen.invoke_ms:.1f} ms on this machine",
-        *([] if chosen.tuning is None else [chosen.tuning.describe(counts["background"] > 0)]),
+        *([] if chosen.tuning is None else [chosen.tuning.describe()]),
         *([result.suggestion] if result.suggestion else []),
         *suggest_after_training(out),
     ]

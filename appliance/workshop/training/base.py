@@ -24,6 +24,33 @@ _NOTHING = DeclaredInput()
 
 
 @dataclass(frozen=True, slots=True)
+class LinearClassifier:
+    """Computes a logit for each label from features.
+
+    Attributes:
+        weights: (labels, size).
+        intercepts: (labels,).
+    """
+
+    weights: np.ndarray
+    intercepts: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        return int(self.weights.shape[1])
+
+    def compute_logits(self, features: np.ndarray) -> np.ndarray:
+        """Map (pictures, size) to (pictures, labels)."""
+        logits: np.ndarray = features @ self.weights.T + self.intercepts
+        return logits
+
+    def scale(self, factor: float) -> "LinearClassifier":
+        """Return the classifier whose logits are multiplied by a factor."""
+        return LinearClassifier(self.weights * factor, self.intercepts * factor)
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """A base that is ready to compute features.
 
@@ -37,9 +64,10 @@ class Base:
         std: The standard deviation of the input's normalization; see `mean`.
         sha256: The hash of the trunk; bases with equal trunks share their cached features.
         runtime: The name and version of the runtime; a different runtime may give slightly different features.
-        published: The path of the published model that it was fine-tuned from; "" if it is a published model itself.
-        has_seen_training: Whether it was trained on the training pictures, so that only validation pictures show how it
-            does on new ones.
+        published: The published base that it was fine-tuned from, whose groups come first; None if it is a published
+            base itself. Fine-tuned features have seen the training pictures, so only validation pictures show how they
+            do on new ones.
+        classifier: The classifier of the labels that was trained together with the fine-tuned features; else None.
     """
 
     display_name: str
@@ -51,8 +79,8 @@ class Base:
     std: tuple[float, ...] | None
     sha256: str
     runtime: str
-    published: str = ""
-    has_seen_training: bool = False
+    published: "Base | None" = None
+    classifier: LinearClassifier | None = None
 
     @property
     def size(self) -> int:

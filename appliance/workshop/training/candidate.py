@@ -18,22 +18,23 @@ from appliance.labeling.labeler import Labeler
 from appliance.workshop.datasets.dataset import Example
 from appliance.workshop.evaluation.threshold import ThresholdChoice
 from appliance.workshop.training.background_bank import BackgroundBank, load_bank
-from appliance.workshop.training.base import Base
+from appliance.workshop.training.base import Base, LinearClassifier
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.feature_rows import FeatureRows
 from appliance.workshop.training.features import Features, extract_features
 from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.fitted_head import FittedHead
-from appliance.workshop.training.head import fit_head
-from appliance.workshop.training.head_input import HeadInput, fit_head_input
+from appliance.workshop.training.head import HeadFit, fit_head
+from appliance.workshop.training.head_input import HeadInput
 from appliance.workshop.training.head_task import BankRows, HeadTask
 from appliance.workshop.training.multi_label.fit import fit_multi_label
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.origin import hash_dataset
 from appliance.workshop.training.rejection import RejectionCost, RejectLevel
-from appliance.workshop.training.stage_choice import choose_for_tuned, choose_head_input
+from appliance.workshop.training.stage_choice import choose_head_input
 from appliance.workshop.training.tflite_head import write_model
 from appliance.workshop.training.training_set import TrainingSet, require_enough
+from appliance.workshop.training.tuned_head import TunedHeadFit, fit_tuned_head
 from appliance.workshop.training.validation_figures import ValidationFigures, measure_validation
 
 Progress = Callable[[str, int, int], None]
@@ -148,11 +149,11 @@ def train_candidate(
         BundleError: The base does not run.
     """
     features = _extract(base, training_set, timer, options)
-    bank = options.find_bank(base)
+    bank = options.find_bank(base.published or base)
     head_input = _choose_input(base, training_set, features, bank)
     rows = features.rows.convert_with(head_input.convert)
-    task = _make_task(training_set, features.kept, rows, bank, head_input, base.has_seen_training)
-    fitted = _fit(task, rows, training_set, features.kept, timer, options)
+    task = _make_task(training_set, features.kept, rows, _convert_bank(bank, base, head_input))
+    fitted = _fit(task, rows, base.classifier, training_set, features.kept, timer, options)
     validates = training_set.is_validation[features.kept]
     is_background = training_set.is_background[features.kept]
     model = write_model(base, head_input, fitted.head, options.name)
@@ -173,7 +174,7 @@ def train_candidate(
             (training_set.pictures[features.kept[index]], scores)
             for index, scores in zip(samples, sample_scores, strict=True)
         ],
-        published=base.published,
+        published="" if base.published is None else base.published.display_name,
         input=base.input,
         thresholds=fitted.thresholds,
         figures=measure_validation(training_set, features.kept[measured], fitted),
@@ -183,11 +184,14 @@ def train_candidate(
 
 
 def _choose_input(base: Base, training_set: TrainingSet, features: Features, bank: BackgroundBank | None) -> HeadInput:
-    if base.has_seen_training:
-        learned = features.rows.select(~training_set.is_validation[features.kept])
-        return fit_head_input(choose_for_tuned(base.groups), learned)
+    """Choose the published features; the fine-tuned ones, if there are any, follow them."""
     others = None if bank is None else bank.features
-    return choose_head_input(base.groups, training_set, features.kept, features.rows, others)
+    published = base.published
+    if published is None:
+        return choose_head_input(base.groups, training_set, features.kept, features.rows, others)
+    rows = features.rows.convert_with(lambda values: values[:, : published.size])
+    chosen = choose_head_input(published.groups, training_set, features.kept, rows, others)
+    return chosen.append_plain(base.groups[-1])
 
 
 def _extract(base: Base, training_set: TrainingSet, timer: TrainingTimer, options: CandidateOptions) -> Features:
@@ -208,9 +212,18 @@ def _extract(base: Base, training_set: TrainingSet, timer: TrainingTimer, option
     return features
 
 
+def _convert_bank(bank: BackgroundBank | None, base: Base, head_input: HeadInput) -> BankRows | None:
+    """Return the rows of the bank, which have no fine-tuned features."""
+    if bank is None:
+        return None
+    published = head_input if base.published is None else head_input.choose(head_input.groups[:-1])
+    return BankRows(published.convert(bank.features), bank.sources, bank.kinds)
+
+
 def _fit(
     task: HeadTask,
     rows: FeatureRows,
+    classifier: LinearClassifier | None,
     training_set: TrainingSet,
     kept: np.ndarray,
     timer: TrainingTimer,
@@ -218,20 +231,13 @@ def _fit(
 ) -> FittedHead:
     """Fit a head for pictures with one label each, or for pictures with several."""
     if training_set.membership is None:
-        return _fit_single_label(task, options, timer.is_fitting_over)
+        return _fit_single_label(task, classifier, options, timer.is_fitting_over)
     has_bank = options.reject != RejectLevel.NONE
     membership = training_set.membership[kept]
     return fit_multi_label(task, rows, membership, options.seed, timer.is_fitting_over, has_bank=has_bank)
 
 
-def _make_task(
-    training_set: TrainingSet,
-    kept: np.ndarray,
-    rows: FeatureRows,
-    bank: BackgroundBank | None,
-    head_input: HeadInput,
-    has_seen_training: bool,
-) -> HeadTask:
+def _make_task(training_set: TrainingSet, kept: np.ndarray, rows: FeatureRows, bank: BankRows | None) -> HeadTask:
     return HeadTask(
         labels=training_set.labels,
         background=None if training_set.background is None else training_set.labels.index(training_set.background),
@@ -239,17 +245,22 @@ def _make_task(
         targets=training_set.targets[kept],
         groups=training_set.groups[kept],
         validates=training_set.is_validation[kept],
-        bank=None if bank is None else BankRows(head_input.convert(bank.features), bank.sources, bank.kinds),
-        has_seen_training=has_seen_training,
+        bank=bank,
     )
 
 
-def _fit_single_label(task: HeadTask, options: CandidateOptions, is_over: Callable[[], bool]) -> FittedHead:
+def _fit_single_label(
+    task: HeadTask, classifier: LinearClassifier | None, options: CandidateOptions, is_over: Callable[[], bool]
+) -> FittedHead:
     """Fit a head for pictures with one label each (see multi_label/fit.py for several).
 
     Its figures are those on the validation pictures, if there are any, else those of the cross-validation.
     """
-    fit = fit_head(task, options.seed, options.reject, is_over)
+    fit: HeadFit | TunedHeadFit
+    if classifier is None:
+        fit = fit_head(task, options.seed, options.reject, is_over)
+    else:
+        fit = fit_tuned_head(task, classifier, options.seed, options.reject, is_over)
     unseen, scores = fit.unseen, fit.rejection.scores
     is_measured = task.validates[unseen] if task.validates.any() else np.ones(len(unseen), bool)
     measured, scores = unseen[is_measured], scores[is_measured]

@@ -64,8 +64,6 @@ class CrossValidation:
         """
         self._task, self._own, self._others, self._folds = task, own, others, folds
         self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
-        # Of a base that was trained on these pictures, no fold is unseen.
-        self._used_folds = range(0 if task.has_seen_training else FOLDS)
         self._has_own_class = bool(len(others)) and task.background is None
         self._classes = len(task.labels) + self._has_own_class
         other_targets = np.full(len(others), len(task.labels) if task.background is None else task.background)
@@ -79,7 +77,7 @@ class CrossValidation:
         logits = np.zeros((len(self._own), self._classes))
         other_logits = np.zeros((len(self._others), self._classes))
         unseen, is_scored = self._folds < 0, np.zeros(len(self._others), bool)
-        for fold in self._used_folds:
+        for fold in range(FOLDS):
             out, other_out = self._folds == fold, self._other_folds == fold
             if not out.any():
                 continue
@@ -98,7 +96,7 @@ class CrossValidation:
         """Return the distances of the unseen pictures and of all rows of the bank."""
         whole = self.fit_subspace_of_all()
         distances, others = whole.measure_projected(self._own), whole.measure_projected(self._others)
-        for fold in self._used_folds:
+        for fold in range(FOLDS):
             out = self._folds == fold
             if out.any():
                 part = self._fit_subspace(fold)

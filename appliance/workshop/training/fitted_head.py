@@ -9,6 +9,7 @@ from appliance.workshop.training.head import ClassifierHead
 from appliance.workshop.training.multi_label.head import IndependentHead
 from appliance.workshop.training.multi_label.thresholds import IndependentThresholds
 from appliance.workshop.training.rejection import RejectionCost
+from appliance.workshop.training.tuned_head import TunedHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class FittedHead:
         rejection: What the rejection of other subjects costs; None if pictures have several labels.
     """
 
-    head: ClassifierHead | IndependentHead
+    head: ClassifierHead | IndependentHead | TunedHead
     scores: np.ndarray
     accuracy: float
     choice: ThresholdChoice

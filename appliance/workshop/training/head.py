@@ -73,9 +73,14 @@ class ClassifierHead:
     gate: RejectionGate | None
     strength: float
 
+    def compute_logits(self, x: np.ndarray) -> np.ndarray:
+        """Map (pictures, size) inputs of the head to (pictures, classes)."""
+        logits: np.ndarray = x @ self.weights.T + self.intercepts
+        return logits
+
     def score(self, x: np.ndarray) -> np.ndarray:
         """Map (pictures, size) inputs of the head to (pictures, labels), equal to the written model's within 1e-5."""
-        scores = compute_softmax(x @ self.weights.T + self.intercepts)[:, : len(self.labels)]
+        scores = compute_softmax(self.compute_logits(x))[:, : len(self.labels)]
         return scores if self.gate is None else scores * self.gate.acceptance(x)
 
 
@@ -88,12 +93,14 @@ class HeadFit:
         unseen: (n,) the indexes of these pictures.
         rejection: Their scores, the threshold, and the cost of the rejection.
         bank_rows: The number of rows of the bank that were used.
+        others: The scores of those rows of the bank whose source a fit has not seen; None if there are none.
     """
 
     head: ClassifierHead
     unseen: np.ndarray
     rejection: ChosenRejection
     bank_rows: int
+    others: UnseenScores | None = None
 
 
 def fit_head(
@@ -128,11 +135,11 @@ def fit_head(
         excess = measure_excess(logits, labels, targets, level)
         logits[:, labels:] -= excess
         other_logits[:, labels:] -= excess
+        unseen_others = None
+        if len(best.rows):
+            unseen_others = _compute_scores(other_logits, other_distances[best.rows], labels)
         rejection = choose_rejection(
-            _compute_scores(logits, distances, labels),
-            _compute_scores(other_logits, other_distances[best.rows], labels) if len(best.rows) else None,
-            GenuinePictures(targets, task.background, task.groups[best.unseen].tolist(), _aim(task)),
-            level,
+            _compute_scores(logits, distances, labels), unseen_others, describe_genuine(task, best.unseen), level
         )
         weights, intercepts = validation.fit_all(best.strength)
         subspace = validation.fit_subspace_of_all()
@@ -148,13 +155,14 @@ def fit_head(
         gate,
         best.strength,
     )
-    return HeadFit(head, best.unseen, rejection, len(others))
+    return HeadFit(head, best.unseen, rejection, len(others), unseen_others)
 
 
-def _aim(task: HeadTask) -> float:
-    """Return the precision that the threshold aims at."""
+def describe_genuine(task: HeadTask, unseen: np.ndarray) -> GenuinePictures:
+    """Return what is known about the user's pictures with these indexes, and the precision to aim at."""
     shown = task.targets[task.targets != (-1 if task.background is None else task.background)]
-    return aim_precision(len(shown), len(np.unique(shown)))
+    precision = aim_precision(len(shown), len(np.unique(shown)))
+    return GenuinePictures(task.targets[unseen], task.background, task.groups[unseen].tolist(), precision)
 
 
 def compute_softmax(logits: np.ndarray) -> np.ndarray:

@@ -42,6 +42,13 @@ class HeadInput:
         x: np.ndarray = (reduce_features(self.groups, features) - self.mean) * self.factor
         return x
 
+    def append_plain(self, group: FeatureGroup) -> "HeadInput":
+        """Return the map to the same values, followed by features that are used as they are."""
+        mean, factor = np.zeros(group.size), np.ones(group.size)
+        return HeadInput(
+            (*self.groups, group), np.concatenate([self.mean, mean]), np.concatenate([self.factor, factor])
+        )
+
     def choose(self, groups: Sequence[FeatureGroup]) -> "HeadInput":
         """Return the same map for some of the groups."""
         starts = np.cumsum([0, *(group.size for group in self.groups)])

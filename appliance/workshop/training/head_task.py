@@ -34,7 +34,6 @@ class HeadTask:
         groups: (pictures,) int, the recording of each picture.
         validates: (pictures,) bool: the picture is for validation, not for fitting.
         bank: The rows of the background bank; None if the base has none.
-        has_seen_training: Whether the base was trained on the pictures that are not for validation.
     """
 
     labels: tuple[str, ...]
@@ -44,4 +43,3 @@ class HeadTask:
     groups: np.ndarray
     validates: np.ndarray
     bank: BankRows | None = None
-    has_seen_training: bool = False

@@ -145,6 +145,13 @@ class ChosenRejection:
     choice: ThresholdChoice
     cost: RejectionCost
 
+    def apply(self, scored: UnseenScores) -> np.ndarray:
+        """Return the final scores of other pictures, (pictures, labels)."""
+        scores = scored.probabilities
+        if self.limits is not None:
+            scores = scores * accept(scored.distances, self.limits, self.softness)
+        return scores
+
 
 @dataclass(frozen=True, slots=True)
 class GenuinePictures:
@@ -179,8 +186,8 @@ def choose_rejection(
         pictures: What is known about the user's pictures.
         level: How strictly to reject.
     """
-    plain = _choose_threshold(own.plain, pictures)
-    plain_passed = _measure_passed(others.plain, plain, pictures) if others else None
+    plain = choose_threshold(own.plain, pictures)
+    plain_passed = measure_passed(others.plain, plain, pictures) if others else None
     if level == RejectLevel.NONE:
         cost = RejectionCost(level, 0.0, plain.recall, plain.recall, 0, plain_passed, plain_passed, ())
         return ChosenRejection(None, 1.0, own.plain, plain, cost)
@@ -255,19 +262,20 @@ def _try_quantile(
         if others is not None and passing is not None:
             passing = passing * accept(others.distances, limits, softness)
     is_right = own.plain.argmax(axis=1) == targets
-    choice = _choose_threshold(scores, pictures)
+    choice = choose_threshold(scores, pictures)
     lost = float((is_right & is_lost)[has_label].mean())
-    passed = None if passing is None else _measure_passed(passing, choice, pictures)
+    passed = None if passing is None else measure_passed(passing, choice, pictures)
     return _Option(quantile, limits, softness, scores, choice, lost, passed)
 
 
-def _choose_threshold(scores: np.ndarray, pictures: GenuinePictures) -> ThresholdChoice:
+def choose_threshold(scores: np.ndarray, pictures: GenuinePictures) -> ThresholdChoice:
+    """Choose the threshold for the scores of the user's pictures, (pictures, labels)."""
     return choose_validation_threshold(
         scores, pictures.targets, pictures.background, pictures.groups, pictures.precision
     )
 
 
-def _measure_passed(scores: np.ndarray, choice: ThresholdChoice, pictures: GenuinePictures) -> float:
+def measure_passed(scores: np.ndarray, choice: ThresholdChoice, pictures: GenuinePictures) -> float:
     """Return the share of pictures of other things that get a label."""
     reported = [label for label in range(scores.shape[1]) if label != pictures.background]
     return float((scores[:, reported].max(axis=1) >= choice.threshold).mean())

@@ -38,6 +38,22 @@ class ChosenRows:
         return rows
 
 
+class ChosenColumns:
+    """Some columns of a table."""
+
+    def __init__(self, rows: Rows, columns: slice) -> None:
+        """Refer to the columns."""
+        self._rows, self._columns = rows, columns
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: slice) -> np.ndarray:
+        """Return some rows."""
+        rows: np.ndarray = self._rows[key][:, self._columns]
+        return rows
+
+
 class JoinedRows:
     """Rows of two tables, one after the other."""
 

@@ -23,6 +23,7 @@ from appliance.workshop.training.tflite_graph import Graph, Op, TensorFormat, Wa
 
 # The number of earlier stages that are offered to a head, the last ones.
 MAX_STAGES = 3
+FINE_TUNED = -1
 # How the means of a stage are taken, and the name of that.
 _GRIDS = ((2, "{} in quarters"), (1, "{}"))
 # The quarters of a layer with more channels would cost more than they improve.
@@ -39,7 +40,7 @@ class FeatureGroup:
         start: The first column of the group among all features.
         size: The number of features.
         layer: The size of the layer and how it is averaged, such as "14×14×112 in quarters".
-        stage: 0 for the pooled features, 1 for the last stage before them, and so on.
+        stage: 0 for the pooled features, 1 for the last stage before them, and so on; FINE_TUNED for fine-tuned ones.
         grid: 2 if the means are over the quarters of the picture, 1 if they are over all of it.
     """
 
@@ -65,7 +66,8 @@ def find_pooled(graph: Graph, display_name: str) -> Waypoint:
     """Find the pooled features: the last average over the whole picture that is on every path to the output.
 
     An average inside a block (squeeze and excitation) is skipped, because other paths bypass it. If features of several
-    layers are joined into a row, as in models that were trained here, the search follows the longest path to it.
+    layers are joined into a row, as in models that were trained here, the search follows the longest path to it. If
+    rows are multiplied or added, as the scores and logits of fine-tuned models are, it follows the first of them.
 
     Raises:
         BaseModelError: The graph has no pooled features.
@@ -79,6 +81,9 @@ def find_pooled(graph: Graph, display_name: str) -> Waypoint:
                 return waypoint
             if waypoint.code == Op.CONCATENATION and _is_row(waypoint.shape):
                 target = max(graph.get_inputs(waypoint.tensor), key=graph.count_operators)
+                break
+            if waypoint.code in (Op.MUL, Op.ADD) and waypoint.is_join and _is_row(waypoint.shape):
+                target = graph.get_inputs(waypoint.tensor)[0]
                 break
     raise BaseModelError(
         f"{display_name} cannot be used as a base: it has no layer that averages its features over the picture "
@@ -120,7 +125,7 @@ def add_features(graph: Graph, pooled: Waypoint) -> tuple[list[FeatureGroup], in
         values = _add_float(graph, tensor, layer.stored)
         size = "×".join(str(length) for length in layer.shape[1:])
         for grid, name in ((1, f"{layer.shape[-1]} pooled"),) if layer is pooled else _GRIDS:
-            row = _add_row(graph, values if layer is pooled else _add_means(graph, values, layer.shape, grid))
+            row = add_row(graph, values if layer is pooled else _add_means(graph, values, layer.shape, grid))
             start = groups[-1].columns.stop if groups else 0
             groups.append(FeatureGroup(row, start, graph.get_shape(row)[1], name.format(size), number, grid))
     return groups, join_rows(graph, [group.tensor for group in groups])
@@ -163,7 +168,8 @@ def _add_means(graph: Graph, layer: int, shape: tuple[int, ...], grid: int) -> i
     return graph.add(Op.AVERAGE_POOL_2D, [layer], (1, grid, grid, shape[3]), "means", options)
 
 
-def _add_row(graph: Graph, tensor: int) -> int:
+def add_row(graph: Graph, tensor: int) -> int:
+    """Append the reshaping of a tensor (1, …) float32 to (1, size); return its index."""
     shape = graph.get_shape(tensor)
     if len(shape) == 2:
         return tensor

@@ -103,6 +103,10 @@ class Graph:
         shape = self._graph.tensors[tensor].shape
         return tuple(int(size) for size in (shape if shape is not None else ()))
 
+    def get_format(self, tensor: int) -> TensorFormat | None:
+        """Return the storage of a tensor's values; None if the type is not one of those that can be edited."""
+        return _read_format(self._graph.tensors[tensor])
+
     def find_tensor(self, name: str) -> int | None:
         """Return the index of the tensor with this name; None if there is none."""
         for index, tensor in enumerate(self._graph.tensors):

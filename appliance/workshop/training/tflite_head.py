@@ -15,6 +15,9 @@ If the background bank has a class of its own, u is the logits minus that of thi
 probability of all labels together, and its product with the softmax of the labels is their softmax beside that class. A
 SLICE of one softmax would be shorter, but released devices recognize probabilities only as products of such outputs.
 
+If the base is fine-tuned, the SOFTMAX is that of the sum of two FULLY_CONNECTED, of x and of the fine-tuned features
+(see tuned_head.py).
+
 stages.py and head_input.py describe the first two lines, gate.py contains the formulas; the softness and
 the calibration are included in the weights and intercepts.
 """
@@ -32,9 +35,12 @@ from appliance.workshop.training.multi_label.head import IndependentHead
 from appliance.workshop.training.stages import join_rows
 from appliance.workshop.training.tflite_graph import Graph, Op
 from appliance.workshop.training.tflite_metadata import append_labels, build_metadata
+from appliance.workshop.training.tuned_head import TunedHead
 
 
-def write_model(base: Base, head_input: HeadInput, head: ClassifierHead | IndependentHead, name: str) -> bytes:
+def write_model(
+    base: Base, head_input: HeadInput, head: ClassifierHead | IndependentHead | TunedHead, name: str
+) -> bytes:
     """Return the base with the appended head, as a .tflite file with its labels inside.
 
     Args:
@@ -44,29 +50,67 @@ def write_model(base: Base, head_input: HeadInput, head: ClassifierHead | Indepe
         name: The model's name, for its metadata.
     """
     graph = Graph.parse(base.trunk, base.display_name)
-    x = _add_head_input(graph, head_input)
-    weights, intercepts, count = head.weights, head.intercepts, len(head.labels)
-    has_other_class = len(weights) > count
-    if has_other_class:
-        weights, intercepts = weights[:count] - weights[count], intercepts[:count] - intercepts[count]
-    logits = _add_dense(graph, x, weights, intercepts, "logits")
-    if isinstance(head, IndependentHead):
-        scores = graph.add(Op.LOGISTIC, [logits], (1, count), "sigmoid")
+    tensors = graph.cut(*(group.tensor for group in head_input.groups))
+    if isinstance(head, TunedHead):
+        published = head_input.choose(head_input.groups[:-1])
+        scores = _add_tuned_scores(graph, _add_head_input(graph, published, tensors[:-1]), tensors[-1], head)
+    elif isinstance(head, IndependentHead):
+        x = _add_head_input(graph, head_input, tensors)
+        logits = _add_dense(graph, x, head.weights, head.intercepts, "logits")
+        scores = graph.add(Op.LOGISTIC, [logits], (1, len(head.labels)), "sigmoid")
     else:
-        softmax = schema.SoftmaxOptionsT()
-        softmax.beta = 1.0
-        scores = graph.add(Op.SOFTMAX, [logits], (1, count), "softmax", softmax)
-        factors = [_add_label_probability(graph, logits, count)] if has_other_class else []
-        factors += [] if head.gate is None else [_add_gate(graph, x, head.gate)]
-        for factor in factors:
-            scores = graph.add(Op.MUL, [scores, factor], (1, count), "scores", schema.MulOptionsT())
+        scores = _add_scores(graph, _add_head_input(graph, head_input, tensors), head)
     metadata = build_metadata(name, base.mean or (127.5,), base.std or (127.5,))
     return append_labels(graph.pack([scores], name, metadata), head.labels)
 
 
-def _add_head_input(graph: Graph, head_input: HeadInput) -> int:
-    """Cut the trunk at the features that are used, and append what HeadInput.convert computes."""
-    tensors = graph.cut(*(group.tensor for group in head_input.groups))
+def _add_scores(graph: Graph, x: int, head: ClassifierHead) -> int:
+    """Append ClassifierHead.score, (1, labels)."""
+    count, has_other_class = len(head.labels), len(head.weights) > len(head.labels)
+    logits = _add_logits(graph, x, head, count if has_other_class else None)
+    factors = [_add_label_probability(graph, logits)] if has_other_class else []
+    factors += [] if head.gate is None else [_add_gate(graph, x, head.gate)]
+    return _multiply(graph, _add_softmax(graph, logits), factors)
+
+
+def _add_tuned_scores(graph: Graph, published: int, tuned: int, head: TunedHead) -> int:
+    """Append TunedHead.score, (1, labels)."""
+    count, own, factors = len(head.labels), head.published, []
+    if head.other is not None:
+        factors.append(_add_label_probability(graph, _add_logits(graph, published, own, head.other)))
+    if own.gate is not None:
+        factors.append(_add_gate(graph, published, own.gate))
+    terms = [
+        _add_dense(graph, tuned, head.tuned.weights, head.tuned.intercepts, "tuned_logits"),
+        _add_dense(graph, published, own.weights[:count] * head.factor, own.intercepts[:count] * head.factor, "logits"),
+    ]
+    logits = graph.add(Op.ADD, terms, (1, count), "all_logits", schema.AddOptionsT())
+    return _multiply(graph, _add_softmax(graph, logits), factors)
+
+
+def _add_logits(graph: Graph, x: int, head: ClassifierHead, other: int | None) -> int:
+    """Append the logits of the classes, or of all but one and minus that of this one."""
+    weights, intercepts = head.weights, head.intercepts
+    if other is not None:
+        weights = np.delete(weights, other, axis=0) - weights[other]
+        intercepts = np.delete(intercepts, other) - intercepts[other]
+    return _add_dense(graph, x, weights, intercepts, "logits")
+
+
+def _add_softmax(graph: Graph, logits: int) -> int:
+    options = schema.SoftmaxOptionsT()
+    options.beta = 1.0
+    return graph.add(Op.SOFTMAX, [logits], graph.get_shape(logits), "softmax", options)
+
+
+def _multiply(graph: Graph, scores: int, factors: Sequence[int]) -> int:
+    for factor in factors:
+        scores = graph.add(Op.MUL, [scores, factor], graph.get_shape(scores), "scores", schema.MulOptionsT())
+    return scores
+
+
+def _add_head_input(graph: Graph, head_input: HeadInput, tensors: Sequence[int]) -> int:
+    """Append what HeadInput.convert computes from the features of its groups, which are in these tensors."""
     rows = [
         _add_root(graph, tensor) if group.is_pooled else tensor
         for group, tensor in zip(head_input.groups, tensors, strict=True)
@@ -83,15 +127,15 @@ def _add_root(graph: Graph, row: int) -> int:
     return graph.add(Op.SQRT, [graph.add(Op.RELU, [row], shape, "positive")], shape, "rooted")
 
 
-def _add_label_probability(graph: Graph, differences: int, count: int) -> int:
+def _add_label_probability(graph: Graph, differences: int) -> int:
     """Append logistic(log Σ exp u), (1, 1), for the differences u between the logits of the labels and another one."""
-    options = schema.ReducerOptionsT()
+    options, shape = schema.ReducerOptionsT(), graph.get_shape(differences)
     options.keepDims = True
     axis = graph.add_constant(np.array([1], np.int32), "axis")
     largest = graph.add(Op.REDUCE_MAX, [differences, axis], (1, 1), "largest", options)
     # Without the largest one, no power is too large for a float32.
-    powers = graph.add(Op.SUB, [differences, largest], (1, count), "below_largest", schema.SubOptionsT())
-    powers = graph.add(Op.EXP, [powers], (1, count), "powers")
+    powers = graph.add(Op.SUB, [differences, largest], shape, "below_largest", schema.SubOptionsT())
+    powers = graph.add(Op.EXP, [powers], shape, "powers")
     total = graph.add(Op.LOG, [graph.add(Op.SUM, [powers, axis], (1, 1), "sum", options)], (1, 1), "log_sum")
     total = graph.add(Op.ADD, [total, largest], (1, 1), "log_sum_exp", schema.AddOptionsT())
     return graph.add(Op.LOGISTIC, [total], (1, 1), "label_probability")

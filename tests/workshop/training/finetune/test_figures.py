@@ -7,12 +7,8 @@ from appliance.workshop.training.finetune.figures import TuningFigures
 
 @pytest.mark.parametrize(("passes", "words"), [(1, "each picture once"), (6, "each picture 6 times")])
 def test_figures_are_a_sentence(passes, words):
-    sentence = TuningFigures(passes, 0.98745).describe(has_background=True)
+    sentence = TuningFigures(passes, 0.98745).describe()
     assert words in sentence and sentence.endswith("98.7 % of the validation pictures right")
-
-
-def test_background_pictures_are_recommended():
-    assert "(--background)" in TuningFigures(1, 0.9).describe(has_background=False)
 
 
 def test_figures_are_rounded_in_json():

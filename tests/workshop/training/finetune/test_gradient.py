@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (the extra torch)")
 
 from appliance.workshop.training.finetune.gradient import ParallelGradient, keep_freed_memory  # noqa: E402
-from appliance.workshop.training.finetune.network import Lite0Network  # noqa: E402
+from appliance.workshop.training.finetune.network import FROZEN_BLOCKS, Lite0Network  # noqa: E402
 
 
 class Drawn:
@@ -58,8 +58,8 @@ def test_parts_of_a_batch_add_up(weights):
 
 def test_first_blocks_are_not_trained(weights):
     names = compute(prepare(weights), range(8)).keys()
-    assert "_conv_stem.weight" not in names and "_blocks.2._project_conv.weight" not in names
-    assert "_blocks.3._expand_conv.weight" in names and "_fc.weight" in names
+    assert "_conv_stem.weight" not in names and f"_blocks.{FROZEN_BLOCKS - 1}._project_conv.weight" not in names
+    assert f"_blocks.{FROZEN_BLOCKS}._expand_conv.weight" in names and "_fc.weight" in names
 
 
 def test_replicas_share_weights_and_join_statistics(weights):

@@ -1,6 +1,7 @@
 """A tuned base is written in int8 and opens like any other; what is missing gets a sentence."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,14 +44,12 @@ def make_training_set(count):
 
 
 @pytest.mark.slow
-def test_tuned_base_opens_with_its_stages(weights, monkeypatch, tmp_path):
+def test_tuned_base_has_both_kinds_of_features(weights, monkeypatch):
     monkeypatch.setattr(tuned_base, "read_published_weights", lambda: weights)
-    file = tmp_path / "base.tflite"
-    tuned = tuned_base.tune_base(make_training_set(64), REQUEST)
-    file.write_bytes(tuned.model)
-    base = open_base(file)
-    assert base.form.size_px == (224, 224) and base.form.dtype == np.uint8
-    assert len(base.groups) > 1 and base.groups[0].size == 1280
+    published = open_base(Path("bundled:general"))
+    tuned = tuned_base.tune_base(published, make_training_set(64), REQUEST)
+    assert tuned.base.groups[:-1] == published.groups and tuned.base.groups[-1].size == 1280
+    assert tuned.base.classifier.weights.shape == (2, 1280)
     assert tuned.figures.passes >= 1 and 0 <= tuned.figures.float_accuracy <= 1
 
 
