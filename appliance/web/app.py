@@ -93,9 +93,10 @@ def build_app(
     app.state.context = WebContext(
         device, access, limit, feed, pictures, predictor, folder, cookie_name, public_url
     )  # fmt: skip
-    # They are searched in this order, and clients predict many times a second.
+    # Clients predict many times a second, and searching a router that is included takes longer than searching routes.
+    app.router.routes.extend(predict.router.routes)
     for router in (
-        predict.router, page.router, session.router, now.router, events.router, model.router, device_routes.router,
+        page.router, session.router, now.router, events.router, model.router, device_routes.router,
         metrics.router, dataset.router, training.router,
     ):  # fmt: skip
         app.include_router(router)

@@ -44,6 +44,8 @@ def is_own_host(
 
 
 def _same_address(host: str, local_address: str) -> bool:
+    if host == local_address:  # as most clients write it, and parsing takes longer
+        return True
     try:
         first, second = ip_address(host), ip_address(local_address.partition("%")[0])
     except ValueError:

@@ -46,8 +46,10 @@ class Predictor:
         """
         self._active_bundle, self._open_labeler = active_bundle, open_labeler
         self._worker = ThreadPoolExecutor(1, "web-predict", initializer=lower_thread_priority)
+        self._decoder = ThreadPoolExecutor(1, "web-decode", initializer=lower_thread_priority)
         self._waiting = threading.BoundedSemaphore(_MAX_WAITING)
         self._labeler: Any = None
+        self._bundle: Bundle | None = None
         self._key: str | None = None
 
     def submit(self, work: Callable[[], _Result]) -> Future[_Result]:
@@ -59,15 +61,21 @@ class Predictor:
         if not self._waiting.acquire(blocking=False):
             raise RequestError(503, "too many predictions wait; try again in a moment")
         try:
-            future = self._worker.submit(work)
-        except RuntimeError as error:  # the worker was shut down
+            future = _submit(self._worker, work)
+        except RequestError:
             self._waiting.release()
-            raise RequestError(503, "the device is restarting; try again in a minute") from error
+            raise
         future.add_done_callback(lambda _: self._waiting.release())
         return future
 
     def predict(self, pictures: Iterable[bytes]) -> list[Prediction]:
         """Decode and label pictures; only in work for `submit`.
+
+        The next picture is decoded on another thread while the model runs, both of which other threads need not wait
+        for.
+
+        Args:
+            pictures: At least one file.
 
         Raises:
             PictureError: One of them is no picture; the text names its number.
@@ -75,10 +83,23 @@ class Predictor:
         """
         labeler = self._use_active()
         least_px = max(labeler.input_px)
-        return [
-            Prediction(labeler.score(decode_picture(data, f"instance {number}", least_px)), labeler.bundle)
-            for number, data in enumerate(pictures)
-        ]
+
+        def decode(number: int, data: bytes) -> np.ndarray:
+            return decode_picture(data, f"instance {number}", least_px)
+
+        predictions = []
+        waiting = enumerate(pictures)
+        pixels: np.ndarray | None = decode(*next(waiting))
+        while pixels is not None:
+            labeler.prepare(pixels)
+            # The labeler has its copy, so only one picture is in memory when the next one is decoded.
+            pixels = None
+            following = next(waiting, None)
+            decoding = None if following is None else _submit(self._decoder, decode, *following)
+            labeler.invoke()
+            predictions.append(Prediction(labeler.read_scores(), labeler.bundle))
+            pixels = None if decoding is None else decoding.result()
+        return predictions
 
     def try_picture(self, pixels: np.ndarray) -> dict[str, Any]:
         """Label one picture, and wait for it; with an assumed input range, also under each common range.
@@ -111,13 +132,24 @@ class Predictor:
     def close(self) -> None:
         """Stop the thread after the current picture."""
         self._worker.shutdown(wait=False, cancel_futures=True)
+        self._decoder.shutdown(wait=False)
 
     def _use_active(self) -> Any:
         bundle = self._active_bundle()
-        key = f"{bundle_key(bundle)} {bundle.input}"
-        if self._labeler is None or key != self._key:
-            self._labeler, self._key = self._open_labeler(bundle), key
+        if bundle is not self._bundle:
+            # Computing the key takes longer than reading a small picture.
+            key = f"{bundle_key(bundle)} {bundle.input}"
+            if key != self._key:
+                self._labeler, self._key = self._open_labeler(bundle), key
+            self._bundle = bundle
         return self._labeler
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
+    try:
+        return pool.submit(work, *arguments)
+    except RuntimeError as error:  # it was shut down
+        raise RequestError(503, "the device is restarting; try again in a minute") from error
 
 
 def _list_best(bundle: Bundle, scores: np.ndarray) -> list[dict[str, Any]]:

@@ -63,8 +63,10 @@ def describe_invalid(faults: Sequence[Mapping[str, Any]]) -> str:
     fault = faults[0]
     kind, context = str(fault.get("type")), fault.get("ctx") or {}
     if kind == "json_invalid":
-        where = fault.get("loc", (0,))[-1]
-        return f"the request is not valid: the body is not JSON ({context.get('error')} at character {where})"
+        # FastAPI gives the place; the sentence of Pydantic contains it.
+        place = fault.get("loc", ("",))[-1]
+        where = f" at character {place}" if isinstance(place, int) else ""
+        return f"the request is not valid: the body is not JSON ({context.get('error')}{where})"
     # A choice between types adds their names, which begin with an upper-case letter; no key does.
     parts = [str(part) for part in fault.get("loc", ())[1:] if part != "str" and not str(part)[:1].isupper()]
     place = ".".join(parts) or "the body"

@@ -6,20 +6,19 @@ Vertex AI: projects.locations.endpoints.predict, with AutoML's {"content": …},
 
 import asyncio
 import binascii
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from appliance.errors import RequestError
 from appliance.web.predict.predictor import MAX_PICTURES, Prediction, Predictor
 from appliance.web.routes.context import Context, WebContext
+from appliance.web.routes.direct import DirectRoute
 from appliance.web.routes.errors import RESPONSES
 
-router = APIRouter(prefix="/v1", tags=["predict"], responses=RESPONSES)
-
-_SEGMENT = Path(max_length=200)
+router = APIRouter(prefix="/v1", tags=["predict"], responses=RESPONSES, route_class=DirectRoute)
 
 
 class Instance(BaseModel):
@@ -47,44 +46,43 @@ class PredictRequest(BaseModel):
 
 
 @router.post("/models/{name}:predict")
-async def predict_as_serving(
-    request: PredictRequest, context: Context, name: Annotated[str, _SEGMENT]
-) -> dict[str, Any]:
+async def predict_as_serving(body: PredictRequest, context: Context, name: str) -> bytes:
     """Label pictures as TensorFlow Serving does; NAME is the model's name or `default`."""
     running = context.device.active_bundle().identity.name
     if name not in ("default", running):
         raise RequestError(404, f"this device runs the model {running}; use that name, or default")
-    return await _predict(request, context)
+    return await _predict(body, context)
 
 
 @router.post("/projects/{project}/locations/{location}/endpoints/{endpoint}:predict")
 async def predict_as_vertex(
-    request: PredictRequest,
-    context: Context,
-    project: Annotated[str, _SEGMENT],
-    location: Annotated[str, _SEGMENT],
-    endpoint: Annotated[str, _SEGMENT],
-) -> dict[str, Any]:
+    body: PredictRequest, context: Context, project: str, location: str, endpoint: str
+) -> bytes:
     """Label pictures as an endpoint of Vertex AI does; project, location and endpoint are not checked."""
-    return await _predict(request, context)
+    return await _predict(body, context)
 
 
-async def _predict(request: PredictRequest, context: WebContext) -> dict[str, Any]:
+async def _predict(request: PredictRequest, context: WebContext) -> bytes:
     return await asyncio.wrap_future(context.predictor.submit(lambda: _label(request, context.predictor)))
 
 
-def _label(request: PredictRequest, predictor: Predictor) -> dict[str, Any]:
-    """Return the answer to a request; called on the thread of predictions."""
+def _label(request: PredictRequest, predictor: Predictor) -> bytes:
+    """Return the answer to a request in JSON; called on the thread of predictions."""
     predictions = predictor.predict(_decode(instance, number) for number, instance in enumerate(request.instances))
     parameters = request.parameters or Parameters.model_validate({})
     identity = predictions[0].bundle.identity
-    return {
-        "predictions": [_format(prediction, parameters) for prediction in predictions],
-        "deployedModelId": identity.sha256[:12],
-        "model": f"models/{identity.name}",
-        "modelDisplayName": identity.name,
-        "modelVersionId": identity.version,
-    }
+    return _JSON.dump_json(
+        {
+            "predictions": [_format(prediction, parameters) for prediction in predictions],
+            "deployedModelId": identity.sha256[:12],
+            "model": f"models/{identity.name}",
+            "modelDisplayName": identity.name,
+            "modelVersionId": identity.version,
+        }
+    )
+
+
+_JSON = TypeAdapter(dict[str, Any])
 
 
 def _decode(instance: Instance | str, number: int) -> bytes:
@@ -101,6 +99,11 @@ def _decode(instance: Instance | str, number: int) -> bytes:
             400, f'instance {number} has no picture; send {{"b64": "…"}} or {{"content": "…"}} in base64'
         )
     try:
+        # Most clients send the ordinary alphabet on one line, which needs no translation.
+        return binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:
         return binascii.a2b_base64(text.translate(_URL_SAFE), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError(400, f"the picture of instance {number} is not in base64") from error
@@ -115,8 +118,9 @@ def _format(prediction: Prediction, parameters: Parameters) -> dict[str, Any]:
     best = kept[(-scores[kept]).argsort(kind="stable")]
     if parameters.most >= 1:
         best = best[: int(parameters.most)]
+    indexes = best.tolist()
     return {
-        "ids": [str(index) for index in best.tolist()],
-        "displayNames": [prediction.bundle.labels[index] for index in best.tolist()],
-        "confidences": [float(scores[index]) for index in best.tolist()],
+        "ids": [*map(str, indexes)],
+        "displayNames": [*map(prediction.bundle.labels.__getitem__, indexes)],
+        "confidences": scores[best].tolist(),
     }
