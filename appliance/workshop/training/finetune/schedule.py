@@ -1,12 +1,12 @@
 """Plan how long a base is fine-tuned, and its learning rate at each step."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BATCH = 32
-MAX_EPOCHS, MIN_EPOCHS = 8, 2
+MAX_EPOCHS, MIN_EPOCHS = 16, 2
 # Larger sets need fewer epochs.
-_PICTURES_IN_ALL = 14_000
+_PICTURES_IN_ALL = 28_000
 _WARM_UP_SHARE = 0.15
 # Crops show things larger than whole pictures of the same side do, so crops with a smaller side than that of a device's
 # pictures are as good for training (Touvron et al. 2019, arXiv:1906.06423), and take less time. Most of what is learned
@@ -22,10 +22,12 @@ class TuningSchedule:
     Attributes:
         epochs: How many times each picture is used.
         steps_per_epoch: The number of batches of an epoch.
+        validation_steps: How many batches of the largest crops take the time of measuring the validation pictures.
     """
 
     epochs: int
     steps_per_epoch: int
+    validation_steps: int = 0
 
     @property
     def steps(self) -> int:
@@ -43,10 +45,16 @@ class TuningSchedule:
         """Return the side of the crops at a step."""
         return _SMALL_SIDE_PX if step < _SMALL_SHARE * self.steps else SIDE_PX
 
+    def compute_work(self, step: int) -> int:
+        """Return the work before a step, in batches of the largest crops; it takes time in proportion."""
+        small = min(step, math.ceil(_SMALL_SHARE * self.steps))
+        measured = step // self.steps_per_epoch * self.validation_steps
+        return round(small * (_SMALL_SIDE_PX / SIDE_PX) ** 2) + step - small + measured
+
     def adjust(self, step: int, epochs_left: int, most: int) -> "TuningSchedule":
         """Return the schedule with so many more epochs, but at least the current one, and at most `most`."""
         done = max(1, -(-step // self.steps_per_epoch))
-        return TuningSchedule(max(done, min(done + epochs_left, most)), self.steps_per_epoch)
+        return replace(self, epochs=max(done, min(done + epochs_left, most)))
 
 
 def plan_most(pictures: int) -> int:
@@ -70,4 +78,4 @@ def plan_epochs(pictures: int, step_s: float, validation_s: float, left_s: float
     epochs = plan_most(pictures)
     if left_s is not None:
         epochs = min(epochs, int(left_s / (steps * step_s + validation_s)))
-    return TuningSchedule(epochs, steps) if epochs >= MIN_EPOCHS else None
+    return TuningSchedule(epochs, steps, round(validation_s / step_s)) if epochs >= MIN_EPOCHS else None

@@ -2,7 +2,7 @@
 
 AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with one cycle of the learning rate, a higher one for the new
 classifier than for the published layers, and smoothed labels. After each epoch, the validation pictures are measured;
-the weights with the lowest loss there are used, and training stops when three epochs in a row bring no lower one.
+the weights with the lowest loss there are used, and training stops when five epochs in a row bring no lower one.
 """
 
 import time
@@ -22,7 +22,7 @@ from appliance.workshop.training.finetune.pixels import PixelFile
 from appliance.workshop.training.finetune.schedule import BATCH, SIDE_PX, TuningSchedule, plan_epochs, plan_most
 
 _HEAD_RATE, _BASE_RATE, _DECAY = 3e-3, 4e-4, 2e-2
-_PATIENCE = 3
+_PATIENCE = 5
 _SAVE_INTERVAL_S = 60.0
 _TIMED_STEPS = 4
 
@@ -153,7 +153,7 @@ class FineTuning:
                 break
             self._train_batch(order[batch * BATCH : (batch + 1) * BATCH], schedule)
             self._step += 1
-            self._options.progress(step, self._step, schedule.steps)
+            self._options.progress(step, schedule.compute_work(self._step), schedule.compute_work(schedule.steps))
             if time.monotonic() - self._saved_s >= _SAVE_INTERVAL_S and batch + 1 < schedule.steps_per_epoch:
                 self._save(schedule)
         loss, accuracy = self._measure()
@@ -211,7 +211,7 @@ class FineTuning:
             "step": self._step,
             "best": None if self._best is None else [self._best.loss, self._best.accuracy, self._best.state],
             "epochs_since_best": self._epochs_since_best,
-            "schedule": [schedule.epochs, schedule.steps_per_epoch],
+            "schedule": [schedule.epochs, schedule.steps_per_epoch, schedule.validation_steps],
         })  # fmt: skip
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -222,5 +222,4 @@ class FineTuning:
         best = state["best"]
         self._best = None if best is None else _BestState(float(best[0]), float(best[1]), dict(best[2]))
         self._epochs_since_best = int(state["epochs_since_best"])
-        epochs, steps = state["schedule"]
-        self._schedule = TuningSchedule(int(epochs), int(steps))
+        self._schedule = TuningSchedule(*(int(value) for value in state["schedule"]))

@@ -15,7 +15,7 @@ def test_rate_rises_and_ends_near_zero():
 
 @pytest.mark.parametrize(("left_s", "epochs"), [(None, MAX_EPOCHS), (500.0, 4), (250.0, 2)])
 def test_epochs_fit_into_the_time(left_s, epochs):
-    assert plan_epochs(BATCH * 50, 2.0, 10.0, left_s) == TuningSchedule(epochs, 50)
+    assert plan_epochs(BATCH * 50, 2.0, 10.0, left_s) == TuningSchedule(epochs, 50, 5)
 
 
 def test_too_little_time_gives_no_schedule():
@@ -37,3 +37,12 @@ def test_last_crops_are_larger():
     schedule = TuningSchedule(4, 50)
     sides = [schedule.choose_side_px(step) for step in range(schedule.steps)]
     assert sides == sorted(sides) and sides[0] < sides[-1] == SIDE_PX
+
+
+def test_work_is_in_proportion_to_the_time():
+    schedule = TuningSchedule(5, 20, 4)
+    work = [schedule.compute_work(step) for step in range(schedule.steps + 1)]
+    # 60 batches of 160 px, 40 of 192 px, and 5 times the validation pictures.
+    assert work[0] == 0 and work[-1] == round(60 * (160 / 192) ** 2) + 40 + 5 * 4
+    assert work == sorted(work) and work[20] - work[19] > 4
+    assert schedule.adjust(20, 2, 8).validation_steps == 4
