@@ -9,10 +9,12 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from appliance.web.connections.joining import JoiningTransport
 
 HEADER_LIMIT_S = WRITE_LIMIT_S = BODY_LIMIT_S = 10.0
 SWEEP_EVERY_S = 1.0
@@ -29,7 +31,7 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Start the deadline of the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport)))
         self._received_s = self._idle_since_s = self._drained_s = self.clock()
         self._unsent = self._body_bytes = 0
         self._header_since_s: float | None = None
