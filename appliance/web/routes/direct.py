@@ -21,7 +21,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class DirectRoute(APIRoute):
-    """A route whose endpoint is `async def NAME(body: MODEL, context: Context, PARAMETER: str, …) -> JsonText`."""
+    """A route whose endpoint is `async def NAME(body: MODEL, context: Context, PARAMETER: str, …)`.
+
+    It returns its answer as JSON, which `response_model` describes.
+    """
 
     def __init__(self, path: str, endpoint: Any, **options: Any):
         """Prepare; the arguments are those of every route."""

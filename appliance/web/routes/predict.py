@@ -6,11 +6,11 @@ Vertex AI: projects.locations.endpoints.predict, with AutoML's {"content": …},
 
 import asyncio
 import binascii
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from appliance.errors import RequestError
 from appliance.web.predict.predictor import MAX_PICTURES, Prediction, Predictor
@@ -45,7 +45,30 @@ class PredictRequest(BaseModel):
     parameters: Parameters | None = None
 
 
-@router.post("/models/{name}:predict")
+_ANSWER = ConfigDict(alias_generator=to_camel, populate_by_name=True, protected_namespaces=())
+
+
+class LabelsOfPicture(BaseModel):
+    """The labels of one picture, best first: their indexes as text, names, and scores from 0 to 1."""
+
+    model_config = _ANSWER
+    ids: list[str]
+    display_names: list[str]
+    confidences: list[float]
+
+
+class PredictAnswer(BaseModel):
+    """The labels of the pictures, in their order, and the model."""
+
+    model_config = _ANSWER
+    predictions: list[LabelsOfPicture]
+    deployed_model_id: str
+    model: str
+    model_display_name: str
+    model_version_id: str
+
+
+@router.post("/models/{name}:predict", response_model=PredictAnswer)
 async def predict_as_serving(body: PredictRequest, context: Context, name: str) -> bytes:
     """Label pictures as TensorFlow Serving does; NAME is the model's name or `default`."""
     running = context.device.active_bundle().identity.name
@@ -54,7 +77,7 @@ async def predict_as_serving(body: PredictRequest, context: Context, name: str) 
     return await _predict(body, context)
 
 
-@router.post("/projects/{project}/locations/{location}/endpoints/{endpoint}:predict")
+@router.post("/projects/{project}/locations/{location}/endpoints/{endpoint}:predict", response_model=PredictAnswer)
 async def predict_as_vertex(
     body: PredictRequest, context: Context, project: str, location: str, endpoint: str
 ) -> bytes:
@@ -71,18 +94,14 @@ def _label(request: PredictRequest, predictor: Predictor) -> bytes:
     predictions = predictor.predict(_decode(instance, number) for number, instance in enumerate(request.instances))
     parameters = request.parameters or Parameters.model_validate({})
     identity = predictions[0].bundle.identity
-    return _JSON.dump_json(
-        {
-            "predictions": [_format(prediction, parameters) for prediction in predictions],
-            "deployedModelId": identity.sha256[:12],
-            "model": f"models/{identity.name}",
-            "modelDisplayName": identity.name,
-            "modelVersionId": identity.version,
-        }
+    answer = PredictAnswer(
+        predictions=[_format(prediction, parameters) for prediction in predictions],
+        deployed_model_id=identity.sha256[:12],
+        model=f"models/{identity.name}",
+        model_display_name=identity.name,
+        model_version_id=identity.version,
     )
-
-
-_JSON = TypeAdapter(dict[str, Any])
+    return answer.model_dump_json(by_alias=True).encode()
 
 
 def _decode(instance: Instance | str, number: int) -> bytes:
@@ -112,15 +131,15 @@ def _decode(instance: Instance | str, number: int) -> bytes:
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n")
 
 
-def _format(prediction: Prediction, parameters: Parameters) -> dict[str, Any]:
+def _format(prediction: Prediction, parameters: Parameters) -> LabelsOfPicture:
     scores = prediction.scores
     kept = np.flatnonzero(scores >= parameters.threshold)
     best = kept[(-scores[kept]).argsort(kind="stable")]
     if parameters.most >= 1:
         best = best[: int(parameters.most)]
     indexes = best.tolist()
-    return {
-        "ids": [*map(str, indexes)],
-        "displayNames": [*map(prediction.bundle.labels.__getitem__, indexes)],
-        "confidences": scores[best].tolist(),
-    }
+    return LabelsOfPicture(
+        ids=[*map(str, indexes)],
+        display_names=[*map(prediction.bundle.labels.__getitem__, indexes)],
+        confidences=scores[best].tolist(),
+    )

@@ -12,6 +12,7 @@ from appliance.bundle.input_spec import ASSUMED
 from appliance.errors import PictureError, RequestError
 from appliance.imaging.files import encode_jpeg
 from appliance.web.predict import predictor as predictor_module
+from appliance.web.predict.pictures import decode_picture
 from appliance.web.predict.predictor import Predictor
 from support.paths import FLOWERS
 
@@ -57,6 +58,44 @@ def test_labeler_is_loaded_once_and_again_after_a_swap():
         active.append(replace(BUNDLE, identity=replace(BUNDLE.identity, name="other")))
         predict(predictor, PICTURE)
     assert opened == ["flowers", "other"]
+
+
+def test_next_picture_is_decoded_while_the_model_runs(monkeypatch):
+    decoded = threading.Semaphore(0)
+    threads, brightness = set(), []
+
+    def decode(data, name, least_px):
+        pixels = decode_picture(data, name, least_px)
+        decoded.release()
+        return pixels
+
+    class WaitingLabeler(FakeLabeler):
+        def prepare(self, pixels):
+            # Only this picture is in memory.
+            assert decoded.acquire(timeout=20) and not decoded.acquire(blocking=False)
+            brightness.append(int(pixels[0, 0, 0]))
+
+        def invoke(self):
+            threads.add(threading.current_thread())
+            if len(brightness) < 3:
+                assert decoded.acquire(timeout=20), "the next picture is decoded only after this one was labeled"
+                decoded.release()
+
+    monkeypatch.setattr(predictor_module, "decode_picture", decode)
+    with closing(Predictor(lambda: BUNDLE, WaitingLabeler)) as predictor:
+        pictures = [encode_jpeg(np.full((64, 64, 3), value, np.uint8)) for value in (10, 90, 170)]
+        assert len(predict(predictor, *pictures)) == 3
+    assert brightness == [10, 90, 170] and len(threads) == 1
+
+
+def test_end_in_the_middle_of_a_request_is_one_sentence():
+    class EndingLabeler(FakeLabeler):
+        def prepare(self, pixels):
+            predictor.close()
+
+    predictor = Predictor(lambda: BUNDLE, EndingLabeler)
+    with pytest.raises(RequestError, match="restarting"):
+        predict(predictor, PICTURE, PICTURE)
 
 
 def test_picture_that_cannot_be_read_is_named():

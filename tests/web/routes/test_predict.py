@@ -33,6 +33,29 @@ def test_every_form_is_answered(reader, picture, path, form):
     assert first["confidences"] == sorted(first["confidences"], reverse=True)
 
 
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda data: base64.urlsafe_b64encode(data).decode(),
+        lambda data: base64.encodebytes(data).decode(),
+        lambda data: base64.encodebytes(data).decode().replace("\n", "\r\n"),
+    ],
+)
+def test_other_spellings_of_base64_get_the_same_labels(reader, picture, encode):
+    other = encode(base64.b64decode(picture))
+    assert other != picture
+    answer = reader.send("POST", PATHS[0], {"instances": [{"b64": picture}, {"b64": other}, other]}).json
+    first, *others = answer["predictions"]
+    assert others == [first, first]
+
+
+def test_answer_has_the_keys_of_its_description(reader, admin, picture):
+    answer = reader.send("POST", PATHS[0], {"instances": [picture]}).json
+    schemas = admin.get("/api/openapi.json").json["components"]["schemas"]
+    assert set(answer) == set(schemas["PredictAnswer"]["properties"])
+    assert set(answer["predictions"][0]) == set(schemas["LabelsOfPicture"]["properties"])
+
+
 def test_parameters_select_labels(reader, picture):
     parameters = {"confidenceThreshold": 0.0, "maxPredictions": 2.0}
     body = {"instances": [{"content": picture}], "parameters": parameters}
