@@ -11,10 +11,10 @@ from appliance.workshop.training.tflite_graph import Graph, Op
 
 
 def tune(published: Base, weights: np.ndarray) -> Base:
-    """Return the base with its pooled features a second time, as fine-tuned ones, and a classifier of these."""
+    """Return the base with its last features a second time, as fine-tuned ones, and a classifier of these."""
     graph = Graph.parse(published.trunk, "published")
-    size = published.groups[0].size
-    row = graph.add(Op.RELU, [published.groups[0].tensor], (1, size), "tuned")
+    size = published.groups[-1].size
+    row = graph.add(Op.RELU, [published.groups[-1].tensor], (1, size), "tuned")
     trunk = graph.pack([join_rows(graph, [graph.output, row])], "features")
     return dataclasses.replace(
         published,

@@ -70,6 +70,7 @@ class TrainedCandidate:
         rejection: What the rejection of other subjects costs; None if pictures have several labels.
         published: The published model that the base was fine-tuned from; "" if `base` is a published model itself.
         tuning: What fine-tuning the base has reached; None if the base is a published model.
+        tuned_accuracy: See FittedHead.
     """
 
     base: str
@@ -89,6 +90,7 @@ class TrainedCandidate:
     rejection: RejectionCost | None = None
     published: str = ""
     tuning: TuningFigures | None = None
+    tuned_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,10 @@ def train_candidate(
     bank = options.find_bank(base.published or base)
     head_input = _choose_input(base, training_set, features, bank)
     rows = features.rows.convert_with(head_input.convert)
-    task = _make_task(training_set, features.kept, rows, _convert_bank(bank, base, head_input))
+    bank_rows = (
+        None if bank is None else BankRows(head_input.published.convert(bank.features), bank.sources, bank.kinds)
+    )
+    task = _make_task(training_set, features.kept, rows, bank_rows)
     fitted = _fit(task, rows, base.classifier, training_set, features.kept, timer, options)
     validates = training_set.is_validation[features.kept]
     is_background = training_set.is_background[features.kept]
@@ -169,7 +174,7 @@ def train_candidate(
         choice=fitted.choice,
         model=model,
         counts=_count_pictures(training_set, features, is_background, validates),
-        warnings=_list_warnings(features, base),
+        warnings=_list_warnings(features, base, fitted),
         samples=[
             (training_set.pictures[features.kept[index]], scores)
             for index, scores in zip(samples, sample_scores, strict=True)
@@ -180,6 +185,7 @@ def train_candidate(
         figures=measure_validation(training_set, features.kept[measured], fitted),
         dataset_sha256=hash_dataset(training_set, features.kept, features.digests),
         rejection=fitted.rejection,
+        tuned_accuracy=fitted.tuned_accuracy,
     )
 
 
@@ -189,7 +195,7 @@ def _choose_input(base: Base, training_set: TrainingSet, features: Features, ban
     published = base.published
     if published is None:
         return choose_head_input(base.groups, training_set, features.kept, features.rows, others)
-    rows = features.rows.convert_with(lambda values: values[:, : published.size])
+    rows = features.rows.convert_with(lambda values: values[:, : published.size].astype(np.float64))
     chosen = choose_head_input(published.groups, training_set, features.kept, rows, others)
     return chosen.append_plain(base.groups[-1])
 
@@ -210,14 +216,6 @@ def _extract(base: Base, training_set: TrainingSet, timer: TrainingTimer, option
         raise BaseModelError(f"{base.display_name} cannot be used as a base: it outputs values that are not numbers")
     options.progress(f"fitting the head of {short_name}", 0, 0)
     return features
-
-
-def _convert_bank(bank: BackgroundBank | None, base: Base, head_input: HeadInput) -> BankRows | None:
-    """Return the rows of the bank, which have no fine-tuned features."""
-    if bank is None:
-        return None
-    published = head_input if base.published is None else head_input.choose(head_input.groups[:-1])
-    return BankRows(published.convert(bank.features), bank.sources, bank.kinds)
 
 
 def _fit(
@@ -257,10 +255,12 @@ def _fit_single_label(
     Its figures are those on the validation pictures, if there are any, else those of the cross-validation.
     """
     fit: HeadFit | TunedHeadFit
+    tuned_accuracy = None
     if classifier is None:
         fit = fit_head(task, options.seed, options.reject, is_over)
     else:
         fit = fit_tuned_head(task, classifier, options.seed, options.reject, is_over)
+        tuned_accuracy = fit.tuned_accuracy
     unseen, scores = fit.unseen, fit.rejection.scores
     is_measured = task.validates[unseen] if task.validates.any() else np.ones(len(unseen), bool)
     measured, scores = unseen[is_measured], scores[is_measured]
@@ -277,6 +277,7 @@ def _fit_single_label(
         method="validation" if task.validates.any() else "cross-validation",
         measured=measured,
         rejection=fit.rejection.cost,
+        tuned_accuracy=tuned_accuracy,
     )
 
 
@@ -322,8 +323,8 @@ def _count_pictures(
     }
 
 
-def _list_warnings(features: Features, base: Base) -> tuple[str, ...]:
-    warnings = []
+def _list_warnings(features: Features, base: Base, fitted: FittedHead) -> tuple[str, ...]:
+    warnings = [fitted.rejection.warning] if fitted.rejection is not None and fitted.rejection.warning else []
     if features.unreadable:
         reasons = "; ".join(reason for _, reason in features.unreadable[:3])
         warnings.append(f"{len(features.unreadable)} pictures could not be read and were left out: {reasons}")

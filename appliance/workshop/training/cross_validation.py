@@ -64,9 +64,9 @@ class CrossValidation:
         """
         self._task, self._own, self._others, self._folds = task, own, others, folds
         self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
-        self._has_own_class = bool(len(others)) and task.background is None
-        self._classes = len(task.labels) + self._has_own_class
-        other_targets = np.full(len(others), len(task.labels) if task.background is None else task.background)
+        has_own_class = bool(len(others)) and (task.background is None or task.separates_bank)
+        self._classes = len(task.labels) + has_own_class
+        other_targets = np.full(len(others), len(task.labels) if has_own_class else task.background or 0)
         is_shown = np.ones(len(folds), bool) if task.background is None else task.targets != task.background
         self._shown = self._measure(own, task.targets, np.where(is_shown, folds, -1))
         self._pictures = self._shown if is_shown.all() else self._measure(own, task.targets, folds)

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -72,7 +72,8 @@ def compute_features(
         **({"initializer": _end_with, "initargs": (os.getpid(),)} if has_processes else {}),
     )
     size = _TASK_PICTURES if has_processes else 1
-    job = _Job(base, resolve_runtime("auto"))
+    # What only a head needs would be sent with each task.
+    job = _Job(replace(base, published=None, classifier=None), resolve_runtime("auto"))
     tasks = (joblib.delayed(_compute)(job, part) for part in _divide(pictures, size))
     for outcomes in pool(tasks):
         yield from outcomes

@@ -26,6 +26,7 @@ class FittedHead:
         method: How the pictures of `scores` were kept from the fit: validation, or cross-validation.
         measured: The rows that `scores` belong to; None for the validation pictures.
         rejection: What the rejection of other subjects costs; None if pictures have several labels.
+        tuned_accuracy: The accuracy of the fine-tuned features with their own classifier; None if there are none.
     """
 
     head: ClassifierHead | IndependentHead | TunedHead
@@ -36,3 +37,4 @@ class FittedHead:
     method: str = "validation"
     measured: np.ndarray | None = None
     rejection: RejectionCost | None = None
+    tuned_accuracy: float | None = None

@@ -14,9 +14,9 @@ Let x be the features of a picture, standardized (see head_input.py).
 - The gate rejects what is unlike all training pictures; see gate.py and rejection.py.
 
 Strength, factor, limits, and threshold are chosen by pictures that the fit has not seen: validation pictures, if the
-dataset has some, and all others by cross-validation (by validation pictures alone, if the base itself was trained on
-the others). The final fit uses all pictures but those for validation. Because everything is fitted to some hundred
-principal coordinates of x (see projection.py), and to sums over the pictures, the fits take a second.
+dataset has some, and all others by cross-validation. The final fit uses all pictures but those for validation. Because
+everything is fitted to some hundred principal coordinates of x (see projection.py), and to sums over the pictures, the
+fits take a second.
 
 Everything runs on one thread, with fixed signs of eigenvectors and rounded results, so that the same pictures and seed
 give the same numbers on the same machine.
@@ -77,6 +77,14 @@ class ClassifierHead:
         """Map (pictures, size) inputs of the head to (pictures, classes)."""
         logits: np.ndarray = x @ self.weights.T + self.intercepts
         return logits
+
+    def accept(self, x: np.ndarray) -> np.ndarray:
+        """Map the same to (pictures, labels): from 0 (something else) to 1, by the bank's class and by the gate."""
+        classes = compute_softmax(self.compute_logits(x))
+        accepted: np.ndarray = np.repeat(
+            1 - classes[:, len(self.labels) :].sum(axis=1, keepdims=True), len(self.labels), 1
+        )
+        return accepted if self.gate is None else accepted * self.gate.acceptance(x)
 
     def score(self, x: np.ndarray) -> np.ndarray:
         """Map (pictures, size) inputs of the head to (pictures, labels), equal to the written model's within 1e-5."""
@@ -159,8 +167,9 @@ def fit_head(
 
 
 def describe_genuine(task: HeadTask, unseen: np.ndarray) -> GenuinePictures:
-    """Return what is known about the user's pictures with these indexes, and the precision to aim at."""
-    shown = task.targets[task.targets != (-1 if task.background is None else task.background)]
+    """Return what is known about the user's pictures that the fit has not seen, and the precision to aim at."""
+    shown = task.targets[unseen]
+    shown = shown[shown != (-1 if task.background is None else task.background)]
     precision = aim_precision(len(shown), len(np.unique(shown)))
     return GenuinePictures(task.targets[unseen], task.background, task.groups[unseen].tolist(), precision)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from appliance.workshop.training.feature_rows import split_rows
 from appliance.workshop.training.rows import Rows
-from appliance.workshop.training.stages import FeatureGroup
+from appliance.workshop.training.stages import FINE_TUNED, FeatureGroup
 
 # A feature that hardly ever differs from its mean is not enlarged beyond this share of its layer's typical deviation.
 _LEAST_DEVIATION = 0.1
@@ -41,6 +41,11 @@ class HeadInput:
         """Map (pictures, all features) to x, (pictures, size) float64."""
         x: np.ndarray = (reduce_features(self.groups, features) - self.mean) * self.factor
         return x
+
+    @property
+    def published(self) -> "HeadInput":
+        """The same map for the published features, without those that were fine-tuned."""
+        return self.choose([group for group in self.groups if group.stage != FINE_TUNED])
 
     def append_plain(self, group: FeatureGroup) -> "HeadInput":
         """Return the map to the same values, followed by features that are used as they are."""

@@ -34,6 +34,7 @@ class HeadTask:
         groups: (pictures,) int, the recording of each picture.
         validates: (pictures,) bool: the picture is for validation, not for fitting.
         bank: The rows of the background bank; None if the base has none.
+        separates_bank: Whether the rows of the bank are a class of their own even if there is a label of background.
     """
 
     labels: tuple[str, ...]
@@ -43,3 +44,4 @@ class HeadTask:
     groups: np.ndarray
     validates: np.ndarray
     bank: BankRows | None = None
+    separates_bank: bool = False

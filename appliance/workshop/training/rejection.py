@@ -33,6 +33,8 @@ _CHEAP = 0.01
 # of the unseen pictures, and 2.2 to 2.6 % of the validation pictures).
 _MEASURED_SHARE = 0.75
 _STEP = 1e-3
+# A level permits one lost picture of any number; of 50, that is so much.
+_ONE_OF_FEW = 0.02
 
 
 class RejectLevel(StrEnum):
@@ -44,9 +46,14 @@ class RejectLevel(StrEnum):
     HIGH = "high"
 
     @property
+    def max_share(self) -> float:
+        """The share of new genuine pictures that may be lost."""
+        return {"none": 0.0, "low": 0.01, "standard": 0.03, "high": 0.1}[self.value]
+
+    @property
     def max_cost(self) -> float:
-        """The share of unseen genuine pictures that may be lost, so that new ones lose at most 1, 3, or 10 %."""
-        return _MEASURED_SHARE * {"none": 0.0, "low": 0.01, "standard": 0.03, "high": 0.1}[self.value]
+        """The share of unseen genuine pictures that may be lost, so that new ones lose no more than max_share."""
+        return _MEASURED_SHARE * self.max_share
 
     def permit(self, pictures: int) -> int:
         """Return how many of these unseen pictures may be lost; one of few proves nothing."""
@@ -80,9 +87,10 @@ class RejectionCost:
         recall_without: The share of genuine pictures that would get their label without the rejection.
         recall: The share that gets it with the rejection.
         others: The number of pictures of other things that were compared; 0 if there are none.
-        passed_without: The share of these that would get a label without the rejection; None if there are none.
-        passed: The share that gets one with the rejection.
-        curve: For each limit that was compared: its quantile, the lost share, the recall, and the share that passes.
+        passed_without: The share of these that would get a label without the rejection; None if that is not known.
+        passed: The share that gets one with the rejection; an estimate if `passed_without` is not known.
+        curve: For each limit that was compared: its quantile, the lost share, the recall, and the share that passes; if
+            the base is fine-tuned, with the published features alone.
     """
 
     level: RejectLevel
@@ -93,6 +101,16 @@ class RejectionCost:
     passed_without: float | None
     passed: float | None
     curve: tuple[tuple[float | None, float, float, float | None], ...]
+
+    @property
+    def warning(self) -> str:
+        """A sentence if more pictures are lost than the level aims at, as can be with a fine-tuned base; else ""."""
+        if self.level == RejectLevel.NONE or self.lost <= max(self.level.max_share, _ONE_OF_FEW):
+            return ""
+        return (
+            f"the rejection of other subjects loses {_percent(self.lost)} % of the pictures, more than the "
+            f"{_percent(self.level.max_share)} % that --reject {self.level.value} aims at; compare another level"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the value of `rejection` in `train --json`."""
@@ -115,10 +133,16 @@ class RejectionCost:
         if self.level == RejectLevel.NONE:
             return "other subjects are not rejected (--reject none): every picture may get a label"
         recall = f"without it recall would be {self.recall_without:.2f}; with it {self.recall:.2f}"
-        if self.passed is None or self.passed_without is None:
+        if self.passed is None:
             return (
                 f"rejection of other subjects: {recall}; what it lets through is not known without pictures of other "
                 "things (bundled:general as the base brings some)"
+            )
+        if self.passed_without is None:
+            return (
+                f"rejection of other subjects: {recall}, and of other pictures about {_percent(self.passed)} % get a "
+                f"label (estimated with the published features of {self.others} pictures of kinds that the fit had not "
+                "seen)"
             )
         return (
             f"rejection of other subjects: {recall}, and of other pictures {_percent(self.passed)} % instead of "

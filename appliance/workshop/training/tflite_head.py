@@ -52,8 +52,7 @@ def write_model(
     graph = Graph.parse(base.trunk, base.display_name)
     tensors = graph.cut(*(group.tensor for group in head_input.groups))
     if isinstance(head, TunedHead):
-        published = head_input.choose(head_input.groups[:-1])
-        scores = _add_tuned_scores(graph, _add_head_input(graph, published, tensors[:-1]), tensors[-1], head)
+        scores = _add_tuned_scores(graph, _add_head_input(graph, head_input.published, tensors[:-1]), tensors[-1], head)
     elif isinstance(head, IndependentHead):
         x = _add_head_input(graph, head_input, tensors)
         logits = _add_dense(graph, x, head.weights, head.intercepts, "logits")
@@ -66,35 +65,35 @@ def write_model(
 
 def _add_scores(graph: Graph, x: int, head: ClassifierHead) -> int:
     """Append ClassifierHead.score, (1, labels)."""
-    count, has_other_class = len(head.labels), len(head.weights) > len(head.labels)
-    logits = _add_logits(graph, x, head, count if has_other_class else None)
-    factors = [_add_label_probability(graph, logits)] if has_other_class else []
-    factors += [] if head.gate is None else [_add_gate(graph, x, head.gate)]
-    return _multiply(graph, _add_softmax(graph, logits), factors)
+    logits = _add_logits(graph, x, head)
+    return _multiply(graph, _add_softmax(graph, logits), _add_acceptance(graph, x, logits, head))
 
 
 def _add_tuned_scores(graph: Graph, published: int, tuned: int, head: TunedHead) -> int:
     """Append TunedHead.score, (1, labels)."""
-    count, own, factors = len(head.labels), head.published, []
-    if head.other is not None:
-        factors.append(_add_label_probability(graph, _add_logits(graph, published, own, head.other)))
-    if own.gate is not None:
-        factors.append(_add_gate(graph, published, own.gate))
+    own, count = head.published, len(head.labels)
+    factors = _add_acceptance(graph, published, _add_logits(graph, published, own), own)
+    # The published ones come first: the search for the features of a base follows the first term (see stages.py).
     terms = [
-        _add_dense(graph, tuned, head.tuned.weights, head.tuned.intercepts, "tuned_logits"),
         _add_dense(graph, published, own.weights[:count] * head.factor, own.intercepts[:count] * head.factor, "logits"),
+        _add_dense(graph, tuned, head.tuned.weights, head.tuned.intercepts, "tuned_logits"),
     ]
     logits = graph.add(Op.ADD, terms, (1, count), "all_logits", schema.AddOptionsT())
     return _multiply(graph, _add_softmax(graph, logits), factors)
 
 
-def _add_logits(graph: Graph, x: int, head: ClassifierHead, other: int | None) -> int:
-    """Append the logits of the classes, or of all but one and minus that of this one."""
-    weights, intercepts = head.weights, head.intercepts
-    if other is not None:
-        weights = np.delete(weights, other, axis=0) - weights[other]
-        intercepts = np.delete(intercepts, other) - intercepts[other]
+def _add_logits(graph: Graph, x: int, head: ClassifierHead) -> int:
+    """Append the logits of the labels, minus that of the bank's class if it has one of its own."""
+    weights, intercepts, count = head.weights, head.intercepts, len(head.labels)
+    if len(weights) > count:
+        weights, intercepts = weights[:count] - weights[count], intercepts[:count] - intercepts[count]
     return _add_dense(graph, x, weights, intercepts, "logits")
+
+
+def _add_acceptance(graph: Graph, x: int, logits: int, head: ClassifierHead) -> list[int]:
+    """Append the factors whose product is ClassifierHead.accept, for the logits of `_add_logits`."""
+    factors = [_add_label_probability(graph, logits)] if len(head.weights) > len(head.labels) else []
+    return factors if head.gate is None else [*factors, _add_gate(graph, x, head.gate)]
 
 
 def _add_softmax(graph: Graph, logits: int) -> int:

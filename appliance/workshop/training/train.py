@@ -41,6 +41,7 @@ from appliance.workshop.training.fine_tuned import (
     DEFAULT_BUDGET_S,
     FineTuneOptions,
     hold_out_validation,
+    require_fit_for_tuning,
     require_torch,
     suggest_fine_tuning,
     train_fine_tuned,
@@ -169,7 +170,10 @@ def _build_training_set(request: TrainingRequest) -> TrainingSet:
         request.cache,
         request.has_test,
     )
-    return training_set if request.fine_tune is None else hold_out_validation(training_set, request.seed)
+    if request.fine_tune is not None:
+        training_set = hold_out_validation(training_set, request.seed)
+        require_fit_for_tuning(training_set)
+    return training_set
 
 
 def _train_candidates(
@@ -199,7 +203,10 @@ def _train_candidates(
             failures.append(f"{base.display_name} was left out: {error}")
     if request.fine_tune is not None:
         left_s = max(1.0, started_s + (request.budget_s or DEFAULT_BUDGET_S) - time.monotonic())
-        candidates.append(train_fine_tuned(training_set, request.fine_tune, options, left_s))
+        try:
+            candidates.append(train_fine_tuned(training_set, request.fine_tune, options, left_s))
+        except TrainingError as error:
+            failures.append(f"the fine-tuned base was left out: {error}")
     if not candidates:
         raise TrainingError("; ".join(failures))
     return candidates, failures

@@ -1,21 +1,24 @@
-"""Fit the head of a fine-tuned base, which has fine-tuned features beside the published ones.
+"""Fit the head of a fine-tuned base, which has fine-tuned features in addition to the published ones.
 
 - The label is chosen by both: the mean of the logits of a head of the published features (see head.py) and of the
   classifier that was trained together with the fine-tuned features. They make different mistakes, so their mean makes
   fewer than either (figures in docs/performance.md).
-- Other subjects are rejected by the published features alone. The fine-tuned ones are as sure of pictures of other
-  things, because they were trained to see the labels in everything; and the published ones are those of the background
-  bank, and have not seen the pictures, so their limits are chosen by cross-validation on all of them.
+- Other subjects are rejected by the published features alone: by the gate of that head, and by its class of the
+  background bank, which has one even if the user gives background pictures. The fine-tuned features were trained to
+  see the labels only, so their scores are high for any picture.
 
-Calibration and threshold are chosen by the validation pictures alone, because the fine-tuned features have seen the
-others.
+Everything about the published features is chosen as for any other head, by cross-validation on all pictures. The
+fine-tuned features have seen the training pictures, so the calibration of the sum and the threshold are chosen by the
+validation pictures alone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from appliance.errors import TrainingError
 from appliance.workshop.evaluation.threshold import ThresholdChoice
 from appliance.workshop.training.base import LinearClassifier
 from appliance.workshop.training.cross_validation import fit_factor
@@ -30,7 +33,7 @@ from appliance.workshop.training.rejection import (
     choose_threshold,
     measure_passed,
 )
-from appliance.workshop.training.rows import ChosenColumns
+from appliance.workshop.training.rows import ChosenColumns, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,11 @@ class TunedHead:
         published: The head of the published features.
         factor: The factor of its logits.
         tuned: The classifier of the fine-tuned features, whose logits are added.
-        background: The index of the label of the user's background pictures; None if there are none.
     """
 
     published: ClassifierHead
     factor: float
     tuned: LinearClassifier
-    background: int | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,33 +60,12 @@ class TunedHead:
         """The shrinkage of the head of the published features."""
         return self.published.strength
 
-    @property
-    def published_size(self) -> int:
-        """The number of published features, which come first in the input."""
-        return int(self.published.weights.shape[1])
-
-    @property
-    def other(self) -> int | None:
-        """The class of `published` that is none of the labels; None if it has none."""
-        has_own_class = len(self.published.weights) > len(self.labels)
-        return len(self.labels) if has_own_class else self.background
-
     def score(self, x: np.ndarray) -> np.ndarray:
         """Map (pictures, size) inputs of the head to (pictures, labels), equal to the written model's within 1e-5."""
-        first, second = np.split(x, [self.published_size], axis=1)
+        first, second = np.split(x, [self.published.weights.shape[1]], axis=1)
         logits = self.published.compute_logits(first)[:, : len(self.labels)] * self.factor
-        scores: np.ndarray = compute_softmax(logits + self.tuned.compute_logits(second)) * self.accept(first)
+        scores: np.ndarray = compute_softmax(logits + self.tuned.compute_logits(second)) * self.published.accept(first)
         return scores
-
-    def accept(self, published: np.ndarray) -> np.ndarray:
-        """Map (pictures, published features) to (pictures, labels): from 0 (something else) to 1."""
-        accepted: np.ndarray = np.ones((len(published), len(self.labels)))
-        if self.published.gate is not None:
-            accepted = self.published.gate.acceptance(published)
-        if self.other is not None:
-            classes = compute_softmax(self.published.compute_logits(published))
-            accepted = accepted * (1 - classes[:, self.other, np.newaxis])
-        return accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +76,28 @@ class TunedHeadFit:
         head: The head.
         unseen: (n,) the indexes of the validation pictures.
         rejection: Their scores, the threshold, and the cost of the rejection.
+        tuned_accuracy: The share of them that the classifier of the fine-tuned features labels right by itself.
     """
 
     head: TunedHead
     unseen: np.ndarray
     rejection: ChosenRejection
+    tuned_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What both parts of the head compute for the validation pictures.
+
+    Attributes:
+        published: (n, labels) the logits of the head of the published features.
+        tuned: (n, labels) the logits of the classifier of the fine-tuned features.
+        accepted: (n, labels) what the rejection multiplies the scores by.
+    """
+
+    published: np.ndarray
+    tuned: np.ndarray
+    accepted: np.ndarray
 
 
 def fit_tuned_head(
@@ -118,48 +115,58 @@ def fit_tuned_head(
         seed: The seed of the folds.
         level: How strictly other subjects are rejected.
         is_over: Called between fits; if it returns True, the best fit so far is used.
+
+    Raises:
+        TrainingError: No validation picture shows one of the labels.
     """
-    size = task.rows[0:1].shape[1] - classifier.size
-    published = fit_head(replace(task, rows=ChosenColumns(task.rows, slice(0, size))), seed, level, is_over)
     unseen = np.flatnonzero(task.validates)
-    x = np.concatenate([task.rows[part][task.validates[part]] for part in split_rows(len(task.rows))])
-    head = _combine(published.head, classifier, x, task.targets[unseen], task.background)
-    pictures = describe_genuine(task, unseen)
-    acceptance = head.accept(x[:, :size])
-    scores = head.score(x)
-    choice = choose_threshold(scores, pictures)
-    cost = _measure_cost(scores / np.maximum(acceptance, 1e-12), acceptance, choice, pictures, published)
-    chosen = replace(published.rejection, scores=scores, choice=choice, cost=cost)
-    return TunedHeadFit(head, unseen, chosen)
-
-
-def _combine(
-    published: ClassifierHead, classifier: LinearClassifier, x: np.ndarray, targets: np.ndarray, background: int | None
-) -> TunedHead:
-    """Return the head with the mean of the logits of both classifiers, calibrated by the validation pictures."""
-    first, second = np.split(x, [published.weights.shape[1]], axis=1)
-    logits = classifier.compute_logits(second)
-    own_factor, _ = fit_factor(logits, targets)
-    mean = (published.compute_logits(first)[:, : len(published.labels)] + logits * own_factor) / 2
+    targets = task.targets[unseen]
+    if not (targets != (-1 if task.background is None else task.background)).any():
+        raise TrainingError("fine-tuning needs validation pictures of the labels, and none could be used")
+    size = task.rows[0:1].shape[1] - classifier.size
+    rows = ChosenColumns(task.rows, slice(0, size))
+    published = fit_head(replace(task, rows=rows, separates_bank=True), seed, level, is_over)
+    with threadpool_limits(1):
+        measured = _measure(published.head, classifier, task.rows, task.validates)
+    own_factor, _ = fit_factor(measured.tuned, targets)
+    mean = (measured.published + measured.tuned * own_factor) / 2
     factor, _ = fit_factor(mean, targets)
-    tuned = classifier.scale(factor / 2 * own_factor)
-    return TunedHead(published, factor / 2, tuned, background)
+    plain = compute_softmax(mean * factor)
+    pictures = describe_genuine(task, unseen)
+    scores = plain * measured.accepted
+    choice = choose_threshold(scores, pictures)
+    cost = _measure_cost(plain, measured.accepted, choice, pictures, published)
+    return TunedHeadFit(
+        TunedHead(published.head, factor / 2, classifier.scale(factor / 2 * own_factor)),
+        unseen,
+        replace(published.rejection, scores=scores, choice=choice, cost=cost),
+        float((measured.tuned.argmax(axis=1) == targets)[pictures.has_label].mean()),
+    )
+
+
+def _measure(head: ClassifierHead, classifier: LinearClassifier, rows: Rows, validates: np.ndarray) -> _Measured:
+    parts = []
+    for part in split_rows(len(validates)):
+        first, second = np.split(rows[part][validates[part]], [head.weights.shape[1]], axis=1)
+        logits = head.compute_logits(first)[:, : len(head.labels)]
+        parts.append((logits, classifier.compute_logits(second), head.accept(first)))
+    return _Measured(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def _measure_cost(
     plain: np.ndarray,
-    acceptance: np.ndarray,
+    accepted: np.ndarray,
     choice: ThresholdChoice,
     pictures: GenuinePictures,
     published: HeadFit,
 ) -> RejectionCost:
-    """Return what the rejection costs on the validation pictures, and what it lets through.
+    """Return what the rejection costs on the validation pictures, and an estimate of what it lets through.
 
     The fine-tuned features of the bank's rows are not known, so the head of the published features scores them.
     """
     targets, has_label, passed = pictures.targets, pictures.has_label, None
     is_right = plain.argmax(axis=1) == targets
-    is_lost = acceptance[np.arange(len(targets)), targets] < 0.5
+    is_lost = accepted[np.arange(len(targets)), targets] < 0.5
     if published.others is not None:
         passed = measure_passed(published.rejection.apply(published.others), choice, pictures)
     return replace(
@@ -167,6 +174,6 @@ def _measure_cost(
         lost=float((is_right & is_lost)[has_label].mean()),
         recall_without=choose_threshold(plain, pictures).recall,
         recall=choice.recall,
+        passed_without=None,
         passed=passed,
-        curve=(),
     )

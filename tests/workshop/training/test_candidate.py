@@ -9,6 +9,7 @@ import pytest
 from appliance.bundle.bundle import read_bundle
 from appliance.imaging.files import read_picture
 from appliance.labeling.labeler import Labeler
+from appliance.workshop.training.background_bank import BackgroundBank
 from appliance.workshop.training.candidate import CandidateOptions, TrainingTimer, train_candidate
 from appliance.workshop.training.feature_cache import FeatureCache
 from appliance.workshop.training.fine_tuned import hold_out_validation
@@ -52,10 +53,22 @@ def test_fine_tuned_base_is_trained_and_written(pictures, opened_base, tmp_path,
     training_set = hold_out_validation(build_training_set(pictures, None, None, {}, 0, cache, False), 0)
     # The labels are in the order of the alphabet: blue, green, red.
     base = tune(opened_base, np.array([[0.0, 0, 9], [0, 9, 0], [9, 0, 0]]))
-    options = CandidateOptions(cache, 0, "new", lambda *_: None, level)
+    asked = []
+    random = np.random.default_rng(0)
+    bank = BackgroundBank(
+        np.abs(random.normal(4, 0.3, (60, 3))), np.repeat([0, 1], 30), np.repeat([0, 1], 30), ("a", "b"), ("c", "d")
+    )
+
+    def find_bank(base):
+        asked.append(base)
+        return bank
+
+    options = CandidateOptions(cache, 0, "new", lambda *_: None, level, find_bank)
     candidate = train_candidate(base, training_set, TrainingTimer.start(None), options)
     assert candidate.accuracy > 0.9 and candidate.published == opened_base.display_name
     assert candidate.layers == ("3 pooled", "3 fine-tuned")
+    assert asked == [opened_base]  # the bank is that of the published features
+    assert (candidate.rejection.others > 0) == (level != RejectLevel.NONE)
     assert candidate.figures.quality.accuracy.total == training_set.is_validation.sum()
     (tmp_path / "new.tflite").write_bytes(candidate.model)
     labeler = Labeler(read_bundle(tmp_path / "new.tflite"))

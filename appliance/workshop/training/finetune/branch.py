@@ -1,7 +1,7 @@
-"""Add fine-tuned blocks to the published base, beside the published ones.
+"""Add fine-tuned blocks to the published base, in addition to the published ones.
 
 Both share the first blocks, which are not trained. The fine-tuned features tell the labels apart better; the published
-ones are those that the background bank consists of, so they tell what is none of the labels (see tuned_head.py).
+ones are those that the background bank consists of, so they reject other subjects (see tuned_head.py).
 """
 
 import dataclasses

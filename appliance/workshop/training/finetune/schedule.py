@@ -45,11 +45,15 @@ class TuningSchedule:
         """Return the side of the crops at a step."""
         return _SMALL_SIDE_PX if step < _SMALL_SHARE * self.steps else SIDE_PX
 
-    def compute_work(self, step: int) -> int:
-        """Return the work before a step, in batches of the largest crops; it takes time in proportion."""
+    def compute_work(self, step: int, measured: int) -> int:
+        """Return the work that is done, in batches of the largest crops; it takes time in proportion.
+
+        Args:
+            step: The number of batches that were trained on.
+            measured: How often the validation pictures were measured.
+        """
         small = min(step, math.ceil(_SMALL_SHARE * self.steps))
-        measured = step // self.steps_per_epoch * self.validation_steps
-        return round(small * (_SMALL_SIDE_PX / SIDE_PX) ** 2) + step - small + measured
+        return round(small * (_SMALL_SIDE_PX / SIDE_PX) ** 2) + step - small + measured * self.validation_steps
 
     def adjust(self, step: int, epochs_left: int, most: int) -> "TuningSchedule":
         """Return the schedule with so many more epochs, but at least the current one, and at most `most`."""

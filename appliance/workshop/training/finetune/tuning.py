@@ -148,15 +148,17 @@ class FineTuning:
         epoch, first = divmod(self._step, schedule.steps_per_epoch)
         order = np.random.default_rng((self._options.seed, epoch)).permutation(len(self._data.train))
         step = f"fine-tuning, epoch {epoch + 1} of {schedule.epochs}"
+        work = schedule.compute_work(schedule.steps, schedule.epochs)
         for batch in range(first, schedule.steps_per_epoch):
             if self._is_time_over():
                 break
             self._train_batch(order[batch * BATCH : (batch + 1) * BATCH], schedule)
             self._step += 1
-            self._options.progress(step, schedule.compute_work(self._step), schedule.compute_work(schedule.steps))
+            self._options.progress(step, schedule.compute_work(self._step, epoch), work)
             if time.monotonic() - self._saved_s >= _SAVE_INTERVAL_S and batch + 1 < schedule.steps_per_epoch:
                 self._save(schedule)
         loss, accuracy = self._measure()
+        self._options.progress(step, schedule.compute_work(self._step, epoch + 1), work)
         self._epochs_since_best += 1
         if self._best is None or loss < self._best.loss:
             copied = {name: values.clone() for name, values in self._network.state_dict().items()}

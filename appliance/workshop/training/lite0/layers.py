@@ -182,7 +182,7 @@ def add_branch(graph: Graph, network: Lite0, ranges: Sequence[ValueRange], first
         graph: A graph that was written here, or a part of it.
         network: The network whose last blocks are appended; its other blocks are those of the graph.
         ranges: The ranges of values of `write_layers` for the whole network.
-        first: The index of the first block to append; more than FLOAT_BLOCKS.
+        first: The index of the first block to append; more than FLOAT_BLOCKS, and the block before it is residual.
         display_name: The name of the graph in error messages.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A tuned base is written in int8 and opens like any other; what is missing gets a sentence."""
+"""A tuned base has both kinds of features; what is missing gets a sentence."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_tuned_base_has_both_kinds_of_features(weights, monkeypatch):
     tuned = tuned_base.tune_base(published, make_training_set(64), REQUEST)
     assert tuned.base.groups[:-1] == published.groups and tuned.base.groups[-1].size == 1280
     assert tuned.base.classifier.weights.shape == (2, 1280)
-    assert tuned.figures.passes >= 1 and 0 <= tuned.figures.float_accuracy <= 1
+    assert tuned.passes >= 1 and 0 <= tuned.float_accuracy <= 1
 
 
 def test_missing_weights_get_their_remedy(monkeypatch):
