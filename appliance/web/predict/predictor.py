@@ -5,7 +5,7 @@ again for the next request after a swap.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from appliance.bundle.input_spec import list_common_ranges, override
 from appliance.bundle.key import bundle_key
 from appliance.errors import RequestError
 from appliance.system.threads import lower_thread_priority
+from appliance.web.predict.ahead import RESTARTING, AheadDecoder
 from appliance.web.predict.pictures import decode_picture
 
 MAX_PICTURES = 16
@@ -24,6 +25,7 @@ MAX_PICTURES = 16
 _MAX_WAITING = 6
 _SHOWN_LABELS = 5
 _Result = TypeVar("_Result")
+_Source = TypeVar("_Source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Predictor:
         """
         self._active_bundle, self._open_labeler = active_bundle, open_labeler
         self._worker = ThreadPoolExecutor(1, "web-predict", initializer=lower_thread_priority)
-        self._decoder = ThreadPoolExecutor(1, "web-decode", initializer=lower_thread_priority)
+        self._decoder = AheadDecoder()
         self._waiting = threading.BoundedSemaphore(_MAX_WAITING)
         self._labeler: Any = None
         self._bundle: Bundle | None = None
@@ -61,21 +63,19 @@ class Predictor:
         if not self._waiting.acquire(blocking=False):
             raise RequestError(503, "too many predictions wait; try again in a moment")
         try:
-            future = _submit(self._worker, work)
-        except RequestError:
+            future = self._worker.submit(work)
+        except RuntimeError as error:  # the worker was shut down
             self._waiting.release()
-            raise
+            raise RequestError(503, RESTARTING) from error
         future.add_done_callback(lambda _: self._waiting.release())
         return future
 
-    def predict(self, pictures: Iterable[bytes]) -> list[Prediction]:
+    def predict(self, sources: Sequence[_Source], read: Callable[[_Source, int], bytes]) -> list[Prediction]:
         """Decode and label pictures; only in work for `submit`.
 
-        The next picture is decoded on another thread while the model runs, both of which other threads need not wait
-        for.
-
         Args:
-            pictures: At least one file.
+            sources: What the files are read from.
+            read: Returns the file of a source and its number; called on another thread if there are several.
 
         Raises:
             PictureError: One of them is no picture; the text names its number.
@@ -83,23 +83,17 @@ class Predictor:
         """
         labeler = self._use_active()
         least_px = max(labeler.input_px)
+        decoded = (
+            decode_picture(read(source, number), f"instance {number}", least_px)
+            for number, source in enumerate(sources)
+        )
 
-        def decode(number: int, data: bytes) -> np.ndarray:
-            return decode_picture(data, f"instance {number}", least_px)
+        def label(pixels: np.ndarray) -> Prediction:
+            return Prediction(labeler.score(pixels), labeler.bundle)
 
-        predictions = []
-        waiting = enumerate(pictures)
-        pixels: np.ndarray | None = decode(*next(waiting))
-        while pixels is not None:
-            labeler.prepare(pixels)
-            # The labeler has its copy, so only one picture is in memory when the next one is decoded.
-            pixels = None
-            following = next(waiting, None)
-            decoding = None if following is None else _submit(self._decoder, decode, *following)
-            labeler.invoke()
-            predictions.append(Prediction(labeler.read_scores(), labeler.bundle))
-            pixels = None if decoding is None else decoding.result()
-        return predictions
+        if len(sources) == 1:
+            return [label(next(decoded))]
+        return self._decoder.use_each(decoded, label)
 
     def try_picture(self, pixels: np.ndarray) -> dict[str, Any]:
         """Label one picture, and wait for it; with an assumed input range, also under each common range.
@@ -130,9 +124,9 @@ class Predictor:
         return self.submit(work).result()
 
     def close(self) -> None:
-        """Stop the thread after the current picture."""
+        """Stop the threads after the current request."""
         self._worker.shutdown(wait=False, cancel_futures=True)
-        self._decoder.shutdown(wait=False)
+        self._decoder.close()
 
     def _use_active(self) -> Any:
         bundle = self._active_bundle()
@@ -143,13 +137,6 @@ class Predictor:
                 self._labeler, self._key = self._open_labeler(bundle), key
             self._bundle = bundle
         return self._labeler
-
-
-def _submit(pool: ThreadPoolExecutor, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
-    try:
-        return pool.submit(work, *arguments)
-    except RuntimeError as error:  # it was shut down
-        raise RequestError(503, "the device is restarting; try again in a minute") from error
 
 
 def _list_best(bundle: Bundle, scores: np.ndarray) -> list[dict[str, Any]]:

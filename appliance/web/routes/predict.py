@@ -91,7 +91,7 @@ async def _predict(request: PredictRequest, context: WebContext) -> bytes:
 
 def _label(request: PredictRequest, predictor: Predictor) -> bytes:
     """Return the answer to a request in JSON; called on the thread of predictions."""
-    predictions = predictor.predict(_decode(instance, number) for number, instance in enumerate(request.instances))
+    predictions = predictor.predict(request.instances, _decode)
     parameters = request.parameters or Parameters.model_validate({})
     identity = predictions[0].bundle.identity
     answer = PredictAnswer(
