@@ -63,7 +63,10 @@ class CrossValidation:
             sources: (rows,) the source of each row of the bank.
         """
         self._task, self._own, self._others, self._folds = task, own, others, folds
-        self._other_folds = np.unique(sources, return_inverse=True)[1] % FOLDS
+        # A source is left out together with a fold of pictures; held-out validation pictures were whole folds.
+        used = np.unique(folds[folds >= 0])
+        numbers = np.unique(sources, return_inverse=True)[1]
+        self._other_folds = used[numbers % len(used)] if len(used) else numbers % FOLDS
         has_own_class = bool(len(others)) and (task.background is None or task.separates_bank)
         self._classes = len(task.labels) + has_own_class
         other_targets = np.full(len(others), len(task.labels) if has_own_class else task.background or 0)

@@ -31,6 +31,17 @@ def test_unseen_source_of_the_bank_gets_a_label():
     assert ((rows[:20] @ weights.T + intercepts).argmax(axis=1) == 2).mean() > 0.9
 
 
+def test_sources_are_scored_though_whole_folds_are_for_validation():
+    targets, random = np.arange(60) % 2, np.random.default_rng(0)
+    x, rows = random.normal(0, 1, (60, 8)), random.normal(9, 1, (30, 8))
+    folds = np.arange(60) // 2 % 10
+    task = HeadTask(("a", "b"), None, x, targets, np.arange(60), folds < 2)
+    validation = CrossValidation(
+        task, make_projected(x), make_projected(rows), np.where(folds < 2, -1, folds), np.repeat([0, 1, 2], 10)
+    )
+    np.testing.assert_array_equal(validation.score(0.1).rows, np.arange(30))
+
+
 def test_logits_are_those_of_a_fit_without_the_fold():
     random = np.random.default_rng(1)
     targets = np.arange(300) % 3
