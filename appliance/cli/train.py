@@ -95,7 +95,8 @@ def _add_fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fine-tune",
         action="store_true",
-        help="train the last blocks of the base too, for up to 15 minutes (--budget for another limit); needs the extra torch",
+        help="train the last blocks of the base too, for up to 15 minutes (--budget for another limit); needs the "
+        "extra torch",
     )
     parser.add_argument(
         "--no-mirror",

@@ -19,6 +19,7 @@ from appliance.bundle.bundle import Bundle, read_bundle
 from appliance.errors import DatasetError
 from appliance.labeling.label_filter import LabelFilter
 from appliance.settings.schema import LabelerSettings
+from appliance.teaching.names import BACKGROUND
 from appliance.workshop.datasets.dataset import Dataset, Example
 from appliance.workshop.datasets.open import open_dataset
 from appliance.workshop.datasets.problems import ProblemKind
@@ -157,7 +158,8 @@ class Evaluation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the model or the pictures, and what to do about it."""
-        counts = Counter(label for example in self.pictures for label in example.labels)
+        reported = set(self.model.predictions.labels)
+        counts = Counter(label for example in self.pictures for label in example.labels if label in reported)
         return (*warn_of_unbalanced_figures(counts), *warn_of_weak_labels(self.quality))
 
 
@@ -191,7 +193,7 @@ def evaluate_models(
         raise DatasetError(f"{dataset.source}: none of its {len(selection.pictures)} pictures can be read: {reason}")
     pictures = tuple(examples[index] for index in readable)
     background_pictures = tuple(examples[index] for index in background_readable)
-    background_labels = {bundle.background_label for bundle in bundles if bundle.background_label is not None}
+    background_labels = _list_background_labels(bundles, dataset)
     models = [
         _evaluate_model(
             bundle, scores[readable], scores[background_readable] if background else None, pictures, background_labels
@@ -216,6 +218,16 @@ def evaluate_models(
         skipped=skipped,
         notes=tuple(notes),
     )
+
+
+def _list_background_labels(bundles: Sequence[Bundle], dataset: Dataset) -> set[str]:
+    """Return the labels that mean "none of the others": those of the models, and that of a dataset for training.
+
+    A model may have been trained without the latter, for example because there were too few of these pictures.
+    """
+    named = {bundle.background_label for bundle in bundles if bundle.background_label is not None}
+    is_reported = any(BACKGROUND in bundle.labels and bundle.background_label != BACKGROUND for bundle in bundles)
+    return named if is_reported or dataset.is_multi_label else named | {BACKGROUND}
 
 
 def _list_recordings(pictures: Sequence[Example], scored: PictureScores, indexes: Sequence[int]) -> tuple[str, ...]:

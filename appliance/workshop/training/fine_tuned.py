@@ -68,8 +68,10 @@ def suggest_fine_tuning(training_set: TrainingSet, accuracy: float) -> str:
     if not is_possible or 1 - accuracy < _WORTHWHILE_MISTAKES:
         return ""
     need = f"it needs PyTorch; {suggest_install('torch')}" if _list_missing() else "PyTorch is installed"
-    minutes = f"{DEFAULT_BUDGET_S / 60:.0f} minutes"
-    return f"--fine-tune trains a part of the base too, for up to {minutes}, after which it often makes fewer mistakes: {need}"
+    return (
+        f"--fine-tune trains a part of the base too, for up to {DEFAULT_BUDGET_S / 60:.0f} minutes, after which it "
+        f"often makes fewer mistakes: {need}"
+    )
 
 
 def require_fit_for_tuning(training_set: TrainingSet) -> None:

@@ -82,6 +82,18 @@ def test_background_label_is_never_given(tmp_path, capsys):
     assert [one["label"] for one in value["per_label"]] == ["red", "green"]
 
 
+def test_background_of_a_dataset_is_no_label_that_the_model_lacks(tmp_path, capsys):
+    shown = {label: make_shades(label, 10) for label in ("green", "blue", "red")}
+    shown["background"] = [(0.1, 0.1, 0.1), (0.1, 0.9, 0.1)]
+    pictures = write_pictures(tmp_path / "pictures", shown)
+    status, value, errors = run_evaluate(capsys, make_bundle(tmp_path / "model"), pictures)
+    assert status == 0 and "lacks" not in errors and "pictures of background" not in errors
+    assert [one["label"] for one in value["per_label"]] == ["red", "green", "blue"]
+    # The green one gets a label, which is wrong.
+    assert value["at_threshold"]["precision"] == pytest.approx(30 / 31, abs=1e-6)
+    assert value["at_threshold"]["recall"] == 1.0 and value["accuracy"] == 1.0
+
+
 def test_missing_labels_are_noted_and_count_as_missed(tmp_path, colors, capsys):
     _, value, err = run_evaluate(capsys, make_bundle(tmp_path / "model", labels="red green violet"), colors)
     assert (value["labels_not_in_model"], value["labels_not_in_dataset"]) == (["blue"], ["violet"])
