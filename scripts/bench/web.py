@@ -402,10 +402,12 @@ def report_load(client: Client, model: Path, off: Daemon, on: Daemon, seconds: f
     report_viewers(client, off, on, seconds)
     jpeg = client.open("/api/frame.jpg?width=640").read()
     picture = base64.b64encode(jpeg).decode()
-    done: list[float] = []
-    with run_many(4, predict(client, picture, done)):
-        intervals = measure_intervals(client, seconds)
-    print(f"4 clients predict without pause ({len(done) / seconds:.0f}/s): {describe(intervals)}")
+    for batch in (1, 16):
+        done: list[float] = []
+        with run_many(4, predict(client, picture, done, batch)):
+            intervals = measure_intervals(client, seconds)
+        rate = f"{batch} in a request, {len(done) / seconds:.0f} pictures/s"
+        print(f"4 clients predict without pause ({rate}): {describe(intervals)}")
     for batch in (1, 16):
         rates = measure_predictions(client, on, model, jpeg, batch, seconds)
         print(
