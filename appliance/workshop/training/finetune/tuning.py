@@ -2,7 +2,8 @@
 
 AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with one cycle of the learning rate, a higher one for the new
 classifier than for the published layers, and smoothed labels. After each epoch, the validation pictures are measured;
-the weights with the lowest loss there are used, and training stops when five epochs in a row bring no lower one.
+the weights with the lowest loss there are used, and training stops when three epochs in a row bring no lower one at a
+low learning rate. At a high rate, the loss varies by more than an epoch improves it.
 """
 
 import time
@@ -22,7 +23,7 @@ from appliance.workshop.training.finetune.pixels import PixelFile
 from appliance.workshop.training.finetune.schedule import BATCH, SIDE_PX, TuningSchedule, plan_epochs, plan_most
 
 _HEAD_RATE, _BASE_RATE, _DECAY = 3e-3, 4e-4, 2e-2
-_PATIENCE = 5
+_PATIENCE, _LOW_RATE = 3, 0.5
 _SAVE_INTERVAL_S = 60.0
 _TIMED_STEPS = 4
 
@@ -159,7 +160,8 @@ class FineTuning:
                 self._save(schedule)
         loss, accuracy = self._measure()
         self._options.progress(step, schedule.compute_work(self._step, epoch + 1), work)
-        self._epochs_since_best += 1
+        is_low = schedule.compute_rate(self._step) < _LOW_RATE
+        self._epochs_since_best = self._epochs_since_best + 1 if is_low else 0
         if self._best is None or loss < self._best.loss:
             copied = {name: values.clone() for name, values in self._network.state_dict().items()}
             self._best, self._epochs_since_best = _BestState(loss, accuracy, copied), 0

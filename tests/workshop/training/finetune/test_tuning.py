@@ -12,6 +12,7 @@ from appliance.imaging.files import encode_jpeg  # noqa: E402 - after the check 
 from appliance.workshop.training.finetune.checkpoint import TuningCheckpoint  # noqa: E402
 from appliance.workshop.training.finetune.network import Lite0Network  # noqa: E402
 from appliance.workshop.training.finetune.pixels import PixelFile  # noqa: E402
+from appliance.workshop.training.finetune.schedule import TuningSchedule  # noqa: E402
 from appliance.workshop.training.finetune.tuning import FineTuning, TuningData, TuningOptions  # noqa: E402
 
 
@@ -68,3 +69,13 @@ def test_training_learns_and_continues_after_a_kill(weights, tuning_data, tmp_pa
 @pytest.mark.slow
 def test_too_little_time_gives_nothing(weights, tuning_data):
     assert prepare(weights, tuning_data, None, seconds=0.01).run() is None
+
+
+def test_training_stops_early_only_at_a_low_learning_rate(weights, tuning_data, monkeypatch):
+    # Nothing improves after the first epoch; batches and measurements take no time.
+    monkeypatch.setattr(FineTuning, "_train_batch", lambda *_: None)
+    monkeypatch.setattr(FineTuning, "_measure", lambda _: (1.0, 0.5))
+    monkeypatch.setattr(FineTuning, "_plan", lambda _: TuningSchedule(16, 3))
+    tuned = prepare(weights, tuning_data, None).run()
+    # The rate is below half of the highest one after 58 % of the steps; three more epochs bring nothing.
+    assert tuned.epochs == 12
