@@ -18,6 +18,7 @@ from appliance.bundle.provenance import Provenance, describe_provenance
 from appliance.daemon.commands import DeviceCommands
 from appliance.daemon.page.check import check_by_command, check_by_status
 from appliance.daemon.page.install import install_uploaded
+from appliance.daemon.page.prediction import open_prediction_labeler
 from appliance.daemon.page.sources import PageSources
 from appliance.daemon.page.status import describe_best, describe_current, describe_running_model, describe_status
 from appliance.daemon.teaching.build import Teaching
@@ -133,7 +134,7 @@ class DaemonDevice:
 
     def open_labeler(self, bundle: Bundle) -> Labeler:
         """Return a new labeler for whole pictures, with the runtime of the settings; takes a second."""
-        return Labeler(bundle, runtime=self._sources.parts.live.settings.labeler.runtime)
+        return open_prediction_labeler(bundle, self._sources.parts.live.settings.labeler.runtime)
 
     def describe_model(self) -> dict[str, Any]:
         """Return the object of GET /api/model, with the text of the card as Markdown."""
