@@ -76,6 +76,13 @@ class UnseenScores:
     is_other: np.ndarray
     distances: np.ndarray
 
+    def apply_gate(self, limits: np.ndarray | None, softness: float) -> np.ndarray:
+        """Return the probabilities after a gate with these limits, (pictures, labels); None for no gate."""
+        scores = self.probabilities
+        if limits is not None:
+            scores = scores * accept(self.distances, limits, softness)
+        return scores
+
 
 @dataclass(frozen=True, slots=True)
 class RejectionCost:
@@ -169,13 +176,6 @@ class ChosenRejection:
     choice: ThresholdChoice
     cost: RejectionCost
 
-    def apply(self, scored: UnseenScores) -> np.ndarray:
-        """Return the final scores of other pictures, (pictures, labels)."""
-        scores = scored.probabilities
-        if self.limits is not None:
-            scores = scores * accept(scored.distances, self.limits, self.softness)
-        return scores
-
 
 @dataclass(frozen=True, slots=True)
 class GenuinePictures:
@@ -197,6 +197,16 @@ class GenuinePictures:
     def has_label(self) -> np.ndarray:
         """(pictures,) bool: whether the picture shows one of the labels."""
         return np.ones(len(self.targets), bool) if self.background is None else self.targets != self.background
+
+    def measure_lost(self, plain: np.ndarray, is_lost: np.ndarray) -> float:
+        """Return the share of the pictures with a label that are lost although the label would be right.
+
+        Args:
+            plain: (pictures, labels) their scores without a rejection.
+            is_lost: (pictures,) bool, what a rejection takes.
+        """
+        is_right = plain.argmax(axis=1) == self.targets
+        return float((is_right & is_lost)[self.has_label].mean())
 
 
 def choose_rejection(
@@ -275,20 +285,16 @@ def _try_quantile(
 ) -> _Option:
     has_label, targets = pictures.has_label, pictures.targets
     softness = measure_softness(own.distances[has_label])
-    limits, scores, passing = None, own.probabilities, None if others is None else others.probabilities
-    is_lost = own.is_other
+    limits, scores, is_lost = None, own.probabilities, own.is_other
     if quantile is not None:
         labels = own.plain.shape[1]
         limits = choose_limits(own.distances[has_label], targets[has_label], labels, quantile)
         accepted = accept(own.distances, limits, softness)
         scores = scores * accepted
         is_lost = is_lost | (accepted[np.arange(len(targets)), targets] < 0.5)
-        if others is not None and passing is not None:
-            passing = passing * accept(others.distances, limits, softness)
-    is_right = own.plain.argmax(axis=1) == targets
     choice = choose_threshold(scores, pictures)
-    lost = float((is_right & is_lost)[has_label].mean())
-    passed = None if passing is None else measure_passed(passing, choice, pictures)
+    lost = pictures.measure_lost(own.plain, is_lost)
+    passed = None if others is None else measure_passed(others.apply_gate(limits, softness), choice, pictures)
     return _Option(quantile, limits, softness, scores, choice, lost, passed)
 
 

@@ -164,14 +164,13 @@ def _measure_cost(
 
     The fine-tuned features of the bank's rows are not known, so the head of the published features scores them.
     """
-    targets, has_label, passed = pictures.targets, pictures.has_label, None
-    is_right = plain.argmax(axis=1) == targets
-    is_lost = accepted[np.arange(len(targets)), targets] < 0.5
+    rejection, passed = published.rejection, None
     if published.others is not None:
-        passed = measure_passed(published.rejection.apply(published.others), choice, pictures)
+        passed = measure_passed(published.others.apply_gate(rejection.limits, rejection.softness), choice, pictures)
+    is_lost = accepted[np.arange(len(plain)), pictures.targets] < 0.5
     return replace(
-        published.rejection.cost,
-        lost=float((is_right & is_lost)[has_label].mean()),
+        rejection.cost,
+        lost=pictures.measure_lost(plain, is_lost),
         recall_without=choose_threshold(plain, pictures).recall,
         recall=choice.recall,
         passed_without=None,

@@ -17,11 +17,24 @@ def run(model, picture):
     return [loaded.read(index).copy() for index in range(len(loaded.outputs))]
 
 
-def test_int8_features_follow_the_float_features(network):
+@pytest.fixture(scope="module")
+def picture():
     rng = np.random.default_rng(2)
-    picture = np.repeat(np.repeat(rng.integers(0, 256, (1, 7, 7, 3)), 32, 1), 32, 2).astype(np.uint8)
-    layers = run(write_layers(network), picture)
-    ranges = [ValueRange(min(0.0, float(each.min())), float(each.max())) for each in layers]
+    return np.repeat(np.repeat(rng.integers(0, 256, (1, 7, 7, 3)), 32, 1), 32, 2).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def layers(network, picture):
+    """The values of each layer of the float network for the picture."""
+    return run(write_layers(network), picture)
+
+
+@pytest.fixture(scope="module")
+def ranges(layers):
+    return [ValueRange(min(0.0, float(each.min())), float(each.max())) for each in layers]
+
+
+def test_int8_features_follow_the_float_features(network, picture, layers, ranges):
     graph = Graph.create("int8")
     (features,) = run(graph.pack([add_body(Lite0Writer(graph, ranges), network)], "int8"), picture)
     pooled = layers[-2]
@@ -29,11 +42,7 @@ def test_int8_features_follow_the_float_features(network):
     assert np.corrcoef(features.ravel(), pooled.ravel())[0, 1] > 0.98
 
 
-def test_branch_of_the_same_network_gives_the_same_features(network):
-    rng = np.random.default_rng(2)
-    picture = np.repeat(np.repeat(rng.integers(0, 256, (1, 7, 7, 3)), 32, 1), 32, 2).astype(np.uint8)
-    layers = run(write_layers(network), picture)
-    ranges = [ValueRange(min(0.0, float(each.min())), float(each.max())) for each in layers]
+def test_branch_of_the_same_network_gives_the_same_features(network, picture, ranges):
     graph = Graph.create("int8")
     whole = add_body(Lite0Writer(graph, ranges), network)
     model = graph.pack([whole], "int8")
